@@ -1,0 +1,9 @@
+//! The map of Hotlist's host: its modules, in the order in which to read them.
+#![forbid(unsafe_code)]
+
+pub mod list;
+
+pub mod logic;
+
+pub mod clock;
+pub mod store;

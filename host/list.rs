@@ -1,0 +1,284 @@
+//! What a list is: pure data and pure functions. No clock, no task, no disk, no wasm, no JSON.
+//!
+//! [`List`] is the book's `Todo.List`: a value, not a thing. It is persistent in the functional
+//! sense: a clone costs a few reference counts, and the clone and the original share all that they
+//! have in common. That is what lets readers hold a snapshot for as long as they like while the
+//! actor goes on.
+
+pub mod change;
+pub mod command;
+pub mod date;
+pub mod entry;
+pub mod name;
+pub mod revision;
+pub mod schema;
+pub mod value;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use change::{Change, Violation};
+use date::Date;
+use entry::{Entry, EntryId, MAX_TITLE_CHARS};
+use name::LogicName;
+use schema::{Description, check_value};
+use value::{Field, MAX_FIELDS};
+
+/// How large a list, and one call's changes to it, may become.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most entries in one list.
+    pub entries: usize,
+    /// The most changes one call of a logic may make.
+    pub changes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 10_000, changes: 20_000 }
+    }
+}
+
+/// A todo list at one revision.
+#[derive(Clone, PartialEq, Debug)]
+pub struct List {
+    revision: u64,
+    logic: Option<LogicName>,
+    next_id: EntryId,
+    open: usize,
+    entries: OrdMap<EntryId, Arc<Entry>>,
+    /// The entries that have a date, by date; so that a day is read without reading the list.
+    days: OrdSet<(Date, EntryId)>,
+    /// Names ascending. Shared, because it changes so much more rarely than the entries do.
+    settings: Arc<[Field]>,
+}
+
+/// A list in the form it is stored in.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Folded {
+    /// See [`List::revision`].
+    pub revision: u64,
+    /// See [`List::logic`].
+    pub logic: Option<LogicName>,
+    /// See [`List::next_id`].
+    pub next_id: EntryId,
+    /// Ids ascending.
+    pub entries: Vec<Arc<Entry>>,
+    /// Names ascending.
+    pub settings: Vec<Field>,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::absent(0)
+    }
+}
+
+impl List {
+    /// No list, under a name whose last list, if it had one, ended at `revision`.
+    pub fn absent(revision: u64) -> Self {
+        Self {
+            revision,
+            logic: None,
+            next_id: 1,
+            open: 0,
+            entries: OrdMap::new(),
+            days: OrdSet::new(),
+            settings: Arc::new([]),
+        }
+    }
+
+    /// The number of the last revision; 0 before the first. Numbers go on when a list is deleted
+    /// and another one takes its name, so that no revision ever means two things.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The logic that keeps this list; `None` when there is no list.
+    pub fn logic(&self) -> Option<&LogicName> {
+        self.logic.as_ref()
+    }
+
+    /// Whether there is a list of this name.
+    pub fn exists(&self) -> bool {
+        self.logic.is_some()
+    }
+
+    /// The id that the next new entry gets.
+    pub fn next_id(&self) -> EntryId {
+        self.next_id
+    }
+
+    /// How many entries there are.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many entries are not completed.
+    pub fn count_open(&self) -> usize {
+        self.open
+    }
+
+    /// The entry of that id.
+    pub fn get(&self, id: EntryId) -> Option<&Arc<Entry>> {
+        self.entries.get(&id)
+    }
+
+    /// The entries with ids over `after`, ascending.
+    pub fn scan(&self, after: EntryId) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry)
+    }
+
+    /// The entries of one day with ids over `after`, ascending.
+    pub fn on_date(&self, day: Date, after: EntryId) -> impl Iterator<Item = &Arc<Entry>> {
+        self.days
+            .range((Bound::Excluded((day, after)), Bound::Included((day, EntryId::MAX))))
+            .filter_map(|(_, id)| self.entries.get(id))
+    }
+
+    /// The settings, names ascending.
+    pub fn settings(&self) -> &[Field] {
+        &self.settings
+    }
+
+    /// Applies one revision's changes, all or none, and counts the revision.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<(), Violation> {
+        let mut next = self.clone();
+        changes.iter().try_for_each(|change| next.step(change))?;
+        next.revision += 1;
+        *self = next;
+        Ok(())
+    }
+
+    /// Applies changes of a revision in the making: all or none, and the number stays.
+    pub fn preview(&self, changes: &[Change]) -> Result<Self, Violation> {
+        let mut next = self.clone();
+        changes.iter().try_for_each(|change| next.step(change))?;
+        Ok(next)
+    }
+
+    fn step(&mut self, change: &Change) -> Result<(), Violation> {
+        match change {
+            Change::Put(entry) => self.put(entry),
+            Change::Remove(id) => self.remove(*id),
+            Change::Set(field) => {
+                self.set(field);
+                Ok(())
+            }
+            Change::Adopt(logic) => {
+                self.logic = Some(logic.clone());
+                Ok(())
+            }
+            Change::Erase => {
+                *self = Self::absent(self.revision);
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&mut self, entry: &Entry) -> Result<(), Violation> {
+        let before = self.entries.insert(entry.id, Arc::new(entry.clone()));
+        match before {
+            Some(before) => self.forget(&before),
+            None if entry.id == self.next_id => self.next_id += 1,
+            None => return Err(Violation::UnknownId { id: entry.id, next: self.next_id }),
+        }
+        self.open += usize::from(!entry.completed);
+        if let Some(date) = entry.date {
+            self.days.insert((date, entry.id));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, id: EntryId) -> Result<(), Violation> {
+        let before = self.entries.remove(&id).ok_or(Violation::RemovedAbsent(id))?;
+        self.forget(&before);
+        Ok(())
+    }
+
+    /// Takes an entry that is no longer there out of what is derived from the entries.
+    fn forget(&mut self, entry: &Entry) {
+        self.open -= usize::from(!entry.completed);
+        if let Some(date) = entry.date {
+            self.days.remove(&(date, entry.id));
+        }
+    }
+
+    fn set(&mut self, field: &Field) {
+        let mut settings = self.settings.to_vec();
+        match settings.binary_search_by(|setting| setting.name.cmp(&field.name)) {
+            Ok(at) => settings[at] = field.clone(),
+            Err(at) => settings.insert(at, field.clone()),
+        }
+        self.settings = settings.into();
+    }
+
+    /// Checks what a logic answered against its own description and the limits. Ids are not looked
+    /// at here: [`List::apply`] does that.
+    pub fn check(&self, changes: &[Change], description: &Description, limits: Limits) -> Result<(), Violation> {
+        if changes.len() > limits.changes {
+            return Err(Violation::TooManyChanges { count: changes.len(), limit: limits.changes });
+        }
+        changes.iter().try_for_each(|change| match change {
+            Change::Put(entry) => self.check_entry(entry, description),
+            Change::Remove(_) => Ok(()),
+            Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
+                .map_err(|error| Violation::Content(format!("set setting {error}"))),
+            Change::Adopt(_) | Change::Erase => Err(Violation::Content("made a change that is the host's".into())),
+        })
+    }
+
+    fn check_entry(&self, entry: &Entry, description: &Description) -> Result<(), Violation> {
+        let content = |problem: String| Violation::Content(format!("put entry {}: {problem}", entry.id));
+        // A title within the limit in bytes is within it in characters: most need no counting.
+        if entry.title.len() > MAX_TITLE_CHARS && entry.title.chars().count() > MAX_TITLE_CHARS {
+            return Err(content(format!("its title has over {MAX_TITLE_CHARS} characters")));
+        }
+        if entry.order.is_some_and(|order| !order.is_finite()) {
+            return Err(content("its order is not a finite number".into()));
+        }
+        if entry.fields.len() > MAX_FIELDS {
+            return Err(content(format!("it has over {MAX_FIELDS} fields")));
+        }
+        // A field that the entry had already, from another version, may stay as it was.
+        let before = self.get(entry.id).map_or(&[][..], |entry| &entry.fields);
+        for (at, field) in entry.fields.iter().enumerate() {
+            if entry.fields[..at].iter().any(|earlier| earlier.name == field.name) {
+                return Err(content(format!("it has field {} twice", field.name)));
+            }
+            if !before.contains(field) {
+                check_value(&description.fields, &field.name, &field.value).map_err(|e| content(e.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The list in the form it is stored in.
+    pub fn fold(&self) -> Folded {
+        Folded {
+            revision: self.revision,
+            logic: self.logic.clone(),
+            next_id: self.next_id,
+            entries: self.entries.values().cloned().collect(),
+            settings: self.settings.to_vec(),
+        }
+    }
+}
+
+impl From<Folded> for List {
+    fn from(folded: Folded) -> Self {
+        let dated = |entry: &Arc<Entry>| entry.date.map(|date| (date, entry.id));
+        Self {
+            revision: folded.revision,
+            logic: folded.logic,
+            next_id: folded.next_id,
+            open: folded.entries.iter().filter(|entry| !entry.completed).count(),
+            days: folded.entries.iter().filter_map(dated).collect(),
+            entries: folded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
+            settings: folded.settings.into(),
+        }
+    }
+}

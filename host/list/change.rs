@@ -1,0 +1,61 @@
+//! What a command does to a list, or why it does nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Entry, EntryId};
+use super::name::LogicName;
+use super::value::Field;
+
+/// One step of what a command does. A revision applies all its steps, in order, or none.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// Replaces the entry of that id, or adds it under the list's next id.
+    Put(Entry),
+    /// Removes an entry that is there.
+    Remove(EntryId),
+    /// Gives a setting a value.
+    Set(Field),
+    /// Brings the list into being, or hands it to another logic. Only the host makes this one.
+    Adopt(LogicName),
+    /// Ends the list with all that is in it. Only the host makes this one.
+    Erase,
+}
+
+/// Why a command is not carried out, in the words of the list's logic.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rejection {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// The attribute, field or argument at fault.
+    pub field: Option<String>,
+}
+
+/// How changes break the contract between host and logic. The fault is the logic's, not the
+/// caller's.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum Violation {
+    /// Logic may not make up ids.
+    #[error("it put entry {id}, which is neither in the list nor the next id {next}")]
+    UnknownId {
+        /// The id it gave.
+        id: EntryId,
+        /// The id a new entry must have.
+        next: EntryId,
+    },
+    /// What is not there cannot be removed.
+    #[error("it removed entry {0}, which is not in the list")]
+    RemovedAbsent(EntryId),
+    /// One call may not change everything.
+    #[error("it made {count} changes, the limit is {limit}")]
+    TooManyChanges {
+        /// How many it made.
+        count: usize,
+        /// How many it may make.
+        limit: usize,
+    },
+    /// The content of a change is not what was declared or allowed.
+    #[error("it {0}")]
+    Content(String),
+}

@@ -1,0 +1,147 @@
+//! The names of lists and of logics: checked once, where they come in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of UTF-8 a list's name may have.
+pub const MAX_LIST_NAME_BYTES: usize = 200;
+
+/// The most bytes a logic's name, or a name inside a schema, may have.
+pub const MAX_IDENTIFIER_BYTES: usize = 64;
+
+/// The name of a list: 1 to 200 bytes of UTF-8 without control characters. Any other character is
+/// allowed, `/` and `..` among them: a name is never part of a path on disk.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ListName(Arc<str>);
+
+/// The name of a logic: lower-case ASCII letters, digits and hyphens, beginning with a letter, at
+/// most 64 bytes. It is also a file's stem, which is why it is so narrow.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LogicName(Arc<str>);
+
+/// Why a text is not a name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NameError {
+    /// It is empty.
+    #[error("the name is empty")]
+    Empty,
+    /// It is longer than the limit.
+    #[error("the name has {bytes} bytes, the limit is {limit}")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// It holds a character that names do not.
+    #[error("the name holds {0:?}, which names may not")]
+    Character(char),
+}
+
+impl ListName {
+    /// Takes a text as a list's name, or says why it is none.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        length(name, MAX_LIST_NAME_BYTES)?;
+        match name.chars().find(|c| c.is_control()) {
+            Some(c) => Err(NameError::Character(c)),
+            None => Ok(Self(name.into())),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl LogicName {
+    /// Takes a text as a logic's name, or says why it is none.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        identifier(name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks a name that programs use: of a logic, a field, a command, a view, a setting.
+pub fn identifier(name: &str) -> Result<(), NameError> {
+    length(name, MAX_IDENTIFIER_BYTES)?;
+    let odd = |(at, c): (usize, char)| {
+        let fits = c.is_ascii_lowercase() || (at > 0 && (c.is_ascii_digit() || c == '-'));
+        (!fits).then_some(c)
+    };
+    match name.char_indices().find_map(odd) {
+        Some(c) => Err(NameError::Character(c)),
+        None => Ok(()),
+    }
+}
+
+fn length(name: &str, limit: usize) -> Result<(), NameError> {
+    match name.len() {
+        0 => Err(NameError::Empty),
+        bytes if bytes > limit => Err(NameError::TooLong { bytes, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// The conversions that serde and `?` use, the same for both kinds of name.
+macro_rules! text_conversions {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(name: String) -> Result<Self, NameError> {
+                Self::new(&name)
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+text_conversions!(ListName);
+text_conversions!(LogicName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_name_may_hold_anything_but_control_characters() {
+        for good in ["bob", "a/b", "../escaped", "日曜日", "🛒 shop", " "] {
+            assert_eq!(ListName::new(good).map(String::from).as_deref(), Ok(good));
+        }
+        assert_eq!(ListName::new(""), Err(NameError::Empty));
+        assert_eq!(ListName::new("a\nb"), Err(NameError::Character('\n')));
+        assert_eq!(ListName::new("a\u{85}b"), Err(NameError::Character('\u{85}')));
+    }
+
+    #[test]
+    fn a_list_name_is_measured_in_bytes() {
+        assert!(ListName::new(&"é".repeat(100)).is_ok());
+        let too_long = NameError::TooLong { bytes: 202, limit: 200 };
+        assert_eq!(ListName::new(&"é".repeat(101)), Err(too_long));
+    }
+
+    #[test]
+    fn a_logic_name_is_fit_for_a_file_name() {
+        assert!(LogicName::new("blocked-by2").is_ok());
+        for (bad, c) in [("Todo", 'T'), ("2do", '2'), ("a/b", '/'), ("a.b", '.'), ("-a", '-')] {
+            assert_eq!(LogicName::new(bad), Err(NameError::Character(c)));
+        }
+    }
+}

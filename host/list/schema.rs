@@ -1,0 +1,195 @@
+//! What a logic says of itself: the fields, settings, commands and views that lists of it have.
+
+use super::name::identifier;
+use super::value::{Field, Kind, MAX_FIELDS, Value};
+
+/// The most commands, and the most views, a logic may describe.
+pub const MAX_COMMANDS: usize = 64;
+
+/// The most bytes a title or a summary in a description may have.
+pub const MAX_DESCRIPTION_TEXT_BYTES: usize = 2_000;
+
+/// What a logic says of itself.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Description {
+    /// What people call it.
+    pub title: String,
+    /// What it does, in a sentence or two.
+    pub summary: String,
+    /// Its own version.
+    pub version: semver::Version,
+    /// The custom fields of its entries.
+    pub fields: Vec<Schema>,
+    /// The settings of its lists.
+    pub settings: Vec<Schema>,
+    /// Its commands, besides adding, changing and deleting an entry.
+    pub commands: Vec<CommandSchema>,
+    /// Its views, besides the plain list.
+    pub views: Vec<ViewSchema>,
+    /// Who answers a reading that names no view.
+    pub reading: Reading,
+}
+
+/// One custom field, setting or argument.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Schema {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Its type.
+    pub kind: Kind,
+    /// For an argument: whether it must be given.
+    pub required: bool,
+    /// For texts: the only values allowed; empty allows all.
+    pub choices: Vec<String>,
+}
+
+/// A command.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CommandSchema {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What it takes.
+    pub arguments: Vec<Schema>,
+}
+
+/// A view.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ViewSchema {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+}
+
+/// Who answers a reading that names no view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// The host, from the snapshot: ids ascending.
+    Host,
+    /// The logic.
+    Logic,
+}
+
+/// How a named value breaks a schema.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct SchemaError {
+    /// The field, setting or argument.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl SchemaError {
+    fn new(name: &str, problem: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), problem: problem.into() }
+    }
+}
+
+impl Description {
+    /// The command of that name, if it is described.
+    pub fn command(&self, name: &str) -> Option<&CommandSchema> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
+    /// The view of that name, if it is described.
+    pub fn view(&self, name: &str) -> Option<&ViewSchema> {
+        self.views.iter().find(|view| view.name == name)
+    }
+
+    /// Says what is malformed, if anything. A host takes no logic whose description is.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        check_text("title", &self.title)?;
+        check_text("summary", &self.summary)?;
+        check_schemas("fields", &self.fields)?;
+        check_schemas("settings", &self.settings)?;
+        check_names("commands", MAX_COMMANDS, self.commands.iter().map(|c| (&c.name, &c.title)))?;
+        check_names("views", MAX_COMMANDS, self.views.iter().map(|v| (&v.name, &v.title)))?;
+        self.commands.iter().try_for_each(|command| check_schemas(&command.name, &command.arguments))
+    }
+}
+
+/// Checks values against what was described: every name known and there once, every value of its
+/// kind and within its limits.
+pub fn check_fields(schemas: &[Schema], fields: &[Field]) -> Result<(), SchemaError> {
+    for (at, field) in fields.iter().enumerate() {
+        if fields[..at].iter().any(|before| before.name == field.name) {
+            return Err(SchemaError::new(&field.name, "it is there twice"));
+        }
+        check_value(schemas, &field.name, &field.value)?;
+    }
+    Ok(())
+}
+
+/// Checks one value, see [`check_fields`].
+pub fn check_value(schemas: &[Schema], name: &str, value: &Value) -> Result<(), SchemaError> {
+    let Some(schema) = schemas.iter().find(|schema| schema.name == name) else {
+        return Err(SchemaError::new(name, unknown(schemas)));
+    };
+    if schema.kind != value.kind() {
+        let (is, wants) = (value.kind().as_str(), schema.kind.as_str());
+        return Err(SchemaError::new(name, format!("it is a {is} where a {wants} is declared")));
+    }
+    value.check().map_err(|problem| SchemaError::new(name, problem))?;
+    let allowed = |text: &String| schema.choices.is_empty() || schema.choices.contains(text);
+    let fits = match value {
+        Value::Text(text) => allowed(text),
+        Value::Texts(texts) => texts.iter().all(allowed),
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(SchemaError::new(name, format!("it must be one of: {}", schema.choices.join(", ")))) }
+}
+
+/// Checks a command's arguments: [`check_fields`], and all that are required are there.
+pub fn check_arguments(schemas: &[Schema], arguments: &[Field]) -> Result<(), SchemaError> {
+    check_fields(schemas, arguments)?;
+    let given = |schema: &&Schema| arguments.iter().any(|argument| argument.name == schema.name);
+    match schemas.iter().filter(|schema| schema.required).find(|schema| !given(schema)) {
+        Some(missing) => Err(SchemaError::new(&missing.name, "it is required")),
+        None => Ok(()),
+    }
+}
+
+fn unknown(schemas: &[Schema]) -> String {
+    if schemas.is_empty() {
+        return "it is not declared; none is".to_owned();
+    }
+    let names: Vec<_> = schemas.iter().map(|schema| schema.name.as_str()).collect();
+    format!("it is not declared; these are: {}", names.join(", "))
+}
+
+fn check_schemas(place: &str, schemas: &[Schema]) -> Result<(), SchemaError> {
+    check_names(place, MAX_FIELDS, schemas.iter().map(|s| (&s.name, &s.title)))
+}
+
+fn check_names<'a>(
+    place: &str,
+    limit: usize,
+    items: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Result<(), SchemaError> {
+    let mut seen = Vec::new();
+    for (name, title) in items {
+        identifier(name).map_err(|error| SchemaError::new(place, format!("{name:?}: {error}")))?;
+        check_text(name, title)?;
+        if seen.contains(&name) {
+            return Err(SchemaError::new(place, format!("{name} is described twice")));
+        }
+        seen.push(name);
+        if seen.len() > limit {
+            return Err(SchemaError::new(place, format!("more than {limit} are described")));
+        }
+    }
+    Ok(())
+}
+
+fn check_text(place: &str, text: &str) -> Result<(), SchemaError> {
+    if text.len() > MAX_DESCRIPTION_TEXT_BYTES {
+        let problem = format!("a text has {} bytes, the limit is {MAX_DESCRIPTION_TEXT_BYTES}", text.len());
+        return Err(SchemaError::new(place, problem));
+    }
+    Ok(())
+}

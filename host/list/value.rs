@@ -1,0 +1,104 @@
+//! Custom fields, settings and arguments: values with a name.
+
+use serde::{Deserialize, Serialize};
+
+use super::date::Date;
+
+/// The most bytes one text value may have.
+pub const MAX_TEXT_BYTES: usize = 10_000;
+
+/// The most texts one `Texts` value may hold.
+pub const MAX_TEXTS: usize = 1_000;
+
+/// The most fields an entry, or settings a list, may have.
+pub const MAX_FIELDS: usize = 64;
+
+/// The value of a custom field, a setting or a command's argument.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Value {
+    /// Yes or no.
+    Boolean(bool),
+    /// A finite number.
+    Number(f64),
+    /// At most [`MAX_TEXT_BYTES`] bytes.
+    Text(String),
+    /// A day.
+    Date(Date),
+    /// At most [`MAX_TEXTS`] texts, each within the limit of one.
+    Texts(Vec<String>),
+}
+
+/// The type of a [`Value`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// [`Value::Boolean`]
+    Boolean,
+    /// [`Value::Number`]
+    Number,
+    /// [`Value::Text`]
+    Text,
+    /// [`Value::Date`]
+    Date,
+    /// [`Value::Texts`]
+    Texts,
+}
+
+/// A value with its name.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Field {
+    /// An identifier, see [`super::name::identifier`].
+    pub name: String,
+    /// What the field holds.
+    pub value: Value,
+}
+
+impl Value {
+    /// The type of this value.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Boolean(_) => Kind::Boolean,
+            Self::Number(_) => Kind::Number,
+            Self::Text(_) => Kind::Text,
+            Self::Date(_) => Kind::Date,
+            Self::Texts(_) => Kind::Texts,
+        }
+    }
+
+    /// Says which limit this value breaks, if any.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Number(number) if !number.is_finite() => Err("it is not a finite number".into()),
+            Self::Text(text) => check_text(text),
+            Self::Texts(texts) if texts.len() > MAX_TEXTS => {
+                Err(format!("it has {} texts, the limit is {MAX_TEXTS}", texts.len()))
+            }
+            Self::Texts(texts) => texts.iter().try_for_each(|text| check_text(text)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(format!("a text has {} bytes, the limit is {MAX_TEXT_BYTES}", text.len()));
+    }
+    Ok(())
+}
+
+impl Kind {
+    /// The name of the type, as descriptions and problems write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Number => "number",
+            Self::Text => "text",
+            Self::Date => "date",
+            Self::Texts => "texts",
+        }
+    }
+}
+
+/// Finds a field by name.
+pub fn find<'a>(fields: &'a [Field], name: &str) -> Option<&'a Value> {
+    fields.iter().find(|field| field.name == name).map(|field| &field.value)
+}

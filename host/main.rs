@@ -1,0 +1,2 @@
+//! The `hotlist` program.
+fn main() {}

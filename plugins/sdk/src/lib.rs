@@ -1,0 +1,1 @@
+//! Write list logic for Hotlist in Rust.
