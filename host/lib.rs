@@ -7,3 +7,6 @@ pub mod logic;
 
 pub mod clock;
 pub mod store;
+
+pub mod actor;
+pub mod cache;

@@ -32,13 +32,15 @@ use value::{Field, MAX_FIELDS};
 pub struct Limits {
     /// The most entries in one list.
     pub entries: usize,
+    /// The most bytes of text in one list: titles, and names and values of fields.
+    pub bytes: usize,
     /// The most changes one call of a logic may make.
     pub changes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 10_000, changes: 20_000 }
+        Self { entries: 10_000, bytes: 16 << 20, changes: 20_000 }
     }
 }
 
@@ -49,6 +51,7 @@ pub struct List {
     logic: Option<LogicName>,
     next_id: EntryId,
     open: usize,
+    bytes: usize,
     entries: OrdMap<EntryId, Arc<Entry>>,
     /// The entries that have a date, by date; so that a day is read without reading the list.
     days: OrdSet<(Date, EntryId)>,
@@ -85,6 +88,7 @@ impl List {
             logic: None,
             next_id: 1,
             open: 0,
+            bytes: 0,
             entries: OrdMap::new(),
             days: OrdSet::new(),
             settings: Arc::new([]),
@@ -122,6 +126,11 @@ impl List {
         self.open
     }
 
+    /// How many bytes of text there are, as [`Limits::bytes`] counts them.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The entry of that id.
     pub fn get(&self, id: EntryId) -> Option<&Arc<Entry>> {
         self.entries.get(&id)
@@ -144,20 +153,21 @@ impl List {
         &self.settings
     }
 
-    /// Applies one revision's changes, all or none, and counts the revision.
-    pub fn apply(&mut self, changes: &[Change]) -> Result<(), Violation> {
-        let mut next = self.clone();
-        changes.iter().try_for_each(|change| next.step(change))?;
-        next.revision += 1;
-        *self = next;
-        Ok(())
+    /// The list after one revision's changes, applied in order, all or none.
+    pub fn apply(&self, changes: &[Change]) -> Result<Self, Violation> {
+        Ok(self.preview(changes)?.succeeding(self.revision))
     }
 
-    /// Applies changes of a revision in the making: all or none, and the number stays.
+    /// The list with some changes of a revision in the making; the revision is not counted yet.
     pub fn preview(&self, changes: &[Change]) -> Result<Self, Violation> {
         let mut next = self.clone();
         changes.iter().try_for_each(|change| next.step(change))?;
         Ok(next)
+    }
+
+    /// The same list, as the revision that follows `revision`.
+    pub fn succeeding(self, revision: u64) -> Self {
+        Self { revision: revision + 1, ..self }
     }
 
     fn step(&mut self, change: &Change) -> Result<(), Violation> {
@@ -187,6 +197,7 @@ impl List {
             None => return Err(Violation::UnknownId { id: entry.id, next: self.next_id }),
         }
         self.open += usize::from(!entry.completed);
+        self.bytes += entry.bytes();
         if let Some(date) = entry.date {
             self.days.insert((date, entry.id));
         }
@@ -202,6 +213,7 @@ impl List {
     /// Takes an entry that is no longer there out of what is derived from the entries.
     fn forget(&mut self, entry: &Entry) {
         self.open -= usize::from(!entry.completed);
+        self.bytes -= entry.bytes();
         if let Some(date) = entry.date {
             self.days.remove(&(date, entry.id));
         }
@@ -276,6 +288,7 @@ impl From<Folded> for List {
             logic: folded.logic,
             next_id: folded.next_id,
             open: folded.entries.iter().filter(|entry| !entry.completed).count(),
+            bytes: folded.entries.iter().map(|entry| entry.bytes()).sum(),
             days: folded.entries.iter().filter_map(dated).collect(),
             entries: folded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
             settings: folded.settings.into(),

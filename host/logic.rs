@@ -1,5 +1,8 @@
 //! What a list means, behind a trait: the actor asks, and does not know that wasm answers.
 
+pub mod catalog;
+pub mod decide;
+
 use std::sync::Arc;
 
 use crate::list::List;
@@ -27,6 +30,9 @@ pub trait Logic: Send + Sync + 'static {
 ///
 /// A session in which a call failed answers no more calls; open another one.
 pub trait Session {
+    /// Begins a command: refills the budget of fuel and time that all its calls share.
+    fn begin(&mut self);
+
     /// Asks what a command does to the list.
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault>;
 

@@ -28,6 +28,13 @@ pub struct Entry {
     pub fields: Vec<Field>,
 }
 
+impl Entry {
+    /// How many bytes of text the entry holds: its title, and the names and values of its fields.
+    pub fn bytes(&self) -> usize {
+        self.title.len() + self.fields.iter().map(Field::bytes).sum::<usize>()
+    }
+}
+
 /// An entry that has no id yet.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Draft {

@@ -28,6 +28,8 @@ pub struct Description {
     pub views: Vec<ViewSchema>,
     /// Who answers a reading that names no view.
     pub reading: Reading,
+    /// Whether its lists ever want to be woken.
+    pub wakes: bool,
 }
 
 /// One custom field, setting or argument.

@@ -85,6 +85,18 @@ fn check_text(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+impl Field {
+    /// How many bytes of text the name and the value hold.
+    pub fn bytes(&self) -> usize {
+        let value = match &self.value {
+            Value::Text(text) => text.len(),
+            Value::Texts(texts) => texts.iter().map(String::len).sum(),
+            Value::Boolean(_) | Value::Number(_) | Value::Date(_) => 0,
+        };
+        self.name.len() + value
+    }
+}
+
 impl Kind {
     /// The name of the type, as descriptions and problems write it.
     pub fn as_str(self) -> &'static str {

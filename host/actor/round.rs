@@ -1,0 +1,283 @@
+//! One round of an actor: decide what waits, commit it as one, publish it, and only then answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request};
+use crate::list::List;
+use crate::list::command::{Command, Context};
+use crate::list::name::LogicName;
+use crate::list::revision::{Outcome, Receipt, Revision};
+use crate::logic::Session;
+use crate::logic::catalog::Version;
+use crate::logic::decide::{Decided, Decider, Refusal};
+use crate::store::{Commit, MAX_RECEIPTS, StoreError};
+
+/// What a round has decided so far. Nobody outside the round sees any of it until it is durable.
+struct Round {
+    list: Arc<List>,
+    receipts: Vec<Receipt>,
+    wake_up: Option<u64>,
+    revisions: Vec<Arc<Revision>>,
+    answers: Vec<(Answer<Reply, CallError>, Result<Reply, CallError>)>,
+    /// How many of `receipts` are new in this round: the last ones.
+    new_receipts: usize,
+}
+
+type Waiting = (Box<Request>, Answer<Reply, CallError>);
+
+impl Actor {
+    /// Deals with some letters. An error means that the actor can not go on.
+    pub(super) async fn round(&self, letters: Vec<Letter>) -> Result<(), StoreError> {
+        let list = match self.resident().await {
+            Ok(list) => list,
+            Err(error) => {
+                // Not a reason to stop: the list was not touched, and the next round tries again.
+                letters.into_iter().for_each(|letter| letter.fail(&error));
+                return Ok(());
+            }
+        };
+        let mut commands = Vec::with_capacity(letters.len());
+        for letter in letters {
+            match letter {
+                Letter::Command(request, answer) => commands.push((request, answer)),
+                // Whoever reads gets what is durable now, not what this round is about to decide.
+                Letter::Read(answer) => drop(answer.send(Ok(list.clone()))),
+            }
+        }
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let before = list.revision();
+        let round = self.decide_all(list, commands);
+        if round.revisions.is_empty() && round.new_receipts == 0 {
+            round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
+            return Ok(());
+        }
+        self.commit(before, round).await
+    }
+
+    /// The list as it is durable, from memory or from the store.
+    async fn resident(&self) -> Result<Arc<List>, StoreError> {
+        if let Some(list) = self.published.load_full() {
+            return Ok(list);
+        }
+        let stored = self.environment.store.load(&self.name).await?;
+        let list = Arc::new(stored.list);
+        if !stored.receipts.is_empty() || stored.wake_up.is_some() {
+            *self.memory.lock() = Some(Box::new(Memory { receipts: stored.receipts, wake_up: stored.wake_up }));
+        }
+        self.published.store(Some(list.clone()));
+        Ok(list)
+    }
+
+    /// Makes a round durable; then, and only then, shows it to readers, callers and listeners.
+    async fn commit(&self, after: u64, round: Round) -> Result<(), StoreError> {
+        let Round { list, receipts, wake_up, revisions, answers, new_receipts } = round;
+        let commit = Commit {
+            name: self.name.clone(),
+            after,
+            revisions: revisions.clone(),
+            receipts: receipts[receipts.len() - new_receipts..].to_vec(),
+            state: list.clone(),
+            wake_up,
+        };
+        if let Err(error) = self.environment.store.commit(commit).await {
+            for (answer, reply) in answers {
+                // What was refused without a change is refused all the same.
+                drop(answer.send(reply.and(Err(CallError::Store(error.clone())))));
+            }
+            return Err(error);
+        }
+        self.published.store(Some(list));
+        if !receipts.is_empty() || wake_up.is_some() {
+            *self.memory.lock() = Some(Box::new(Memory { receipts, wake_up }));
+        } else {
+            *self.memory.lock() = None;
+        }
+        answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
+        if let Some(events) = self.events.get() {
+            revisions.into_iter().for_each(|revision| drop(events.send(revision)));
+        }
+        Ok(())
+    }
+
+    /// Decides commands one after the other, each on what the one before it left.
+    fn decide_all(&self, list: Arc<List>, commands: Vec<Waiting>) -> Round {
+        let memory = self.memory.lock().as_deref().map(|m| (m.receipts.clone(), m.wake_up)).unwrap_or_default();
+        let mut round = Round {
+            list,
+            receipts: memory.0,
+            wake_up: memory.1,
+            revisions: Vec::new(),
+            answers: Vec::with_capacity(commands.len()),
+            new_receipts: 0,
+        };
+        let now = self.environment.clock.now();
+        let today = self.environment.clock.date_at(now);
+        let mut commands = commands.into_iter().peekable();
+        while let Some((request, _)) = commands.peek() {
+            let name = self.keeper(&round.list, &request.command);
+            let Some(version) = self.environment.catalog.live(&name) else {
+                let (_, answer) = commands.next().expect("a command was peeked at");
+                round.answers.push((answer, Err(CallError::NoLogic(name))));
+                continue;
+            };
+            // One session serves as many commands in a row as the same version is to decide.
+            let mut session = version.logic.session();
+            while let Some((request, answer)) = commands.next_if(|(request, _)| {
+                self.keeper(&round.list, &request.command) == name && self.is_live(&name, &version)
+            }) {
+                let seed = self.environment.clock.seed();
+                let context = Context { now, today, caller: request.caller.clone(), seed };
+                let reply = match &mut session {
+                    Ok(session) => self.answer(&mut round, &version, session.as_mut(), *request, context),
+                    Err(fault) => {
+                        version.counters.fault(fault);
+                        let logic = version.logic.id().clone();
+                        Err(CallError::Refused { refusal: Refusal::Fault(fault.clone()), logic })
+                    }
+                };
+                let over = matches!(&reply, Err(CallError::Refused { refusal: Refusal::Fault(_), .. }));
+                round.answers.push((answer, reply));
+                if over {
+                    break;
+                }
+            }
+        }
+        round
+    }
+
+    /// Whether a version still is the one that decides: checked between any two commands.
+    fn is_live(&self, name: &LogicName, version: &Arc<Version>) -> bool {
+        self.environment.catalog.live(name).is_some_and(|live| Arc::ptr_eq(&live, version))
+    }
+
+    /// The logic that decides a command: the one the command hands the list to, or its own.
+    fn keeper(&self, list: &List, command: &Command) -> LogicName {
+        match command {
+            Command::Configure { logic: Some(logic), .. } => logic.clone(),
+            _ => list.logic().unwrap_or(&self.environment.default_logic).clone(),
+        }
+    }
+
+    /// Decides one command and takes what it does into the round.
+    fn answer(
+        &self,
+        round: &mut Round,
+        version: &Version,
+        session: &mut dyn Session,
+        request: Request,
+        context: Context,
+    ) -> Result<Reply, CallError> {
+        let Request { command, expect, idempotency, .. } = request;
+        let logic = version.logic.id();
+        let earlier = |key: &str| round.receipts.iter().find(|receipt| receipt.request.key == key);
+        if let Some(request) = &idempotency
+            && let Some(first) = earlier(&request.key)
+        {
+            return repeat(first, request.fingerprint == first.request.fingerprint);
+        }
+        let revision = round.list.revision();
+        let met = match &expect {
+            Expect::Anything => true,
+            Expect::Exists => round.list.exists(),
+            Expect::Revision(revisions) => round.list.exists() && revisions.contains(&revision),
+        };
+        if !met {
+            return Err(CallError::Stale { revision });
+        }
+        let before = self.before(&round.list, logic.name.as_str());
+        let mut decider =
+            Decider { logic: &*version.logic, session: &mut *session, limits: self.environment.limits, before };
+        let decided = decider.decide(&round.list, &context, &command);
+        count(version, &decided);
+        let outcome = match &decided {
+            Ok(decided) => Some(Outcome::Done {
+                revision: decided.list.revision(),
+                changes: if idempotency.is_some() { decided.changes.clone() } else { Vec::new() },
+                created: decided.list.exists() && !round.list.exists(),
+            }),
+            Err(Refusal::Rejected(rejection)) => Some(Outcome::Rejected(rejection.clone())),
+            // Anything else may go differently the next time.
+            Err(_) => None,
+        };
+        if let (Some(request), Some(outcome)) = (idempotency, outcome) {
+            round.remember(Receipt { request, time: context.now, logic: logic.clone(), outcome });
+        }
+        let decided = decided.map_err(|refusal| CallError::Refused { refusal, logic: logic.clone() })?;
+        if decided.changes.is_empty() {
+            return Ok(Reply { logic: logic.clone(), revision, created: false, effect: Effect::Nothing });
+        }
+        let created = decided.list.exists() && !round.list.exists();
+        round.list = decided.list;
+        if version.logic.description().wakes {
+            // A logic that cannot say when keeps the time it gave before.
+            round.wake_up = session.next_wake_up(&round.list, &context).unwrap_or(round.wake_up);
+        } else {
+            round.wake_up = None;
+        }
+        let revision = Revision {
+            number: round.list.revision(),
+            context,
+            logic: logic.clone(),
+            command,
+            changes: decided.changes,
+        };
+        let revision = Arc::new(revision);
+        round.revisions.push(revision.clone());
+        Ok(Reply { logic: logic.clone(), revision: revision.number, created, effect: Effect::Revised(revision) })
+    }
+
+    /// The name and version of the logic that kept the list until now, if another one is to decide.
+    fn before(&self, list: &List, decides: &str) -> Option<String> {
+        let before = list.logic().filter(|name| name.as_str() != decides)?;
+        Some(match self.environment.catalog.live(before) {
+            Some(version) => format!("{before}@{}", version.logic.id().version),
+            None => before.to_string(),
+        })
+    }
+}
+
+impl Round {
+    fn remember(&mut self, receipt: Receipt) {
+        if self.receipts.len() == MAX_RECEIPTS {
+            self.receipts.remove(0);
+        }
+        self.receipts.push(receipt);
+        self.new_receipts = (self.new_receipts + 1).min(MAX_RECEIPTS);
+    }
+}
+
+impl Letter {
+    fn fail(self, error: &StoreError) {
+        match self {
+            Self::Command(_, answer) => drop(answer.send(Err(CallError::Store(error.clone())))),
+            Self::Read(answer) => drop(answer.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// The first answer to a request, given again.
+fn repeat(first: &Receipt, same: bool) -> Result<Reply, CallError> {
+    if !same {
+        return Err(CallError::KeyReused);
+    }
+    let logic = first.logic.clone();
+    match first.outcome.clone() {
+        Outcome::Done { revision, changes, created } => {
+            Ok(Reply { logic, revision, created, effect: Effect::Repeated(changes) })
+        }
+        Outcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
+    }
+}
+
+fn count(version: &Version, decided: &Result<Decided, Refusal>) {
+    let counters = &version.counters;
+    match decided {
+        Ok(_) => drop(counters.accepted.fetch_add(1, Ordering::Relaxed)),
+        Err(Refusal::Rejected(_)) => drop(counters.rejected.fetch_add(1, Ordering::Relaxed)),
+        Err(Refusal::Fault(fault)) => counters.fault(fault),
+        Err(_) => {}
+    }
+}

@@ -1,0 +1,254 @@
+//! From a list's name to its actor: the book's `Todo.Cache`.
+//!
+//! There is one actor per name. Two concurrent first requests start one; a request that meets an
+//! actor which is stopping gets the next one; an actor that nobody asked for in a while is
+//! passivated, and everything it knew is in the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use tokio::sync::{Notify, broadcast};
+
+use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
+use crate::list::List;
+use crate::list::change::Rejection;
+use crate::list::command::{Context, Group, Page, Query, Row};
+use crate::list::name::ListName;
+use crate::list::revision::{LogicId, Revision};
+use crate::list::schema::Reading;
+use crate::logic::Fault;
+use crate::logic::catalog::Version;
+use crate::logic::decide::Refusal;
+use crate::store::Summary;
+
+/// How often a request that keeps meeting stopped actors tries the next one. Each try finds an
+/// actor that was idle or crashed in that very moment; more than one such meeting is already odd.
+const MAX_TRIES: usize = 8;
+
+/// How much of the bound on resident lists a sweep under pressure leaves, in per cent.
+const PRESSURE_LEAVES_PER_CENT: usize = 90;
+
+/// The most rows a page may have.
+pub const MAX_ROWS: usize = 1_000;
+
+/// The actors of a server, by the names of their lists.
+pub struct Cache {
+    actors: DashMap<ListName, Arc<Actor>>,
+    /// How many there are; counting the map itself would lock all of it.
+    resident: AtomicUsize,
+    environment: Arc<Environment>,
+    bounds: Bounds,
+    /// Rung when there are more actors than there should be.
+    pressure: Notify,
+}
+
+/// When actors are passivated.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long nobody asked for an idle actor, in milliseconds, until it is passivated.
+    pub idle: u64,
+    /// The most actors at a time. Reaching it passivates the longest idle ones early; when none is
+    /// idle, requests for further lists are refused.
+    pub resident: usize,
+}
+
+/// A page of a list, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The snapshot that the page is of.
+    pub list: Arc<List>,
+    /// Which entries, in which order.
+    pub page: Page,
+    /// The logic that made the page; `None` when the host made it by itself.
+    pub logic: Option<Arc<LogicId>>,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new(environment: Arc<Environment>, bounds: Bounds) -> Self {
+        Self { actors: DashMap::new(), resident: AtomicUsize::new(0), environment, bounds, pressure: Notify::new() }
+    }
+
+    /// What the actors share.
+    pub fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    /// Sends a command to a list's actor, and waits until it is durable or refused.
+    pub async fn call(&self, name: &ListName, request: Request) -> Result<Reply, CallError> {
+        let mut request = Box::new(request);
+        for _ in 0..MAX_TRIES {
+            let actor = self.actor(name)?;
+            match actor.call(request).await {
+                Ok(answer) => return answer,
+                Err(Stopped(unread)) => request = unread,
+            }
+            self.forget(name, &actor);
+        }
+        Err(CallError::Crashed)
+    }
+
+    /// The last durable state of a list; absent lists are lists that do not exist.
+    pub async fn read(&self, name: &ListName) -> Result<Arc<List>, CallError> {
+        for _ in 0..MAX_TRIES {
+            let actor = self.actor(name)?;
+            match actor.read().await {
+                Ok(answer) => return answer,
+                Err(Stopped(())) => self.forget(name, &actor),
+            }
+        }
+        Err(CallError::Crashed)
+    }
+
+    /// A page of a list: from the host where the logic leaves that to it, else from the logic. Runs
+    /// on the snapshot, so no reader waits for a writer.
+    pub async fn view(&self, name: &ListName, caller: Arc<str>, query: &Query) -> Result<View, CallError> {
+        let list = self.read(name).await?;
+        let logic = list.logic().unwrap_or(&self.environment.default_logic).clone();
+        let Some(version) = self.environment.catalog.live(&logic) else {
+            return Err(CallError::NoLogic(logic));
+        };
+        if query.view.is_none() && version.logic.description().reading == Reading::Host {
+            let page = plain_page(&list, query);
+            return Ok(View { list, page, logic: None });
+        }
+        let now = self.environment.clock.now();
+        let today = self.environment.clock.date_at(now);
+        let context = Context { now, today, caller, seed: self.environment.clock.seed() };
+        let id = version.logic.id().clone();
+        match ask(&version, &list, &context, query) {
+            Ok(Ok(page)) => Ok(View { list, page, logic: Some(id) }),
+            Ok(Err(rejection)) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic: id }),
+            Err(fault) => {
+                version.counters.fault(&fault);
+                Err(CallError::Refused { refusal: Refusal::Fault(fault), logic: id })
+            }
+        }
+    }
+
+    /// The live revisions of a list, from now on.
+    pub fn subscribe(&self, name: &ListName) -> Result<broadcast::Receiver<Arc<Revision>>, CallError> {
+        for _ in 0..MAX_TRIES {
+            let actor = self.actor(name)?;
+            match actor.subscribe() {
+                Ok(receiver) => return Ok(receiver),
+                Err(Stopped(())) => self.forget(name, &actor),
+            }
+        }
+        Err(CallError::Crashed)
+    }
+
+    /// The revisions of a list after a number, oldest first; the oldest kept may be a later one.
+    pub async fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, CallError> {
+        Ok(self.environment.store.history(name, after, limit).await?)
+    }
+
+    /// The lists that exist, by name.
+    pub async fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, CallError> {
+        Ok(self.environment.store.page(after, limit).await?)
+    }
+
+    /// How many actors there are.
+    pub fn resident(&self) -> usize {
+        self.resident.load(Ordering::Relaxed)
+    }
+
+    /// The actor of a list, started if there is none.
+    fn actor(&self, name: &ListName) -> Result<Arc<Actor>, CallError> {
+        let now = self.environment.clock.now();
+        if let Some(actor) = self.actors.get(name) {
+            actor.touch(now);
+            return Ok(actor.clone());
+        }
+        if self.resident() >= self.bounds.resident {
+            self.pressure.notify_one();
+            return Err(CallError::TooManyLists { limit: self.bounds.resident });
+        }
+        let actor = self.actors.entry(name.clone()).or_insert_with(|| {
+            if self.resident.fetch_add(1, Ordering::Relaxed) + 1 >= self.pressed() {
+                self.pressure.notify_one();
+            }
+            Actor::new(name.clone(), self.environment.clone())
+        });
+        actor.touch(now);
+        Ok(actor.clone())
+    }
+
+    /// Drops a stopped actor, unless the name has another one already.
+    fn forget(&self, name: &ListName, stopped: &Arc<Actor>) {
+        if self.actors.remove_if(name, |_, actor| Arc::ptr_eq(actor, stopped)).is_some() {
+            self.resident.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until a sweep is worth while before its time.
+    pub async fn pressed_for_room(&self) {
+        self.pressure.notified().await;
+    }
+
+    /// The number of actors from which on room is made.
+    fn pressed(&self) -> usize {
+        self.bounds.resident - self.bounds.resident * (100 - PRESSURE_LEAVES_PER_CENT) / 200
+    }
+
+    /// Passivates the actors that nobody asked for in a while, and under pressure the longest idle
+    /// ones besides. Answers how many. Works shard by shard; requests go on meanwhile.
+    pub fn sweep(&self) -> usize {
+        let now = self.environment.clock.now();
+        let cutoff = now.saturating_sub(self.bounds.idle);
+        let mut swept = self.passivate(|actor| actor.is_stopped() || actor.last_used() <= cutoff);
+        if self.resident() >= self.pressed() {
+            let surplus = self.resident() - self.bounds.resident * PRESSURE_LEAVES_PER_CENT / 100;
+            let mut ages: Vec<u64> = self.actors.iter().map(|actor| actor.last_used()).collect();
+            let at = surplus.min(ages.len()).saturating_sub(1);
+            if !ages.is_empty() {
+                let (_, oldest, _) = ages.select_nth_unstable(at);
+                let oldest = *oldest;
+                let mut left = surplus;
+                swept += self.passivate(|actor| {
+                    let chosen = left > 0 && actor.last_used() <= oldest;
+                    left -= usize::from(chosen);
+                    chosen
+                });
+            }
+        }
+        swept
+    }
+
+    fn passivate(&self, mut chosen: impl FnMut(&Actor) -> bool) -> usize {
+        let before = self.resident();
+        self.actors.retain(|_, actor| {
+            let stopped = chosen(actor) && actor.passivate();
+            self.resident.fetch_sub(usize::from(stopped), Ordering::Relaxed);
+            !stopped
+        });
+        before.saturating_sub(self.resident())
+    }
+}
+
+fn ask(
+    version: &Version,
+    list: &Arc<List>,
+    context: &Context,
+    query: &Query,
+) -> Result<Result<Page, Rejection>, Fault> {
+    let mut session = version.logic.session()?;
+    session.begin();
+    session.view(list, context, query)
+}
+
+/// The plain list: ids ascending, filtered by date and completion.
+fn plain_page(list: &List, query: &Query) -> Page {
+    let after = query.after.unwrap_or(0);
+    let fits = |completed: bool| query.completed.is_none_or(|wanted| wanted == completed);
+    let limit = query.limit.min(MAX_ROWS);
+    let mut ids: Vec<u64> = match query.date {
+        Some(day) => list.on_date(day, after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
+        None => list.scan(after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
+    };
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
+    Page { groups: vec![Group { name: String::new(), title: String::new(), rows }], more }
+}

@@ -1,0 +1,242 @@
+//! From a command to checked changes: what the host does around a logic's answer.
+//!
+//! Pure but for the session it asks, so that the same function serves the live path and whoever
+//! wants to know what another logic would have decided.
+
+use std::sync::Arc;
+
+use super::{Ask, Decision, Fault, Logic, Session};
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Command, Context};
+use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
+use crate::list::name::LogicName;
+use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
+use crate::list::value::Field;
+use crate::list::{Limits, List};
+
+/// A command that may be carried out.
+#[derive(Debug)]
+pub struct Decided {
+    /// What it does; empty when it changes nothing.
+    pub changes: Vec<Change>,
+    /// The list with the changes applied, at the next revision; or as it was, if there are none.
+    pub list: Arc<List>,
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The list's logic says no.
+    #[error("{}", .0.message)]
+    Rejected(Rejection),
+    /// The list's logic failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// There is no such list.
+    #[error("there is no such list")]
+    NoSuchList,
+    /// The list has no such entry.
+    #[error("the list has no entry {0}")]
+    NoSuchEntry(EntryId),
+    /// The logic has no such command.
+    #[error("the list's logic has no command {0}")]
+    NoSuchCommand(String),
+    /// The command is not of the form that the logic declares.
+    #[error(transparent)]
+    Invalid(#[from] SchemaError),
+    /// The list would become too large.
+    #[error("a list may have {limit} {what}, and this one would have more")]
+    Full {
+        /// What there would be too much of: `entries` or `bytes of text`.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
+}
+
+/// One logic's decisions about one list, under the host's limits.
+pub struct Decider<'a> {
+    /// Who decides.
+    pub logic: &'a dyn Logic,
+    /// A session of it.
+    pub session: &'a mut dyn Session,
+    /// What the list may become.
+    pub limits: Limits,
+    /// The name and version of the logic that kept the list until now, for a command that hands it
+    /// to another one.
+    pub before: Option<String>,
+}
+
+impl Decider<'_> {
+    /// Decides one command. The list is only read; the answer holds its successor.
+    pub fn decide(&mut self, list: &Arc<List>, context: &Context, command: &Command) -> Result<Decided, Refusal> {
+        self.admit(list, command)?;
+        self.session.begin();
+        let mut draft = Draft { list: list.clone(), changes: Vec::new() };
+        match command {
+            Command::Add(entry) => self.ask(&mut draft, context, Ask::Add(entry))?,
+            Command::Update { id, patch } => self.ask(&mut draft, context, Ask::Update(*id, patch))?,
+            Command::Delete { id } => self.ask(&mut draft, context, Ask::Delete(*id))?,
+            Command::Clear => self.clear(&mut draft, context)?,
+            Command::Custom { name, arguments } => self.ask(&mut draft, context, Ask::Custom(name, arguments))?,
+            Command::Configure { logic, settings } => {
+                self.configure(&mut draft, context, logic.as_ref(), settings)?;
+            }
+            Command::Erase => draft.add(vec![Change::Erase])?,
+            Command::Wake => self.ask(&mut draft, context, Ask::Wake)?,
+        }
+        self.finish(list, draft)
+    }
+
+    /// Refuses what no logic should be bothered with: the form of the command is wrong, or what it
+    /// is about is not there.
+    fn admit(&self, list: &List, command: &Command) -> Result<(), Refusal> {
+        let description = self.logic.description();
+        match command {
+            Command::Add(draft) => {
+                check_title(&draft.title)?;
+                check_order(draft.order)?;
+                Ok(check_fields(&description.fields, &draft.fields)?)
+            }
+            Command::Update { id, patch } => {
+                check_entry(list, *id)?;
+                self.check_patch(patch)
+            }
+            Command::Delete { id } => check_entry(list, *id),
+            Command::Custom { name, arguments } => {
+                let schema = description.command(name).ok_or_else(|| Refusal::NoSuchCommand(name.clone()))?;
+                Ok(check_arguments(&schema.arguments, arguments)?)
+            }
+            Command::Configure { settings, .. } => Ok(check_fields(&description.settings, settings)?),
+            Command::Erase if !list.exists() => Err(Refusal::NoSuchList),
+            Command::Clear | Command::Erase | Command::Wake => Ok(()),
+        }
+    }
+
+    fn check_patch(&self, patch: &Patch) -> Result<(), Refusal> {
+        patch.title.as_deref().map_or(Ok(()), check_title)?;
+        check_order(patch.order.flatten())?;
+        let schemas = &self.logic.description().fields;
+        // A field that is no longer declared may still be taken away: only new values are checked.
+        let mut given = patch.fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        Ok(given.try_for_each(|(name, value)| check_value(schemas, name, value))?)
+    }
+
+    /// Asks the logic one question about the list as it is by now, and adds the answer.
+    fn ask(&mut self, draft: &mut Draft, context: &Context, ask: Ask<'_>) -> Result<(), Refusal> {
+        let decision: Decision = self.session.decide(&draft.list, context, ask)?;
+        let changes = decision.map_err(Refusal::Rejected)?;
+        draft.list.check(&changes, self.logic.description(), self.limits).map_err(Fault::from)?;
+        draft.add(changes)
+    }
+
+    fn clear(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
+        let ids: Vec<EntryId> = draft.list.scan(0).map(|entry| entry.id).collect();
+        for id in ids {
+            // A logic that deletes one entry may have deleted others along with it.
+            if draft.list.get(id).is_some() {
+                self.ask(draft, context, Ask::Delete(id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn configure(
+        &mut self,
+        draft: &mut Draft,
+        context: &Context,
+        logic: Option<&LogicName>,
+        settings: &[Field],
+    ) -> Result<(), Refusal> {
+        let keeper = logic.unwrap_or(&self.logic.id().name).clone();
+        if draft.list.logic() != Some(&keeper) {
+            let taken_over = draft.list.exists();
+            draft.add(vec![Change::Adopt(keeper)])?;
+            if taken_over {
+                let before = self.before.clone().unwrap_or_default();
+                self.ask(draft, context, Ask::Migrate(&before))?;
+            }
+        }
+        if !settings.is_empty() {
+            self.ask(draft, context, Ask::Configure(settings))?;
+        }
+        Ok(())
+    }
+
+    /// Turns the draft into a revision's worth of changes, within the limits of a list.
+    fn finish(&self, before: &Arc<List>, mut draft: Draft) -> Result<Decided, Refusal> {
+        if draft.changes.is_empty() {
+            return Ok(Decided { changes: draft.changes, list: before.clone() });
+        }
+        let erased = matches!(draft.changes.first(), Some(Change::Erase));
+        if !draft.list.exists() && !erased {
+            // The list comes into being with its first change, like the book's cache starts servers.
+            let adopt = Change::Adopt(self.logic.id().name.clone());
+            draft.list = Arc::new(draft.list.preview(std::slice::from_ref(&adopt)).map_err(Fault::from)?);
+            draft.changes.insert(0, adopt);
+        }
+        let list = &draft.list;
+        for (what, size, limit, size_before) in [
+            ("entries", list.count(), self.limits.entries, before.count()),
+            ("bytes of text", list.bytes(), self.limits.bytes, before.bytes()),
+        ] {
+            // A list that is over a limit because the limit was lowered may still shrink.
+            if size > limit && size > size_before {
+                return Err(Refusal::Full { what, limit });
+            }
+        }
+        let list = Arc::unwrap_or_clone(draft.list).succeeding(before.revision());
+        Ok(Decided { changes: draft.changes, list: Arc::new(list) })
+    }
+}
+
+/// A revision in the making: the changes so far, and the list with them applied.
+struct Draft {
+    list: Arc<List>,
+    changes: Vec<Change>,
+}
+
+impl Draft {
+    fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
+        if !changes.is_empty() {
+            self.list = Arc::new(self.list.preview(&changes).map_err(Fault::from)?);
+        }
+        if self.changes.is_empty() {
+            self.changes = changes;
+        } else {
+            self.changes.extend(changes);
+        }
+        Ok(())
+    }
+}
+
+fn check_entry(list: &List, id: EntryId) -> Result<(), Refusal> {
+    match list.get(id) {
+        Some(_) => Ok(()),
+        None if list.exists() => Err(Refusal::NoSuchEntry(id)),
+        None => Err(Refusal::NoSuchList),
+    }
+}
+
+fn check_title(title: &str) -> Result<(), SchemaError> {
+    // A title within the limit in bytes is within it in characters: most need no counting.
+    if title.len() <= MAX_TITLE_CHARS {
+        return Ok(());
+    }
+    match title.chars().count() {
+        chars if chars > MAX_TITLE_CHARS => {
+            let problem = format!("it has {chars} characters, the limit is {MAX_TITLE_CHARS}");
+            Err(SchemaError { name: "title".into(), problem })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_order(order: Option<f64>) -> Result<(), SchemaError> {
+    match order {
+        Some(order) if !order.is_finite() => {
+            Err(SchemaError { name: "order".into(), problem: "it is not a finite number".into() })
+        }
+        _ => Ok(()),
+    }
+}
