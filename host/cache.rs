@@ -12,7 +12,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
 use crate::list::List;
-use crate::list::change::Rejection;
+use crate::list::change::{Rejection, Violation};
 use crate::list::command::{Context, Group, Page, Query, Row};
 use crate::list::name::ListName;
 use crate::list::revision::{LogicId, Revision};
@@ -117,7 +117,11 @@ impl Cache {
         let today = self.environment.clock.date_at(now);
         let context = Context { now, today, caller, seed: self.environment.clock.seed() };
         let id = version.logic.id().clone();
-        match ask(&version, &list, &context, query) {
+        let answer = ask(&version, &list, &context, query).and_then(|answer| match answer {
+            Ok(page) => Ok(Ok(check_page(&list, query, page)?)),
+            Err(rejection) => Ok(Err(rejection)),
+        });
+        match answer {
             Ok(Ok(page)) => Ok(View { list, page, logic: Some(id) }),
             Ok(Err(rejection)) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic: id }),
             Err(fault) => {
@@ -236,6 +240,18 @@ fn ask(
     let mut session = version.logic.session()?;
     session.begin();
     session.view(list, context, query)
+}
+
+/// Lets a page through only if it is about entries that are there, and no longer than was asked.
+fn check_page(list: &List, query: &Query, page: Page) -> Result<Page, Violation> {
+    let mut rows = page.groups.iter().flat_map(|group| &group.rows);
+    if let Some(row) = rows.clone().find(|row| list.get(row.id).is_none()) {
+        return Err(Violation::Content(format!("showed entry {}, which is not in the list", row.id)));
+    }
+    if page.groups.len() > MAX_ROWS || rows.nth(query.limit.min(MAX_ROWS)).is_some() {
+        return Err(Violation::Content(format!("showed more than the {} rows asked for", query.limit)));
+    }
+    Ok(page)
 }
 
 /// The plain list: ids ascending, filtered by date and completion.

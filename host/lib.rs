@@ -4,6 +4,8 @@
 pub mod list;
 
 pub mod logic;
+pub mod plugins;
+pub mod wasm;
 
 pub mod clock;
 pub mod store;

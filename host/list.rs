@@ -295,3 +295,6 @@ impl From<Folded> for List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! What a list promises, tried on many random histories against a plain model.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use super::*;
+use crate::list::schema::{Reading, Schema};
+use crate::list::value::{Kind, Value};
+
+fn entry(id: EntryId, title: &str, day: Option<u8>, completed: bool) -> Entry {
+    let date = day.map(|day| Date::new(2026, 11, day).unwrap());
+    Entry { id, title: title.into(), date, completed, order: None, fields: Vec::new() }
+}
+
+fn described(fields: &[(&str, Kind)]) -> Description {
+    let schema = |(name, kind): &(&str, Kind)| Schema {
+        name: (*name).into(),
+        title: String::new(),
+        kind: *kind,
+        required: false,
+        choices: Vec::new(),
+    };
+    Description {
+        title: "Test".into(),
+        summary: String::new(),
+        version: semver::Version::new(1, 0, 0),
+        fields: fields.iter().map(schema).collect(),
+        settings: Vec::new(),
+        commands: Vec::new(),
+        views: Vec::new(),
+        reading: Reading::Host,
+        wakes: false,
+    }
+}
+
+/// A step of a random history: ids are small, so that steps often meet.
+fn step() -> impl Strategy<Value = Change> {
+    let put = (1..12_u64, any::<bool>(), proptest::option::of(1..4_u8))
+        .prop_map(|(id, completed, day)| Change::Put(entry(id, &format!("entry {id}"), day, completed)));
+    let remove = (1..12_u64).prop_map(Change::Remove);
+    let logic = LogicName::new("todo").unwrap();
+    prop_oneof![8 => put, 3 => remove, 1 => Just(Change::Adopt(logic)), 1 => Just(Change::Erase)]
+}
+
+/// The same as [`List`], without anything that makes it fast.
+#[derive(Clone, Default)]
+struct Model {
+    entries: BTreeMap<EntryId, Entry>,
+    next_id: EntryId,
+}
+
+impl Model {
+    fn step(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Put(entry) => {
+                let new = !self.entries.contains_key(&entry.id);
+                if new && entry.id != self.next_id {
+                    return false;
+                }
+                self.next_id += u64::from(new);
+                self.entries.insert(entry.id, entry.clone());
+                true
+            }
+            Change::Remove(id) => self.entries.remove(id).is_some(),
+            Change::Erase => {
+                *self = Self { next_id: 1, ..Self::default() };
+                true
+            }
+            Change::Set(_) | Change::Adopt(_) => true,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_list_agrees_with_a_plain_model_through_any_history(history in vec(vec(step(), 1..4), 0..40)) {
+        let mut list = List::default();
+        let mut model = Model { next_id: 1, ..Model::default() };
+        for changes in &history {
+            let before = list.clone();
+            let mut attempt = model.clone();
+            match list.apply(changes) {
+                Ok(next) => {
+                    prop_assert!(changes.iter().all(|change| attempt.step(change)));
+                    prop_assert_eq!(next.revision(), before.revision() + 1);
+                    (list, model) = (next, attempt);
+                }
+                Err(_) => prop_assert!(!changes.iter().all(|change| attempt.step(change))),
+            }
+            let all: Vec<_> = model.entries.values().collect();
+            prop_assert_eq!(list.scan(0).map(AsRef::as_ref).collect::<Vec<_>>(), all.clone());
+            prop_assert_eq!(list.next_id(), model.next_id);
+            prop_assert_eq!(list.count_open(), all.iter().filter(|entry| !entry.completed).count());
+            prop_assert_eq!(list.bytes(), all.iter().map(|entry| entry.title.len()).sum::<usize>());
+            for day in 1..4 {
+                let day = Date::new(2026, 11, day).unwrap();
+                let on_day: Vec<_> = all.iter().copied().filter(|entry| entry.date == Some(day)).collect();
+                prop_assert_eq!(list.on_date(day, 0).map(AsRef::as_ref).collect::<Vec<_>>(), on_day);
+            }
+            prop_assert_eq!(&List::from(list.fold()), &list);
+        }
+    }
+}
+
+#[test]
+fn changes_apply_all_or_none() {
+    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false))]).unwrap();
+    let error = list.apply(&[Change::Remove(1), Change::Remove(1)]).unwrap_err();
+    assert_eq!(error, Violation::RemovedAbsent(1));
+    assert_eq!(list.count(), 1);
+}
+
+#[test]
+fn an_id_is_never_given_twice() {
+    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false)), Change::Remove(1)]).unwrap();
+    let again = list.apply(&[Change::Put(entry(1, "milk", None, false))]);
+    assert_eq!(again, Err(Violation::UnknownId { id: 1, next: 2 }));
+}
+
+#[test]
+fn revisions_go_on_when_a_list_is_deleted() {
+    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false))]).unwrap();
+    let gone = list.apply(&[Change::Erase]).unwrap();
+    assert!(!gone.exists());
+    assert_eq!((gone.revision(), gone.count(), gone.next_id()), (2, 0, 1));
+}
+
+#[test]
+fn what_a_logic_did_not_declare_is_a_violation() {
+    let field = |name: &str, value: Value| Field { name: name.into(), value };
+    let put = |fields: Vec<Field>| [Change::Put(Entry { fields, ..entry(1, "milk", None, false) })];
+    let list = List::default();
+    let description = described(&[("litres", Kind::Number)]);
+    let check = |fields: Vec<Field>| list.check(&put(fields), &description, Limits::default());
+    assert_eq!(check(vec![field("litres", Value::Number(2.0))]), Ok(()));
+    let problem = |fields: Vec<Field>| check(fields).unwrap_err().to_string();
+    assert_eq!(
+        problem(vec![field("pints", Value::Number(2.0))]),
+        "it put entry 1: pints: it is not declared; these are: litres"
+    );
+    assert_eq!(
+        problem(vec![field("litres", Value::Text("two".into()))]),
+        "it put entry 1: litres: it is a text where a number is declared"
+    );
+    assert_eq!(
+        problem(vec![field("litres", Value::Number(1.0)), field("litres", Value::Number(2.0))]),
+        "it put entry 1: it has field litres twice"
+    );
+}
+
+#[test]
+fn a_field_of_an_earlier_version_may_stay_and_may_not_change() {
+    let old = |text: &str| Entry {
+        fields: vec![Field { name: "colour".into(), value: Value::Text(text.into()) }],
+        ..entry(1, "milk", None, false)
+    };
+    let list = List::default().apply(&[Change::Put(old("white"))]).unwrap();
+    let description = described(&[]);
+    let check = |entry: Entry| list.check(&[Change::Put(entry)], &description, Limits::default());
+    assert_eq!(check(Entry { completed: true, ..old("white") }), Ok(()));
+    assert!(check(old("red")).is_err());
+}
+
+#[test]
+fn titles_are_measured_in_characters() {
+    let list = List::default();
+    let description = described(&[]);
+    let check =
+        |title: String| list.check(&[Change::Put(entry(1, &title, None, false))], &description, Limits::default());
+    assert_eq!(check("é".repeat(1_000)), Ok(()));
+    assert!(check("é".repeat(1_001)).is_err());
+}
+
+#[test]
+fn one_call_may_not_change_everything() {
+    let list = List::default();
+    let limits = Limits { changes: 2, ..Limits::default() };
+    let changes = vec![Change::Remove(1); 3];
+    let error = list.check(&changes, &described(&[]), limits);
+    assert_eq!(error, Err(Violation::TooManyChanges { count: 3, limit: 2 }));
+}

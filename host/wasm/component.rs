@@ -1,0 +1,164 @@
+//! A component as [`Logic`]: instances kept warm and shared, or one for each session.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::engine::Engine;
+use super::instance::{Instance, Prepared};
+use super::{LoadError, digest, v0_1_0};
+use crate::list::List;
+use crate::list::change::Rejection;
+use crate::list::command::{Context, Page, Query};
+use crate::list::name::LogicName;
+use crate::list::revision::LogicId;
+use crate::list::schema::Description;
+use crate::logic::{Ask, Decision, Fault, Logic, Session};
+
+/// Who may meet whom inside an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    /// Instances serve any list, one command after the other. Fast, and safe as far as the logic
+    /// keeps nothing between calls, which is checked now and then.
+    #[default]
+    Shared,
+    /// An instance never serves two lists: for code that is not trusted with all of them.
+    List,
+}
+
+/// One compiled component.
+pub(super) struct ComponentLogic {
+    id: Arc<LogicId>,
+    description: Description,
+    prepared: Prepared,
+    isolation: Isolation,
+    /// Instances that wait for the next session, the one used last on top: its memory is in the
+    /// processor's cache.
+    warm: Mutex<Vec<Instance>>,
+}
+
+impl ComponentLogic {
+    pub(super) fn compile(
+        engine: &Engine,
+        name: LogicName,
+        bytes: &[u8],
+        isolation: Isolation,
+    ) -> Result<Self, LoadError> {
+        let prepared = Prepared::compile(engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let description = describe(&prepared)?;
+        if description != describe(&prepared)? {
+            return Err(Fault::Impure.into());
+        }
+        let id = LogicId { name, version: description.version.clone(), digest: digest(bytes) };
+        Ok(Self { id: Arc::new(id), description, prepared, isolation, warm: Mutex::new(Vec::new()) })
+    }
+
+    fn put_back(&self, instance: Instance) {
+        let settings = self.prepared.engine().settings();
+        if self.isolation == Isolation::List || instance.commands >= settings.recycle_after {
+            return;
+        }
+        let mut warm = self.warm.lock();
+        if warm.len() < settings.warm && self.prepared.engine().keep_warm() {
+            warm.push(instance);
+        }
+    }
+}
+
+impl Drop for ComponentLogic {
+    fn drop(&mut self) {
+        for _ in self.warm.lock().drain(..) {
+            self.prepared.engine().cool_down();
+        }
+    }
+}
+
+fn describe(prepared: &Prepared) -> Result<Description, LoadError> {
+    let mut instance = prepared.instantiate()?;
+    v0_1_0::describe(&mut instance)
+}
+
+impl Logic for ComponentLogic {
+    fn id(&self) -> &Arc<LogicId> {
+        &self.id
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        let warm = self.warm.lock().pop();
+        let instance = match warm {
+            Some(instance) => {
+                self.prepared.engine().cool_down();
+                instance
+            }
+            None => self.prepared.instantiate()?,
+        };
+        Ok(Box::new(ComponentSession { logic: self, instance: Some(instance) }))
+    }
+}
+
+/// A session holds an instance, and gives it back when it ends; unless a call failed, for after
+/// that nobody knows what the instance's memory holds.
+struct ComponentSession<'a> {
+    logic: &'a ComponentLogic,
+    instance: Option<Instance>,
+}
+
+impl ComponentSession<'_> {
+    /// Makes one call, and now and then a second time on a fresh instance.
+    fn call<T: PartialEq>(
+        &mut self,
+        list: &Arc<List>,
+        call: impl Fn(&mut Instance) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let Some(instance) = &mut self.instance else {
+            return Err(Fault::Instance("the session is over after a failed call".into()));
+        };
+        instance.show(list);
+        let answer = call(instance);
+        if answer.is_err() {
+            self.instance = None;
+        } else if instance.commands.is_multiple_of(self.logic.prepared.engine().settings().check_every) {
+            let mut fresh = self.logic.prepared.instantiate()?;
+            fresh.show(list);
+            if call(&mut fresh) != answer {
+                self.instance = None;
+                return Err(Fault::Impure);
+            }
+        }
+        answer
+    }
+}
+
+impl Session for ComponentSession<'_> {
+    fn begin(&mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.begin();
+        }
+    }
+
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+        self.call(list, |instance| v0_1_0::decide(instance, context, ask))
+    }
+
+    fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        self.call(list, |instance| v0_1_0::view(instance, context, query))
+    }
+
+    fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
+        self.call(list, |instance| v0_1_0::next_wake_up(instance, context))
+    }
+}
+
+impl Drop for ComponentSession<'_> {
+    fn drop(&mut self) {
+        if let Some(mut instance) = self.instance.take() {
+            // The instance may wait for long; the list it saw last must not wait with it.
+            instance.show(&Arc::default());
+            self.logic.put_back(instance);
+        }
+    }
+}
