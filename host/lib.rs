@@ -7,3 +7,5 @@ pub mod logic;
 
 pub mod clock;
 pub mod store;
+
+pub mod plugins;

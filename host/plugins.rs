@@ -1,0 +1,3 @@
+//! Plugins: how they are built.
+
+pub mod build;
