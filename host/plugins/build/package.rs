@@ -1,0 +1,138 @@
+//! What cargo knows of a plugin's crate.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use super::BuildError;
+
+/// The crate that plugins build upon.
+const SDK: &str = "hotlist-plugin";
+
+/// A crate with a library.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Package {
+    /// Its name.
+    pub(super) name: String,
+    /// The name of its library, as files have it.
+    pub(super) library: String,
+    /// Where it lies.
+    pub(super) dir: PathBuf,
+    /// Where the workspace lies that it belongs to; for most plugins the same.
+    pub(super) workspace_root: PathBuf,
+    /// Where cargo puts what it builds.
+    pub(super) target_dir: PathBuf,
+    /// Crates that it needs and that lie on this machine as sources.
+    dependencies: Vec<PathBuf>,
+    is_plugin: bool,
+}
+
+impl Package {
+    /// Asks cargo for the crate in `dir`.
+    pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
+        let dir = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
+        let packages = read_workspace(&dir)?;
+        let none = || BuildError::Package(format!("there is no crate with a library in {}", dir.display()));
+        packages.into_iter().find(|package| package.dir == dir).ok_or_else(none)
+    }
+
+    /// The plugins in a workspace, names ascending.
+    pub(super) fn plugins_of(workspace_root: &Path) -> Result<Vec<Self>, BuildError> {
+        let mut packages = read_workspace(workspace_root)?;
+        packages.retain(|package| package.is_plugin);
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(packages)
+    }
+
+    /// This crate, and all that it needs and that lie on this machine as sources; names ascending.
+    pub(super) fn with_dependencies(&self) -> Result<Vec<Self>, BuildError> {
+        let mut seen = BTreeSet::from([self.dir.clone()]);
+        let mut waiting = vec![self.clone()];
+        let mut packages = Vec::new();
+        while let Some(package) = waiting.pop() {
+            for dir in &package.dependencies {
+                if seen.insert(dir.clone()) {
+                    waiting.push(Self::read(dir)?);
+                }
+            }
+            packages.push(package);
+        }
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(packages)
+    }
+
+    /// What the plugin is called: `todo`, where its crate is `hotlist-todo`.
+    pub(super) fn plugin_name(&self) -> &str {
+        self.name.strip_prefix("hotlist-").unwrap_or(&self.name)
+    }
+}
+
+/// The part of `cargo metadata` that matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<MetadataPackage>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct MetadataPackage {
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<MetadataTarget>,
+    dependencies: Vec<MetadataDependency>,
+}
+
+#[derive(Deserialize)]
+struct MetadataTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct MetadataDependency {
+    name: String,
+    kind: Option<String>,
+    path: Option<PathBuf>,
+}
+
+fn read_workspace(dir: &Path) -> Result<Vec<Package>, BuildError> {
+    let program = usual_cargo();
+    let output = Command::new(&program)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| BuildError::Run { program, error })?;
+    if !output.status.success() {
+        return Err(BuildError::Package(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)
+        .map_err(|error| BuildError::Package(format!("cargo's metadata is not understood: {error}")))?;
+    let Metadata { packages, workspace_root, target_directory } = metadata;
+    Ok(packages.into_iter().filter_map(|package| from_metadata(package, &workspace_root, &target_directory)).collect())
+}
+
+/// A crate as cargo describes it; none when it has no library.
+fn from_metadata(package: MetadataPackage, workspace_root: &Path, target_dir: &Path) -> Option<Package> {
+    let is_library = |kind: &String| matches!(kind.as_str(), "lib" | "rlib" | "cdylib");
+    let library = package.targets.into_iter().find(|target| target.kind.iter().any(is_library))?;
+    let needed = || package.dependencies.iter().filter(|dependency| dependency.kind.as_deref() != Some("dev"));
+    Some(Package {
+        library: library.name.replace('-', "_"),
+        dir: package.manifest_path.parent()?.to_owned(),
+        workspace_root: workspace_root.to_owned(),
+        target_dir: target_dir.to_owned(),
+        is_plugin: needed().any(|dependency| dependency.name == SDK),
+        dependencies: needed().filter_map(|dependency| dependency.path.clone()).collect(),
+        name: package.name,
+    })
+}
+
+/// The cargo that runs this program, or else the one that a shell would find.
+pub(super) fn usual_cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}

@@ -1,0 +1,71 @@
+//! Which sources a component was built from, as a digest that travels in the component.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
+
+use sha2::{Digest, Sha256};
+use wasm_encoder::{ComponentSection, CustomSection};
+use wasmparser::{Parser, Payload};
+
+use super::package::Package;
+
+/// The custom section that holds the digest: its 32 bytes and nothing else.
+const SECTION: &str = "hotlist-source";
+
+/// The digest of all that decides what the plugin in `dir` does and that its author keeps: the
+/// manifests, build scripts and sources of its crate and of the crates that it needs by path, and
+/// the contracts in the workspace's `wit`. Where they lie does not matter.
+pub fn source_digest(dir: &Path) -> io::Result<[u8; 32]> {
+    let package = Package::read(dir).map_err(io::Error::other)?;
+    let mut files = BTreeMap::new();
+    collect(&package.workspace_root.join("wit"), "wit", &mut files)?;
+    for package in package.with_dependencies().map_err(io::Error::other)? {
+        for part in ["Cargo.toml", "build.rs", "src", "wit"] {
+            collect(&package.dir.join(part), &format!("{}/{part}", package.name), &mut files)?;
+        }
+    }
+    let mut digest = Sha256::new();
+    for (name, content) in files {
+        // With the lengths, no two sets of files read the same.
+        for part in [name.as_bytes(), &content] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+    }
+    Ok(digest.finalize().into())
+}
+
+/// Reads a file, or a folder with all that is in it; what is not there is no error.
+fn collect(path: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
+    if path.is_dir() {
+        for item in fs::read_dir(path)? {
+            let item = item?;
+            collect(&item.path(), &format!("{name}/{}", item.file_name().to_string_lossy()), files)?;
+        }
+    } else if path.exists() {
+        files.insert(name.to_owned(), fs::read(path)?);
+    }
+    Ok(())
+}
+
+/// Notes a digest in a component.
+pub(super) fn embed(component: &mut Vec<u8>, digest: [u8; 32]) {
+    CustomSection { name: SECTION.into(), data: digest.as_slice().into() }.append_to_component(component);
+}
+
+/// The digest of the sources that a component was built from; none when it does not say.
+pub fn embedded_source_digest(wasm: &[u8]) -> Option<[u8; 32]> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
+                return section.data().try_into().ok();
+            }
+            _ => {}
+        }
+    }
+    None
+}

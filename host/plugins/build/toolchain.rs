@@ -1,0 +1,92 @@
+//! The Rust that compiles guests.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::BuildError;
+use super::package::usual_cargo;
+
+/// What guests are compiled for: WebAssembly with nothing around it.
+pub(super) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A cargo that can compile guests, and what it needs to be told.
+#[derive(Debug)]
+pub(super) struct Toolchain {
+    /// The cargo.
+    pub(super) cargo: PathBuf,
+    rustc: PathBuf,
+    sysroot: PathBuf,
+    /// Set when the standard library has to be built from source: what to link with.
+    linker: Option<PathBuf>,
+}
+
+impl Toolchain {
+    /// Looks at the cargo given, or at the usual one, from the folder of the plugin.
+    ///
+    /// Only a cargo that was named is made to build the standard library: that takes a minute, and
+    /// switches on what its makers call unstable.
+    pub(super) fn find(named: Option<&Path>, dir: &Path) -> Result<Self, BuildError> {
+        let cargo = named.map_or_else(usual_cargo, Path::to_owned);
+        let beside = cargo.with_file_name("rustc");
+        let rustc = if beside.is_file() { beside } else { "rustc".into() };
+        let sysroot = sysroot(&rustc, dir)?;
+        let rustlib = sysroot.join("lib/rustlib");
+        let linker = if rustlib.join(TARGET).is_dir() {
+            None
+        } else if named.is_some() && rustlib.join("src/rust/library").is_dir() {
+            Some(find_linker(&rustlib, dir).ok_or(BuildError::NoLinker)?)
+        } else {
+            return Err(BuildError::NoTarget { sysroot });
+        };
+        Ok(Self { cargo, rustc, sysroot, linker })
+    }
+
+    /// Tells a command of this cargo all that this toolchain needs to hear.
+    pub(super) fn prepare(&self, cargo: &mut Command) {
+        cargo.env("RUSTC", &self.rustc);
+        if let Some(linker) = &self.linker {
+            cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+    }
+
+    /// Where cargo keeps the sources of crates from a registry.
+    pub(super) fn registry_dirs(&self) -> Vec<PathBuf> {
+        let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+        let Some(sources) = home.map(|home| home.join("registry/src")) else { return Vec::new() };
+        let Ok(registries) = sources.read_dir() else { return Vec::new() };
+        registries.filter_map(|registry| Some(registry.ok()?.path())).collect()
+    }
+
+    /// Where the sources of the standard library lie, by every name they have.
+    pub(super) fn library_sources(&self) -> Vec<PathBuf> {
+        let sources = self.sysroot.join("lib/rustlib/src/rust");
+        let real = sources.canonicalize().ok();
+        [Some(sources), real].into_iter().flatten().collect()
+    }
+}
+
+fn sysroot(rustc: &Path, dir: &Path) -> Result<PathBuf, BuildError> {
+    let run = |error| BuildError::Run { program: rustc.to_owned(), error };
+    let output = Command::new(rustc).args(["--print", "sysroot"]).current_dir(dir).output().map_err(run)?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().into())
+}
+
+/// A linker for WebAssembly: this toolchain's, else that of the usual Rust, else one on the path.
+fn find_linker(rustlib: &Path, dir: &Path) -> Option<PathBuf> {
+    let usual = || Some(sysroot(Path::new("rustc"), dir).ok()?.join("lib/rustlib"));
+    let on_path = || {
+        let path = env::var_os("PATH")?;
+        let found = env::split_paths(&path).flat_map(|dir| [dir.join("rust-lld"), dir.join("wasm-ld")]);
+        found.into_iter().find(|file| file.is_file())
+    };
+    lld_in(rustlib).or_else(|| lld_in(&usual()?)).or_else(on_path)
+}
+
+/// The linker that comes with Rust, in the folder of the machine it runs on.
+fn lld_in(rustlib: &Path) -> Option<PathBuf> {
+    let hosts = rustlib.read_dir().ok()?;
+    hosts.filter_map(|host| Some(host.ok()?.path().join("bin/rust-lld"))).find(|file| file.is_file())
+}

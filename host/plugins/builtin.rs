@@ -1,0 +1,7 @@
+//! The logics that are part of the program.
+
+/// Name and component of each. Written by `hotlist plugin build`, and by nothing else.
+pub const BUILTIN: [(&str, &[u8]); 2] = [
+    ("todo", include_bytes!("../../plugins/built/todo.wasm")),
+    ("strict", include_bytes!("../../plugins/built/strict.wasm")),
+];

@@ -1,0 +1,218 @@
+//! The watched directory: which of its files have news, and when to look.
+//!
+//! Events only say when to look; what counts is what is on disk. So it does not matter how an
+//! editor saves: in place, in several writes, or by a rename. Reading makes no events that are
+//! listened to, and nothing is ever written here, so there is no loop.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::loader::Bench;
+use super::uploads::components;
+use super::{Job, MAX_LOGICS, StartError};
+use crate::list::name::LogicName;
+use crate::wasm;
+
+/// How long a directory must have been quiet before it is looked at: an editor's several writes
+/// become one look.
+const DEBOUNCE: Duration = Duration::from_millis(30);
+
+/// How long a component that is not taken is given to become whole. Only if its bytes are still the
+/// same then, it is reported.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How often to look without being told, for file systems that tell nothing, such as network ones.
+const PATROL: Duration = Duration::from_secs(2);
+
+pub(super) struct Watch {
+    directory: PathBuf,
+    files: HashMap<LogicName, Seen>,
+    /// When to look next.
+    look_at: Instant,
+    /// Files that an event named: read again even if they look unchanged.
+    named: Vec<PathBuf>,
+    _watcher: RecommendedWatcher,
+}
+
+/// What is known of a file.
+struct Seen {
+    path: PathBuf,
+    stamp: Stamp,
+    digest: [u8; 32],
+    /// Whether these bytes were not taken, and whether that was reported.
+    failed: Option<Failed>,
+}
+
+struct Failed {
+    why: String,
+    reported: bool,
+    since: Instant,
+}
+
+/// Tells a file that may have changed from one that surely has not.
+type Stamp = (u64, Option<std::time::SystemTime>);
+
+impl Watch {
+    /// Takes all components of a directory, and watches it from then on.
+    pub(super) fn open(directory: PathBuf, bench: &Bench, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
+        let failed = |what: &'static str, why: String| StartError::Directory {
+            path: directory.display().to_string(),
+            what,
+            why,
+        };
+        let directory_found = fs::canonicalize(&directory).map_err(|error| failed("read", error.to_string()))?;
+        components(&directory_found).map_err(|error| failed("read", error.to_string()))?;
+        // Watch first, look afterwards: a file saved in between is seen twice rather than never.
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let changed = match event {
+                Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
+                Ok(event) => event.paths,
+                Err(_) => Vec::new(),
+            };
+            // A full queue means that the loader is about to look anyway; the patrol is the net.
+            let _ = jobs.try_send(Job::Changed(changed));
+        })
+        .map_err(|error| failed("watched", error.to_string()))?;
+        watcher
+            .watch(&directory_found, RecursiveMode::NonRecursive)
+            .map_err(|error| failed("watched", error.to_string()))?;
+        let mut watch = Self {
+            directory: directory_found,
+            files: HashMap::new(),
+            look_at: Instant::now(),
+            named: Vec::new(),
+            _watcher: watcher,
+        };
+        watch.look(bench);
+        Ok(watch)
+    }
+
+    /// How long until the next look.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        Some(self.look_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes note that files changed; the look follows when it has been quiet for a moment.
+    pub(super) fn note(&mut self, paths: Vec<PathBuf>) {
+        if self.named.len() < MAX_LOGICS {
+            self.named.extend(paths);
+        }
+        self.look_at = Instant::now() + DEBOUNCE;
+    }
+
+    /// The file that a logic comes from.
+    pub(super) fn file_of(&self, name: &LogicName) -> Option<&Path> {
+        self.files.get(name).map(|seen| seen.path.as_path())
+    }
+
+    /// Looks at every file that may have changed.
+    pub(super) fn look(&mut self, bench: &Bench) {
+        self.look_at = Instant::now() + PATROL;
+        let named = std::mem::take(&mut self.named);
+        let found = match components(&self.directory) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(directory = %self.directory.display(), %error, "the plugins directory cannot be read");
+                return;
+            }
+        };
+        let gone = |name: &LogicName| !found.iter().any(|(there, _)| there == name);
+        self.files.retain(|name, seen| {
+            let gone = gone(name);
+            if gone {
+                tracing::info!(logic = %name, file = %seen.path.display(), "its file is gone; the live version stays until a restart");
+            }
+            !gone
+        });
+        for (name, path) in found.into_iter().take(MAX_LOGICS) {
+            let named = named.contains(&path);
+            self.look_at_file(bench, name, path, named);
+        }
+    }
+
+    fn look_at_file(&mut self, bench: &Bench, name: LogicName, path: PathBuf, named: bool) {
+        let Ok(metadata) = fs::metadata(&path) else {
+            return; // renamed away in this moment; the event of that brings us back
+        };
+        let stamp = stamp(&metadata);
+        if let Some(seen) = self.files.get_mut(&name)
+            && !named
+            && seen.stamp == stamp
+        {
+            if let Some(pause) = seen.settle(bench, &name) {
+                self.look_at = self.look_at.min(Instant::now() + pause);
+            }
+            return;
+        }
+        let source = source(&path);
+        let bytes = match read(&path, bench.component_limit()) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                bench.refuse(&name, &source, None, format!("it cannot be read: {error}"));
+                return;
+            }
+        };
+        let digest = wasm::digest(&bytes);
+        if let Some(seen) = self.files.get_mut(&name)
+            && seen.digest == digest
+        {
+            seen.stamp = stamp;
+            if let Some(pause) = seen.settle(bench, &name) {
+                self.look_at = self.look_at.min(Instant::now() + pause);
+            }
+            return; // unchanged bytes are no event
+        }
+        let failed = if bench.live_with(&name, &digest).is_some() {
+            None
+        } else {
+            match bench.load(&name, &bytes) {
+                Ok(logic) => {
+                    bench.publish(logic, &source);
+                    None
+                }
+                Err(error) => {
+                    self.look_at = self.look_at.min(Instant::now() + SETTLE);
+                    Some(Failed { why: error.to_string(), reported: false, since: Instant::now() })
+                }
+            }
+        };
+        self.files.insert(name, Seen { path, stamp, digest, failed });
+    }
+}
+
+impl Seen {
+    /// Reports a component that was not taken, once, when it had its time to become whole. Answers
+    /// how long that still is.
+    fn settle(&mut self, bench: &Bench, name: &LogicName) -> Option<Duration> {
+        let failed = self.failed.as_mut().filter(|failed| !failed.reported)?;
+        let left = SETTLE.saturating_sub(failed.since.elapsed());
+        if left.is_zero() {
+            failed.reported = true;
+            bench.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
+            return None;
+        }
+        Some(left)
+    }
+}
+
+fn source(path: &Path) -> String {
+    format!("file {}", path.file_name().unwrap_or(path.as_os_str()).display())
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.len(), metadata.modified().ok())
+}
+
+/// Reads a file up to one byte over the limit, so that what is too large is found to be so without
+/// being read as a whole.
+fn read(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

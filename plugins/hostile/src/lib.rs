@@ -1,0 +1,52 @@
+//! Logic that misbehaves on request, to test that the host does not mind. Not for anybody's lists.
+//!
+//! The title of the entry that is to be added says how; any other title is just added.
+
+mod deeds;
+
+use hotlist_plugin::{Change, Context, Decision, Description, Draft, List, Logic, Page, Query, Rejection, plain_page};
+
+/// See the crate.
+#[derive(Debug)]
+pub struct Hostile;
+
+impl Logic for Hostile {
+    fn describe() -> Description {
+        let summary = "Misbehaves when an entry's title says so. For tests only.";
+        Description::new("Hostile", summary, env!("CARGO_PKG_VERSION")).view("trap", "Trap")
+    }
+
+    fn add_entry(list: &impl List, cx: &Context, new: Draft) -> Decision {
+        let mut entry = new.into_entry(list.next_id());
+        match entry.title.as_str() {
+            // Never to return.
+            "trap" => panic!("asked to trap"),
+            "unreachable" => deeds::unreachable(),
+            "loop" => deeds::spin(),
+            "allocate" => deeds::allocate(),
+            "recurse" => entry.order = Some(deeds::recurse(cx.seed)),
+            // To answer what the contract forbids.
+            "foreign-id" => entry.id += 1_000,
+            "flood" => return Ok(deeds::flood(&entry)),
+            "invalid-utf8" => entry.title = deeds::not_utf8(),
+            "long-title" => entry.title = "é".repeat(1_001),
+            "undeclared-field" => entry.set_field("undeclared", Some(deeds::value())),
+            "impossible-date" => entry.date = Some(deeds::no_day()),
+            "not-a-number" => entry.order = Some(f64::NAN),
+            // To answer differently when asked again: forbidden, and allowed.
+            "remember" => entry.title = format!("remember {}", deeds::count()),
+            "random-seed" => entry.title = format!("random {}", cx.seed),
+            _ => {}
+        }
+        Ok(vec![Change::Put(entry)])
+    }
+
+    fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
+        match query.view.as_deref() {
+            Some("trap") => panic!("asked to trap"),
+            _ => Ok(plain_page(list, query)),
+        }
+    }
+}
+
+hotlist_plugin::export!(Hostile);

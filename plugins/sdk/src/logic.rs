@@ -1,0 +1,92 @@
+//! What a plugin implements.
+
+use crate::{
+    Change, Context, Description, Draft, Entry, EntryId, Field, List, Page, Patch, Query, Rejection, plain_page,
+};
+
+/// The changes a command makes, applied all or none; or why it makes none.
+pub type Decision = Result<Vec<Change>, Rejection>;
+
+/// The meaning of a list.
+///
+/// Every function is pure: it knows its arguments, and answers the same when asked the same. A
+/// function that is left out does what its comment says.
+pub trait Logic: Sized + 'static {
+    /// What this logic is: its title, version, fields, settings, commands and views.
+    fn describe() -> Description;
+
+    /// Whether an entry may become `new`. It was `before`, or is being added where that is `None`.
+    ///
+    /// The default functions to add and to update ask here, so that a rule about entries is
+    /// written once. By default every entry is welcome.
+    fn check(list: &impl List, cx: &Context, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
+        let _ = (list, cx, new, before);
+        Ok(())
+    }
+
+    /// A caller wants an entry added. By default it gets the next id, if [`Logic::check`] agrees.
+    fn add_entry(list: &impl List, cx: &Context, new: Draft) -> Decision {
+        let entry = new.into_entry(list.next_id());
+        Self::check(list, cx, &entry, None)?;
+        Ok(vec![Change::Put(entry)])
+    }
+
+    /// A caller wants an entry changed, which the list holds. By default the patch is applied, if
+    /// [`Logic::check`] agrees.
+    fn update_entry(list: &impl List, cx: &Context, id: EntryId, patch: Patch) -> Decision {
+        let before = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
+        let mut entry = before.clone();
+        patch.apply(&mut entry);
+        Self::check(list, cx, &entry, Some(&before))?;
+        Ok(vec![Change::Put(entry)])
+    }
+
+    /// A caller wants an entry gone, which the list holds. By default it goes.
+    fn delete_entry(list: &impl List, cx: &Context, id: EntryId) -> Decision {
+        let _ = (list, cx);
+        Ok(vec![Change::Remove(id)])
+    }
+
+    /// A caller wants a command that [`Logic::describe`] declares; its arguments fit the schema.
+    /// By default there is none.
+    fn command(list: &impl List, cx: &Context, name: &str, arguments: Vec<Field>) -> Decision {
+        let _ = (list, cx, arguments);
+        Err(Rejection::unknown_command(name))
+    }
+
+    /// A caller wants settings set, which fit their schemas. By default they are.
+    fn configure(list: &impl List, cx: &Context, settings: Vec<Field>) -> Decision {
+        let _ = (list, cx);
+        Ok(settings.into_iter().map(Change::Set).collect())
+    }
+
+    /// A reader wants a page of a view, or of the plain list if the description says that
+    /// [`crate::Reading::Logic`] answers those. By default there is the plain list and no view.
+    fn entries(list: &impl List, cx: &Context, query: &Query) -> Result<Page, Rejection> {
+        let _ = cx;
+        match &query.view {
+            None => Ok(plain_page(list, query)),
+            Some(view) => Err(Rejection::unknown_view(view)),
+        }
+    }
+
+    /// When the list next wants to be woken, in milliseconds since the epoch. By default never. Only
+    /// asked if the description says [`wakes`](Description::wakes).
+    fn next_wake_up(list: &impl List, cx: &Context) -> Option<u64> {
+        let _ = (list, cx);
+        None
+    }
+
+    /// That time has come. By default nothing happens.
+    fn wake(list: &impl List, cx: &Context) -> Decision {
+        let _ = (list, cx);
+        Ok(Vec::new())
+    }
+
+    /// The list was kept by another logic or version until now, named as `todo@1.0.0`. By default
+    /// it stays as it is: fields that this logic does not know do no harm.
+    fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
+        let _ = (list, cx, from);
+        Ok(Vec::new())
+    }
+}

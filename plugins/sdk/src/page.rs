@@ -1,0 +1,50 @@
+//! Answers to queries.
+
+use crate::{Entry, EntryId, Group, List, Page, Query, Row};
+
+impl From<EntryId> for Row {
+    fn from(id: EntryId) -> Self {
+        Self { id, computed: Vec::new() }
+    }
+}
+
+impl Group {
+    /// A group without rows.
+    pub fn new(name: impl Into<String>, title: impl Into<String>) -> Self {
+        Self { name: name.into(), title: title.into(), rows: Vec::new() }
+    }
+}
+
+impl Page {
+    /// A page of one group.
+    pub fn of(group: Group, more: bool) -> Self {
+        Self { groups: vec![group], more }
+    }
+}
+
+/// Whether an entry is among those that a query asks for, by date and completion.
+pub fn matches(entry: &Entry, query: &Query) -> bool {
+    query.date.is_none_or(|day| entry.date == Some(day)) && query.completed.is_none_or(|done| entry.completed == done)
+}
+
+/// The plain answer to a query, whatever view it names: ids ascending, filtered by date and
+/// completion, in one group without a name.
+pub fn plain_page(list: &impl List, query: &Query) -> Page {
+    let after = query.after.unwrap_or(0);
+    match query.date {
+        Some(day) => cut(list.on_date(day).into_iter().filter(|entry| entry.id > after), query),
+        None => cut(list.all(after), query),
+    }
+}
+
+/// Takes a query's rows from entries that are in order and behind `after` already.
+fn cut(entries: impl Iterator<Item = Entry>, query: &Query) -> Page {
+    let mut group = Group::new("", "");
+    for entry in entries.filter(|entry| matches(entry, query)) {
+        if group.rows.len() == query.limit as usize {
+            return Page::of(group, true);
+        }
+        group.rows.push(entry.id.into());
+    }
+    Page::of(group, false)
+}

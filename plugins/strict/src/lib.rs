@@ -1,0 +1,42 @@
+//! A todo list that keeps its owner honest: no entry twice on a day, and few open at a time.
+//!
+//! It builds upon the default logic, and adds two rules to it.
+
+mod rules;
+
+pub use rules::OPEN_LIMIT;
+
+use hotlist_plugin::{Context, Decision, Description, Entry, Field, List, Logic, Page, Query, Rejection};
+use hotlist_todo::Todo;
+
+/// The default logic with two more rules.
+#[derive(Debug)]
+pub struct Strict;
+
+impl Logic for Strict {
+    fn describe() -> Description {
+        let summary = "A todo list with at most 5 open entries, and no title twice on one day.";
+        Description {
+            title: "Strict".into(),
+            summary: summary.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            ..Todo::describe()
+        }
+    }
+
+    fn check(list: &impl List, _: &Context, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
+        hotlist_todo::check(new)?;
+        rules::few_open(list, new, before)?;
+        rules::not_twice(list, new, before)
+    }
+
+    fn command(list: &impl List, cx: &Context, name: &str, arguments: Vec<Field>) -> Decision {
+        Todo::command(list, cx, name, arguments)
+    }
+
+    fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
+        hotlist_todo::entries(list, query)
+    }
+}
+
+hotlist_plugin::export!(Strict);

@@ -1,0 +1,68 @@
+//! The views: by date, open, done.
+
+use hotlist_plugin::{Date, Entry, EntryId, Group, List, Page, Query, Rejection, matches, plain_page};
+
+/// Answers a query of any of the views, or of the plain list.
+pub fn entries(list: &impl List, query: &Query) -> Result<Page, Rejection> {
+    match query.view.as_deref() {
+        None => Ok(plain_page(list, query)),
+        Some("by-date") => by_date(list, query),
+        Some("open") => Ok(by_completion(list, query, false, "Open")),
+        Some("done") => Ok(by_completion(list, query, true, "Done")),
+        Some(other) => Err(Rejection::unknown_view(other)),
+    }
+}
+
+/// The entries that are completed, or that are not, in one group.
+fn by_completion(list: &impl List, query: &Query, completed: bool, title: &str) -> Page {
+    let name = if completed { "done" } else { "open" };
+    if query.completed == Some(!completed) {
+        return Page::of(Group::new(name, title), false);
+    }
+    let mut page = plain_page(list, &Query { completed: Some(completed), ..query.clone() });
+    for group in &mut page.groups {
+        group.name = name.into();
+        group.title = title.into();
+    }
+    page
+}
+
+/// Where an entry stands in the view by date: earlier days first, entries without a date last.
+type Place = (bool, Option<Date>, EntryId);
+
+fn place(entry: &Entry) -> Place {
+    (entry.date.is_none(), entry.date, entry.id)
+}
+
+/// A group for each day that has entries, and one for those without a date.
+fn by_date(list: &impl List, query: &Query) -> Result<Page, Rejection> {
+    let after = query.after.map(|id| list.get(id).ok_or_else(|| gone(id))).transpose()?;
+    let after = after.as_ref().map(place);
+    let wanted = |entry: &Entry| matches(entry, query) && after.is_none_or(|after| place(entry) > after);
+
+    let mut places: Vec<Place> = match query.date {
+        Some(day) => list.on_date(day).iter().filter(|entry| wanted(entry)).map(place).collect(),
+        None => list.all(0).filter(wanted).map(|entry| place(&entry)).collect(),
+    };
+    places.sort_unstable();
+    let more = places.len() > query.limit as usize;
+    places.truncate(query.limit as usize);
+    let groups = places.chunk_by(|a, b| a.1 == b.1).map(group).collect();
+    Ok(Page { groups, more })
+}
+
+/// The group of entries that share a date.
+fn group(places: &[Place]) -> Group {
+    let mut group = match places[0].1 {
+        Some(date) => Group::new(date.to_string(), date.to_string()),
+        None => Group::new("undated", "No date"),
+    };
+    group.rows = places.iter().map(|&(_, _, id)| id.into()).collect();
+    group
+}
+
+/// Pages follow an entry. When that is gone, nobody knows any more where it stood.
+fn gone(id: EntryId) -> Rejection {
+    let message = format!("Entry {id} is not there any more, so no page can follow it. Start from the first page again.");
+    Rejection::new("after-gone", message).at("after")
+}
