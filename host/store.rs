@@ -1,5 +1,13 @@
 //! Where lists outlive the process: the promises, and nothing of how they are kept.
 
+#[cfg(test)]
+mod contract;
+pub mod embedded;
+pub mod faulty;
+pub mod memory;
+#[cfg(test)]
+mod samples;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -88,12 +96,43 @@ pub struct Commit {
     pub after: u64,
     /// The revisions, numbered `after + 1` and on. May be empty when there are receipts.
     pub revisions: Vec<Arc<Revision>>,
-    /// Receipts to keep with the list.
+    /// Receipts to keep with the list; at most [`MAX_RECEIPTS`].
     pub receipts: Vec<Receipt>,
     /// The list after the last of the revisions, so that a store can fold without replaying.
     pub state: Arc<List>,
     /// When the list wants to be woken from now on; `None` for never.
     pub wake_up: Option<u64>,
+}
+
+impl Commit {
+    /// Says what makes this no commit: revisions that do not follow each other, or too many of
+    /// them, or a state that is not the one they lead to.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`], for it is the caller's mistake and nothing a caller can react to.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let numbered = self
+            .revisions
+            .iter()
+            .zip(self.after.saturating_add(1)..)
+            .all(|(revision, number)| revision.number == number);
+        let end = self.after.saturating_add(self.revisions.len() as u64);
+        let why = match self.revisions.len() {
+            count if count > MAX_COMMIT_REVISIONS => {
+                format!("it has {count} revisions, the limit is {MAX_COMMIT_REVISIONS}")
+            }
+            _ if self.receipts.len() > MAX_RECEIPTS => {
+                format!("it has {} receipts, the limit is {MAX_RECEIPTS}", self.receipts.len())
+            }
+            _ if !numbered => format!("its revisions do not go on from {}", self.after),
+            _ if self.state.revision() != end => {
+                format!("its revisions lead to {end}, its state is at {}", self.state.revision())
+            }
+            _ => return Ok(()),
+        };
+        Err(StoreError::Failed { what: format!("take a commit for list {:?}", self.name.as_str()), why })
+    }
 }
 
 /// A line about a list.
@@ -155,8 +194,8 @@ pub enum StoreError {
         /// What failed then.
         why: String,
     },
-    /// More is waiting to be written than the store's queue holds.
-    #[error("the store's queue of {limit} commits is full")]
+    /// More calls are waiting than the store's queue holds. Nothing was done; try again later.
+    #[error("the store's queue of {limit} calls is full")]
     Overloaded {
         /// The limit.
         limit: usize,

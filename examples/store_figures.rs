@@ -1,0 +1,199 @@
+//! Measures the embedded store as a server would use it. `docs/figures/store.md` has the figures.
+//!
+//! ```text
+//! store_figures commits DIR LISTS WRITERS SECONDS   durable commits a second
+//! store_figures fill DIR LISTS                      writes that many lists, then waits to be killed
+//! store_figures open DIR                            opens what was filled, and reports
+//! ```
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hotlist::list::List;
+use hotlist::list::change::Change;
+use hotlist::list::command::{Command, Context};
+use hotlist::list::date::Date;
+use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::name::{ListName, LogicName};
+use hotlist::list::revision::{LogicId, Revision};
+use hotlist::store::embedded::{EmbeddedStore, Options};
+use hotlist::store::{Commit, Store};
+
+/// Entries after which a list is emptied again, so that lists keep a usual size.
+const ENTRIES: u64 = 10;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    match args[..] {
+        ["commits", dir, lists, writers, seconds] => {
+            let seconds = Duration::from_secs(seconds.parse()?);
+            runtime.block_on(commits(Path::new(dir), lists.parse()?, writers.parse()?, seconds))
+        }
+        ["fill", dir, lists] => runtime.block_on(fill(Path::new(dir), lists.parse()?)),
+        ["open", dir] => open(Path::new(dir)),
+        _ => anyhow::bail!("usage: store_figures commits|fill|open ..."),
+    }
+}
+
+async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> anyhow::Result<()> {
+    let store = Arc::new(EmbeddedStore::open(dir, Options::default())?);
+    let share = lists.div_ceil(writers);
+    let made = Arc::new(AtomicU64::new(0));
+    let ready = Arc::new(tokio::sync::Barrier::new(writers + 1));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let tasks: Vec<_> = (0..writers)
+        .map(|writer| {
+            let (store, made, ready, stop) = (store.clone(), made.clone(), ready.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut mine: Vec<_> = (0..share).map(|list| Actor::new(writer * share + list)).collect();
+                for actor in &mut mine {
+                    store.commit(actor.create()).await.expect("it is new");
+                }
+                ready.wait().await;
+                while !stop.is_cancelled() {
+                    let list = fastrand::usize(..mine.len());
+                    store.commit(mine[list].add()).await.expect("it continues");
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    ready.wait().await;
+    let (begun, cpu) = (Instant::now(), cpu_time());
+    let before = made.load(Ordering::Relaxed);
+    let mut longest_wal = 0;
+    while begun.elapsed() < time {
+        tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await.ok();
+        longest_wal = longest_wal.max(std::fs::metadata(dir.join("hotlist.db-wal"))?.len());
+    }
+    let count = made.load(Ordering::Relaxed) - before;
+    let (took, cpu) = (begun.elapsed(), cpu_time() - cpu);
+    println!("{writers} writers, {lists} lists: {:.0} commits/s", count as f64 / took.as_secs_f64());
+    println!("{:.2} us CPU a commit, the load included", cpu.as_secs_f64() * 1e6 / count as f64);
+    println!("{:.0} MB write-ahead log at most, peak RSS {} MB", longest_wal as f64 / 1e6, peak_rss_mb());
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let path = thread?.path();
+        let (name, time) = (std::fs::read_to_string(path.join("comm"))?, cpu_time_of(&path.join("stat")));
+        println!("  thread {}: {time:.2?} in all", name.trim());
+    }
+    stop.cancel();
+    for task in tasks {
+        task.await?;
+    }
+    let begun = Instant::now();
+    store.close().await?;
+    println!("closed in {:.2?}", begun.elapsed());
+    Ok(())
+}
+
+async fn fill(dir: &Path, lists: usize) -> anyhow::Result<()> {
+    let store = EmbeddedStore::open(dir, Options::default())?;
+    let mut pending = FuturesUnordered::new();
+    for list in 0..lists {
+        let mut actor = Actor::new(list);
+        pending.push(store.commit(actor.create()));
+        pending.push(store.commit(actor.add()));
+        while pending.len() > 4_000 {
+            pending.next().await.expect("there are some")?;
+        }
+    }
+    while let Some(made) = pending.next().await {
+        made?;
+    }
+    println!("filled");
+    std::future::pending().await
+}
+
+fn open(dir: &Path) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let store = EmbeddedStore::open(dir, Options::default())?;
+    println!("opened in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
+    let load =
+        |list: usize| futures_util::FutureExt::map(store.load(&list_name(list)), |list| list.map(|l| l.list.count()));
+    let counts = [load(0), load(1)];
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let counts: Vec<_> = counts.into_iter().map(|count| runtime.block_on(count)).collect();
+    println!("read two lists after {:.2?}: {counts:?}", begun.elapsed());
+    let begun = Instant::now();
+    runtime.block_on(store.close())?;
+    println!("folded and closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
+    Ok(())
+}
+
+/// A list with what its actor would do.
+struct Actor {
+    name: ListName,
+    state: Arc<List>,
+    logic: Arc<LogicId>,
+}
+
+fn list_name(list: usize) -> ListName {
+    ListName::new(&format!("list {list:07}")).expect("a list's name")
+}
+
+impl Actor {
+    fn new(list: usize) -> Self {
+        let name = LogicName::new("todo").expect("a logic's name");
+        let logic = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [1; 32] };
+        Self { name: list_name(list), state: Arc::default(), logic: Arc::new(logic) }
+    }
+
+    fn create(&mut self) -> Commit {
+        let configure = Command::Configure { logic: Some(self.logic.name.clone()), settings: Vec::new() };
+        self.revise(configure, vec![Change::Adopt(self.logic.name.clone())])
+    }
+
+    fn add(&mut self) -> Commit {
+        let id = self.state.next_id();
+        let title = format!("remember entry number {id}");
+        let date = Date::new(2026, 11, 24).ok();
+        let entry = Entry { id, title: title.clone(), date, completed: false, order: None, fields: Vec::new() };
+        let mut changes = vec![Change::Put(entry)];
+        if id > ENTRIES {
+            changes.push(Change::Remove(id - ENTRIES));
+        }
+        self.revise(Command::Add(Draft { title, date, ..Draft::default() }), changes)
+    }
+
+    fn revise(&mut self, command: Command, changes: Vec<Change>) -> Commit {
+        let after = self.state.revision();
+        let mut next = List::clone(&self.state);
+        next.apply(&changes).expect("the changes apply");
+        self.state = Arc::new(next);
+        let today = Date::new(2026, 11, 23).expect("a day");
+        let context = Context { now: 1_795_000_000_000, today, caller: "someone".into(), seed: 1 };
+        let revision = Revision { number: after + 1, context, logic: self.logic.clone(), command, changes };
+        Commit {
+            name: self.name.clone(),
+            after,
+            revisions: vec![Arc::new(revision)],
+            receipts: Vec::new(),
+            state: self.state.clone(),
+            wake_up: None,
+        }
+    }
+}
+
+fn cpu_time() -> Duration {
+    cpu_time_of(Path::new("/proc/self/stat"))
+}
+
+/// User and system time, in clock ticks of 10 ms: fields 14 and 15, counted behind the command.
+fn cpu_time_of(stat: &Path) -> Duration {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn peak_rss_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

@@ -1,0 +1,437 @@
+//! The test suite that every store passes. A store joins with a [`Subject`] and one line:
+//! `contract::suite!(MySubject);`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::samples::{Writer, name};
+use super::{Commit, MAX_RECEIPTS, Store, StoreError, Stored, WakeUp};
+use crate::list::List;
+use crate::list::name::ListName;
+use crate::list::revision::{Receipt, Revision};
+
+/// How a store ends before it is opened again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// In order.
+    Close,
+    /// By being dropped, as when its process is killed between two writes.
+    Drop,
+}
+
+/// Something that holds data, and the store over it. A store that keeps nothing answers
+/// [`Subject::reopen`] with the store it was given.
+pub(crate) trait Subject: Default {
+    /// The store under test.
+    type Store: Store;
+
+    /// Opens the store over empty data, to keep so many revisions of history for each list.
+    fn open(&self, history: u64) -> Self::Store;
+
+    /// Ends a store and opens it again over the same data, with the same history.
+    fn reopen(&self, store: Self::Store, ending: Ending) -> Self::Store;
+}
+
+/// Makes a `#[test]` of every promise.
+macro_rules! suite {
+    ($subject:ty) => {
+        mod contract_suite {
+            $crate::store::contract::suite!(@tests $subject:
+                a_list_nobody_wrote_is_absent_at_revision_0,
+                what_was_committed_is_loaded_whole,
+                a_commit_that_does_not_continue_the_list_conflicts_and_changes_nothing,
+                of_commits_that_continue_the_same_revision_one_wins,
+                a_commit_that_is_none_is_refused,
+                the_history_is_kept_in_order_and_bounded,
+                a_deleted_list_keeps_its_revision_and_loses_its_history,
+                a_page_holds_the_lists_that_exist_in_the_order_of_bytes,
+                receipts_are_bounded_and_need_no_revision,
+                timers_are_found_moved_and_forgotten,
+                a_dropped_answer_does_not_take_the_commit_back,
+                a_closed_store_refuses_every_call,
+                any_sequence_of_commits_and_restarts_is_what_the_model_says,
+            );
+        }
+    };
+    (@tests $subject:ty: $($test:ident,)*) => {
+        use super::*;
+        $(
+            #[test]
+            fn $test() {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                runtime.block_on($crate::store::contract::$test(<$subject>::default()));
+            }
+        )*
+    };
+}
+pub(crate) use suite;
+
+/// Ends the store in both ways in turn, and after each checks the same thing.
+macro_rules! after_each_restart {
+    ($subject:ident, $store:ident, $check:block) => {
+        $check
+        let $store = $subject.reopen($store, Ending::Drop);
+        $check
+        let $store = $subject.reopen($store, Ending::Close);
+        $check
+    };
+}
+
+const PLENTY: u64 = 1_000;
+
+pub(crate) async fn a_list_nobody_wrote_is_absent_at_revision_0(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    after_each_restart!(subject, store, {
+        let stored = store.load(&name("nobody")).await.expect("absent is readable");
+        assert!(!stored.list.exists());
+        assert_eq!(stored, Stored::default());
+        assert_eq!(store.history(&name("nobody"), 0, 10).await, Ok(Vec::new()));
+        assert_eq!(store.page(None, 10).await, Ok(Vec::new()));
+    });
+}
+
+pub(crate) async fn what_was_committed_is_loaded_whole(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create().add("Dentist").with_receipt("a").wake_at(Some(5));
+    let first = bob.take();
+    store.commit(first.clone()).await.expect("it continues nothing");
+    bob = bob.add("Milk").add("Bread").wake_at(Some(6));
+    store.commit(bob.take()).await.expect("it continues the first");
+    // With the same title on another list, so that mixing them up shows.
+    store.commit(Writer::new("bo").create().commit()).await.expect("another list");
+    after_each_restart!(subject, store, {
+        let stored = store.load(&name("bob")).await;
+        let expected = Stored { list: bob.list.clone(), receipts: first.receipts.clone(), wake_up: Some(6) };
+        assert_eq!(stored, Ok(expected));
+        assert_eq!(store.load(&name("bo")).await.map(|stored| stored.list.count()), Ok(0));
+    });
+}
+
+pub(crate) async fn a_commit_that_does_not_continue_the_list_conflicts_and_changes_nothing(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create();
+    store.commit(bob.take()).await.expect("it continues nothing");
+    let mut stale = Writer::new("bob").create().add("Dentist").with_receipt("lost").wake_at(Some(1));
+    let mut ahead = Writer::at("bob", bob.list.clone()).add("Skipped");
+    ahead.take();
+    let (stale, ahead) = (stale.take(), ahead.add("Milk").commit());
+    after_each_restart!(subject, store, {
+        let conflict = |expected| StoreError::Conflict { name: name("bob"), expected, found: 1 };
+        assert_eq!(store.commit(stale.clone()).await, Err(conflict(0)));
+        assert_eq!(store.commit(ahead.clone()).await, Err(conflict(2)));
+        let expected = Stored { list: bob.list.clone(), ..Stored::default() };
+        assert_eq!(store.load(&name("bob")).await, Ok(expected));
+        assert_eq!(store.due(u64::MAX, 10).await, Ok(Vec::new()));
+    });
+}
+
+pub(crate) async fn of_commits_that_continue_the_same_revision_one_wins(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    // All are under way before the first is awaited, so that they can meet in one durable write.
+    let rivals = (0..20).map(|rival| Writer::new("bob").create().add(&format!("of {rival}")).commit());
+    let pending: Vec<_> = rivals.map(|commit| store.commit(commit)).collect();
+    let results = futures_util::future::join_all(pending).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    let winner = results.iter().position(Result::is_ok).expect("one won");
+    after_each_restart!(subject, store, {
+        let stored = store.load(&name("bob")).await.expect("it is readable");
+        assert_eq!(stored.list.get(1).map(|entry| entry.title.clone()), Some(format!("of {winner}")));
+        assert_eq!(store.history(&name("bob"), 0, 10).await.map(|all| all.len()), Ok(2));
+    });
+}
+
+pub(crate) async fn a_commit_that_is_none_is_refused(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let good = Writer::new("bob").create().add("Dentist").commit();
+    let bad = [
+        Commit { revisions: good.revisions[1..].to_vec(), ..good.clone() },
+        Commit { revisions: good.revisions[..1].to_vec(), ..good.clone() },
+        Commit { revisions: vec![good.revisions[0].clone(); 300], ..good.clone() },
+    ];
+    for commit in bad {
+        let refused = store.commit(commit).await;
+        assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
+    }
+    assert_eq!(store.commit(good).await, Ok(()), "a refusal is the caller's fault, and poisons nothing");
+}
+
+pub(crate) async fn the_history_is_kept_in_order_and_bounded(subject: impl Subject) {
+    let store = subject.open(5);
+    let mut bob = Writer::new("bob").create();
+    let mut all: Vec<Arc<Revision>> = Vec::new();
+    for count in [1, 2, 1, 3, 2] {
+        for _ in 0..count {
+            bob = bob.add("Dentist");
+        }
+        let commit = bob.take();
+        all.extend(commit.revisions.clone());
+        store.commit(commit).await.expect("it continues");
+    }
+    after_each_restart!(subject, store, {
+        let history = |after, limit| store.history(&bob.name, after, limit);
+        assert_eq!(history(0, 100).await.as_deref(), Ok(&all[5..]));
+        assert_eq!(history(7, 100).await.as_deref(), Ok(&all[7..]));
+        assert_eq!(history(6, 2).await.as_deref(), Ok(&all[6..8]));
+        assert_eq!(history(10, 100).await.as_deref(), Ok(&[][..]));
+        assert_eq!(history(u64::MAX, 100).await.as_deref(), Ok(&[][..]));
+    });
+}
+
+pub(crate) async fn a_deleted_list_keeps_its_revision_and_loses_its_history(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create().add("Dentist").with_receipt("made");
+    store.commit(bob.take()).await.expect("it continues nothing");
+    let store = subject.reopen(store, Ending::Close);
+    bob = bob.add("Milk").erase().with_receipt("deleted");
+    let end = bob.take();
+    store.commit(end.clone()).await.expect("it continues");
+    after_each_restart!(subject, store, {
+        let stored = store.load(&bob.name).await.expect("absent is readable");
+        assert_eq!((stored.list.exists(), stored.list.revision()), (false, 4));
+        assert_eq!(stored.receipts.len(), 2);
+        assert_eq!(store.history(&bob.name, 0, 10).await.as_deref(), Ok(&end.revisions[1..]));
+        assert_eq!(store.page(None, 10).await, Ok(Vec::new()));
+    });
+    bob = bob.create();
+    store.commit(bob.take()).await.expect("the name goes on from its last revision");
+    after_each_restart!(subject, store, {
+        assert_eq!(store.page(None, 10).await.map(|page| page[0].revision), Ok(5));
+        assert_eq!(store.history(&bob.name, 0, 10).await.map(|all| all.len()), Ok(2));
+    });
+}
+
+pub(crate) async fn a_page_holds_the_lists_that_exist_in_the_order_of_bytes(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let names = ["Z", "a", "a/", "ab", "é", "日", "🛒"];
+    for list in ["é", "ab", "gone", "🛒", "Z"] {
+        store.commit(Writer::new(list).create().add("Dentist").commit()).await.expect("it is new");
+    }
+    // So that some are folded, where a store folds, and some are not.
+    let store = subject.reopen(store, Ending::Close);
+    for list in ["日", "a/", "a"] {
+        store.commit(Writer::new(list).create().add("Dentist").commit()).await.expect("it is new");
+    }
+    for list in ["gone", "Z"] {
+        let at = store.load(&name(list)).await.expect("it is there").list;
+        let writer = Writer::at(list, at);
+        let writer = if list == "Z" { writer.add("Milk") } else { writer.erase() };
+        store.commit(writer.commit()).await.expect("it continues");
+    }
+    after_each_restart!(subject, store, {
+        let page = store.page(None, 100).await.expect("it is readable");
+        assert_eq!(page.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), names);
+        assert_eq!((page[0].revision, page[0].entries, page[0].open), (3, 2, 2));
+        assert_eq!(page[1].logic.as_str(), "todo");
+        for (at, list) in names.iter().enumerate() {
+            let rest = store.page(Some(&name(list)), 2).await.expect("it is readable");
+            let rest: Vec<_> = rest.iter().map(|line| line.name.as_str()).collect();
+            assert_eq!(rest, names[at + 1..].iter().copied().take(2).collect::<Vec<_>>(), "behind {list}");
+        }
+        assert_eq!(store.page(Some(&name("b")), 1).await.map(|page| page[0].name.clone()), Ok(name("é")));
+        assert_eq!(store.page(None, 0).await, Ok(Vec::new()));
+    });
+}
+
+pub(crate) async fn receipts_are_bounded_and_need_no_revision(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create();
+    for count in 0..MAX_RECEIPTS + 10 {
+        bob = bob.with_receipt(&format!("key {count}"));
+        store.commit(bob.take()).await.expect("it continues");
+    }
+    after_each_restart!(subject, store, {
+        let stored = store.load(&bob.name).await.expect("it is readable");
+        let keys: Vec<_> = stored.receipts.iter().map(|receipt| receipt.request.key.clone()).collect();
+        assert_eq!(keys, (10..MAX_RECEIPTS + 10).map(|count| format!("key {count}")).collect::<Vec<_>>());
+        assert_eq!(store.history(&bob.name, 0, 10).await.map(|all| all.len()), Ok(1));
+    });
+    store.commit(bob.with_receipt("last").commit()).await.expect("it continues");
+    after_each_restart!(subject, store, {
+        let stored = store.load(&name("bob")).await.expect("it is readable");
+        assert_eq!(stored.receipts.len(), MAX_RECEIPTS);
+        assert_eq!(stored.receipts.last().map(|receipt| receipt.request.key.as_str()), Some("last"));
+        assert_eq!(store.history(&name("bob"), 0, 10).await.map(|all| all.len()), Ok(1));
+    });
+}
+
+pub(crate) async fn timers_are_found_moved_and_forgotten(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let wake = |list: &str, at| WakeUp { name: name(list), at };
+    let mut writers: Vec<_> = [("c", 30), ("a", 10), ("b", 20), ("d", 20)]
+        .map(|(list, at)| Writer::new(list).create().wake_at(Some(at)))
+        .into();
+    for writer in &mut writers {
+        store.commit(writer.take()).await.expect("it is new");
+    }
+    after_each_restart!(subject, store, {
+        assert_eq!(store.next_due().await, Ok(Some(10)));
+        assert_eq!(store.due(9, 10).await, Ok(Vec::new()));
+        assert_eq!(store.due(20, 10).await, Ok(vec![wake("a", 10), wake("b", 20), wake("d", 20)]));
+        assert_eq!(store.due(100, 2).await, Ok(vec![wake("a", 10), wake("b", 20)]));
+    });
+    for (writer, at) in writers.into_iter().zip([None, Some(40), Some(5), Some(20)]) {
+        store.commit(writer.add("Dentist").wake_at(at).commit()).await.expect("it continues");
+    }
+    after_each_restart!(subject, store, {
+        assert_eq!(store.next_due().await, Ok(Some(5)));
+        assert_eq!(store.due(100, 10).await, Ok(vec![wake("b", 5), wake("d", 20), wake("a", 40)]));
+        assert_eq!(store.load(&name("a")).await.map(|stored| stored.wake_up), Ok(Some(40)));
+        assert_eq!(store.load(&name("c")).await.map(|stored| stored.wake_up), Ok(None));
+    });
+}
+
+pub(crate) async fn a_dropped_answer_does_not_take_the_commit_back(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    drop(store.commit(Writer::new("bob").create().commit()));
+    let later = store.commit(Writer::new("ann").create().commit());
+    later.await.expect("it is new");
+    after_each_restart!(subject, store, {
+        assert_eq!(store.load(&name("bob")).await.map(|stored| stored.list.revision()), Ok(1));
+    });
+}
+
+pub(crate) async fn a_closed_store_refuses_every_call(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    store.commit(Writer::new("bob").create().commit()).await.expect("it is new");
+    assert_eq!(store.close().await, Ok(()));
+    assert_eq!(store.load(&name("bob")).await, Err(StoreError::Closed));
+    assert_eq!(store.commit(Writer::new("ann").create().commit()).await, Err(StoreError::Closed));
+    assert_eq!(store.page(None, 1).await, Err(StoreError::Closed));
+    assert_eq!(store.history(&name("bob"), 0, 1).await, Err(StoreError::Closed));
+    assert_eq!(store.due(1, 1).await, Err(StoreError::Closed));
+    assert_eq!(store.next_due().await, Err(StoreError::Closed));
+    assert_eq!(store.close().await, Err(StoreError::Closed));
+}
+
+/// One step of a random run.
+#[derive(Clone, Debug)]
+enum Step {
+    Write { list: u8, adds: u8, receipt: bool, wake_up: Option<u8>, erase: bool },
+    Stale { list: u8 },
+    Restart(bool),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let write = (0..4_u8, 0..4_u8, any::<bool>(), proptest::option::of(any::<u8>()), proptest::bool::weighted(0.1));
+    let step = prop_oneof![
+        12 => write.prop_map(|(list, adds, receipt, wake_up, erase)| Step::Write { list, adds, receipt, wake_up, erase }),
+        1 => (0..4_u8).prop_map(|list| Step::Stale { list }),
+        2 => any::<bool>().prop_map(Step::Restart),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// The simplest thing that keeps the promises.
+#[derive(Default)]
+struct Model {
+    lists: BTreeMap<ListName, (Writer, Vec<Receipt>, Vec<Arc<Revision>>)>,
+    /// What the actors of some of the lists would hold.
+    resident: BTreeMap<ListName, Arc<List>>,
+}
+
+const MODEL_HISTORY: usize = 6;
+
+impl Model {
+    fn write(&mut self, step: &Step) -> Option<Commit> {
+        let Step::Write { list, adds, receipt, wake_up, erase } = step else { return None };
+        let list = format!("list {list}");
+        let (writer, receipts, history) =
+            self.lists.entry(name(&list)).or_insert_with(|| (Writer::new(&list), Vec::new(), Vec::new()));
+        let mut next = writer.clone();
+        if !next.list.exists() {
+            next = next.create();
+        }
+        for add in 0..*adds {
+            next = next.add(&format!("entry {add}"));
+        }
+        if *receipt {
+            next = next.with_receipt(&format!("key {}", receipts.len()));
+        }
+        if *erase {
+            next = next.erase();
+        }
+        next = next.wake_at(wake_up.map(u64::from));
+        let commit = next.take();
+        *writer = next;
+        if commit.name.as_str() < "list 2" {
+            self.resident.insert(commit.name.clone(), commit.state.clone());
+        }
+        receipts.extend(commit.receipts.clone());
+        if *erase {
+            history.clear();
+            history.extend(commit.revisions.last().cloned());
+        } else {
+            history.extend(commit.revisions.clone());
+        }
+        history.drain(..history.len().saturating_sub(MODEL_HISTORY));
+        Some(commit)
+    }
+
+    async fn check(&self, store: &impl Store) {
+        let mut page = Vec::new();
+        let mut timers = Vec::new();
+        for (list, (writer, receipts, history)) in &self.lists {
+            let stored = Stored { list: writer.list.clone(), receipts: receipts.clone(), wake_up: writer.wake_up };
+            assert_eq!(store.load(list).await, Ok(stored));
+            assert_eq!(store.history(list, 0, 100).await.as_ref(), Ok(history));
+            page.extend(writer.list.exists().then(|| list.clone()));
+            timers.extend(writer.wake_up.map(|at| (at, list.clone())));
+        }
+        timers.sort();
+        let due: Vec<_> = timers.into_iter().map(|(at, name)| WakeUp { name, at }).collect();
+        assert_eq!(store.next_due().await, Ok(due.first().map(|first| first.at)));
+        assert_eq!(store.due(1_000, 100).await, Ok(due));
+        let listed = store.page(None, 100).await.map(|page| page.into_iter().map(|line| line.name).collect());
+        assert_eq!(listed, Ok(page));
+    }
+}
+
+pub(crate) async fn any_sequence_of_commits_and_restarts_is_what_the_model_says<S: Subject>(_: S) {
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&steps(), |steps| {
+        // On a thread of its own: a runtime cannot be entered from within another one.
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(follow(&S::default(), &steps));
+        };
+        std::thread::scope(|scope| scope.spawn(run).join()).map_err(|panic| TestCaseError::fail(said(&*panic)))
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+async fn follow(subject: &impl Subject, steps: &[Step]) {
+    let mut store = subject.open(MODEL_HISTORY as u64);
+    let mut model = Model::default();
+    for step in steps {
+        match step {
+            Step::Write { .. } => {
+                let commit = model.write(step).expect("a write is a write");
+                assert_eq!(store.commit(commit).await, Ok(()));
+            }
+            Step::Stale { list } => {
+                let found = model.lists.get(&name(&format!("list {list}"))).map_or(0, |held| held.0.list.revision());
+                let mut stale = Writer::new(&format!("list {list}")).create().commit();
+                if found == 0 {
+                    stale = Writer::new(&format!("list {list}")).create().with_receipt("lost").add("Ahead").commit();
+                    stale.revisions.remove(0);
+                    stale.after = 1;
+                }
+                assert!(matches!(store.commit(stale).await, Err(StoreError::Conflict { .. })));
+            }
+            Step::Restart(close) => {
+                store = subject.reopen(store, if *close { Ending::Close } else { Ending::Drop });
+            }
+        }
+        model.check(&store).await;
+    }
+}

@@ -1,0 +1,219 @@
+//! Folding one list: its rows of the log become its snapshot, a run of history, and receipts.
+
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::record::{self, Body, Brief, Kind};
+use super::tails::{Row, Tail};
+use crate::list::List;
+use crate::list::name::ListName;
+use crate::store::MAX_RECEIPTS;
+
+/// A history row is closed at this size, so that reading a few revisions does not cost thousands.
+const MAX_RUN_BYTES: usize = 16 * 1024;
+
+/// Leaves room for one commit's receipts between the places of two log rows.
+pub(super) const PLACES_PER_ROW: u64 = 256;
+
+/// A log row with its content.
+pub(super) type Record = (Row, Arc<[u8]>);
+
+/// Why a list was not folded.
+pub(super) enum Fault {
+    /// The list cannot be read; the others can.
+    List(String),
+    /// The database failed.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self::List(why)
+    }
+}
+
+/// The statements of folding, prepared.
+pub(super) struct Fold<'db> {
+    db: &'db Connection,
+    list: CachedStatement<'db>,
+    history: CachedStatement<'db>,
+    receipt: CachedStatement<'db>,
+    keep: u64,
+}
+
+/// A list's folded row.
+pub(super) struct Base {
+    pub(super) brief: Brief,
+    /// The last log row that is in it.
+    pub(super) seq: u64,
+    snapshot: Vec<u8>,
+}
+
+impl Base {
+    /// Reads a list's folded row; one that was never folded is absent at revision 0.
+    pub(super) fn read(db: &Connection, name: &ListName) -> Result<Option<Self>, Fault> {
+        let mut select = db.prepare_cached("SELECT revision, seq, brief, snapshot FROM lists WHERE name = ?1")?;
+        let row = select.query_row([name.as_str()], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
+        });
+        let Some((revision, seq, brief, snapshot)) = row.optional()? else { return Ok(None) };
+        Ok(Some(Self { brief: read_brief(name, revision, seq, &brief)?, seq, snapshot }))
+    }
+
+    /// The list itself.
+    pub(super) fn list(&self, name: &ListName) -> Result<List, String> {
+        record::snapshot(name, self.brief.revision, &self.snapshot)
+    }
+}
+
+/// Takes what is known of a list from its folded row's columns.
+pub(super) fn read_brief(name: &ListName, revision: u64, seq: u64, bytes: &[u8]) -> Result<Brief, String> {
+    let (in_seq, brief): (u64, Brief) = record::decode(Kind::Brief, name, revision, bytes)?;
+    match (in_seq == seq, brief.revision == revision) {
+        (true, true) => Ok(brief),
+        _ => Err("its folded row contradicts itself".into()),
+    }
+}
+
+/// Reads those of the rows that are not in memory, and drops those that the folded row has.
+pub(super) fn unfolded_rows(db: &Connection, name: &ListName, base: u64, rows: &[Row]) -> Result<Vec<Record>, Fault> {
+    let later = rows.iter().filter(|row| row.seq > base);
+    later.map(|row| Ok((row.clone(), record_of(db, name, row)?))).collect()
+}
+
+fn record_of(db: &Connection, name: &ListName, row: &Row) -> Result<Arc<[u8]>, Fault> {
+    match &row.record {
+        Some(record) => Ok(record.clone()),
+        None => Ok(read_log_row(db, name, row.seq)?.1.into()),
+    }
+}
+
+/// Reads one row of the log.
+pub(super) fn read_log_row(db: &Connection, name: &ListName, seq: u64) -> Result<(u64, Vec<u8>), Fault> {
+    let mut select = db.prepare_cached("SELECT revision, record FROM log WHERE seq = ?1 AND name = ?2")?;
+    let row = select.query_row(params![seq, name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    row.ok_or_else(|| Fault::List(format!("its log row {seq} is missing")))
+}
+
+impl<'db> Fold<'db> {
+    /// Prepares for folding; `keep` is how many revisions of history a list keeps.
+    pub(super) fn prepare(db: &'db Connection, keep: u64) -> rusqlite::Result<Self> {
+        Ok(Self {
+            db,
+            list: db.prepare_cached(
+                "INSERT INTO lists (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (name) DO UPDATE SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5",
+            )?,
+            history: db.prepare_cached("INSERT OR REPLACE INTO history (name, last, record) VALUES (?1, ?2, ?3)")?,
+            receipt: db.prepare_cached("INSERT OR REPLACE INTO receipts (name, place, record) VALUES (?1, ?2, ?3)")?,
+            keep,
+        })
+    }
+
+    /// Folds one list.
+    pub(super) fn list(&mut self, name: &ListName, tail: &Tail) -> Result<(), Fault> {
+        let Some(last) = tail.rows.last() else { return Ok(()) };
+        let state = tail.state.upgrade();
+        // A row that was there when the store was opened may have been folded before the crash.
+        let reads = state.is_none() || tail.rows.iter().any(|row| row.record.is_none());
+        let base = if reads { Base::read(self.db, name)? } else { None };
+        let records = unfolded_rows(self.db, name, base.as_ref().map_or(0, |base| base.seq), &tail.rows)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let bodies = bodies(name, &records)?;
+        let state = match state {
+            Some(state) => state,
+            None => Arc::new(replay(name, base.as_ref(), &bodies)?),
+        };
+        let revision = tail.brief.revision;
+        let brief = record::encode(Kind::Brief, name, revision, &(last.seq, &tail.brief));
+        let snapshot = record::encode(Kind::Snapshot, name, revision, &state.fold());
+        self.list.execute(params![name.as_str(), revision, last.seq, brief, snapshot])?;
+        if bodies.iter().any(|body| !body.receipts.is_empty()) {
+            self.add_receipts(name, &records, &bodies)?;
+        }
+        self.add_history(name, &bodies, revision)
+    }
+
+    fn add_history(&mut self, name: &ListName, bodies: &[Body<'_>], revision: u64) -> Result<(), Fault> {
+        let erased = bodies.iter().filter_map(|body| body.head.erased).max();
+        let horizon = erased.unwrap_or(0).max((revision + 1).saturating_sub(self.keep));
+        if erased.is_some() || revision > self.keep {
+            let mut delete = self.db.prepare_cached("DELETE FROM history WHERE name = ?1 AND last < ?2")?;
+            delete.execute(params![name.as_str(), horizon])?;
+        }
+        let (mut run, mut end) = (Vec::new(), 0);
+        // Rows that bring receipts only have no revisions to keep.
+        let kept = |body: &&Body<'_>| body.head.brief.revision >= horizon && body.head.after < body.head.brief.revision;
+        for body in bodies.iter().filter(kept) {
+            end = body.head.brief.revision;
+            if body.head.after + 1 < erased.unwrap_or(0) {
+                let kept = record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= horizon);
+                run.extend(record::run(&kept.collect::<Vec<_>>()));
+            } else {
+                run.extend_from_slice(body.revisions);
+            }
+            if run.len() >= MAX_RUN_BYTES {
+                self.history.execute(params![name.as_str(), end, record::history(name, end, &run)])?;
+                run.clear();
+            }
+        }
+        if !run.is_empty() {
+            self.history.execute(params![name.as_str(), end, record::history(name, end, &run)])?;
+        }
+        Ok(())
+    }
+
+    fn add_receipts(&mut self, name: &ListName, records: &[Record], bodies: &[Body<'_>]) -> Result<(), Fault> {
+        for ((row, _), body) in records.iter().zip(bodies) {
+            for (place, receipt) in (row.seq * PLACES_PER_ROW..).zip(&body.receipts) {
+                let record = record::encode(Kind::Receipt, name, place, receipt);
+                self.receipt.execute(params![name.as_str(), place, record])?;
+            }
+        }
+        let mut trim = self.db.prepare_cached(
+            "DELETE FROM receipts WHERE name = ?1 AND place <=
+             (SELECT place FROM receipts WHERE name = ?1 ORDER BY place DESC LIMIT 1 OFFSET ?2)",
+        )?;
+        trim.execute(params![name.as_str(), MAX_RECEIPTS])?;
+        Ok(())
+    }
+}
+
+/// Takes rows apart.
+pub(super) fn bodies<'a>(name: &ListName, records: &'a [Record]) -> Result<Vec<Body<'a>>, String> {
+    records.iter().map(|(row, bytes)| record::log_body(name, row.revision, bytes)).collect()
+}
+
+/// The list that rows lead to from its folded row.
+pub(super) fn replay(name: &ListName, base: Option<&Base>, bodies: &[Body<'_>]) -> Result<List, String> {
+    let mut list = base.map_or_else(|| Ok(List::default()), |base| base.list(name))?;
+    bodies.iter().try_for_each(|body| apply(&mut list, body))?;
+    Ok(list)
+}
+
+/// Applies a log row's revisions, and checks that it continues the list.
+fn apply(list: &mut List, body: &Body<'_>) -> Result<(), String> {
+    if body.head.after != list.revision() {
+        return Err(format!("it is at revision {}, its log goes on after {}", list.revision(), body.head.after));
+    }
+    for revision in record::revisions(body.revisions)? {
+        if revision.number != list.revision() + 1 {
+            return Err(format!("revision {} follows {}", revision.number, list.revision()));
+        }
+        list.apply(&revision.changes)
+            .map_err(|error| format!("revision {} does not apply: {error}", revision.number))?;
+    }
+    if Brief::of(list, body.head.brief.wake_up) != body.head.brief {
+        return Err(format!("its log row {} does not lead where it says", body.head.brief.revision));
+    }
+    Ok(())
+}

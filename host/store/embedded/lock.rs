@@ -1,0 +1,60 @@
+//! The directory: one process at a time, and entries that survive power loss.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::store::StoreError;
+
+/// The file that is locked. SQLite's own locks would let a second process in.
+const LOCK_FILE: &str = "lock";
+
+/// Holds the directory until it is dropped; the operating system lets go of it when the process
+/// ends, however it ends.
+#[derive(Debug)]
+pub(super) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Creates the directory if need be, and takes it for this process.
+    pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |why: std::io::Error| StoreError::Failed {
+            what: format!("open the data directory {}", dir.display()),
+            why: why.to_string(),
+        };
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        let path = dir.join(LOCK_FILE);
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
+        let mut file = options.open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { path: dir.display().to_string(), holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Who says to hold the lock. What stands in the file is only for people; the lock is what counts.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(20).read_to_string(&mut text));
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(pid)) => format!("process {pid}"),
+        _ => "its process id is not known".into(),
+    }
+}
+
+/// Makes the names in the directory, and its own name, durable.
+pub(super) fn sync_directory(dir: &Path) -> Result<(), StoreError> {
+    let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
+    let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
+    sync(dir).and_then(|()| parent.map_or(Ok(()), |parent| sync(&parent))).map_err(|why| StoreError::Failed {
+        what: format!("make the data directory {} durable", dir.display()),
+        why: why.to_string(),
+    })
+}

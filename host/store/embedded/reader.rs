@@ -1,0 +1,234 @@
+//! Reading: a few threads, each with a connection that only reads.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, params};
+
+use super::fold::{self, Base, Fault};
+use super::record::{self, Brief, Kind};
+use super::schema;
+use super::tails::Tails;
+use crate::list::name::ListName;
+use crate::list::revision::{Receipt, Revision};
+use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
+
+/// What a reading thread is asked to do.
+pub(super) enum Request {
+    /// Read, and answer.
+    Read(Box<dyn FnOnce(&Reader) + Send>),
+    /// End the thread.
+    Stop,
+}
+
+/// One thread's connection, and what memory knows of the log.
+pub(super) struct Reader {
+    pub(super) db: Connection,
+    pub(super) tails: Arc<Mutex<Tails>>,
+    /// How many revisions of history a list keeps.
+    pub(super) keep: u64,
+}
+
+impl Reader {
+    /// Answers requests until there are no more.
+    pub(super) fn run(self, requests: &Mutex<Receiver<Request>>) {
+        loop {
+            let request = requests.lock().recv();
+            match request {
+                Ok(Request::Read(read)) => read(&self),
+                Ok(Request::Stop) | Err(_) => return,
+            }
+        }
+    }
+
+    /// The list of that name.
+    pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
+        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
+        let rows = self.rows(name)?;
+        let stored = self.in_transaction(|db| {
+            let base = Base::read(db, name)?;
+            let records = fold::unfolded_rows(db, name, base.as_ref().map_or(0, |base| base.seq), &rows)?;
+            let bodies = fold::bodies(name, &records)?;
+            let list = fold::replay(name, base.as_ref(), &bodies)?;
+            let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));
+            let wake_up = last.and_then(|brief| brief.wake_up);
+            let mut receipts = folded_receipts(db, name)?;
+            receipts.extend(bodies.into_iter().flat_map(|body| body.receipts));
+            receipts.drain(..receipts.len().saturating_sub(MAX_RECEIPTS));
+            Ok(Stored { list, receipts, wake_up })
+        });
+        stored.map_err(|fault| fault.into_error("read a list", unreadable))
+    }
+
+    /// The revisions of a list over `after`.
+    pub(super) fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, StoreError> {
+        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
+        let rows = self.rows(name)?;
+        let revisions = self.in_transaction(|db| {
+            let base = Base::read(db, name)?;
+            let records = fold::unfolded_rows(db, name, base.as_ref().map_or(0, |base| base.seq), &rows)?;
+            let bodies = fold::bodies(name, &records)?;
+            let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
+            let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));
+            let end = last.map_or(0, |brief| brief.revision);
+            let from = after.saturating_add(1).max(erased).max((end + 1).saturating_sub(self.keep));
+            if from > end {
+                return Ok(Vec::new());
+            }
+            let mut found = folded_history(db, name, from, limit)?;
+            for body in bodies.iter().filter(|body| body.head.brief.revision >= from) {
+                if found.len() < limit {
+                    found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
+                }
+            }
+            found.truncate(limit);
+            check_order(&found)?;
+            Ok(found)
+        });
+        revisions.map_err(|fault| fault.into_error("read a history", unreadable))
+    }
+
+    /// The lists behind `after` that exist.
+    pub(super) fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        loop {
+            let sweeps = self.tails.lock().sweeps();
+            let page = self.try_page(after, limit)?;
+            // A list that a sweep forgot in between might have been read in its state before.
+            if self.tails.lock().sweeps() == sweeps {
+                return Ok(page);
+            }
+        }
+    }
+
+    fn try_page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let mut page = self.tails.lock().unfolded(after, limit);
+        self.folded(after, limit, &mut page)?;
+        page.sort_by(|(a, _), (b, _)| a.cmp(b));
+        page.dedup_by(|(a, _), (b, _)| a == b);
+        page.truncate(limit);
+        Ok(page.into_iter().filter_map(|(name, brief)| summary(name, brief)).collect())
+    }
+
+    /// Adds the first lists behind `after` that exist and have a folded row.
+    fn folded(
+        &self,
+        after: Option<&ListName>,
+        limit: usize,
+        page: &mut Vec<(ListName, Brief)>,
+    ) -> Result<(), StoreError> {
+        let failed = schema::failed("read a page of lists");
+        let sql = "SELECT name, revision, seq, brief FROM lists WHERE name > ?1 ORDER BY name";
+        let mut select = self.db.prepare_cached(sql).map_err(&failed)?;
+        let mut rows = select.query([after.map_or("", ListName::as_str)]).map_err(&failed)?;
+        let end = page.len() + limit;
+        while page.len() < end {
+            let Some(row) = rows.next().map_err(&failed)? else { break };
+            let text: String = row.get(0).map_err(&failed)?;
+            let Ok(name) = ListName::new(&text) else {
+                tracing::error!(name = text, "a folded row's name is damaged");
+                continue;
+            };
+            // Whatever memory knows of a list is at least as new as its folded row.
+            let known = self.tails.lock().get(&name).map(|tail| tail.brief.clone());
+            let brief = match known {
+                Some(brief) => brief,
+                None => {
+                    let columns = || Ok((row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
+                    let (revision, seq, bytes) = columns().map_err(&failed)?;
+                    fold::read_brief(&name, revision, seq, &bytes)
+                        .map_err(|why| StoreError::Unreadable { name: name.clone(), why })?
+                }
+            };
+            if brief.logic.is_some() {
+                page.push((name, brief));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lists to wake at or before `until`.
+    pub(super) fn due(&self, until: u64, limit: usize) -> Result<Vec<WakeUp>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<(String, u64)>> {
+            let mut select =
+                self.db.prepare_cached("SELECT name, at FROM timers WHERE at <= ?1 ORDER BY at, name LIMIT ?2")?;
+            // SQLite's integers end at i64::MAX.
+            let until = i64::try_from(until).unwrap_or(i64::MAX);
+            select.query_map(params![until, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let rows = read().map_err(schema::failed("read the timers"))?;
+        let named = rows.into_iter().map(|(name, at)| match ListName::new(&name) {
+            Ok(name) => Ok(WakeUp { name, at }),
+            Err(error) => Err(StoreError::Failed { what: "read the timers".into(), why: error.to_string() }),
+        });
+        named.collect()
+    }
+
+    /// The earliest wake-up time.
+    pub(super) fn next_due(&self) -> Result<Option<u64>, StoreError> {
+        let next = self.db.query_row("SELECT min(at) FROM timers", [], |row| row.get(0));
+        next.map_err(schema::failed("read the timers"))
+    }
+
+    /// The list's rows in the log; none of a list that is known to be unreadable.
+    fn rows(&self, name: &ListName) -> Result<Vec<super::tails::Row>, StoreError> {
+        let tails = self.tails.lock();
+        match tails.quarantined(name) {
+            Some(why) => Err(StoreError::Unreadable { name: name.clone(), why: why.clone() }),
+            None => Ok(tails.get(name).map(|tail| tail.rows.clone()).unwrap_or_default()),
+        }
+    }
+
+    fn in_transaction<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let transaction = self.db.unchecked_transaction()?;
+        read(&transaction)
+    }
+}
+
+impl Fault {
+    pub(super) fn into_error(self, what: &str, unreadable: impl FnOnce(String) -> StoreError) -> StoreError {
+        match self {
+            Self::List(why) => unreadable(why),
+            Self::Database(error) => schema::failed(what)(error),
+        }
+    }
+}
+
+fn summary(name: ListName, brief: Brief) -> Option<Summary> {
+    let logic = brief.logic?;
+    Some(Summary { name, logic, revision: brief.revision, entries: brief.entries, open: brief.open })
+}
+
+fn folded_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, Fault> {
+    let mut select = db.prepare_cached("SELECT place, record FROM receipts WHERE name = ?1 ORDER BY place")?;
+    let mut rows = select.query([name.as_str()])?;
+    let mut receipts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(1)?;
+        receipts.push(record::decode(Kind::Receipt, name, row.get(0)?, &bytes)?);
+    }
+    Ok(receipts)
+}
+
+fn folded_history(db: &Connection, name: &ListName, from: u64, limit: usize) -> Result<Vec<Arc<Revision>>, Fault> {
+    let mut select =
+        db.prepare_cached("SELECT last, record FROM history WHERE name = ?1 AND last >= ?2 ORDER BY last")?;
+    let mut rows = select.query(params![name.as_str(), from])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(1)?;
+        let run = record::history_revisions(name, row.get(0)?, &bytes)?;
+        found.extend(run.into_iter().filter(|revision| revision.number >= from));
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn check_order(revisions: &[Arc<Revision>]) -> Result<(), String> {
+    match revisions.windows(2).find(|pair| pair[1].number != pair[0].number + 1) {
+        Some(pair) => Err(format!("revision {} is followed by {} in its history", pair[0].number, pair[1].number)),
+        None => Ok(()),
+    }
+}

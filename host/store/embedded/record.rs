@@ -1,0 +1,259 @@
+//! How a row's content is written: a version byte, a checksum, then postcard.
+//!
+//! SQLite does not notice a flipped bit in a page. Every row therefore carries a checksum of its
+//! own, over its content *and* over what it is: its kind, its list and its number. A sound row in
+//! the wrong place is as unreadable as a damaged one.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::list::change::Change;
+use crate::list::name::{ListName, LogicName};
+use crate::list::revision::{Receipt, Revision};
+use crate::list::{Folded, List};
+use crate::store::Commit;
+
+/// The version of the encoding below. A change to any stored type is a new version.
+const ENCODING: u8 = 1;
+
+/// The version byte and the checksum, little-endian.
+const PREFIX_BYTES: usize = 5;
+
+/// What a row is; part of its checksum.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// One commit; its number is the revision it leads to.
+    Log = 1,
+    /// What is known of a folded list without reading it; the number is its revision.
+    Brief = 2,
+    /// A folded list; the number is its revision.
+    Snapshot = 3,
+    /// Consecutive revisions; the number is the last one's.
+    History = 4,
+    /// One receipt; the number is its place in the order.
+    Receipt = 5,
+}
+
+/// What is known of a list without reading it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Brief {
+    pub(super) revision: u64,
+    pub(super) logic: Option<LogicName>,
+    pub(super) entries: usize,
+    pub(super) open: usize,
+    pub(super) wake_up: Option<u64>,
+}
+
+impl Brief {
+    pub(super) fn of(list: &List, wake_up: Option<u64>) -> Self {
+        Self {
+            revision: list.revision(),
+            logic: list.logic().cloned(),
+            entries: list.count(),
+            open: list.count_open(),
+            wake_up,
+        }
+    }
+}
+
+/// The beginning of a log row: enough to rebuild what memory knows of it, without its changes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// The revision that the commit continues.
+    pub(super) after: u64,
+    /// The last of its revisions that deletes the list.
+    pub(super) erased: Option<u64>,
+    /// The list after it.
+    pub(super) brief: Brief,
+}
+
+/// A log row taken apart. The revisions stay encoded, for folding moves them as they are.
+pub(super) struct Body<'a> {
+    pub(super) head: Head,
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) revisions: &'a [u8],
+}
+
+/// The content of a log row for a commit.
+pub(super) fn log(commit: &Commit, head: &Head) -> Vec<u8> {
+    let bytes = append(unsealed(), head);
+    let bytes = append(bytes, &commit.receipts);
+    seal(Kind::Log, &commit.name, head.brief.revision, append(bytes, &commit.revisions))
+}
+
+/// Takes the beginning of a log row's content.
+pub(super) fn log_head(name: &ListName, revision: u64, bytes: &[u8]) -> Result<Head, String> {
+    let (head, _) = take::<Head>(unseal(Kind::Log, name, revision, bytes)?)?;
+    if head.brief.revision == revision { Ok(head) } else { Err(format!("its log row {revision} says otherwise")) }
+}
+
+/// Takes a log row's content apart.
+pub(super) fn log_body<'a>(name: &ListName, revision: u64, bytes: &'a [u8]) -> Result<Body<'a>, String> {
+    let (head, rest) = take(unseal(Kind::Log, name, revision, bytes)?)?;
+    let (receipts, revisions) = take(rest)?;
+    Ok(Body { head, receipts, revisions })
+}
+
+/// The content of a row that holds one value.
+pub(super) fn encode(kind: Kind, name: &ListName, number: u64, value: &impl Serialize) -> Vec<u8> {
+    seal(kind, name, number, append(unsealed(), value))
+}
+
+/// Takes the value from a row that holds one.
+pub(super) fn decode<T: DeserializeOwned>(kind: Kind, name: &ListName, number: u64, bytes: &[u8]) -> Result<T, String> {
+    match take(unseal(kind, name, number, bytes)?)? {
+        (value, []) => Ok(value),
+        (_, rest) => Err(format!("{} bytes too many", rest.len())),
+    }
+}
+
+/// Takes a list from its snapshot row.
+pub(super) fn snapshot(name: &ListName, revision: u64, bytes: &[u8]) -> Result<List, String> {
+    let folded: Folded = decode(Kind::Snapshot, name, revision, bytes)?;
+    if folded.revision != revision {
+        return Err(format!("its snapshot is of revision {}, not {revision}", folded.revision));
+    }
+    Ok(folded.into())
+}
+
+/// The content of a history row from runs of encoded revisions.
+pub(super) fn history(name: &ListName, last: u64, runs: &[u8]) -> Vec<u8> {
+    let mut bytes = unsealed();
+    bytes.extend_from_slice(runs);
+    seal(Kind::History, name, last, bytes)
+}
+
+/// Takes the revisions from a history row.
+pub(super) fn history_revisions(name: &ListName, last: u64, bytes: &[u8]) -> Result<Vec<Arc<Revision>>, String> {
+    revisions(unseal(Kind::History, name, last, bytes)?)
+}
+
+/// Takes revisions from one or more runs of them, and checks that none is missing.
+pub(super) fn revisions(mut runs: &[u8]) -> Result<Vec<Arc<Revision>>, String> {
+    let mut all: Vec<Arc<Revision>> = Vec::new();
+    while !runs.is_empty() {
+        let (run, rest) = take::<Vec<Arc<Revision>>>(runs)?;
+        all.extend(run);
+        runs = rest;
+    }
+    match all.windows(2).find(|pair| pair[1].number != pair[0].number + 1) {
+        Some(pair) => Err(format!("revision {} is followed by {}", pair[0].number, pair[1].number)),
+        None => Ok(all),
+    }
+}
+
+/// Encodes a run of revisions, for a history row.
+pub(super) fn run(revisions: &[Arc<Revision>]) -> Vec<u8> {
+    append(Vec::new(), &revisions)
+}
+
+/// The last of the revisions that deletes its list.
+pub(super) fn erased(revisions: &[Arc<Revision>]) -> Option<u64> {
+    let erases = |revision: &&Arc<Revision>| revision.changes.contains(&Change::Erase);
+    revisions.iter().rev().find(erases).map(|revision| revision.number)
+}
+
+fn unsealed() -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.resize(PREFIX_BYTES, 0);
+    bytes
+}
+
+fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, bytes).expect("plain data, sequences of known length: postcard encodes all of it")
+}
+
+fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), String> {
+    postcard::take_from_bytes(bytes).map_err(|error| format!("it does not decode: {error}"))
+}
+
+fn seal(kind: Kind, name: &ListName, number: u64, mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(kind, name, number, &bytes[PREFIX_BYTES..]);
+    bytes[0] = ENCODING;
+    bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn unseal<'a>(kind: Kind, name: &ListName, number: u64, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+    match bytes {
+        [ENCODING, a, b, c, d, content @ ..] => {
+            let fits = checksum(kind, name, number, content) == u32::from_le_bytes([*a, *b, *c, *d]);
+            fits.then_some(content).ok_or_else(|| format!("the checksum of its {} row {number} is wrong", kind.noun()))
+        }
+        [version, ..] if *version != ENCODING => Err(format!("its {} row has encoding {version}", kind.noun())),
+        _ => Err(format!("its {} row is cut off", kind.noun())),
+    }
+}
+
+fn checksum(kind: Kind, name: &ListName, number: u64, content: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[ENCODING, kind as u8]);
+    sum.update(&number.to_le_bytes());
+    // Length first, so that no name's end can pass for the beginning of a content.
+    sum.update(&(name.as_str().len() as u64).to_le_bytes());
+    sum.update(name.as_str().as_bytes());
+    sum.update(content);
+    sum.finalize()
+}
+
+impl Kind {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Brief => "summary",
+            Self::Snapshot => "snapshot",
+            Self::History => "history",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::revision::hex;
+    use crate::store::samples;
+
+    #[test]
+    fn the_bytes_of_a_log_row_are_pinned() {
+        let commit = samples::Writer::new("bob").create().with_receipt("k").commit();
+        let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, Some(7)) };
+        let row = log(&commit, &head);
+        assert_eq!(hex(&row), include_str!("golden/log-1.hex").trim(), "a stored type changed: raise ENCODING");
+        let body = log_body(&commit.name, 1, &row).expect("it is whole");
+        assert_eq!(body.head, head);
+        assert_eq!(body.receipts, commit.receipts);
+        assert_eq!(revisions(body.revisions), Ok(commit.revisions));
+    }
+
+    #[test]
+    fn the_bytes_of_a_snapshot_are_pinned() {
+        let commit = samples::Writer::new("bob").create().add("Dentist").commit();
+        let row = encode(Kind::Snapshot, &commit.name, 2, &commit.state.fold());
+        assert_eq!(hex(&row), include_str!("golden/snapshot-1.hex").trim(), "a stored type changed: raise ENCODING");
+        assert_eq!(snapshot(&commit.name, 2, &row).as_ref(), Ok(&*commit.state));
+    }
+
+    #[test]
+    fn a_row_is_unreadable_after_any_flipped_bit_and_in_any_other_place() {
+        let commit = samples::Writer::new("bob").create().commit();
+        let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, None) };
+        let row = log(&commit, &head);
+        let reads =
+            |name: &str, revision, row: &[u8]| log_head(&ListName::new(name).expect("a name"), revision, row).is_ok();
+        assert!(reads("bob", 1, &row));
+        assert!(!reads("bop", 1, &row));
+        assert!(!reads("bob", 2, &row));
+        assert!(unseal(Kind::History, &commit.name, 1, &row).is_err());
+        for at in 0..row.len() {
+            for bit in 0..8 {
+                let mut flipped = row.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(!reads("bob", 1, &flipped), "byte {at} bit {bit}");
+            }
+            assert!(!reads("bob", 1, &row[..at]), "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The tables, and how a connection is set up.
+//!
+//! `log` is appended to and cut at its head; everything else is written by folding, but for
+//! `timers`, which is kept with every commit so that what is due is one look into one index.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+/// Marks a file as ours: "hotl" in ASCII.
+const APPLICATION_ID: i32 = 0x686f_746c;
+
+/// The format this program reads and writes.
+const FORMAT: i32 = 1;
+
+/// Before 3.51.3, a checkpoint on a second connection could corrupt the file.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// The database's file in the data directory.
+const FILE: &str = "hotlist.db";
+
+const TABLES: &str = "
+    -- The commits that are not folded yet, in the order in which they were acknowledged.
+    CREATE TABLE log (seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL);
+    -- The folded lists. seq: the last log row that is in it.
+    CREATE TABLE lists (
+        name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
+        brief BLOB NOT NULL, snapshot BLOB NOT NULL
+    ) WITHOUT ROWID;
+    -- Runs of revisions that were folded; last: the number of the run's last one.
+    CREATE TABLE history (
+        name TEXT NOT NULL, last INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, last)
+    ) WITHOUT ROWID;
+    CREATE TABLE receipts (
+        name TEXT NOT NULL, place INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, place)
+    ) WITHOUT ROWID;
+    CREATE TABLE timers (at INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (at, name)) WITHOUT ROWID;
+    -- One row: the last log row that was cut off. Numbers of log rows are never given twice.
+    CREATE TABLE cut (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
+    INSERT INTO cut (id, seq) VALUES (1, 0);
+    -- Log rows of lists that cannot be read, kept as evidence when the log is cut.
+    CREATE TABLE quarantine (
+        seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL, why TEXT NOT NULL
+    );
+";
+
+/// Turns what SQLite says into the store's error.
+pub(super) fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+    move |why| StoreError::Failed { what: what.to_owned(), why: why.to_string() }
+}
+
+/// Opens the connection that writes, and creates or checks the format.
+pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+    let what = format!("open {}", dir.join(FILE).display());
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        let why = format!("this program was built with SQLite {}, which has a known fault", rusqlite::version());
+        return Err(StoreError::Failed { what, why });
+    }
+    let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
+    check_format(dir, &db, &what)?;
+    set_up(&db, cache_bytes).map_err(failed(&what))?;
+    let write = || -> rusqlite::Result<()> {
+        db.pragma_update(None, "journal_mode", "wal")?;
+        db.pragma_update(None, "synchronous", "full")?;
+        if let Some(bytes) = max_bytes {
+            let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            db.pragma_update(None, "max_page_count", bytes / page)?;
+        }
+        if db.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))? == 0 {
+            let create = db.unchecked_transaction()?;
+            create.execute_batch(TABLES)?;
+            create.pragma_update(None, "application_id", APPLICATION_ID)?;
+            create.pragma_update(None, "user_version", FORMAT)?;
+            create.commit()?;
+        }
+        Ok(())
+    };
+    write().map_err(failed(&what))?;
+    Ok(db)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let what = format!("open {} for reading", dir.join(FILE).display());
+    let db = Connection::open_with_flags(dir.join(FILE), flags).map_err(failed(&what))?;
+    set_up(&db, cache_bytes).map_err(failed(&what))?;
+    Ok(db)
+}
+
+/// Opens a connection that only copies the write-ahead log into the database.
+pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection, StoreError> {
+    let what = format!("open {} for checkpoints", dir.join(FILE).display());
+    let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
+    set_up(&db, 0).and_then(|()| db.pragma_update(None, "synchronous", "full")).map_err(failed(&what))?;
+    Ok(db)
+}
+
+/// Refuses what another program, or another version of this one, wrote; a new file is neither.
+fn check_format(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreError> {
+    let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed(what));
+    let (application, format, changes) =
+        (number("application_id")?, number("user_version")?, number("schema_version")?);
+    match (application, format) {
+        (APPLICATION_ID, FORMAT) => Ok(()),
+        (0, 0) if changes == 0 => Ok(()),
+        _ => Err(StoreError::Format {
+            path: dir.display().to_string(),
+            found: if application == APPLICATION_ID { format.to_string() } else { "of another program".into() },
+            known: FORMAT.to_string(),
+        }),
+    }
+}
+
+fn set_up(db: &Connection, cache_bytes: u64) -> rusqlite::Result<()> {
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(32);
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Negative means kibibytes.
+    db.pragma_update(None, "cache_size", -i64::try_from(cache_bytes / 1024).unwrap_or(i64::MAX))?;
+    db.pragma_update(None, "temp_store", "memory")
+}

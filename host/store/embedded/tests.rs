@@ -1,0 +1,309 @@
+//! What only this store does: folding under way, damage on disk, the directory, the threads.
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::contract::{self, Ending, Subject};
+use crate::store::samples::{Writer as Sample, name};
+
+struct Embedded {
+    dir: TempDir,
+    options: Options,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory"), options: Options::default() }
+    }
+}
+
+impl Embedded {
+    fn try_open(&self) -> Result<EmbeddedStore, StoreError> {
+        EmbeddedStore::open(self.dir.path(), self.options.clone())
+    }
+
+    /// The database, for damaging it.
+    fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("hotlist.db")).expect("a database")
+    }
+
+    fn count(&self, table: &str) -> u64 {
+        let select = format!("SELECT count(*) FROM {table}");
+        self.sql().query_row(&select, [], |row| row.get(0)).expect("a count")
+    }
+}
+
+fn end(store: EmbeddedStore, ending: Ending) {
+    match ending {
+        Ending::Close => block_on(store.close()).expect("it closes"),
+        Ending::Drop => drop(store),
+    }
+}
+
+/// The answers come from the store's own threads, so any executor will do.
+fn block_on<T>(pending: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(pending)
+}
+
+/// With thresholds that are never reached: the log is folded only on closing.
+#[derive(Default)]
+struct Plain(Embedded);
+
+/// With thresholds that are always exceeded: every commit starts a sweep.
+struct Folding(Embedded);
+
+impl Default for Folding {
+    fn default() -> Self {
+        let mut embedded = Embedded::default();
+        embedded.options.log_rows = 0;
+        Self(embedded)
+    }
+}
+
+/// With a fold begun by every third commit or so, and batches of one.
+struct FoldingSometimes(Embedded);
+
+impl Default for FoldingSometimes {
+    fn default() -> Self {
+        let mut embedded = Embedded::default();
+        embedded.options.log_rows = 3;
+        embedded.options.batch = 1;
+        Self(embedded)
+    }
+}
+
+macro_rules! subject {
+    ($subject:ident, $module:ident) => {
+        impl Subject for $subject {
+            type Store = EmbeddedStore;
+
+            fn open(&self, history: u64) -> EmbeddedStore {
+                let options = Options { history, ..self.0.options.clone() };
+                EmbeddedStore::open(self.0.dir.path(), options).expect("it opens")
+            }
+
+            fn reopen(&self, store: EmbeddedStore, ending: Ending) -> EmbeddedStore {
+                let history = store.options.history;
+                std::thread::scope(|scope| scope.spawn(|| end(store, ending)).join()).expect("it ends");
+                self.open(history)
+            }
+        }
+        mod $module {
+            use super::*;
+            contract::suite!($subject);
+        }
+    };
+}
+subject!(Plain, plain);
+subject!(Folding, folding);
+subject!(FoldingSometimes, folding_sometimes);
+
+#[test]
+fn a_second_opening_is_refused_and_says_who_has_it() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    let refused = embedded.try_open().expect_err("it is taken");
+    let holder = format!("process {}", std::process::id());
+    assert_eq!(refused, StoreError::Locked { path: embedded.dir.path().display().to_string(), holder });
+    drop(store);
+    assert!(embedded.try_open().is_ok(), "a dropped store gives the directory back");
+}
+
+#[test]
+fn an_unknown_format_is_refused_and_left_as_it_is() {
+    let embedded = Embedded::default();
+    drop(embedded.try_open().expect("it opens"));
+    for (pragma, found) in [("user_version", "77"), ("application_id", "of another program")] {
+        embedded.sql().pragma_update(None, pragma, 77).expect("it is written");
+        let refused = embedded.try_open().expect_err("nobody knows format 77");
+        let path = embedded.dir.path().display().to_string();
+        assert_eq!(refused, StoreError::Format { path, found: found.into(), known: "1".into() });
+    }
+    assert_eq!(embedded.sql().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(77));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_error() {
+    let embedded = Embedded::default();
+    std::fs::write(embedded.dir.path().join("hotlist.db"), [7; 5000]).expect("it is written");
+    let refused = embedded.try_open().expect_err("this is no database");
+    assert!(matches!(refused, StoreError::Failed { .. }), "{refused:?}");
+}
+
+/// Three lists with three log rows each, or folded.
+fn three_lists(embedded: &Embedded, ending: Ending) {
+    let store = embedded.try_open().expect("it opens");
+    for list in ["ann", "bob", "cid"] {
+        let mut writer = Sample::new(list).create().with_receipt("key");
+        for title in ["Dentist", "Milk", "Bread"] {
+            block_on(store.commit(writer.take())).expect("it continues");
+            writer = writer.add(title);
+        }
+    }
+    end(store, ending);
+}
+
+/// That bob cannot be read, written or forgotten, however often the store is opened; and that the
+/// others can.
+fn only_bob_is_unreadable(embedded: &Embedded, says: &str) {
+    for ending in [Ending::Drop, Ending::Close, Ending::Close] {
+        let store = embedded.try_open().expect("one bad list is not the store's end");
+        let unreadable = block_on(store.load(&name("bob"))).expect_err("bob is damaged");
+        let StoreError::Unreadable { name: named, why } = &unreadable else { panic!("{unreadable:?}") };
+        assert_eq!(named, &name("bob"));
+        assert!(why.contains(says) || why.contains("set aside"), "{why}");
+        for list in ["ann", "cid"] {
+            let loaded =
+                block_on(store.load(&name(list))).map(|stored| (stored.list.revision(), stored.receipts.len()));
+            assert_eq!(loaded, Ok((3, 1)));
+            assert_eq!(block_on(store.history(&name(list), 0, 9)).map(|all| all.len()), Ok(3));
+        }
+        end(store, ending);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_makes_its_list_unreadable_and_no_other() {
+    for seq in [4, 5, 6] {
+        let embedded = Embedded::default();
+        three_lists(&embedded, Ending::Drop);
+        flip(&embedded, "log", "record", &format!("seq = {seq}"));
+        only_bob_is_unreadable(&embedded, "checksum");
+        assert_eq!(embedded.count("quarantine"), 3, "its rows are kept as evidence");
+        let store = embedded.try_open().expect("it opens");
+        let refused = block_on(store.commit(Sample::new("bob").create().commit()));
+        assert!(matches!(refused, Err(StoreError::Unreadable { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_missing_row_in_the_log_makes_its_list_unreadable_and_no_other() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    embedded.sql().execute("DELETE FROM log WHERE seq = 5", []).expect("it is deleted");
+    only_bob_is_unreadable(&embedded, "goes from revision 1 to 3");
+}
+
+#[test]
+fn a_first_row_that_is_missing_is_noticed_when_folding_too() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    embedded.sql().execute("DELETE FROM log WHERE seq = 4", []).expect("it is deleted");
+    only_bob_is_unreadable(&embedded, "goes on after 1");
+}
+
+#[test]
+fn a_flipped_bit_in_a_folded_row_makes_its_list_unreadable_and_no_other() {
+    for column in ["brief", "snapshot"] {
+        let embedded = Embedded::default();
+        three_lists(&embedded, Ending::Close);
+        assert_eq!(embedded.count("log"), 0);
+        flip(&embedded, "lists", column, "name = 'bob'");
+        only_bob_is_unreadable(&embedded, "checksum");
+    }
+}
+
+#[test]
+fn a_sound_row_in_the_wrong_place_is_unreadable() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    let swap = "UPDATE lists SET (revision, seq, brief, snapshot) =
+        (SELECT revision, seq, brief, snapshot FROM lists WHERE name = 'ann') WHERE name = 'bob'";
+    embedded.sql().execute(swap, []).expect("it is updated");
+    only_bob_is_unreadable(&embedded, "checksum");
+}
+
+/// Flips one bit in the middle of a column.
+fn flip(embedded: &Embedded, table: &str, column: &str, which: &str) {
+    let sql = embedded.sql();
+    let select = format!("SELECT {column} FROM {table} WHERE {which}");
+    let mut bytes: Vec<u8> = sql.query_row(&select, [], |row| row.get(0)).expect("a row");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    sql.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {which}"), [bytes]).expect("it is updated");
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
+    let mut embedded = Embedded::default();
+    embedded.options.max_bytes = Some(128 * 1024);
+    let store = embedded.try_open().expect("it opens");
+    let long = "x".repeat(900);
+    let mut bob = Sample::new("bob").create();
+    let (mut written, mut failures) = (0, Vec::new());
+    while failures.len() < 3 {
+        match block_on(store.commit(bob.take())) {
+            Ok(()) => written = bob.list.revision(),
+            Err(error) => failures.push(error),
+        }
+        bob = bob.add(&long);
+    }
+    assert!(matches!(failures[0], StoreError::Failed { .. }), "{:?}", failures[0]);
+    assert!(matches!(failures[1], StoreError::Poisoned { .. }), "{:?}", failures[1]);
+    let small = block_on(store.commit(Sample::new("ann").create().commit()));
+    assert!(matches!(small, Err(StoreError::Poisoned { .. })), "{small:?}");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(written));
+    assert!(matches!(block_on(store.close()), Err(StoreError::Poisoned { .. })));
+    drop(store);
+    embedded.options.max_bytes = None;
+    let store = embedded.try_open().expect("it opens");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(written));
+    assert_eq!(block_on(store.commit(Sample::new("ann").create().commit())), Ok(()));
+}
+
+#[test]
+fn more_commits_than_the_queue_holds_are_refused_and_the_others_are_made() {
+    let mut embedded = Embedded::default();
+    embedded.options.queue = 1;
+    let store = embedded.try_open().expect("it opens");
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the writer waits for this");
+    let commits = ["ann", "bob", "cid"].map(|list| store.commit(Sample::new(list).create().commit()));
+    sql.execute_batch("COMMIT").expect("the writer goes on");
+    let [first, second, third] = commits.map(block_on);
+    assert_eq!(first, Ok(()));
+    assert!([second, third].contains(&Err(StoreError::Overloaded { limit: 1 })));
+}
+
+#[test]
+fn a_list_read_while_it_is_folded_is_never_older_than_what_was_acknowledged() {
+    let mut embedded = Embedded::default();
+    embedded.options.log_rows = 5;
+    embedded.options.batch = 2;
+    let store = embedded.try_open().expect("it opens");
+    let acknowledged = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bob = Sample::new("bob").create();
+            while bob.list.revision() < 400 {
+                block_on(store.commit(bob.take())).expect("it continues");
+                acknowledged.store(bob.list.revision(), Ordering::SeqCst);
+                bob = bob.add("Dentist");
+            }
+        });
+        while acknowledged.load(Ordering::SeqCst) < 399 {
+            let before = acknowledged.load(Ordering::SeqCst);
+            let list = block_on(store.load(&name("bob"))).expect("it is readable").list;
+            assert!(list.revision() >= before, "{} after {before}", list.revision());
+            let history = block_on(store.history(&name("bob"), before, 10)).expect("it is readable");
+            assert!(history.first().is_none_or(|first| first.number == before + 1));
+            let page = block_on(store.page(None, 10)).expect("it is readable");
+            assert!(page.first().map_or(0, |line| line.revision) >= before);
+        }
+    });
+    assert!(store.load(&name("bob")).now_or_never().is_none(), "answers come from other threads");
+    drop(store);
+    assert!(embedded.count("log") < 40, "folding keeps the log short");
+}
+
+#[test]
+fn numbers_of_log_rows_go_on_after_the_log_was_emptied() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    let store = embedded.try_open().expect("it opens");
+    let bob = block_on(store.load(&name("bob"))).expect("it is readable").list;
+    block_on(store.commit(Sample::at("bob", bob).add("Eggs").commit())).expect("it continues");
+    drop(store);
+    let store = embedded.try_open().expect("it opens");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(4));
+}

@@ -1,0 +1,228 @@
+//! A store that fails when it is told to. For tests, of this crate and of others.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use crate::list::name::ListName;
+use crate::list::revision::Revision;
+
+/// Wraps a store and lets a test decide what goes wrong. Left alone, it does what the inner store
+/// does.
+#[derive(Debug)]
+pub struct FaultyStore<S> {
+    inner: S,
+    faults: Mutex<Faults>,
+}
+
+#[derive(Default)]
+struct Faults {
+    next_commits: VecDeque<StoreError>,
+    poisoned: Option<String>,
+    unreadable: HashMap<ListName, String>,
+    /// The commits that wait; `None` while commits pass.
+    held: Option<Vec<Held>>,
+}
+
+struct Held {
+    commit: Commit,
+    /// Takes the inner store's answer, once it was asked.
+    asked: oneshot::Sender<Pending<()>>,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let held = self.held.as_ref().map(Vec::len);
+        f.debug_struct("Faults").field("poisoned", &self.poisoned).field("held", &held).finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> FaultyStore<S> {
+    /// Wraps a store.
+    pub fn new(inner: S) -> Self {
+        Self { inner, faults: Mutex::default() }
+    }
+
+    /// The next commit fails with this error and reaches no disk. After [`StoreError::Failed`] the
+    /// store is poisoned, as its promise says. Several calls fail several commits.
+    pub fn fail_next_commit(&self, error: StoreError) {
+        self.faults.lock().next_commits.push_back(error);
+    }
+
+    /// Ends the poisoning, as opening the store anew would.
+    pub fn mend(&self) {
+        self.faults.lock().poisoned = None;
+    }
+
+    /// Loads and histories of this list are [`StoreError::Unreadable`] from now on.
+    pub fn make_unreadable(&self, name: ListName, why: &str) {
+        self.faults.lock().unreadable.insert(name, why.into());
+    }
+
+    /// Undoes [`FaultyStore::make_unreadable`].
+    pub fn make_readable(&self, name: &ListName) {
+        self.faults.lock().unreadable.remove(name);
+    }
+
+    /// From now on commits wait, and are not durable, until [`FaultyStore::release`].
+    pub fn hold_commits(&self) {
+        self.faults.lock().held.get_or_insert_default();
+    }
+
+    /// How many commits wait.
+    pub fn held_commits(&self) -> usize {
+        self.faults.lock().held.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Passes the waiting commits on in their order, and all later ones at once.
+    pub fn release(&self) {
+        let held = self.faults.lock().held.take();
+        for Held { commit, asked } in held.into_iter().flatten() {
+            // A caller may have dropped its answer; the commit is made all the same.
+            let _ = asked.send(self.inner.commit(commit));
+        }
+    }
+
+    /// The store inside.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    fn check_readable(&self, name: &ListName) -> Result<(), StoreError> {
+        match self.faults.lock().unreadable.get(name) {
+            Some(why) => Err(StoreError::Unreadable { name: name.clone(), why: why.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Store> Store for FaultyStore<S> {
+    fn load(&self, name: &ListName) -> Pending<Stored> {
+        match self.check_readable(name) {
+            Ok(()) => self.inner.load(name),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn commit(&self, commit: Commit) -> Pending<()> {
+        let mut faults = self.faults.lock();
+        if let Some(why) = &faults.poisoned {
+            return failed(StoreError::Poisoned { why: why.clone() });
+        }
+        if let Some(error) = faults.next_commits.pop_front() {
+            if let StoreError::Failed { why, .. } = &error {
+                faults.poisoned = Some(why.clone());
+            }
+            return failed(error);
+        }
+        let Some(held) = &mut faults.held else {
+            drop(faults);
+            return self.inner.commit(commit);
+        };
+        let (asked, answer) = oneshot::channel();
+        held.push(Held { commit, asked });
+        async move {
+            match answer.await {
+                Ok(pending) => pending.await,
+                Err(_) => Err(StoreError::Closed),
+            }
+        }
+        .boxed()
+    }
+
+    fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
+        self.inner.page(after, limit)
+    }
+
+    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+        match self.check_readable(name) {
+            Ok(()) => self.inner.history(name, after, limit),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>> {
+        self.inner.due(until, limit)
+    }
+
+    fn next_due(&self) -> Pending<Option<u64>> {
+        self.inner.next_due()
+    }
+
+    /// Waiting commits are dropped unmade.
+    fn close(&self) -> Pending<()> {
+        self.faults.lock().held = None;
+        self.inner.close()
+    }
+}
+
+fn failed<T: Send + 'static>(error: StoreError) -> Pending<T> {
+    std::future::ready(Err(error)).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+    use crate::store::memory::MemoryStore;
+    use crate::store::samples::{Writer, name};
+
+    #[derive(Default)]
+    struct Quiet;
+
+    impl contract::Subject for Quiet {
+        type Store = FaultyStore<MemoryStore>;
+
+        fn open(&self, history: u64) -> Self::Store {
+            FaultyStore::new(MemoryStore::with_history(history.try_into().expect("a small number")))
+        }
+
+        fn reopen(&self, store: Self::Store, _: contract::Ending) -> Self::Store {
+            store
+        }
+    }
+
+    contract::suite!(Quiet);
+
+    #[tokio::test]
+    async fn held_commits_are_seen_by_nobody_until_they_are_released() {
+        let store = FaultyStore::new(MemoryStore::default());
+        store.hold_commits();
+        let mut bob = Writer::new("bob").create();
+        let first = store.commit(bob.take());
+        let second = store.commit(bob.add("Dentist").commit());
+        assert_eq!(store.held_commits(), 2);
+        assert_eq!(store.load(&name("bob")).await.map(|stored| stored.list.revision()), Ok(0));
+        store.release();
+        assert_eq!((first.await, second.await), (Ok(()), Ok(())));
+        assert_eq!(store.load(&name("bob")).await.map(|stored| stored.list.revision()), Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_poisons_and_an_overload_does_not() {
+        let store = FaultyStore::new(MemoryStore::default());
+        let commit = Writer::new("bob").create().commit();
+        store.fail_next_commit(StoreError::Overloaded { limit: 1 });
+        assert_eq!(store.commit(commit.clone()).await, Err(StoreError::Overloaded { limit: 1 }));
+        let failure = StoreError::Failed { what: "write".into(), why: "no space".into() };
+        store.fail_next_commit(failure.clone());
+        assert_eq!(store.commit(commit.clone()).await, Err(failure));
+        assert_eq!(store.commit(commit.clone()).await, Err(StoreError::Poisoned { why: "no space".into() }));
+        store.mend();
+        assert_eq!(store.commit(commit).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_list_names_itself_and_leaves_the_others_alone() {
+        let store = FaultyStore::new(MemoryStore::default());
+        store.make_unreadable(name("bob"), "a test says so");
+        let unreadable = StoreError::Unreadable { name: name("bob"), why: "a test says so".into() };
+        assert_eq!(store.load(&name("bob")).await, Err(unreadable.clone()));
+        assert_eq!(store.history(&name("bob"), 0, 1).await, Err(unreadable));
+        assert_eq!(store.load(&name("ann")).await, Ok(Stored::default()));
+    }
+}

@@ -1,0 +1,209 @@
+//! A store that forgets: for tests, for measuring what is around a store, for trying things out.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+
+use super::{Commit, MAX_PAGE, MAX_RECEIPTS, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use crate::list::List;
+use crate::list::change::Change;
+use crate::list::name::ListName;
+use crate::list::revision::{Receipt, Revision};
+
+/// Enough that writers on a large machine seldom meet.
+const SHARDS: usize = 64;
+
+/// How many revisions of history a list keeps by default.
+const DEFAULT_HISTORY: usize = 1_000;
+
+/// A [`Store`] in memory. It keeps the promises but the first: nothing survives it. Its answers are
+/// ready when they are given, so it costs no task switch.
+#[derive(Debug)]
+pub struct MemoryStore {
+    shards: [Mutex<HashMap<ListName, Held>>; SHARDS],
+    hasher: std::hash::RandomState,
+    /// The lists that exist, in order, for paging.
+    names: Mutex<BTreeSet<ListName>>,
+    timers: Mutex<BTreeSet<(u64, ListName)>>,
+    history: usize,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    list: Arc<List>,
+    receipts: VecDeque<Receipt>,
+    wake_up: Option<u64>,
+    history: VecDeque<Arc<Revision>>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_history(DEFAULT_HISTORY)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store that keeps so many revisions of history for each list.
+    pub fn with_history(history: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: std::hash::RandomState::new(),
+            names: Mutex::default(),
+            timers: Mutex::default(),
+            history,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn shard(&self, name: &ListName) -> &Mutex<HashMap<ListName, Held>> {
+        let hash = self.hasher.hash_one(name);
+        &self.shards[hash as usize % SHARDS]
+    }
+
+    fn write(&self, commit: Commit) -> Result<(), StoreError> {
+        commit.check()?;
+        let mut shard = self.shard(&commit.name).lock();
+        let found = shard.get(&commit.name).map_or(0, |held| held.list.revision());
+        if found != commit.after {
+            return Err(StoreError::Conflict { name: commit.name, expected: commit.after, found });
+        }
+        let held = shard.entry(commit.name.clone()).or_default();
+        if held.list.exists() != commit.state.exists() {
+            let mut names = self.names.lock();
+            if commit.state.exists() {
+                names.insert(commit.name.clone())
+            } else {
+                names.remove(&commit.name)
+            };
+        }
+        if held.wake_up != commit.wake_up {
+            let mut timers = self.timers.lock();
+            if let Some(at) = held.wake_up {
+                timers.remove(&(at, commit.name.clone()));
+            }
+            timers.extend(commit.wake_up.map(|at| (at, commit.name)));
+        }
+        held.add(commit.revisions, self.history);
+        held.receipts.extend(commit.receipts);
+        let surplus = held.receipts.len().saturating_sub(MAX_RECEIPTS);
+        held.receipts.drain(..surplus);
+        held.list = commit.state;
+        held.wake_up = commit.wake_up;
+        Ok(())
+    }
+
+    fn read_page(&self, after: Option<&ListName>, limit: usize) -> Vec<Summary> {
+        let mut page = Vec::new();
+        let mut after = after.cloned();
+        while page.len() < limit {
+            let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            // The names' lock comes after a shard's in a commit, so it is let go first here.
+            let names: Vec<_> =
+                self.names.lock().range::<ListName, _>((from, Bound::Unbounded)).take(limit).cloned().collect();
+            let Some(last) = names.last() else { break };
+            after = Some(last.clone());
+            page.extend(names.into_iter().filter_map(|name| self.summary(name)));
+        }
+        page.truncate(limit);
+        page
+    }
+
+    fn summary(&self, name: ListName) -> Option<Summary> {
+        let list = self.shard(&name).lock().get(&name)?.list.clone();
+        let logic = list.logic()?.clone();
+        Some(Summary { name, logic, revision: list.revision(), entries: list.count(), open: list.count_open() })
+    }
+
+    fn answer<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Pending<T> {
+        let answer = if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { work() };
+        std::future::ready(answer).boxed()
+    }
+}
+
+impl Held {
+    fn add(&mut self, revisions: Vec<Arc<Revision>>, keep: usize) {
+        for revision in revisions {
+            if revision.changes.contains(&Change::Erase) {
+                self.history.clear();
+            }
+            self.history.push_back(revision);
+        }
+        let surplus = self.history.len().saturating_sub(keep);
+        self.history.drain(..surplus);
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&self, name: &ListName) -> Pending<Stored> {
+        self.answer(|| {
+            let shard = self.shard(name).lock();
+            Ok(shard.get(name).map_or_else(Stored::default, |held| Stored {
+                list: List::clone(&held.list),
+                receipts: held.receipts.iter().cloned().collect(),
+                wake_up: held.wake_up,
+            }))
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> Pending<()> {
+        self.answer(|| self.write(commit))
+    }
+
+    fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
+        self.answer(|| Ok(self.read_page(after, limit.min(MAX_PAGE))))
+    }
+
+    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+        self.answer(|| {
+            let shard = self.shard(name).lock();
+            let history = shard.get(name).into_iter().flat_map(|held| &held.history);
+            Ok(history.filter(|revision| revision.number > after).take(limit.min(MAX_PAGE)).cloned().collect())
+        })
+    }
+
+    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>> {
+        self.answer(|| {
+            let timers = self.timers.lock();
+            let due = timers.iter().take_while(|(at, _)| *at <= until).take(limit.min(MAX_PAGE));
+            Ok(due.map(|(at, name)| WakeUp { name: name.clone(), at: *at }).collect())
+        })
+    }
+
+    fn next_due(&self) -> Pending<Option<u64>> {
+        self.answer(|| Ok(self.timers.lock().first().map(|(at, _)| *at)))
+    }
+
+    fn close(&self) -> Pending<()> {
+        let closed = self.closed.swap(true, Ordering::AcqRel);
+        std::future::ready(if closed { Err(StoreError::Closed) } else { Ok(()) }).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    #[derive(Default)]
+    struct Memory;
+
+    impl contract::Subject for Memory {
+        type Store = MemoryStore;
+
+        fn open(&self, history: u64) -> MemoryStore {
+            MemoryStore::with_history(history.try_into().expect("a small number"))
+        }
+
+        fn reopen(&self, store: MemoryStore, _: contract::Ending) -> MemoryStore {
+            store
+        }
+    }
+
+    contract::suite!(Memory);
+}
