@@ -303,15 +303,19 @@ impl Actor {
     /// The loop: takes what waits, deals with it, until nothing waits.
     async fn drain(self: Arc<Self>) {
         let mut guard = StopOnPanic { actor: &self, armed: true };
-        while let Some(letters) = self.take() {
+        let mut waiting = self.take();
+        while let Some(letters) = waiting {
             if let Err(error) = self.round(letters).await {
                 // Let it crash: nobody knows what the store has now, so the next actor asks it.
                 tracing::warn!(list = %self.name, %error, "actor stops; the list is loaded anew at the next request");
                 self.stop();
                 break;
             }
-            // A list with a never-ending stream of commands lets the other lists have their turn.
-            tokio::task::yield_now().await;
+            waiting = self.take();
+            if waiting.is_some() {
+                // A list with a never-ending stream of commands lets the others have their turn.
+                tokio::task::yield_now().await;
+            }
         }
         guard.armed = false;
     }

@@ -268,3 +268,6 @@ fn plain_page(list: &List, query: &Query) -> Page {
     let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
     Page { groups: vec![Group { name: String::new(), title: String::new(), rows }], more }
 }
+
+#[cfg(test)]
+mod tests;

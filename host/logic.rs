@@ -2,6 +2,8 @@
 
 pub mod catalog;
 pub mod decide;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 

@@ -13,6 +13,13 @@ use crate::logic::catalog::Version;
 use crate::logic::decide::{Decided, Decider, Refusal};
 use crate::store::{Commit, MAX_RECEIPTS, StoreError};
 
+/// The least time between two wake-ups of a list, in milliseconds: a logic that asks for a time
+/// that is over gets the next possible one.
+const WAKE_UP_PAUSE: u64 = 1_000;
+
+/// After how many milliseconds a list whose waking failed is woken again.
+const WAKE_UP_RETRY: u64 = 60_000;
+
 /// What a round has decided so far. Nobody outside the round sees any of it until it is durable.
 struct Round {
     list: Arc<List>,
@@ -22,6 +29,8 @@ struct Round {
     answers: Vec<(Answer<Reply, CallError>, Result<Reply, CallError>)>,
     /// How many of `receipts` are new in this round: the last ones.
     new_receipts: usize,
+    /// Whether `wake_up` has to be made durable even if nothing else does.
+    rescheduled: bool,
 }
 
 type Waiting = (Box<Request>, Answer<Reply, CallError>);
@@ -50,7 +59,7 @@ impl Actor {
         }
         let before = list.revision();
         let round = self.decide_all(list, commands);
-        if round.revisions.is_empty() && round.new_receipts == 0 {
+        if round.revisions.is_empty() && round.new_receipts == 0 && !round.rescheduled {
             round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
             return Ok(());
         }
@@ -73,7 +82,7 @@ impl Actor {
 
     /// Makes a round durable; then, and only then, shows it to readers, callers and listeners.
     async fn commit(&self, after: u64, round: Round) -> Result<(), StoreError> {
-        let Round { list, receipts, wake_up, revisions, answers, new_receipts } = round;
+        let Round { list, receipts, wake_up, revisions, answers, new_receipts, .. } = round;
         let commit = Commit {
             name: self.name.clone(),
             after,
@@ -112,6 +121,7 @@ impl Actor {
             revisions: Vec::new(),
             answers: Vec::with_capacity(commands.len()),
             new_receipts: 0,
+            rescheduled: false,
         };
         let now = self.environment.clock.now();
         let today = self.environment.clock.date_at(now);
@@ -187,6 +197,10 @@ impl Actor {
         if !met {
             return Err(CallError::Stale { revision });
         }
+        if command == Command::Wake {
+            // Unless the logic says otherwise below: so that a list which fails is not woken for ever.
+            round.reschedule(Some(context.now + WAKE_UP_RETRY));
+        }
         let before = self.before(&round.list, logic.name.as_str());
         let mut decider =
             Decider { logic: &*version.logic, session: &mut *session, limits: self.environment.limits, before };
@@ -206,17 +220,15 @@ impl Actor {
             round.remember(Receipt { request, time: context.now, logic: logic.clone(), outcome });
         }
         let decided = decided.map_err(|refusal| CallError::Refused { refusal, logic: logic.clone() })?;
-        if decided.changes.is_empty() {
-            return Ok(Reply { logic: logic.clone(), revision, created: false, effect: Effect::Nothing });
-        }
         let created = decided.list.exists() && !round.list.exists();
-        round.list = decided.list;
-        if version.logic.description().wakes {
-            // A logic that cannot say when keeps the time it gave before.
-            round.wake_up = session.next_wake_up(&round.list, &context).unwrap_or(round.wake_up);
-        } else {
-            round.wake_up = None;
+        if decided.changes.is_empty() {
+            if command == Command::Wake {
+                round.schedule(version, session, &context);
+            }
+            return Ok(Reply { logic: logic.clone(), revision, created, effect: Effect::Nothing });
         }
+        round.list = decided.list;
+        round.schedule(version, session, &context);
         let revision = Revision {
             number: round.list.revision(),
             context,
@@ -240,6 +252,23 @@ impl Actor {
 }
 
 impl Round {
+    /// Asks the logic when the list, as it is now, wants to be woken.
+    fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context) {
+        if !version.logic.description().wakes {
+            return self.reschedule(None);
+        }
+        match session.next_wake_up(&self.list, context) {
+            Ok(at) => self.reschedule(at.map(|at| at.max(context.now + WAKE_UP_PAUSE))),
+            // A logic that cannot say when keeps the time that there is.
+            Err(fault) => version.counters.fault(&fault),
+        }
+    }
+
+    fn reschedule(&mut self, wake_up: Option<u64>) {
+        self.rescheduled |= self.wake_up != wake_up;
+        self.wake_up = wake_up;
+    }
+
     fn remember(&mut self, receipt: Receipt) {
         if self.receipts.len() == MAX_RECEIPTS {
             self.receipts.remove(0);

@@ -1,0 +1,112 @@
+//! A logic written in plain Rust, for tests that are not about wasm.
+
+use std::sync::Arc;
+
+use super::{Ask, Decision, Fault, Logic, Session};
+use crate::list::List;
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Context, Group, Page, Query, Row};
+use crate::list::entry::Entry;
+use crate::list::name::LogicName;
+use crate::list::revision::LogicId;
+use crate::list::schema::{Description, Reading};
+
+/// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
+pub(crate) struct Native {
+    id: Arc<LogicId>,
+    description: Description,
+}
+
+impl Native {
+    /// A version of logic `todo`; its digest is made of the version, so that two differ.
+    pub(crate) fn version(major: u64) -> Box<dyn Logic> {
+        Self::named("todo", major)
+    }
+
+    pub(crate) fn named(name: &str, major: u64) -> Box<dyn Logic> {
+        let version = semver::Version::new(major, 0, 0);
+        let digest = [u8::try_from(major % 256).unwrap(); 32];
+        let id = LogicId { name: LogicName::new(name).unwrap(), version: version.clone(), digest };
+        let description = Description {
+            title: "Native".into(),
+            summary: String::new(),
+            version,
+            fields: Vec::new(),
+            settings: Vec::new(),
+            commands: Vec::new(),
+            views: Vec::new(),
+            reading: Reading::Logic,
+            wakes: true,
+        };
+        Box::new(Self { id: Arc::new(id), description })
+    }
+}
+
+impl Logic for Native {
+    fn id(&self) -> &Arc<LogicId> {
+        &self.id
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(NativeSession))
+    }
+}
+
+struct NativeSession;
+
+impl Session for NativeSession {
+    fn begin(&mut self) {}
+
+    /// Title `no` is rejected, `fault` fails, `panic` panics as no logic can, `foreign` breaks the
+    /// contract.
+    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+        let put = |id, title: &str| {
+            Change::Put(Entry {
+                id,
+                title: title.into(),
+                date: None,
+                completed: false,
+                order: None,
+                fields: Vec::new(),
+            })
+        };
+        Ok(Ok(match ask {
+            Ask::Add(draft) => match draft.title.as_str() {
+                "no" => {
+                    let message = "No.".to_owned();
+                    return Ok(Err(Rejection { code: "no".into(), message, field: None }));
+                }
+                "fault" => return Err(Fault::Trap("as it was told to".into())),
+                "panic" => panic!("as it was told to"),
+                "foreign" => vec![put(list.next_id() + 7, "foreign")],
+                title => vec![put(list.next_id(), title)],
+            },
+            Ask::Update(id, patch) => vec![put(id, patch.title.as_deref().unwrap_or("untitled"))],
+            Ask::Delete(id) if list.get(id).is_some_and(|entry| entry.title == "stay") => {
+                let message = "It stays.".to_owned();
+                return Ok(Err(Rejection { code: "stays".into(), message, field: None }));
+            }
+            Ask::Delete(id) => vec![Change::Remove(id)],
+            Ask::Wake => vec![put(list.next_id(), "woken")],
+            Ask::Migrate(from) => vec![put(list.next_id(), from)],
+            Ask::Custom(..) | Ask::Configure(_) => Vec::new(),
+        }))
+    }
+
+    /// Query date stands for nothing here: an `after` of 99 shows an entry that is not there.
+    fn view(&mut self, list: &Arc<List>, _: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        let mut ids: Vec<_> = list.scan(0).map(|entry| entry.id).collect();
+        ids.extend(query.after.filter(|after| *after == 99));
+        let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
+        Ok(Ok(Page { groups: vec![Group { name: String::new(), title: String::new(), rows }], more: false }))
+    }
+
+    /// An entry titled `wake me at N` asks for just that.
+    fn next_wake_up(&mut self, list: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
+        Ok(list.scan(0).filter_map(|entry| entry.title.strip_prefix("wake me at ")?.parse().ok()).min())
+    }
+}
