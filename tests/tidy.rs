@@ -1,0 +1,126 @@
+//! The house rules that a machine can check: who may know whom, and how long a file may be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The most lines a source file may have. A file holds one concept; the median is far below.
+const MAX_FILE_LINES: usize = 500;
+
+/// Which of our modules each module may name.
+const MAY_KNOW: [(&str, &[&str]); 13] = [
+    ("list", &[]),
+    // A leaf that anybody with a need for time may know.
+    ("clock", &["list"]),
+    ("logic", &["list"]),
+    ("wasm", &["logic", "list"]),
+    ("store", &["list"]),
+    ("actor", &["list", "logic", "store", "clock"]),
+    ("cache", &["actor", "list", "logic", "store", "clock"]),
+    ("plugins", &["wasm", "logic", "list", "clock"]),
+    ("metrics", &[]),
+    // The web maps the errors of all rooms to HTTP, and shows how the logics stand.
+    ("web", &["cache", "actor", "plugins", "list", "logic", "store", "clock", "metrics"]),
+    ("config", &["list", "wasm", "web"]),
+    ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
+    // The command line checks components, so it knows what loads one.
+    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web"]),
+];
+
+/// Crates that have one home each, by the modules that they are at home in.
+const AT_HOME: [(&str, &[&str]); 9] = [
+    ("wasmtime", &["wasm"]),
+    ("wasmparser", &["wasm", "plugins"]),
+    ("notify", &["plugins"]),
+    ("rusqlite", &["store"]),
+    ("postcard", &["store"]),
+    ("axum", &["web"]),
+    ("hyper", &["web", "cli"]),
+    ("serde_json", &["web", "cli", "plugins"]),
+    ("clap", &["cli"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below a folder, without the tests that have a file of their own.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The files of the host with the rooms they belong to, `host/store/memory.rs` to `store`, and
+/// their code: without comments, and without tests, which may know more.
+fn host() -> Vec<(PathBuf, String, String)> {
+    let folder = root().join("host");
+    let only_tests = ["tests.rs", "testing.rs", "contract.rs", "samples.rs", "main.rs", "lib.rs"];
+    let kept = sources(&folder).into_iter().filter(|file| {
+        !only_tests.iter().any(|name| file.file_name().is_some_and(|file| file == *name))
+    });
+    kept.map(|file| {
+        let inside = file.strip_prefix(&folder).unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let room = first.trim_end_matches(".rs").to_owned();
+        let source = fs::read_to_string(&file).unwrap();
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap().lines();
+        let code = code.filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n");
+        (file, room, code)
+    })
+    .collect()
+}
+
+#[test]
+fn every_module_knows_only_those_it_may() {
+    let may: BTreeMap<_, _> = MAY_KNOW.into_iter().collect();
+    let mut strangers = Vec::new();
+    for (file, room, code) in host() {
+        let allowed = may.get(room.as_str()).unwrap_or_else(|| panic!("{room} is not in the table"));
+        for rest in code.split("crate::").skip(1) {
+            let known: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if known != room && may.contains_key(known.as_str()) && !allowed.contains(&known.as_str()) {
+                strangers.push(format!("{}: {room} may not know {known}", file.display()));
+            }
+        }
+    }
+    assert!(strangers.is_empty(), "{}", strangers.join("\n"));
+}
+
+#[test]
+fn a_crate_with_a_home_is_used_at_home_only() {
+    let mut strays = Vec::new();
+    for (file, room, code) in host() {
+        for (name, homes) in AT_HOME {
+            if code.contains(&format!("{name}::")) && !homes.contains(&room.as_str()) {
+                strays.push(format!("{}: {name} is at home in {}", file.display(), homes.join(" and ")));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read() {
+    let folders = ["host", "plugins", "tests", "examples", "benches"];
+    let files = folders.iter().flat_map(|folder| sources(&root().join(folder)));
+    let long = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count() > MAX_FILE_LINES;
+    let too_long: Vec<_> = files.filter(long).collect();
+    assert!(too_long.is_empty(), "over {MAX_FILE_LINES} lines: {too_long:?}");
+}
+
+#[test]
+fn nothing_is_left_to_be_done_later() {
+    let marks = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["FIX", "ME"].concat()];
+    for (file, _, code) in host() {
+        assert!(!marks.iter().any(|mark| code.contains(mark)), "{} is not finished", file.display());
+    }
+}
