@@ -1,0 +1,264 @@
+//! Components under the host's limits: what good ones do, and what bad ones cost.
+
+use std::sync::Arc;
+
+use hotlist::list::change::Rejection;
+use hotlist::list::command::{Command, Context, Query};
+use hotlist::list::date::Date;
+use hotlist::list::entry::{Draft, Patch};
+use hotlist::list::name::LogicName;
+use hotlist::list::{Limits, List};
+use hotlist::logic::decide::{Decider, Refusal};
+use hotlist::logic::{Fault, Logic};
+use hotlist::wasm::{self, Engine, Isolation, LoadError, Settings};
+
+/// Components as they are committed, or as they were just built, if the environment says so.
+fn component(name: &str) -> Vec<u8> {
+    let folder = std::env::var("HOTLIST_TEST_PLUGINS").unwrap_or_else(|_| "plugins/built".into());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn load_with(settings: Settings, name: &str, isolation: Isolation) -> Box<dyn Logic> {
+    let engine = Engine::new(settings).unwrap();
+    wasm::load(&engine, LogicName::new(name).unwrap(), &component(name), isolation).unwrap()
+}
+
+fn load(name: &str) -> Box<dyn Logic> {
+    load_with(Settings::default(), name, Isolation::Shared)
+}
+
+fn context() -> Context {
+    let today = Date::new(2026, 11, 23).unwrap();
+    Context { now: 1_795_392_000_000, today, caller: "alice".into(), seed: 4 }
+}
+
+/// Decides commands one after the other, each in a session of its own, as a quiet list's actor does.
+struct Bench {
+    logic: Box<dyn Logic>,
+    list: Arc<List>,
+}
+
+impl Bench {
+    fn new(logic: Box<dyn Logic>) -> Self {
+        Self { logic, list: Arc::default() }
+    }
+
+    fn decide(&mut self, command: &Command) -> Result<(), Refusal> {
+        let mut session = self.logic.session()?;
+        let (logic, limits) = (&*self.logic, Limits::default());
+        let mut decider = Decider { logic, session: session.as_mut(), limits, before: None };
+        let decided = decider.decide(&self.list, &context(), command)?;
+        self.list = decided.list;
+        Ok(())
+    }
+
+    fn add(&mut self, title: &str) -> Result<(), Refusal> {
+        self.decide(&add(title, None))
+    }
+
+    fn titles(&self) -> Vec<&str> {
+        self.list.scan(0).map(|entry| entry.title.as_str()).collect()
+    }
+
+    fn view(&self, view: &str) -> Result<Result<Vec<(String, Vec<u64>)>, Rejection>, Fault> {
+        let query = Query { view: Some(view.into()), limit: 100, ..Query::default() };
+        let mut session = self.logic.session()?;
+        session.begin();
+        let answer = session.view(&self.list, &context(), &query)?;
+        Ok(answer.map(|page| {
+            let ids = |rows: &[hotlist::list::command::Row]| rows.iter().map(|row| row.id).collect();
+            page.groups.iter().map(|group| (group.name.clone(), ids(&group.rows))).collect()
+        }))
+    }
+}
+
+fn add(title: &str, date: Option<&str>) -> Command {
+    let date = date.map(|date| date.parse().unwrap());
+    Command::Add(Draft { title: title.into(), date, ..Draft::default() })
+}
+
+fn complete(id: u64) -> Command {
+    Command::Update { id, patch: Patch { completed: Some(true), ..Patch::default() } }
+}
+
+fn code(refusal: Result<(), Refusal>) -> String {
+    match refusal.unwrap_err() {
+        Refusal::Rejected(rejection) => rejection.code,
+        other => panic!("not a rejection: {other:?}"),
+    }
+}
+
+#[test]
+fn the_default_logic_keeps_a_list() {
+    let mut bench = Bench::new(load("todo"));
+    bench.add("milk").unwrap();
+    bench.decide(&add("dentist", Some("2026-11-24"))).unwrap();
+    assert_eq!(code(bench.add("  ")), "title-empty");
+    bench.decide(&complete(1)).unwrap();
+    assert_eq!(bench.view("open").unwrap().unwrap(), [("open".to_owned(), vec![2])]);
+    let by_date = bench.view("by-date").unwrap().unwrap();
+    assert_eq!(by_date, [("2026-11-24".to_owned(), vec![2]), ("undated".to_owned(), vec![1])]);
+    bench.decide(&Command::Custom { name: "clear-completed".into(), arguments: Vec::new() }).unwrap();
+    assert_eq!(bench.titles(), ["dentist"]);
+    bench.decide(&Command::Delete { id: 2 }).unwrap();
+    assert_eq!(bench.titles(), [""; 0]);
+}
+
+#[test]
+fn strict_logic_has_visibly_other_rules() {
+    let mut bench = Bench::new(load("strict"));
+    for title in ["a", "b", "c", "d"] {
+        bench.add(title).unwrap();
+    }
+    let refused = bench.add(" A ").unwrap_err();
+    assert!(matches!(&refused, Refusal::Rejected(rejection) if rejection.field.as_deref() == Some("title")), "{refused:?}");
+    bench.add("e").unwrap();
+    let full = bench.add("f").unwrap_err().to_string();
+    assert!(full.contains('5'), "{full}");
+    bench.decide(&complete(1)).unwrap();
+    bench.add("f").unwrap();
+}
+
+#[test]
+fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
+    let mut bench = Bench::new(load("hostile"));
+    bench.add("kept").unwrap();
+    let deeds: [(&str, &[&str]); 12] = [
+        ("trap", &["trap"]),
+        ("unreachable", &["trap"]),
+        ("loop", &["fuel"]),
+        ("allocate", &["memory"]),
+        ("recurse", &["stack", "fuel"]),
+        ("foreign-id", &["violation"]),
+        ("flood", &["violation"]),
+        ("invalid-utf8", &["violation"]),
+        ("long-title", &["violation"]),
+        ("undeclared-field", &["violation"]),
+        ("impossible-date", &["violation"]),
+        ("not-a-number", &["violation"]),
+    ];
+    for (deed, kinds) in deeds {
+        let refusal = bench.add(deed).unwrap_err();
+        let Refusal::Fault(fault) = &refusal else { panic!("{deed}: {refusal:?}") };
+        assert!(kinds.contains(&fault.kind()), "{deed}: {fault:?}");
+        let next = format!("after {deed}");
+        bench.add(&next).unwrap_or_else(|error| panic!("{next}: {error}"));
+        assert_eq!(bench.titles().last(), Some(&next.as_str()));
+    }
+    assert_eq!(bench.list.count(), 13);
+    let fault = bench.view("trap").unwrap_err();
+    assert_eq!(fault.kind(), "trap");
+}
+
+#[test]
+fn the_deadline_holds_when_the_fuel_does_not() {
+    let settings = Settings { fuel: u64::MAX / 2, ..Settings::default() };
+    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let refusal = bench.add("loop").unwrap_err();
+    assert_eq!(refusal, Refusal::Fault(Fault::Deadline { milliseconds: 50 }));
+    bench.add("kept").unwrap();
+}
+
+#[test]
+fn fuel_gives_the_same_verdict_at_every_try() {
+    let enough = |fuel| {
+        let mut bench = Bench::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
+        bench.add("milk").is_ok()
+    };
+    // The trial at loading takes fuel, too, so the search begins where that succeeds.
+    let (mut too_little, mut plenty) = (2_000_u64, 20_000_000_u64);
+    let loads = |fuel| {
+        let engine = Engine::new(Settings { fuel, ..Settings::default() }).unwrap();
+        wasm::load(&engine, LogicName::new("todo").unwrap(), &component("todo"), Isolation::List).is_ok()
+    };
+    while plenty - too_little > 1 {
+        let middle = (too_little + plenty) / 2;
+        if loads(middle) && enough(middle) { plenty = middle } else { too_little = middle }
+    }
+    for _ in 0..3 {
+        assert!(loads(plenty) && enough(plenty));
+        assert!(!loads(too_little));
+    }
+}
+
+#[test]
+fn logic_that_remembers_is_found_out() {
+    let settings = Settings { check_every: 4, ..Settings::default() };
+    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let impure = (0..8).filter_map(|_| bench.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
+    assert!(impure);
+    let settings = Settings { check_every: 1, ..Settings::default() };
+    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    for _ in 0..8 {
+        bench.add("random-seed").unwrap();
+    }
+}
+
+#[test]
+fn an_isolated_instance_never_serves_two_sessions() {
+    let settings = || Settings { check_every: u64::MAX, ..Settings::default() };
+    let mut isolated = Bench::new(load_with(settings(), "hostile", Isolation::List));
+    (0..3).for_each(|_| isolated.add("remember").unwrap());
+    let first = isolated.titles()[0].to_owned();
+    assert!(isolated.titles().iter().all(|title| *title == first), "{:?}", isolated.titles());
+    let mut shared = Bench::new(load_with(settings(), "hostile", Isolation::Shared));
+    (0..3).for_each(|_| shared.add("remember").unwrap());
+    assert_ne!(shared.titles()[0], shared.titles()[2]);
+}
+
+#[test]
+fn a_warm_instance_serves_for_ever() {
+    let mut bench = Bench::new(load("todo"));
+    bench.add("milk").unwrap();
+    for turn in 0..20_000_u32 {
+        let patch = Patch { title: Some(format!("milk {turn}")), ..Patch::default() };
+        bench.decide(&Command::Update { id: 1, patch }).unwrap();
+    }
+}
+
+fn refused(name: &str, bytes: &[u8]) -> LoadError {
+    let engine = Engine::new(Settings::default()).unwrap();
+    match wasm::load(&engine, LogicName::new(name).unwrap(), bytes, Isolation::Shared) {
+        Ok(_) => panic!("it was taken"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn what_is_no_component_is_refused_with_a_reason() {
+    let core = wat::parse_str("(module)").unwrap();
+    assert!(refused("core", &core).to_string().contains("it is a core module"), "{}", refused("core", &core));
+    assert!(matches!(refused("text", b"hello"), LoadError::NotAComponent(_)));
+    assert!(matches!(refused("empty", b""), LoadError::NotAComponent(_)));
+    let whole = component("todo");
+    assert!(matches!(refused("half", &whole[..whole.len() / 2]), LoadError::NotAComponent(_)));
+}
+
+#[test]
+fn a_foreign_import_is_named_with_both_contract_versions() {
+    let wat = r#"(component
+        (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64)))))
+        (import "hotlist:logic/current-list@0.1.0" (instance)))"#;
+    let error = refused("clock", &wat::parse_str(wat).unwrap());
+    let text = error.to_string();
+    assert!(text.contains("wasi:clocks/wall-clock@0.2.0") && text.contains("contract 0.1.0"), "{text}");
+}
+
+#[test]
+fn another_world_or_contract_is_named_with_both_versions() {
+    let later = r#"(component
+        (import "hotlist:logic/current-list@9.1.0" (instance)))"#;
+    let text = refused("later", &wat::parse_str(later).unwrap()).to_string();
+    assert!(text.contains("contract 9.1.0") && text.contains("this host speaks 0.1.0"), "{text}");
+    let other = refused("other", &wat::parse_str("(component)").unwrap()).to_string();
+    assert!(other.contains("does not export hotlist:logic/todo-list-logic@0.1.0"), "{other}");
+}
+
+#[test]
+fn an_export_of_other_types_is_refused() {
+    let wat = r#"(component
+        (instance $nothing)
+        (export "hotlist:logic/todo-list-logic@0.1.0" (instance $nothing)))"#;
+    assert!(matches!(refused("hollow", &wat::parse_str(wat).unwrap()), LoadError::Invalid(_)));
+}
