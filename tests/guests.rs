@@ -1,10 +1,12 @@
 //! The committed components of `plugins/built`: up to date, small, and without any import but the list.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use hotlist::plugins::build::{embedded_source_digest, source_digest};
 use wasmparser::{ComponentTypeRef, Parser, Payload};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine, ResourceLimiter, Store};
 
 /// The plugins whose components are committed.
 const NAMES: [&str; 3] = ["todo", "strict", "hostile"];
@@ -113,7 +115,93 @@ fn what_is_no_component_has_no_digest() {
     assert_eq!(embedded_source_digest(&wat::parse_str("(component)").expect("a component")), None);
 }
 
-fn write_crate(dir: &PathBuf, name: &str, dependency: &str) -> io::Result<()> {
+#[test]
+fn a_hundred_thousand_calls_of_one_instance_need_no_more_memory_than_one() -> wasmtime::Result<()> {
+    use contract::ListPlugin;
+    use contract::hotlist::logic::types;
+
+    let engine = Engine::new(Config::new().concurrency_support(false))?;
+    let mut linker = Linker::new(&engine);
+    ListPlugin::add_to_linker::<_, HasSelf<EmptyList>>(&mut linker, |list| list)?;
+    let date = types::Date { year: 2026, month: 11, day: 23 };
+    let cx = types::Context { now: 1, today: date, caller: "anonymous".into(), seed: 7 };
+    let fields = vec![types::Field { name: "texts".into(), value: types::Value::Texts(vec!["text".repeat(50); 20]) }];
+    let new = types::Draft { title: "a".repeat(900), date: None, completed: false, order: None, fields };
+    // All plugins have the heap of the SDK, so one of them speaks for all.
+    let component = Component::new(&engine, built("todo"))?;
+    let mut store = Store::new(&engine, EmptyList::default());
+    store.limiter(|list| list);
+    let plugin = ListPlugin::instantiate(&mut store, &component, &linker)?;
+    let logic = plugin.hotlist_logic_todo_list_logic();
+    let add = |store: &mut _| logic.call_add_entry(store, &cx, &new).map(|answer| assert!(answer.is_ok()));
+    add(&mut store)?;
+    let memory = store.data().memory;
+    for _ in 0..100_000 {
+        add(&mut store)?;
+    }
+    assert_eq!(store.data().memory, memory);
+    Ok(())
+}
+
+/// The contract as the host sees it.
+mod contract {
+    wasmtime::component::bindgen!({ path: "wit/0.1.0", world: "list-plugin" });
+}
+
+/// A list without entries, and how large the memory became of the instance that reads it.
+#[derive(Default)]
+struct EmptyList {
+    memory: usize,
+}
+
+impl ResourceLimiter for EmptyList {
+    fn memory_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.memory = self.memory.max(wanted);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+impl contract::hotlist::logic::types::Host for EmptyList {}
+
+impl contract::hotlist::logic::current_list::Host for EmptyList {
+    fn get(&mut self, _: u64) -> Option<contract::hotlist::logic::types::Entry> {
+        None
+    }
+
+    fn on_date(&mut self, _: contract::hotlist::logic::types::Date) -> Vec<contract::hotlist::logic::types::Entry> {
+        Vec::new()
+    }
+
+    fn scan(&mut self, _: u64, _: u32) -> Vec<contract::hotlist::logic::types::Entry> {
+        Vec::new()
+    }
+
+    fn count(&mut self) -> u64 {
+        0
+    }
+
+    fn count_open(&mut self) -> u64 {
+        0
+    }
+
+    fn next_id(&mut self) -> u64 {
+        1
+    }
+
+    fn settings(&mut self) -> Vec<contract::hotlist::logic::types::Field> {
+        Vec::new()
+    }
+
+    fn setting(&mut self, _: String) -> Option<contract::hotlist::logic::types::Value> {
+        None
+    }
+}
+
+fn write_crate(dir: &Path, name: &str, dependency: &str) -> io::Result<()> {
     fs::create_dir_all(dir.join("src"))?;
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{dependency}\n"
