@@ -78,7 +78,9 @@ pub enum BuildError {
         sysroot: PathBuf,
     },
     /// The toolchain would have to build the standard library, and there is no linker to do it with.
-    #[error("there is no linker for {TARGET}: neither rust-lld nor wasm-ld. Run\n\n    apt-get install -y lld\n\nand then this command again.")]
+    #[error(
+        "there is no linker for {TARGET}: neither rust-lld nor wasm-ld. Run\n\n    apt-get install -y lld\n\nand then this command again."
+    )]
     NoLinker,
     /// A program that is needed cannot be run.
     #[error("cannot run {}: {error}", .program.display())]
@@ -166,10 +168,11 @@ fn flags(package: &Package, toolchain: &Toolchain) -> Result<Vec<OsString>, Buil
         flag.push(to);
         flags.push(flag);
     };
-    // Later ones win, so the wider come first.
+    // The same for all plugins of a workspace, for cargo builds anew what has other flags.
     remap(&package.workspace_root, "/source");
-    for package in package.with_dependencies()? {
-        remap(&package.dir, &format!("/source/{}", package.name));
+    for elsewhere in package.with_dependencies()?.iter().filter(|other| !other.dir.starts_with(&package.workspace_root))
+    {
+        remap(&elsewhere.dir, &format!("/source/{}", elsewhere.name));
     }
     for home in toolchain.registry_dirs() {
         remap(&home, "/registry");

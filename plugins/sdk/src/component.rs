@@ -4,9 +4,7 @@ use std::marker::PhantomData;
 
 use crate::bindings::exports::hotlist::logic::todo_list_logic::Guest;
 use crate::list::CurrentList;
-use crate::{
-    Change, Context, Description, Draft, EntryId, Field, Logic, Page, Patch, Query, Rejection,
-};
+use crate::{Change, Context, Description, Draft, EntryId, Field, Logic, Page, Patch, Query, Rejection};
 
 /// The component that a logic makes.
 #[derive(Debug)]

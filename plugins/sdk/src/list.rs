@@ -69,7 +69,6 @@ impl<L: List + ?Sized> Iterator for All<'_, L> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CurrentList;
 
-
 impl List for CurrentList {
     fn get(&self, id: EntryId) -> Option<Entry> {
         host::get(id)

@@ -38,13 +38,7 @@ impl Entry {
 impl Default for Patch {
     /// The patch that changes nothing.
     fn default() -> Self {
-        Self {
-            title: None,
-            date: DatePatch::Leave,
-            completed: None,
-            order: OrderPatch::Leave,
-            fields: Vec::new(),
-        }
+        Self { title: None, date: DatePatch::Leave, completed: None, order: OrderPatch::Leave, fields: Vec::new() }
     }
 }
 
@@ -93,12 +87,12 @@ impl Rejection {
 
     /// There is no command of that name.
     pub fn unknown_command(name: &str) -> Self {
-        Self::new("command-unknown", format!("This list has no command {name:?}."))
+        Self::new("command-unknown", format!("This list has no command \"{name}\"."))
     }
 
     /// There is no view of that name.
     pub fn unknown_view(name: &str) -> Self {
-        Self::new("view-unknown", format!("This list has no view {name:?}."))
+        Self::new("view-unknown", format!("This list has no view \"{name}\"."))
     }
 }
 
@@ -147,8 +141,13 @@ mod tests {
             FieldPatch { name: "unit".into(), value: None },
             FieldPatch { name: "quantity".into(), value: Some(Value::Number(2.0)) },
         ];
-        let patch =
-            Patch { title: Some("Milk".into()), date: DatePatch::Set(day), completed: Some(true), order: OrderPatch::Clear, fields };
+        let patch = Patch {
+            title: Some("Milk".into()),
+            date: DatePatch::Set(day),
+            completed: Some(true),
+            order: OrderPatch::Clear,
+            fields,
+        };
         patch.apply(&mut entry);
         let expected = Entry {
             id: 1,
@@ -167,7 +166,8 @@ mod tests {
         for (year, month, day) in [(2024, 2, 29), (2000, 2, 29), (0, 1, 1), (9999, 12, 31), (2026, 11, 30)] {
             assert!(real(year, month, day), "{year}-{month}-{day}");
         }
-        for (year, month, day) in [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 1, 0), (-1, 1, 1)] {
+        for (year, month, day) in [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 1, 0), (-1, 1, 1)]
+        {
             assert!(!real(year, month, day), "{year}-{month}-{day}");
         }
     }

@@ -40,3 +40,6 @@ impl Logic for Strict {
 }
 
 hotlist_plugin::export!(Strict);
+
+#[cfg(test)]
+mod tests;

@@ -40,3 +40,6 @@ impl Logic for Todo {
 
 #[cfg(feature = "component")]
 hotlist_plugin::export!(Todo);
+
+#[cfg(test)]
+mod tests;
