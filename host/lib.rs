@@ -10,3 +10,5 @@ pub mod store;
 
 pub mod actor;
 pub mod cache;
+
+pub mod plugins;
