@@ -197,6 +197,7 @@ impl Actor {
                 revision: decided.list.revision(),
                 changes: if idempotency.is_some() { decided.changes.clone() } else { Vec::new() },
                 created: decided.list.exists() && !round.list.exists(),
+                first_new: round.list.next_id(),
             }),
             Err(Refusal::Rejected(rejection)) => Some(Outcome::Rejected(rejection.clone())),
             // Anything else may go differently the next time.
@@ -207,9 +208,11 @@ impl Actor {
         }
         let decided = decided.map_err(|refusal| CallError::Refused { refusal, logic: logic.clone() })?;
         if decided.changes.is_empty() {
-            return Ok(Reply { logic: logic.clone(), revision, created: false, effect: Effect::Nothing });
+            let first_new = round.list.next_id();
+            return Ok(Reply { logic: logic.clone(), revision, created: false, first_new, effect: Effect::Nothing });
         }
         let created = decided.list.exists() && !round.list.exists();
+        let first_new = round.list.next_id();
         round.list = decided.list;
         if version.logic.description().wakes {
             // A logic that cannot say when keeps the time it gave before.
@@ -226,7 +229,8 @@ impl Actor {
         };
         let revision = Arc::new(revision);
         round.revisions.push(revision.clone());
-        Ok(Reply { logic: logic.clone(), revision: revision.number, created, effect: Effect::Revised(revision) })
+        let effect = Effect::Revised(revision.clone());
+        Ok(Reply { logic: logic.clone(), revision: revision.number, created, first_new, effect })
     }
 
     /// The name and version of the logic that kept the list until now, if another one is to decide.
@@ -265,8 +269,8 @@ fn repeat(first: &Receipt, same: bool) -> Result<Reply, CallError> {
     }
     let logic = first.logic.clone();
     match first.outcome.clone() {
-        Outcome::Done { revision, changes, created } => {
-            Ok(Reply { logic, revision, created, effect: Effect::Repeated(changes) })
+        Outcome::Done { revision, changes, created, first_new } => {
+            Ok(Reply { logic, revision, created, first_new, effect: Effect::Repeated(changes) })
         }
         Outcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
     }
