@@ -12,3 +12,6 @@ pub mod actor;
 pub mod cache;
 
 pub mod plugins;
+
+pub mod metrics;
+pub mod web;
