@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::list::change::Change;
 use crate::list::command::Command;
+use crate::list::entry::EntryId;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Idempotency, LogicId, Receipt, Revision};
 use crate::list::{Limits, List};
@@ -80,6 +81,9 @@ pub struct Reply {
     pub revision: u64,
     /// Whether the command brought the list into being.
     pub created: bool,
+    /// The id that the next new entry would have had before the command: what the command put under
+    /// this id or a later one is new, everything else was there already.
+    pub first_new: EntryId,
     /// What the command did.
     pub effect: Effect,
 }

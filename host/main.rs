@@ -1,2 +1,7 @@
-//! The `hotlist` program.
-fn main() {}
+//! The `hotlist` program: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hotlist::cli::main()
+}

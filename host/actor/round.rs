@@ -171,7 +171,7 @@ impl Actor {
         }
     }
 
-    /// Decides one command and takes what it does into the round.
+    /// Answers one command: as it was answered before, or by deciding it.
     fn answer(
         &self,
         round: &mut Round,
@@ -181,64 +181,31 @@ impl Actor {
         context: Context,
     ) -> Result<Reply, CallError> {
         let Request { command, expect, idempotency, .. } = request;
-        let logic = version.logic.id();
         let earlier = |key: &str| round.receipts.iter().find(|receipt| receipt.request.key == key);
         if let Some(request) = &idempotency
             && let Some(first) = earlier(&request.key)
         {
             return repeat(first, request.fingerprint == first.request.fingerprint);
         }
-        let revision = round.list.revision();
-        let met = match &expect {
-            Expect::Anything => true,
-            Expect::Exists => round.list.exists(),
-            Expect::Revision(revisions) => round.list.exists() && revisions.contains(&revision),
-        };
-        if !met {
-            return Err(CallError::Stale { revision });
-        }
+        check(&expect, &round.list)?;
         if command == Command::Wake {
-            // Unless the logic says otherwise below: so that a list which fails is not woken for ever.
+            // Unless the logic says otherwise later: so that a list which fails is not woken for ever.
             round.reschedule(Some(context.now + WAKE_UP_RETRY));
         }
-        let before = self.before(&round.list, logic.name.as_str());
-        let mut decider =
-            Decider { logic: &*version.logic, session: &mut *session, limits: self.environment.limits, before };
+        let before = self.before(&round.list, version.logic.id().name.as_str());
+        let limits = self.environment.limits;
+        let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits, before };
         let decided = decider.decide(&round.list, &context, &command);
         count(version, &decided);
-        let outcome = match &decided {
-            Ok(decided) => Some(Outcome::Done {
-                revision: decided.list.revision(),
-                changes: if idempotency.is_some() { decided.changes.clone() } else { Vec::new() },
-                created: decided.list.exists() && !round.list.exists(),
-            }),
-            Err(Refusal::Rejected(rejection)) => Some(Outcome::Rejected(rejection.clone())),
-            // Anything else may go differently the next time.
-            Err(_) => None,
-        };
-        if let (Some(request), Some(outcome)) = (idempotency, outcome) {
-            round.remember(Receipt { request, time: context.now, logic: logic.clone(), outcome });
+        if let Some(request) = idempotency
+            && let Some(outcome) = round.outcome(&decided)
+        {
+            round.remember(Receipt { request, time: context.now, logic: version.logic.id().clone(), outcome });
         }
-        let decided = decided.map_err(|refusal| CallError::Refused { refusal, logic: logic.clone() })?;
-        let created = decided.list.exists() && !round.list.exists();
-        if decided.changes.is_empty() {
-            if command == Command::Wake {
-                round.schedule(version, session, &context);
-            }
-            return Ok(Reply { logic: logic.clone(), revision, created, effect: Effect::Nothing });
+        match decided {
+            Ok(decided) => Ok(round.carry_out(version, session, command, context, decided)),
+            Err(refusal) => Err(CallError::Refused { refusal, logic: version.logic.id().clone() }),
         }
-        round.list = decided.list;
-        round.schedule(version, session, &context);
-        let revision = Revision {
-            number: round.list.revision(),
-            context,
-            logic: logic.clone(),
-            command,
-            changes: decided.changes,
-        };
-        let revision = Arc::new(revision);
-        round.revisions.push(revision.clone());
-        Ok(Reply { logic: logic.clone(), revision: revision.number, created, effect: Effect::Revised(revision) })
     }
 
     /// The name and version of the logic that kept the list until now, if another one is to decide.
@@ -252,6 +219,47 @@ impl Actor {
 }
 
 impl Round {
+    /// Takes what was decided into the round.
+    fn carry_out(
+        &mut self,
+        version: &Version,
+        session: &mut dyn Session,
+        command: Command,
+        context: Context,
+        decided: Decided,
+    ) -> Reply {
+        let logic = version.logic.id().clone();
+        let created = decided.list.exists() && !self.list.exists();
+        let first_new = self.list.next_id();
+        let unchanged = decided.changes.is_empty();
+        self.list = decided.list;
+        if !unchanged || command == Command::Wake {
+            self.schedule(version, session, &context);
+        }
+        let number = self.list.revision();
+        if unchanged {
+            return Reply { logic, revision: number, created, first_new, effect: Effect::Nothing };
+        }
+        let changes = decided.changes;
+        let revision = Arc::new(Revision { number, context, logic: logic.clone(), command, changes });
+        self.revisions.push(revision.clone());
+        Reply { logic, revision: number, created, first_new, effect: Effect::Revised(revision) }
+    }
+
+    /// What a receipt says of a decision. Failures get none: they may go differently the next time.
+    fn outcome(&self, decided: &Result<Decided, Refusal>) -> Option<Outcome> {
+        match decided {
+            Ok(decided) => Some(Outcome::Done {
+                revision: decided.list.revision(),
+                changes: decided.changes.clone(),
+                created: decided.list.exists() && !self.list.exists(),
+                first_new: self.list.next_id(),
+            }),
+            Err(Refusal::Rejected(rejection)) => Some(Outcome::Rejected(rejection.clone())),
+            Err(_) => None,
+        }
+    }
+
     /// Asks the logic when the list, as it is now, wants to be woken.
     fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context) {
         if !version.logic.description().wakes {
@@ -294,11 +302,21 @@ fn repeat(first: &Receipt, same: bool) -> Result<Reply, CallError> {
     }
     let logic = first.logic.clone();
     match first.outcome.clone() {
-        Outcome::Done { revision, changes, created } => {
-            Ok(Reply { logic, revision, created, effect: Effect::Repeated(changes) })
+        Outcome::Done { revision, changes, created, first_new } => {
+            Ok(Reply { logic, revision, created, first_new, effect: Effect::Repeated(changes) })
         }
         Outcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
     }
+}
+
+fn check(expect: &Expect, list: &List) -> Result<(), CallError> {
+    let revision = list.revision();
+    let met = match expect {
+        Expect::Anything => true,
+        Expect::Exists => list.exists(),
+        Expect::Revision(revisions) => list.exists() && revisions.contains(&revision),
+    };
+    if met { Ok(()) } else { Err(CallError::Stale { revision }) }
 }
 
 fn count(version: &Version, decided: &Result<Decided, Refusal>) {

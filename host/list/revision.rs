@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Rejection};
 use super::command::{Command, Context};
+use super::entry::EntryId;
 use super::name::LogicName;
 
 /// Names one exact logic: which, in its own version's words, and of which bytes.
@@ -93,6 +94,8 @@ pub enum Outcome {
         changes: Vec<Change>,
         /// Whether the command brought the list into being.
         created: bool,
+        /// The id that the next new entry would have had before the command.
+        first_new: EntryId,
     },
     /// The logic said no.
     Rejected(Rejection),

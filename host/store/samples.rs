@@ -74,7 +74,7 @@ impl Writer {
 
     pub(crate) fn with_receipt(mut self, key: &str) -> Self {
         let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
-        let outcome = Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false };
+        let outcome = Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, first_new: 1 };
         self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: logic(), outcome });
         self
     }

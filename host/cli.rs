@@ -1,0 +1,133 @@
+//! The command line. `hotlist` alone is `hotlist serve`.
+
+mod plugin;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// A multi-user todo server whose rules are WebAssembly components, swapped while it runs.
+#[derive(Parser, Debug)]
+#[command(name = "hotlist", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hotlist                                  serve on http://127.0.0.1:8080, data in ./hotlist-data
+  hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
+  hotlist plugin build plugins/todo        make a component of a Rust crate
+  hotlist plugin check rules/todo.wasm     say what a component is, and whether a server would take it
+
+Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve lists over HTTP (what `hotlist` does without a command)
+    Serve(Box<serve::ServeArgs>),
+    /// Build and check list logic
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+#[derive(Args, Debug)]
+struct LogArgs {
+    /// What to log: a level, or levels by module, such as `info,hotlist::actor=debug`
+    #[arg(long, global = true, env = "HOTLIST_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// How to write the log
+    #[arg(long, global = true, env = "HOTLIST_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// Lines for people, in colour on a terminal
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Reads the arguments of the process, and does what they say.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap writes help to the output and mistakes to the error output, each with its code.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = start_log(&cli.log).and_then(|()| match cli.command {
+        None => serve::serve(cli.serve),
+        Some(Command::Serve(arguments)) => serve::serve(*arguments),
+        Some(Command::Plugin(command)) => plugin::run(command),
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to the error output, in colour if that is a terminal and nobody said `NO_COLOR`.
+fn start_log(arguments: &LogArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log)
+        .map_err(|error| anyhow::anyhow!("--log {:?} is not a filter: {error}", arguments.log))?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let started = match arguments.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own voice")]
+fn complain(message: &str) {
+    eprintln!("error: {message}");
+}
+
+#[expect(clippy::print_stdout, reason = "the command line's own voice")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").expect("there is serve");
+        let flags = serve.get_arguments().chain(command.get_arguments());
+        for flag in flags.filter(|flag| !["help", "version"].contains(&flag.get_id().as_str())) {
+            let variable = flag.get_env().and_then(|variable| variable.to_str()).unwrap_or_default();
+            let name = flag.get_long().expect("flags are long").to_uppercase().replace('-', "_");
+            assert_eq!(variable, format!("HOTLIST_{name}"));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What the server counts of itself, and how that is written for a scraper.
+//!
+//! Counting is an addition to an atomic number; everything that can be read from where it is kept
+//! anyway (actors, what a logic did) is read when it is asked for.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::logic::catalog::Catalog;
+
+/// The methods told apart; any other counts as the last one.
+const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "other"];
+
+/// The classes of status codes, from 1xx on.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The upper bounds of the latency buckets, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// What a request is for, as far as its latency goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    /// It reads.
+    Read,
+    /// It writes, so that its latency has a durable commit in it.
+    Write,
+    /// It uploads a component, which is compiled.
+    Upload,
+}
+
+const WORKS: [(Work, &str); 3] = [(Work::Read, "read"), (Work::Write, "write"), (Work::Upload, "upload")];
+
+/// The counters of a server.
+#[derive(Debug)]
+pub struct Metrics {
+    /// By the template of the route, of which there are few.
+    requests: DashMap<Box<str>, Route>,
+    seconds: [Histogram; WORKS.len()],
+    /// Components that were uploaded and taken.
+    pub uploads_taken: AtomicU64,
+    /// Components that were uploaded and refused.
+    pub uploads_refused: AtomicU64,
+    /// Event streams that are open.
+    pub event_streams: AtomicI64,
+    /// Connections that are open.
+    pub connections: AtomicI64,
+}
+
+/// Requests to one route, by method and class of status.
+#[derive(Default, Debug)]
+struct Route([[AtomicU64; CLASSES.len()]; METHODS.len()]);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: DashMap::new(),
+            seconds: WORKS.map(|_| Histogram::new(BUCKETS)),
+            uploads_taken: AtomicU64::new(0),
+            uploads_refused: AtomicU64::new(0),
+            event_streams: AtomicI64::new(0),
+            connections: AtomicI64::new(0),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn request(&self, route: &str, method: &str, status: u16) {
+        let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
+        let class = usize::from(status / 100).saturating_sub(1).min(CLASSES.len() - 1);
+        if let Some(known) = self.requests.get(route) {
+            known.0[method][class].fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.requests.entry(route.into()).or_default().0[method][class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes how long a request took from its head to the head of its answer.
+    pub fn took(&self, work: Work, time: Duration) {
+        let at = WORKS.iter().position(|(known, _)| *known == work);
+        at.into_iter().for_each(|at| self.seconds[at].observe(time.as_secs_f64()));
+    }
+
+    /// All of it in the OpenMetrics text format, with what is read elsewhere.
+    pub fn render(self: &Arc<Self>, resident: usize, catalog: &Arc<Catalog>) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("hotlist");
+        let scrape = Scrape { metrics: self.clone(), resident, catalog: catalog.clone() };
+        registry.register_collector(Box::new(scrape));
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(out)
+    }
+}
+
+/// One answer to a scraper.
+struct Scrape {
+    metrics: Arc<Metrics>,
+    resident: usize,
+    catalog: Arc<Catalog>,
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrape").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.requests(&mut encoder)?;
+        self.latencies(&mut encoder)?;
+        let metrics = &self.metrics;
+        let resident = i64::try_from(self.resident).unwrap_or(i64::MAX);
+        for (name, help, value) in [
+            ("resident_lists", "Lists in memory", resident),
+            ("event_streams", "Event streams that are open", metrics.event_streams.load(Ordering::Relaxed)),
+            ("connections", "Connections that are open", metrics.connections.load(Ordering::Relaxed)),
+        ] {
+            ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let mut uploads =
+            encoder.encode_descriptor("component_uploads", "Components uploaded", None, MetricType::Counter)?;
+        for (outcome, count) in [("taken", &metrics.uploads_taken), ("refused", &metrics.uploads_refused)] {
+            let count = ConstCounter::new(count.load(Ordering::Relaxed));
+            count.encode(uploads.encode_family(&[("outcome", outcome)])?)?;
+        }
+        self.logics(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Requests answered, by route, method and class of status";
+        let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for route in &self.metrics.requests {
+            for (method, classes) in METHODS.iter().zip(&route.value().0) {
+                for (class, count) in CLASSES.iter().zip(classes) {
+                    let count = count.load(Ordering::Relaxed);
+                    // What never happened is left out: most methods and classes of most routes.
+                    if count > 0 {
+                        let labels = [("route", &**route.key()), ("method", method), ("status", class)];
+                        ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Time from the head of a request to the head of its answer";
+        let mut family = encoder.encode_descriptor("request_seconds", help, None, MetricType::Histogram)?;
+        for ((_, work), histogram) in WORKS.iter().zip(&self.metrics.seconds) {
+            histogram.encode(family.encode_family(&[("work", *work)])?)?;
+        }
+        Ok(())
+    }
+
+    fn logics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Commands that the live version of a logic was asked to decide, by outcome";
+        let mut family = encoder.encode_descriptor("logic_commands", help, None, MetricType::Counter)?;
+        for (name, standing) in self.catalog.all().iter() {
+            let Some(live) = &standing.live else { continue };
+            let version = live.logic.id().version.to_string();
+            let counters = &live.counters;
+            for (outcome, count) in
+                [("accepted", &counters.accepted), ("rejected", &counters.rejected), ("fault", &counters.faults)]
+            {
+                let labels = [("logic", name.as_str()), ("version", &version), ("outcome", outcome)];
+                ConstCounter::new(count.load(Ordering::Relaxed)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_written_in_open_metrics() {
+        let metrics = Arc::new(Metrics::default());
+        metrics.request("/lists", "GET", 200);
+        metrics.request("/lists", "GET", 204);
+        metrics.request("/lists", "BREW", 418);
+        metrics.took(Work::Write, Duration::from_millis(3));
+        let text = metrics.render(7, &Arc::default()).expect("text");
+        for line in [
+            r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
+            r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
+            r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
+            "hotlist_resident_lists 7",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The bodies that callers send, from JSON members to the list's own types.
+
+use utoipa::ToSchema;
+
+use super::json::{Json, Members};
+use super::problem::{Kind, Problem};
+use crate::list::date::Date;
+use crate::list::entry::{Draft, Patch};
+use crate::list::name::LogicName;
+use crate::list::schema::Schema;
+use crate::list::value::{Field, Kind as ValueKind, Value};
+
+/// What `POST /lists/{list}/entries` takes.
+#[derive(ToSchema)]
+pub(super) struct NewEntry {
+    /// What is to be done; up to 1,000 characters.
+    title: String,
+    /// The day it belongs to.
+    #[schema(value_type = Option<String>, format = Date, example = "2026-11-23")]
+    date: Option<Date>,
+    /// Whether it is done already; not, if absent.
+    #[schema(value_type = Option<bool>)]
+    completed: bool,
+    /// Where a client wants it shown.
+    order: Option<f64>,
+    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, or arrays of texts.
+    #[schema(value_type = Option<Object>)]
+    fields: Named,
+}
+
+/// What `PATCH /lists/{list}/entries/{id}` takes: a merge patch, where `null` takes away.
+#[derive(ToSchema)]
+pub(super) struct EntryPatch {
+    /// A new title.
+    title: Option<String>,
+    /// A new date, or `null` for none.
+    #[schema(value_type = Option<String>, format = Date)]
+    date: Option<Option<Date>>,
+    /// Done, or not.
+    completed: Option<bool>,
+    /// A new order, or `null` for none.
+    #[schema(value_type = Option<f64>)]
+    order: Option<Option<f64>>,
+    /// For each field named: a new value, or `null` for none.
+    #[schema(value_type = Option<Object>)]
+    fields: Named,
+}
+
+/// What `PUT /lists/{list}` takes.
+#[derive(ToSchema)]
+pub(super) struct ListSetup {
+    /// The logic that is to keep the list; if absent, it stays as it is.
+    #[schema(value_type = Option<String>)]
+    pub(super) logic: Option<LogicName>,
+    /// The settings to set, as the logic declares them.
+    #[schema(value_type = Option<Object>)]
+    pub(super) settings: Named,
+}
+
+/// Values with names, whose types only a logic's declaration can tell for sure.
+#[derive(Debug)]
+pub(super) struct Named(Vec<(String, Json)>);
+
+impl NewEntry {
+    /// Reads the body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        let mut members = Members::parse(body)?;
+        let read = Self {
+            title: text(&mut members, "title")?.ok_or_else(|| Problem::invalid("title", "it is required"))?,
+            date: date(&mut members, "date")?.flatten(),
+            completed: boolean(&mut members, "completed")?.unwrap_or(false),
+            order: number(&mut members, "order")?.flatten(),
+            fields: Named::take(&mut members, "fields")?,
+        };
+        members.done(&["title", "date", "completed", "order", "fields"])?;
+        Ok(read)
+    }
+
+    /// Whether there are values that need a schema to be understood.
+    pub(super) fn needs_schema(&self) -> bool {
+        !self.fields.0.is_empty()
+    }
+
+    /// The entry to add, its fields understood as the logic declares them.
+    pub(super) fn into_draft(self, schemas: &[Schema]) -> Result<Draft, Problem> {
+        let Self { title, date, completed, order, fields } = self;
+        Ok(Draft { title, date, completed, order, fields: fields.into_fields(schemas)? })
+    }
+}
+
+impl EntryPatch {
+    /// Reads the body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        let mut members = Members::parse(body)?;
+        let read = Self {
+            title: text(&mut members, "title")?,
+            date: date(&mut members, "date")?,
+            completed: boolean(&mut members, "completed")?,
+            order: number(&mut members, "order")?,
+            fields: Named::take(&mut members, "fields")?,
+        };
+        members.done(&["title", "date", "completed", "order", "fields"])?;
+        Ok(read)
+    }
+
+    /// Whether there are values that need a schema to be understood.
+    pub(super) fn needs_schema(&self) -> bool {
+        !self.fields.0.is_empty()
+    }
+
+    /// The changes to make, the fields understood as the logic declares them.
+    pub(super) fn into_patch(self, schemas: &[Schema]) -> Result<Patch, Problem> {
+        let Self { title, date, completed, order, fields } = self;
+        Ok(Patch { title, date, completed, order, fields: fields.into_values(schemas)? })
+    }
+}
+
+impl ListSetup {
+    /// Reads the body; none at all asks for nothing in particular.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self { logic: None, settings: Named(Vec::new()) });
+        }
+        let mut members = Members::parse(body)?;
+        let logic = text(&mut members, "logic")?;
+        let logic = logic.map(|name| LogicName::new(&name).map_err(|error| Problem::invalid("logic", error)));
+        let read = Self { logic: logic.transpose()?, settings: Named::take(&mut members, "settings")? };
+        members.done(&["logic", "settings"])?;
+        Ok(read)
+    }
+}
+
+impl Named {
+    /// Reads a body that is nothing but named values; none at all is no values.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        Ok(Self(Members::parse(body)?.into_inner()))
+    }
+
+    fn take(members: &mut Members, name: &str) -> Result<Self, Problem> {
+        match members.take(name) {
+            None => Ok(Self(Vec::new())),
+            Some(Json::Object(values)) => Ok(Self(values)),
+            Some(other) => Err(mistyped(name, &other, "an object")),
+        }
+    }
+
+    /// The values that are there; `null` is none.
+    pub(super) fn into_fields(self, schemas: &[Schema]) -> Result<Vec<Field>, Problem> {
+        let values = self.into_values(schemas)?;
+        Ok(values.into_iter().filter_map(|(name, value)| Some(Field { name, value: value? })).collect())
+    }
+
+    fn into_values(self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, Problem> {
+        let understand = |(name, json): (String, Json)| {
+            let kind = schemas.iter().find(|schema| schema.name == name).map(|schema| schema.kind);
+            let value = value(&name, json, kind)?;
+            Ok((name, value))
+        };
+        self.0.into_iter().map(understand).collect()
+    }
+}
+
+/// A JSON value as the kind that is declared. Where none is, or another one, the actor says so.
+fn value(name: &str, json: Json, declared: Option<ValueKind>) -> Result<Option<Value>, Problem> {
+    Ok(Some(match json {
+        Json::Null => return Ok(None),
+        Json::Boolean(value) => Value::Boolean(value),
+        Json::Number(value) => Value::Number(value),
+        Json::Text(text) if declared == Some(ValueKind::Date) => Value::Date(day(name, &text)?),
+        Json::Text(text) => Value::Text(text),
+        Json::Array(items) => {
+            let texts = items.into_iter().map(|item| match item {
+                Json::Text(text) => Ok(text),
+                other => Err(Problem::invalid(name, format!("it has {} among its texts", other.is()))),
+            });
+            Value::Texts(texts.collect::<Result<_, _>>()?)
+        }
+        other @ Json::Object(_) => {
+            return Err(mistyped(name, &other, "a boolean, a number, a text or an array of texts"));
+        }
+    }))
+}
+
+fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {
+    Problem::new(Kind::Invalid, format!("{name}: it is {} where {wanted} is expected", json.is())).with_field(name)
+}
+
+fn day(name: &str, text: &str) -> Result<Date, Problem> {
+    text.parse().map_err(|error| Problem::invalid(name, error))
+}
+
+fn text(members: &mut Members, name: &str) -> Result<Option<String>, Problem> {
+    match members.take(name) {
+        None => Ok(None),
+        Some(Json::Text(text)) => Ok(Some(text)),
+        Some(other) => Err(mistyped(name, &other, "a text")),
+    }
+}
+
+fn boolean(members: &mut Members, name: &str) -> Result<Option<bool>, Problem> {
+    match members.take(name) {
+        None => Ok(None),
+        Some(Json::Boolean(value)) => Ok(Some(value)),
+        Some(other) => Err(mistyped(name, &other, "a boolean")),
+    }
+}
+
+fn number(members: &mut Members, name: &str) -> Result<Option<Option<f64>>, Problem> {
+    match members.take(name) {
+        None => Ok(None),
+        Some(Json::Null) => Ok(Some(None)),
+        Some(Json::Number(number)) => Ok(Some(Some(number))),
+        Some(other) => Err(mistyped(name, &other, "a number")),
+    }
+}
+
+fn date(members: &mut Members, name: &str) -> Result<Option<Option<Date>>, Problem> {
+    match members.take(name) {
+        None => Ok(None),
+        Some(Json::Null) => Ok(Some(None)),
+        Some(Json::Text(text)) => day(name, &text).map(|date| Some(Some(date))),
+        Some(other) => Err(mistyped(name, &other, "a date, written as a text,")),
+    }
+}

@@ -1,0 +1,152 @@
+//! A logic in plain Rust. What a title says, it does: see [`TestSession::add`].
+
+use std::sync::Arc;
+
+use hotlist::list::List;
+use hotlist::list::change::{Change, Rejection};
+use hotlist::list::command::{Context, Group, Page, Query, Row};
+use hotlist::list::entry::{Draft, Entry, Patch};
+use hotlist::list::name::LogicName;
+use hotlist::list::revision::LogicId;
+use hotlist::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
+use hotlist::list::value::{Field, Kind, Value, find};
+use hotlist::logic::{Ask, Decision, Fault, Logic, Session};
+
+pub struct TestLogic {
+    id: Arc<LogicId>,
+    description: Description,
+}
+
+impl TestLogic {
+    pub fn new(name: &str, version: &str) -> Self {
+        let version: semver::Version = version.parse().expect("a version");
+        let name = LogicName::new(name).expect("a name");
+        let schema = |name: &str, kind: Kind| Schema {
+            name: name.into(),
+            title: name.into(),
+            kind,
+            required: false,
+            choices: Vec::new(),
+        };
+        let command = |name: &str, arguments| CommandSchema { name: name.into(), title: name.into(), arguments };
+        let view = |name: &str| ViewSchema { name: name.into(), title: name.into() };
+        let description = Description {
+            title: "Todo".into(),
+            summary: "For tests.".into(),
+            version: version.clone(),
+            fields: vec![schema("due", Kind::Date), schema("tags", Kind::Texts), schema("points", Kind::Number)],
+            settings: vec![schema("colour", Kind::Text)],
+            commands: vec![
+                command("clear-completed", Vec::new()),
+                command("due-all", vec![Schema { required: true, ..schema("day", Kind::Date) }]),
+            ],
+            views: vec![view("open-first"), view("panic")],
+            reading: Reading::Host,
+            wakes: false,
+        };
+        Self { id: Arc::new(LogicId { name, version, digest: [0xab; 32] }), description }
+    }
+}
+
+impl Logic for TestLogic {
+    fn id(&self) -> &Arc<LogicId> {
+        &self.id
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(TestSession))
+    }
+}
+
+struct TestSession;
+
+fn no(code: &str, message: &str, field: Option<&str>) -> Decision {
+    Err(Rejection { code: code.into(), message: message.into(), field: field.map(str::to_owned) })
+}
+
+impl TestSession {
+    fn add(list: &List, draft: &Draft) -> Result<Decision, Fault> {
+        let Draft { title, date, completed, order, fields } = draft.clone();
+        let entry = Entry { id: list.next_id(), title, date, completed, order, fields };
+        Ok(match draft.title.as_str() {
+            "" => no("title-empty", "Say what is to be done.", Some("title")),
+            "too much" => no("board-full", "Doing is full (3/3)", None),
+            "trap" => return Err(Fault::Trap("wasm backtrace at 0x1234".into())),
+            "loop" => return Err(Fault::Fuel { budget: 7 }),
+            "no room" => return Err(Fault::Instance("pool exhausted".into())),
+            "vanish" => Ok(Vec::new()),
+            "merge" => Ok(list
+                .scan(0)
+                .next()
+                .map(|first| Change::Put(Entry { title: format!("{}, merged", first.title), ..Entry::clone(first) }))
+                .into_iter()
+                .collect()),
+            _ => Ok(vec![Change::Put(entry)]),
+        })
+    }
+
+    fn update(entry: &Entry, patch: &Patch) -> Decision {
+        let mut next = entry.clone();
+        let Patch { title, date, completed, order, fields } = patch.clone();
+        if title.as_deref() == Some("") {
+            return no("title-empty", "Say what is to be done.", Some("title"));
+        }
+        next.title = title.unwrap_or(next.title);
+        next.date = date.unwrap_or(next.date);
+        next.completed = completed.unwrap_or(next.completed);
+        next.order = order.unwrap_or(next.order);
+        for (name, value) in fields {
+            next.fields.retain(|field| field.name != name);
+            next.fields.extend(value.map(|value| Field { name, value }));
+        }
+        Ok(if next == *entry { Vec::new() } else { vec![Change::Put(next)] })
+    }
+
+    fn custom(list: &List, name: &str, arguments: &[Field]) -> Decision {
+        Ok(match name {
+            "clear-completed" => list.scan(0).filter(|e| e.completed).map(|e| Change::Remove(e.id)).collect(),
+            _ => {
+                let day = find(arguments, "day").expect("it is required").clone();
+                let due = |entry: &Entry| {
+                    let fields = vec![Field { name: "due".into(), value: day.clone() }];
+                    Change::Put(Entry { fields, ..entry.clone() })
+                };
+                list.scan(0).map(|entry| due(entry)).collect()
+            }
+        })
+    }
+}
+
+impl Session for TestSession {
+    fn begin(&mut self) {}
+
+    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+        Ok(match ask {
+            Ask::Add(draft) => return Self::add(list, draft),
+            Ask::Update(id, patch) => Self::update(list.get(id).expect("the host checked"), patch),
+            Ask::Delete(id) => Ok(vec![Change::Remove(id)]),
+            Ask::Custom(name, arguments) => Self::custom(list, name, arguments),
+            Ask::Configure(settings) => Ok(settings.iter().cloned().map(Change::Set).collect()),
+            Ask::Wake | Ask::Migrate(_) => Ok(Vec::new()),
+        })
+    }
+
+    fn view(&mut self, list: &Arc<List>, _: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        assert_ne!(query.view.as_deref(), Some("panic"), "told to");
+        let rows = |completed: bool| {
+            let computed = || vec![Field { name: "done".into(), value: Value::Boolean(completed) }];
+            let fitting = list.scan(query.after.unwrap_or(0)).filter(|entry| entry.completed == completed);
+            fitting.map(|entry| Row { id: entry.id, computed: computed() }).collect::<Vec<_>>()
+        };
+        let group = |name: &str, rows| Group { name: name.into(), title: name.to_uppercase(), rows };
+        Ok(Ok(Page { groups: vec![group("open", rows(false)), group("done", rows(true))], more: false }))
+    }
+
+    fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,209 @@
+//! A server on a free port, with a store and a logic that are small enough to be seen through.
+#![allow(dead_code, reason = "not every test file uses all of it")]
+
+pub mod logic;
+pub mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotlist::actor::Environment;
+use hotlist::cache::{Bounds, Cache};
+use hotlist::clock::{Clock, ManualClock};
+use hotlist::list::Limits;
+use hotlist::list::name::LogicName;
+use hotlist::logic::catalog::Catalog;
+use hotlist::metrics::Metrics;
+use hotlist::plugins::Plugins;
+use hotlist::web::{Options, Readiness, Services, serve};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// 2026-11-23T12:00:00Z
+pub const NOON: u64 = 1_795_435_200_000;
+
+/// Nothing in a test takes that long unless it never ends.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub client: reqwest::Client,
+    pub store: Arc<store::TestStore>,
+    pub services: Services,
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let store = Arc::new(store::TestStore::default());
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
+        let catalog = Arc::new(Catalog::default());
+        catalog.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
+        catalog.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
+        let environment = Environment {
+            store: store.clone(),
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+            limits: Limits { entries: 20, ..Limits::default() },
+            mailbox: 100,
+            default_logic: LogicName::new("todo").expect("a name"),
+        };
+        let cache = Arc::new(Cache::new(Arc::new(environment), Bounds { idle: 60_000, resident: 1_000 }));
+        let services = Services {
+            cache,
+            plugins: Arc::new(Plugins {}),
+            catalog,
+            clock,
+            metrics: Arc::default(),
+            readiness: Arc::new(Readiness::default()),
+        };
+        services.readiness.ready();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve(listener, services.clone(), options, shutdown.clone()));
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        Self { address, client, store, services, shutdown, task }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn ask(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client.request(method.parse::<Method>().expect("a method"), self.url(path))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path).answer().await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path).json_text(body).answer().await
+    }
+
+    /// Adds an entry, which must succeed.
+    pub async fn add(&self, list: &str, title: &str) -> Value {
+        let body = serde_json::json!({ "title": title }).to_string();
+        let answer = self.post(&format!("/lists/{list}/entries"), &body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()
+    }
+
+    /// Ends the server and waits until it has.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("it does not panic");
+    }
+
+    /// Sends bytes as they are, and reads until the server closes the connection.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        stream.write_all(bytes).await.expect("the bytes are taken");
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        if let Err(error) = read {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+pub trait Sending {
+    fn json_text(self, body: &str) -> Self;
+    fn answer(self) -> impl Future<Output = Answer>;
+    fn stream(self) -> impl Future<Output = Events>;
+}
+
+impl Sending for RequestBuilder {
+    fn json_text(self, body: &str) -> Self {
+        self.header("content-type", "application/json").body(body.to_owned())
+    }
+
+    async fn answer(self) -> Answer {
+        let response = self.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, body: response.text().await.expect("a body") }
+    }
+
+    async fn stream(self) -> Events {
+        let response = self.send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        Events { response, text: String::new() }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Checks that this is a problem of that kind, and gives it out.
+    #[track_caller]
+    pub fn problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:hotlist:problem:{kind}"), "{problem}");
+        assert_eq!(problem["status"], status);
+        problem
+    }
+}
+
+pub struct Events {
+    response: Response,
+    text: String,
+}
+
+impl Events {
+    /// The next event that is not a heartbeat: its name, id and data. None when the stream ends.
+    pub async fn next(&mut self) -> Option<(String, u64, Value)> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let lines: Vec<_> = event.lines().map(str::to_owned).collect();
+                self.text = rest.to_owned();
+                let line = |name: &str| lines.iter().find_map(|l| l.strip_prefix(name)).map(str::to_owned);
+                if let (Some(event), Some(id), Some(data)) = (line("event: "), line("id: "), line("data: ")) {
+                    let data = serde_json::from_str(&data).expect("JSON");
+                    return Some((event, id.parse().expect("a number"), data));
+                }
+                assert_eq!(lines, [":"]);
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
+            self.text.push_str(std::str::from_utf8(&chunk.expect("a stream")?).expect("text"));
+        }
+    }
+
+    pub async fn expect(&mut self, name: &str, id: u64) -> Value {
+        let (event, number, data) = self.next().await.expect("an event");
+        assert_eq!((event.as_str(), number), (name, id), "{data}");
+        data
+    }
+}
+
+pub fn metrics(server: &Server) -> &Metrics {
+    &server.services.metrics
+}
