@@ -13,19 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hotlist::list::List;
-use hotlist::list::change::Change;
-use hotlist::list::command::{Command, Context};
-use hotlist::list::date::Date;
-use hotlist::list::entry::{Draft, Entry};
-use hotlist::list::name::{ListName, LogicName};
-use hotlist::list::revision::{LogicId, Revision};
+use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::memory::MemoryStore;
-use hotlist::store::{Commit, Store};
 
-/// Entries after which a list is emptied again, so that lists keep a usual size.
-const ENTRIES: u64 = 10;
+#[path = "../benches/store/workload.rs"]
+mod workload;
+
+use workload::{Actor, list_name};
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -55,9 +50,9 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
         .map(|writer| {
             let (store, made, ready, stop) = (store.clone(), made.clone(), ready.clone(), stop.clone());
             tokio::spawn(async move {
-                let mut mine: Vec<_> = (0..share).map(|list| Actor::new(writer * share + list)).collect();
+                let mut mine = Actor::all(writer * share..(writer + 1) * share);
                 for actor in &mut mine {
-                    store.commit(actor.create()).await.expect("it is new");
+                    store.commit(actor.add()).await.expect("it is new");
                 }
                 ready.wait().await;
                 while !stop.is_cancelled() {
@@ -101,9 +96,7 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
 async fn fill(dir: &Path, lists: usize) -> anyhow::Result<()> {
     let store = EmbeddedStore::open(dir, Options::default())?;
     let mut pending = FuturesUnordered::new();
-    for list in 0..lists {
-        let mut actor = Actor::new(list);
-        pending.push(store.commit(actor.create()));
+    for actor in &mut Actor::all(0..lists) {
         pending.push(store.commit(actor.add()));
         while pending.len() > 4_000 {
             pending.next().await.expect("there are some")?;
@@ -130,60 +123,6 @@ fn open(dir: &Path) -> anyhow::Result<()> {
     runtime.block_on(store.close())?;
     println!("folded and closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
     Ok(())
-}
-
-/// A list with what its actor would do.
-struct Actor {
-    name: ListName,
-    state: Arc<List>,
-    logic: Arc<LogicId>,
-}
-
-fn list_name(list: usize) -> ListName {
-    ListName::new(&format!("list {list:07}")).expect("a list's name")
-}
-
-impl Actor {
-    fn new(list: usize) -> Self {
-        let name = LogicName::new("todo").expect("a logic's name");
-        let logic = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [1; 32] };
-        Self { name: list_name(list), state: Arc::default(), logic: Arc::new(logic) }
-    }
-
-    fn create(&mut self) -> Commit {
-        let configure = Command::Configure { logic: Some(self.logic.name.clone()), settings: Vec::new() };
-        self.revise(configure, vec![Change::Adopt(self.logic.name.clone())])
-    }
-
-    fn add(&mut self) -> Commit {
-        let id = self.state.next_id();
-        let title = format!("remember entry number {id}");
-        let date = Date::new(2026, 11, 24).ok();
-        let entry = Entry { id, title: title.clone(), date, completed: false, order: None, fields: Vec::new() };
-        let mut changes = vec![Change::Put(entry)];
-        if id > ENTRIES {
-            changes.push(Change::Remove(id - ENTRIES));
-        }
-        self.revise(Command::Add(Draft { title, date, ..Draft::default() }), changes)
-    }
-
-    fn revise(&mut self, command: Command, changes: Vec<Change>) -> Commit {
-        let after = self.state.revision();
-        let mut next = List::clone(&self.state);
-        next.apply(&changes).expect("the changes apply");
-        self.state = Arc::new(next);
-        let today = Date::new(2026, 11, 23).expect("a day");
-        let context = Context { now: 1_795_000_000_000, today, caller: "someone".into(), seed: 1 };
-        let revision = Revision { number: after + 1, context, logic: self.logic.clone(), command, changes };
-        Commit {
-            name: self.name.clone(),
-            after,
-            revisions: vec![Arc::new(revision)],
-            receipts: Vec::new(),
-            state: self.state.clone(),
-            wake_up: None,
-        }
-    }
 }
 
 fn cpu_time() -> Duration {
