@@ -11,7 +11,6 @@ use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::memory::MemoryStore;
 use tokio::runtime::Runtime;
 
-#[expect(dead_code, reason = "the example uses all of it")]
 #[path = "store/workload.rs"]
 mod workload;
 
