@@ -1,7 +1,7 @@
 //! Measures the embedded store as a server would use it. `docs/figures/store.md` has the figures.
 //!
 //! ```text
-//! store_figures commits DIR LISTS WRITERS SECONDS   durable commits a second
+//! store_figures commits DIR LISTS WRITERS SECONDS   durable commits a second; DIR `memory` is the memory store
 //! store_figures fill DIR LISTS                      writes that many lists, then waits to be killed
 //! store_figures open DIR                            opens what was filled, and reports
 //! ```
@@ -13,23 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hotlist::list::List;
-use hotlist::list::change::Change;
-use hotlist::list::command::{Command, Context};
-use hotlist::list::date::Date;
-use hotlist::list::entry::{Draft, Entry};
-use hotlist::list::name::{ListName, LogicName};
-use hotlist::list::revision::{LogicId, Revision};
+use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
-use hotlist::store::{Commit, Store};
+use hotlist::store::memory::MemoryStore;
 
-/// Entries after which a list is emptied again, so that lists keep a usual size.
-const ENTRIES: u64 = 10;
+#[path = "../benches/store/workload.rs"]
+mod workload;
+
+use workload::{Actor, list_name};
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     match args[..] {
         ["commits", dir, lists, writers, seconds] => {
             let seconds = Duration::from_secs(seconds.parse()?);
@@ -42,7 +38,10 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> anyhow::Result<()> {
-    let store = Arc::new(EmbeddedStore::open(dir, Options::default())?);
+    let store: Arc<dyn Store> = match dir.to_str() {
+        Some("memory") => Arc::new(MemoryStore::default()),
+        _ => Arc::new(EmbeddedStore::open(dir, Options::default())?),
+    };
     let share = lists.div_ceil(writers);
     let made = Arc::new(AtomicU64::new(0));
     let ready = Arc::new(tokio::sync::Barrier::new(writers + 1));
@@ -51,15 +50,17 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
         .map(|writer| {
             let (store, made, ready, stop) = (store.clone(), made.clone(), ready.clone(), stop.clone());
             tokio::spawn(async move {
-                let mut mine: Vec<_> = (0..share).map(|list| Actor::new(writer * share + list)).collect();
+                let mut mine = Actor::all(writer * share..(writer + 1) * share);
                 for actor in &mut mine {
-                    store.commit(actor.create()).await.expect("it is new");
+                    store.commit(actor.add()).await.expect("it is new");
                 }
                 ready.wait().await;
                 while !stop.is_cancelled() {
                     let list = fastrand::usize(..mine.len());
                     store.commit(mine[list].add()).await.expect("it continues");
                     made.fetch_add(1, Ordering::Relaxed);
+                    // The memory store is always ready: without this, a task would never let go of its thread.
+                    tokio::task::consume_budget().await;
                 }
             })
         })
@@ -69,8 +70,8 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
     let before = made.load(Ordering::Relaxed);
     let mut longest_wal = 0;
     while begun.elapsed() < time {
-        tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await.ok();
-        longest_wal = longest_wal.max(std::fs::metadata(dir.join("hotlist.db-wal"))?.len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        longest_wal = longest_wal.max(std::fs::metadata(dir.join("hotlist.db-wal")).map_or(0, |wal| wal.len()));
     }
     let count = made.load(Ordering::Relaxed) - before;
     let (took, cpu) = (begun.elapsed(), cpu_time() - cpu);
@@ -95,9 +96,7 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
 async fn fill(dir: &Path, lists: usize) -> anyhow::Result<()> {
     let store = EmbeddedStore::open(dir, Options::default())?;
     let mut pending = FuturesUnordered::new();
-    for list in 0..lists {
-        let mut actor = Actor::new(list);
-        pending.push(store.commit(actor.create()));
+    for actor in &mut Actor::all(0..lists) {
         pending.push(store.commit(actor.add()));
         while pending.len() > 4_000 {
             pending.next().await.expect("there are some")?;
@@ -124,60 +123,6 @@ fn open(dir: &Path) -> anyhow::Result<()> {
     runtime.block_on(store.close())?;
     println!("folded and closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
     Ok(())
-}
-
-/// A list with what its actor would do.
-struct Actor {
-    name: ListName,
-    state: Arc<List>,
-    logic: Arc<LogicId>,
-}
-
-fn list_name(list: usize) -> ListName {
-    ListName::new(&format!("list {list:07}")).expect("a list's name")
-}
-
-impl Actor {
-    fn new(list: usize) -> Self {
-        let name = LogicName::new("todo").expect("a logic's name");
-        let logic = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [1; 32] };
-        Self { name: list_name(list), state: Arc::default(), logic: Arc::new(logic) }
-    }
-
-    fn create(&mut self) -> Commit {
-        let configure = Command::Configure { logic: Some(self.logic.name.clone()), settings: Vec::new() };
-        self.revise(configure, vec![Change::Adopt(self.logic.name.clone())])
-    }
-
-    fn add(&mut self) -> Commit {
-        let id = self.state.next_id();
-        let title = format!("remember entry number {id}");
-        let date = Date::new(2026, 11, 24).ok();
-        let entry = Entry { id, title: title.clone(), date, completed: false, order: None, fields: Vec::new() };
-        let mut changes = vec![Change::Put(entry)];
-        if id > ENTRIES {
-            changes.push(Change::Remove(id - ENTRIES));
-        }
-        self.revise(Command::Add(Draft { title, date, ..Draft::default() }), changes)
-    }
-
-    fn revise(&mut self, command: Command, changes: Vec<Change>) -> Commit {
-        let after = self.state.revision();
-        let mut next = List::clone(&self.state);
-        next.apply(&changes).expect("the changes apply");
-        self.state = Arc::new(next);
-        let today = Date::new(2026, 11, 23).expect("a day");
-        let context = Context { now: 1_795_000_000_000, today, caller: "someone".into(), seed: 1 };
-        let revision = Revision { number: after + 1, context, logic: self.logic.clone(), command, changes };
-        Commit {
-            name: self.name.clone(),
-            after,
-            revisions: vec![Arc::new(revision)],
-            receipts: Vec::new(),
-            state: self.state.clone(),
-            wake_up: None,
-        }
-    }
 }
 
 fn cpu_time() -> Duration {

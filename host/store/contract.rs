@@ -324,10 +324,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..40)
 }
 
+/// A list with its receipts and its history.
+type Kept = (Writer, Vec<Receipt>, Vec<Arc<Revision>>);
+
 /// The simplest thing that keeps the promises.
 #[derive(Default)]
 struct Model {
-    lists: BTreeMap<ListName, (Writer, Vec<Receipt>, Vec<Arc<Revision>>)>,
+    lists: BTreeMap<ListName, Kept>,
     /// What the actors of some of the lists would hold.
     resident: BTreeMap<ListName, Arc<List>>,
 }

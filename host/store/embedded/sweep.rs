@@ -5,9 +5,6 @@
 //! own while there is work, and it is as large as the batch, so the log stops growing at about
 //! twice the size that starts a sweep.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
@@ -21,8 +18,8 @@ pub(super) struct Sweep {
     pub(super) cut: u64,
     /// The last row.
     pub(super) last: u64,
-    /// The lists still to fold. A heap, for sorting them all at once would make commits wait.
-    names: BinaryHeap<Reverse<ListName>>,
+    /// The lists still to fold, the next one last.
+    names: Vec<ListName>,
     /// Once there are none, the rows up to here may go.
     upto: u64,
 }
@@ -38,7 +35,7 @@ pub(super) struct Slice {
 impl Sweep {
     /// A log with these ends, and no sweep.
     pub(super) fn new(cut: u64, last: u64) -> Self {
-        Self { cut, last, names: BinaryHeap::new(), upto: cut }
+        Self { cut, last, names: Vec::new(), upto: cut }
     }
 
     /// How many rows the log has.
@@ -55,7 +52,7 @@ impl Sweep {
     pub(super) fn begin(&mut self, tails: &Mutex<Tails>) {
         let names = tails.lock().begin_sweep();
         tracing::debug!(rows = self.rows(), lists = names.len(), "folding the log");
-        self.names = names.into_iter().map(Reverse).collect();
+        self.names = sorted(names);
         self.upto = self.last;
     }
 
@@ -74,7 +71,7 @@ impl Sweep {
         }
         let mut fold = Fold::prepare(db, keep)?;
         for _ in 0..lists {
-            let Some(Reverse(name)) = self.names.pop() else { break };
+            let Some(name) = self.names.pop() else { break };
             let Some(tail) = tails.lock().get(&name).cloned() else { continue };
             let Some(last) = tail.rows.last() else { continue };
             match fold.list(&name, &tail) {
@@ -106,6 +103,21 @@ impl Sweep {
             tails.set_aside(name, why);
         }
     }
+}
+
+/// Sorts names, the first one last. Commits wait meanwhile, so most are told apart by a prefix
+/// that needs no look at the name itself.
+fn sorted(names: Vec<ListName>) -> Vec<ListName> {
+    let prefix = |name: &ListName| {
+        let mut bytes = [0; 16];
+        let name = name.as_str().as_bytes();
+        let count = name.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&name[..count]);
+        u128::from_be_bytes(bytes)
+    };
+    let mut keyed: Vec<_> = names.into_iter().map(|name| (prefix(&name), name)).collect();
+    keyed.sort_unstable_by(|a, b| b.cmp(a));
+    keyed.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Moves a list's rows of the log to where they are kept as evidence.

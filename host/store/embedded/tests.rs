@@ -255,6 +255,7 @@ fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
 fn more_commits_than_the_queue_holds_are_refused_and_the_others_are_made() {
     let mut embedded = Embedded::default();
     embedded.options.queue = 1;
+    embedded.options.batch = 1;
     let store = embedded.try_open().expect("it opens");
     let sql = embedded.sql();
     sql.execute_batch("BEGIN IMMEDIATE").expect("the writer waits for this");

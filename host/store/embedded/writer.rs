@@ -1,10 +1,10 @@
 //! The writer: one thread that turns whatever waits in its queue into one durable write.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,8 +22,12 @@ use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::StoreError;
 
+/// How long nothing must have come before a sweep goes on by itself: those who were just answered
+/// are about to come again, and a slice without commits would make them wait for its fsync.
+const IDLE: Duration = Duration::from_millis(2);
+
 /// How many lists an idle writer folds before it looks into its queue again.
-const IDLE_LISTS: usize = 256;
+const IDLE_LISTS: usize = 1_024;
 
 /// How many lists a batch of commits folds at least, while a sweep is under way.
 const LEAST_LISTS: usize = 8;
@@ -105,15 +109,16 @@ impl Writer {
         let _ = reply.send(folded);
     }
 
-    /// Takes what waits; waits when nothing does and there is nothing to fold either. Answers with
-    /// the request that ends the thread, if it came.
+    /// Takes what waits; waits when nothing does, but not for long when there is something to fold.
+    /// Answers with the request that ends the thread, if it came.
     fn fill(&mut self, batch: &mut Vec<Prepared>) -> Result<Option<Request>, ()> {
-        if !self.sweep.is_under_way() || self.poison.get().is_some() {
-            match self.requests.recv() {
-                Ok(Request::Commit(commit)) => batch.push(commit),
-                Ok(end) => return Ok(Some(end)),
-                Err(_) => return Err(()),
-            }
+        let folding = self.sweep.is_under_way() && self.poison.get().is_none();
+        let patience = if folding { IDLE } else { Duration::MAX };
+        match self.requests.recv_timeout(patience) {
+            Ok(Request::Commit(commit)) => batch.push(commit),
+            Ok(end) => return Ok(Some(end)),
+            Err(RecvTimeoutError::Timeout) => return Ok(None),
+            Err(RecvTimeoutError::Disconnected) => return Err(()),
         }
         let mut bytes = 0;
         while batch.len() < self.options.batch && bytes < self.options.batch_bytes {
