@@ -49,7 +49,7 @@ impl Actor {
         if id > ENTRIES {
             changes.push(Change::Remove(id - ENTRIES));
         }
-        let mut next = List::clone(&self.state);
+        let next = List::clone(&self.state);
         next.apply(&changes).expect("the changes apply");
         self.state = Arc::new(next);
         let today = Date::new(2026, 11, 23).expect("a day");
