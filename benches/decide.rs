@@ -25,7 +25,16 @@ fn context() -> Context {
 
 /// A list with so many entries.
 fn list(entries: u64) -> Arc<List> {
-    let put = |id| Change::Put(Entry { id, title: format!("entry {id}"), date: None, completed: false, order: None, fields: vec![] });
+    let put = |id| {
+        Change::Put(Entry {
+            id,
+            title: format!("entry {id}"),
+            date: None,
+            completed: false,
+            order: None,
+            fields: vec![],
+        })
+    };
     let changes: Vec<_> = (1..=entries).map(put).collect();
     Arc::new(List::default().apply(&changes).expect("the changes fit"))
 }
@@ -66,7 +75,14 @@ fn decide(criterion: &mut Criterion) {
             black_box(decider.decide(&one, &context, &command).expect("it is carried out"))
         });
     });
-    let put = Change::Put(Entry { id: 2, title: "Buy some milk".into(), date: None, completed: false, order: None, fields: vec![] });
+    let put = Change::Put(Entry {
+        id: 2,
+        title: "Buy some milk".into(),
+        date: None,
+        completed: false,
+        order: None,
+        fields: vec![],
+    });
     criterion.bench_function("apply alone, no wasm", |bencher| {
         bencher.iter_batched(|| (), |()| black_box(one.apply(std::slice::from_ref(&put))), BatchSize::SmallInput);
     });

@@ -45,6 +45,7 @@ impl Default for Limits {
 }
 
 /// A todo list at one revision.
+#[must_use]
 #[derive(Clone, PartialEq, Debug)]
 pub struct List {
     revision: u64,

@@ -195,12 +195,8 @@ async fn wake(cache: Arc<Cache>) {
             }
         };
         for wake_up in due {
-            let request = Request {
-                command: Command::Wake,
-                caller: "hotlist".into(),
-                expect: Expect::Exists,
-                idempotency: None,
-            };
+            let request =
+                Request { command: Command::Wake, caller: "hotlist".into(), expect: Expect::Exists, idempotency: None };
             if let Err(error) = cache.call(&wake_up.name, request).await {
                 tracing::warn!(list = %wake_up.name, %error, "a list could not be woken; it is tried again");
             }

@@ -112,7 +112,10 @@ fn strict_logic_has_visibly_other_rules() {
         bench.add(title).unwrap();
     }
     let refused = bench.add(" A ").unwrap_err();
-    assert!(matches!(&refused, Refusal::Rejected(rejection) if rejection.field.as_deref() == Some("title")), "{refused:?}");
+    assert!(
+        matches!(&refused, Refusal::Rejected(rejection) if rejection.field.as_deref() == Some("title")),
+        "{refused:?}"
+    );
     bench.add("e").unwrap();
     let full = bench.add("f").unwrap_err().to_string();
     assert!(full.contains('5'), "{full}");
@@ -186,7 +189,8 @@ fn fuel_gives_the_same_verdict_at_every_try() {
 fn logic_that_remembers_is_found_out() {
     let settings = Settings { check_every: 4, ..Settings::default() };
     let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
-    let impure = (0..8).filter_map(|_| bench.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
+    let impure =
+        (0..8).filter_map(|_| bench.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
     assert!(impure);
     let settings = Settings { check_every: 1, ..Settings::default() };
     let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));

@@ -64,9 +64,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn host() -> Vec<(PathBuf, String, String)> {
     let folder = root().join("host");
     let only_tests = ["tests.rs", "testing.rs", "contract.rs", "samples.rs", "main.rs", "lib.rs"];
-    let kept = sources(&folder).into_iter().filter(|file| {
-        !only_tests.iter().any(|name| file.file_name().is_some_and(|file| file == *name))
-    });
+    let kept = sources(&folder)
+        .into_iter()
+        .filter(|file| !only_tests.iter().any(|name| file.file_name().is_some_and(|file| file == *name)));
     kept.map(|file| {
         let inside = file.strip_prefix(&folder).unwrap();
         let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();

@@ -49,9 +49,7 @@ impl Actor {
         if id > ENTRIES {
             changes.push(Change::Remove(id - ENTRIES));
         }
-        let next = List::clone(&self.state);
-        next.apply(&changes).expect("the changes apply");
-        self.state = Arc::new(next);
+        self.state = Arc::new(self.state.apply(&changes).expect("the changes apply"));
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, caller: "someone".into(), seed: 1 };
         let command = Command::Add(Draft { title, date, ..Draft::default() });

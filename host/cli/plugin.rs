@@ -112,7 +112,9 @@ fn as_text(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
         lines.push(line("summary", &description.summary));
         lines.push(line("fields", &schemas(&description.fields)));
         lines.push(line("settings", &schemas(&description.settings)));
-        let command = |c: &CommandSchema| format!("{}({})", c.name, c.arguments.iter().map(schema_text).collect::<Vec<_>>().join(", "));
+        let command = |c: &CommandSchema| {
+            format!("{}({})", c.name, c.arguments.iter().map(schema_text).collect::<Vec<_>>().join(", "))
+        };
         lines.push(line("commands", &list(description.commands.iter().map(command).collect())));
         lines.push(line("views", &list(description.views.iter().map(|view| view.name.clone()).collect())));
     }

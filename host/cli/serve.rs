@@ -52,7 +52,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "HOTLIST_IDLE", value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Limits")]
     idle: Duration,
     /// The most lists in memory
-    #[arg(long, env = "HOTLIST_MAX_RESIDENT", value_name = "LISTS", default_value_t = 1_000_000, help_heading = "Limits")]
+    #[arg(
+        long,
+        env = "HOTLIST_MAX_RESIDENT",
+        value_name = "LISTS",
+        default_value_t = 1_000_000,
+        help_heading = "Limits"
+    )]
     max_resident: usize,
     /// How many commands may wait for one list
     #[arg(long, env = "HOTLIST_MAILBOX", value_name = "COMMANDS", default_value_t = 1_024, help_heading = "Limits")]

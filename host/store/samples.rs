@@ -43,7 +43,7 @@ impl Writer {
     fn revise(mut self, command: Command, changes: Vec<Change>) -> Self {
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, caller: "ann".into(), seed: 42 };
-        self.list.apply(&changes).expect("the sample's changes apply");
+        self.list = self.list.apply(&changes).expect("the sample's changes apply");
         let revision = Revision { number: self.list.revision(), context, logic: logic(), command, changes };
         self.gathered.push(Arc::new(revision));
         self
@@ -74,7 +74,8 @@ impl Writer {
 
     pub(crate) fn with_receipt(mut self, key: &str) -> Self {
         let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
-        let outcome = Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, first_new: 1 };
+        let outcome =
+            Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, first_new: 1 };
         self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: logic(), outcome });
         self
     }

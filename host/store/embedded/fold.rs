@@ -209,7 +209,8 @@ fn apply(list: &mut List, body: &Body<'_>) -> Result<(), String> {
         if revision.number != list.revision() + 1 {
             return Err(format!("revision {} follows {}", revision.number, list.revision()));
         }
-        list.apply(&revision.changes)
+        *list = list
+            .apply(&revision.changes)
             .map_err(|error| format!("revision {} does not apply: {error}", revision.number))?;
     }
     if Brief::of(list, body.head.brief.wake_up) != body.head.brief {
