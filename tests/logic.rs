@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hotlist::list::change::Rejection;
+use hotlist::list::change::{Rejection, Violation};
 use hotlist::list::command::{Command, Context, Query};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Patch};
@@ -134,7 +134,7 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
         ("allocate", &["memory"]),
         ("recurse", &["stack", "fuel"]),
         ("foreign-id", &["violation"]),
-        ("flood", &["violation"]),
+        ("flood", &["fuel"]),
         ("invalid-utf8", &["violation"]),
         ("long-title", &["violation"]),
         ("undeclared-field", &["violation"]),
@@ -152,6 +152,17 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
     assert_eq!(bench.list.count(), 13);
     let fault = bench.view("trap").unwrap_err();
     assert_eq!(fault.kind(), "trap");
+}
+
+#[test]
+fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
+    let settings = Settings { fuel: 1_000_000_000, memory: 256 << 20, answer_bytes: 256 << 20, ..Settings::default() };
+    let settings = Settings { deadline: std::time::Duration::from_secs(60), instances: 8, ..settings };
+    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let refusal = bench.add("flood").unwrap_err();
+    let flood = Violation::TooManyChanges { count: 100_000, limit: 20_000 };
+    assert_eq!(refusal, Refusal::Fault(Fault::Violation(flood)));
+    assert_eq!(bench.list.count(), 0);
 }
 
 #[test]

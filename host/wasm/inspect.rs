@@ -58,19 +58,19 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
 impl Contents {
     /// Checks that the component is one of this contract and wants nothing else.
     pub(super) fn check(&self) -> Result<(), LoadError> {
-        let foreign = |import: &&String| {
-            !ALLOWED_IMPORTS.iter().any(|allowed| **import == format!("{PACKAGE}{allowed}@{CONTRACT}"))
-        };
+        let allowed = ALLOWED_IMPORTS.map(|import| format!("{PACKAGE}{import}@{CONTRACT}"));
         let theirs = self.contract();
-        if !self.exports.contains(&format!("{PACKAGE}{EXPORT}@{CONTRACT}")) {
-            // A component of an older or newer contract imports that one's list, too: say the
-            // version, which is the reason, and not the import, which is its consequence.
-            if theirs != "none" || self.imports.is_empty() {
-                return Err(LoadError::OtherWorld { theirs });
-            }
+        let refuse = |import: &String| Err(LoadError::ForeignImport { import: import.clone(), theirs: theirs.clone() });
+        if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE)) {
+            return refuse(import);
         }
-        match self.imports.iter().find(foreign) {
-            Some(import) => Err(LoadError::ForeignImport { import: import.clone(), theirs }),
+        // A component of another version imports that version's list: say the version, which is
+        // the reason, and not the import, which is its consequence.
+        if !self.exports.contains(&format!("{PACKAGE}{EXPORT}@{CONTRACT}")) {
+            return Err(LoadError::OtherWorld { theirs });
+        }
+        match self.imports.iter().find(|import| !allowed.contains(import)) {
+            Some(import) => refuse(import),
             None => Ok(()),
         }
     }
