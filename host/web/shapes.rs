@@ -231,3 +231,27 @@ pub(super) fn described<'a>(name: &'a str, url: String, list: &'a Arc<List>) -> 
     };
     Described { list: list_shape, settings: Fields(list.settings()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_entry_that_changes_more_than_once_the_last_state_counts() {
+        let put = |id, title: &str| {
+            let (title, fields) = (title.to_owned(), Vec::new());
+            Change::Put(Entry { id, title, date: None, completed: false, order: None, fields })
+        };
+        let changes = [put(2, "b"), put(1, "a"), put(3, "c"), put(2, "bb"), Change::Remove(3), Change::Remove(9)];
+        let (put, removed) = touched(&changes);
+        let put: Vec<_> = put.iter().map(|entry| (entry.id, entry.title.as_str())).collect();
+        assert_eq!((put, removed), (vec![(2, "bb"), (1, "a")], vec![3, 9]));
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction() {
+        for (number, written) in [(10.0, "10"), (-0.5, "-0.5"), (1e300, "1e+300"), (EXACT, "9007199254740992")] {
+            assert_eq!(serde_json::to_string(&Number(number)).expect("JSON"), written);
+        }
+    }
+}
