@@ -25,7 +25,7 @@ use crate::list::revision::LogicId;
 use crate::list::schema::Schema;
 
 /// The entries of a list. A list that does not exist has none.
-#[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries",
+#[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",
     params(("list" = String, Path, description = "The list's name"), EntriesQuery,
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
     (status = 200, description = "The entries", body = [EntryShape], headers(
@@ -98,7 +98,7 @@ pub(super) fn next(view: &View, query: &Query) -> Option<String> {
 }
 
 /// Adds an entry; the list comes into being with its first.
-#[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", request_body = NewEntry,
+#[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", operation_id = "addEntry", request_body = NewEntry,
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -135,7 +135,7 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 }
 
 /// Removes all entries, each through the list's logic, all or none.
-#[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries",
+#[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -148,7 +148,7 @@ pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQue
 }
 
 /// One entry.
-#[utoipa::path(get, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(get, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "getEntry",
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
     (status = 200, description = "The entry", body = EntryShape,
@@ -176,7 +176,7 @@ pub(super) async fn one(
 }
 
 /// Changes an entry.
-#[utoipa::path(patch, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(patch, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "updateEntry",
     request_body(content((EntryPatch = "application/merge-patch+json"), (EntryPatch = "application/json"))),
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
@@ -208,7 +208,7 @@ pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _
 }
 
 /// Deletes an entry.
-#[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "deleteEntry",
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),

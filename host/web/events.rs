@@ -33,7 +33,7 @@ use crate::list::revision::Revision;
 const BATCH: usize = 100;
 
 /// Follows a list.
-#[utoipa::path(get, path = "/lists/{list}/events", tag = "history",
+#[utoipa::path(get, path = "/lists/{list}/events", tag = "history", operation_id = "followEvents",
     params(("list" = String, Path, description = "The list's name; a list that does not exist yet can be followed"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last revision that the client knows of")), responses(
     (status = 200, description = "An endless stream of events. `revision`: a revision was made, the data is the same as in the history. \

@@ -25,6 +25,7 @@ pub(super) static HOTLIST_LOGIC: HeaderName = HeaderName::from_static("hotlist-l
 #[schema(as = Entry)]
 pub(super) struct EntryShape<'a> {
     /// Its name within the list.
+    #[schema(value_type = u64)]
     id: EntryId,
     /// Where it is.
     #[schema(value_type = String, format = "uri")]
@@ -33,20 +34,20 @@ pub(super) struct EntryShape<'a> {
     title: &'a str,
     /// The day it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Date)]
+    #[schema(value_type = String, format = Date, required = false)]
     date: Option<Shown<crate::list::date::Date>>,
     /// Whether it is done.
     completed: bool,
     /// Where a client wants it shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = f64, required = false)]
     order: Option<Number>,
     /// What the list's logic keeps with it.
     #[schema(value_type = Object)]
     fields: Fields<'a>,
     /// What the list's logic worked out for this answer; only in views.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     computed: Option<Fields<'a>>,
 }
 

@@ -65,9 +65,11 @@ fn no_route_is_added_past_the_contract() {
 async fn every_operation_says_what_it_answers_and_every_reference_leads_somewhere() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
+    let mut names = BTreeSet::new();
     for (path, item) in contract["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let responses = operation["responses"].as_object().expect("responses");
+            assert!(names.insert(operation["operationId"].to_string()), "{method} {path} shares its name");
             assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
             for name in path.split(['{', '}']).skip(1).step_by(2) {
                 let parameters = operation["parameters"].as_array().expect("parameters");
@@ -83,4 +85,19 @@ async fn every_operation_says_what_it_answers_and_every_reference_leads_somewher
     for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(contract["components"]["schemas"].get(name).is_some(), "{name} is not described");
     }
+}
+
+#[tokio::test]
+async fn the_contract_knows_what_may_be_left_out_and_what_may_be_null() {
+    let server = Server::start().await;
+    let contract = server.get("/openapi.json").await.json();
+    let schemas = &contract["components"]["schemas"];
+    assert_eq!(schemas["NewEntry"]["required"], serde_json::json!(["title"]));
+    assert_eq!(schemas["NewEntry"]["properties"]["completed"]["type"], "boolean");
+    assert_eq!(schemas["EntryPatch"].get("required"), None);
+    assert_eq!(schemas["EntryPatch"]["properties"]["title"]["type"], "string");
+    assert_eq!(schemas["EntryPatch"]["properties"]["date"]["type"], serde_json::json!(["string", "null"]));
+    assert_eq!(schemas["Entry"]["properties"]["date"]["type"], "string");
+    assert_eq!(schemas["Entry"]["properties"]["id"]["type"], "integer");
+    assert_eq!(contract["paths"]["/lists/{list}"]["put"]["requestBody"]["required"], false);
 }
