@@ -29,6 +29,9 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 
+/// Hyper takes no smaller limit on a head.
+const LEAST_HEADER_BYTES: usize = 8192;
+
 /// Answers requests until `shutdown`; then accepts no more, ends the event streams, lets the requests
 /// at hand finish for as long as [`Options::drain_limit`], and drops what is left.
 pub async fn serve(listener: TcpListener, services: Services, options: Options, shutdown: CancellationToken) {
@@ -91,7 +94,7 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
         .timer(TokioTimer::new())
         // `pace` does this, and more.
         .header_read_timeout(None)
-        .max_buf_size(options.max_header_bytes)
+        .max_buf_size(options.max_header_bytes.max(LEAST_HEADER_BYTES))
         .max_headers(options.max_headers);
     builder
         .http2()

@@ -59,28 +59,28 @@ static STYLE: LazyLock<Asset> =
 static CONTRACT: LazyLock<Asset> = LazyLock::new(|| Asset::new("application/json", openapi::text()));
 
 /// The page.
-#[utoipa::path(get, path = "/", tag = "page", responses(
+#[utoipa::path(get, path = "/", tag = "page", operation_id = "getPage", responses(
     (status = 200, description = "The page", body = String, content_type = "text/html"), ReadProblems))]
 pub(super) async fn page(headers: HeaderMap, _: NoQuery) -> Answer {
     PAGE.answer(&headers)
 }
 
 /// The page's script.
-#[utoipa::path(get, path = "/app.js", tag = "page", responses(
+#[utoipa::path(get, path = "/app.js", tag = "page", operation_id = "getScript", responses(
     (status = 200, description = "The script", body = String, content_type = "text/javascript"), ReadProblems))]
 pub(super) async fn script(headers: HeaderMap, _: NoQuery) -> Answer {
     SCRIPT.answer(&headers)
 }
 
 /// The page's style.
-#[utoipa::path(get, path = "/style.css", tag = "page", responses(
+#[utoipa::path(get, path = "/style.css", tag = "page", operation_id = "getStyle", responses(
     (status = 200, description = "The style sheet", body = String, content_type = "text/css"), ReadProblems))]
 pub(super) async fn style(headers: HeaderMap, _: NoQuery) -> Answer {
     STYLE.answer(&headers)
 }
 
 /// This contract.
-#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses(
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getContract", responses(
     (status = 200, description = "The contract, as OpenAPI 3.1", body = Object), ReadProblems))]
 pub(super) async fn contract(headers: HeaderMap, _: NoQuery) -> Answer {
     CONTRACT.answer(&headers)

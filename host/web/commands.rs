@@ -31,6 +31,7 @@ pub(super) struct Outcome<'a> {
     /// The entries that it added or changed, as they are now.
     entries: Vec<EntryShape<'a>>,
     /// The ids of the entries that it removed.
+    #[schema(value_type = Vec<u64>)]
     removed: Vec<EntryId>,
 }
 
@@ -60,7 +61,7 @@ pub(super) struct GroupShape<'a> {
 
 /// Carries out one of the commands of the list's logic. The body is an object of the arguments, as the
 /// logic declares them; a command without arguments needs no body.
-#[utoipa::path(post, path = "/lists/{list}/commands/{name}", tag = "logic's own", request_body(content = Option<Object>),
+#[utoipa::path(post, path = "/lists/{list}/commands/{name}", tag = "logic's own", operation_id = "runCommand", request_body(content = Object),
     params(("list" = String, Path, description = "The list's name"), ("name" = String, Path, description = "The command's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -88,7 +89,7 @@ pub(super) async fn run(State(web): Shared, NamedPath(list, name): NamedPath, _:
 }
 
 /// One of the views of the list's logic. It may depend on the time and the caller, so it has no entity tag.
-#[utoipa::path(get, path = "/lists/{list}/views/{name}", tag = "logic's own",
+#[utoipa::path(get, path = "/lists/{list}/views/{name}", tag = "logic's own", operation_id = "getView",
     params(("list" = String, Path, description = "The list's name"), ("name" = String, Path, description = "The view's name"),
         ViewQuery), responses(
     (status = 200, description = "The view", body = ViewShape, headers(

@@ -21,10 +21,11 @@ use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
 use crate::list::name::ListName;
+use crate::list::revision::LogicId;
 use crate::list::schema::Schema;
 
 /// The entries of a list. A list that does not exist has none.
-#[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries",
+#[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",
     params(("list" = String, Path, description = "The list's name"), EntriesQuery,
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
     (status = 200, description = "The entries", body = [EntryShape], headers(
@@ -97,7 +98,7 @@ pub(super) fn next(view: &View, query: &Query) -> Option<String> {
 }
 
 /// Adds an entry; the list comes into being with its first.
-#[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", request_body = NewEntry,
+#[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", operation_id = "addEntry", request_body = NewEntry,
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -122,19 +123,19 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let new = put.iter().find(|entry| entry.id >= reply.first_new);
     match (new, put.first()) {
         (Some(entry), _) => {
-            let mut response = written(StatusCode::CREATED, entry, &prefix, &reply)?;
+            let mut response = written(StatusCode::CREATED, entry, &prefix, reply.revision, &reply.logic)?;
             if let Ok(location) = HeaderValue::from_str(&format!("{prefix}{}", entry.id)) {
                 response.headers_mut().insert(header::LOCATION, location);
             }
             Ok(response)
         }
-        (None, Some(entry)) => written(StatusCode::OK, entry, &prefix, &reply),
+        (None, Some(entry)) => written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic),
         (None, None) => Ok(gone(&reply)),
     }
 }
 
 /// Removes all entries, each through the list's logic, all or none.
-#[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries",
+#[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -147,7 +148,7 @@ pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQue
 }
 
 /// One entry.
-#[utoipa::path(get, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(get, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "getEntry",
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
     (status = 200, description = "The entry", body = EntryShape,
@@ -175,7 +176,7 @@ pub(super) async fn one(
 }
 
 /// Changes an entry.
-#[utoipa::path(patch, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(patch, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "updateEntry",
     request_body(content((EntryPatch = "application/merge-patch+json"), (EntryPatch = "application/json"))),
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
@@ -195,7 +196,7 @@ pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _
     let reply = asking.call(&web, &name, Command::Update { id, patch }).await?;
     let (put, removed) = touched(reply.changes());
     if let Some(entry) = put.into_iter().find(|entry| entry.id == id) {
-        return written(StatusCode::OK, entry, &prefix, &reply);
+        return written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic);
     }
     if removed.contains(&id) {
         return Ok(gone(&reply));
@@ -203,11 +204,11 @@ pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _
     // Nothing about this entry changed, so the reply does not hold it; the list does.
     let list = web.cache().read(&name).await?;
     let entry = list.get(id).ok_or_else(|| Problem::no_entry(&id.to_string()))?;
-    written(StatusCode::OK, entry, &prefix, &reply)
+    written(StatusCode::OK, entry, &prefix, list.revision(), &reply.logic)
 }
 
 /// Deletes an entry.
-#[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries",
+#[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "deleteEntry",
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -226,11 +227,11 @@ async fn fields_of(web: &Arc<Web>, name: &ListName) -> Result<Vec<Schema>, Probl
 }
 
 /// The answer to a command that has an entry to show.
-fn written(status: StatusCode, entry: &Entry, prefix: &str, reply: &Reply) -> Result<Response, Problem> {
+fn written(status: StatusCode, entry: &Entry, prefix: &str, revision: u64, logic: &LogicId) -> Answer {
     let mut response = json(status, &EntryShape::new(entry, prefix))?;
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag(reply.revision));
-    name_logic(headers, &reply.logic);
+    headers.insert(header::ETAG, etag(revision));
+    name_logic(headers, logic);
     Ok(response)
 }
 

@@ -33,7 +33,7 @@ use crate::list::revision::Revision;
 const BATCH: usize = 100;
 
 /// Follows a list.
-#[utoipa::path(get, path = "/lists/{list}/events", tag = "history",
+#[utoipa::path(get, path = "/lists/{list}/events", tag = "history", operation_id = "followEvents",
     params(("list" = String, Path, description = "The list's name; a list that does not exist yet can be followed"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last revision that the client knows of")), responses(
     (status = 200, description = "An endless stream of events. `revision`: a revision was made, the data is the same as in the history. \
@@ -62,11 +62,11 @@ pub(super) async fn follow(
         prefix,
         live,
         sent: known.unwrap_or(current),
+        behind: known.map(|_| current),
         waiting: VecDeque::new(),
     };
-    match known {
-        None => follower.say("ready", current),
-        Some(_) => follower.catch_up(current).await?,
+    if known.is_none() {
+        follower.say("ready", current);
     }
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async {
         let frame = follower.next().await?;
@@ -96,6 +96,8 @@ struct Follower {
     live: Receiver<Arc<Revision>>,
     /// The last revision that the client knows of, once `waiting` was sent.
     sent: u64,
+    /// Up to which revision there is history to be read before the live revisions go on.
+    behind: Option<u64>,
     /// Events on their way.
     waiting: VecDeque<Bytes>,
 }
@@ -127,6 +129,10 @@ impl Follower {
             if let Some(frame) = self.waiting.pop_front() {
                 return Some(frame);
             }
+            if let Some(current) = self.behind {
+                self.catch_up(current).await?;
+                continue;
+            }
             let (stopping, heartbeat) = (self.open.web.stopping.clone(), self.open.web.options.heartbeat);
             let received = tokio::select! {
                 biased;
@@ -137,10 +143,9 @@ impl Follower {
             match received {
                 Ok(revision) if revision.number <= self.sent => {}
                 Ok(revision) if revision.number == self.sent + 1 => self.show(&revision),
-                Ok(revision) => self.catch_up(revision.number).await.ok()?,
+                Ok(revision) => self.behind = Some(revision.number),
                 Err(RecvError::Lagged(_)) => {
-                    let current = self.open.web.cache().read(&self.name).await.ok()?.revision();
-                    self.catch_up(current).await.ok()?;
+                    self.behind = Some(self.open.web.cache().read(&self.name).await.ok()?.revision());
                 }
                 // The actor ended; the client comes back, and meets the next one.
                 Err(RecvError::Closed) => return None,
@@ -148,20 +153,21 @@ impl Follower {
         }
     }
 
-    /// Sends what is between the last revision sent and the current one; or, if that is not kept any
-    /// more, or never was, says that the client has to begin anew.
-    async fn catch_up(&mut self, current: u64) -> Result<(), Problem> {
-        while self.sent < current {
-            let missed = self.open.web.cache().history(&self.name, self.sent, BATCH).await?;
-            if missed.first().is_none_or(|first| first.number != self.sent + 1) {
-                break;
-            }
+    /// Reads some more of what is between the last revision sent and the current one; or, if that is
+    /// not kept any more, or never was, says that the client has to begin anew. A batch at a time,
+    /// so that a client who missed much costs no more memory than one who missed little.
+    async fn catch_up(&mut self, current: u64) -> Option<()> {
+        let missed = match self.sent < current {
+            true => self.open.web.cache().history(&self.name, self.sent, BATCH).await.ok()?,
+            false => Vec::new(),
+        };
+        if missed.first().is_some_and(|first| first.number == self.sent + 1) {
             missed.iter().for_each(|revision| self.show(revision));
-        }
-        if self.sent < current || self.sent > current && self.waiting.is_empty() {
+        } else if self.sent != current {
             self.say("reset", current);
         }
-        Ok(())
+        self.behind = (self.sent < current).then_some(current);
+        Some(())
     }
 
     fn show(&mut self, revision: &Revision) {

@@ -20,13 +20,13 @@ pub(super) struct Health {
 }
 
 /// Whether the process is alive: if it answers, it is.
-#[utoipa::path(get, path = "/livez", tag = "operation", responses((status = 200, description = "It is alive", body = Health)))]
+#[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "It is alive", body = Health)))]
 pub(super) async fn live() -> Answer {
     json(StatusCode::OK, &Health { status: "live" })
 }
 
 /// Whether the server wants requests: not before it is started up, and not when it is stopping.
-#[utoipa::path(get, path = "/readyz", tag = "operation", responses(
+#[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "It wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> Answer {
     if web.services.readiness.is_ready() {
@@ -36,7 +36,7 @@ pub(super) async fn ready(State(web): Shared) -> Answer {
 }
 
 /// What the server counts, in the OpenMetrics text format.
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses(
+#[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics", responses(
     (status = 200, description = "The counters", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> Answer {
     let services = &web.services;

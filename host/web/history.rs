@@ -51,6 +51,7 @@ pub(super) enum ChangeShape<'a> {
     /// The entry was removed.
     Remove {
         /// Which one.
+        #[schema(value_type = u64)]
         id: EntryId,
     },
     /// Settings got these values.
@@ -105,7 +106,7 @@ impl<'a> ChangeShape<'a> {
 }
 
 /// The revisions of a list that are kept, the oldest first.
-#[utoipa::path(get, path = "/lists/{list}/history", tag = "history",
+#[utoipa::path(get, path = "/lists/{list}/history", tag = "history", operation_id = "getHistory",
     params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
     (status = 200, description = "The revisions", body = [RevisionShape],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),

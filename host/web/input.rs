@@ -19,12 +19,12 @@ pub(super) struct NewEntry {
     #[schema(value_type = Option<String>, format = Date, example = "2026-11-23")]
     date: Option<Date>,
     /// Whether it is done already; not, if absent.
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = bool, required = false)]
     completed: bool,
     /// Where a client wants it shown.
     order: Option<f64>,
     /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, or arrays of texts.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     fields: Named,
 }
 
@@ -32,17 +32,19 @@ pub(super) struct NewEntry {
 #[derive(ToSchema)]
 pub(super) struct EntryPatch {
     /// A new title.
+    #[schema(value_type = String, required = false)]
     title: Option<String>,
     /// A new date, or `null` for none.
     #[schema(value_type = Option<String>, format = Date)]
     date: Option<Option<Date>>,
     /// Done, or not.
+    #[schema(value_type = bool, required = false)]
     completed: Option<bool>,
     /// A new order, or `null` for none.
     #[schema(value_type = Option<f64>)]
     order: Option<Option<f64>>,
     /// For each field named: a new value, or `null` for none.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     fields: Named,
 }
 
@@ -50,10 +52,10 @@ pub(super) struct EntryPatch {
 #[derive(ToSchema)]
 pub(super) struct ListSetup {
     /// The logic that is to keep the list; if absent, it stays as it is.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false)]
     pub(super) logic: Option<LogicName>,
     /// The settings to set, as the logic declares them.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     pub(super) settings: Named,
 }
 

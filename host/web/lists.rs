@@ -41,7 +41,7 @@ impl<'a> ListShape<'a> {
 }
 
 /// The lists there are.
-#[utoipa::path(get, path = "/lists", tag = "lists", params(ListsQuery), responses(
+#[utoipa::path(get, path = "/lists", tag = "lists", operation_id = "listLists", params(ListsQuery), responses(
     (status = 200, description = "The lists, in the order of their names' bytes", body = [ListShape],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems))]
@@ -61,7 +61,7 @@ pub(super) async fn all(State(web): Shared, origin: Origin, query: ListsQuery) -
 }
 
 /// A list.
-#[utoipa::path(get, path = "/lists/{list}", tag = "lists", params(("list" = String, Path, description = "The list's name"),
+#[utoipa::path(get, path = "/lists/{list}", tag = "lists", operation_id = "getList", params(("list" = String, Path, description = "The list's name"),
     ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
     (status = 200, description = "The list", body = Described,
         headers(("ETag" = String, description = "The revision, as a strong tag"))),
@@ -87,7 +87,7 @@ pub(super) async fn describe(
 }
 
 /// Creates a list, hands it to another logic, or changes its settings.
-#[utoipa::path(put, path = "/lists/{list}", tag = "lists", request_body(content = Option<ListSetup>),
+#[utoipa::path(put, path = "/lists/{list}", tag = "lists", operation_id = "putList", request_body(content = ListSetup),
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision; `*`: only if it exists"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
@@ -125,7 +125,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 }
 
 /// Deletes a list with all its entries.
-#[utoipa::path(delete, path = "/lists/{list}", tag = "lists", params(("list" = String, Path, description = "The list's name"),
+#[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = String, Path, description = "The list's name"),
     ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
     ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the request recognisable")),
     responses((status = 204, description = "The list is gone",

@@ -229,7 +229,7 @@ impl<'a> EventShape<'a> {
 }
 
 /// The logics, by name.
-#[utoipa::path(get, path = "/logic", tag = "logic", responses(
+#[utoipa::path(get, path = "/logic", tag = "logic", operation_id = "listLogic", responses(
     (status = 200, description = "The logics", body = [LogicShape]), ReadProblems))]
 pub(super) async fn all(State(web): Shared, _: NoQuery) -> Answer {
     let all = web.services.catalog.all();
@@ -238,7 +238,7 @@ pub(super) async fn all(State(web): Shared, _: NoQuery) -> Answer {
 }
 
 /// One logic.
-#[utoipa::path(get, path = "/logic/{name}", tag = "logic",
+#[utoipa::path(get, path = "/logic/{name}", tag = "logic", operation_id = "getLogic",
     params(("name" = String, Path, description = "The logic's name")), responses(
     (status = 200, description = "The logic", body = Described), ReadProblems))]
 pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery) -> Answer {
@@ -253,8 +253,8 @@ pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQue
 }
 
 /// Takes in a component, which then decides for its logic from the next command on.
-#[utoipa::path(put, path = "/logic/{name}", tag = "logic",
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+#[utoipa::path(put, path = "/logic/{name}", tag = "logic", operation_id = "putLogic",
+    request_body(content_type = "application/wasm", description = "A component"),
     params(("name" = String, Path, description = "The logic's name")), responses(
     (status = 201, description = "It was checked, kept and published", body = Uploaded, headers(
         ("Location" = String, description = "The logic"), ("Hotlist-Logic" = String, description = "The new version"))),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
 use utoipa::openapi::response::Response;
-use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder};
 
 use super::{problem, routes};
 
@@ -85,7 +85,18 @@ pub(super) fn base() -> OpenApi {
 
 /// The contract of this server.
 pub fn document() -> OpenApi {
-    routes::documented().into_openapi()
+    let mut document = routes::documented().into_openapi();
+    // The macros have no word for a body that may be left out.
+    for path in ["/lists/{list}", "/lists/{list}/commands/{name}"] {
+        let item = document.paths.paths.get_mut(path);
+        let operations = item.map(|item| [item.put.as_mut(), item.post.as_mut()]);
+        for operation in operations.into_iter().flatten().flatten() {
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::False);
+            }
+        }
+    }
+    document
 }
 
 /// The contract as JSON.

@@ -57,11 +57,12 @@ impl Pace {
     /// Waits until the client has taken too long over something, and says over what.
     pub(super) async fn exceeded(&self) -> &'static str {
         loop {
+            // What begins in the meantime may have a nearer end than what is now, but none before this.
+            let soonest = Instant::now() + self.header.min(self.idle);
             let next_look = match self.deadline() {
                 Some((deadline, over)) if deadline <= Instant::now() => return over,
-                // What begins in the meantime may have a nearer end, but none nearer than this.
-                Some((deadline, _)) => deadline.min(Instant::now() + self.header),
-                None => Instant::now() + self.header,
+                Some((deadline, _)) => deadline.min(soonest),
+                None => soonest,
             };
             tokio::time::sleep_until(next_look).await;
         }

@@ -37,6 +37,7 @@ pub(super) struct EntriesQuery {
     /// In the order, and with the computed values, of that view of the list's logic.
     pub(super) view: Option<String>,
     /// Only those behind this entry.
+    #[param(value_type = Option<u64>)]
     pub(super) after: Option<EntryId>,
     /// At most so many, 1 to 1,000; 100 if absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
@@ -53,6 +54,7 @@ pub(super) struct ViewQuery {
     /// Only entries that are completed, or that are not.
     pub(super) completed: Option<bool>,
     /// Only rows behind this entry.
+    #[param(value_type = Option<u64>)]
     pub(super) after: Option<EntryId>,
     /// At most so many, 1 to 1,000; 100 if absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]

@@ -25,6 +25,7 @@ pub(super) static HOTLIST_LOGIC: HeaderName = HeaderName::from_static("hotlist-l
 #[schema(as = Entry)]
 pub(super) struct EntryShape<'a> {
     /// Its name within the list.
+    #[schema(value_type = u64)]
     id: EntryId,
     /// Where it is.
     #[schema(value_type = String, format = "uri")]
@@ -33,20 +34,20 @@ pub(super) struct EntryShape<'a> {
     title: &'a str,
     /// The day it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Date)]
+    #[schema(value_type = String, format = Date, required = false)]
     date: Option<Shown<crate::list::date::Date>>,
     /// Whether it is done.
     completed: bool,
     /// Where a client wants it shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = f64, required = false)]
     order: Option<Number>,
     /// What the list's logic keeps with it.
     #[schema(value_type = Object)]
     fields: Fields<'a>,
     /// What the list's logic worked out for this answer; only in views.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     computed: Option<Fields<'a>>,
 }
 
@@ -230,4 +231,28 @@ pub(super) fn described<'a>(name: &'a str, url: String, list: &'a Arc<List>) -> 
         open: list.count_open(),
     };
     Described { list: list_shape, settings: Fields(list.settings()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_entry_that_changes_more_than_once_the_last_state_counts() {
+        let put = |id, title: &str| {
+            let (title, fields) = (title.to_owned(), Vec::new());
+            Change::Put(Entry { id, title, date: None, completed: false, order: None, fields })
+        };
+        let changes = [put(2, "b"), put(1, "a"), put(3, "c"), put(2, "bb"), Change::Remove(3), Change::Remove(9)];
+        let (put, removed) = touched(&changes);
+        let put: Vec<_> = put.iter().map(|entry| (entry.id, entry.title.as_str())).collect();
+        assert_eq!((put, removed), (vec![(2, "bb"), (1, "a")], vec![3, 9]));
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction() {
+        for (number, written) in [(10.0, "10"), (-0.5, "-0.5"), (1e300, "1e+300"), (EXACT, "9007199254740992")] {
+            assert_eq!(serde_json::to_string(&Number(number)).expect("JSON"), written);
+        }
+    }
 }

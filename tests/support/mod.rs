@@ -1,5 +1,9 @@
 //! A server on a free port, with a store and a logic that are small enough to be seen through.
-#![allow(dead_code, reason = "not every test file uses all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "not every test file uses all of it, and none of it is seen from outside"
+)]
 
 pub mod logic;
 pub mod store;

@@ -12,8 +12,11 @@ use hotlist::store::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+/// A list and its history.
+type Kept = (Stored, Vec<Arc<Revision>>);
+
 pub struct TestStore {
-    lists: Mutex<BTreeMap<ListName, (Stored, Vec<Arc<Revision>>)>>,
+    lists: Mutex<BTreeMap<ListName, Kept>>,
     /// Commits wait for a permit of `gate` while this is set, after giving one to `arrived`.
     pub gated: AtomicBool,
     pub gate: Arc<Semaphore>,

@@ -1,0 +1,22 @@
+//! The HTTP interface, from outside: every row of it, and every way to get it wrong.
+
+mod support;
+
+#[path = "http/conditions.rs"]
+mod conditions;
+#[path = "http/contract.rs"]
+mod contract;
+#[path = "http/entries.rs"]
+mod entries;
+#[path = "http/events.rs"]
+mod events;
+#[path = "http/limits.rs"]
+mod limits;
+#[path = "http/lists.rs"]
+mod lists;
+#[path = "http/logic.rs"]
+mod logic;
+#[path = "http/operation.rs"]
+mod operation;
+#[path = "http/problems.rs"]
+mod problems;

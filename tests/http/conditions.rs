@@ -1,0 +1,106 @@
+//! Entity tags, conditions, and requests that are repeated.
+
+use serde_json::json;
+
+use crate::support::{Sending, Server};
+
+#[tokio::test]
+async fn a_reader_who_has_the_current_revision_gets_a_304() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    for path in ["/lists/bob", "/lists/bob/entries", "/lists/bob/entries/1"] {
+        for tags in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
+            let answer = server.ask("GET", path).header("if-none-match", tags).answer().await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.body.as_str(), answer.header("etag")),
+                (304, "", "\"1\""),
+                "{tags}"
+            );
+        }
+        assert_eq!(server.ask("GET", path).header("if-none-match", "\"2\"").answer().await.status, 200);
+        server.ask("GET", path).header("if-none-match", "1").answer().await.problem(400, "header");
+        server.ask("GET", path).header("if-match", "\"2\"").answer().await.problem(412, "stale-revision");
+    }
+}
+
+#[tokio::test]
+async fn a_writer_who_expects_another_revision_gets_a_412_and_changes_nothing() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let change = |path: &str, method: &str, tag: &str| {
+        server.ask(method, path).header("if-match", tag).json_text(r#"{"title":"b"}"#).answer()
+    };
+    for (method, path) in [
+        ("PATCH", "/lists/bob/entries/1"),
+        ("POST", "/lists/bob/entries"),
+        ("DELETE", "/lists/bob"),
+        ("DELETE", "/lists/bob/entries"),
+    ] {
+        for stale in ["\"0\"", "W/\"1\"", "\"x\"", "\"01\""] {
+            let problem = change(path, method, stale).await.problem(412, "stale-revision");
+            assert_eq!(problem["revision"], 1, "{method} {path} {stale}");
+        }
+    }
+    assert_eq!(change("/lists/bob/entries/1", "PATCH", "\"7\", \"1\"").await.status, 200);
+    assert_eq!(change("/lists/bob/entries/1", "PATCH", "*").await.status, 200);
+    change("/lists/new/entries", "POST", "*").await.problem(412, "stale-revision");
+    server.get("/lists/new").await.problem(404, "list-not-found");
+}
+
+#[tokio::test]
+async fn a_write_on_condition_that_nothing_is_there_is_refused_rather_than_done_anyway() {
+    let server = Server::start().await;
+    let answer = server.ask("PUT", "/lists/bob").header("if-none-match", "*").answer().await;
+    assert_eq!(answer.problem(400, "header")["field"], "If-None-Match");
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_carried_out_once_and_answered_the_same() {
+    let server = Server::start().await;
+    let add = |key: &str, body: &str| {
+        server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(body).answer()
+    };
+    let first = add("\"k 1\"", r#"{"title":"a"}"#).await;
+    server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"changed since"}"#).answer().await;
+    let again = add("\"k 1\"", r#"{"title":"a"}"#).await;
+    for answer in [&first, &again] {
+        assert_eq!((answer.status.as_u16(), answer.header("etag")), (201, "\"1\""));
+        assert_eq!(answer.header("location"), server.url("/lists/bob/entries/1"));
+        assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    }
+    assert_eq!(first.body, again.body);
+    assert_eq!(server.get("/lists/bob").await.json()["revision"], 2);
+    add("\"k 1\"", r#"{"title":"b"}"#).await.problem(422, "idempotency-key-reused");
+    let elsewhere = server.ask("DELETE", "/lists/bob/entries/1").header("idempotency-key", "\"k 1\"").answer().await;
+    elsewhere.problem(422, "idempotency-key-reused");
+    assert_eq!(add("k2", r#"{"title":"b"}"#).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_repeated_request_keeps_its_status_also_when_it_made_no_new_entry_or_was_rejected() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    let add = |key: &str, title: &str| {
+        let body = json!({ "title": title }).to_string();
+        server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(&body).answer()
+    };
+    for (title, status) in [("merge", 200), ("vanish", 204), ("too much", 409), ("", 422)] {
+        let (first, again) = (add(&format!("k{status}"), title).await, add(&format!("k{status}"), title).await);
+        assert_eq!((first.status.as_u16(), again.status.as_u16()), (status, status));
+        assert_eq!((&first.body, first.header("etag")), (&again.body, again.header("etag")));
+    }
+    let put = || server.ask("PUT", "/lists/new").header("idempotency-key", "k").answer();
+    let (first, again) = (put().await, put().await);
+    assert_eq!((first.status.as_u16(), again.status.as_u16(), first.body), (201, 201, again.body));
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    let server = Server::start().await;
+    let long = "k".repeat(256);
+    for key in ["", "\"\"", "a b", "\"a", long.as_str()] {
+        let answer =
+            server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text("{}").answer().await;
+        assert_eq!(answer.problem(400, "header")["field"], "Idempotency-Key", "{key}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Server-sent events.
+
+use serde_json::json;
+
+use crate::support::{Sending, Server, metrics};
+use std::sync::atomic::Ordering;
+
+#[tokio::test]
+async fn a_new_stream_says_where_it_stands_and_then_what_happens() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    assert_eq!(events.expect("ready", 1).await, json!({"revision": 1}));
+    server.add("bob", "b").await;
+    let revision = events.expect("revision", 2).await;
+    assert_eq!((&revision["command"], &revision["caller"]), (&json!("add-entry"), &json!("anonymous")));
+    assert_eq!(revision["changes"][0]["entry"]["url"], server.url("/lists/bob/entries/2"));
+    assert_eq!(revision, server.get("/lists/bob/history?after=1").await.json()[0]);
+}
+
+#[tokio::test]
+async fn a_list_may_be_followed_before_it_is_there() {
+    let server = Server::start().await;
+    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    events.expect("ready", 0).await;
+    server.add("bob", "a").await;
+    events.expect("revision", 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_gets_what_it_missed() {
+    let server = Server::start().await;
+    for title in ["a", "b", "c"] {
+        server.add("bob", title).await;
+    }
+    let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", "1").stream().await;
+    events.expect("revision", 2).await;
+    events.expect("revision", 3).await;
+    server.add("bob", "d").await;
+    events.expect("revision", 4).await;
+    let mut current = server.ask("GET", "/lists/bob/events").header("last-event-id", "4").stream().await;
+    server.add("bob", "e").await;
+    current.expect("revision", 5).await;
+}
+
+#[tokio::test]
+async fn a_client_that_missed_more_than_is_kept_is_told_to_begin_anew() {
+    let server = Server::start().await;
+    for title in ["a", "b", "c"] {
+        server.add("bob", title).await;
+    }
+    server.store.forget("bob", 2);
+    for id in ["1", "0", "99"] {
+        let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", id).stream().await;
+        assert_eq!(events.expect("reset", 3).await, json!({"revision": 3}), "{id}");
+    }
+    let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", "2").stream().await;
+    events.expect("revision", 3).await;
+    let answer = server.ask("GET", "/lists/bob/events").header("last-event-id", "x").answer().await;
+    assert_eq!(answer.problem(400, "header")["field"], "Last-Event-ID");
+}
+
+#[tokio::test]
+async fn a_stream_over_more_than_a_batch_of_history_is_whole() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    for n in 0..250 {
+        let body = json!({"order": n}).to_string();
+        server.ask("PATCH", "/lists/bob/entries/1").json_text(&body).answer().await;
+    }
+    let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", "0").stream().await;
+    for number in 1..=251 {
+        events.expect("revision", number).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_end_when_the_server_stops_and_are_counted_until_then() {
+    let server = Server::start().await;
+    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    events.expect("ready", 0).await;
+    assert_eq!(metrics(&server).event_streams.load(Ordering::Relaxed), 1);
+    server.shutdown.cancel();
+    assert_eq!(events.next().await, None);
+    let services = server.services.clone();
+    server.stop().await;
+    assert_eq!(services.metrics.event_streams.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,129 @@
+//! Lists as a whole, their history, and what their logic offers.
+
+use serde_json::json;
+
+use crate::support::{Sending, Server};
+
+#[tokio::test]
+async fn a_list_is_created_once_and_changed_after_that() {
+    let server = Server::start().await;
+    let put = |body: &str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    let created = put(r#"{"logic":"other","settings":{"colour":"red"}}"#).await;
+    let url = server.url("/lists/bob");
+    assert_eq!((created.status.as_u16(), created.header("location")), (201, url.as_str()));
+    assert_eq!(created.json(), json!({"name": "bob", "url": url, "logic": "other", "revision": 1}));
+    assert_eq!(created.header("hotlist-logic"), "other@2.0.0+sha256:abababab");
+    let changed = put(r#"{"settings":{"colour":"blue"}}"#).await;
+    assert_eq!((changed.status.as_u16(), changed.json()["revision"].as_u64()), (200, Some(2)));
+    let described = server.get("/lists/bob").await;
+    let list = json!({
+        "name": "bob", "url": url, "logic": "other", "revision": 2, "entries": 0, "open": 0, "settings": {"colour": "blue"},
+    });
+    assert_eq!((described.status.as_u16(), described.json(), described.header("etag")), (200, list, "\"2\""));
+}
+
+#[tokio::test]
+async fn a_list_may_be_created_without_a_body() {
+    let server = Server::start().await;
+    let created = server.ask("PUT", "/lists/bob").answer().await;
+    assert_eq!((created.status.as_u16(), created.json()["logic"].as_str()), (201, Some("todo")));
+}
+
+#[tokio::test]
+async fn a_deleted_list_is_gone_and_its_revisions_go_on() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    assert_eq!(server.ask("DELETE", "/lists/bob").answer().await.status, 204);
+    for path in ["/lists/bob", "/lists/bob/history", "/lists/bob/entries/1", "/lists/bob/views/open-first"] {
+        server.get(path).await.problem(404, "list-not-found");
+    }
+    server.ask("DELETE", "/lists/bob").answer().await.problem(404, "list-not-found");
+    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text("{}");
+    patch.answer().await.problem(404, "list-not-found");
+    assert_eq!(server.post("/lists/bob/entries", r#"{"title":"b"}"#).await.header("etag"), "\"3\"");
+}
+
+#[tokio::test]
+async fn lists_are_paged_by_name() {
+    let server = Server::start().await;
+    for name in ["a", "b%20b", "c"] {
+        server.add(name, "x").await;
+    }
+    let page = server.get("/lists?limit=2").await;
+    let names: Vec<_> = page.json().as_array().expect("an array").iter().map(|list| list["name"].clone()).collect();
+    assert_eq!(names, ["a", "b b"]);
+    assert_eq!(
+        page.json()[0],
+        json!({
+            "name": "a", "url": server.url("/lists/a"), "logic": "todo", "revision": 1, "entries": 1, "open": 1,
+        })
+    );
+    assert_eq!(page.header("link"), "</lists?after=b%20b&limit=2>; rel=\"next\"");
+    let page = server.get("/lists?after=b%20b&limit=2").await;
+    assert_eq!((page.json()[0]["name"].as_str(), page.header("link")), (Some("c"), ""));
+}
+
+#[tokio::test]
+async fn a_name_may_hold_slashes_dots_and_any_script() {
+    let server = Server::start().await;
+    for (path, name) in
+        [("a%2Fb", "a/b"), ("..%2F..%2Fetc", "../../etc"), ("%E6%97%A5", "日"), ("%252F", "%2F"), ("a+b", "a+b")]
+    {
+        let url = server.add(path, "x").await["url"].as_str().expect("a URL").to_owned();
+        let list = server.get(&format!("/lists/{path}")).await.json();
+        assert_eq!(list["name"], name);
+        assert_eq!(server.client.get(url).answer().await.json()["title"], "x", "{name}");
+    }
+    // Dots as a segment of their own mean nothing to this server; clients may fold them before.
+    let raw = server.raw(b"GET /lists/../entries HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(raw.ends_with("[]"), "{raw}");
+}
+
+#[tokio::test]
+async fn the_history_tells_who_changed_what_and_when() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    let page = server.get("/lists/bob/history?limit=1").await;
+    let entry =
+        json!({"id": 1, "url": server.url("/lists/bob/entries/1"), "title": "a", "completed": false, "fields": {}});
+    assert_eq!(
+        page.json(),
+        json!([{
+            "revision": 1, "time": "2026-11-23T12:00:00Z", "caller": "anonymous", "command": "add-entry",
+            "logic": "todo@1.0.0+sha256:abababab",
+            "changes": [{"type": "adopt", "logic": "todo"}, {"type": "put", "entry": entry}],
+        }])
+    );
+    assert_eq!(page.header("link"), "</lists/bob/history?after=1&limit=1>; rel=\"next\"");
+    let page = server.get("/lists/bob/history?after=1").await;
+    assert_eq!(page.json()[0]["changes"], json!([{"type": "remove", "id": 1}]));
+}
+
+#[tokio::test]
+async fn a_command_of_the_logic_answers_with_what_it_did() {
+    let server = Server::start().await;
+    server.post("/lists/bob/entries", r#"{"title":"a","completed":true}"#).await;
+    server.add("bob", "b").await;
+    let answer = server.post("/lists/bob/commands/due-all", r#"{"day":"2026-12-24"}"#).await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"3\""));
+    assert_eq!(answer.json()["entries"][1]["fields"], json!({"due": "2026-12-24"}));
+    let answer = server.ask("POST", "/lists/bob/commands/clear-completed").answer().await;
+    assert_eq!(answer.json(), json!({"revision": 4, "entries": [], "removed": [1]}));
+    server.post("/lists/bob/commands/fly", "{}").await.problem(404, "command-not-found");
+    let problem = server.post("/lists/bob/commands/due-all", "{}").await.problem(422, "invalid");
+    assert_eq!((problem["field"].as_str(), problem["detail"].as_str()), (Some("day"), Some("day: it is required")));
+}
+
+#[tokio::test]
+async fn a_view_answers_with_groups() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let answer = server.get("/lists/bob/views/open-first").await;
+    let view = answer.json();
+    assert_eq!((view["view"].as_str(), view["revision"].as_u64()), (Some("open-first"), Some(1)));
+    assert_eq!((&view["groups"][0]["title"], &view["groups"][0]["entries"][0]["id"]), (&json!("OPEN"), &json!(1)));
+    assert_eq!(view["groups"][1], json!({"name": "done", "title": "DONE", "entries": []}));
+    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    server.get("/lists/bob/views/none").await.problem(404, "view-not-found");
+}

@@ -1,0 +1,54 @@
+//! Logic: how it stands, and uploads.
+
+use hotlist::list::name::LogicName;
+use hotlist::web::Options;
+use serde_json::json;
+
+use crate::support::{NOON, Sending, Server};
+
+#[tokio::test]
+async fn the_logics_are_shown_with_what_they_did() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    server.post("/lists/bob/entries", r#"{"title":""}"#).await;
+    server.post("/lists/bob/entries", r#"{"title":"trap"}"#).await;
+    let all = server.get("/logic").await.json();
+    assert_eq!((&all[0]["name"], &all[1]["name"]), (&json!("other"), &json!("todo")));
+    let live = &all[1]["live"];
+    assert_eq!((&live["accepted"], &live["rejected"], &live["faults"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(live["digest"], format!("sha256:{}", "ab".repeat(32)));
+    assert_eq!(live["since"], "2026-11-23T12:00:00Z");
+    let one = server.get("/logic/todo").await.json();
+    assert_eq!((&one["state"], &one["description"]["reading"]), (&json!("live"), &json!("host")));
+    let arguments = &one["description"]["commands"][1]["arguments"][0];
+    assert_eq!(
+        (&arguments["name"], &arguments["kind"], &arguments["required"]),
+        (&json!("day"), &json!("date"), &json!(true))
+    );
+    assert_eq!(one["events"][0]["version"], "1.0.0");
+    server.get("/logic/none").await.problem(404, "logic-not-found");
+    server.get("/logic/No").await.problem(400, "name");
+}
+
+#[tokio::test]
+async fn a_logic_that_never_came_up_is_shown_with_the_reason() {
+    let server = Server::start().await;
+    let name = LogicName::new("broken").expect("a name");
+    server.services.catalog.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
+    let logic = server.get("/logic/broken").await.json();
+    assert_eq!((&logic["state"], &logic["failure"]), (&json!("failed"), &json!("it imports wasi:clocks")));
+    let put = server.ask("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).answer().await;
+    assert_eq!(put.problem(422, "invalid")["field"], "logic");
+}
+
+#[tokio::test]
+async fn an_upload_has_to_be_a_component_within_the_limit() {
+    let server = Server::with(Options { max_component_bytes: 10, ..Options::default() }).await;
+    let put = |of_type: &str, bytes: usize| {
+        server.ask("PUT", "/logic/new").header("content-type", of_type).body(vec![0; bytes]).answer()
+    };
+    put("application/json", 1).await.problem(415, "media-type");
+    put("application/wasm", 1_000).await.problem(413, "too-large");
+    let answer = server.ask("PUT", "/logic/../x").answer().await;
+    assert_ne!(answer.status, 201);
+}

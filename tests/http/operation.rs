@@ -1,0 +1,125 @@
+//! Health, counters, the page, callers, and the end of a server.
+
+use std::sync::atomic::Ordering;
+
+use hotlist::web::Options;
+use tokio::net::TcpStream;
+
+use crate::support::{PATIENCE, Sending, Server};
+
+#[tokio::test]
+async fn a_server_is_alive_always_and_ready_until_it_stops() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/livez").await.status, 200);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    server.services.readiness.drain();
+    assert_eq!(server.get("/livez").await.status, 200);
+    server.get("/readyz").await.problem(503, "not-ready");
+    server.services.readiness.ready();
+    server.get("/readyz").await.problem(503, "not-ready");
+}
+
+#[tokio::test]
+async fn the_counters_tell_routes_apart_but_not_lists() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    server.add("alice", "a").await;
+    let answer = server.get("/metrics").await;
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    let line = r#"hotlist_requests_total{route="/lists/{list}/entries",method="POST",status="2xx"} 2"#;
+    assert!(answer.body.contains(line), "{}", answer.body);
+    assert!(answer.body.contains(r#"hotlist_logic_commands_total{logic="todo",version="1.0.0",outcome="accepted"} 2"#));
+    assert!(answer.body.contains("hotlist_resident_lists 2"));
+    assert!(!answer.body.contains("alice"));
+}
+
+#[tokio::test]
+async fn the_page_is_served_with_tags_and_a_policy() {
+    let server = Server::start().await;
+    for (path, of_type) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")] {
+        let answer = server.get(path).await;
+        assert!(answer.status == 200 && answer.header("content-type").starts_with(of_type), "{answer:?}");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'self'"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        let tag = answer.header("etag").to_owned();
+        assert_eq!(server.ask("GET", path).header("if-none-match", tag).answer().await.status, 304);
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_header_names_the_caller_and_is_required_then() {
+    let header = Some("x-user".parse().expect("a name"));
+    let server = Server::with(Options { caller_header: header, ..Options::default() }).await;
+    let get = |path: &str, user: &str| server.ask("GET", path).header("x-user", user).answer();
+    for path in ["/lists", "/lists/bob/entries", "/logic", "/", "/nope"] {
+        server.get(path).await.problem(401, "caller-missing");
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(server.get(path).await.status, 200);
+    }
+    for bad in ["", "a\tb", &"x".repeat(201)] {
+        get("/lists", bad).await.problem(400, "header");
+    }
+    let twice = server.ask("GET", "/lists").header("x-user", "a").header("x-user", "b").answer().await;
+    twice.problem(400, "header");
+    let add = server.ask("POST", "/lists/bob/entries").header("x-user", "bob").header("idempotency-key", "k");
+    assert_eq!(add.json_text(r#"{"title":"a"}"#).answer().await.status, 201);
+    assert_eq!(get("/lists/bob/history", "bob").await.json()[0]["caller"], "bob");
+    let other = server.ask("POST", "/lists/bob/entries").header("x-user", "eve").header("idempotency-key", "k");
+    other.json_text(r#"{"title":"a"}"#).answer().await.problem(422, "idempotency-key-reused");
+    let from_elsewhere =
+        server.ask("GET", "/lists/bob/entries").header("x-user", "bob").header("origin", "http://x.example");
+    assert_eq!(from_elsewhere.answer().await.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn urls_begin_with_the_public_address_if_there_is_one() {
+    let public_url = Some("https://todo.example".to_owned());
+    let server = Server::with(Options { public_url, ..Options::default() }).await;
+    assert_eq!(
+        server.add("a/b".replace('/', "%2F").as_str(), "x").await["url"],
+        "https://todo.example/lists/a%2Fb/entries/1"
+    );
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_to_who_begins_with_it() {
+    let server = Server::start().await;
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let url = server.url("/lists/bob/entries");
+    let response = client.post(&url).header("content-type", "application/json").body(r#"{"title":"a"}"#).send().await;
+    let response = response.expect("an answer");
+    assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 201));
+    let entry: serde_json::Value = response.json().await.expect("JSON");
+    assert_eq!(entry["url"], server.url("/lists/bob/entries/1"));
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_finishes_what_it_has_begun_and_takes_nothing_new() {
+    let server = Server::start().await;
+    server.store.gated.store(true, Ordering::SeqCst);
+    let add = server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#);
+    let add = tokio::spawn(add.answer());
+    server.store.arrived.acquire().await.expect("it is never closed").forget();
+    server.shutdown.cancel();
+    // Its listener is gone as soon as nobody is taken in any more.
+    while TcpStream::connect(server.address).await.is_ok() {}
+    server.store.gate.add_permits(1);
+    let answer = add.await.expect("it does not panic");
+    assert_eq!((answer.status.as_u16(), answer.header("connection")), (201, "close"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_waits_for_no_request_longer_than_its_limit() {
+    let drain_limit = std::time::Duration::from_millis(50);
+    let server = Server::with(Options { drain_limit, ..Options::default() }).await;
+    server.store.gated.store(true, Ordering::SeqCst);
+    let add = tokio::spawn(server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#).send());
+    server.store.arrived.acquire().await.expect("it is never closed").forget();
+    server.stop().await;
+    let broken = tokio::time::timeout(PATIENCE, add).await.expect("it ends").expect("it does not panic");
+    assert!(broken.is_err(), "the connection was to be dropped");
+}

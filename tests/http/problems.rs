@@ -1,0 +1,209 @@
+//! What callers get wrong, and how they are told.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use crate::support::{Sending, Server};
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_malformed() {
+    let server = Server::start().await;
+    let nested = "[".repeat(10_000);
+    for body in ["", "{", "{\"title\":\"a\"} x", "\u{feff}{}", nested.as_str()] {
+        server.post("/lists/bob/entries", body).await.problem(400, "malformed");
+    }
+    let invalid_utf8 = server.ask("POST", "/lists/bob/entries").header("content-type", "application/json");
+    invalid_utf8.body(b"{\"title\":\"\xff\"}".to_vec()).answer().await.problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_right_is_named() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let long = json!({"title": "é".repeat(1_001)}).to_string();
+    for (body, field, detail) in [
+        (r"{}", "title", "title: it is required"),
+        (r#"{"title":1}"#, "title", "title: it is a number where a text is expected"),
+        (r#"{"title":"a","title":"b"}"#, "title", "title: it is there twice"),
+        (r#"{"title":"a","tilte":"b"}"#, "tilte", "title, date, completed, order, fields"),
+        (r#"{"title":"a","date":"2026-02-30"}"#, "date", "the calendar has no 2026-02-30"),
+        (r#"{"title":"a","date":"tomorrow"}"#, "date", "write it as YYYY-MM-DD"),
+        (r#"{"title":"a","date":20261123}"#, "date", "it is a number where a date"),
+        (r#"{"title":"a","completed":"yes"}"#, "completed", "it is a text where a boolean is expected"),
+        (r#"{"title":"a","completed":null}"#, "completed", "it is null where a boolean is expected"),
+        (r#"{"title":"a","order":"1"}"#, "order", "it is a text where a number is expected"),
+        (r#"{"title":"a","fields":[]}"#, "fields", "it is an array where an object is expected"),
+        (r#"{"title":"a","fields":{"due":"2026-02-30"}}"#, "due", "the calendar has no 2026-02-30"),
+        (r#"{"title":"a","fields":{"due":1}}"#, "due", "it is a number where a date is declared"),
+        (r#"{"title":"a","fields":{"due":"2026-12-01","due":"2026-12-02"}}"#, "due", "it is there twice"),
+        (r#"{"title":"a","fields":{"colour":"red"}}"#, "colour", "it is not declared; these are: due, tags, points"),
+        (r#"{"title":"a","fields":{"tags":["x",1]}}"#, "tags", "it has a number among its texts"),
+        (long.as_str(), "title", "it has 1001 characters, the limit is 1000"),
+    ] {
+        let problem = server.post("/lists/bob/entries", body).await.problem(422, "invalid");
+        assert_eq!(problem["field"], field, "{body}");
+        let told = problem["detail"].as_str().expect("a detail");
+        assert!(told.contains(detail), "{told:?} does not say {detail:?}");
+    }
+    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":null}"#).answer().await;
+    assert_eq!(patch.problem(422, "invalid")["field"], "title");
+    for body in ["[]", "1", "null", "\"x\""] {
+        server.post("/lists/bob/entries", body).await.problem(422, "invalid");
+    }
+    let many: serde_json::Map<_, _> = (0..300).map(|n| (format!("m{n}"), json!(n))).collect();
+    let problem = server.post("/lists/bob/entries", &json!(many).to_string()).await.problem(422, "invalid");
+    assert_eq!(problem["limit"], json!({"name": "members", "value": 256}));
+    assert_eq!(server.get("/lists/bob").await.json()["revision"], 1);
+}
+
+#[tokio::test]
+async fn a_list_cannot_be_given_to_a_logic_that_is_not_there() {
+    let server = Server::start().await;
+    for (body, field) in
+        [(r#"{"logic":"nope"}"#, "logic"), (r#"{"logic":"No!"}"#, "logic"), (r#"{"color":1}"#, "color")]
+    {
+        let answer = server.ask("PUT", "/lists/bob").json_text(body).answer().await;
+        assert_eq!(answer.problem(422, "invalid")["field"], field);
+    }
+    let answer = server.ask("PUT", "/lists/bob").json_text(r#"{"settings":{"size":1}}"#).answer().await;
+    assert_eq!(answer.problem(422, "invalid")["field"], "size");
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_not_taken() {
+    let server = Server::start().await;
+    let body = r#"{"title":"a"}"#;
+    let post = || server.ask("POST", "/lists/bob/entries").body(body);
+    post().answer().await.problem(415, "media-type");
+    post().header("content-type", "text/plain").answer().await.problem(415, "media-type");
+    post().header("content-type", "application/merge-patch+json").answer().await.problem(415, "media-type");
+    assert_eq!(post().header("content-type", "Application/JSON;charset=utf-8").answer().await.status, 201);
+}
+
+#[tokio::test]
+async fn an_id_that_no_entry_can_have_is_a_404() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    for id in ["0", "2", "18446744073709551615", "18446744073709551616", "-1", "01", "+1", "1.0", "x", "%31x"] {
+        let path = format!("/lists/bob/entries/{id}");
+        server.get(&path).await.problem(404, "entry-not-found");
+        server.ask("DELETE", &path).answer().await.problem(404, "entry-not-found");
+        server.ask("PATCH", &path).json_text("{}").answer().await.problem(404, "entry-not-found");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_told_which_rule_it_breaks() {
+    let server = Server::start().await;
+    let long = format!("/lists/{}", "%C3%A9".repeat(101));
+    for (path, detail) in [
+        ("/lists/a%0Ab", "the name holds '\\n', which names may not"),
+        ("/lists/%20%7F", "the name holds '\\u{7f}', which names may not"),
+        ("/lists/%00", "the name holds '\\0', which names may not"),
+        (long.as_str(), "the name has 202 bytes, the limit is 200"),
+    ] {
+        assert_eq!(server.get(path).await.problem(400, "name")["detail"], detail);
+        assert_eq!(server.get(&format!("{path}/entries")).await.problem(400, "name")["detail"], detail);
+    }
+    server.get("/lists//entries").await.problem(400, "name");
+    server.get("/lists/a%FFb").await.problem(400, "malformed");
+    for path in ["/lists/a%2", "/lists/a%zz/entries", "/lists/%/entries", "/x%"] {
+        let raw = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = server.raw(raw.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("hotlist:problem:malformed"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_parameter_that_is_not_right_is_named() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    for (path, field) in [
+        ("/lists?limit=0", "limit"),
+        ("/lists?limit=1001", "limit"),
+        ("/lists?limit=ten", "limit"),
+        ("/lists?after=%0A", "after"),
+        ("/lists?page=2", "page"),
+        ("/lists/bob?x=1", "x"),
+        ("/lists/bob/entries?limit=1&limit=2", "limit"),
+        ("/lists/bob/entries?date=2026-02-30", "date"),
+        ("/lists/bob/entries?completed=1", "completed"),
+        ("/lists/bob/entries?after=-1", "after"),
+        ("/lists/bob/history?after=18446744073709551616", "after"),
+        ("/lists/bob/views/open-first?view=x", "view"),
+        ("/logic?x", "x"),
+    ] {
+        assert_eq!(server.get(path).await.problem(400, "query")["field"], field, "{path}");
+    }
+    server.get("/lists?after=%FF").await.problem(400, "query");
+}
+
+#[tokio::test]
+async fn a_rejection_is_in_the_logics_own_words() {
+    let server = Server::start().await;
+    let problem = server.post("/lists/bob/entries", r#"{"title":""}"#).await.problem(422, "rejected-value");
+    assert_eq!(problem["detail"], "Say what is to be done.");
+    assert_eq!((&problem["code"], &problem["field"]), (&json!("title-empty"), &json!("title")));
+    assert_eq!(problem["logic"], "todo@1.0.0+sha256:abababab");
+    let answer = server.post("/lists/bob/entries", r#"{"title":"too much"}"#).await;
+    let problem = answer.problem(409, "rejected");
+    assert_eq!((&problem["detail"], &problem["code"]), (&json!("Doing is full (3/3)"), &json!("board-full")));
+    assert_eq!(problem.get("field"), None);
+    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+}
+
+#[tokio::test]
+async fn a_logic_that_fails_is_named_and_its_insides_are_not() {
+    let server = Server::start().await;
+    let problem = server.post("/lists/bob/entries", r#"{"title":"trap"}"#).await.problem(500, "logic-failed");
+    assert_eq!(problem["detail"], "todo@1.0.0+sha256:abababab failed: it trapped");
+    assert_eq!(problem["code"], "trap");
+    let problem = server.post("/lists/bob/entries", r#"{"title":"loop"}"#).await.problem(500, "logic-failed");
+    assert_eq!(problem["code"], "fuel");
+    let answer = server.post("/lists/bob/entries", r#"{"title":"no room"}"#).await;
+    answer.problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_a_503_that_keeps_its_secrets() {
+    let server = Server::start().await;
+    server.store.failing.store(true, Ordering::SeqCst);
+    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    let problem = answer.problem(503, "store-unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert!(!problem.to_string().contains("secret") && !problem.to_string().contains("fire"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
+    let server = Server::start().await;
+    for path in ["/nope", "/lists/", "/lists/bob/entries/1/x", "/problems"] {
+        server.get(path).await.problem(404, "route-not-found");
+    }
+    let answer = server.ask("PUT", "/lists/bob/entries").answer().await;
+    answer.problem(405, "method");
+    let mut allowed: Vec<_> = answer.header("allow").split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["DELETE", "GET", "HEAD", "POST"]);
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_request_a_500_and_the_server_nothing() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let problem = server.get("/lists/bob/views/panic").await.problem(500, "internal");
+    assert!(!problem.to_string().contains("told to"), "{problem}");
+    assert_eq!(server.get("/lists/bob").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_say_to_whom_it_goes_is_refused() {
+    let server = Server::start().await;
+    for head in ["", "host: a b\r\n", "host: \r\n", "host: x\r\nhost: y\r\n", "host: x/y\r\n", "host: \"x\"\r\n"] {
+        let raw = format!("GET /lists/bob/entries HTTP/1.1\r\n{head}connection: close\r\n\r\n");
+        let answer = server.raw(raw.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+    }
+}
