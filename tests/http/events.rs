@@ -1,5 +1,6 @@
 //! Server-sent events.
 
+use hotlist::web::Options;
 use serde_json::json;
 
 use crate::support::{Sending, Server, metrics};
@@ -45,11 +46,10 @@ async fn a_client_that_comes_back_gets_what_it_missed() {
 
 #[tokio::test]
 async fn a_client_that_missed_more_than_is_kept_is_told_to_begin_anew() {
-    let server = Server::start().await;
+    let server = Server::remembering(Options::default(), 1).await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
     }
-    server.store.forget("bob", 2);
     for id in ["1", "0", "99"] {
         let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", id).stream().await;
         assert_eq!(events.expect("reset", 3).await, json!({"revision": 3}), "{id}");

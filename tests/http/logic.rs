@@ -4,7 +4,7 @@ use hotlist::list::name::LogicName;
 use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{NOON, Sending, Server};
+use crate::support::{NOON, Sending, Server, component};
 
 #[tokio::test]
 async fn the_logics_are_shown_with_what_they_did() {
@@ -13,8 +13,8 @@ async fn the_logics_are_shown_with_what_they_did() {
     server.post("/lists/bob/entries", r#"{"title":""}"#).await;
     server.post("/lists/bob/entries", r#"{"title":"trap"}"#).await;
     let all = server.get("/logic").await.json();
-    assert_eq!((&all[0]["name"], &all[1]["name"]), (&json!("other"), &json!("todo")));
-    let live = &all[1]["live"];
+    assert_eq!((&all[0]["name"], &all[2]["name"]), (&json!("other"), &json!("todo")));
+    let live = &all[2]["live"];
     assert_eq!((&live["accepted"], &live["rejected"], &live["faults"]), (&json!(1), &json!(1), &json!(1)));
     assert_eq!(live["digest"], format!("sha256:{}", "ab".repeat(32)));
     assert_eq!(live["since"], "2026-11-23T12:00:00Z");
@@ -51,4 +51,25 @@ async fn an_upload_has_to_be_a_component_within_the_limit() {
     put("application/wasm", 1_000).await.problem(413, "too-large");
     let answer = server.ask("PUT", "/logic/../x").answer().await;
     assert_ne!(answer.status, 201);
+}
+
+#[tokio::test]
+async fn an_uploaded_component_decides_from_the_next_command_on() {
+    let server = Server::start().await;
+    let put = |bytes: Vec<u8>| {
+        server.ask("PUT", "/logic/rules").header("content-type", "application/wasm").body(bytes).answer()
+    };
+    let broken = put(b"not wasm".to_vec()).await.problem(422, "component");
+    assert!(broken["detail"].as_str().is_some_and(|detail| detail.contains("not a WebAssembly component")), "{broken}");
+    server.get("/logic/rules").await.problem(404, "logic-not-found");
+    assert_eq!(put(component("todo")).await.status, 201);
+    let logic = server.ask("PUT", "/lists/bob").json_text(r#"{"logic":"rules"}"#).answer().await;
+    assert_eq!(logic.status, 201, "{logic:?}");
+    for title in ["a", "a"] {
+        server.add("bob", title).await;
+    }
+    assert_eq!(put(component("strict")).await.status, 201);
+    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    assert_eq!(answer.problem(422, "rejected-value")["code"], "title-twice");
+    assert!(server.data.path().join("logic/rules.wasm").exists());
 }

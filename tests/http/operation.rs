@@ -1,7 +1,5 @@
 //! Health, counters, the page, callers, and the end of a server.
 
-use std::sync::atomic::Ordering;
-
 use hotlist::web::Options;
 use tokio::net::TcpStream;
 
@@ -99,14 +97,14 @@ async fn http_2_is_spoken_to_who_begins_with_it() {
 #[tokio::test]
 async fn a_stopping_server_finishes_what_it_has_begun_and_takes_nothing_new() {
     let server = Server::start().await;
-    server.store.gated.store(true, Ordering::SeqCst);
+    server.store.hold_commits();
     let add = server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#);
     let add = tokio::spawn(add.answer());
-    server.store.arrived.acquire().await.expect("it is never closed").forget();
+    server.commit_is_held().await;
     server.shutdown.cancel();
     // Its listener is gone as soon as nobody is taken in any more.
     while TcpStream::connect(server.address).await.is_ok() {}
-    server.store.gate.add_permits(1);
+    server.store.release();
     let answer = add.await.expect("it does not panic");
     assert_eq!((answer.status.as_u16(), answer.header("connection")), (201, "close"));
     server.stop().await;
@@ -116,9 +114,9 @@ async fn a_stopping_server_finishes_what_it_has_begun_and_takes_nothing_new() {
 async fn a_stopping_server_waits_for_no_request_longer_than_its_limit() {
     let drain_limit = std::time::Duration::from_millis(50);
     let server = Server::with(Options { drain_limit, ..Options::default() }).await;
-    server.store.gated.store(true, Ordering::SeqCst);
+    server.store.hold_commits();
     let add = tokio::spawn(server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#).send());
-    server.store.arrived.acquire().await.expect("it is never closed").forget();
+    server.commit_is_held().await;
     server.stop().await;
     let broken = tokio::time::timeout(PATIENCE, add).await.expect("it ends").expect("it does not panic");
     assert!(broken.is_err(), "the connection was to be dropped");

@@ -1,7 +1,6 @@
 //! What callers get wrong, and how they are told.
 
-use std::sync::atomic::Ordering;
-
+use hotlist::store::StoreError;
 use serde_json::json;
 
 use crate::support::{Sending, Server};
@@ -169,7 +168,8 @@ async fn a_logic_that_fails_is_named_and_its_insides_are_not() {
 #[tokio::test]
 async fn a_store_that_fails_is_a_503_that_keeps_its_secrets() {
     let server = Server::start().await;
-    server.store.failing.store(true, Ordering::SeqCst);
+    let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
+    server.store.fail_next_commit(StoreError::Failed { what, why });
     let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
     let problem = answer.problem(503, "store-unavailable");
     assert_eq!(answer.header("retry-after"), "1");

@@ -1,4 +1,5 @@
-//! A server on a free port, with a store and a logic that are small enough to be seen through.
+//! A server on a free port, with a store that fails on demand, and a logic in plain Rust that has
+//! everything a logic can have.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,7 +7,6 @@
 )]
 
 pub mod logic;
-pub mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,10 @@ use hotlist::list::Limits;
 use hotlist::list::name::LogicName;
 use hotlist::logic::catalog::Catalog;
 use hotlist::metrics::Metrics;
-use hotlist::plugins::Plugins;
+use hotlist::plugins::{Plugins, Sources};
+use hotlist::store::faulty::FaultyStore;
+use hotlist::store::memory::MemoryStore;
+use hotlist::wasm::{Engine, Settings};
 use hotlist::web::{Options, Readiness, Services, serve};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -38,7 +41,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     pub address: SocketAddr,
     pub client: reqwest::Client,
-    pub store: Arc<store::TestStore>,
+    pub store: Arc<FaultyStore<MemoryStore>>,
+    /// Where uploads go.
+    pub data: tempfile::TempDir,
     pub services: Services,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -50,9 +55,17 @@ impl Server {
     }
 
     pub async fn with(options: Options) -> Self {
-        let store = Arc::new(store::TestStore::default());
+        Self::remembering(options, 1_000).await
+    }
+
+    /// A server that keeps so many revisions of each list.
+    pub async fn remembering(options: Options, history: usize) -> Self {
+        let store = Arc::new(FaultyStore::new(MemoryStore::with_history(history)));
+        let data = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
         let catalog = Arc::new(Catalog::default());
+        let sources = Sources { uploads: data.path().join("logic"), ..Sources::default() };
+        let plugins = Plugins::start(engine(), catalog.clone(), clock.clone(), sources).await.expect("plugins");
         catalog.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
         catalog.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
         let environment = Environment {
@@ -67,7 +80,7 @@ impl Server {
         let cache = Arc::new(Cache::new(Arc::new(environment), Bounds { idle: 60_000, resident: 1_000 }));
         let services = Services {
             cache,
-            plugins: Arc::new(Plugins {}),
+            plugins: Arc::new(plugins),
             catalog,
             clock,
             metrics: Arc::default(),
@@ -79,7 +92,7 @@ impl Server {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, services.clone(), options, shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { address, client, store, services, shutdown, task }
+        Self { address, client, store, data, services, shutdown, task }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -96,6 +109,13 @@ impl Server {
 
     pub async fn post(&self, path: &str, body: &str) -> Answer {
         self.ask("POST", path).json_text(body).answer().await
+    }
+
+    /// Waits until the store holds back a commit.
+    pub async fn commit_is_held(&self) {
+        while self.store.held_commits() == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Adds an entry, which must succeed.
@@ -123,6 +143,20 @@ impl Server {
         }
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// An engine with room for few instances, whose compiled code all tests share.
+pub fn engine() -> Engine {
+    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    std::fs::create_dir_all(&cache).expect("a directory");
+    Engine::new(Settings { cache: Some(cache), instances: 16, ..Settings::default() }).expect("an engine")
+}
+
+/// A component as it is committed, or as it was just built, if the environment says so.
+pub fn component(name: &str) -> Vec<u8> {
+    let folder = std::env::var("HOTLIST_TEST_PLUGINS").unwrap_or_else(|_| "plugins/built".into());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 pub trait Sending {
