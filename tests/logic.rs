@@ -1,4 +1,5 @@
 //! Components under the host's limits: what good ones do, and what bad ones cost.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::Arc;
 
@@ -33,6 +34,9 @@ fn context() -> Context {
     Context { now: 1_795_392_000_000, today, caller: "alice".into(), seed: 4 }
 }
 
+/// The names of a view's groups, each with the ids in it.
+type Groups = Vec<(String, Vec<u64>)>;
+
 /// Decides commands one after the other, each in a session of its own, as a quiet list's actor does.
 struct Bench {
     logic: Box<dyn Logic>,
@@ -61,7 +65,7 @@ impl Bench {
         self.list.scan(0).map(|entry| entry.title.as_str()).collect()
     }
 
-    fn view(&self, view: &str) -> Result<Result<Vec<(String, Vec<u64>)>, Rejection>, Fault> {
+    fn view(&self, view: &str) -> Result<Result<Groups, Rejection>, Fault> {
         let query = Query { view: Some(view.into()), limit: 100, ..Query::default() };
         let mut session = self.logic.session()?;
         session.begin();

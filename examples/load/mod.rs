@@ -1,0 +1,265 @@
+#![expect(unreachable_pub, reason = "shared by an example and by tests, each its own crate")]
+//! The load: connections that each send one request after the other, and check every reply.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// The largest reply that is read.
+const MAX_REPLY_BYTES: usize = 4 << 20;
+
+/// What the connections do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Add entries.
+    Post,
+    /// Read the entries of a list.
+    Get,
+    /// One of four requests adds, the others read.
+    Mixed,
+}
+
+/// How much of it.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// How many connections, each with one request at a time.
+    pub connections: usize,
+    /// Over how many lists, named `load-0` and on.
+    pub lists: usize,
+    /// What they do.
+    pub mode: Mode,
+    /// After how many requests of all connections together it ends.
+    pub requests: u64,
+}
+
+/// An entry whose addition was acknowledged.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Acknowledged {
+    /// The list.
+    pub list: String,
+    /// The id that the reply gave.
+    pub id: u64,
+    /// The title that was sent.
+    pub title: String,
+}
+
+/// What came of it.
+#[derive(Clone, Default, Debug)]
+pub struct Report {
+    /// Requests that were answered as they should be.
+    pub answered: u64,
+    /// Additions that the logic said no to, properly.
+    pub rejected: u64,
+    /// Requests that failed: why, the first few.
+    pub failures: Vec<String>,
+    /// How many failed.
+    pub failed: u64,
+    /// The additions that were acknowledged.
+    pub acknowledged: Vec<Acknowledged>,
+    /// How many replies each version of a logic decided.
+    pub versions: BTreeMap<String, u64>,
+    /// The time each request took, in microseconds, unsorted.
+    pub micros: Vec<u32>,
+    /// How long it all took.
+    pub took: Duration,
+}
+
+impl Report {
+    /// The time within which a part of the requests, 0 to 1, was answered.
+    pub fn percentile(&mut self, part: f64) -> Duration {
+        self.micros.sort_unstable();
+        let last = self.micros.len().saturating_sub(1);
+        let at = (last as f64 * part).round() as usize;
+        Duration::from_micros(self.micros.get(at).copied().unwrap_or_default().into())
+    }
+
+    /// Requests answered in a second.
+    pub fn rate(&self) -> f64 {
+        (self.answered + self.rejected) as f64 / self.took.as_secs_f64()
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.failures.extend(other.failures);
+        self.failures.truncate(MAX_FAILURES_KEPT);
+        self.acknowledged.extend(other.acknowledged);
+        self.micros.extend(other.micros);
+        for (version, count) in other.versions {
+            *self.versions.entry(version).or_default() += count;
+        }
+    }
+}
+
+/// How many failures are kept to be shown.
+const MAX_FAILURES_KEPT: usize = 5;
+
+/// Sends the load. Ends early when `stop` is set; a connection also ends at its first failure.
+pub async fn run(load: &Load, stop: Arc<AtomicBool>) -> Report {
+    let begun = Instant::now();
+    let ticket = Arc::new(AtomicU64::new(0));
+    let connections: Vec<_> = (0..load.connections)
+        .map(|number| tokio::spawn(connection(load.clone(), number, ticket.clone(), stop.clone())))
+        .collect();
+    let mut report = Report::default();
+    for connection in connections {
+        report.absorb(connection.await.expect("a connection's task does not panic"));
+    }
+    report.took = begun.elapsed();
+    report
+}
+
+async fn connection(load: Load, number: usize, ticket: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Report {
+    let mut report = Report::default();
+    let mut sender = match connect(load.address).await {
+        Ok(sender) => sender,
+        Err(error) => {
+            report.failed = 1;
+            report.failures.push(format!("{error:#}"));
+            return report;
+        }
+    };
+    loop {
+        let at = ticket.fetch_add(1, Ordering::Relaxed);
+        if at >= load.requests || stop.load(Ordering::Relaxed) {
+            return report;
+        }
+        let list = format!("load-{}", spread(at) % load.lists as u64);
+        let adds = match load.mode {
+            Mode::Post => true,
+            Mode::Get => false,
+            Mode::Mixed => at.is_multiple_of(4),
+        };
+        let begun = Instant::now();
+        let done = match adds {
+            true => add(&mut sender, &list, format!("entry {number}-{at}"), &mut report).await,
+            false => read(&mut sender, &list, &mut report).await,
+        };
+        if let Err(error) = done {
+            // After a failure nobody knows what is on the connection.
+            report.failed += 1;
+            report.failures.push(format!("{error:#}"));
+            return report;
+        }
+        report.micros.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
+    }
+}
+
+/// Spreads consecutive numbers over all of the range (the finaliser of SplitMix64).
+fn spread(number: u64) -> u64 {
+    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Opens a connection.
+pub async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    // The requests on the connection learn of its end by themselves.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+async fn add(
+    sender: &mut SendRequest<Full<Bytes>>,
+    list: &str,
+    title: String,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let body = serde_json::json!({ "title": title }).to_string();
+    let (status, logic, body) = send(sender, Method::POST, &format!("/lists/{list}/entries"), body).await?;
+    *report.versions.entry(logic).or_default() += 1;
+    if status == StatusCode::CONFLICT || status == StatusCode::UNPROCESSABLE_ENTITY {
+        ensure!(body["detail"].is_string() && body["code"].is_string(), "a rejection without a reason: {body}");
+        report.rejected += 1;
+        return Ok(());
+    }
+    ensure!(status == StatusCode::CREATED, "adding to {list} was answered with {status}: {body}");
+    ensure!(body["title"] == title.as_str(), "another entry came back: {body}");
+    let id = body["id"].as_u64().context("the entry has no id")?;
+    report.acknowledged.push(Acknowledged { list: list.to_owned(), id, title });
+    report.answered += 1;
+    Ok(())
+}
+
+async fn read(sender: &mut SendRequest<Full<Bytes>>, list: &str, report: &mut Report) -> anyhow::Result<()> {
+    let (status, _, body) =
+        send(sender, Method::GET, &format!("/lists/{list}/entries?limit=50"), String::new()).await?;
+    ensure!(status == StatusCode::OK && body.is_array(), "reading {list} was answered with {status}: {body}");
+    report.answered += 1;
+    Ok(())
+}
+
+/// The entries of a list, as the server tells them now: id and title.
+pub async fn entries(sender: &mut SendRequest<Full<Bytes>>, list: &str) -> anyhow::Result<BTreeMap<u64, String>> {
+    let mut all = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let path = format!("/lists/{list}/entries?limit=1000&after={after}");
+        let (status, _, body) = send(sender, Method::GET, &path, String::new()).await?;
+        ensure!(status == StatusCode::OK, "reading {list} was answered with {status}: {body}");
+        let page = body.as_array().context("entries are an array")?;
+        for entry in page {
+            let id = entry["id"].as_u64().context("an entry has an id")?;
+            all.insert(id, entry["title"].as_str().unwrap_or_default().to_owned());
+            after = id;
+        }
+        if page.len() < 1000 {
+            return Ok(all);
+        }
+    }
+}
+
+/// The acknowledged additions that the server does not have any more.
+pub async fn missing(address: SocketAddr, acknowledged: &[Acknowledged]) -> anyhow::Result<Vec<Acknowledged>> {
+    let mut sender = connect(address).await?;
+    let mut by_list: BTreeMap<&str, Vec<&Acknowledged>> = BTreeMap::new();
+    acknowledged.iter().for_each(|one| by_list.entry(&one.list).or_default().push(one));
+    let mut missing = Vec::new();
+    for (list, expected) in by_list {
+        let there = entries(&mut sender, list).await?;
+        let gone = expected.into_iter().filter(|one| there.get(&one.id) != Some(&one.title));
+        missing.extend(gone.cloned());
+    }
+    Ok(missing)
+}
+
+/// Sends one request; answers status, the logic that the reply names, and the body.
+pub async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    method: Method,
+    path: &str,
+    body: String,
+) -> anyhow::Result<(StatusCode, String, Value)> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    sender.ready().await.context("the connection was closed")?;
+    let reply = sender.send_request(request.body(Full::from(body))?).await.context("no reply")?;
+    let status = reply.status();
+    let mut named = reply.headers().get_all("hotlist-logic").iter();
+    let logic = named.next().and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
+    ensure!(named.next().is_none(), "two logics answered one request");
+    let bytes = Limited::new(reply.into_body(), MAX_REPLY_BYTES).collect().await;
+    let bytes = bytes.map_err(|error| anyhow::anyhow!("the reply broke off: {error}"))?.to_bytes();
+    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
+    Ok((status, logic, body))
+}
