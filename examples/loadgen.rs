@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
     report.versions.iter().filter(|(name, _)| !name.is_empty()).for_each(|(name, n)| println!("{n} decided by {name}"));
     report.failures.iter().for_each(|failure| println!("failed: {failure}"));
     if let Some(file) = &arguments.acks {
-        let acks: Vec<_> = report.acknowledged.iter().map(|a| (&a.list, a.id, &a.title)).collect();
+        let acks: Vec<_> = report.acknowledged.iter().map(|a| (&a.list, a.id, &a.title, &a.logic)).collect();
         std::fs::write(file, serde_json::to_vec(&acks)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
     anyhow::ensure!(report.failed == 0, "{} requests failed", report.failed);
@@ -84,8 +84,9 @@ async fn main() -> anyhow::Result<()> {
 
 async fn verify(address: SocketAddr, file: &PathBuf) -> anyhow::Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let acks: Vec<(String, u64, String)> = serde_json::from_slice(&bytes)?;
-    let acks: Vec<_> = acks.into_iter().map(|(list, id, title)| load::Acknowledged { list, id, title }).collect();
+    let acks: Vec<(String, u64, String, String)> = serde_json::from_slice(&bytes)?;
+    let ack = |(list, id, title, logic)| load::Acknowledged { list, id, title, logic };
+    let acks: Vec<_> = acks.into_iter().map(ack).collect();
     let missing = load::missing(address, &acks).await?;
     println!("{} acknowledged, {} missing", acks.len(), missing.len());
     anyhow::ensure!(missing.is_empty(), "lost: {:?}", missing.first());

@@ -1,4 +1,4 @@
-#![expect(unreachable_pub, reason = "shared by an example and by tests, each its own crate")]
+#![allow(dead_code, unreachable_pub, reason = "shared by an example and by tests, each of which uses a part")]
 //! The load: connections that each send one request after the other, and check every reply.
 
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ pub struct Acknowledged {
     pub id: u64,
     /// The title that was sent.
     pub title: String,
+    /// The logic that the reply named.
+    pub logic: String,
 }
 
 /// What came of it.
@@ -185,7 +187,7 @@ async fn add(
 ) -> anyhow::Result<()> {
     let body = serde_json::json!({ "title": title }).to_string();
     let (status, logic, body) = send(sender, Method::POST, &format!("/lists/{list}/entries"), body).await?;
-    *report.versions.entry(logic).or_default() += 1;
+    *report.versions.entry(logic.clone()).or_default() += 1;
     if status == StatusCode::CONFLICT || status == StatusCode::UNPROCESSABLE_ENTITY {
         ensure!(body["detail"].is_string() && body["code"].is_string(), "a rejection without a reason: {body}");
         report.rejected += 1;
@@ -194,7 +196,7 @@ async fn add(
     ensure!(status == StatusCode::CREATED, "adding to {list} was answered with {status}: {body}");
     ensure!(body["title"] == title.as_str(), "another entry came back: {body}");
     let id = body["id"].as_u64().context("the entry has no id")?;
-    report.acknowledged.push(Acknowledged { list: list.to_owned(), id, title });
+    report.acknowledged.push(Acknowledged { list: list.to_owned(), id, title, logic });
     report.answered += 1;
     Ok(())
 }

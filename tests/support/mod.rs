@@ -7,6 +7,7 @@
 )]
 
 pub mod logic;
+pub mod process;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,80 @@
+//! The built program as a process of its own: started, asked, killed.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+/// A running server. Killed when it is dropped.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Process {
+    /// Starts a server on a data directory, with further arguments, and waits until it is ready.
+    pub fn start(data: &Path, arguments: &[&OsStr]) -> Self {
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut line = String::new();
+        let output = child.stdout.as_mut().expect("it is piped");
+        BufReader::new(output).read_line(&mut line).expect("it speaks");
+        let address = line.trim().strip_prefix("hotlist listens on http://").map(str::parse);
+        match address {
+            Some(Ok(address)) => Self { child, address },
+            _ => panic!("not ready: {line:?}, {:?}", child.wait()),
+        }
+    }
+
+    /// Kills it in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        self.child.wait().expect("it ends")
+    }
+
+    /// Asks for a resource, blocking.
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        get(self.address, path)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The built program, with nothing of this process's environment that it would listen to.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hotlist"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOTLIST_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Asks a server for a resource on a connection of its own, blocking.
+pub fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
