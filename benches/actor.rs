@@ -1,0 +1,114 @@
+//! What a command costs in process: cache lookup, actor round trip, and all of it together.
+//!
+//! `cargo bench --bench actor`
+#![allow(missing_docs)]
+
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hotlist::actor::{Environment, Expect, Request};
+use hotlist::cache::{Bounds, Cache};
+use hotlist::clock::SystemClock;
+use hotlist::list::Limits;
+use hotlist::list::command::Command;
+use hotlist::list::entry::Draft;
+use hotlist::list::name::{ListName, LogicName};
+use hotlist::logic::catalog::Catalog;
+use hotlist::plugins::builtin::BUILTIN;
+use hotlist::store::memory::MemoryStore;
+use hotlist::wasm::{self, Engine, Isolation, Settings};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+
+/// Over how many lists the additions go.
+const LISTS: usize = 100_000;
+
+/// How many callers wait for an answer at a time.
+const CALLERS: usize = 512;
+
+/// How many additions are one measurement.
+const ADDITIONS: usize = 200_000;
+
+fn cache(lists_grow: usize) -> Arc<Cache> {
+    let catalog = Arc::new(Catalog::default());
+    let engine = Engine::new(Settings::default()).expect("an engine");
+    let (name, bytes) = BUILTIN[0];
+    let name = LogicName::new(name).expect("a name");
+    let logic = wasm::load(&engine, name.clone(), bytes, Isolation::Shared).expect("todo loads");
+    catalog.publish(logic, "bench", 0);
+    let environment = Environment {
+        store: Arc::new(MemoryStore::with_history(10)),
+        catalog,
+        clock: Arc::new(SystemClock::default()),
+        tasks: TaskTracker::new(),
+        limits: Limits { entries: lists_grow, ..Limits::default() },
+        mailbox: 1_024,
+        default_logic: name,
+    };
+    Arc::new(Cache::new(Arc::new(environment), Bounds { idle: 600_000, resident: 10_000_000 }))
+}
+
+fn names(count: usize) -> Arc<Vec<ListName>> {
+    Arc::new((0..count).map(|number| ListName::new(&format!("list-{number}")).expect("a name")).collect())
+}
+
+fn add() -> Request {
+    let command = Command::Add(Draft { title: "Buy some milk".into(), ..Draft::default() });
+    Request { command, caller: "anonymous".into(), expect: Expect::Anything, idempotency: None }
+}
+
+/// Two worker threads, as on the machine the targets are for.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn in_process(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let (cache, names) = (cache(100_000_000), names(LISTS));
+    runtime.block_on(async {
+        for name in names.iter() {
+            cache.read(name).await.expect("it is read");
+        }
+    });
+    criterion.bench_function("cache lookup and read of a snapshot, 100,000 lists", |bencher| {
+        let mut at = 0;
+        bencher.to_async(&runtime).iter(|| {
+            at = (at + 7_919) % LISTS;
+            let (cache, name) = (&cache, &names[at]);
+            async move { cache.read(name).await }
+        });
+    });
+    criterion.bench_function("one addition, from call to answer", |bencher| {
+        let mut at = 0;
+        bencher.to_async(&runtime).iter(|| {
+            at = (at + 7_919) % LISTS;
+            let (cache, name) = (&cache, &names[at]);
+            async move { cache.call(name, add()).await.expect("it is added") }
+        });
+    });
+    let mut group = criterion.benchmark_group("additions");
+    group.throughput(Throughput::Elements(ADDITIONS as u64)).sample_size(10);
+    group.bench_function("512 callers, 100,000 lists, two threads, memory store", |bencher| {
+        bencher.to_async(&runtime).iter(|| additions(cache.clone(), names.clone()));
+    });
+    group.finish();
+}
+
+async fn additions(cache: Arc<Cache>, names: Arc<Vec<ListName>>) {
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (cache, names) = (cache.clone(), names.clone());
+        callers.spawn(async move {
+            let mut at = caller * 197;
+            for _ in 0..ADDITIONS / CALLERS {
+                at = (at + 7_919) % LISTS;
+                cache.call(&names[at], add()).await.expect("it is added");
+            }
+        });
+    }
+    callers.join_all().await;
+}
+
+criterion_group!(benches, in_process);
+criterion_main!(benches);
