@@ -84,6 +84,19 @@ impl Config {
         }
     }
 
+    /// The names under which a server that anybody on this machine may use can be asked: otherwise
+    /// any page in a browser here could make itself one of its clients. `None` where somebody
+    /// checks who calls, or everybody may do everything.
+    pub fn hosts(&self) -> Option<Vec<String>> {
+        if self.allow_anonymous || self.web.caller_header.is_some() {
+            return None;
+        }
+        let public = self.web.public_url.as_deref().and_then(|url| url.split("://").nth(1));
+        let public = public.map(|host| host.split(['/', ':']).next().unwrap_or(host).to_owned());
+        let local = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+        Some(local.into_iter().chain([self.listen.ip().to_string()]).chain(public).collect())
+    }
+
     /// Checks what the types do not: that the values make sense, and make sense together.
     pub fn check(&self) -> Result<(), ConfigError> {
         let open = !self.listen.ip().is_loopback() && self.web.caller_header.is_none();

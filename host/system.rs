@@ -105,7 +105,8 @@ impl System {
             readiness: readiness.clone(),
         };
         let stop_web = CancellationToken::new();
-        let web = tokio::spawn(web::serve(listener, services, config.web, stop_web.clone()));
+        let options = web::Options { hosts: config.hosts(), ..config.web };
+        let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
         Ok(Self { address, store, catalog, cache, keepers, stop_keepers, stop_web, web })

@@ -64,7 +64,7 @@ pub const MAX_KEY_BYTES: usize = 255;
 /// What makes a repeated request recognisable.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The caller's key, at most [`MAX_KEY_BYTES`] bytes.
+    /// The caller and the caller's key, at most [`MAX_KEY_BYTES`] bytes of it.
     pub key: String,
     /// A digest of the request, to tell a repetition from another request under the same key.
     pub fingerprint: [u8; 32],

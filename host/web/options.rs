@@ -48,6 +48,9 @@ pub struct Options {
     /// The scheme and host of the URLs in answers, such as `https://todo.example`, without a slash
     /// at the end. Without it, they are `http` and the request's own `Host`.
     pub public_url: Option<String>,
+    /// The names, without ports, under which the server may be asked; `None` for any. Another one is
+    /// a 421.
+    pub hosts: Option<Vec<String>>,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             max_page_size: 1_000,
             caller_header: None,
             public_url: None,
+            hosts: None,
         }
     }
 }

@@ -103,25 +103,52 @@ impl Web {
         if let Some(url) = &self.options.public_url {
             return Ok(Origin(url.clone()));
         }
-        let wrong = |detail| Problem::new(Kind::BadHeader, detail).with_field("Host");
-        // HTTP/2 has it in the URI, HTTP/1 in a header.
-        let host = match uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => {
-                let mut hosts = headers.get_all(header::HOST).iter();
-                let host = hosts.next().ok_or_else(|| wrong("the request has no Host"))?;
-                if hosts.next().is_some() {
-                    return Err(wrong("the request has two Hosts"));
-                }
-                host.to_str().map_err(|_| wrong("the Host is not one"))?
-            }
-        };
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
-        if host.is_empty() || !host.bytes().all(fits) {
-            return Err(wrong("the Host is not one"));
-        }
-        Ok(Origin(format!("http://{host}")))
+        Ok(Origin(format!("http://{}", host(uri, headers)?)))
     }
+}
+
+impl Web {
+    /// Refuses requests that were meant for another host. A page whose name was made to point to
+    /// this machine would be of the same origin as this server, and could do everything its reader
+    /// can (DNS rebinding); but it cannot choose what its browser writes into `Host`.
+    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(ours) = &self.options.hosts else { return Ok(()) };
+        let host = host(uri, headers)?;
+        let end = match host.strip_prefix('[') {
+            Some(address) => address.find(']').map_or(host.len(), |at| at + 2),
+            None => host.find(':').unwrap_or(host.len()),
+        };
+        let name = &host[..end];
+        if ours.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        let detail = format!(
+            "this server is not {name}; it is told its name with --public-url, or answers to any with --allow-anonymous"
+        );
+        Err(Problem::new(Kind::Misdirected, detail).with_field("Host"))
+    }
+}
+
+/// The host that a request was sent to, with its port if it names one.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
+    let wrong = |detail| Problem::new(Kind::BadHeader, detail).with_field("Host");
+    // HTTP/2 has it in the URI, HTTP/1 in a header.
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => {
+            let mut hosts = headers.get_all(header::HOST).iter();
+            let host = hosts.next().ok_or_else(|| wrong("the request has no Host"))?;
+            if hosts.next().is_some() {
+                return Err(wrong("the request has two Hosts"));
+            }
+            host.to_str().map_err(|_| wrong("the Host is not one"))?
+        }
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
+    if host.is_empty() || !host.bytes().all(fits) {
+        return Err(wrong("the Host is not one"));
+    }
+    Ok(host)
 }
 
 impl Origin {

@@ -68,6 +68,7 @@ kinds! {
     Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
     MediaType "media-type" UNSUPPORTED_MEDIA_TYPE "The body is of a type that is not taken here";
+    Misdirected "host" MISDIRECTED_REQUEST "The request is for another host";
     Invalid "invalid" UNPROCESSABLE_ENTITY "The request is not valid";
     RejectedValue "rejected-value" UNPROCESSABLE_ENTITY "The list's logic refuses a value";
     KeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key belongs to another request";

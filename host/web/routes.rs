@@ -99,7 +99,8 @@ async fn around(State(web): Shared, route: Option<MatchedPath>, request: Request
 /// Refuses what no handler should have to look at.
 fn admit(web: &Web, route: &str, request: &Request) -> Result<(), Problem> {
     paths::check(request.uri())?;
-    if web.options.caller_header.is_some() && !FOR_ANYBODY.contains(&route) {
+    if !FOR_ANYBODY.contains(&route) {
+        web.check_host(request.uri(), request.headers())?;
         web.caller(request.headers())?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What callers get wrong, and how they are told.
 
 use hotlist::store::StoreError;
+use hotlist::web::Options;
 use serde_json::json;
 
 use crate::support::{Sending, Server};
@@ -205,5 +206,19 @@ async fn a_request_that_does_not_say_to_whom_it_goes_is_refused() {
         let raw = format!("GET /lists/bob/entries HTTP/1.1\r\n{head}connection: close\r\n\r\n");
         let answer = server.raw(raw.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_another_host_is_refused_when_the_server_knows_its_own() {
+    let hosts = Some(vec!["127.0.0.1".to_owned(), "[::1]".to_owned(), "todo.example".to_owned()]);
+    let server = Server::with(Options { hosts, ..Options::default() }).await;
+    let ask = |path: &str, host: &str| server.ask("GET", path).header("host", host).answer();
+    for own in ["todo.example", "TODO.example:8080", "[::1]:80", "127.0.0.1"] {
+        assert_eq!(ask("/lists", own).await.status, 200, "{own}");
+    }
+    for other in ["evil.example", "127.0.0.1.evil.example", "todo.example.evil"] {
+        ask("/lists", other).await.problem(421, "host");
+        assert_eq!(ask("/readyz", other).await.status, 200);
     }
 }
