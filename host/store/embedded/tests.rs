@@ -130,7 +130,7 @@ fn a_file_that_is_no_database_is_an_error() {
     assert!(matches!(refused, StoreError::Failed { .. }), "{refused:?}");
 }
 
-/// Three lists with three log rows each, or folded.
+/// Three lists with three commits each in the log, in a row of its own each, or folded.
 fn three_lists(embedded: &Embedded, ending: Ending) {
     let store = embedded.try_open().expect("it opens");
     for list in ["ann", "bob", "cid"] {
@@ -167,7 +167,7 @@ fn a_flipped_bit_in_the_log_makes_its_list_unreadable_and_no_other() {
     for seq in [4, 5, 6] {
         let embedded = Embedded::default();
         three_lists(&embedded, Ending::Drop);
-        flip(&embedded, "log", "record", &format!("seq = {seq}"));
+        flip(&embedded, "log", "commits", &format!("seq = {seq}"));
         only_bob_is_unreadable(&embedded, "checksum");
         assert_eq!(embedded.count("quarantine"), 3, "its rows are kept as evidence");
         let store = embedded.try_open().expect("it opens");
