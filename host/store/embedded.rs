@@ -166,7 +166,7 @@ impl EmbeddedStore {
         let frame = block::frame(&commit.name, head.brief.revision, |bytes| record::log(&commit, &head, bytes));
         let (reply, answer) = oneshot::channel();
         let Head { after, brief, .. } = head;
-        let prepared = Prepared { name: commit.name, after, brief, frame, state: commit.state, reply };
+        let prepared = Prepared { name: commit.name, after, brief, frame, state: Arc::downgrade(&commit.state), reply };
         match self.writes.try_send(writer::Request::Commit(prepared)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),

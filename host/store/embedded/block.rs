@@ -25,6 +25,7 @@ pub(super) struct Block {
     /// Where the frames begin, as far as their lengths lead.
     starts: Vec<u32>,
     bytes: Vec<u8>,
+    directory: Vec<u8>,
 }
 
 /// One commit in a block. The record's checksum covers the other two.
@@ -37,12 +38,13 @@ pub(super) struct Frame<'a> {
 impl Block {
     /// An empty block, whose first commit will have that number.
     pub(super) fn new(first: u64) -> Self {
-        Self { first, starts: Vec::new(), bytes: Vec::with_capacity(FULL_BYTES + FULL_BYTES / 8) }
+        let bytes = Vec::with_capacity(FULL_BYTES + FULL_BYTES / 8);
+        Self { first, starts: Vec::new(), bytes, directory: Vec::new() }
     }
 
     /// The block of a row. One that is damaged has fewer frames than it should.
     pub(super) fn parse(first: u64, bytes: Vec<u8>) -> Self {
-        let mut block = Self { first, starts: Vec::new(), bytes };
+        let mut block = Self { first, starts: Vec::new(), bytes, directory: Vec::new() };
         let mut at = 0;
         while let Some(end) = end_of(&block.bytes, at) {
             block.starts.push(at as u32);
@@ -51,8 +53,9 @@ impl Block {
         block
     }
 
-    /// Adds an encoded frame.
-    pub(super) fn push(&mut self, frame: &[u8]) {
+    /// Adds the encoded frame of a list's commit.
+    pub(super) fn push(&mut self, name: &ListName, revision: u64, frame: &[u8]) {
+        self.directory = record::append(std::mem::take(&mut self.directory), &(name.as_str(), revision));
         self.starts.push(self.bytes.len() as u32);
         self.bytes.extend_from_slice(frame);
     }
@@ -85,11 +88,10 @@ impl Block {
         Some(Frame { name, revision, record })
     }
 
-    /// What the row's directory holds: whose the frames are, in their order.
-    pub(super) fn directory(&self) -> Vec<u8> {
-        let seqs = self.first..=self.last();
-        let names: Vec<_> = seqs.filter_map(|seq| self.frame(seq)).map(|frame| (frame.name, frame.revision)).collect();
-        record::directory(self.last(), &names)
+    /// Takes what the row's directory holds: whose the frames are, in their order. Memory needs it no
+    /// longer.
+    pub(super) fn take_directory(&mut self) -> Vec<u8> {
+        record::directory(self.last(), &std::mem::take(&mut self.directory))
     }
 }
 

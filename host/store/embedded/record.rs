@@ -89,16 +89,24 @@ pub(super) fn log(commit: &Commit, head: &Head, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The directory of a log row that ends with the commit numbered `last`.
-pub(super) fn directory(last: u64, lists: &[(&[u8], u64)]) -> Vec<u8> {
-    let mut bytes = append(unsealed(), lists);
+/// The directory of a log row that ends with the commit numbered `last`: lists with revisions.
+pub(super) fn directory(last: u64, lists: &[u8]) -> Vec<u8> {
+    let mut bytes = unsealed();
+    bytes.extend_from_slice(lists);
     seal_at(Kind::Directory, "", last, &mut bytes);
     bytes
 }
 
 /// Takes the lists and revisions from the directory of a log row.
-pub(super) fn directory_lists(last: u64, bytes: &[u8]) -> Result<Vec<(Vec<u8>, u64)>, String> {
-    take(unseal_named(Kind::Directory, "", last, bytes)?).map(|(lists, _)| lists)
+pub(super) fn directory_lists(last: u64, bytes: &[u8]) -> Result<Vec<(String, u64)>, String> {
+    let mut rest = unseal_named(Kind::Directory, "", last, bytes)?;
+    let mut lists = Vec::new();
+    while !rest.is_empty() {
+        let (entry, after) = take(rest)?;
+        lists.push(entry);
+        rest = after;
+    }
+    Ok(lists)
 }
 
 /// Takes the beginning of a commit's record.
@@ -179,7 +187,8 @@ fn unsealed() -> Vec<u8> {
     bytes
 }
 
-fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+/// Appends a value.
+pub(super) fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
     postcard::to_extend(value, bytes).expect("plain data, sequences of known length: postcard encodes all of it")
 }
 

@@ -112,7 +112,7 @@ impl Pass {
             }
         }
         let row = Row { seq, block: None };
-        self.tails.push(&name, head.brief, Weak::new(), row);
+        self.tails.push(&name, head.brief, &mut Weak::new(), row);
         Ok(())
     }
 }
@@ -120,9 +120,8 @@ impl Pass {
 /// The list, and the revision, of the commit at that place of a row.
 fn owner(directory: &[u8], seq: u64, place: u64) -> Result<(String, u64), String> {
     let lists = record::directory_lists(seq, directory)?;
-    let entry = usize::try_from(place).ok().and_then(|place| lists.get(place));
-    let (name, revision) = entry.ok_or("its directory is too short")?;
-    Ok((String::from_utf8_lossy(name).into_owned(), *revision))
+    let entry = usize::try_from(place).ok().and_then(|place| lists.into_iter().nth(place));
+    entry.ok_or_else(|| "its directory is too short".into())
 }
 
 /// A fault makes its whole list unreadable: the commits before it would be an older list.

@@ -103,13 +103,14 @@ impl Tails {
         self.lists.entry(name).or_insert_with(|| Tail::folded(brief))
     }
 
-    /// Takes note of a commit to a list that is known. Answers how many it has now.
-    pub(super) fn push(&mut self, name: &ListName, brief: Brief, state: Weak<List>, row: Row) -> usize {
+    /// Takes note of a commit to a list that is known, and puts the state before it in the place of
+    /// `state`. Answers how many commits the list has now.
+    pub(super) fn push(&mut self, name: &ListName, brief: Brief, state: &mut Weak<List>, row: Row) -> usize {
         let Some(tail) = self.lists.get_mut(name) else { return 0 };
         // A batch is taken note of in full and in order, so its last commit to the list has the last word.
         tail.ahead = Ahead { revision: brief.revision, wake_up: brief.wake_up };
         tail.brief = brief;
-        tail.state = state;
+        std::mem::swap(&mut tail.state, state);
         tail.rows.push(row);
         tail.rows.len()
     }

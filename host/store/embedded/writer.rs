@@ -1,7 +1,7 @@
 //! The writer: one thread that turns whatever waits in its queue into one durable write.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub(super) struct Prepared {
     pub(super) after: u64,
     pub(super) brief: Brief,
     pub(super) frame: Vec<u8>,
-    pub(super) state: Arc<List>,
+    pub(super) state: Weak<List>,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Prepared {
 /// costs much less than freeing it here, and not while others wait.
 pub(super) struct Answer {
     pub(super) result: Result<(), StoreError>,
-    pub(super) _spent: (ListName, Vec<u8>, Arc<List>),
+    pub(super) _spent: (ListName, Vec<u8>, Weak<List>),
 }
 
 /// A batch that was written: each commit's number, or why it has none, and the rows they are in.
@@ -155,7 +155,7 @@ impl Writer {
                 written.verdicts.push(Err(error));
                 continue;
             }
-            block.push(&commit.frame);
+            block.push(&commit.name, commit.brief.revision, &commit.frame);
             written.verdicts.push(Ok(block.last()));
             if block.bytes().len() >= FULL_BYTES {
                 let next = Block::new(block.last() + 1);
@@ -170,9 +170,10 @@ impl Writer {
         Ok((written, slice))
     }
 
-    fn append(&self, block: Block) -> rusqlite::Result<Arc<Block>> {
+    fn append(&self, mut block: Block) -> rusqlite::Result<Arc<Block>> {
         let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?2, ?3, ?4)";
-        let values = params![block.last(), block.first(), block.directory(), block.bytes()];
+        let directory = block.take_directory();
+        let values = params![block.last(), block.first(), directory, block.bytes()];
         self.db.prepare_cached(insert)?.execute(values)?;
         Ok(Arc::new(block))
     }
@@ -189,7 +190,7 @@ impl Writer {
             while blocks.next_if(|block| block.last() < seq).is_some() {}
             let row = Row { seq, block: blocks.peek().cloned() };
             let brief = std::mem::take(&mut commit.brief);
-            let count = tails.push(&commit.name, brief, Arc::downgrade(&commit.state), row);
+            let count = tails.push(&commit.name, brief, &mut commit.state, row);
             self.sweep.has_tail(&commit.name, count);
         }
         drop(tails);
