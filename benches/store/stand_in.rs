@@ -1,5 +1,5 @@
-//! A store that keeps nothing and answers from another thread, as the embedded one does: what a
-//! load costs with it is the load's own cost.
+//! A store that keeps nothing, and answers as another one does: at once, or from another thread.
+//! What a load costs with it is the load's own cost.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,17 +16,25 @@ const WRITE: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(crate) struct StandIn {
-    writes: SyncSender<oneshot::Sender<()>>,
+    /// The other thread, if there is one.
+    writes: Option<SyncSender<oneshot::Sender<()>>>,
 }
 
 impl StandIn {
-    pub(crate) fn start() -> Self {
+    /// As the memory store answers.
+    pub(crate) fn at_once() -> Self {
+        Self { writes: None }
+    }
+
+    /// As the embedded store answers.
+    pub(crate) fn with_thread() -> Self {
         let (writes, requests) = sync_channel(65_536);
         std::thread::spawn(move || answer(&requests));
-        Self { writes }
+        Self { writes: Some(writes) }
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it takes the time that a disk would")]
 fn answer(requests: &Receiver<oneshot::Sender<()>>) {
     while let Ok(first) = requests.recv() {
         std::thread::sleep(WRITE);
@@ -42,8 +50,9 @@ fn nothing<T: Send + 'static>() -> Pending<T> {
 
 impl Store for StandIn {
     fn commit(&self, _: Commit) -> Pending<()> {
+        let Some(writes) = &self.writes else { return std::future::ready(Ok(())).boxed() };
         let (reply, answer) = oneshot::channel();
-        let sent = self.writes.send(reply);
+        let sent = writes.send(reply);
         async move {
             sent.map_err(|_| StoreError::Closed)?;
             answer.await.map_err(|_| StoreError::Closed)

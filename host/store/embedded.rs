@@ -83,8 +83,8 @@ impl Default for Options {
             readers: 2,
             batch: 4_096,
             batch_bytes: 16 << 20,
-            log_rows: 700_000,
-            log_bytes: 128 << 20,
+            log_rows: 500_000,
+            log_bytes: 112 << 20,
             cache_bytes: 32 << 20,
             max_bytes: None,
         }

@@ -144,3 +144,59 @@ impl<'db> Blocks<'db> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::revision::hex;
+    use crate::store::samples;
+
+    fn block() -> Block {
+        let mut block = Block::new(7);
+        for (list, revision) in [("ann", 1), ("bob", 258)] {
+            let name = samples::name(list);
+            block.push(
+                &name,
+                revision,
+                &frame(&name, revision, |mut frame| {
+                    frame.extend_from_slice(b"record of ");
+                    frame.extend_from_slice(list.as_bytes());
+                    frame
+                }),
+            );
+        }
+        block
+    }
+
+    #[test]
+    fn the_bytes_of_a_row_are_pinned() {
+        let mut block = block();
+        assert_eq!(hex(block.bytes()), include_str!("golden/commits-1.hex").trim(), "raise the format");
+        assert_eq!(hex(&block.take_directory()), include_str!("golden/directory-1.hex").trim(), "raise the format");
+    }
+
+    #[test]
+    fn a_row_is_taken_apart_as_it_was_put_together() {
+        let built = block();
+        let parsed = Block::parse(7, built.bytes().to_vec());
+        assert_eq!((parsed.first(), parsed.last()), (7, 8));
+        for block in [&built, &parsed] {
+            let bob = block.frame(8).expect("the second one");
+            assert_eq!((bob.name, bob.revision, bob.record), (&b"bob"[..], 258, &b"record of bob"[..]));
+            assert!(block.frame(6).is_none() && block.frame(9).is_none());
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_cut_off_anywhere_gives_what_is_whole() {
+        let whole = block();
+        for end in 0..whole.bytes().len() {
+            let cut = Block::parse(7, whole.bytes()[..end].to_vec());
+            let frames = (7..=8).filter_map(|seq| cut.frame(seq));
+            for (frame, list) in frames.zip(["ann", "bob"]) {
+                assert_eq!(frame.record, format!("record of {list}").as_bytes());
+            }
+            assert!(cut.frame(8).is_none());
+        }
+    }
+}

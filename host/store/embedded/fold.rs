@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 use super::block::{Block, Blocks, Frame};
 use super::record::{self, Body, Brief, Kind};
@@ -61,7 +61,10 @@ pub(super) struct Base {
 impl Base {
     /// Reads a list's folded row; one that was never folded is absent at revision 0.
     pub(super) fn read(db: &Connection, name: &ListName) -> Result<Option<Self>, Fault> {
-        let mut select = db.prepare_cached("SELECT revision, seq, brief, snapshot FROM lists WHERE name = ?1")?;
+        let mut select = db.prepare_cached(
+            "SELECT revision, seq, brief, snapshot FROM lists WHERE name = ?1
+             UNION ALL SELECT revision, seq, brief, snapshot FROM gone WHERE name = ?1",
+        )?;
         let row = select.query_row([name.as_str()], |row| {
             Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
         });
@@ -111,8 +114,7 @@ impl<'db> Fold<'db> {
             db,
             blocks: Blocks::prepare(db)?,
             list: db.prepare_cached(
-                "INSERT INTO lists (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (name) DO UPDATE SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5",
+                "UPDATE lists SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5 WHERE name = ?1",
             )?,
             history: db.prepare_cached("INSERT OR REPLACE INTO history (name, last, record) VALUES (?1, ?2, ?3)")?,
             receipt: db.prepare_cached("INSERT OR REPLACE INTO receipts (name, place, record) VALUES (?1, ?2, ?3)")?,
@@ -139,11 +141,25 @@ impl<'db> Fold<'db> {
         let revision = tail.brief.revision;
         let brief = record::encode(Kind::Brief, name, revision, &(last.seq, &tail.brief));
         let snapshot = record::encode(Kind::Snapshot, name, revision, &state.fold());
-        self.list.execute(params![name.as_str(), revision, last.seq, brief, snapshot])?;
+        let columns = params![name.as_str(), revision, last.seq, brief, snapshot];
+        if !state.exists() || self.list.execute(columns)? == 0 {
+            self.move_list(name, state.exists(), columns)?;
+        }
         if bodies.iter().any(|body| !body.receipts.is_empty()) {
             self.add_receipts(name, &records, &bodies)?;
         }
         self.add_history(name, &bodies, revision)
+    }
+
+    /// Writes a list's folded row where it was not: a list came into being, or is no more.
+    fn move_list(&self, name: &ListName, exists: bool, columns: &[&dyn ToSql]) -> rusqlite::Result<()> {
+        let (insert, delete) = match exists {
+            true => ("INSERT INTO lists VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM gone WHERE name = ?1"),
+            false => ("INSERT OR REPLACE INTO gone VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM lists WHERE name = ?1"),
+        };
+        self.db.prepare_cached(insert)?.execute(columns)?;
+        self.db.prepare_cached(delete)?.execute([name.as_str()])?;
+        Ok(())
     }
 
     fn add_history(&mut self, name: &ListName, bodies: &[Body<'_>], revision: u64) -> Result<(), Fault> {

@@ -107,8 +107,8 @@ impl Pass {
             }
             Some(_) => {}
             None => {
-                // A list whose first revisions were cut off the log has a folded row.
-                self.tails.learn(name.clone(), Brief { revision: head.after, ..Brief::default() }, head.after == 0);
+                // Whether it has a folded row is not known, and nothing depends on it.
+                self.tails.learn(name.clone(), Brief { revision: head.after, ..Brief::default() });
             }
         }
         let row = Row { seq, block: None };

@@ -25,8 +25,13 @@ const TABLES: &str = "
     -- The commits that are not folded yet, in the order in which they were acknowledged: first to seq, both
     -- included. directory: whose they are.
     CREATE TABLE log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, directory BLOB NOT NULL, commits BLOB NOT NULL);
-    -- The folded lists. seq: the last commit that is in it.
+    -- The folded lists that exist. seq: the last commit that is in it.
     CREATE TABLE lists (
+        name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
+        brief BLOB NOT NULL, snapshot BLOB NOT NULL
+    ) WITHOUT ROWID;
+    -- The same of lists that were deleted: paging through lists does not step over them.
+    CREATE TABLE gone (
         name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
         brief BLOB NOT NULL, snapshot BLOB NOT NULL
     ) WITHOUT ROWID;

@@ -21,6 +21,9 @@ const IDLE_LISTS: usize = 1_024;
 /// How many lists a batch of commits folds at least, while a sweep is under way.
 const LEAST_LISTS: usize = 8;
 
+/// How many lists a batch folds at most, for its callers wait: a tenth of a second or two.
+const MOST_LISTS: usize = 8_192;
+
 /// How many commits are cut off the log at once: more than a row of it has.
 const CUT_COMMITS: u64 = 16_384;
 
@@ -81,7 +84,7 @@ impl Sweep {
 
     /// Takes note that a list has so many commits in the log.
     pub(super) fn has_tail(&mut self, name: &ListName, commits: usize) {
-        if commits % LONG_TAIL == 0 {
+        if commits.is_multiple_of(LONG_TAIL) {
             self.names.push(name.clone());
         }
     }
@@ -113,7 +116,7 @@ impl Sweep {
         let bytes = quarters(self.bytes - self.upto_bytes, options.log_bytes as u64);
         let due = (rows.max(bytes) * self.count as f64) as usize;
         let done = self.count.saturating_sub(self.names.len());
-        due.saturating_sub(done).clamp(LEAST_LISTS, LEAST_LISTS + 2 * commits)
+        due.saturating_sub(done).clamp(LEAST_LISTS, MOST_LISTS)
     }
 
     /// Folds some lists, or, when all are, cuts off some of the log. Part of the transaction that

@@ -16,8 +16,9 @@ use crate::list::name::ListName;
 /// The lists of the log.
 #[derive(Default)]
 pub(super) struct Tails {
-    lists: HashMap<ListName, Tail>,
-    /// Lists that may have no folded row yet, in order, for paging.
+    /// Boxed, because a table has up to twice as many places as lists, and doubles at once.
+    lists: HashMap<ListName, Box<Tail>>,
+    /// Lists that exist and may have no row among the folded ones that do, in order, for paging.
     unfolded: BTreeSet<ListName>,
     /// Lists that cannot be read, and why.
     quarantine: BTreeMap<ListName, String>,
@@ -66,7 +67,7 @@ impl Tail {
 
 impl Tails {
     pub(super) fn get(&self, name: &ListName) -> Option<&Tail> {
-        self.lists.get(name)
+        self.lists.get(name).map(Box::as_ref)
     }
 
     /// Why a list cannot be read, if it cannot.
@@ -94,13 +95,9 @@ impl Tails {
         self.lists.get_mut(name).map(|tail| &mut tail.ahead)
     }
 
-    /// Takes note of a list that has nothing in the log, as its folded row is, or as an absent list
-    /// is. `first` says that it has no folded row.
-    pub(super) fn learn(&mut self, name: ListName, brief: Brief, first: bool) -> &mut Tail {
-        if first {
-            self.unfolded.insert(name.clone());
-        }
-        self.lists.entry(name).or_insert_with(|| Tail::folded(brief))
+    /// Takes note of a list that has nothing in the log: as its folded row is, or absent.
+    pub(super) fn learn(&mut self, name: ListName, brief: Brief) -> &mut Tail {
+        self.lists.entry(name).or_insert_with(|| Box::new(Tail::folded(brief)))
     }
 
     /// Takes note of a commit to a list that is known, and puts the state before it in the place of
@@ -109,6 +106,9 @@ impl Tails {
         let Some(tail) = self.lists.get_mut(name) else { return 0 };
         // A batch is taken note of in full and in order, so its last commit to the list has the last word.
         tail.ahead = Ahead { revision: brief.revision, wake_up: brief.wake_up };
+        if tail.brief.logic.is_none() && brief.logic.is_some() {
+            self.unfolded.insert(name.clone());
+        }
         tail.brief = brief;
         std::mem::swap(&mut tail.state, state);
         tail.rows.push(row);

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::block::{Block, FULL_BYTES};
@@ -147,7 +147,8 @@ impl Writer {
     }
 
     fn transaction(&mut self, batch: &[Prepared]) -> rusqlite::Result<(Written, Slice)> {
-        let transaction = self.db.unchecked_transaction()?;
+        // One that begins by reading would fail, not wait, while a shell looks after something.
+        let transaction = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)?;
         let mut written = Written { verdicts: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.sweep.last() + 1);
         for commit in batch {
@@ -268,29 +269,30 @@ fn check(db: &Connection, tails: &Mutex<Tails>, commit: &Prepared) -> rusqlite::
                 return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why: why.clone() }));
             }
             drop(locked);
-            let found = match look_up(db, &commit.name) {
-                Ok(found) => found,
+            let brief = match look_up(db, &commit.name) {
+                Ok(brief) => brief,
                 Err(Fault::List(why)) => return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why })),
                 Err(Fault::Database(error)) => return Err(error),
             };
-            let is_new = found.is_none();
-            let brief = found.unwrap_or_default();
             if brief.revision != commit.after {
                 return conflict(brief.revision);
             }
-            std::mem::replace(&mut tails.lock().learn(commit.name.clone(), brief, is_new).ahead, next)
+            std::mem::replace(&mut tails.lock().learn(commit.name.clone(), brief).ahead, next)
         }
     };
     set_timer(db, &commit.name, before.wake_up, next.wake_up)?;
     Ok(Ok(()))
 }
 
-/// What is known of a list that has nothing in the log; `None` when it was never written.
-fn look_up(db: &Connection, name: &ListName) -> Result<Option<Brief>, Fault> {
-    let mut select = db.prepare_cached("SELECT revision, seq, brief FROM lists WHERE name = ?1")?;
+/// What is known of a list that has nothing in the log.
+fn look_up(db: &Connection, name: &ListName) -> Result<Brief, Fault> {
+    let mut select = db.prepare_cached(
+        "SELECT revision, seq, brief FROM lists WHERE name = ?1
+         UNION ALL SELECT revision, seq, brief FROM gone WHERE name = ?1",
+    )?;
     let row = select.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
     let brief = row.optional()?.map(|(revision, seq, bytes)| fold::read_brief(name, revision, seq, &bytes));
-    Ok(brief.transpose()?)
+    Ok(brief.transpose()?.unwrap_or_default())
 }
 
 fn set_timer(db: &Connection, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {
