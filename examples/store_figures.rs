@@ -7,6 +7,8 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +19,12 @@ use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::memory::MemoryStore;
 
+#[path = "../benches/store/stand_in.rs"]
+mod stand_in;
 #[path = "../benches/store/workload.rs"]
 mod workload;
 
+use stand_in::StandIn;
 use workload::{Actor, list_name};
 
 fn main() -> anyhow::Result<()> {
@@ -38,10 +43,49 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> anyhow::Result<()> {
-    let store: Arc<dyn Store> = match dir.to_str() {
-        Some("memory") => Arc::new(MemoryStore::default()),
-        _ => Arc::new(EmbeddedStore::open(dir, Options::default())?),
+    let in_memory = dir == Path::new("memory");
+    let stand_in = if in_memory { StandIn::at_once() } else { StandIn::with_thread() };
+    let stand_in = load(Arc::new(stand_in), None, lists, writers, time.min(Duration::from_secs(3))).await?;
+    println!("{writers} writers, {lists} lists, an fsync of {:.2?}", fsync_time(dir)?);
+    println!("  stand-in: {stand_in}");
+    let store: Arc<dyn Store> = match in_memory {
+        true => Arc::new(MemoryStore::default()),
+        false => Arc::new(EmbeddedStore::open(dir, Options::default())?),
     };
+    let figures = load(store.clone(), Some(dir), lists, writers, time).await?;
+    println!("  store: {figures}, {:.2} us without the load's", figures.cpu_us - stand_in.cpu_us);
+    let begun = Instant::now();
+    store.close().await?;
+    println!("  closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
+    Ok(())
+}
+
+/// What a load did.
+struct Figures {
+    rate: f64,
+    cpu_us: f64,
+    by_thread: BTreeMap<String, f64>,
+    longest_wal: u64,
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0} commits/s, {:.2} us CPU each (", self.rate, self.cpu_us)?;
+        for (thread, us) in self.by_thread.iter().filter(|(_, us)| **us >= 0.01) {
+            write!(f, "{thread} {us:.2}, ")?;
+        }
+        write!(f, "write-ahead log {} MB)", self.longest_wal / 1_000_000)
+    }
+}
+
+/// Creates the lists, then lets every writer commit to random ones of its own for that time.
+async fn load(
+    store: Arc<dyn Store>,
+    dir: Option<&Path>,
+    lists: usize,
+    writers: usize,
+    time: Duration,
+) -> anyhow::Result<Figures> {
     let share = lists.div_ceil(writers);
     let made = Arc::new(AtomicU64::new(0));
     let ready = Arc::new(tokio::sync::Barrier::new(writers + 1));
@@ -66,31 +110,41 @@ async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> an
         })
         .collect();
     ready.wait().await;
-    let (begun, cpu) = (Instant::now(), cpu_time());
-    let before = made.load(Ordering::Relaxed);
+    let (begun, cpu, before) = (Instant::now(), cpu_times()?, made.load(Ordering::Relaxed));
     let mut longest_wal = 0;
     while begun.elapsed() < time {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        longest_wal = longest_wal.max(std::fs::metadata(dir.join("hotlist.db-wal")).map_or(0, |wal| wal.len()));
+        let wal = dir.and_then(|dir| std::fs::metadata(dir.join("hotlist.db-wal")).ok());
+        longest_wal = longest_wal.max(wal.map_or(0, |wal| wal.len()));
     }
-    let count = made.load(Ordering::Relaxed) - before;
-    let (took, cpu) = (begun.elapsed(), cpu_time() - cpu);
-    println!("{writers} writers, {lists} lists: {:.0} commits/s", count as f64 / took.as_secs_f64());
-    println!("{:.2} us CPU a commit, the load included", cpu.as_secs_f64() * 1e6 / count as f64);
-    println!("{:.0} MB write-ahead log at most, peak RSS {} MB", longest_wal as f64 / 1e6, peak_rss_mb());
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let path = thread?.path();
-        let (name, time) = (std::fs::read_to_string(path.join("comm"))?, cpu_time_of(&path.join("stat")));
-        println!("  thread {}: {time:.2?} in all", name.trim());
+    let count = (made.load(Ordering::Relaxed) - before) as f64;
+    let rate = count / begun.elapsed().as_secs_f64();
+    let mut by_thread = cpu_times()?;
+    for (thread, time) in &mut by_thread {
+        *time = (*time - cpu.get(thread).copied().unwrap_or(0.0)) * 1e6 / count;
     }
     stop.cancel();
     for task in tasks {
         task.await?;
     }
-    let begun = Instant::now();
-    store.close().await?;
-    println!("closed in {:.2?}", begun.elapsed());
-    Ok(())
+    Ok(Figures { rate, cpu_us: by_thread.values().sum(), by_thread, longest_wal })
+}
+
+/// How long a small durable write takes here and now: the median of many.
+fn fsync_time(dir: &Path) -> anyhow::Result<Duration> {
+    let dir = if dir.is_dir() { dir } else { dir.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new(".")) };
+    let path = dir.join(".fsync");
+    let mut file = std::fs::File::create(&path)?;
+    let mut times = Vec::new();
+    for _ in 0..99 {
+        file.write_all(&[7; 4096])?;
+        let begun = Instant::now();
+        file.sync_data()?;
+        times.push(begun.elapsed());
+    }
+    std::fs::remove_file(path)?;
+    times.sort();
+    Ok(times[times.len() / 2])
 }
 
 async fn fill(dir: &Path, lists: usize) -> anyhow::Result<()> {
@@ -125,16 +179,18 @@ fn open(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cpu_time() -> Duration {
-    cpu_time_of(Path::new("/proc/self/stat"))
-}
-
-/// User and system time, in clock ticks of 10 ms: fields 14 and 15, counted behind the command.
-fn cpu_time_of(stat: &Path) -> Duration {
-    let stat = std::fs::read_to_string(stat).unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
+/// The CPU seconds of all threads, by name.
+fn cpu_times() -> anyhow::Result<BTreeMap<String, f64>> {
+    let mut times = BTreeMap::new();
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let path = thread?.path();
+        let name = std::fs::read_to_string(path.join("comm"))?.trim().to_owned();
+        // Nanoseconds on a processor come first.
+        let stat = std::fs::read_to_string(path.join("schedstat"))?;
+        let nanos: u64 = stat.split_whitespace().next().unwrap_or_default().parse()?;
+        *times.entry(name).or_default() += nanos as f64 / 1e9;
+    }
+    Ok(times)
 }
 
 fn peak_rss_mb() -> u64 {

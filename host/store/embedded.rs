@@ -1,14 +1,15 @@
 //! The store for a single machine: SQLite, used as an append-only log with folded lists.
 //!
-//! A commit appends one row to the log and is acknowledged once that is durable. One thread writes:
-//! whatever waits in its queue becomes one transaction with one fsync (group commit). Later, in the
-//! order of their names, the lists in the log are *folded*: their rows become a snapshot, history
-//! and receipts, and the log's head is cut off. Reading a list is its snapshot and the rows after
-//! it, in one read transaction, on other threads.
+//! A commit is appended to the log and is acknowledged once that is durable. One thread writes:
+//! whatever waits in its queue becomes a few rows, one transaction and one fsync (group commit).
+//! Later, in the order of their names, the lists in the log are *folded*: their commits become a
+//! snapshot, history and receipts, and the log's head is cut off. Reading a list is its snapshot and
+//! the commits after it, in one read transaction, on other threads.
 //!
 //! A data directory holds `hotlist.db` with SQLite's companions, which any SQLite shell opens, and
 //! `lock`.
 
+mod block;
 mod fold;
 mod lock;
 mod reader;
@@ -60,11 +61,11 @@ pub struct Options {
     pub batch: usize,
     /// A durable write takes no more commits once it has this many bytes of them.
     pub batch_bytes: usize,
-    /// Folding starts when the log has more rows. The log grows to about twice that, and a start
-    /// after a crash reads all of it, at about a million rows a second.
+    /// Folding starts when the log has more commits. It may grow by another quarter meanwhile, and
+    /// a start after a crash reads all of it.
     pub log_rows: u64,
-    /// Folding starts when the log's rows have more bytes; so many, and up to as many again, are
-    /// held in memory.
+    /// Folding starts when the log's commits have more bytes. What was written since the store was
+    /// opened is held in memory until it is folded, so this bounds that too.
     pub log_bytes: usize,
     /// The writer's cache of pages, in bytes; each reader has an eighth of that.
     pub cache_bytes: u64,
@@ -82,8 +83,8 @@ impl Default for Options {
             readers: 2,
             batch: 4_096,
             batch_bytes: 16 << 20,
-            log_rows: 150_000,
-            log_bytes: 48 << 20,
+            log_rows: 500_000,
+            log_bytes: 112 << 20,
             cache_bytes: 32 << 20,
             max_bytes: None,
         }
@@ -117,9 +118,9 @@ impl EmbeddedStore {
         let lock = DirectoryLock::take(dir)?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
-        let recovered = recover::recover(&db).map_err(schema::failed("read the log"))?;
+        let recovered = recover::recover(&db)?;
         tracing::info!(
-            log_rows = recovered.sweep.rows(),
+            log_commits = recovered.sweep.rows(),
             lists_in_log = recovered.tails.count(),
             unreadable_lists = recovered.tails.quarantined_count(),
             took = ?begun.elapsed(),
@@ -149,13 +150,12 @@ impl EmbeddedStore {
             readers,
             reads: reads.clone(),
             lock,
-            ahead: std::collections::HashMap::new(),
         };
         let writer = Some(start("store-writer", move || writer.run())?);
         Ok(Self { writes, reads, writer, poison, closed: Arc::default(), options })
     }
 
-    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
+    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<writer::Answer>, StoreError> {
         self.check_open()?;
         if let Some(why) = self.poison.get() {
             return Err(StoreError::Poisoned { why: why.clone() });
@@ -163,10 +163,10 @@ impl EmbeddedStore {
         commit.check()?;
         let brief = Brief::of(&commit.state, commit.wake_up);
         let head = Head { after: commit.after, erased: record::erased(&commit.revisions), brief };
-        let record = record::log(&commit, &head).into();
+        let frame = block::frame(&commit.name, head.brief.revision, |bytes| record::log(&commit, &head, bytes));
         let (reply, answer) = oneshot::channel();
         let Head { after, brief, .. } = head;
-        let prepared = Prepared { name: commit.name, after, brief, record, state: commit.state, reply };
+        let prepared = Prepared { name: commit.name, after, brief, frame, state: Arc::downgrade(&commit.state), reply };
         match self.writes.try_send(writer::Request::Commit(prepared)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),
@@ -188,20 +188,24 @@ impl EmbeddedStore {
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.read_queue }),
             Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
         });
-        self.answer(sent)
+        self.answer(sent, |answer| answer)
     }
 
-    fn answer<T: Send + 'static>(
+    fn answer<A: Send + 'static, T: Send + 'static>(
         &self,
-        sent: Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>,
+        sent: Result<oneshot::Receiver<A>, StoreError>,
+        result: impl FnOnce(A) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<T> {
         let closed = self.closed.clone();
         async move {
             // A thread lets go of a request unanswered when the store is closed, or when it panics.
-            sent?.await.unwrap_or_else(|_| match closed.load(Ordering::Acquire) {
-                true => Err(StoreError::Closed),
-                false => Err(StoreError::Failed { what: "answer".into(), why: "its thread ended".into() }),
-            })
+            sent?.await.map_or_else(
+                |_| match closed.load(Ordering::Acquire) {
+                    true => Err(StoreError::Closed),
+                    false => Err(StoreError::Failed { what: "answer".into(), why: "its thread ended".into() }),
+                },
+                result,
+            )
         }
         .boxed()
     }
@@ -218,7 +222,7 @@ impl Store for EmbeddedStore {
     }
 
     fn commit(&self, commit: Commit) -> Pending<()> {
-        self.answer(self.enqueue(commit))
+        self.answer(self.enqueue(commit), |answer: writer::Answer| answer.result)
     }
 
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
@@ -246,7 +250,7 @@ impl Store for EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         // Waits while the queue is full, which is as long as one durable write.
         let sent = self.writes.send(writer::Request::Close(reply)).map_err(|_| StoreError::Closed);
-        self.answer(sent.map(|()| answer))
+        self.answer(sent.map(|()| answer), |answer| answer)
     }
 }
 

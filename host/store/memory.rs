@@ -69,11 +69,22 @@ impl MemoryStore {
     fn write(&self, commit: Commit) -> Result<(), StoreError> {
         commit.check()?;
         let mut shard = self.shard(&commit.name).lock();
-        let found = shard.get(&commit.name).map_or(0, |held| held.list.revision());
+        match shard.get_mut(&commit.name) {
+            Some(held) => self.replace(held, commit),
+            None => {
+                let (name, mut held) = (commit.name.clone(), Held::default());
+                self.replace(&mut held, commit)?;
+                shard.insert(name, held);
+                Ok(())
+            }
+        }
+    }
+
+    fn replace(&self, held: &mut Held, commit: Commit) -> Result<(), StoreError> {
+        let found = held.list.revision();
         if found != commit.after {
             return Err(StoreError::Conflict { name: commit.name, expected: commit.after, found });
         }
-        let held = shard.entry(commit.name.clone()).or_default();
         if held.list.exists() != commit.state.exists() {
             let mut names = self.names.lock();
             if commit.state.exists() {

@@ -1,9 +1,10 @@
-//! Folding one list: its rows of the log become its snapshot, a run of history, and receipts.
+//! Folding one list: its commits in the log become its snapshot, a run of history, and receipts.
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
+use super::block::{Block, Blocks, Frame};
 use super::record::{self, Body, Brief, Kind};
 use super::tails::{Row, Tail};
 use crate::list::List;
@@ -13,11 +14,11 @@ use crate::store::MAX_RECEIPTS;
 /// A history row is closed at this size, so that reading a few revisions does not cost thousands.
 const MAX_RUN_BYTES: usize = 16 * 1024;
 
-/// Leaves room for one commit's receipts between the places of two log rows.
+/// Leaves room for one commit's receipts between the places of two commits.
 pub(super) const PLACES_PER_ROW: u64 = 256;
 
-/// A log row with its content.
-pub(super) type Record = (Row, Arc<[u8]>);
+/// A commit in the log, by its number, with what it is part of.
+pub(super) type Record = (u64, Arc<Block>);
 
 /// Why a list was not folded.
 pub(super) enum Fault {
@@ -42,6 +43,7 @@ impl From<String> for Fault {
 /// The statements of folding, prepared.
 pub(super) struct Fold<'db> {
     db: &'db Connection,
+    blocks: Blocks<'db>,
     list: CachedStatement<'db>,
     history: CachedStatement<'db>,
     receipt: CachedStatement<'db>,
@@ -51,7 +53,7 @@ pub(super) struct Fold<'db> {
 /// A list's folded row.
 pub(super) struct Base {
     pub(super) brief: Brief,
-    /// The last log row that is in it.
+    /// The last commit that is in it.
     pub(super) seq: u64,
     snapshot: Vec<u8>,
 }
@@ -59,7 +61,10 @@ pub(super) struct Base {
 impl Base {
     /// Reads a list's folded row; one that was never folded is absent at revision 0.
     pub(super) fn read(db: &Connection, name: &ListName) -> Result<Option<Self>, Fault> {
-        let mut select = db.prepare_cached("SELECT revision, seq, brief, snapshot FROM lists WHERE name = ?1")?;
+        let mut select = db.prepare_cached(
+            "SELECT revision, seq, brief, snapshot FROM lists WHERE name = ?1
+             UNION ALL SELECT revision, seq, brief, snapshot FROM gone WHERE name = ?1",
+        )?;
         let row = select.query_row([name.as_str()], |row| {
             Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
         });
@@ -82,24 +87,24 @@ pub(super) fn read_brief(name: &ListName, revision: u64, seq: u64, bytes: &[u8])
     }
 }
 
-/// Reads those of the rows that are not in memory, and drops those that the folded row has.
-pub(super) fn unfolded_rows(db: &Connection, name: &ListName, base: u64, rows: &[Row]) -> Result<Vec<Record>, Fault> {
+/// Reads those of the commits that are not in memory, and drops those that the folded row has.
+pub(super) fn unfolded_rows(blocks: &mut Blocks<'_>, base: u64, rows: &[Row]) -> Result<Vec<Record>, Fault> {
     let later = rows.iter().filter(|row| row.seq > base);
-    later.map(|row| Ok((row.clone(), record_of(db, name, row)?))).collect()
+    let with_block = |row: &Row| match &row.block {
+        Some(block) => Ok((row.seq, block.clone())),
+        None => Ok((row.seq, blocks.holding(row.seq)?)),
+    };
+    later.map(with_block).collect()
 }
 
-fn record_of(db: &Connection, name: &ListName, row: &Row) -> Result<Arc<[u8]>, Fault> {
-    match &row.record {
-        Some(record) => Ok(record.clone()),
-        None => Ok(read_log_row(db, name, row.seq)?.1.into()),
+/// The frame of a list's commit.
+fn frame<'a>(name: &ListName, (seq, block): &'a Record) -> Result<Frame<'a>, String> {
+    let frame = block.frame(*seq).ok_or_else(|| format!("its log entry {seq} is missing"))?;
+    if frame.name == name.as_str().as_bytes() {
+        Ok(frame)
+    } else {
+        Err(format!("its log entry {seq} is of another list"))
     }
-}
-
-/// Reads one row of the log.
-pub(super) fn read_log_row(db: &Connection, name: &ListName, seq: u64) -> Result<(u64, Vec<u8>), Fault> {
-    let mut select = db.prepare_cached("SELECT revision, record FROM log WHERE seq = ?1 AND name = ?2")?;
-    let row = select.query_row(params![seq, name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    row.ok_or_else(|| Fault::List(format!("its log row {seq} is missing")))
 }
 
 impl<'db> Fold<'db> {
@@ -107,9 +112,9 @@ impl<'db> Fold<'db> {
     pub(super) fn prepare(db: &'db Connection, keep: u64) -> rusqlite::Result<Self> {
         Ok(Self {
             db,
+            blocks: Blocks::prepare(db)?,
             list: db.prepare_cached(
-                "INSERT INTO lists (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (name) DO UPDATE SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5",
+                "UPDATE lists SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5 WHERE name = ?1",
             )?,
             history: db.prepare_cached("INSERT OR REPLACE INTO history (name, last, record) VALUES (?1, ?2, ?3)")?,
             receipt: db.prepare_cached("INSERT OR REPLACE INTO receipts (name, place, record) VALUES (?1, ?2, ?3)")?,
@@ -122,9 +127,9 @@ impl<'db> Fold<'db> {
         let Some(last) = tail.rows.last() else { return Ok(()) };
         let state = tail.state.upgrade();
         // A row that was there when the store was opened may have been folded before the crash.
-        let reads = state.is_none() || tail.rows.iter().any(|row| row.record.is_none());
+        let reads = state.is_none() || tail.rows.iter().any(|row| row.block.is_none());
         let base = if reads { Base::read(self.db, name)? } else { None };
-        let records = unfolded_rows(self.db, name, base.as_ref().map_or(0, |base| base.seq), &tail.rows)?;
+        let records = unfolded_rows(&mut self.blocks, base.as_ref().map_or(0, |base| base.seq), &tail.rows)?;
         if records.is_empty() {
             return Ok(());
         }
@@ -136,11 +141,25 @@ impl<'db> Fold<'db> {
         let revision = tail.brief.revision;
         let brief = record::encode(Kind::Brief, name, revision, &(last.seq, &tail.brief));
         let snapshot = record::encode(Kind::Snapshot, name, revision, &state.fold());
-        self.list.execute(params![name.as_str(), revision, last.seq, brief, snapshot])?;
+        let columns = params![name.as_str(), revision, last.seq, brief, snapshot];
+        if !state.exists() || self.list.execute(columns)? == 0 {
+            self.move_list(name, state.exists(), columns)?;
+        }
         if bodies.iter().any(|body| !body.receipts.is_empty()) {
             self.add_receipts(name, &records, &bodies)?;
         }
         self.add_history(name, &bodies, revision)
+    }
+
+    /// Writes a list's folded row where it was not: a list came into being, or is no more.
+    fn move_list(&self, name: &ListName, exists: bool, columns: &[&dyn ToSql]) -> rusqlite::Result<()> {
+        let (insert, delete) = match exists {
+            true => ("INSERT INTO lists VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM gone WHERE name = ?1"),
+            false => ("INSERT OR REPLACE INTO gone VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM lists WHERE name = ?1"),
+        };
+        self.db.prepare_cached(insert)?.execute(columns)?;
+        self.db.prepare_cached(delete)?.execute([name.as_str()])?;
+        Ok(())
     }
 
     fn add_history(&mut self, name: &ListName, bodies: &[Body<'_>], revision: u64) -> Result<(), Fault> {
@@ -173,8 +192,8 @@ impl<'db> Fold<'db> {
     }
 
     fn add_receipts(&mut self, name: &ListName, records: &[Record], bodies: &[Body<'_>]) -> Result<(), Fault> {
-        for ((row, _), body) in records.iter().zip(bodies) {
-            for (place, receipt) in (row.seq * PLACES_PER_ROW..).zip(&body.receipts) {
+        for ((seq, _), body) in records.iter().zip(bodies) {
+            for (place, receipt) in (seq * PLACES_PER_ROW..).zip(&body.receipts) {
                 let record = record::encode(Kind::Receipt, name, place, receipt);
                 self.receipt.execute(params![name.as_str(), place, record])?;
             }
@@ -188,19 +207,20 @@ impl<'db> Fold<'db> {
     }
 }
 
-/// Takes rows apart.
+/// Takes commits apart.
 pub(super) fn bodies<'a>(name: &ListName, records: &'a [Record]) -> Result<Vec<Body<'a>>, String> {
-    records.iter().map(|(row, bytes)| record::log_body(name, row.revision, bytes)).collect()
+    let body = |record| frame(name, record).and_then(|frame| record::log_body(name, frame.revision, frame.record));
+    records.iter().map(body).collect()
 }
 
-/// The list that rows lead to from its folded row.
+/// The list that commits lead to from its folded row.
 pub(super) fn replay(name: &ListName, base: Option<&Base>, bodies: &[Body<'_>]) -> Result<List, String> {
     let mut list = base.map_or_else(|| Ok(List::default()), |base| base.list(name))?;
     bodies.iter().try_for_each(|body| apply(&mut list, body))?;
     Ok(list)
 }
 
-/// Applies a log row's revisions, and checks that it continues the list.
+/// Applies a commit's revisions, and checks that it continues the list.
 fn apply(list: &mut List, body: &Body<'_>) -> Result<(), String> {
     if body.head.after != list.revision() {
         return Err(format!("it is at revision {}, its log goes on after {}", list.revision(), body.head.after));

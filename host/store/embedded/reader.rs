@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
+use super::block::Blocks;
 use super::fold::{self, Base, Fault};
 use super::record::{self, Brief, Kind};
 use super::schema;
@@ -48,7 +49,8 @@ impl Reader {
         let rows = self.rows(name)?;
         let stored = self.in_transaction(|db| {
             let base = Base::read(db, name)?;
-            let records = fold::unfolded_rows(db, name, base.as_ref().map_or(0, |base| base.seq), &rows)?;
+            let records =
+                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
             let bodies = fold::bodies(name, &records)?;
             let list = fold::replay(name, base.as_ref(), &bodies)?;
             let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));
@@ -67,7 +69,8 @@ impl Reader {
         let rows = self.rows(name)?;
         let revisions = self.in_transaction(|db| {
             let base = Base::read(db, name)?;
-            let records = fold::unfolded_rows(db, name, base.as_ref().map_or(0, |base| base.seq), &rows)?;
+            let records =
+                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
             let bodies = fold::bodies(name, &records)?;
             let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
             let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));

@@ -34,10 +34,12 @@ pub(super) enum Kind {
     History = 4,
     /// One receipt; the number is its place in the order.
     Receipt = 5,
+    /// Whose the commits of a log row are; the number is the last one's, and there is no name.
+    Directory = 6,
 }
 
 /// What is known of a list without reading it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Brief {
     pub(super) revision: u64,
     pub(super) logic: Option<LogicName>,
@@ -58,7 +60,7 @@ impl Brief {
     }
 }
 
-/// The beginning of a log row: enough to rebuild what memory knows of it, without its changes.
+/// The beginning of a commit's record: enough to rebuild what memory knows of it, without its changes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
     /// The revision that the commit continues.
@@ -69,27 +71,51 @@ pub(super) struct Head {
     pub(super) brief: Brief,
 }
 
-/// A log row taken apart. The revisions stay encoded, for folding moves them as they are.
+/// A commit's record taken apart. The revisions stay encoded, for folding moves them as they are.
 pub(super) struct Body<'a> {
     pub(super) head: Head,
     pub(super) receipts: Vec<Receipt>,
     pub(super) revisions: &'a [u8],
 }
 
-/// The content of a log row for a commit.
-pub(super) fn log(commit: &Commit, head: &Head) -> Vec<u8> {
-    let bytes = append(unsealed(), head);
+/// Appends the record of a commit.
+pub(super) fn log(commit: &Commit, head: &Head, mut bytes: Vec<u8>) -> Vec<u8> {
+    let begin = bytes.len();
+    bytes.resize(begin + PREFIX_BYTES, 0);
+    let bytes = append(bytes, head);
     let bytes = append(bytes, &commit.receipts);
-    seal(Kind::Log, &commit.name, head.brief.revision, append(bytes, &commit.revisions))
+    let mut bytes = append(bytes, &commit.revisions);
+    seal_at(Kind::Log, commit.name.as_str(), head.brief.revision, &mut bytes[begin..]);
+    bytes
 }
 
-/// Takes the beginning of a log row's content.
+/// The directory of a log row that ends with the commit numbered `last`: lists with revisions.
+pub(super) fn directory(last: u64, lists: &[u8]) -> Vec<u8> {
+    let mut bytes = unsealed();
+    bytes.extend_from_slice(lists);
+    seal_at(Kind::Directory, "", last, &mut bytes);
+    bytes
+}
+
+/// Takes the lists and revisions from the directory of a log row.
+pub(super) fn directory_lists(last: u64, bytes: &[u8]) -> Result<Vec<(String, u64)>, String> {
+    let mut rest = unseal_named(Kind::Directory, "", last, bytes)?;
+    let mut lists = Vec::new();
+    while !rest.is_empty() {
+        let (entry, after) = take(rest)?;
+        lists.push(entry);
+        rest = after;
+    }
+    Ok(lists)
+}
+
+/// Takes the beginning of a commit's record.
 pub(super) fn log_head(name: &ListName, revision: u64, bytes: &[u8]) -> Result<Head, String> {
     let (head, _) = take::<Head>(unseal(Kind::Log, name, revision, bytes)?)?;
     if head.brief.revision == revision { Ok(head) } else { Err(format!("its log row {revision} says otherwise")) }
 }
 
-/// Takes a log row's content apart.
+/// Takes a commit's record apart.
 pub(super) fn log_body<'a>(name: &ListName, revision: u64, bytes: &'a [u8]) -> Result<Body<'a>, String> {
     let (head, rest) = take(unseal(Kind::Log, name, revision, bytes)?)?;
     let (receipts, revisions) = take(rest)?;
@@ -161,7 +187,8 @@ fn unsealed() -> Vec<u8> {
     bytes
 }
 
-fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+/// Appends a value.
+pub(super) fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
     postcard::to_extend(value, bytes).expect("plain data, sequences of known length: postcard encodes all of it")
 }
 
@@ -170,13 +197,21 @@ fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), String
 }
 
 fn seal(kind: Kind, name: &ListName, number: u64, mut bytes: Vec<u8>) -> Vec<u8> {
-    let sum = checksum(kind, name, number, &bytes[PREFIX_BYTES..]);
-    bytes[0] = ENCODING;
-    bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
+    seal_at(kind, name.as_str(), number, &mut bytes);
     bytes
 }
 
+fn seal_at(kind: Kind, name: &str, number: u64, bytes: &mut [u8]) {
+    let sum = checksum(kind, name, number, &bytes[PREFIX_BYTES..]);
+    bytes[0] = ENCODING;
+    bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
+}
+
 fn unseal<'a>(kind: Kind, name: &ListName, number: u64, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+    unseal_named(kind, name.as_str(), number, bytes)
+}
+
+fn unseal_named<'a>(kind: Kind, name: &str, number: u64, bytes: &'a [u8]) -> Result<&'a [u8], String> {
     match bytes {
         [ENCODING, a, b, c, d, content @ ..] => {
             let fits = checksum(kind, name, number, content) == u32::from_le_bytes([*a, *b, *c, *d]);
@@ -187,13 +222,13 @@ fn unseal<'a>(kind: Kind, name: &ListName, number: u64, bytes: &'a [u8]) -> Resu
     }
 }
 
-fn checksum(kind: Kind, name: &ListName, number: u64, content: &[u8]) -> u32 {
+fn checksum(kind: Kind, name: &str, number: u64, content: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
     sum.update(&[ENCODING, kind as u8]);
     sum.update(&number.to_le_bytes());
     // Length first, so that no name's end can pass for the beginning of a content.
-    sum.update(&(name.as_str().len() as u64).to_le_bytes());
-    sum.update(name.as_str().as_bytes());
+    sum.update(&(name.len() as u64).to_le_bytes());
+    sum.update(name.as_bytes());
     sum.update(content);
     sum.finalize()
 }
@@ -206,6 +241,7 @@ impl Kind {
             Self::Snapshot => "snapshot",
             Self::History => "history",
             Self::Receipt => "receipt",
+            Self::Directory => "log's directory",
         }
     }
 }
@@ -220,7 +256,7 @@ mod tests {
     fn the_bytes_of_a_log_row_are_pinned() {
         let commit = samples::Writer::new("bob").create().with_receipt("k").commit();
         let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, Some(7)) };
-        let row = log(&commit, &head);
+        let row = log(&commit, &head, Vec::new());
         assert_eq!(hex(&row), include_str!("golden/log-1.hex").trim(), "a stored type changed: raise ENCODING");
         let body = log_body(&commit.name, 1, &row).expect("it is whole");
         assert_eq!(body.head, head);
@@ -240,7 +276,7 @@ mod tests {
     fn a_row_is_unreadable_after_any_flipped_bit_and_in_any_other_place() {
         let commit = samples::Writer::new("bob").create().commit();
         let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, None) };
-        let row = log(&commit, &head);
+        let row = log(&commit, &head, Vec::new());
         let reads =
             |name: &str, revision, row: &[u8]| log_head(&ListName::new(name).expect("a name"), revision, row).is_ok();
         assert!(reads("bob", 1, &row));

@@ -6,10 +6,13 @@ use std::sync::Weak;
 
 use rusqlite::Connection;
 
-use super::record;
+use super::block::{Block, Frame};
+use super::record::{self, Brief};
+use super::schema;
 use super::sweep::{self, Sweep};
 use super::tails::{Row, Tails};
-use crate::list::name::ListName;
+use crate::list::name::{ListName, LogicName};
+use crate::store::StoreError;
 
 /// What the log says.
 pub(super) struct Recovered {
@@ -17,77 +20,126 @@ pub(super) struct Recovered {
     pub(super) sweep: Sweep,
 }
 
-/// Reads the log, and sets aside the rows of lists that cannot be read.
-pub(super) fn recover(db: &Connection) -> rusqlite::Result<Recovered> {
-    let cut: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0))?;
-    let mut tails = Tails::default();
-    let mut set_aside = 0;
-    let mut faults = Vec::new();
-    let mut select = db.prepare("SELECT seq, name FROM quarantine")?;
-    let mut rows = select.query([])?;
-    let mut last = cut;
-    while let Some(row) = rows.next()? {
-        set_aside += 1;
-        last = last.max(row.get(0)?);
-        faults.push((row.get::<_, String>(1)?, "its log was set aside earlier".to_owned(), None));
-    }
-    let (mut count, mut end) = (0, cut);
-    let mut select = db.prepare("SELECT seq, name, revision, record FROM log ORDER BY seq")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (seq, revision): (u64, u64) = (row.get(0)?, row.get(2)?);
-        let name = row.get_ref(1)?.as_bytes_or_null()?.unwrap_or_default();
-        let record = row.get_ref(3)?.as_bytes_or_null()?.unwrap_or_default();
-        count += 1;
-        end = seq;
-        let text = String::from_utf8_lossy(name);
-        if let Err(why) = take_row(&mut tails, &text, seq, revision, record) {
-            faults.push((text.into_owned(), why, Some(seq)));
+/// A list that cannot be read, and why.
+struct Fault {
+    name: String,
+    why: String,
+    /// The commit at fault, with its revision and what there is of it.
+    evidence: Option<(u64, u64, Vec<u8>)>,
+}
+
+/// The pass over the log.
+#[derive(Default)]
+struct Pass {
+    tails: Tails,
+    faults: Vec<Fault>,
+    /// Most lists have the same logic, so they share its name.
+    logic: Option<LogicName>,
+}
+
+/// Reads the log, and sets aside the commits of lists that cannot be read.
+pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
+    let failed = schema::failed("read the log");
+    let cut: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
+    let mut pass = Pass { faults: set_aside_earlier(db).map_err(&failed)?, ..Pass::default() };
+    let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
+    let mut rows = select.query([]).map_err(&failed)?;
+    let (mut end, mut bytes) = (cut, 0);
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let columns = || Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?));
+        let (seq, first, directory, commits): (u64, u64, _, _) = columns().map_err(&failed)?;
+        if first > end + 1 {
+            let missing = first - end - 1;
+            tracing::error!(
+                missing,
+                "the log lacks commits; a list whose last ones they were is older than it should be"
+            );
         }
+        bytes += commits.len();
+        end = seq;
+        pass.row(seq, first, &directory, commits)?;
     }
-    if end - cut > count + set_aside {
-        let missing = end - cut - count - set_aside;
-        tracing::error!(missing, "the log lacks rows; a list whose last rows they were is older than it should be");
-    }
-    set_aside_faults(db, &mut tails, faults)?;
-    Ok(Recovered { tails, sweep: Sweep::new(cut, last.max(end)) })
+    set_aside_faults(db, &mut pass.tails, pass.faults).map_err(&failed)?;
+    Ok(Recovered { tails: pass.tails, sweep: Sweep::new(cut, end, bytes as u64) })
 }
 
-fn take_row(tails: &mut Tails, name: &str, seq: u64, revision: u64, record: &[u8]) -> Result<(), String> {
-    let name = ListName::new(name).map_err(|error| format!("its name is damaged: {error}"))?;
-    let head = record::log_head(&name, revision, record)?;
-    if let Some(tail) = tails.get(&name)
-        && tail.brief.revision != head.after
-    {
-        return Err(format!("its log goes from revision {} to {}", tail.brief.revision, head.after + 1));
-    }
-    // A list whose first revisions were cut off the log has a folded row.
-    let first = head.after == 0;
-    let row = Row { seq, revision, record: None };
-    tails.push(name, head.brief, Weak::new(), row, first);
-    Ok(())
+fn set_aside_earlier(db: &Connection) -> rusqlite::Result<Vec<Fault>> {
+    let mut select = db.prepare("SELECT DISTINCT name FROM quarantine")?;
+    let fault = |name| Fault { name, why: "its commits in the log were set aside earlier".into(), evidence: None };
+    select.query_map([], |row| row.get(0).map(fault))?.collect()
 }
 
-/// A fault makes its whole list unreadable: the rows before it would be an older list.
-fn set_aside_faults(
-    db: &Connection,
-    tails: &mut Tails,
-    faults: Vec<(String, String, Option<u64>)>,
-) -> rusqlite::Result<()> {
+impl Pass {
+    /// Takes a row. Whose a damaged commit is, its directory tells; without either, nobody knows
+    /// which lists would be older than they should be, so the store stays closed.
+    fn row(&mut self, seq: u64, first: u64, directory: &[u8], commits: Vec<u8>) -> Result<(), StoreError> {
+        let block = Block::parse(first, commits);
+        for number in first..=seq {
+            let frame = block.frame(number);
+            let taken = match &frame {
+                Some(frame) => self.commit(number, frame),
+                None => Err("a length before it in its log row is damaged".into()),
+            };
+            let Err(why) = taken else { continue };
+            let (name, revision) = owner(directory, seq, number - first).map_err(|damage| StoreError::Failed {
+                what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
+                why: damage,
+            })?;
+            let record = frame.map_or(block.bytes(), |frame| frame.record).to_vec();
+            self.faults.push(Fault { name, why, evidence: Some((number, revision, record)) });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, seq: u64, frame: &Frame<'_>) -> Result<(), String> {
+        let name = std::str::from_utf8(frame.name).map_err(|error| error.to_string());
+        let name = name.and_then(|name| ListName::new(name).map_err(|error| error.to_string()));
+        let name = name.map_err(|error| format!("its name is damaged: {error}"))?;
+        let mut head = record::log_head(&name, frame.revision, frame.record)?;
+        if head.brief.logic == self.logic {
+            head.brief.logic.clone_from(&self.logic);
+        } else {
+            self.logic.clone_from(&head.brief.logic);
+        }
+        match self.tails.get(&name) {
+            Some(tail) if tail.brief.revision != head.after => {
+                return Err(format!("its log goes from revision {} to {}", tail.brief.revision, head.after + 1));
+            }
+            Some(_) => {}
+            None => {
+                // Whether it has a folded row is not known, and nothing depends on it.
+                self.tails.learn(name.clone(), Brief { revision: head.after, ..Brief::default() });
+            }
+        }
+        let row = Row { seq, block: None };
+        self.tails.push(&name, head.brief, &mut Weak::new(), row);
+        Ok(())
+    }
+}
+
+/// The list, and the revision, of the commit at that place of a row.
+fn owner(directory: &[u8], seq: u64, place: u64) -> Result<(String, u64), String> {
+    let lists = record::directory_lists(seq, directory)?;
+    let entry = usize::try_from(place).ok().and_then(|place| lists.into_iter().nth(place));
+    entry.ok_or_else(|| "its directory is too short".into())
+}
+
+/// A fault makes its whole list unreadable: the commits before it would be an older list.
+fn set_aside_faults(db: &Connection, tails: &mut Tails, faults: Vec<Fault>) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
-    for (text, why, seq) in faults {
-        if let Some(seq) = seq {
+    for Fault { name: text, why, evidence } in faults {
+        if let Some((seq, revision, record)) = evidence {
             tracing::error!(
                 list = text,
-                row = seq,
+                commit = seq,
                 why,
-                "a log row cannot be read; the rows of its list are set aside"
+                "a commit in the log cannot be read; its list is set aside"
             );
-            sweep::quarantine_row(db, seq, &why)?;
+            sweep::quarantine_row(db, seq, &text, revision, &record, &why)?;
         }
         let Ok(name) = ListName::new(&text) else { continue };
         if let Some(tail) = tails.get(&name) {
-            sweep::quarantine(db, tail, &why)?;
+            sweep::quarantine(db, &name, &tail.rows, &why)?;
         }
         tails.set_aside(name, why);
     }

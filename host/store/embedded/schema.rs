@@ -22,25 +22,32 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const FILE: &str = "hotlist.db";
 
 const TABLES: &str = "
-    -- The commits that are not folded yet, in the order in which they were acknowledged.
-    CREATE TABLE log (seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL);
-    -- The folded lists. seq: the last log row that is in it.
+    -- The commits that are not folded yet, in the order in which they were acknowledged: first to seq, both
+    -- included. directory: whose they are.
+    CREATE TABLE log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, directory BLOB NOT NULL, commits BLOB NOT NULL);
+    -- The folded lists that exist. seq: the last commit that is in it.
     CREATE TABLE lists (
         name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
         brief BLOB NOT NULL, snapshot BLOB NOT NULL
     ) WITHOUT ROWID;
-    -- Runs of revisions that were folded; last: the number of the run's last one.
-    CREATE TABLE history (
-        name TEXT NOT NULL, last INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, last)
+    -- The same of lists that were deleted: paging through lists does not step over them.
+    CREATE TABLE gone (
+        name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
+        brief BLOB NOT NULL, snapshot BLOB NOT NULL
     ) WITHOUT ROWID;
+    -- Runs of revisions that were folded; last: the number of the run's last one. With row numbers, so that a
+    -- fold appends here and touches old pages of the index only.
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, last INTEGER NOT NULL, record BLOB NOT NULL, UNIQUE (name, last)
+    );
     CREATE TABLE receipts (
         name TEXT NOT NULL, place INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, place)
     ) WITHOUT ROWID;
     CREATE TABLE timers (at INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (at, name)) WITHOUT ROWID;
-    -- One row: the last log row that was cut off. Numbers of log rows are never given twice.
+    -- One row: the last commit that was cut off the log. Numbers of commits are never given twice.
     CREATE TABLE cut (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
     INSERT INTO cut (id, seq) VALUES (1, 0);
-    -- Log rows of lists that cannot be read, kept as evidence when the log is cut.
+    -- Commits in the log of lists that cannot be read, kept as evidence when the log is cut.
     CREATE TABLE quarantine (
         seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL, why TEXT NOT NULL
     );

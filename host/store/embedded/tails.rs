@@ -1,6 +1,6 @@
-//! What memory knows of the log: for every list with rows in it, which ones, and where they lead.
+//! What memory knows of the log: for every list with commits in it, which ones, and where they lead.
 //!
-//! The map holds only what is durable: the writer adds rows after their transaction, and takes
+//! Readers see only what is durable: the writer adds commits after their transaction, and takes
 //! them out after the one that folded them. A reader asks here *before* it begins its transaction,
 //! so whatever it is told of is in the log or in the folded list it then sees.
 
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
+use super::block::Block;
 use super::record::Brief;
 use crate::list::List;
 use crate::list::name::ListName;
@@ -15,13 +16,12 @@ use crate::list::name::ListName;
 /// The lists of the log.
 #[derive(Default)]
 pub(super) struct Tails {
-    lists: HashMap<ListName, Tail>,
-    /// Lists that may have no folded row yet, in order, for paging.
+    /// Boxed, because a table has up to twice as many places as lists, and doubles at once.
+    lists: HashMap<ListName, Box<Tail>>,
+    /// Lists that exist and may have no row among the folded ones that do, in order, for paging.
     unfolded: BTreeSet<ListName>,
     /// Lists that cannot be read, and why.
     quarantine: BTreeMap<ListName, String>,
-    /// How many bytes of records are held for folding.
-    bytes: usize,
     /// Counts the sweeps; each forgets lists that are folded.
     sweeps: u64,
 }
@@ -29,34 +29,45 @@ pub(super) struct Tails {
 /// The end of one list that is in the log and not, or not only, in its folded row.
 #[derive(Clone)]
 pub(super) struct Tail {
-    /// The list as the last row left it.
+    /// The list as the last commit left it.
     pub(super) brief: Brief,
     /// The same in full, for as long as its actor has it too: memory holds no list because of the
     /// log. When it is gone, folding reads.
     pub(super) state: Weak<List>,
-    /// The rows, ascending. None means that all is folded, which is worth knowing until the next
+    /// The commits, ascending. None means that all is folded, which is worth knowing until the next
     /// sweep: it saves the next commit a look into the database.
     pub(super) rows: Vec<Row>,
+    /// Where the batch at hand leaves the list. For the writer only, since it is not durable yet.
+    pub(super) ahead: Ahead,
 }
 
-/// One row of the log.
+/// Where a batch leaves a list.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) revision: u64,
+    pub(super) wake_up: Option<u64>,
+}
+
+/// One commit in the log.
 #[derive(Clone)]
 pub(super) struct Row {
     pub(super) seq: u64,
-    pub(super) revision: u64,
-    /// The row's content, if it was written since the store was opened.
-    pub(super) record: Option<Arc<[u8]>>,
+    /// What it is part of, if it was written since the store was opened.
+    pub(super) block: Option<Arc<Block>>,
 }
 
-impl Row {
-    fn bytes(&self) -> usize {
-        self.record.as_ref().map_or(0, |record| record.len())
+impl Tail {
+    /// A list of which there is nothing in the log.
+    fn folded(brief: Brief) -> Self {
+        let ahead = Ahead { revision: brief.revision, wake_up: brief.wake_up };
+        // Most lists get few commits before they are folded, and there are many lists.
+        Self { brief, state: Weak::new(), rows: Vec::with_capacity(1), ahead }
     }
 }
 
 impl Tails {
     pub(super) fn get(&self, name: &ListName) -> Option<&Tail> {
-        self.lists.get(name)
+        self.lists.get(name).map(Box::as_ref)
     }
 
     /// Why a list cannot be read, if it cannot.
@@ -69,11 +80,6 @@ impl Tails {
         self.quarantine.len()
     }
 
-    /// How many bytes of records are held.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// How many lists are known.
     pub(super) fn count(&self) -> usize {
         self.lists.len()
@@ -84,42 +90,49 @@ impl Tails {
         self.sweeps
     }
 
-    /// Takes note of a row. `first` says that the list may have no folded row.
-    pub(super) fn push(&mut self, name: ListName, brief: Brief, state: Weak<List>, row: Row, first: bool) {
-        self.bytes += row.bytes();
-        if first {
-            self.unfolded.insert(name.clone());
-        }
-        match self.lists.get_mut(&name) {
-            Some(tail) => {
-                tail.brief = brief;
-                tail.state = state;
-                tail.rows.push(row);
-            }
-            None => {
-                self.lists.insert(name, Tail { brief, state, rows: vec![row] });
-            }
-        }
+    /// What the writer needs of a list.
+    pub(super) fn ahead(&mut self, name: &ListName) -> Option<&mut Ahead> {
+        self.lists.get_mut(name).map(|tail| &mut tail.ahead)
     }
 
-    /// Takes note that a list's rows up to `seq` are folded.
+    /// Takes note of a list that has nothing in the log: as its folded row is, or absent.
+    pub(super) fn learn(&mut self, name: ListName, brief: Brief) -> &mut Tail {
+        self.lists.entry(name).or_insert_with(|| Box::new(Tail::folded(brief)))
+    }
+
+    /// Takes note of a commit to a list that is known, and puts the state before it in the place of
+    /// `state`. Answers how many commits the list has now.
+    pub(super) fn push(&mut self, name: &ListName, brief: Brief, state: &mut Weak<List>, row: Row) -> usize {
+        let Some(tail) = self.lists.get_mut(name) else { return 0 };
+        // A batch is taken note of in full and in order, so its last commit to the list has the last word.
+        tail.ahead = Ahead { revision: brief.revision, wake_up: brief.wake_up };
+        if tail.brief.logic.is_none() && brief.logic.is_some() {
+            self.unfolded.insert(name.clone());
+        }
+        tail.brief = brief;
+        std::mem::swap(&mut tail.state, state);
+        tail.rows.push(row);
+        tail.rows.len()
+    }
+
+    /// Takes note that a list's commits up to `seq` are folded.
     pub(super) fn folded(&mut self, name: &ListName, seq: u64) {
         self.unfolded.remove(name);
         if let Some(tail) = self.lists.get_mut(name) {
             let done = tail.rows.partition_point(|row| row.seq <= seq);
-            self.bytes -= tail.rows.drain(..done).map(|row| row.bytes()).sum::<usize>();
+            tail.rows.drain(..done);
         }
     }
 
     /// Takes note that a list cannot be read.
     pub(super) fn set_aside(&mut self, name: ListName, why: String) {
-        self.folded(&name, u64::MAX);
+        self.unfolded.remove(&name);
         self.lists.remove(&name);
         // The first fault is the cause; what follows it are consequences.
         self.quarantine.entry(name).or_insert(why);
     }
 
-    /// The lists that have rows to fold. Those that have none are forgotten.
+    /// The lists that have commits to fold. Those that have none are forgotten.
     pub(super) fn begin_sweep(&mut self) -> Vec<ListName> {
         self.sweeps += 1;
         self.lists.retain(|_, tail| !tail.rows.is_empty());

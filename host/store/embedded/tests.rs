@@ -130,7 +130,7 @@ fn a_file_that_is_no_database_is_an_error() {
     assert!(matches!(refused, StoreError::Failed { .. }), "{refused:?}");
 }
 
-/// Three lists with three log rows each, or folded.
+/// Three lists with three commits each in the log, in a row of its own each, or folded.
 fn three_lists(embedded: &Embedded, ending: Ending) {
     let store = embedded.try_open().expect("it opens");
     for list in ["ann", "bob", "cid"] {
@@ -167,7 +167,7 @@ fn a_flipped_bit_in_the_log_makes_its_list_unreadable_and_no_other() {
     for seq in [4, 5, 6] {
         let embedded = Embedded::default();
         three_lists(&embedded, Ending::Drop);
-        flip(&embedded, "log", "record", &format!("seq = {seq}"));
+        flip(&embedded, "log", "commits", &format!("seq = {seq}"));
         only_bob_is_unreadable(&embedded, "checksum");
         assert_eq!(embedded.count("quarantine"), 3, "its rows are kept as evidence");
         let store = embedded.try_open().expect("it opens");
@@ -211,6 +211,80 @@ fn a_sound_row_in_the_wrong_place_is_unreadable() {
         (SELECT revision, seq, brief, snapshot FROM lists WHERE name = 'ann') WHERE name = 'bob'";
     embedded.sql().execute(swap, []).expect("it is updated");
     only_bob_is_unreadable(&embedded, "checksum");
+}
+
+/// Ann, bob and cid with three commits each in one row of the log, or two. Answers with the number
+/// of the longer one.
+fn three_lists_in_a_row(embedded: &Embedded) -> u64 {
+    let store = embedded.try_open().expect("it opens");
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the writer waits for this");
+    let mut pending = Vec::new();
+    for list in ["ann", "bob", "cid"] {
+        let mut writer = Sample::new(list).create();
+        for title in ["Dentist", "Milk", "Bread"] {
+            pending.push(store.commit(writer.take()));
+            writer = writer.add(title);
+        }
+    }
+    sql.execute_batch("COMMIT").expect("the writer goes on");
+    for made in pending {
+        block_on(made).expect("it continues");
+    }
+    drop(store);
+    embedded.sql().query_row("SELECT seq FROM log ORDER BY seq - first DESC", [], |row| row.get(0)).expect("a row")
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_row_of_many_commits_never_makes_a_list_older() {
+    let embedded = Embedded::default();
+    let seq = three_lists_in_a_row(&embedded);
+    let column = |column: &str| -> Vec<u8> {
+        let select = format!("SELECT {column} FROM log WHERE seq = ?1");
+        embedded.sql().query_row(&select, [seq], |row| row.get(0)).expect("a row")
+    };
+    let set = |column: &str, bytes: &[u8]| {
+        let update = format!("UPDATE log SET {column} = ?1 WHERE seq = ?2");
+        embedded.sql().execute(&update, rusqlite::params![bytes, seq]).expect("it is updated");
+        embedded.sql().execute("DELETE FROM quarantine", []).expect("it is forgotten");
+    };
+    let (commits, directory) = (column("commits"), column("directory"));
+    for at in (0..commits.len()).step_by(17) {
+        let mut damaged = commits.clone();
+        damaged[at] ^= 1;
+        set("commits", &damaged);
+        let store = embedded.try_open().expect("damage to lists is not the store's end");
+        let lists = ["ann", "bob", "cid"].map(|list| block_on(store.load(&name(list))));
+        let sound = lists.iter().filter(|list| list.as_ref().is_ok_and(|stored| stored.list.revision() == 3)).count();
+        let unreadable = lists.iter().filter(|list| matches!(list, Err(StoreError::Unreadable { .. }))).count();
+        assert_eq!(sound + unreadable, 3, "byte {at}: {lists:?}");
+        assert!(unreadable > 0, "byte {at}");
+    }
+    set("directory", &[7; 9]);
+    let refused = embedded.try_open().expect_err("nobody knows whose the damaged commit was");
+    assert!(matches!(refused, StoreError::Failed { .. }), "{refused:?}");
+    set("commits", &commits);
+    let store = embedded.try_open().expect("the commits are whole, which is what the directory is for");
+    assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(3));
+    drop(store);
+    set("directory", &directory);
+}
+
+#[test]
+fn a_list_with_very_many_commits_in_the_log_is_folded_at_once() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    let mut bob = Sample::new("bob").create();
+    let commits = (0..1_100).map(|_| {
+        let commit = bob.take();
+        bob = bob.clone().with_receipt("key");
+        store.commit(commit)
+    });
+    let pending: Vec<_> = commits.collect();
+    pending.into_iter().for_each(|made| block_on(made).expect("it continues"));
+    block_on(store.commit(Sample::new("ann").create().commit())).expect("it is new");
+    drop(store);
+    assert_eq!(embedded.count("lists"), 1, "bob only");
 }
 
 /// Flips one bit in the middle of a column.

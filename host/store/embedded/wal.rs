@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 /// The thread copies when this many frames, of a page each, wait to be copied.
-const COPY_FRAMES: i64 = 4_000;
+const COPY_FRAMES: i64 = 3_000;
 
 /// The writer copies the rest when the file has this many frames.
-const MAX_FRAMES: i64 = 32_000;
+const MAX_FRAMES: i64 = 12_000;
 
 /// The writer's side of the matter.
 pub(super) struct Wal {

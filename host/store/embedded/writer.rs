@@ -1,21 +1,21 @@
 //! The writer: one thread that turns whatever waits in its queue into one durable write.
 
-use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+use super::block::{Block, FULL_BYTES};
 use super::fold::{self, Fault};
 use super::lock::DirectoryLock;
 use super::reader;
 use super::record::Brief;
 use super::sweep::{Slice, Sweep};
-use super::tails::{Row, Tails};
+use super::tails::{Ahead, Row, Tails};
 use super::wal::{self, Wal};
 use super::{Options, SLOW_WRITE};
 use crate::list::List;
@@ -25,12 +25,6 @@ use crate::store::StoreError;
 /// How long nothing must have come before a sweep goes on by itself: those who were just answered
 /// are about to come again, and a slice without commits would make them wait for its fsync.
 const IDLE: Duration = Duration::from_millis(2);
-
-/// How many lists an idle writer folds before it looks into its queue again.
-const IDLE_LISTS: usize = 1_024;
-
-/// How many lists a batch of commits folds at least, while a sweep is under way.
-const LEAST_LISTS: usize = 8;
 
 /// What the writer is asked to do.
 pub(super) enum Request {
@@ -47,26 +41,22 @@ pub(super) struct Prepared {
     pub(super) name: ListName,
     pub(super) after: u64,
     pub(super) brief: Brief,
-    pub(super) record: Arc<[u8]>,
-    pub(super) state: Arc<List>,
-    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+    pub(super) frame: Vec<u8>,
+    pub(super) state: Weak<List>,
+    pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// What the writer must know of a list to take a commit for it.
-#[derive(Clone, Copy)]
-struct Known {
-    revision: u64,
-    wake_up: Option<u64>,
-    /// Whether nothing is known of the list but its commits in the log.
-    is_new: bool,
+/// The answer to a commit, with what it was made of: that is freed by whoever allocated it, which
+/// costs much less than freeing it here, and not while others wait.
+pub(super) struct Answer {
+    pub(super) result: Result<(), StoreError>,
+    pub(super) _spent: (ListName, Vec<u8>, Weak<List>),
 }
 
-/// A batch that was written, commit by commit: the row, or why there is none.
-type Verdicts = Vec<Result<Written, StoreError>>;
-
+/// A batch that was written: each commit's number, or why it has none, and the rows they are in.
 struct Written {
-    seq: u64,
-    is_new: bool,
+    verdicts: Vec<Result<u64, StoreError>>,
+    blocks: Vec<Arc<Block>>,
 }
 
 /// All that the thread owns.
@@ -81,12 +71,7 @@ pub(super) struct Writer {
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) reads: SyncSender<reader::Request>,
     pub(super) lock: DirectoryLock,
-    /// Where the batch at hand leaves its lists; empty between batches.
-    pub(super) ahead: HashMap<ListName, Ahead>,
 }
-
-/// Where a batch leaves a list.
-pub(super) struct Ahead(Known);
 
 impl Writer {
     /// Writes until there is nobody left to write for.
@@ -124,7 +109,7 @@ impl Writer {
         while batch.len() < self.options.batch && bytes < self.options.batch_bytes {
             match self.requests.try_recv() {
                 Ok(Request::Commit(commit)) => {
-                    bytes += commit.record.len();
+                    bytes += commit.frame.len();
                     batch.push(commit);
                 }
                 Ok(end) => return Ok(Some(end)),
@@ -139,25 +124,19 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<Prepared>) {
         if let Some(why) = self.poison.get() {
             for commit in batch.drain(..) {
-                let _ = commit.reply.send(Err(StoreError::Poisoned { why: why.clone() }));
+                commit.answer(Err(StoreError::Poisoned { why: why.clone() }));
             }
             return;
         }
         let begun = Instant::now();
-        let lists = if batch.is_empty() { IDLE_LISTS } else { batch.len().max(LEAST_LISTS) };
-        let written = self.transaction(batch, lists);
-        self.ahead.clear();
-        match written {
-            Ok((verdicts, slice)) => {
+        match self.transaction(batch) {
+            Ok((written, slice)) => {
                 self.sweep.done(slice, &self.tails);
-                self.acknowledge(batch, verdicts);
+                self.acknowledge(batch, written);
             }
             Err(error) => self.fail(batch, &error),
         }
-        let over = self.sweep.rows() > self.options.log_rows || self.tails.lock().bytes() > self.options.log_bytes;
-        if over && !self.sweep.is_under_way() {
-            self.sweep.begin(&self.tails);
-        }
+        self.sweep.begin_if_due(&self.tails, &self.options);
         if let Err(error) = self.wal.written(&self.db) {
             self.poisoned(&error);
         }
@@ -167,49 +146,57 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, batch: &[Prepared], lists: usize) -> rusqlite::Result<(Verdicts, Slice)> {
-        let transaction = self.db.unchecked_transaction()?;
-        let mut verdicts = Vec::with_capacity(batch.len());
-        let mut seq = self.sweep.last;
-        let mut insert =
-            self.db.prepare_cached("INSERT INTO log (seq, name, revision, record) VALUES (?1, ?2, ?3, ?4)")?;
+    fn transaction(&mut self, batch: &[Prepared]) -> rusqlite::Result<(Written, Slice)> {
+        // One that begins by reading would fail, not wait, while a shell looks after something.
+        let transaction = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)?;
+        let mut written = Written { verdicts: Vec::with_capacity(batch.len()), blocks: Vec::new() };
+        let mut block = Block::new(self.sweep.last() + 1);
         for commit in batch {
-            let known = match check(&self.db, &self.tails, &self.ahead, commit)? {
-                Ok(known) => known,
-                Err(error) => {
-                    verdicts.push(Err(error));
-                    continue;
-                }
-            };
-            seq += 1;
-            insert.execute(params![seq, commit.name.as_str(), commit.brief.revision, commit.record])?;
-            set_timer(&self.db, &commit.name, known.wake_up, commit.brief.wake_up)?;
-            let next = Known { revision: commit.brief.revision, wake_up: commit.brief.wake_up, is_new: false };
-            self.ahead.insert(commit.name.clone(), Ahead(next));
-            verdicts.push(Ok(Written { seq, is_new: known.is_new }));
+            if let Err(error) = check(&self.db, &self.tails, commit)? {
+                written.verdicts.push(Err(error));
+                continue;
+            }
+            block.push(&commit.name, commit.brief.revision, &commit.frame);
+            written.verdicts.push(Ok(block.last()));
+            if block.bytes().len() >= FULL_BYTES {
+                let next = Block::new(block.last() + 1);
+                written.blocks.push(self.append(std::mem::replace(&mut block, next))?);
+            }
         }
-        let slice = self.sweep.slice(&self.db, &self.tails, lists, self.options.history)?;
+        if !block.is_empty() {
+            written.blocks.push(self.append(block)?);
+        }
+        let slice = self.sweep.slice(&self.db, &self.tails, batch.len(), &self.options)?;
         transaction.commit()?;
-        self.sweep.last = seq;
-        Ok((verdicts, slice))
+        Ok((written, slice))
+    }
+
+    fn append(&self, mut block: Block) -> rusqlite::Result<Arc<Block>> {
+        let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?2, ?3, ?4)";
+        let directory = block.take_directory();
+        let values = params![block.last(), block.first(), directory, block.bytes()];
+        self.db.prepare_cached(insert)?.execute(values)?;
+        Ok(Arc::new(block))
     }
 
     /// Lets readers see what is durable now, then answers the callers.
-    fn acknowledge(&self, batch: &mut Vec<Prepared>, verdicts: Verdicts) {
-        let mut replies = Vec::with_capacity(batch.len());
+    fn acknowledge(&mut self, batch: &mut Vec<Prepared>, Written { verdicts, blocks }: Written) {
+        for block in &blocks {
+            self.sweep.appended(block.last(), block.bytes().len());
+        }
+        let mut blocks = blocks.into_iter().peekable();
         let mut tails = self.tails.lock();
-        for (commit, verdict) in batch.drain(..).zip(verdicts) {
-            let Prepared { name, brief, record, state, reply, .. } = commit;
-            let answer = verdict.map(|Written { seq, is_new }| {
-                let row = Row { seq, revision: brief.revision, record: Some(record) };
-                tails.push(name, brief, Arc::downgrade(&state), row, is_new);
-            });
-            replies.push((reply, answer, state));
+        for (commit, verdict) in batch.iter_mut().zip(&verdicts) {
+            let Ok(seq) = *verdict else { continue };
+            while blocks.next_if(|block| block.last() < seq).is_some() {}
+            let row = Row { seq, block: blocks.peek().cloned() };
+            let brief = std::mem::take(&mut commit.brief);
+            let count = tails.push(&commit.name, brief, &mut commit.state, row);
+            self.sweep.has_tail(&commit.name, count);
         }
         drop(tails);
-        for (reply, answer, _state) in replies {
-            // A caller may drop its answer; the commit stands.
-            let _ = reply.send(answer);
+        for (commit, verdict) in batch.drain(..).zip(verdicts) {
+            commit.answer(verdict.map(drop));
         }
     }
 
@@ -217,7 +204,7 @@ impl Writer {
         self.poisoned(error);
         for commit in batch.drain(..) {
             let what = format!("write revision {} of list {:?}", commit.brief.revision, commit.name.as_str());
-            let _ = commit.reply.send(Err(StoreError::Failed { what, why: error.to_string() }));
+            commit.answer(Err(StoreError::Failed { what, why: error.to_string() }));
         }
     }
 
@@ -262,46 +249,50 @@ impl Writer {
     }
 }
 
-/// Whether a commit continues its list, with all that is before it in the batch.
-fn check(
-    db: &Connection,
-    tails: &Mutex<Tails>,
-    ahead: &HashMap<ListName, Ahead>,
-    commit: &Prepared,
-) -> rusqlite::Result<Result<Known, StoreError>> {
-    let known = match ahead.get(&commit.name) {
-        Some(Ahead(known)) => Ok(*known),
-        None => look_up(db, tails, &commit.name),
-    };
-    match known {
-        Ok(known) if known.revision == commit.after => Ok(Ok(known)),
-        Ok(Known { revision: found, .. }) => {
-            Ok(Err(StoreError::Conflict { name: commit.name.clone(), expected: commit.after, found }))
-        }
-        Err(Fault::List(why)) => Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why })),
-        Err(Fault::Database(error)) => Err(error),
+impl Prepared {
+    /// A caller may have dropped its answer; the commit stands.
+    fn answer(self, result: Result<(), StoreError>) {
+        let _ = self.reply.send(Answer { result, _spent: (self.name, self.frame, self.state) });
     }
 }
 
-fn look_up(db: &Connection, tails: &Mutex<Tails>, name: &ListName) -> Result<Known, Fault> {
-    {
-        let tails = tails.lock();
-        if let Some(tail) = tails.get(name) {
-            return Ok(Known { revision: tail.brief.revision, wake_up: tail.brief.wake_up, is_new: false });
+/// Takes a commit into the batch, if it continues its list with all that is before it in the batch.
+fn check(db: &Connection, tails: &Mutex<Tails>, commit: &Prepared) -> rusqlite::Result<Result<(), StoreError>> {
+    let conflict = |found| Ok(Err(StoreError::Conflict { name: commit.name.clone(), expected: commit.after, found }));
+    let next = Ahead { revision: commit.brief.revision, wake_up: commit.brief.wake_up };
+    let mut locked = tails.lock();
+    let before = match locked.ahead(&commit.name) {
+        Some(ahead) if ahead.revision != commit.after => return conflict(ahead.revision),
+        Some(ahead) => std::mem::replace(ahead, next),
+        None => {
+            if let Some(why) = locked.quarantined(&commit.name) {
+                return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why: why.clone() }));
+            }
+            drop(locked);
+            let brief = match look_up(db, &commit.name) {
+                Ok(brief) => brief,
+                Err(Fault::List(why)) => return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why })),
+                Err(Fault::Database(error)) => return Err(error),
+            };
+            if brief.revision != commit.after {
+                return conflict(brief.revision);
+            }
+            std::mem::replace(&mut tails.lock().learn(commit.name.clone(), brief).ahead, next)
         }
-        if let Some(why) = tails.quarantined(name) {
-            return Err(Fault::List(why.clone()));
-        }
-    }
-    let mut select = db.prepare_cached("SELECT revision, seq, brief FROM lists WHERE name = ?1")?;
+    };
+    set_timer(db, &commit.name, before.wake_up, next.wake_up)?;
+    Ok(Ok(()))
+}
+
+/// What is known of a list that has nothing in the log.
+fn look_up(db: &Connection, name: &ListName) -> Result<Brief, Fault> {
+    let mut select = db.prepare_cached(
+        "SELECT revision, seq, brief FROM lists WHERE name = ?1
+         UNION ALL SELECT revision, seq, brief FROM gone WHERE name = ?1",
+    )?;
     let row = select.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
-    Ok(match row.optional()? {
-        Some((revision, seq, bytes)) => {
-            let brief = fold::read_brief(name, revision, seq, &bytes)?;
-            Known { revision, wake_up: brief.wake_up, is_new: false }
-        }
-        None => Known { revision: 0, wake_up: None, is_new: true },
-    })
+    let brief = row.optional()?.map(|(revision, seq, bytes)| fold::read_brief(name, revision, seq, &bytes));
+    Ok(brief.transpose()?.unwrap_or_default())
 }
 
 fn set_timer(db: &Connection, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {

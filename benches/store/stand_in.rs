@@ -1,0 +1,86 @@
+//! A store that keeps nothing, and answers as another one does: at once, or from another thread.
+//! What a load costs with it is the load's own cost.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use hotlist::list::name::ListName;
+use hotlist::list::revision::Revision;
+use hotlist::store::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use tokio::sync::oneshot;
+
+/// As long as a durable write takes, more or less, so that as many answers come at once.
+const WRITE: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub(crate) struct StandIn {
+    /// The other thread, if there is one.
+    writes: Option<SyncSender<oneshot::Sender<()>>>,
+}
+
+impl StandIn {
+    /// As the memory store answers.
+    pub(crate) fn at_once() -> Self {
+        Self { writes: None }
+    }
+
+    /// As the embedded store answers.
+    pub(crate) fn with_thread() -> Self {
+        let (writes, requests) = sync_channel(65_536);
+        std::thread::spawn(move || answer(&requests));
+        Self { writes: Some(writes) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it takes the time that a disk would")]
+fn answer(requests: &Receiver<oneshot::Sender<()>>) {
+    while let Ok(first) = requests.recv() {
+        std::thread::sleep(WRITE);
+        for reply in std::iter::once(first).chain(requests.try_iter()) {
+            let _ = reply.send(());
+        }
+    }
+}
+
+fn nothing<T: Send + 'static>() -> Pending<T> {
+    std::future::ready(Err(StoreError::Closed)).boxed()
+}
+
+impl Store for StandIn {
+    fn commit(&self, _: Commit) -> Pending<()> {
+        let Some(writes) = &self.writes else { return std::future::ready(Ok(())).boxed() };
+        let (reply, answer) = oneshot::channel();
+        let sent = writes.send(reply);
+        async move {
+            sent.map_err(|_| StoreError::Closed)?;
+            answer.await.map_err(|_| StoreError::Closed)
+        }
+        .boxed()
+    }
+
+    fn load(&self, _: &ListName) -> Pending<Stored> {
+        nothing()
+    }
+
+    fn page(&self, _: Option<&ListName>, _: usize) -> Pending<Vec<Summary>> {
+        nothing()
+    }
+
+    fn history(&self, _: &ListName, _: u64, _: usize) -> Pending<Vec<Arc<Revision>>> {
+        nothing()
+    }
+
+    fn due(&self, _: u64, _: usize) -> Pending<Vec<WakeUp>> {
+        nothing()
+    }
+
+    fn next_due(&self) -> Pending<Option<u64>> {
+        nothing()
+    }
+
+    fn close(&self) -> Pending<()> {
+        std::future::ready(Ok(())).boxed()
+    }
+}
