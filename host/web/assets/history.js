@@ -27,7 +27,7 @@ function sentences(revisions) {
       case "put": return put(change.entry, isNew);
       case "remove": return `deleted ${quoted(change.id)}`;
       case "set": return `set ${Object.entries(change.settings).map(([name, value]) => `${name} to ${shown(value)}`).join(", ")}`;
-      case "adopt": return `gave the list to ${change.logic}`;
+      case "adopt": return `chose the rules ${change.logic}`;
       default: return "deleted the list";
     }
   };

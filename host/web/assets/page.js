@@ -31,12 +31,16 @@ function showLists({ answers, more }) {
 }
 
 function showLogics(logics) {
-  find("logics").replaceChildren(...logics.map(({ name, live, failure }) => {
-    const version = make("span", { className: "version", textContent: live ? live.version : "not loaded" });
-    const item = make("li", {}, `${live?.title || name} `, version);
-    if (failure) item.append(make("p", { className: "problem", textContent: `${live ? "A newer version" : "It"} was not taken: ${failure}` }));
-    return item;
-  }));
+  const now = JSON.stringify(logics.map(({ name, live, failure }) => [name, live?.digest, failure]));
+  if (find("logics").dataset.now !== now) {
+    find("logics").dataset.now = now;
+    find("logics").replaceChildren(...logics.map(({ name, live, failure }) => {
+      const version = make("span", { className: "version", textContent: live ? live.version : "not loaded" });
+      const item = make("li", {}, `${live?.title || name} `, version);
+      if (failure) item.append(make("details", {}, make("summary", { textContent: live ? "A newer version was not taken" : "It was not taken" }), failure));
+      return item;
+    }));
+  }
   const choices = logics.filter(({ live }) => live);
   const select = find("create-logic");
   const names = ["", ...choices.map(({ name }) => name)];
@@ -85,6 +89,8 @@ function heard(decider) {
   readRules(name).catch(() => {});
 }
 
+const short = (digest) => digest.replace(/^sha256:/, "").slice(0, 8);
+
 async function readRules(name) {
   const { answer: rules } = await ask("GET", `/logic/${encodeURIComponent(name)}`);
   if (state.list?.logic !== name) return;
@@ -94,16 +100,18 @@ async function readRules(name) {
   showRules();
   if (old?.name !== name || old.live?.digest === rules.live?.digest || !rules.live) return;
   find("rules").dataset.fresh = "";
-  notice("rules", `New rules are live: ${rules.live.title} ${rules.live.version} decides from now on${old.live && old.live.version !== rules.live.version ? `, no longer ${old.live.version}` : ""}.`, "Dismiss", undefined, false);
+  const { title, version, digest } = rules.live;
+  const other = old.live?.version !== version;
+  notice("rules", `New rules are live: ${title} ${version}${other ? "" : ` (${short(digest)})`} decides from now on${other && old.live ? `, no longer ${old.live.version}` : ""}.`, "Dismiss", undefined, false);
   refresh();
 }
 
 function showRules() {
   const { name, live, failure, description: said } = state.rules;
   find("rules-name").textContent = live ? `${live.title || name} ${live.version}` : name;
-  find("rules-digest").textContent = live ? live.digest.replace(/^sha256:/, "").slice(0, 8) : "";
+  find("rules-digest").textContent = live ? short(live.digest) : "";
   find("rules-text").textContent = said?.summary ?? "";
-  const counts = live ? `${live.accepted} changes made, ${live.rejected} refused${live.faults > 0 ? `, ${live.faults} failures; the last: ${live.last_fault}` : ""}.` : "";
+  const counts = live ? `Changes made: ${live.accepted}; refused: ${live.rejected}${live.faults > 0 ? `; failed: ${live.faults}, the last time because ${live.last_fault}` : ""}.` : "";
   find("rules-since").textContent = live ? `Live since ${time(live.since)}, from ${live.source}. ${counts}` : "";
   const goesOn = live ? ` Version ${live.version} goes on deciding.` : " Nothing can be changed until it loads.";
   find("rules-failure").textContent = failure ? `A newer version of these rules was not taken: ${failure}${/[.!?]$/.test(failure) ? "" : "."}${goesOn}` : "";
