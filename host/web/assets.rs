@@ -50,10 +50,18 @@ impl Asset {
     }
 }
 
+/// The parts of the page's one script, in the order in which they need each other.
+const SCRIPTS: &str = concat!(
+    include_str!("assets/server.js"),
+    include_str!("assets/person.js"),
+    include_str!("assets/entries.js"),
+    include_str!("assets/history.js"),
+    include_str!("assets/page.js"),
+);
+
 static PAGE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/html; charset=utf-8", include_str!("assets/index.html")));
-static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", include_str!("assets/app.js")));
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", SCRIPTS));
 static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/css; charset=utf-8", include_str!("assets/style.css")));
 static CONTRACT: LazyLock<Asset> = LazyLock::new(|| Asset::new("application/json", openapi::text()));

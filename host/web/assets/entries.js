@@ -1,0 +1,155 @@
+// The entries of the list: groups of rows, which stay the same elements for as long as they are
+// shown, so that neither the focus nor what somebody is typing is lost when the list changes.
+
+const groups = new Map(); // by name: a section, and its rows by id
+
+// Makes the children of an element these, in this order, without moving those that are in place.
+function arrange(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  let at = parent.firstElementChild;
+  for (const node of nodes) {
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+  }
+}
+
+function rowOf(entry) {
+  const done = make("input", { type: "checkbox" });
+  const title = make("button", { type: "button", className: "title" });
+  const facts = make("span", { className: "facts" });
+  const remove = make("button", { type: "button", className: "quiet", textContent: "×" });
+  const element = make("li", { className: "entry" }, done, make("div", { className: "text" }, title, facts), remove);
+  const row = { element, entry };
+  const path = `${root(state.name)}/entries/${entry.id}`;
+  const change = async (method, body) => {
+    await act(element, () => ask(method, path, body));
+    // Also when it was refused: the box then shows again what is the case.
+    done.checked = row.entry.completed;
+    await refresh();
+  };
+  done.onchange = () => change("PATCH", { completed: done.checked });
+  remove.onclick = () => change("DELETE");
+  title.onclick = () => edit(row, path, title);
+  row.show = (now) => {
+    row.entry = now;
+    done.checked = now.completed;
+    done.ariaLabel = `Completed: ${now.title}`;
+    element.classList.toggle("done", now.completed);
+    title.textContent = now.title;
+    title.title = "Edit";
+    remove.ariaLabel = `Delete: ${now.title}`;
+    facts.replaceChildren(...factsOf(now));
+  };
+  row.show(entry);
+  return row;
+}
+
+// The date, and whatever the rules keep or have worked out, in the order in which they declare it.
+function factsOf({ date, fields, computed = {} }) {
+  const facts = [];
+  if (date) facts.push(make("time", { dateTime: date, textContent: day(date) }));
+  const titles = new Map(description().fields.map((schema) => [schema.name, schema.title || schema.name]));
+  const values = { ...fields, ...computed };
+  const declared = [...titles.keys()].filter((name) => name in values);
+  for (const name of new Set([...declared, ...Object.keys(values)])) {
+    const value = values[name];
+    if (value === false) continue;
+    const title = titles.get(name) ?? name;
+    facts.push(make("span", { textContent: value === true ? title : `${title}: ${shown(value)}` }));
+  }
+  return facts;
+}
+
+// Makes a form of the row; what was changed, and only that, is sent.
+function edit(row, path, title) {
+  const { element, entry } = row;
+  const text = make("input", { name: "title", value: entry.title, ariaLabel: "Title", autocomplete: "off", data: { kind: "text" } });
+  const date = make("input", { name: "date", type: "date", value: entry.date ?? "", ariaLabel: "Date", data: { kind: "date" } });
+  const save = make("button", { className: "primary", textContent: "Save" });
+  const cancel = make("button", { type: "button", className: "quiet", textContent: "Cancel" });
+  const line = make("div", { className: "line" }, text, date, save, cancel);
+  const fields = make("div", { className: "fields" }, ...description().fields.map((schema) => field(schema, entry.fields[schema.name])));
+  const form = make("form", { noValidate: true }, line, fields);
+  const close = () => {
+    const had = form.contains(document.activeElement);
+    form.remove();
+    element.classList.remove("editing");
+    if (had) title.focus();
+  };
+  cancel.onclick = close;
+  form.onkeydown = (event) => { if (event.key === "Escape") close(); };
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const saved = await act(form, async () => {
+      const body = changed(valuesIn(line), { title: entry.title, date: entry.date });
+      if (body.title === null) body.title = "";
+      const own = changed(valuesIn(fields), entry.fields);
+      if (Object.keys(own).length > 0) body.fields = own;
+      if (Object.keys(body).length > 0) await ask("PATCH", path, body);
+    });
+    if (saved) { await refresh(); close(); }
+  };
+  unsay(element);
+  element.classList.add("editing");
+  element.append(form);
+  text.focus();
+}
+
+function groupOf(name) {
+  const heading = make("h2"), rows = make("ul");
+  return { name, heading, rows, element: make("section", {}, heading, rows), byId: new Map() };
+}
+
+function showGroup(shape, alone) {
+  if (!groups.has(shape.name)) groups.set(shape.name, groupOf(shape.name));
+  const group = groups.get(shape.name);
+  const title = isDate(shape.title) ? day(shape.title) : shape.title;
+  // A heading over everything says nothing that the view's own name does not.
+  group.heading.hidden = !title || alone;
+  group.heading.replaceChildren(title, make("span", { textContent: shape.entries.length }));
+  const ids = new Set(shape.entries.map((entry) => entry.id));
+  for (const id of group.byId.keys()) if (!ids.has(id)) group.byId.delete(id);
+  const rows = shape.entries.map((entry) => {
+    const row = group.byId.get(entry.id);
+    if (!row) group.byId.set(entry.id, rowOf(entry));
+    else if (!sameJson(row.entry, entry) || state.redraw) row.show(entry);
+    return group.byId.get(entry.id).element;
+  });
+  arrange(group.rows, rows);
+  return group.element;
+}
+
+function showEntries(shapes) {
+  const all = find("entries");
+  const focused = document.activeElement?.closest(".entry");
+  const place = focused ? [...all.querySelectorAll(".entry")].indexOf(focused) : -1;
+  const names = new Set(shapes.map((shape) => shape.name));
+  for (const name of groups.keys()) if (!names.has(name)) groups.delete(name);
+  arrange(all, shapes.map((shape) => showGroup(shape, shapes.length === 1)));
+  if (focused && !focused.isConnected) {
+    const rows = all.querySelectorAll(".entry");
+    (rows[Math.min(place, rows.length - 1)]?.querySelector("input") ?? find("title")).focus();
+  }
+}
+
+const isShown = (id) => [...groups.values()].some((group) => group.byId.has(id));
+
+// The entries as groups, in the order of the view, or as one group without a title.
+async function readEntries() {
+  const { name, list, view } = state;
+  if (!list) return { shapes: [], more: false };
+  if (view === null) {
+    const { answers, more } = await pages(`${root(name)}/entries`, state.shown);
+    const entries = answers.flat();
+    return { shapes: entries.length > 0 ? [{ name: "", title: "", entries }] : [], more };
+  }
+  const { answers, more } = await pages(`${root(name)}/views/${encodeURIComponent(view)}`, state.shown);
+  const byName = new Map();
+  for (const shape of answers.flatMap((answer) => answer.groups)) {
+    const known = byName.get(shape.name);
+    if (known) known.entries.push(...shape.entries);
+    else byName.set(shape.name, { ...shape, entries: [...shape.entries] });
+  }
+  return { shapes: [...byName.values()], more };
+}
