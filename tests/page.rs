@@ -3,10 +3,9 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hotlist::web::Options;
 use support::{Sending, Server};
@@ -114,35 +113,26 @@ async fn every_part_of_the_page_is_short_enough_to_be_read() {
 
 /// The document that a browser makes of a page, or nothing if there is no browser on this machine.
 async fn document(url: String) -> Option<String> {
-    let browse = move || {
-        let profile = tempfile::tempdir().expect("a directory");
-        let of_profile = format!("--user-data-dir={}", profile.path().display());
-        let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-        let alone = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
-        let mut command = Command::new("chromium");
-        command.args(quiet).args(alone).args([&of_profile, "--virtual-time-budget=2000", "--dump-dom", &url]);
-        let mut browser = match command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn() {
-            Ok(browser) => browser,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(error) => panic!("chromium: {error}"),
-        };
-        let mut output = browser.stdout.take().expect("it is piped");
-        let reader = std::thread::spawn(move || {
-            let mut document = String::new();
-            output.read_to_string(&mut document).map(|_| document)
-        });
-        let started = Instant::now();
-        while !reader.is_finished() {
-            if started.elapsed() > BROWSER_PATIENCE {
-                browser.kill().expect("it can be ended");
-                panic!("the browser did not come to an end");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        browser.wait().expect("it ended");
-        Some(reader.join().expect("no panic").expect("text"))
+    let profile = tempfile::tempdir().expect("a directory");
+    let of_profile = format!("--user-data-dir={}", profile.path().display());
+    let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
+    let alone = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+    let mut command = Command::new("chromium");
+    command.args(quiet).args(alone).args([&of_profile, "--virtual-time-budget=2000", "--dump-dom", &url]);
+    let mut browser = match command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn() {
+        Ok(browser) => browser,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => panic!("chromium: {error}"),
     };
-    tokio::task::spawn_blocking(browse).await.expect("no panic")
+    let output = browser.stdout.take().expect("it is piped");
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || sender.send(std::io::read_to_string(output)));
+    let Ok(document) = tokio::time::timeout(BROWSER_PATIENCE, receiver).await else {
+        browser.kill().expect("it can be ended");
+        panic!("the browser did not come to an end");
+    };
+    browser.wait().expect("it ended");
+    Some(document.expect("the thread does not panic").expect("text"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
