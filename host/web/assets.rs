@@ -1,4 +1,5 @@
-//! The page, which is part of the program: three files, each under a tag of its own content.
+//! The page, which is part of the program: three files, each under a tag of its own content. The
+//! script is written in parts and served as one.
 
 use std::sync::LazyLock;
 
@@ -56,6 +57,7 @@ const SCRIPTS: &str = concat!(
     include_str!("assets/person.js"),
     include_str!("assets/entries.js"),
     include_str!("assets/history.js"),
+    include_str!("assets/rules.js"),
     include_str!("assets/page.js"),
 );
 

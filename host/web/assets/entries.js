@@ -64,12 +64,14 @@ function factsOf({ date, fields, computed = {} }) {
 // Makes a form of the row; what was changed, and only that, is sent.
 function edit(row, path, title) {
   const { element, entry } = row;
-  const text = make("input", { name: "title", value: entry.title, ariaLabel: "Title", autocomplete: "off", data: { kind: "text" } });
-  const date = make("input", { name: "date", type: "date", value: entry.date ?? "", ariaLabel: "Date", data: { kind: "date" } });
+  const text = make("input", { name: "title", value: entry.title, ariaLabel: "Title", data: { kind: "text" } });
+  const date = make("input", { name: "date", type: "date", ariaLabel: "Date", data: { kind: "date" } });
+  text.autocomplete = "off";
+  date.value = entry.date ?? "";
   const save = make("button", { className: "primary", textContent: "Save" });
   const cancel = make("button", { type: "button", className: "quiet", textContent: "Cancel" });
   const line = make("div", { className: "line" }, text, date, save, cancel);
-  const fields = make("div", { className: "fields" }, ...description().fields.map((schema) => field(schema, entry.fields[schema.name])));
+  const fields = fieldsOf(description().fields, entry.fields);
   const form = make("form", { noValidate: true }, line, fields);
   const close = () => {
     const had = form.contains(document.activeElement);

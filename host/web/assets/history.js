@@ -22,18 +22,21 @@ function sentences(revisions) {
     if (before.date !== now.date) return now.date ? `put ${title} on ${day(now.date)}` : `took the date from ${title}`;
     return `changed ${title}`;
   };
+  const setting = ([name, value]) => `${name} to ${shown(value)}`;
   const step = (change, isNew) => {
     switch (change.type) {
       case "put": return put(change.entry, isNew);
       case "remove": return `deleted ${quoted(change.id)}`;
-      case "set": return `set ${Object.entries(change.settings).map(([name, value]) => `${name} to ${shown(value)}`).join(", ")}`;
+      case "set": return `set ${Object.entries(change.settings).map(setting).join(", ")}`;
       case "adopt": return `chose the rules ${change.logic}`;
       default: return "deleted the list";
     }
   };
   return revisions.map(({ command, changes }) => {
     const isNew = command === "add-entry";
-    const steps = changes.filter((change) => !isNew || changes.length === 1 || change.type !== "adopt").map((change) => step(change, isNew));
+    // That the first entry made the list goes without saying.
+    const told = changes.filter(({ type }) => !isNew || type !== "adopt");
+    const steps = told.map((change) => step(change, isNew));
     const some = steps.length > 4 ? [...steps.slice(0, 3), `and ${steps.length - 3} changes more`] : steps;
     const said = some.join(", ") || "changed nothing";
     return commands.has(command) ? `${commands.get(command)}: ${said}` : said;
@@ -42,10 +45,13 @@ function sentences(revisions) {
 
 function show(revisions) {
   const words = sentences(revisions);
-  return revisions.map(({ caller, time: when, logic, revision }, at) => make("li", { data: { revision } },
-    make("p", { textContent: `${caller} ${words[at]}` }),
-    make("p", { className: "hint", title: logic }, make("time", { dateTime: when, textContent: time(when) }), ` · ${logic.split("+")[0]} · revision ${revision}`),
-  )).reverse();
+  const item = ({ caller, time: when, logic, revision }, at) => {
+    const moment = make("time", { dateTime: when, textContent: time(when) });
+    const hint = make("p", { className: "hint", title: logic }, moment);
+    hint.append(` · ${logic.split("+")[0]} · revision ${revision}`);
+    return make("li", {}, make("p", { textContent: `${caller} ${words[at]}` }), hint);
+  };
+  return revisions.map(item).reverse();
 }
 
 function showRevisions() {

@@ -10,8 +10,10 @@
 function showLists({ answers, more }) {
   const lists = answers.flat();
   const link = (list) => {
-    const count = make("span", { className: "count", textContent: list.open, title: `${list.open} open of ${list.entries}` });
-    const made = make("a", { href: `#${encodeURIComponent(list.name)}` }, make("span", { textContent: list.name }), count);
+    const name = make("span", { textContent: list.name });
+    const count = make("span", { className: "count", textContent: list.open });
+    count.title = `${list.open} open of ${list.entries}`;
+    const made = make("a", { href: `#${encodeURIComponent(list.name)}` }, name, count);
     if (list.name === state.name) made.setAttribute("aria-current", "page");
     return made;
   };
@@ -30,14 +32,21 @@ function showLists({ answers, more }) {
   find("welcome-choose").hidden = lists.length === 0;
 }
 
+// What people call a logic, with its name where that says more.
+function called(name, live) {
+  const title = live?.title || name;
+  return title.toLowerCase() === name ? title : `${title} (${name})`;
+}
+
 function showLogics(logics) {
   const now = JSON.stringify(logics.map(({ name, live, failure }) => [name, live?.digest, failure]));
   if (find("logics").dataset.now !== now) {
     find("logics").dataset.now = now;
     find("logics").replaceChildren(...logics.map(({ name, live, failure }) => {
       const version = make("span", { className: "version", textContent: live ? live.version : "not loaded" });
-      const item = make("li", {}, `${live?.title || name} `, version);
-      if (failure) item.append(make("details", {}, make("summary", { textContent: live ? "A newer version was not taken" : "It was not taken" }), failure));
+      const item = make("li", {}, `${called(name, live)} `, version);
+      const textContent = live ? "A newer version was not taken" : "It was not taken";
+      if (failure) item.append(make("details", {}, make("summary", { textContent }), failure));
       return item;
     }));
   }
@@ -47,7 +56,8 @@ function showLogics(logics) {
   select.hidden = choices.length < 2;
   if (sameJson(names, [...select.options].map((option) => option.value))) return;
   const chosen = select.value;
-  select.replaceChildren(new Option("Usual rules", ""), ...choices.map(({ name, live }) => new Option(live.title || name, name)));
+  const options = choices.map(({ name, live }) => new Option(called(name, live), name));
+  select.replaceChildren(new Option("Usual rules", ""), ...options);
   select.value = names.includes(chosen) ? chosen : "";
 }
 
@@ -57,7 +67,8 @@ const readSide = once(async () => {
     showLists(lists);
     showLogics(logics.answer);
     const mine = logics.answer.find(({ name }) => name === state.rules?.name);
-    if (mine && !(mine.live?.digest === state.rules.live?.digest && mine.failure === state.rules.failure)) await readRules(mine.name);
+    const standing = (rules) => [rules.live?.digest, rules.failure];
+    if (mine && !sameJson(standing(mine), standing(state.rules))) await readRules(mine.name);
   } catch (problem) {
     if (problem.status > 0) notice("side", problem.message, "Dismiss");
   }
@@ -79,110 +90,6 @@ find("create").onsubmit = async (event) => {
 };
 find("lists-more").onclick = () => { state.lists += PAGE; readSide(); };
 
-// --- The rules ---
-
-// What an answer or event says of who decided. When it is somebody new, the rules are read anew.
-function heard(decider) {
-  const { name, live } = state.rules ?? {};
-  // An answer names only the beginning of the digest.
-  if (!live || `${name}@${live.version}+${live.digest}`.startsWith(decider)) return;
-  readRules(name).catch(() => {});
-}
-
-const short = (digest) => digest.replace(/^sha256:/, "").slice(0, 8);
-
-async function readRules(name) {
-  const { answer: rules } = await ask("GET", `/logic/${encodeURIComponent(name)}`);
-  if (state.list?.logic !== name) return;
-  const old = state.rules;
-  state.rules = rules;
-  state.redraw = true;
-  showRules();
-  if (old?.name !== name || old.live?.digest === rules.live?.digest || !rules.live) return;
-  find("rules").dataset.fresh = "";
-  const { title, version, digest } = rules.live;
-  const other = old.live?.version !== version;
-  notice("rules", `New rules are live: ${title} ${version}${other ? "" : ` (${short(digest)})`} decides from now on${other && old.live ? `, no longer ${old.live.version}` : ""}.`, "Dismiss", undefined, false);
-  refresh();
-}
-
-function showRules() {
-  const { name, live, failure, description: said } = state.rules;
-  find("rules-name").textContent = live ? `${live.title || name} ${live.version}` : name;
-  find("rules-digest").textContent = live ? short(live.digest) : "";
-  find("rules-text").textContent = said?.summary ?? "";
-  const counts = live ? `Changes made: ${live.accepted}; refused: ${live.rejected}${live.faults > 0 ? `; failed: ${live.faults}, the last time because ${live.last_fault}` : ""}.` : "";
-  find("rules-since").textContent = live ? `Live since ${time(live.since)}, from ${live.source}. ${counts}` : "";
-  const goesOn = live ? ` Version ${live.version} goes on deciding.` : " Nothing can be changed until it loads.";
-  find("rules-failure").textContent = failure ? `A newer version of these rules was not taken: ${failure}${/[.!?]$/.test(failure) ? "" : "."}${goesOn}` : "";
-  find("rules-failure").hidden = !failure;
-  showTools();
-}
-
-// --- What the rules offer: views, commands, fields, settings ---
-
-function showTools() {
-  const { views, commands, fields } = description();
-  if (!views.some(({ name }) => name === state.view)) state.view = null;
-  const tab = ({ name, title }) => {
-    const choose = () => { state.view = name; state.shown = PAGE; showViews(); refresh(); };
-    return make("button", { type: "button", textContent: title || name, data: { view: name ?? "" }, onclick: choose });
-  };
-  // Made anew only when they differ, or the focus would be lost and what was typed with it.
-  const now = JSON.stringify([state.name, views, commands, fields]);
-  if (find("tools").dataset.now !== now) {
-    find("tools").dataset.now = now;
-    find("views").replaceChildren(tab({ name: null, title: "All" }), ...views.map(tab));
-    find("commands").replaceChildren(...commands.map(commandButton));
-    find("add-fields").replaceChildren(...fields.map((schema) => field(schema)));
-  }
-  showViews();
-}
-
-function showViews() {
-  for (const tab of find("views").children) tab.ariaPressed = String(tab.dataset.view === (state.view ?? ""));
-}
-
-function commandButton({ name, title, arguments: schemas }) {
-  const run = async (values) => {
-    const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-    const { answer } = await ask("POST", `${root(state.name)}/commands/${encodeURIComponent(name)}`, given);
-    await refresh();
-    const did = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
-    notice("command", `${title || name}: ${did.map(([count, what]) => `${count} ${what}`).join(", ") || "nothing to do"}.`, "Dismiss", undefined, false);
-  };
-  const consultFirst = () => consult({ title: title || name, fields: schemas.map((schema) => field(schema)), confirm: title || name, run });
-  const onclick = () => (schemas.length > 0 ? consultFirst() : act(find("tools"), () => run({})));
-  return make("button", { type: "button", className: "quiet", textContent: title || name, onclick });
-}
-
-find("settings").onclick = async () => {
-  const { name, list } = state;
-  const logics = await ask("GET", "/logic").then(({ answer }) => answer.filter(({ live }) => live), () => []);
-  const rules = make("select", { name: "logic" }, ...logics.map((logic) => new Option(logic.live.title || logic.name, logic.name, false, logic.name === list.logic)));
-  const own = make("div", { className: "fields" }, ...description().settings.map((schema) => field(schema, list.settings[schema.name])));
-  const save = async () => {
-    const logic = rules.value, settings = logic === list.logic ? changed(valuesIn(own), list.settings) : {};
-    await ask("PUT", root(name), logic === list.logic ? { settings } : { logic });
-    await refresh();
-  };
-  rules.onchange = () => { own.hidden = rules.value !== list.logic; };
-  const fields = [make("label", {}, "Rules", rules), own];
-  consult({ title: "Settings", text: "Other rules take the list as it is, and decide from the next change on.", fields, confirm: "Save", run: save });
-};
-
-find("delete").onclick = () => consult({
-  title: `Delete “${state.name}”?`,
-  text: `The list and its ${state.list.entries === 1 ? "entry" : `${state.list.entries} entries`} will be gone for everybody. This cannot be taken back.`,
-  confirm: "Delete list",
-  danger: true,
-  run: async () => {
-    await ask("DELETE", root(state.name));
-    location.hash = "";
-    readSide();
-  },
-});
-
 // --- The list ---
 
 // What the server says of a list; null if there is none of that name.
@@ -194,6 +101,9 @@ async function describe(name) {
     throw problem;
   }
 }
+
+// What there is to see and do only when the list is there.
+const ONLY_OF_LISTS = ["tools", "rules", "settings", "delete", "history-open"];
 
 const refresh = once(async () => {
   const { name, view } = state;
@@ -224,15 +134,17 @@ const refresh = once(async () => {
 function showList(shapes, more) {
   const { list, view } = state;
   const exists = list !== null;
-  for (const id of ["tools", "rules", "settings", "delete", "history-open"]) find(id).hidden = !exists;
+  for (const id of ONLY_OF_LISTS) find(id).hidden = !exists;
   if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); foldHistory(false); }
-  find("counts").textContent = exists ? (list.entries === 0 ? "no entries" : `${list.open} open of ${list.entries}`) : "not made yet";
+  const counts = list?.entries === 0 ? "no entries" : `${list?.open} open of ${list?.entries}`;
+  find("counts").textContent = exists ? counts : "not made yet";
   showEntries(shapes);
   state.redraw = false;
   const none = shapes.every(({ entries }) => entries.length === 0);
   const title = description().views.find(({ name }) => name === view)?.title;
   find("empty").textContent = !exists ? "There is no list of this name. Its first entry makes it."
-    : list.entries === 0 ? "Nothing here yet. Write above what is to be done, and press Enter. Whoever opens this page’s address sees the same list."
+    : list.entries === 0 ? "Nothing here yet. Write above what is to be done, and press Enter. "
+      + "Whoever opens this page’s address sees the same list."
     : `Nothing under “${title || view}”.`;
   find("empty").hidden = !none;
   find("more").hidden = !more;
@@ -256,7 +168,7 @@ find("add").onsubmit = async (event) => {
   if (!done) return;
   await refresh();
   readSide();
-  if (added && !isShown(added.id)) notice("added", `“${added.title}” was added; it is not among what is shown.`, "Dismiss", undefined, false);
+  if (added && !isShown(added.id)) tell("added", `“${added.title}” was added; it is not among what is shown.`);
 };
 
 // --- Following the list ---
@@ -334,7 +246,7 @@ function open() {
   Object.assign(state, { name, list: null, rules: null, view: null, shown: PAGE });
   groups.clear();
   for (const id of ["entries", "views", "commands", "add-fields"]) find(id).replaceChildren();
-  for (const id of ["empty", "more", "tools", "rules", "rules-failure", "settings", "delete", "history-open"]) find(id).hidden = true;
+  for (const id of [...ONLY_OF_LISTS, "empty", "more", "rules-failure"]) find(id).hidden = true;
   for (const id of ["add", "list", "tools"]) unsay(find(id));
   find("counts").textContent = find("live").textContent = "";
   delete find("tools").dataset.now;

@@ -1,14 +1,21 @@
 // Telling the person, asking the person, and the values that go to and fro.
 
-function notice(id, text, action, run, stays = true) {
+// Says something at the foot of the page, once, until it is taken back or its button is pressed.
+function notice(id, text, action, run) {
   const old = document.querySelector(`.notice[data-id="${id}"]`);
-  if (old?.firstChild.textContent === text) return;
+  if (old?.firstChild.textContent === text) return null;
   const made = make("div", { className: "notice", data: { id } }, make("span", { textContent: text }));
   const close = () => made.remove();
   if (action) made.append(make("button", { type: "button", textContent: action, onclick: () => (close(), run?.()) }));
   old?.remove();
   find("notices").append(made);
-  if (!stays) setTimeout(close, 8_000);
+  return close;
+}
+
+// Says something that need not be kept in sight.
+function tell(id, text) {
+  const close = notice(id, text, "Dismiss");
+  if (close) setTimeout(close, 8_000);
 }
 
 const unnotice = (id) => document.querySelector(`.notice[data-id="${id}"]`)?.remove();
@@ -37,7 +44,8 @@ function unsay(place) {
 
 function say(place, problem) {
   unsay(place);
-  const said = make("p", { className: "problem", role: "alert", id: `problem-${newKey()}`, textContent: problem.message });
+  const said = make("p", { className: "problem", role: "alert", id: `problem-${newKey()}` });
+  said.textContent = problem.message;
   place.append(said);
   const marked = problem.field && place.querySelector(`[name="${CSS.escape(problem.field)}"]`);
   if (!marked) return;
@@ -105,6 +113,10 @@ function field(schema, value) {
   return make("label", {}, ...(kind === "boolean" ? [control, title] : [title, control]));
 }
 
+function fieldsOf(schemas, values = {}) {
+  return make("div", { className: "fields" }, ...schemas.map((schema) => field(schema, values[schema.name])));
+}
+
 // What was typed in, by name; null where there is nothing.
 function valuesIn(place) {
   const values = {};
@@ -126,7 +138,8 @@ function valuesIn(place) {
 // The values that are other than before. Nothing, no and never set are the same.
 function changed(values, before = {}) {
   const plain = (value) => (value === undefined || value === false ? null : value);
-  return Object.fromEntries(Object.entries(values).filter(([name, value]) => !sameJson(plain(value), plain(before[name]))));
+  const other = ([name, value]) => !sameJson(plain(value), plain(before[name]));
+  return Object.fromEntries(Object.entries(values).filter(other));
 }
 
 const isDate = (text) => /^\d{4}-\d\d-\d\d$/.test(text);

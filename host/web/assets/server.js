@@ -52,21 +52,26 @@ async function ask(method, path, body) {
     answer = isJson ? await response.json() : null;
   } catch {
     reachable(false);
-    throw new Problem({ detail: "The server does not answer. Whether this was done is not known; it is safe to try again." });
+    const detail = "The server does not answer. Whether this was done is not known; it is safe to try again.";
+    throw new Problem({ detail });
   }
   reachable(true);
   if (response.status < 500) unsure.delete(write);
   const decider = response.headers.get("hotlist-logic");
   if (decider && state.name !== null && path.startsWith(`${root(state.name)}/`)) heard(decider);
   if (response.status === 401) {
-    notice("signed-out", `The server does not know who you are: ${answer?.detail ?? "sign in again."}`, "Reload", () => location.reload());
+    const text = `The server does not know who you are: ${answer?.detail ?? "sign in again."}`;
+    notice("signed-out", text, "Reload", () => location.reload());
+  } else {
+    unnotice("signed-out");
   }
   if (response.ok && (answer !== null || response.status === 204)) {
     const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
     return { answer, next };
   }
   if (answer) throw new Problem({ ...answer, status: response.status });
-  throw new Problem({ detail: `The answer (${response.status}) did not come from Hotlist. Reload the page.`, status: response.status });
+  const detail = `The answer (${response.status}) did not come from Hotlist. Reload the page.`;
+  throw new Problem({ detail, status: response.status });
 }
 
 // The items of as many pages as it takes to have so many, and whether there are more.

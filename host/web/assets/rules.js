@@ -1,0 +1,113 @@
+// The rules of the list: who decides, and the views, commands, fields and settings they offer.
+
+// What an answer or event says of who decided. When it is somebody new, the rules are read anew.
+function heard(decider) {
+  const { name, live } = state.rules ?? {};
+  // An answer names only the beginning of the digest.
+  if (!live || `${name}@${live.version}+${live.digest}`.startsWith(decider)) return;
+  readRules(name).catch(() => {});
+}
+
+const short = (digest) => digest.replace(/^sha256:/, "").slice(0, 8);
+
+async function readRules(name) {
+  const { answer: rules } = await ask("GET", `/logic/${encodeURIComponent(name)}`);
+  if (state.list?.logic !== name) return;
+  const old = state.rules;
+  state.rules = rules;
+  state.redraw = true;
+  showRules();
+  if (old?.name !== name || old.live?.digest === rules.live?.digest || !rules.live) return;
+  find("rules").dataset.fresh = "";
+  const { title, version, digest } = rules.live;
+  const same = old.live?.version === version;
+  const now = same ? `${version} (${short(digest)})` : version;
+  const before = same || !old.live ? "" : `, no longer ${old.live.version}`;
+  tell("rules", `New rules are live: ${title} ${now} decides from now on${before}.`);
+  refresh();
+}
+
+function showRules() {
+  const { name, live, failure, description: said } = state.rules;
+  find("rules-name").textContent = live ? `${live.title || name} ${live.version}` : name;
+  find("rules-digest").textContent = live ? short(live.digest) : "";
+  find("rules-text").textContent = said?.summary ?? "";
+  const failed = live?.faults > 0 ? `; failed: ${live.faults}, the last time because ${live.last_fault}` : "";
+  const counts = live ? `Changes made: ${live.accepted}; refused: ${live.rejected}${failed}.` : "";
+  find("rules-since").textContent = live ? `Live since ${time(live.since)}, from ${live.source}. ${counts}` : "";
+  const goesOn = live ? ` Version ${live.version} goes on deciding.` : " Nothing can be changed until it loads.";
+  const what = live ? "A newer version of these rules was not taken" : "These rules were not taken";
+  const end = /[.!?]$/.test(failure) ? "" : ".";
+  find("rules-failure").textContent = failure ? `${what}: ${failure}${end}${goesOn}` : "";
+  find("rules-failure").hidden = !failure;
+  showTools();
+}
+
+// --- What the rules offer: views, commands, fields, settings ---
+
+function showTools() {
+  const { views, commands, fields } = description();
+  if (!views.some(({ name }) => name === state.view)) state.view = null;
+  const tab = ({ name, title }) => {
+    const choose = () => { state.view = name; state.shown = PAGE; showViews(); refresh(); };
+    return make("button", { type: "button", textContent: title || name, data: { view: name ?? "" }, onclick: choose });
+  };
+  // Made anew only when they differ, or the focus would be lost and what was typed with it.
+  const now = JSON.stringify([state.name, views, commands, fields]);
+  if (find("tools").dataset.now !== now) {
+    find("tools").dataset.now = now;
+    find("views").replaceChildren(tab({ name: null, title: "All" }), ...views.map(tab));
+    find("commands").replaceChildren(...commands.map(commandButton));
+    find("add-fields").replaceChildren(...fields.map((schema) => field(schema)));
+  }
+  showViews();
+}
+
+function showViews() {
+  for (const tab of find("views").children) tab.ariaPressed = String(tab.dataset.view === (state.view ?? ""));
+}
+
+function commandButton({ name, title, arguments: schemas }) {
+  const label = title || name;
+  const run = async (values) => {
+    const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+    const { answer } = await ask("POST", `${root(state.name)}/commands/${encodeURIComponent(name)}`, given);
+    await refresh();
+    const did = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
+    const words = did.map(([count, what]) => `${count} ${what}`).join(", ");
+    tell("command", `${label}: ${words || "nothing to do"}.`);
+  };
+  const consultFirst = () => consult({ title: label, fields: [fieldsOf(schemas)], confirm: label, run });
+  const onclick = () => (schemas.length > 0 ? consultFirst() : act(find("tools"), () => run({})));
+  return make("button", { type: "button", className: "quiet", textContent: label, onclick });
+}
+
+find("settings").onclick = async () => {
+  const { name, list } = state;
+  const logics = await ask("GET", "/logic").then(({ answer }) => answer.filter(({ live }) => live), () => []);
+  const options = logics.map((logic) => new Option(called(logic.name, logic.live), logic.name));
+  const rules = make("select", { name: "logic" }, ...options);
+  rules.value = list.logic;
+  const own = fieldsOf(description().settings, list.settings);
+  const save = async () => {
+    const logic = rules.value, settings = logic === list.logic ? changed(valuesIn(own), list.settings) : {};
+    await ask("PUT", root(name), logic === list.logic ? { settings } : { logic });
+    await refresh();
+  };
+  rules.onchange = () => { own.hidden = rules.value !== list.logic; };
+  const fields = [make("label", {}, "Rules", rules), own];
+  const text = "Other rules take the list as it is, and decide from the next change on.";
+  consult({ title: "Settings", text, fields, confirm: "Save", run: save });
+};
+
+find("delete").onclick = () => {
+  const { name, list } = state;
+  const entries = list.entries === 1 ? "its entry" : `its ${list.entries} entries`;
+  const text = `The list and ${entries} will be gone for everybody. This cannot be taken back.`;
+  const run = async () => {
+    await ask("DELETE", root(name));
+    location.hash = "";
+    readSide();
+  };
+  consult({ title: `Delete “${name}”?`, text, confirm: "Delete list", danger: true, run });
+};
