@@ -18,6 +18,10 @@ use hotlist::logic::decide::Decider;
 use hotlist::plugins::builtin::BUILTIN;
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn context() -> Context {
     let today = Date::new(2026, 11, 23).expect("a day");
     Context { now: 1_795_000_000_000, today, caller: "anonymous".into(), seed: 7 }

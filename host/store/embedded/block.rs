@@ -60,6 +60,14 @@ impl Block {
         self.bytes.extend_from_slice(frame);
     }
 
+    /// The block without the room for more frames: it stays in memory until its commits are folded,
+    /// and most blocks of a quiet server hold a few commits only.
+    pub(super) fn closed(mut self) -> Self {
+        self.bytes.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self
+    }
+
     pub(super) fn first(&self) -> u64 {
         self.first
     }

@@ -176,7 +176,7 @@ impl Writer {
         let directory = block.take_directory();
         let values = params![block.last(), block.first(), directory, block.bytes()];
         self.db.prepare_cached(insert)?.execute(values)?;
-        Ok(Arc::new(block))
+        Ok(Arc::new(block.closed()))
     }
 
     /// Lets readers see what is durable now, then answers the callers.
