@@ -248,7 +248,10 @@ fn refused(name: &str, bytes: &[u8]) -> LoadError {
 fn what_is_no_component_is_refused_with_a_reason() {
     let core = wat::parse_str("(module)").unwrap();
     assert!(refused("core", &core).to_string().contains("it is a core module"), "{}", refused("core", &core));
-    assert!(matches!(refused("text", b"hello"), LoadError::NotAComponent(_)));
+    assert_eq!(
+        refused("text", b"hello").to_string(),
+        "it is not a WebAssembly component: it does not begin with the bytes that WebAssembly begins with"
+    );
     assert!(matches!(refused("empty", b""), LoadError::NotAComponent(_)));
     let whole = component("todo");
     assert!(matches!(refused("half", &whole[..whole.len() / 2]), LoadError::NotAComponent(_)));

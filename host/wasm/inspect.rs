@@ -10,6 +10,9 @@ pub const CONTRACT: &str = "0.1.0";
 /// Where all that belongs to the contract is.
 const PACKAGE: &str = "hotlist:logic/";
 
+/// What every WebAssembly binary begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// What plugins may import: the list at hand, and the types it is made of.
 const ALLOWED_IMPORTS: [&str; 2] = ["current-list", "types"];
 
@@ -28,6 +31,9 @@ pub struct Contents {
 /// Reads the names of a component's imports and exports.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
     let malformed = |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.to_string());
+    if !bytes.starts_with(MAGIC) {
+        return Err(LoadError::NotAComponent("it does not begin with the bytes that WebAssembly begins with".into()));
+    }
     let mut contents = Contents::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
