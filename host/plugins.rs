@@ -27,8 +27,9 @@ use crate::wasm::Engine;
 /// The most logics a server has, and the most files a watched directory may hold.
 pub const MAX_LOGICS: usize = 1_000;
 
-/// The most uploads that wait for the loader.
-const MAX_WAITING_UPLOADS: usize = 16;
+/// The most jobs that wait for the loader. Notices of changed files beyond it are dropped: those that
+/// wait already make it look at all files.
+const MAX_WAITING_JOBS: usize = 256;
 
 /// Where components come from.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +122,7 @@ impl Plugins {
         clock: Arc<dyn Clock>,
         sources: Sources,
     ) -> Result<Self, StartError> {
-        let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_UPLOADS);
+        let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_JOBS);
         let (ready, started) = oneshot::channel();
         let watcher_jobs = jobs.clone();
         let run = move || match loader::Loader::open(engine, catalog, clock, sources, watcher_jobs) {
@@ -140,7 +141,7 @@ impl Plugins {
     /// Checks a component, keeps it durably, and publishes it. Answers its identity.
     pub async fn upload(&self, name: LogicName, bytes: Bytes) -> Result<Arc<LogicId>, PluginError> {
         let (answer, answered) = oneshot::channel();
-        let busy = PluginError::Busy { limit: MAX_WAITING_UPLOADS };
+        let busy = PluginError::Busy { limit: MAX_WAITING_JOBS };
         self.jobs.try_send(Job::Upload { name, bytes, answer }).map_err(|_| busy)?;
         answered.await.unwrap_or_else(|_| Err(PluginError::Failed("the loader ended".into())))
     }

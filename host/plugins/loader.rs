@@ -60,7 +60,11 @@ impl Loader {
     /// Works until the server lets go of the other end.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         loop {
-            let job = match self.watch.as_ref().and_then(Watch::next_look) {
+            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
+                // Before any further job: a directory that is never quiet is looked at, too.
+                watch.look(&self.bench);
+            }
+            let job = match self.watch.as_ref().map(Watch::next_look) {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -70,9 +74,9 @@ impl Loader {
                     let _ = answer.send(self.upload(&name, &bytes));
                 }
                 (Ok(Job::Changed(paths)), Some(watch)) => watch.note(paths),
-                (Err(RecvTimeoutError::Timeout), Some(watch)) => watch.look(&self.bench),
                 (Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected), _) => return,
-                (Ok(Job::Changed(_)) | Err(RecvTimeoutError::Timeout), None) => {}
+                // It is time to look, or there is nothing to look at.
+                (Err(RecvTimeoutError::Timeout), _) | (Ok(Job::Changed(_)), None) => {}
             }
         }
     }

@@ -23,6 +23,9 @@ use crate::wasm;
 /// become one look.
 const DEBOUNCE: Duration = Duration::from_millis(30);
 
+/// How long a directory that is never quiet may put off the look.
+const AT_THE_LATEST: Duration = Duration::from_millis(150);
+
 /// How long a component that is not taken is given to become whole. Only if its bytes are still the
 /// same then, it is reported.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -37,6 +40,8 @@ pub(super) struct Watch {
     look_at: Instant,
     /// Files that an event named: read again even if they look unchanged.
     named: Vec<PathBuf>,
+    /// When the first event came that was not looked after yet.
+    noted: Option<Instant>,
     _watcher: RecommendedWatcher,
 }
 
@@ -71,7 +76,7 @@ impl Watch {
         // Watch first, look afterwards: a file saved in between is seen twice rather than never.
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let changed = match event {
-                Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
+                Ok(event) if matches!(event.kind, EventKind::Access(_)) || is_of_others(&event) => return,
                 Ok(event) => event.paths,
                 Err(_) => Vec::new(),
             };
@@ -87,6 +92,7 @@ impl Watch {
             files: HashMap::new(),
             look_at: Instant::now(),
             named: Vec::new(),
+            noted: None,
             _watcher: watcher,
         };
         watch.look(bench);
@@ -94,8 +100,8 @@ impl Watch {
     }
 
     /// How long until the next look.
-    pub(super) fn next_look(&self) -> Option<Duration> {
-        Some(self.look_at.saturating_duration_since(Instant::now()))
+    pub(super) fn next_look(&self) -> Duration {
+        self.look_at.saturating_duration_since(Instant::now())
     }
 
     /// Takes note that files changed; the look follows when it has been quiet for a moment.
@@ -103,7 +109,9 @@ impl Watch {
         if self.named.len() < MAX_LOGICS {
             self.named.extend(paths);
         }
-        self.look_at = Instant::now() + DEBOUNCE;
+        let now = Instant::now();
+        let first = *self.noted.get_or_insert(now);
+        self.look_at = (now + DEBOUNCE).min(first + AT_THE_LATEST);
     }
 
     /// The file that a logic comes from.
@@ -114,6 +122,7 @@ impl Watch {
     /// Looks at every file that may have changed.
     pub(super) fn look(&mut self, bench: &Bench) {
         self.look_at = Instant::now() + PATROL;
+        self.noted = None;
         let named = std::mem::take(&mut self.named);
         let found = match components(&self.directory) {
             Ok(found) => found,
@@ -154,7 +163,10 @@ impl Watch {
         let bytes = match read(&path, bench.component_limit()) {
             Ok(bytes) => bytes,
             Err(error) => {
-                bench.refuse(&name, &source, None, format!("it cannot be read: {error}"));
+                let why = format!("it cannot be read: {error}");
+                bench.refuse(&name, &source, None, why.clone());
+                let failed = Some(Failed { why, reported: true, since: Instant::now() });
+                self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
                 return;
             }
         };
@@ -199,6 +211,12 @@ impl Seen {
         }
         Some(left)
     }
+}
+
+/// Whether an event is about files that are no components, such as an editor's own.
+fn is_of_others(event: &notify::Event) -> bool {
+    let is_component = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+    !event.need_rescan() && !event.paths.is_empty() && !event.paths.iter().any(is_component)
 }
 
 fn source(path: &Path) -> String {
