@@ -262,7 +262,7 @@ impl Round {
 
     /// Asks the logic when the list, as it is now, wants to be woken.
     fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context) {
-        if !version.logic.description().wakes {
+        if !version.logic.description().wakes || !self.list.exists() {
             return self.reschedule(None);
         }
         match session.next_wake_up(&self.list, context) {

@@ -122,7 +122,8 @@ impl ComponentSession<'_> {
         if answer.is_err() {
             self.instance = None;
         } else if instance.commands.is_multiple_of(self.logic.prepared.engine().settings().check_every) {
-            let mut fresh = self.logic.prepared.instantiate()?;
+            // When there is no room for a second instance, the check can wait; the command cannot.
+            let Ok(mut fresh) = self.logic.prepared.instantiate() else { return answer };
             fresh.show(list);
             if call(&mut fresh) != answer {
                 self.instance = None;
