@@ -374,3 +374,16 @@ impl fmt::Debug for Actor {
         f.debug_struct("Actor").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_actor_is_small_enough_for_millions() {
+        let reference_counts = 2 * size_of::<usize>();
+        let place_in_the_map = size_of::<(ListName, Arc<Actor>)>();
+        let idle = size_of::<Actor>() + reference_counts + place_in_the_map;
+        assert!(idle <= 200, "{idle} bytes");
+    }
+}
