@@ -342,6 +342,16 @@ impl Actor {
         Some(std::mem::replace(&mut mailbox.letters, rest))
     }
 
+    /// Puts letters that did not fit into a round back, before those that came since.
+    fn put_back(&self, mut letters: Vec<Letter>) {
+        if letters.is_empty() {
+            return;
+        }
+        let mut mailbox = self.mailbox.lock();
+        letters.append(&mut mailbox.letters);
+        mailbox.letters = letters;
+    }
+
     /// Ends the actor, whatever waits: the senders of those letters learn it by the dropped answer.
     fn stop(&self) {
         let abandoned = {

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actor::{Environment, Expect, Request};
+use crate::actor::{CallError, Environment, Expect, Request};
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -31,6 +31,9 @@ const SWEEPS_PER_IDLE_TIME: u32 = 8;
 
 /// How often the store is asked who wants to be woken.
 const WAKE_UP_TICK: Duration = Duration::from_millis(500);
+
+/// How long nobody is woken after a list could not be.
+const WAKE_UP_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The most lists that are woken in one go; the rest follow in the next.
 const MAX_WAKE_UPS: usize = 256;
@@ -60,8 +63,7 @@ impl System {
 
     /// Starts a server on a store and a clock of the caller's choice.
     pub async fn start_with(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        // Bound first: a port that is taken is found out before any work is done, and clients that
-        // come early wait in its queue.
+        // Bound before the plugins are compiled: clients that come early wait in its queue.
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
@@ -132,7 +134,7 @@ impl System {
     /// closed. Everything that was acknowledged is durable all the while.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop_web.cancel();
-        self.web.await.context("the HTTP front crashed")?;
+        let front = self.web.await.context("the HTTP front crashed");
         self.stop_keepers.cancel();
         self.keepers.close();
         self.keepers.wait().await;
@@ -142,6 +144,7 @@ impl System {
             tracing::warn!(tasks = tasks.len(), "actors were still at work when their time was over");
         }
         self.store.close().await.context("cannot close the store")?;
+        front?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -195,12 +198,26 @@ async fn wake(cache: Arc<Cache>) {
                 continue;
             }
         };
+        let mut failed = 0;
         for wake_up in due {
-            let request =
-                Request { command: Command::Wake, caller: "hotlist".into(), expect: Expect::Exists, idempotency: None };
-            if let Err(error) = cache.call(&wake_up.name, request).await {
-                tracing::warn!(list = %wake_up.name, %error, "a list could not be woken; it is tried again");
+            let request = Request {
+                command: Command::Wake,
+                caller: "hotlist".into(),
+                expect: Expect::Anything,
+                idempotency: None,
+            };
+            match cache.call(&wake_up.name, request).await {
+                // Put off, or deleted, since the store was asked.
+                Ok(_) | Err(CallError::Stale { .. }) => {}
+                Err(error) => {
+                    failed += 1;
+                    tracing::warn!(list = %wake_up.name, %error, "a list could not be woken; it is tried again");
+                }
             }
+        }
+        if failed > 0 {
+            // Lists that cannot even be loaded stay due: they are not to fill the log.
+            tokio::time::sleep(WAKE_UP_BACKOFF).await;
         }
     }
 }

@@ -1,7 +1,10 @@
 //! One round of an actor: decide what waits, commit it as one, publish it, and only then answer.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use std::vec::IntoIter;
 
 use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request};
 use crate::list::List;
@@ -12,6 +15,13 @@ use crate::logic::Session;
 use crate::logic::catalog::Version;
 use crate::logic::decide::{Decided, Decider, Refusal};
 use crate::store::{Commit, MAX_RECEIPTS, StoreError};
+
+/// How long a round decides before the other lists have their turn. What is left waits for the next.
+const ROUND_TIME: Duration = Duration::from_millis(5);
+
+/// How many changes a round gathers before it commits them. With the limits of an entry this bounds
+/// what one list can put into one durable write.
+const ROUND_CHANGES: usize = 10_000;
 
 /// The least time between two wake-ups of a list, in milliseconds: a logic that asks for a time
 /// that is over gets the next possible one.
@@ -31,6 +41,11 @@ struct Round {
     new_receipts: usize,
     /// Whether `wake_up` has to be made durable even if nothing else does.
     rescheduled: bool,
+    /// How many changes the revisions make.
+    changes: usize,
+    /// Whether the session failed, and cannot be asked again.
+    session_over: bool,
+    begun: Instant,
 }
 
 type Waiting = (Box<Request>, Answer<Reply, CallError>);
@@ -58,7 +73,9 @@ impl Actor {
             return Ok(());
         }
         let before = list.revision();
-        let round = self.decide_all(list, commands);
+        let mut commands = commands.into_iter().peekable();
+        let round = self.decide_all(list, &mut commands);
+        self.put_back(commands.map(|(request, answer)| Letter::Command(request, answer)).collect());
         if round.revisions.is_empty() && round.new_receipts == 0 && !round.rescheduled {
             round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
             return Ok(());
@@ -96,7 +113,8 @@ impl Actor {
                 // What was refused without a change is refused all the same.
                 drop(answer.send(reply.and(Err(CallError::Store(error.clone())))));
             }
-            return Err(error);
+            // A store with too much to do did nothing: what is published is still what is durable.
+            return if matches!(error, StoreError::Overloaded { .. }) { Ok(()) } else { Err(error) };
         }
         self.published.store(Some(list));
         if !receipts.is_empty() || wake_up.is_some() {
@@ -111,22 +129,21 @@ impl Actor {
         Ok(())
     }
 
-    /// Decides commands one after the other, each on what the one before it left.
-    fn decide_all(&self, list: Arc<List>, commands: Vec<Waiting>) -> Round {
+    /// Decides commands one after the other, each on what the one before it left; as many as fit
+    /// into a round.
+    fn decide_all(&self, list: Arc<List>, commands: &mut Peekable<IntoIter<Waiting>>) -> Round {
         let memory = self.memory.lock().as_deref().map(|m| (m.receipts.clone(), m.wake_up)).unwrap_or_default();
-        let mut round = Round {
-            list,
-            receipts: memory.0,
-            wake_up: memory.1,
-            revisions: Vec::new(),
-            answers: Vec::with_capacity(commands.len()),
-            new_receipts: 0,
-            rescheduled: false,
-        };
+        let mut round = Round::new(list, memory);
         let now = self.environment.clock.now();
         let today = self.environment.clock.date_at(now);
-        let mut commands = commands.into_iter().peekable();
-        while let Some((request, _)) = commands.peek() {
+        while round.has_room()
+            && let Some((request, _)) = commands.peek()
+        {
+            if request.command == Command::Wake && !round.is_to_be_woken(now) {
+                let (_, answer) = commands.next().expect("a command was peeked at");
+                round.answers.push((answer, Err(CallError::Stale { revision: round.list.revision() })));
+                continue;
+            }
             let name = self.keeper(&round.list, &request.command);
             let Some(version) = self.environment.catalog.live(&name) else {
                 let (_, answer) = commands.next().expect("a command was peeked at");
@@ -135,9 +152,11 @@ impl Actor {
             };
             // One session serves as many commands in a row as the same version is to decide.
             let mut session = version.logic.session();
-            while let Some((request, answer)) = commands.next_if(|(request, _)| {
-                self.keeper(&round.list, &request.command) == name && self.is_live(&name, &version)
-            }) {
+            while round.has_room()
+                && let Some((request, answer)) = commands.next_if(|(request, _)| {
+                    self.keeper(&round.list, &request.command) == name && self.is_live(&name, &version)
+                })
+            {
                 let seed = self.environment.clock.seed();
                 let context = Context { now, today, caller: request.caller.clone(), seed };
                 let reply = match &mut session {
@@ -148,9 +167,8 @@ impl Actor {
                         Err(CallError::Refused { refusal: Refusal::Fault(fault.clone()), logic })
                     }
                 };
-                let over = matches!(&reply, Err(CallError::Refused { refusal: Refusal::Fault(_), .. }));
                 round.answers.push((answer, reply));
-                if over {
+                if std::mem::take(&mut round.session_over) || session.is_err() {
                     break;
                 }
             }
@@ -188,10 +206,6 @@ impl Actor {
             return repeat(first, request.fingerprint == first.request.fingerprint);
         }
         check(&expect, &round.list)?;
-        if command == Command::Wake {
-            // Unless the logic says otherwise later: so that a list which fails is not woken for ever.
-            round.reschedule(Some(context.now + WAKE_UP_RETRY));
-        }
         let before = self.before(&round.list, version.logic.id().name.as_str());
         let limits = self.environment.limits;
         let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits, before };
@@ -204,7 +218,10 @@ impl Actor {
         }
         match decided {
             Ok(decided) => Ok(round.carry_out(version, session, command, context, decided)),
-            Err(refusal) => Err(CallError::Refused { refusal, logic: version.logic.id().clone() }),
+            Err(refusal) => {
+                round.session_over = matches!(refusal, Refusal::Fault(_));
+                Err(CallError::Refused { refusal, logic: version.logic.id().clone() })
+            }
         }
     }
 
@@ -219,6 +236,41 @@ impl Actor {
 }
 
 impl Round {
+    fn new(list: Arc<List>, (receipts, wake_up): (Vec<Receipt>, Option<u64>)) -> Self {
+        Self {
+            list,
+            receipts,
+            wake_up,
+            revisions: Vec::new(),
+            answers: Vec::new(),
+            new_receipts: 0,
+            rescheduled: false,
+            changes: 0,
+            session_over: false,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Whether another command fits in. The first one always does.
+    fn has_room(&self) -> bool {
+        self.answers.is_empty() || (self.changes < ROUND_CHANGES && self.begun.elapsed() < ROUND_TIME)
+    }
+
+    /// Whether the list's time has come: it may have been put off, or the list deleted, since the
+    /// wake-up was sent. If it has, the next try is noted before anything can go wrong, so that a
+    /// list which cannot be woken is not woken for ever.
+    fn is_to_be_woken(&mut self, now: u64) -> bool {
+        if !self.list.exists() {
+            self.reschedule(None);
+            return false;
+        }
+        let due = self.wake_up.is_some_and(|at| at <= now);
+        if due {
+            self.reschedule(Some(now + WAKE_UP_RETRY));
+        }
+        due
+    }
+
     /// Takes what was decided into the round.
     fn carry_out(
         &mut self,
@@ -241,6 +293,7 @@ impl Round {
             return Reply { logic, revision: number, created, first_new, effect: Effect::Nothing };
         }
         let changes = decided.changes;
+        self.changes += changes.len();
         let revision = Arc::new(Revision { number, context, logic: logic.clone(), command, changes });
         self.revisions.push(revision.clone());
         Reply { logic, revision: number, created, first_new, effect: Effect::Revised(revision) }
@@ -267,8 +320,12 @@ impl Round {
         }
         match session.next_wake_up(&self.list, context) {
             Ok(at) => self.reschedule(at.map(|at| at.max(context.now + WAKE_UP_PAUSE))),
-            // A logic that cannot say when keeps the time that there is.
-            Err(fault) => version.counters.fault(&fault),
+            // A logic that cannot say when is asked again.
+            Err(fault) => {
+                version.counters.fault(&fault);
+                self.session_over = true;
+                self.reschedule(Some(self.wake_up.unwrap_or(context.now + WAKE_UP_RETRY)));
+            }
         }
     }
 

@@ -37,7 +37,14 @@ impl World {
     }
 
     fn bounded(bounds: Bounds, mailbox: usize) -> Self {
-        let store = Arc::new(FaultyStore::new(MemoryStore::default()));
+        Self::build(Arc::new(FaultyStore::new(MemoryStore::default())), bounds, mailbox)
+    }
+
+    fn with_store(store: Arc<FaultyStore<MemoryStore>>) -> Self {
+        Self::build(store, Bounds { idle: 60_000, resident: 1_000 }, 1_024)
+    }
+
+    fn build(store: Arc<FaultyStore<MemoryStore>>, bounds: Bounds, mailbox: usize) -> Self {
         let clock = Arc::new(ManualClock::at(MIDNIGHT));
         let catalog = Arc::new(Catalog::default());
         catalog.publish(Native::version(1), "test", clock.now());
@@ -455,5 +462,26 @@ async fn a_list_is_woken_once_for_each_time_it_asked_for() {
     world.cache.call(&name("bob"), request(Command::Wake)).await.unwrap();
     assert_eq!(world.titles("bob").await[1..], ["woken"]);
     let next = world.store.next_due().await.unwrap();
-    assert!(next.is_none_or(|next| next > MIDNIGHT + 5_000), "woken again and again: {next:?}");
+    assert_eq!(next, Some(MIDNIGHT + 6_000), "a time that is over is put off, not asked for ever");
+    // One that was sent twice, or put off meanwhile, does nothing.
+    let early = world.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert!(matches!(early, Err(CallError::Stale { .. })), "{early:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_woken_is_tried_again_later_and_a_deleted_one_never() {
+    let world = World::new();
+    world.catalog.publish(Native::named("kanban", 1), "test", MIDNIGHT);
+    let kanban = Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), settings: Vec::new() };
+    for list in ["bob", "eve"] {
+        world.cache.call(&name(list), request(kanban.clone())).await.unwrap();
+        world.add(list, &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
+    }
+    world.cache.call(&name("eve"), request(Command::Erase)).await.unwrap();
+    // The logic is gone, as after a restart without its file.
+    let gone = World::with_store(world.store.clone());
+    gone.clock.advance(5_000);
+    let woken = gone.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert!(matches!(woken, Err(CallError::NoLogic(_))), "{woken:?}");
+    assert_eq!(gone.store.next_due().await.unwrap(), Some(MIDNIGHT + 65_000));
 }
