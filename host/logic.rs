@@ -35,6 +35,9 @@ pub trait Session {
     /// Begins a command: refills the budget of fuel and time that all its calls share.
     fn begin(&mut self);
 
+    /// Tells the session that its last answer broke the contract, so that it answers no more calls.
+    fn spoil(&mut self) {}
+
     /// Asks what a command does to the list.
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault>;
 

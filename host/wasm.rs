@@ -20,7 +20,7 @@ use crate::list::command::{Command, Context, Query};
 use crate::list::date::Date;
 use crate::list::entry::Draft;
 use crate::list::name::LogicName;
-use crate::list::schema::SchemaError;
+use crate::list::schema::{Reading, SchemaError};
 use crate::logic::decide::{Decider, Refusal};
 use crate::logic::{Fault, Logic};
 
@@ -109,9 +109,10 @@ fn try_out(logic: &dyn Logic) -> Result<(), Fault> {
         Err(Refusal::Fault(fault)) => return Err(fault),
         Err(_) => list,
     };
-    session.begin();
-    let query = Query { limit: 10, ..Query::default() };
-    let page: Result<_, Rejection> = session.view(&list, &context, &query)?;
-    drop(page);
+    if logic.description().reading == Reading::Logic {
+        session.begin();
+        let query = Query { limit: 10, ..Query::default() };
+        let _: Result<_, Rejection> = session.view(&list, &context, &query)?;
+    }
     Ok(())
 }

@@ -114,7 +114,12 @@ impl ServeArgs {
             allow_anonymous: self.allow_anonymous,
             default_logic: self.default_logic,
             isolated: self.isolate.into_iter().collect(),
-            limits: Limits { entries: self.max_entries, bytes: self.max_list_bytes, ..defaults.limits },
+            limits: Limits {
+                entries: self.max_entries,
+                bytes: self.max_list_bytes,
+                // One command may touch every entry.
+                changes: defaults.limits.changes.max(2 * self.max_entries),
+            },
             mailbox: self.mailbox,
             idle: self.idle,
             resident: self.max_resident,

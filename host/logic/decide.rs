@@ -126,8 +126,13 @@ impl Decider<'_> {
     fn ask(&mut self, draft: &mut Draft, context: &Context, ask: Ask<'_>) -> Result<(), Refusal> {
         let decision: Decision = self.session.decide(&draft.list, context, ask)?;
         let changes = decision.map_err(Refusal::Rejected)?;
-        draft.list.check(&changes, self.logic.description(), self.limits).map_err(Fault::from)?;
-        draft.add(changes)
+        let checked = draft.list.check(&changes, self.logic.description(), self.limits);
+        let added = checked.map_err(Fault::from).map_err(Refusal::from).and_then(|()| draft.add(changes));
+        if added.is_err() {
+            // Whatever made it answer so may still be in its memory.
+            self.session.spoil();
+        }
+        added
     }
 
     fn clear(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {

@@ -96,7 +96,7 @@ impl Logic for ComponentLogic {
             }
             None => self.prepared.instantiate()?,
         };
-        Ok(Box::new(ComponentSession { logic: self, instance: Some(instance) }))
+        Ok(Box::new(ComponentSession { logic: self, instance: Some(instance), to_check: false }))
     }
 }
 
@@ -105,6 +105,8 @@ impl Logic for ComponentLogic {
 struct ComponentSession<'a> {
     logic: &'a ComponentLogic,
     instance: Option<Instance>,
+    /// Whether the next call is one of those that are made a second time: the first of a command.
+    to_check: bool,
 }
 
 impl ComponentSession<'_> {
@@ -121,11 +123,13 @@ impl ComponentSession<'_> {
         let answer = call(instance);
         if answer.is_err() {
             self.instance = None;
-        } else if instance.commands.is_multiple_of(self.logic.prepared.engine().settings().check_every) {
+        } else if std::mem::take(&mut self.to_check) {
             // When there is no room for a second instance, the check can wait; the command cannot.
             let Ok(mut fresh) = self.logic.prepared.instantiate() else { return answer };
             fresh.show(list);
-            if call(&mut fresh) != answer {
+            // A failure of the second one says nothing: it began with more to set up.
+            let again = call(&mut fresh);
+            if again.is_ok() && again != answer {
                 self.instance = None;
                 return Err(Fault::Impure);
             }
@@ -138,7 +142,13 @@ impl Session for ComponentSession<'_> {
     fn begin(&mut self) {
         if let Some(instance) = &mut self.instance {
             instance.begin();
+            let check_every = self.logic.prepared.engine().settings().check_every;
+            self.to_check = instance.commands.is_multiple_of(check_every);
         }
+    }
+
+    fn spoil(&mut self) {
+        self.instance = None;
     }
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {

@@ -21,7 +21,10 @@ const KEEP_TABLE_RESIDENT_BYTES: usize = 4 << 10;
 /// The most elements a table may have. Rust plugins use a few dozen.
 const MAX_TABLE_ELEMENTS: usize = 1_000;
 
-/// Core modules, memories and tables that one component may have: its own, and what adapters add.
+/// Memories that one component may have: its own and an adapter's.
+const MAX_MEMORIES: u32 = 2;
+
+/// Core modules and tables that one component may have: its own, and what adapters add.
 const MAX_PARTS: u32 = 8;
 
 /// The limits under which components run.
@@ -141,10 +144,10 @@ fn config(settings: &Settings) -> wasmtime::Result<Config> {
     let instances = settings.instances;
     pool.total_component_instances(instances)
         .total_core_instances(instances * MAX_PARTS)
-        .total_memories(instances)
+        .total_memories(instances * MAX_MEMORIES)
         .total_tables(instances * MAX_PARTS)
         .max_core_instances_per_component(MAX_PARTS)
-        .max_memories_per_component(MAX_PARTS)
+        .max_memories_per_component(MAX_MEMORIES)
         .max_tables_per_component(MAX_PARTS)
         .max_memory_size(settings.memory)
         .table_elements(MAX_TABLE_ELEMENTS)

@@ -71,6 +71,7 @@ impl Instance {
     /// Begins a command, with the budget of one.
     pub(super) fn begin(&mut self) {
         self.commands += 1;
+        self.store.data_mut().refused_memory = false;
         refill(&mut self.store, &self.engine);
     }
 

@@ -26,6 +26,9 @@ pub(super) use bindings::{ListPlugin, ListPluginPre};
 /// The most entries that one `scan` returns.
 const MAX_SCAN: u32 = 1_000;
 
+/// The most bytes of each text of a rejection.
+const MAX_REJECTION_BYTES: usize = 2_000;
+
 /// Asks for the description.
 pub(super) fn describe(instance: &mut Instance) -> Result<Description, LoadError> {
     let answer = instance.plugin.hotlist_logic_todo_list_logic().call_describe(&mut instance.store);
@@ -258,7 +261,12 @@ fn lift_change(change: wit::Change) -> Result<Change, Violation> {
 }
 
 fn lift_rejection(rejection: wit::Rejection) -> Rejection {
-    Rejection { code: rejection.code, message: rejection.message, field: rejection.field }
+    let wit::Rejection { mut code, mut message, mut field } = rejection;
+    // It is for a person to read, and it may be kept with the list: longer ones are cut.
+    for text in [Some(&mut code), Some(&mut message), field.as_mut()].into_iter().flatten() {
+        text.truncate(text.floor_char_boundary(MAX_REJECTION_BYTES));
+    }
+    Rejection { code, message, field }
 }
 
 fn lift_page(page: wit::Page) -> Result<Page, Violation> {
