@@ -278,11 +278,19 @@ impl Actor {
     /// nothing has to be written; a letter that arrives later goes to the next actor.
     pub(crate) fn passivate(&self) -> bool {
         let mut mailbox = self.mailbox.lock();
-        let listened_to = self.events.get().is_some_and(|events| events.receiver_count() > 0);
-        if mailbox.phase == Phase::Idle && !listened_to {
+        if mailbox.phase == Phase::Idle && !self.is_listened_to() {
             mailbox.phase = Phase::Stopped;
         }
         mailbox.phase == Phase::Stopped
+    }
+
+    /// Whether [`Actor::passivate`] would end the actor now.
+    pub(crate) fn may_go(&self) -> bool {
+        self.mailbox.lock().phase != Phase::Scheduled && !self.is_listened_to()
+    }
+
+    fn is_listened_to(&self) -> bool {
+        self.events.get().is_some_and(|events| events.receiver_count() > 0)
     }
 
     /// Puts a letter into the mailbox. `Ok(false)`: the mailbox is full. `Err`: the actor stopped,

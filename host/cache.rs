@@ -202,16 +202,18 @@ impl Cache {
         let now = self.environment.clock.now();
         let cutoff = now.saturating_sub(self.bounds.idle);
         let mut swept = self.passivate(|actor| actor.is_stopped() || actor.last_used() <= cutoff);
-        if self.resident() >= self.pressed() {
-            let surplus = self.resident() - self.bounds.resident * PRESSURE_LEAVES_PER_CENT / 100;
-            let mut ages: Vec<u64> = self.actors.iter().map(|actor| actor.last_used()).collect();
+        let resident = self.resident();
+        if resident >= self.pressed() {
+            let surplus = resident.saturating_sub(self.bounds.resident * PRESSURE_LEAVES_PER_CENT / 100);
+            let mut ages: Vec<u64> =
+                self.actors.iter().filter(|actor| actor.may_go()).map(|actor| actor.last_used()).collect();
             let at = surplus.min(ages.len()).saturating_sub(1);
             if !ages.is_empty() {
                 let (_, oldest, _) = ages.select_nth_unstable(at);
                 let oldest = *oldest;
                 let mut left = surplus;
                 swept += self.passivate(|actor| {
-                    let chosen = left > 0 && actor.last_used() <= oldest;
+                    let chosen = left > 0 && actor.last_used() <= oldest && actor.may_go();
                     left -= usize::from(chosen);
                     chosen
                 });

@@ -142,7 +142,10 @@ impl Plugins {
     pub async fn upload(&self, name: LogicName, bytes: Bytes) -> Result<Arc<LogicId>, PluginError> {
         let (answer, answered) = oneshot::channel();
         let busy = PluginError::Busy { limit: MAX_WAITING_JOBS };
-        self.jobs.try_send(Job::Upload { name, bytes, answer }).map_err(|_| busy)?;
+        self.jobs.try_send(Job::Upload { name, bytes, answer }).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => busy,
+            mpsc::TrySendError::Disconnected(_) => PluginError::Failed("the loader ended".into()),
+        })?;
         answered.await.unwrap_or_else(|_| Err(PluginError::Failed("the loader ended".into())))
     }
 }

@@ -118,6 +118,17 @@ impl Catalog {
         self.change(name, |standing| standing.note(event));
     }
 
+    /// Notes that what is live was offered again. No news, unless something else was refused since.
+    pub fn restore(&self, name: &LogicName, source: &str, now: u64) {
+        self.change(name, |standing| {
+            if let (Some(live), true) = (&standing.live, standing.failure().is_some()) {
+                let id = live.logic.id();
+                let outcome = Ok(id.version.clone());
+                standing.note(Event { time: now, source: source.into(), digest: Some(id.digest), outcome });
+            }
+        });
+    }
+
     fn change(&self, name: &LogicName, change: impl FnOnce(&mut Standing)) {
         let _writing = self.writing.lock();
         let mut logics = BTreeMap::clone(&self.logics.load());

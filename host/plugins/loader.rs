@@ -47,8 +47,8 @@ impl Loader {
             why: error.to_string(),
         };
         let uploads = Uploads::open(sources.uploads.clone()).map_err(|error| unreadable(&sources.uploads, error))?;
-        for (name, bytes) in uploads.all().map_err(|error| unreadable(&sources.uploads, error))? {
-            match bytes {
+        for (name, path) in uploads.all().map_err(|error| unreadable(&sources.uploads, error))? {
+            match std::fs::read(&path) {
                 Ok(bytes) => bench.take(&name, &bytes, "upload"),
                 Err(error) => bench.refuse(&name, "upload", None, format!("it cannot be read: {error}")),
             }
@@ -90,6 +90,9 @@ impl Loader {
             return Err(PluginError::TooMany { limit: MAX_LOGICS });
         }
         if let Some(live) = self.bench.live_with(name, &wasm::digest(bytes)) {
+            // It may be live from somewhere else, and gone with that: an upload is kept.
+            self.keep(name, bytes)?;
+            self.bench.restored(name, "upload");
             return Ok(live);
         }
         let logic = self.bench.load(name, bytes).map_err(|error| {
@@ -100,13 +103,17 @@ impl Loader {
             }
             PluginError::Invalid(error.to_string())
         })?;
-        self.uploads.keep(name, bytes).map_err(|error| {
-            tracing::error!(logic = %name, %error, "an upload could not be kept");
-            PluginError::Failed(error.to_string())
-        })?;
+        self.keep(name, bytes)?;
         let id = logic.id().clone();
         self.bench.publish(logic, "upload");
         Ok(id)
+    }
+
+    fn keep(&self, name: &LogicName, bytes: &[u8]) -> Result<(), PluginError> {
+        self.uploads.keep(name, bytes).map_err(|error| {
+            tracing::error!(logic = %name, %error, "an upload could not be kept");
+            PluginError::Failed(error.to_string())
+        })
     }
 }
 
@@ -132,6 +139,12 @@ impl Bench {
     pub(super) fn refuse(&self, name: &LogicName, source: &str, digest: Option<[u8; 32]>, why: String) {
         tracing::warn!(logic = %name, source, why, "not taken; what was live stays live");
         self.catalog.refuse(name, source, digest, why, self.clock.now());
+    }
+
+    /// Notes that what is live was offered again after something that was not taken, so that the old
+    /// failure is not shown for ever.
+    pub(super) fn restored(&self, name: &LogicName, source: &str) {
+        self.catalog.restore(name, source, self.clock.now());
     }
 
     /// The live version of a logic, if it is of exactly these bytes.

@@ -15,10 +15,9 @@ impl Uploads {
         Ok(Self(directory))
     }
 
-    /// The uploads there are. A file that cannot be read is an error of its own, not an absent one.
-    pub(super) fn all(&self) -> io::Result<Vec<(LogicName, io::Result<Vec<u8>>)>> {
-        let files = components(&self.0)?;
-        Ok(files.into_iter().map(|(name, path)| (name, fs::read(path))).collect())
+    /// The files of the uploads there are.
+    pub(super) fn all(&self) -> io::Result<Vec<(LogicName, PathBuf)>> {
+        components(&self.0)
     }
 
     /// Keeps a component: when this returns, it is there after a power loss, as a whole.

@@ -17,7 +17,8 @@ use super::loader::Bench;
 use super::uploads::components;
 use super::{Job, MAX_LOGICS, StartError};
 use crate::list::name::LogicName;
-use crate::wasm;
+use crate::logic::Fault;
+use crate::wasm::{self, LoadError};
 
 /// How long a directory must have been quiet before it is looked at: an editor's several writes
 /// become one look.
@@ -57,6 +58,8 @@ struct Seen {
 struct Failed {
     why: String,
     reported: bool,
+    /// Whether it may go differently the next time: then saving the same bytes again is a new try.
+    passing: bool,
     since: Instant,
 }
 
@@ -96,6 +99,8 @@ impl Watch {
             _watcher: watcher,
         };
         watch.look(bench);
+        // What is broken at the start is said at the start: nobody is in the middle of saving it.
+        watch.files.iter_mut().for_each(|(name, seen)| seen.report(bench, name));
         Ok(watch)
     }
 
@@ -146,8 +151,11 @@ impl Watch {
     }
 
     fn look_at_file(&mut self, bench: &Bench, name: LogicName, path: PathBuf, named: bool) {
-        let Ok(metadata) = fs::metadata(&path) else {
-            return; // renamed away in this moment; the event of that brings us back
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            // A directory or a pipe of that name is no component. One that was renamed away in this
+            // moment is seen again when it comes back.
+            _ => return,
         };
         let stamp = stamp(&metadata);
         if let Some(seen) = self.files.get_mut(&name)
@@ -165,7 +173,7 @@ impl Watch {
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 bench.refuse(&name, &source, None, why.clone());
-                let failed = Some(Failed { why, reported: true, since: Instant::now() });
+                let failed = Some(Failed { why, reported: true, passing: true, since: Instant::now() });
                 self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
                 return;
             }
@@ -173,6 +181,7 @@ impl Watch {
         let digest = wasm::digest(&bytes);
         if let Some(seen) = self.files.get_mut(&name)
             && seen.digest == digest
+            && !seen.may_have_passed()
         {
             seen.stamp = stamp;
             if let Some(pause) = seen.settle(bench, &name) {
@@ -181,6 +190,7 @@ impl Watch {
             return; // unchanged bytes are no event
         }
         let failed = if bench.live_with(&name, &digest).is_some() {
+            bench.restored(&name, &source);
             None
         } else {
             match bench.load(&name, &bytes) {
@@ -190,7 +200,8 @@ impl Watch {
                 }
                 Err(error) => {
                     self.look_at = self.look_at.min(Instant::now() + SETTLE);
-                    Some(Failed { why: error.to_string(), reported: false, since: Instant::now() })
+                    let passing = matches!(error, LoadError::Trial(Fault::Deadline { .. } | Fault::Instance(_)));
+                    Some(Failed { why: error.to_string(), reported: false, passing, since: Instant::now() })
                 }
             }
         };
@@ -202,14 +213,26 @@ impl Seen {
     /// Reports a component that was not taken, once, when it had its time to become whole. Answers
     /// how long that still is.
     fn settle(&mut self, bench: &Bench, name: &LogicName) -> Option<Duration> {
-        let failed = self.failed.as_mut().filter(|failed| !failed.reported)?;
+        let failed = self.failed.as_ref().filter(|failed| !failed.reported)?;
         let left = SETTLE.saturating_sub(failed.since.elapsed());
         if left.is_zero() {
-            failed.reported = true;
-            bench.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
+            self.report(bench, name);
             return None;
         }
         Some(left)
+    }
+
+    /// Reports a component that was not taken, unless that was done.
+    fn report(&mut self, bench: &Bench, name: &LogicName) {
+        if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.reported) {
+            failed.reported = true;
+            bench.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
+        }
+    }
+
+    /// Whether these bytes failed for a reason that may be over, such as a busy machine.
+    fn may_have_passed(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.passing && failed.reported)
     }
 }
 
