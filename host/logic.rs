@@ -66,7 +66,7 @@ pub enum Ask<'a> {
     Configure(&'a [Field]),
     /// The time asked for has come.
     Wake,
-    /// Take over a list that this logic or version, written `todo@1.0.0`, kept until now.
+    /// Take over a list that this logic, written `todo@1.0.0`, kept until now.
     Migrate(&'a str),
 }
 

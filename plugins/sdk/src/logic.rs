@@ -83,7 +83,7 @@ pub trait Logic: Sized + 'static {
         Ok(Vec::new())
     }
 
-    /// The list was kept by another logic or version until now, named as `todo@1.0.0`. By default
+    /// The list was kept by another logic until now, named as `todo@1.0.0`. By default
     /// it stays as it is: fields that this logic does not know do no harm.
     fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
         let _ = (list, cx, from);
