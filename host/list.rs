@@ -32,7 +32,7 @@ use value::{Field, MAX_FIELDS};
 pub struct Limits {
     /// The most entries in one list.
     pub entries: usize,
-    /// The most bytes of text in one list: titles, and names and values of fields.
+    /// The most bytes of text in one list: titles, and names and values of fields and settings.
     pub bytes: usize,
     /// The most changes one call of a logic may make.
     pub changes: usize,
@@ -222,8 +222,9 @@ impl List {
 
     fn set(&mut self, field: &Field) {
         let mut settings = self.settings.to_vec();
+        self.bytes += field.bytes();
         match settings.binary_search_by(|setting| setting.name.cmp(&field.name)) {
-            Ok(at) => settings[at] = field.clone(),
+            Ok(at) => self.bytes -= std::mem::replace(&mut settings[at], field.clone()).bytes(),
             Err(at) => settings.insert(at, field.clone()),
         }
         self.settings = settings.into();
@@ -289,7 +290,8 @@ impl From<Folded> for List {
             logic: folded.logic,
             next_id: folded.next_id,
             open: folded.entries.iter().filter(|entry| !entry.completed).count(),
-            bytes: folded.entries.iter().map(|entry| entry.bytes()).sum(),
+            bytes: folded.entries.iter().map(|entry| entry.bytes()).sum::<usize>()
+                + folded.settings.iter().map(Field::bytes).sum::<usize>(),
             days: folded.entries.iter().filter_map(dated).collect(),
             entries: folded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
             settings: folded.settings.into(),

@@ -164,6 +164,14 @@ fn a_field_of_an_earlier_version_may_stay_and_may_not_change() {
 }
 
 #[test]
+fn settings_count_among_the_bytes_of_a_list_once() {
+    let set = |text: &str| Change::Set(Field { name: "zone".into(), value: Value::Text(text.into()) });
+    let list = List::default().apply(&[set("UTC"), set("Europe/Prague")]).unwrap();
+    assert_eq!(list.bytes(), "zone".len() + "Europe/Prague".len());
+    assert_eq!(List::from(list.fold()), list);
+}
+
+#[test]
 fn titles_are_measured_in_characters() {
     let list = List::default();
     let description = described(&[]);

@@ -1,5 +1,6 @@
 //! The loader: the one thread on which components are checked, compiled and published.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -128,7 +129,9 @@ impl Bench {
 
     pub(super) fn load(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn crate::logic::Logic>, LoadError> {
         let isolation = if self.isolated.contains(name) { Isolation::List } else { Isolation::Shared };
-        wasm::load(&self.engine, name.clone(), bytes, isolation)
+        // A compiler that panics over a component must not take the loader with it.
+        let load = AssertUnwindSafe(|| wasm::load(&self.engine, name.clone(), bytes, isolation));
+        catch_unwind(load).unwrap_or_else(|_| Err(LoadError::Invalid("the compiler panicked over it".into())))
     }
 
     pub(super) fn publish(&self, logic: Box<dyn crate::logic::Logic>, source: &str) {
