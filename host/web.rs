@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::list::List;
-use crate::list::name::LogicName;
+use crate::list::name::{ListName, LogicName};
 use crate::logic::catalog::{Catalog, Version};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -128,6 +128,12 @@ impl Web {
 
     fn cache(&self) -> &Cache {
         &self.services.cache
+    }
+
+    /// The list of that name, which has to be there.
+    async fn existing(&self, name: &ListName) -> Result<Arc<List>, Problem> {
+        let list = self.cache().read(name).await?;
+        if list.exists() { Ok(list) } else { Err(Problem::no_list()) }
     }
 
     /// The logic that keeps a list, or would keep it if it came into being now.

@@ -1,6 +1,8 @@
 //! Components under the host's limits: what good ones do, and what bad ones cost.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod support;
+
 use std::sync::Arc;
 
 use hotlist::list::change::{Rejection, Violation};
@@ -12,13 +14,7 @@ use hotlist::list::{Limits, List};
 use hotlist::logic::decide::{Decider, Refusal};
 use hotlist::logic::{Fault, Logic};
 use hotlist::wasm::{self, Engine, Isolation, LoadError, Settings};
-
-/// Components as they are committed, or as they were just built, if the environment says so.
-fn component(name: &str) -> Vec<u8> {
-    let folder = std::env::var("HOTLIST_TEST_PLUGINS").unwrap_or_else(|_| "plugins/built".into());
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
+use support::component;
 
 fn load_with(settings: Settings, name: &str, isolation: Isolation) -> Box<dyn Logic> {
     let engine = Engine::new(settings).unwrap();

@@ -161,10 +161,7 @@ pub(super) async fn one(
     headers: HeaderMap,
     _: NoQuery,
 ) -> Answer {
-    let list = web.cache().read(&name).await?;
-    if !list.exists() {
-        return Err(Problem::no_list());
-    }
+    let list = web.existing(&name).await?;
     let entry = list.get(id).ok_or_else(|| Problem::no_entry(&id.to_string()))?;
     let tag = etag(list.revision());
     let mut response = match freshness(&headers, &tag)? {

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin, segment};
-use super::problem::Problem;
 use super::query::HistoryQuery;
 use super::shapes::{EntryShape, Fields, Shown, json, link_next};
 use super::{Answer, Shared};
@@ -113,9 +112,7 @@ impl<'a> ChangeShape<'a> {
     ReadProblems))]
 pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, origin: Origin, query: HistoryQuery) -> Answer {
     let HistoryQuery { after, limit } = query;
-    if !web.cache().read(&name).await?.exists() {
-        return Err(Problem::no_list());
-    }
+    web.existing(&name).await?;
     let mut revisions = web.cache().history(&name, after, (limit + 1).min(MAX_PAGE)).await?;
     let more = revisions.len() > limit || (limit == MAX_PAGE && revisions.len() == limit);
     revisions.truncate(limit);

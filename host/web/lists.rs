@@ -73,10 +73,7 @@ pub(super) async fn describe(
     headers: HeaderMap,
     _: NoQuery,
 ) -> Answer {
-    let list = web.cache().read(&name).await?;
-    if !list.exists() {
-        return Err(Problem::no_list());
-    }
+    let list = web.existing(&name).await?;
     let tag = etag(list.revision());
     let mut response = match freshness(&headers, &tag)? {
         Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
