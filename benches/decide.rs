@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn context() -> Context {
     let today = Date::new(2026, 11, 23).expect("a day");
-    Context { now: 1_795_000_000_000, today, caller: "anonymous".into(), seed: 7 }
+    Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "anonymous".into(), seed: 7 }
 }
 
 /// A list with so many entries.

@@ -114,8 +114,8 @@ impl Cache {
             return Ok(View { list, page, logic: None });
         }
         let now = self.environment.clock.now();
-        let today = self.environment.clock.date_at(now);
-        let context = Context { now, today, caller, seed: self.environment.clock.seed() };
+        let (today, utc_offset) = self.environment.clock.local_at(now);
+        let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
         let id = version.logic.id().clone();
         let answer = ask(&version, &list, &context, query).and_then(|answer| match answer {
             Ok(page) => Ok(Ok(check_page(&list, query, page)?)),
@@ -268,7 +268,7 @@ fn plain_page(list: &List, query: &Query) -> Page {
     let more = ids.len() > limit;
     ids.truncate(limit);
     let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
-    Page { groups: vec![Group { name: String::new(), title: String::new(), rows }], more }
+    Page { groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }], more }
 }
 
 #[cfg(test)]

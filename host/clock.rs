@@ -10,8 +10,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the epoch, UTC.
     fn now(&self) -> u64;
 
-    /// The date at a moment, where the server is.
-    fn date_at(&self, now: u64) -> Date;
+    /// The date at a moment where the server is, and how many minutes it is ahead of UTC then.
+    fn local_at(&self, now: u64) -> (Date, i32);
 
     /// A random number.
     fn seed(&self) -> u64;
@@ -36,8 +36,8 @@ impl Clock for SystemClock {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn date_at(&self, now: u64) -> Date {
-        date_in(&self.zone, now)
+    fn local_at(&self, now: u64) -> (Date, i32) {
+        local_in(&self.zone, now)
     }
 
     fn seed(&self) -> u64 {
@@ -69,8 +69,8 @@ impl Clock for ManualClock {
         self.now.load(Ordering::SeqCst)
     }
 
-    fn date_at(&self, now: u64) -> Date {
-        date_in(&jiff::tz::TimeZone::UTC, now)
+    fn local_at(&self, now: u64) -> (Date, i32) {
+        local_in(&jiff::tz::TimeZone::UTC, now)
     }
 
     fn seed(&self) -> u64 {
@@ -78,11 +78,13 @@ impl Clock for ManualClock {
     }
 }
 
-fn date_in(zone: &jiff::tz::TimeZone, now: u64) -> Date {
+fn local_in(zone: &jiff::tz::TimeZone, now: u64) -> (Date, i32) {
     let moment = i64::try_from(now).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let day = zone.to_datetime(moment.unwrap_or(jiff::Timestamp::MAX)).date();
-    Date::new(i32::from(day.year()), day.month().unsigned_abs(), day.day().unsigned_abs())
-        .expect("a civil date at or after the epoch is a day of the years 1970 to 9999")
+    let moment = moment.unwrap_or(jiff::Timestamp::MAX);
+    let day = zone.to_datetime(moment).date();
+    let date = Date::new(i32::from(day.year()), day.month().unsigned_abs(), day.day().unsigned_abs())
+        .expect("a civil date at or after the epoch is a day of the years 1970 to 9999");
+    (date, zone.to_offset(moment).seconds() / 60)
 }
 
 #[cfg(test)]
@@ -90,13 +92,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_date_is_the_time_zones() {
+    fn the_date_and_the_offset_are_the_time_zones() {
         let half_past_ten_in_the_evening = 1_795_472_999_000; // 2026-11-23T22:29:59Z
-        let date = |zone: &str| {
+        let local = |zone: &str| {
             let zone = jiff::tz::TimeZone::posix(zone).expect("a zone");
-            date_in(&zone, half_past_ten_in_the_evening).to_string()
+            let (date, offset) = local_in(&zone, half_past_ten_in_the_evening);
+            format!("{date} {offset}")
         };
-        assert_eq!(date("UTC0"), "2026-11-23");
-        assert_eq!(date("EET-2"), "2026-11-24");
+        assert_eq!(local("UTC0"), "2026-11-23 0");
+        assert_eq!(local("EET-2"), "2026-11-24 120");
+        assert_eq!(local("NST3:30"), "2026-11-23 -210");
     }
 }

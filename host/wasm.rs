@@ -98,7 +98,7 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 /// never published. It may reject; it may not fail.
 fn try_out(logic: &dyn Logic) -> Result<(), Fault> {
     let today = Date::new(2001, 1, 1).expect("the calendar has new year's day");
-    let context = Context { now: 978_307_200_000, today, caller: "hotlist".into(), seed: 1 };
+    let context = Context { now: 978_307_200_000, today, utc_offset: 0, caller: "hotlist".into(), seed: 1 };
     let list = Arc::new(List::absent(0));
     let mut session = logic.session()?;
     let entry = Draft { title: "Trial".into(), ..Draft::default() };

@@ -124,7 +124,7 @@ fn a_hundred_thousand_calls_of_one_instance_need_no_more_memory_than_one() -> wa
     let mut linker = Linker::new(&engine);
     ListPlugin::add_to_linker::<_, HasSelf<EmptyList>>(&mut linker, |list| list)?;
     let date = types::Date { year: 2026, month: 11, day: 23 };
-    let cx = types::Context { now: 1, today: date, caller: "anonymous".into(), seed: 7 };
+    let cx = types::Context { now: 1, today: date, utc_offset: 0, caller: "anonymous".into(), seed: 7 };
     let fields = vec![types::Field { name: "texts".into(), value: types::Value::Texts(vec!["text".repeat(50); 20]) }];
     let new = types::Draft { title: "a".repeat(900), date: None, completed: false, order: None, fields };
     // All plugins have the heap of the SDK, so one of them speaks for all.

@@ -27,7 +27,7 @@ fn load(name: &str) -> Box<dyn Logic> {
 
 fn context() -> Context {
     let today = Date::new(2026, 11, 23).unwrap();
-    Context { now: 1_795_392_000_000, today, caller: "alice".into(), seed: 4 }
+    Context { now: 1_795_392_000_000, today, utc_offset: 0, caller: "alice".into(), seed: 4 }
 }
 
 /// The names of a view's groups, each with the ids in it.

@@ -51,7 +51,7 @@ impl Actor {
         }
         self.state = Arc::new(self.state.apply(&changes).expect("the changes apply"));
         let today = Date::new(2026, 11, 23).expect("a day");
-        let context = Context { now: 1_795_000_000_000, today, caller: "someone".into(), seed: 1 };
+        let context = Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "someone".into(), seed: 1 };
         let command = Command::Add(Draft { title, date, ..Draft::default() });
         let revision = Revision { number: after + 1, context, logic: self.logic.clone(), command, changes };
         Commit {

@@ -135,7 +135,7 @@ impl Actor {
         let memory = self.memory.lock().as_deref().map(|m| (m.receipts.clone(), m.wake_up)).unwrap_or_default();
         let mut round = Round::new(list, memory);
         let now = self.environment.clock.now();
-        let today = self.environment.clock.date_at(now);
+        let (today, utc_offset) = self.environment.clock.local_at(now);
         while round.has_room()
             && let Some((request, _)) = commands.peek()
         {
@@ -158,7 +158,7 @@ impl Actor {
                 })
             {
                 let seed = self.environment.clock.seed();
-                let context = Context { now, today, caller: request.caller.clone(), seed };
+                let context = Context { now, today, utc_offset, caller: request.caller.clone(), seed };
                 let reply = match &mut session {
                     Ok(session) => self.answer(&mut round, &version, session.as_mut(), *request, context),
                     Err(fault) => {

@@ -71,6 +71,8 @@ pub struct Context {
     pub now: u64,
     /// The date at that moment where the server is.
     pub today: Date,
+    /// How many minutes local time is ahead of UTC at that moment where the server is.
+    pub utc_offset: i32,
     /// Who asks.
     pub caller: Arc<str>,
     /// A random number, new for every command.
@@ -108,6 +110,8 @@ pub struct Group {
     pub name: String,
     /// For people.
     pub title: String,
+    /// Values worked out for the group.
+    pub computed: Vec<Field>,
     /// The rows.
     pub rows: Vec<Row>,
 }

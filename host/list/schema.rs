@@ -134,7 +134,7 @@ pub fn check_value(schemas: &[Schema], name: &str, value: &Value) -> Result<(), 
     };
     if schema.kind != value.kind() {
         let (is, wants) = (value.kind().as_str(), schema.kind.as_str());
-        return Err(SchemaError::new(name, format!("it is a {is} where a {wants} is declared")));
+        return Err(SchemaError::new(name, format!("it is of kind {is} where {wants} is declared")));
     }
     value.check().map_err(|problem| SchemaError::new(name, problem))?;
     let allowed = |text: &String| schema.choices.is_empty() || schema.choices.contains(text);

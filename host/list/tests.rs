@@ -142,7 +142,7 @@ fn what_a_logic_did_not_declare_is_a_violation() {
     );
     assert_eq!(
         problem(vec![field("litres", Value::Text("two".into()))]),
-        "it put entry 1: litres: it is a text where a number is declared"
+        "it put entry 1: litres: it is of kind text where number is declared"
     );
     assert_eq!(
         problem(vec![field("litres", Value::Number(1.0)), field("litres", Value::Number(2.0))]),

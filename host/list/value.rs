@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::date::Date;
+use super::entry::EntryId;
 
 /// The most bytes one text value may have.
 pub const MAX_TEXT_BYTES: usize = 10_000;
 
 /// The most texts one `Texts` value may hold.
 pub const MAX_TEXTS: usize = 1_000;
+
+/// The most entries one `Entries` value may name.
+pub const MAX_ENTRIES_NAMED: usize = 1_000;
 
 /// The most fields an entry, or settings a list, may have.
 pub const MAX_FIELDS: usize = 64;
@@ -26,6 +30,10 @@ pub enum Value {
     Date(Date),
     /// At most [`MAX_TEXTS`] texts, each within the limit of one.
     Texts(Vec<String>),
+    /// An entry of the same list, which need not be there any more.
+    Entry(EntryId),
+    /// At most [`MAX_ENTRIES_NAMED`] entries of the same list, which need not be there any more.
+    Entries(Vec<EntryId>),
 }
 
 /// The type of a [`Value`].
@@ -41,6 +49,10 @@ pub enum Kind {
     Date,
     /// [`Value::Texts`]
     Texts,
+    /// [`Value::Entry`]
+    Entry,
+    /// [`Value::Entries`]
+    Entries,
 }
 
 /// A value with its name.
@@ -61,6 +73,17 @@ impl Value {
             Self::Text(_) => Kind::Text,
             Self::Date(_) => Kind::Date,
             Self::Texts(_) => Kind::Texts,
+            Self::Entry(_) => Kind::Entry,
+            Self::Entries(_) => Kind::Entries,
+        }
+    }
+
+    /// The entries that this value names.
+    pub fn entries(&self) -> &[EntryId] {
+        match self {
+            Self::Entry(id) => std::slice::from_ref(id),
+            Self::Entries(ids) => ids,
+            _ => &[],
         }
     }
 
@@ -73,6 +96,9 @@ impl Value {
                 Err(format!("it has {} texts, the limit is {MAX_TEXTS}", texts.len()))
             }
             Self::Texts(texts) => texts.iter().try_for_each(|text| check_text(text)),
+            Self::Entries(ids) if ids.len() > MAX_ENTRIES_NAMED => {
+                Err(format!("it names {} entries, the limit is {MAX_ENTRIES_NAMED}", ids.len()))
+            }
             _ => Ok(()),
         }
     }
@@ -86,12 +112,13 @@ fn check_text(text: &str) -> Result<(), String> {
 }
 
 impl Field {
-    /// How many bytes of text the name and the value hold.
+    /// How many bytes of text, and of lists of entries, the name and the value hold.
     pub fn bytes(&self) -> usize {
         let value = match &self.value {
             Value::Text(text) => text.len(),
             Value::Texts(texts) => texts.iter().map(String::len).sum(),
-            Value::Boolean(_) | Value::Number(_) | Value::Date(_) => 0,
+            Value::Entries(ids) => size_of_val(ids.as_slice()),
+            Value::Boolean(_) | Value::Number(_) | Value::Date(_) | Value::Entry(_) => 0,
         };
         self.name.len() + value
     }
@@ -106,6 +133,8 @@ impl Kind {
             Self::Text => "text",
             Self::Date => "date",
             Self::Texts => "texts",
+            Self::Entry => "entry",
+            Self::Entries => "entries",
         }
     }
 }

@@ -105,7 +105,9 @@ impl Decider<'_> {
             Command::Delete { id } => check_entry(list, *id),
             Command::Custom { name, arguments } => {
                 let schema = description.command(name).ok_or_else(|| Refusal::NoSuchCommand(name.clone()))?;
-                Ok(check_arguments(&schema.arguments, arguments)?)
+                check_arguments(&schema.arguments, arguments)?;
+                let mut named = arguments.iter().flat_map(|argument| argument.value.entries());
+                named.try_for_each(|id| check_entry(list, *id))
             }
             Command::Configure { settings, .. } => Ok(check_fields(&description.settings, settings)?),
             Command::Erase if !list.exists() => Err(Refusal::NoSuchList),

@@ -102,7 +102,10 @@ impl Session for NativeSession {
         let mut ids: Vec<_> = list.scan(0).map(|entry| entry.id).collect();
         ids.extend(query.after.filter(|after| *after == 99));
         let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
-        Ok(Ok(Page { groups: vec![Group { name: String::new(), title: String::new(), rows }], more: false }))
+        Ok(Ok(Page {
+            groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }],
+            more: false,
+        }))
     }
 
     /// An entry titled `wake me at N` asks for just that.

@@ -42,7 +42,7 @@ impl Writer {
 
     fn revise(mut self, command: Command, changes: Vec<Change>) -> Self {
         let today = Date::new(2026, 11, 23).expect("a day");
-        let context = Context { now: 1_795_000_000_000, today, caller: "ann".into(), seed: 42 };
+        let context = Context { now: 1_795_000_000_000, today, utc_offset: 60, caller: "ann".into(), seed: 42 };
         self.list = self.list.apply(&changes).expect("the sample's changes apply");
         let revision = Revision { number: self.list.revision(), context, logic: logic(), command, changes };
         self.gathered.push(Arc::new(revision));

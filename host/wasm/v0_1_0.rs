@@ -148,6 +148,7 @@ fn lower_context(context: &Context) -> wit::Context {
     wit::Context {
         now: context.now,
         today: lower_date(context.today),
+        utc_offset: context.utc_offset,
         caller: context.caller.as_ref().to_owned(),
         seed: context.seed,
     }
@@ -164,6 +165,8 @@ fn lower_value(value: &Value) -> wit::Value {
         Value::Text(value) => wit::Value::Text(value.clone()),
         Value::Date(value) => wit::Value::Date(lower_date(*value)),
         Value::Texts(value) => wit::Value::Texts(value.clone()),
+        Value::Entry(id) => wit::Value::Entry(*id),
+        Value::Entries(ids) => wit::Value::Entries(ids.clone()),
     }
 }
 
@@ -226,6 +229,8 @@ fn lift_value(value: wit::Value) -> Result<Value, Violation> {
         wit::Value::Text(value) => Value::Text(value),
         wit::Value::Date(value) => Value::Date(lift_date(value)?),
         wit::Value::Texts(value) => Value::Texts(value),
+        wit::Value::Entry(id) => Value::Entry(id),
+        wit::Value::Entries(ids) => Value::Entries(ids),
     })
 }
 
@@ -273,7 +278,7 @@ fn lift_page(page: wit::Page) -> Result<Page, Violation> {
     let row = |row: wit::Row| Ok(Row { id: row.id, computed: lift_fields(row.computed)? });
     let group = |group: wit::Group| {
         let rows = group.rows.into_iter().map(row).collect::<Result<_, Violation>>()?;
-        Ok(Group { name: group.name, title: group.title, rows })
+        Ok(Group { name: group.name, title: group.title, computed: lift_fields(group.computed)?, rows })
     };
     Ok(Page { groups: page.groups.into_iter().map(group).collect::<Result<_, Violation>>()?, more: page.more })
 }
@@ -288,6 +293,8 @@ fn schemas(schemas: Vec<wit::Schema>) -> Vec<Schema> {
             wit::Kind::Text => Kind::Text,
             wit::Kind::Date => Kind::Date,
             wit::Kind::Texts => Kind::Texts,
+            wit::Kind::Entry => Kind::Entry,
+            wit::Kind::Entries => Kind::Entries,
         },
         required: schema.required,
         choices: schema.choices,

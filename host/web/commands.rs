@@ -16,7 +16,7 @@ use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{NamedPath, Origin, segment};
 use super::problem::{Kind, Problem};
 use super::query::{NoQuery, ViewQuery};
-use super::shapes::{EntryShape, json, link_next, name_logic, touched};
+use super::shapes::{EntryShape, Fields, json, link_next, name_logic, touched};
 use super::{Answer, Shared, Web};
 use crate::list::command::{Command, Query};
 use crate::list::entry::EntryId;
@@ -55,6 +55,9 @@ pub(super) struct GroupShape<'a> {
     name: &'a str,
     /// The heading, for people.
     title: &'a str,
+    /// What the list's logic worked out for the group, such as a limit.
+    #[schema(value_type = Object)]
+    computed: Fields<'a>,
     /// The entries.
     entries: Vec<EntryShape<'a>>,
 }
@@ -113,6 +116,7 @@ pub(super) async fn view(
     let groups = view.page.groups.iter().map(|group| GroupShape {
         name: &group.name,
         title: &group.title,
+        computed: Fields(&group.computed),
         entries: group
             .rows
             .iter()

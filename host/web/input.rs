@@ -4,8 +4,9 @@ use utoipa::ToSchema;
 
 use super::json::{Json, Members};
 use super::problem::{Kind, Problem};
+use super::shapes::MAX_EXACT;
 use crate::list::date::Date;
-use crate::list::entry::{Draft, Patch};
+use crate::list::entry::{Draft, EntryId, Patch};
 use crate::list::name::LogicName;
 use crate::list::schema::Schema;
 use crate::list::value::{Field, Kind as ValueKind, Value};
@@ -23,7 +24,8 @@ pub(super) struct NewEntry {
     completed: bool,
     /// Where a client wants it shown.
     order: Option<f64>,
-    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, or arrays of texts.
+    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, arrays of texts,
+    /// an entry's id or an array of them.
     #[schema(value_type = Object, required = false)]
     fields: Named,
 }
@@ -170,9 +172,17 @@ fn value(name: &str, json: Json, declared: Option<ValueKind>) -> Result<Option<V
     Ok(Some(match json {
         Json::Null => return Ok(None),
         Json::Boolean(value) => Value::Boolean(value),
+        Json::Number(value) if declared == Some(ValueKind::Entry) => Value::Entry(id(name, value)?),
         Json::Number(value) => Value::Number(value),
         Json::Text(text) if declared == Some(ValueKind::Date) => Value::Date(day(name, &text)?),
         Json::Text(text) => Value::Text(text),
+        Json::Array(items) if declared == Some(ValueKind::Entries) => {
+            let ids = items.into_iter().map(|item| match item {
+                Json::Number(number) => id(name, number),
+                other => Err(Problem::invalid(name, format!("it has {} among its entries' ids", other.is()))),
+            });
+            Value::Entries(ids.collect::<Result<_, _>>()?)
+        }
         Json::Array(items) => {
             let texts = items.into_iter().map(|item| match item {
                 Json::Text(text) => Ok(text),
@@ -181,9 +191,18 @@ fn value(name: &str, json: Json, declared: Option<ValueKind>) -> Result<Option<V
             Value::Texts(texts.collect::<Result<_, _>>()?)
         }
         other @ Json::Object(_) => {
-            return Err(mistyped(name, &other, "a boolean, a number, a text or an array of texts"));
+            return Err(mistyped(name, &other, "a boolean, a number, a text or an array"));
         }
     }))
+}
+
+/// An entry's id, as JSON can say it exactly.
+fn id(name: &str, number: f64) -> Result<EntryId, Problem> {
+    if number.fract() != 0.0 || !(1.0..=MAX_EXACT).contains(&number) {
+        return Err(Problem::invalid(name, format!("{number} is no entry's id: those are whole numbers from 1 on")));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within the range")]
+    Ok(number as EntryId)
 }
 
 fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {

@@ -95,11 +95,11 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
 struct Number(f64);
 
 /// Up to here every whole number is a double.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
+        if self.0.fract() == 0.0 && self.0.abs() <= MAX_EXACT {
             #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within what both types hold")]
             return serializer.serialize_i64(self.0 as i64);
         }
@@ -130,6 +130,8 @@ impl Serialize for ValueShape<'_> {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Date(date) => serializer.collect_str(date),
             Value::Texts(texts) => texts.serialize(serializer),
+            Value::Entry(id) => serializer.serialize_u64(*id),
+            Value::Entries(ids) => ids.serialize(serializer),
         }
     }
 }
@@ -251,7 +253,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_written_without_a_fraction() {
-        for (number, written) in [(10.0, "10"), (-0.5, "-0.5"), (1e300, "1e+300"), (EXACT, "9007199254740992")] {
+        for (number, written) in [(10.0, "10"), (-0.5, "-0.5"), (1e300, "1e+300"), (MAX_EXACT, "9007199254740992")] {
             assert_eq!(serde_json::to_string(&Number(number)).expect("JSON"), written);
         }
     }

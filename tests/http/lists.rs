@@ -116,6 +116,33 @@ async fn a_command_of_the_logic_answers_with_what_it_did() {
 }
 
 #[tokio::test]
+async fn a_command_may_name_entries_and_only_those_that_are_there() {
+    let server = Server::start().await;
+    for title in ["a", "b", "c"] {
+        server.add("bob", title).await;
+    }
+    let remove = |body: &'static str| server.post("/lists/bob/commands/remove-these", body);
+    remove(r#"{"entries":[1,7]}"#).await.problem(404, "entry-not-found");
+    for (body, detail) in [
+        (r#"{"entries":[1.5]}"#, "entries: 1.5 is no entry's id: those are whole numbers from 1 on"),
+        (r#"{"entries":[0]}"#, "entries: 0 is no entry's id: those are whole numbers from 1 on"),
+        (r#"{"entries":["a"]}"#, "entries: it has a text among its entries' ids"),
+        (r#"{"entries":1}"#, "entries: it is of kind number where entries is declared"),
+    ] {
+        assert_eq!(remove(body).await.problem(422, "invalid")["detail"], detail);
+    }
+    assert_eq!(remove(r#"{"entries":[1,3]}"#).await.json()["removed"], json!([1, 3]));
+}
+
+#[tokio::test]
+async fn a_field_may_name_entries() {
+    let server = Server::start().await;
+    let fields = r#"{"title":"a","fields":{"after":[2,3],"parent":4}}"#;
+    let entry = server.post("/lists/bob/entries", fields).await.json();
+    assert_eq!(entry["fields"], json!({"after": [2, 3], "parent": 4}));
+}
+
+#[tokio::test]
 async fn a_view_answers_with_groups() {
     let server = Server::start().await;
     server.add("bob", "a").await;
@@ -123,7 +150,7 @@ async fn a_view_answers_with_groups() {
     let view = answer.json();
     assert_eq!((view["view"].as_str(), view["revision"].as_u64()), (Some("open-first"), Some(1)));
     assert_eq!((&view["groups"][0]["title"], &view["groups"][0]["entries"][0]["id"]), (&json!("OPEN"), &json!(1)));
-    assert_eq!(view["groups"][1], json!({"name": "done", "title": "DONE", "entries": []}));
+    assert_eq!(view["groups"][1], json!({"name": "done", "title": "DONE", "computed": {"count": 0}, "entries": []}));
     assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
     server.get("/lists/bob/views/none").await.problem(404, "view-not-found");
 }

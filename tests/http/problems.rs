@@ -35,7 +35,7 @@ async fn a_member_that_is_not_right_is_named() {
         (r#"{"title":"a","order":"1"}"#, "order", "it is a text where a number is expected"),
         (r#"{"title":"a","fields":[]}"#, "fields", "it is an array where an object is expected"),
         (r#"{"title":"a","fields":{"due":"2026-02-30"}}"#, "due", "the calendar has no 2026-02-30"),
-        (r#"{"title":"a","fields":{"due":1}}"#, "due", "it is a number where a date is declared"),
+        (r#"{"title":"a","fields":{"due":1}}"#, "due", "it is of kind number where date is declared"),
         (r#"{"title":"a","fields":{"due":"2026-12-01","due":"2026-12-02"}}"#, "due", "it is there twice"),
         (r#"{"title":"a","fields":{"colour":"red"}}"#, "colour", "it is not declared; these are: due, tags, points"),
         (r#"{"title":"a","fields":{"tags":["x",1]}}"#, "tags", "it has a number among its texts"),

@@ -34,11 +34,18 @@ impl TestLogic {
             title: "Todo".into(),
             summary: "For tests.".into(),
             version: version.clone(),
-            fields: vec![schema("due", Kind::Date), schema("tags", Kind::Texts), schema("points", Kind::Number)],
+            fields: vec![
+                schema("due", Kind::Date),
+                schema("tags", Kind::Texts),
+                schema("points", Kind::Number),
+                schema("after", Kind::Entries),
+                schema("parent", Kind::Entry),
+            ],
             settings: vec![schema("colour", Kind::Text)],
             commands: vec![
                 command("clear-completed", Vec::new()),
                 command("due-all", vec![Schema { required: true, ..schema("day", Kind::Date) }]),
+                command("remove-these", vec![schema("entries", Kind::Entries)]),
             ],
             views: vec![view("open-first"), view("panic")],
             reading: Reading::Host,
@@ -108,6 +115,10 @@ impl TestSession {
 
     fn custom(list: &List, name: &str, arguments: &[Field]) -> Decision {
         Ok(match name {
+            "remove-these" => {
+                let ids = find(arguments, "entries").map_or(&[][..], Value::entries);
+                ids.iter().copied().map(Change::Remove).collect()
+            }
             "clear-completed" => list.scan(0).filter(|e| e.completed).map(|e| Change::Remove(e.id)).collect(),
             _ => {
                 let day = find(arguments, "day").expect("it is required").clone();
@@ -142,7 +153,11 @@ impl Session for TestSession {
             let fitting = list.scan(query.after.unwrap_or(0)).filter(|entry| entry.completed == completed);
             fitting.map(|entry| Row { id: entry.id, computed: computed() }).collect::<Vec<_>>()
         };
-        let group = |name: &str, rows| Group { name: name.into(), title: name.to_uppercase(), rows };
+        let group = |name: &str, rows: Vec<Row>| {
+            #[expect(clippy::cast_precision_loss, reason = "a handful")]
+            let computed = vec![Field { name: "count".into(), value: Value::Number(rows.len() as f64) }];
+            Group { name: name.into(), title: name.to_uppercase(), computed, rows }
+        };
         Ok(Ok(Page { groups: vec![group("open", rows(false)), group("done", rows(true))], more: false }))
     }
 

@@ -14,12 +14,11 @@ use super::package::Package;
 const SECTION: &str = "hotlist-source";
 
 /// The digest of all that decides what the plugin in `dir` does and that its author keeps: the
-/// manifests, build scripts and sources of its crate and of the crates that it needs by path, and
-/// the contracts in the workspace's `wit`. Where they lie does not matter.
+/// manifests, build scripts, sources and contracts of its crate and of the crates that it needs by
+/// path. Where they lie does not matter.
 pub fn source_digest(dir: &Path) -> io::Result<[u8; 32]> {
     let package = Package::read(dir).map_err(io::Error::other)?;
     let mut files = BTreeMap::new();
-    collect(&package.workspace_root.join("wit"), "wit", &mut files)?;
     for package in package.with_dependencies().map_err(io::Error::other)? {
         for part in ["Cargo.toml", "build.rs", "src", "wit"] {
             collect(&package.dir.join(part), &format!("{}/{part}", package.name), &mut files)?;

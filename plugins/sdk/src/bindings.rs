@@ -1,7 +1,7 @@
 //! The contract as Rust, generated from `wit/` once for all plugins.
 
 wit_bindgen::generate!({
-    path: "../../wit/0.1.0",
+    path: "wit/0.1.0",
     world: "list-plugin",
     pub_export_macro: true,
     default_bindings_module: "hotlist_plugin::bindings",

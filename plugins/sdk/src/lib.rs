@@ -34,6 +34,7 @@
 pub mod bindings;
 #[doc(hidden)]
 pub mod component;
+mod date;
 mod describe;
 #[cfg(target_arch = "wasm32")]
 mod heap;
@@ -51,6 +52,7 @@ pub use bindings::hotlist::logic::types::{
 pub use list::{All, List};
 pub use logic::{Decision, Logic};
 pub use page::{matches, plain_page};
+pub use types::Fields;
 
 /// Makes a [`Logic`] the one that this crate's component provides. A component has one.
 ///

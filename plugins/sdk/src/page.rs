@@ -1,6 +1,6 @@
 //! Answers to queries.
 
-use crate::{Entry, EntryId, Group, List, Page, Query, Row};
+use crate::{Entry, EntryId, Field, Group, List, Page, Query, Row, Value};
 
 impl From<EntryId> for Row {
     fn from(id: EntryId) -> Self {
@@ -8,10 +8,26 @@ impl From<EntryId> for Row {
     }
 }
 
+impl Row {
+    /// The row with a value that was worked out for it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.computed.push(Field { name: name.into(), value: value.into() });
+        self
+    }
+}
+
 impl Group {
     /// A group without rows.
     pub fn new(name: impl Into<String>, title: impl Into<String>) -> Self {
-        Self { name: name.into(), title: title.into(), rows: Vec::new() }
+        Self { name: name.into(), title: title.into(), computed: Vec::new(), rows: Vec::new() }
+    }
+
+    /// The group with a value that was worked out for it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.computed.push(Field { name: name.into(), value: value.into() });
+        self
     }
 }
 

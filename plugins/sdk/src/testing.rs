@@ -113,7 +113,7 @@ impl List for TestList {
 /// The circumstances of a command from nobody in particular, at noon on 23 November 2026.
 pub fn context() -> Context {
     let today = Date { year: 2026, month: 11, day: 23 };
-    Context { now: 1_795_435_200_000, today, caller: "anonymous".into(), seed: 7 }
+    Context { now: 1_795_435_200_000, today, utc_offset: 0, caller: "anonymous".into(), seed: 7 }
 }
 
 #[cfg(test)]

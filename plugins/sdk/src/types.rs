@@ -1,7 +1,5 @@
 //! Conveniences on the contract's types.
 
-use std::fmt;
-
 use crate::{Date, DatePatch, Draft, Entry, EntryId, Field, FieldPatch, OrderPatch, Patch, Rejection, Value};
 
 impl Draft {
@@ -20,7 +18,7 @@ impl Draft {
 impl Entry {
     /// The value of a custom field, if it has one.
     pub fn field(&self, name: &str) -> Option<&Value> {
-        self.fields.iter().find(|field| field.name == name).map(|field| &field.value)
+        self.fields.value(name)
     }
 
     /// Gives a custom field a value, or takes it away.
@@ -32,6 +30,121 @@ impl Entry {
             (None, Some(value)) => self.fields.push(Field { name: name.into(), value }),
             (None, None) => {}
         }
+    }
+}
+
+/// Looking values up by name, among an entry's fields, a command's arguments or a list's settings.
+///
+/// Each answers `None` when there is no such value, or one of another kind. The host checks kinds
+/// against what [`crate::Logic::describe`] declares, so in a command's arguments the latter does not
+/// happen.
+///
+/// ```
+/// use hotlist_plugin::{Field, Fields};
+///
+/// let arguments = [Field::new("column", "Doing"), Field::new("limit", 3.0)];
+/// assert_eq!(arguments.text("column"), Some("Doing"));
+/// assert_eq!(arguments.number("limit"), Some(3.0));
+/// assert_eq!(arguments.number("column"), None);
+/// ```
+pub trait Fields {
+    /// The value of that name.
+    fn value(&self, name: &str) -> Option<&Value>;
+
+    /// The boolean of that name.
+    fn boolean(&self, name: &str) -> Option<bool> {
+        if let Some(Value::Boolean(value)) = self.value(name) { Some(*value) } else { None }
+    }
+
+    /// The number of that name.
+    fn number(&self, name: &str) -> Option<f64> {
+        if let Some(Value::Number(value)) = self.value(name) { Some(*value) } else { None }
+    }
+
+    /// The text of that name.
+    fn text(&self, name: &str) -> Option<&str> {
+        if let Some(Value::Text(value)) = self.value(name) { Some(value) } else { None }
+    }
+
+    /// The date of that name.
+    fn date(&self, name: &str) -> Option<Date> {
+        if let Some(Value::Date(value)) = self.value(name) { Some(*value) } else { None }
+    }
+
+    /// The texts of that name; none where there is no such value.
+    fn texts(&self, name: &str) -> &[String] {
+        if let Some(Value::Texts(value)) = self.value(name) { value } else { &[] }
+    }
+
+    /// The entry of that name.
+    fn entry(&self, name: &str) -> Option<EntryId> {
+        if let Some(Value::Entry(value)) = self.value(name) { Some(*value) } else { None }
+    }
+
+    /// The entries of that name; none where there is no such value.
+    fn entries(&self, name: &str) -> &[EntryId] {
+        if let Some(Value::Entries(value)) = self.value(name) { value } else { &[] }
+    }
+}
+
+impl Fields for [Field] {
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|field| field.name == name).map(|field| &field.value)
+    }
+}
+
+impl Field {
+    /// A value with its name.
+    pub fn new(name: &str, value: impl Into<Value>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<Date> for Value {
+    fn from(value: Date) -> Self {
+        Self::Date(value)
+    }
+}
+
+impl From<Vec<String>> for Value {
+    fn from(value: Vec<String>) -> Self {
+        Self::Texts(value)
+    }
+}
+
+impl From<EntryId> for Value {
+    fn from(value: EntryId) -> Self {
+        Self::Entry(value)
+    }
+}
+
+impl From<Vec<EntryId>> for Value {
+    fn from(value: Vec<EntryId>) -> Self {
+        Self::Entries(value)
     }
 }
 
@@ -96,27 +209,6 @@ impl Rejection {
     }
 }
 
-impl Date {
-    /// Whether the calendar has this day.
-    pub fn is_real(&self) -> bool {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
-        let days = match self.month {
-            2 if leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => return false,
-        };
-        (0..=9999).contains(&self.year) && (1..=days).contains(&self.day)
-    }
-}
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,17 +250,5 @@ mod tests {
             fields: vec![Field { name: "quantity".into(), value: Value::Number(2.0) }],
         };
         assert_eq!(entry, expected);
-    }
-
-    #[test]
-    fn dates_that_the_calendar_has_not_are_not_real() {
-        let real = |year, month, day| Date { year, month, day }.is_real();
-        for (year, month, day) in [(2024, 2, 29), (2000, 2, 29), (0, 1, 1), (9999, 12, 31), (2026, 11, 30)] {
-            assert!(real(year, month, day), "{year}-{month}-{day}");
-        }
-        for (year, month, day) in [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 1, 0), (-1, 1, 1)]
-        {
-            assert!(!real(year, month, day), "{year}-{month}-{day}");
-        }
     }
 }
