@@ -103,13 +103,15 @@ impl Config {
         if open && !self.allow_anonymous {
             return Err(ConfigError::Open(self.listen));
         }
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 8] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 10] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", self.history, 1..=1_000_000, "1 to 1000000 revisions"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
             ("memory-mib", self.wasm.memory >> 20, 1..=4_095, "1 to 4095 MiB"),
+            ("heavy-memory-mib", self.wasm.heavy_memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("instances", self.wasm.instances as usize, 4..=10_000, "4 to 10000 instances"),
+            ("heavy-instances", self.wasm.heavy_instances as usize, 4..=1_000, "4 to 1000 instances"),
             ("max-event-streams", self.web.max_event_streams, 0..=1_000_000, "0 to 1000000 streams"),
             ("max-connections", self.web.max_connections, 1..=1_000_000, "1 to 1000000 connections"),
         ];

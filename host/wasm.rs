@@ -9,6 +9,8 @@ pub mod engine;
 mod inspect;
 mod instance;
 mod v0_1_0;
+mod voice;
+mod wasi;
 
 use std::sync::Arc;
 
@@ -44,7 +46,7 @@ pub enum LoadError {
     NotAComponent(String),
     /// It wants something that no plugin gets.
     #[error(
-        "it imports {import}, which is foreign: a plugin may import hotlist:logic/current-list and nothing else (it speaks contract {theirs}, this host speaks {CONTRACT})"
+        "it imports {import}, which is foreign: a plugin may import hotlist:logic/current-list and hotlist:logic/log, the engine of its language also parts of WASI 0.2, and nothing else (it speaks contract {theirs}, this host speaks {CONTRACT})"
     )]
     ForeignImport {
         /// What it wants.
@@ -77,8 +79,10 @@ pub fn load(engine: &Engine, name: LogicName, bytes: &[u8], isolation: Isolation
     if bytes.len() > limit {
         return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
     }
-    inspect::inspect(bytes)?.check()?;
-    let logic = component::ComponentLogic::compile(engine, name, bytes, isolation)?;
+    let contents = inspect::inspect(bytes)?;
+    contents.check()?;
+    let weight = contents.needs.weight(engine.settings());
+    let logic = component::ComponentLogic::compile(engine, name, bytes, isolation, weight)?;
     logic.description().check()?;
     try_out(&logic)?;
     Ok(Box::new(logic))

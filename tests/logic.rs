@@ -258,11 +258,24 @@ fn what_is_no_component_is_refused_with_a_reason() {
 #[test]
 fn a_foreign_import_is_named_with_both_contract_versions() {
     let wat = r#"(component
-        (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64)))))
+        (import "wasi:http/types@0.2.0" (instance (export "now" (func (result u64)))))
         (import "hotlist:logic/current-list@0.1.0" (instance)))"#;
     let error = refused("clock", &wat::parse_str(wat).unwrap());
     let text = error.to_string();
-    assert!(text.contains("wasi:clocks/wall-clock@0.2.0") && text.contains("contract 0.1.0"), "{text}");
+    assert!(text.contains("wasi:http/types@0.2.0") && text.contains("contract 0.1.0"), "{text}");
+}
+
+#[test]
+fn only_the_parts_and_the_version_of_wasi_that_are_pretended_may_be_imported() {
+    for import in
+        ["wasi:clocks/wall-clock@0.3.0", "wasi:clocks/wall-clock", "wasi:nn/tensor@0.2.0", "other:io/poll@0.2.0"]
+    {
+        let wat = format!(r#"(component (import "{import}" (instance)))"#);
+        let error = refused("clock", &wat::parse_str(wat).unwrap());
+        assert!(matches!(&error, LoadError::ForeignImport { import: named, .. } if named == import), "{error}");
+    }
+    let pretended = r#"(component (import "wasi:clocks/wall-clock@0.2.9" (instance)))"#;
+    assert!(matches!(refused("clock", &wat::parse_str(pretended).unwrap()), LoadError::OtherWorld { .. }));
 }
 
 #[test]

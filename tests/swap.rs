@@ -143,11 +143,11 @@ fn a_broken_file_is_reported_once_and_leaves_the_live_version() {
     let todo = component("todo");
     save(rules.path(), "mine", &todo);
     let server = start(data.path(), rules.path());
-    let clock = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
+    let clock = r#"(component (import "wasi:http/types@0.2.0" (instance)))"#;
     save(rules.path(), "mine", &wat::parse_str(clock).expect("it parses"));
     let standing = wait_for(&server, "mine", |logic| logic["failure"].is_string());
     let why = standing["failure"].as_str().unwrap_or_default();
-    assert!(why.contains("wasi:clocks/wall-clock@0.2.0") && why.contains("0.1.0"), "{why}");
+    assert!(why.contains("wasi:http/types@0.2.0") && why.contains("0.1.0"), "{why}");
     assert_eq!(standing["live"]["digest"], *digest(&todo));
     // Saved again unchanged, it is no news: files are looked at in the order of their names, so it
     // was looked at when the one after it is live. What was live, saved again, ends the failure.

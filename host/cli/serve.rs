@@ -94,9 +94,15 @@ pub(super) struct ServeArgs {
     /// The memory of one instance
     #[arg(long, env = "HOTLIST_MEMORY_MIB", value_name = "MIB", default_value_t = wasm::Settings::default().memory >> 20, help_heading = "Limits of logic")]
     memory_mib: usize,
+    /// How much memory an instance may have that carries the engine of its language, in MiB (JavaScript, Python)
+    #[arg(long, env = "HOTLIST_HEAVY_MEMORY_MIB", value_name = "MIB", default_value_t = wasm::Settings::default().heavy_memory >> 20, help_heading = "Limits of logic")]
+    heavy_memory_mib: usize,
     /// The most instances at a time
     #[arg(long, env = "HOTLIST_INSTANCES", value_name = "INSTANCES", default_value_t = wasm::Settings::default().instances, help_heading = "Limits of logic")]
     instances: u32,
+    /// The most instances at a time that carry the engine of their language
+    #[arg(long, env = "HOTLIST_HEAVY_INSTANCES", value_name = "INSTANCES", default_value_t = wasm::Settings::default().heavy_instances, help_heading = "Limits of logic")]
+    heavy_instances: u32,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -128,7 +134,9 @@ impl ServeArgs {
                 fuel: self.fuel,
                 deadline: self.deadline,
                 memory: self.memory_mib.saturating_mul(1 << 20),
+                heavy_memory: self.heavy_memory_mib.saturating_mul(1 << 20),
                 instances: self.instances,
+                heavy_instances: self.heavy_instances,
                 ..defaults.wasm
             },
             web: web::Options {

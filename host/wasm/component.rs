@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::engine::Engine;
+use super::engine::{Engine, Weight};
 use super::instance::{Instance, Prepared};
 use super::{LoadError, digest, v0_1_0};
 use crate::list::List;
@@ -43,8 +43,10 @@ impl ComponentLogic {
         name: LogicName,
         bytes: &[u8],
         isolation: Isolation,
+        weight: Weight,
     ) -> Result<Self, LoadError> {
-        let prepared = Prepared::compile(engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let prepared = Prepared::compile(engine, weight, name.clone(), bytes)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         let description = describe(&prepared)?;
         if description != describe(&prepared)? {
             return Err(Fault::Impure.into());
@@ -59,7 +61,7 @@ impl ComponentLogic {
             return;
         }
         let mut warm = self.warm.lock();
-        if warm.len() < settings.warm && self.prepared.engine().keep_warm() {
+        if warm.len() < settings.warm && self.prepared.engine().keep_warm(self.prepared.weight()) {
             warm.push(instance);
         }
     }
@@ -68,7 +70,7 @@ impl ComponentLogic {
 impl Drop for ComponentLogic {
     fn drop(&mut self) {
         for _ in self.warm.lock().drain(..) {
-            self.prepared.engine().cool_down();
+            self.prepared.engine().cool_down(self.prepared.weight());
         }
     }
 }
@@ -91,7 +93,7 @@ impl Logic for ComponentLogic {
         let warm = self.warm.lock().pop();
         let instance = match warm {
             Some(instance) => {
-                self.prepared.engine().cool_down();
+                self.prepared.engine().cool_down(instance.weight());
                 instance
             }
             None => self.prepared.instantiate()?,
@@ -114,19 +116,21 @@ impl ComponentSession<'_> {
     fn call<T: PartialEq>(
         &mut self,
         list: &Arc<List>,
+        context: &Context,
         call: impl Fn(&mut Instance) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let Some(instance) = &mut self.instance else {
             return Err(Fault::Instance("the session is over after a failed call".into()));
         };
-        instance.show(list);
+        instance.show(list, context);
         let answer = call(instance);
         if answer.is_err() {
             self.instance = None;
         } else if std::mem::take(&mut self.to_check) {
             // When there is no room for a second instance, the check can wait; the command cannot.
             let Ok(mut fresh) = self.logic.prepared.instantiate() else { return answer };
-            fresh.show(list);
+            fresh.show(list, context);
+            fresh.mute();
             // A failure of the second one says nothing: it began with more to set up.
             let again = call(&mut fresh);
             if again.is_ok() && again != answer {
@@ -152,23 +156,22 @@ impl Session for ComponentSession<'_> {
     }
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
-        self.call(list, |instance| v0_1_0::decide(instance, context, ask))
+        self.call(list, context, |instance| v0_1_0::decide(instance, context, ask))
     }
 
     fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
-        self.call(list, |instance| v0_1_0::view(instance, context, query))
+        self.call(list, context, |instance| v0_1_0::view(instance, context, query))
     }
 
     fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
-        self.call(list, |instance| v0_1_0::next_wake_up(instance, context))
+        self.call(list, context, |instance| v0_1_0::next_wake_up(instance, context))
     }
 }
 
 impl Drop for ComponentSession<'_> {
     fn drop(&mut self) {
         if let Some(mut instance) = self.instance.take() {
-            // The instance may wait for long; the list it saw last must not wait with it.
-            instance.show(&Arc::default());
+            instance.forget();
             self.logic.put_back(instance);
         }
     }

@@ -1,4 +1,8 @@
-//! The one engine: its settings, the pool of instances, the ticker that ends what runs too long.
+//! The engine: its settings, the pools of instances, the ticker that ends what runs too long.
+//!
+//! There are two pools, for a component that carries the engine of its language, as JavaScript's and
+//! Python's do, takes a hundred times the room of one that does not, and a pool's slots are all of
+//! one size.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,21 +15,36 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, 
 /// How finely the deadline of a command is measured.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How much of an instance's memory stays with its slot in the pool, so that the next instance in
-/// it finds its pages there. Measured: a fresh instance costs half as much with it.
-const KEEP_RESIDENT_BYTES: usize = 128 << 10;
+/// How much room a component may take.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Weight {
+    /// A component that is its logic and little more, as those in Rust or C are.
+    Light,
+    /// A component that carries the engine of its language.
+    Heavy,
+}
 
-/// The same for tables.
-const KEEP_TABLE_RESIDENT_BYTES: usize = 4 << 10;
-
-/// The most elements a table may have. Rust plugins use a few dozen.
-const MAX_TABLE_ELEMENTS: usize = 1_000;
-
-/// Memories that one component may have: its own and an adapter's.
-const MAX_MEMORIES: u32 = 2;
-
-/// Core modules and tables that one component may have: its own, and what adapters add.
-const MAX_PARTS: u32 = 8;
+/// What there is for one instance, and how many of them there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Instances at a time.
+    pub(super) instances: u32,
+    /// The most memory of one, in bytes.
+    pub(super) memory: usize,
+    /// The most core modules, and the most tables, of one: its own, and what adapters add.
+    pub(super) parts: u32,
+    /// The most memories of one.
+    memories: u32,
+    /// The most elements of a table. Logic in Rust uses a few dozen, Python's engine 5,700.
+    pub(super) table_elements: usize,
+    /// How much of an instance's memory stays with its slot in the pool, so that the next instance
+    /// in it finds its pages there. Measured: a fresh instance costs half as much with it.
+    keep_resident: usize,
+    /// The same for tables.
+    keep_table_resident: usize,
+    /// Whether to ask the system which pages were written to. It pays where there are many pages.
+    pagemap_scan: Enabled,
+}
 
 /// The limits under which components run.
 #[derive(Clone, Debug)]
@@ -37,6 +56,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// How much memory an instance may have, over all its memories, in bytes.
     pub memory: usize,
+    /// The same for an instance that carries the engine of its language.
+    pub heavy_memory: usize,
     /// How much stack a call may use, in bytes.
     pub stack: usize,
     /// How many bytes of values a call may hand over in either direction.
@@ -45,6 +66,8 @@ pub struct Settings {
     pub component_bytes: usize,
     /// How many instances there may be at a time. At most half of them are kept warm.
     pub instances: u32,
+    /// The same for instances that carry the engine of their language.
+    pub heavy_instances: u32,
     /// How many instances of one version are kept warm: as many as there are threads to use them.
     pub warm: usize,
     /// After how many commands a warm instance is replaced by a fresh one.
@@ -62,14 +85,44 @@ impl Default for Settings {
             fuel: 20_000_000,
             deadline: Duration::from_millis(50),
             memory: 16 << 20,
+            heavy_memory: 64 << 20,
             stack: 512 << 10,
             answer_bytes: 32 << 20,
             component_bytes: 32 << 20,
             instances: 128,
+            heavy_instances: 32,
             warm: std::thread::available_parallelism().map_or(2, usize::from),
             recycle_after: 100_000,
             check_every: 256,
             cache: None,
+        }
+    }
+}
+
+impl Settings {
+    /// What an instance of a weight may have.
+    pub(super) fn room(&self, weight: Weight) -> Room {
+        match weight {
+            Weight::Light => Room {
+                instances: self.instances,
+                memory: self.memory,
+                parts: 8,
+                memories: 2,
+                table_elements: 1_000,
+                keep_resident: 128 << 10,
+                keep_table_resident: 4 << 10,
+                pagemap_scan: Enabled::No,
+            },
+            Weight::Heavy => Room {
+                instances: self.heavy_instances,
+                memory: self.heavy_memory,
+                parts: 64,
+                memories: 4,
+                table_elements: 20_000,
+                keep_resident: 1 << 20,
+                keep_table_resident: 64 << 10,
+                pagemap_scan: Enabled::Auto,
+            },
         }
     }
 }
@@ -81,12 +134,18 @@ pub struct Engine {
 }
 
 struct Shared {
-    engine: wasmtime::Engine,
+    light: Pool,
+    heavy: Pool,
     settings: Settings,
-    /// How many instances are kept warm, over all versions.
-    warm: AtomicUsize,
     /// Ends the ticker when the last handle to the engine goes.
     _ticker: mpsc::Sender<()>,
+}
+
+/// The engine for one weight.
+struct Pool {
+    engine: wasmtime::Engine,
+    /// How many instances are kept warm, over all versions.
+    warm: AtomicUsize,
 }
 
 /// Why there is no engine.
@@ -103,11 +162,9 @@ pub enum EngineError {
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
-        let engine = config(&settings).and_then(|config| wasmtime::Engine::new(&config));
-        let engine = engine.map_err(EngineError::Wasmtime)?;
-        let ticker = start_ticker(engine.weak())?;
-        let warm = AtomicUsize::new(0);
-        Ok(Self { shared: Arc::new(Shared { engine, settings, warm, _ticker: ticker }) })
+        let (light, heavy) = (Pool::new(&settings, Weight::Light)?, Pool::new(&settings, Weight::Heavy)?);
+        let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()])?;
+        Ok(Self { shared: Arc::new(Shared { light, heavy, settings, _ticker: ticker }) })
     }
 
     /// The limits.
@@ -115,8 +172,15 @@ impl Engine {
         &self.shared.settings
     }
 
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.shared.engine
+    pub(super) fn wasmtime(&self, weight: Weight) -> &wasmtime::Engine {
+        &self.pool(weight).engine
+    }
+
+    fn pool(&self, weight: Weight) -> &Pool {
+        match weight {
+            Weight::Light => &self.shared.light,
+            Weight::Heavy => &self.shared.heavy,
+        }
     }
 
     /// A command's deadline, in ticks from now. One more than fits, because the first tick may be
@@ -127,33 +191,39 @@ impl Engine {
     }
 
     /// Asks for a place among the warm instances. Half of the pool is always left for fresh ones.
-    pub(super) fn keep_warm(&self) -> bool {
-        let most = self.settings().instances as usize / 2;
+    pub(super) fn keep_warm(&self, weight: Weight) -> bool {
+        let most = self.settings().room(weight).instances as usize / 2;
         let took = |warm: usize| (warm < most).then_some(warm + 1);
-        self.shared.warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took).is_ok()
+        self.pool(weight).warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took).is_ok()
     }
 
     /// Gives a place among the warm instances back.
-    pub(super) fn cool_down(&self) {
-        self.shared.warm.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn cool_down(&self, weight: Weight) {
+        self.pool(weight).warm.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-fn config(settings: &Settings) -> wasmtime::Result<Config> {
+impl Pool {
+    fn new(settings: &Settings, weight: Weight) -> Result<Self, EngineError> {
+        let engine = config(settings, settings.room(weight)).and_then(|config| wasmtime::Engine::new(&config));
+        Ok(Self { engine: engine.map_err(EngineError::Wasmtime)?, warm: AtomicUsize::new(0) })
+    }
+}
+
+fn config(settings: &Settings, room: Room) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
-    let instances = settings.instances;
-    pool.total_component_instances(instances)
-        .total_core_instances(instances * MAX_PARTS)
-        .total_memories(instances * MAX_MEMORIES)
-        .total_tables(instances * MAX_PARTS)
-        .max_core_instances_per_component(MAX_PARTS)
-        .max_memories_per_component(MAX_MEMORIES)
-        .max_tables_per_component(MAX_PARTS)
-        .max_memory_size(settings.memory)
-        .table_elements(MAX_TABLE_ELEMENTS)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(KEEP_TABLE_RESIDENT_BYTES)
-        .pagemap_scan(Enabled::No);
+    pool.total_component_instances(room.instances)
+        .total_core_instances(room.instances * room.parts)
+        .total_memories(room.instances * room.memories)
+        .total_tables(room.instances * room.parts)
+        .max_core_instances_per_component(room.parts)
+        .max_memories_per_component(room.memories)
+        .max_tables_per_component(room.parts)
+        .max_memory_size(room.memory)
+        .table_elements(room.table_elements)
+        .linear_memory_keep_resident(room.keep_resident)
+        .table_keep_resident(room.keep_table_resident)
+        .pagemap_scan(room.pagemap_scan);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
@@ -173,15 +243,12 @@ fn config(settings: &Settings) -> wasmtime::Result<Config> {
     Ok(config)
 }
 
-/// Lets time pass for the engine until the sender returned is dropped.
-fn start_ticker(engine: wasmtime::EngineWeak) -> std::io::Result<mpsc::Sender<()>> {
+/// Lets time pass for the engines until the sender returned is dropped.
+fn start_ticker(engines: [wasmtime::EngineWeak; 2]) -> std::io::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel();
     std::thread::Builder::new().name("wasm-ticker".into()).spawn(move || {
         while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            match engine.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => break,
-            }
+            engines.iter().filter_map(wasmtime::EngineWeak::upgrade).for_each(|engine| engine.increment_epoch());
         }
     })?;
     Ok(alive)

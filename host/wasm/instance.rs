@@ -5,16 +5,25 @@ use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::engine::Engine;
+use super::engine::{Engine, Weight};
 use super::v0_1_0;
+use super::voice::Voice;
+use super::wasi::{self, Forbidden};
 use crate::list::List;
 use crate::list::change::Violation;
+use crate::list::command::Context;
+use crate::list::name::LogicName;
 use crate::logic::Fault;
 
 /// What the host keeps with an instance.
 pub(super) struct State {
     /// The list that the call at hand is about.
     pub(super) list: Arc<List>,
+    /// The time that the call at hand is told, in milliseconds since the epoch.
+    pub(super) now: u64,
+    /// Where the random numbers of the call at hand have come to.
+    random: u64,
+    voice: Voice,
     memory: usize,
     memory_limit: usize,
     /// Whether the instance wanted more memory than it may have.
@@ -24,6 +33,8 @@ pub(super) struct State {
 /// A compiled component, ready to be instantiated.
 pub(super) struct Prepared {
     engine: Engine,
+    weight: Weight,
+    name: LogicName,
     plugin: v0_1_0::ListPluginPre<State>,
 }
 
@@ -34,34 +45,40 @@ pub(super) struct Instance {
     /// How many commands it was given.
     pub(super) commands: u64,
     engine: Engine,
+    weight: Weight,
 }
 
 impl Prepared {
-    pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Self> {
-        let component = Component::new(engine.wasmtime(), bytes)?;
-        let mut linker = Linker::new(engine.wasmtime());
+    pub(super) fn compile(engine: &Engine, weight: Weight, name: LogicName, bytes: &[u8]) -> wasmtime::Result<Self> {
+        let component = Component::new(engine.wasmtime(weight), bytes)?;
+        let mut linker = Linker::new(engine.wasmtime(weight));
         v0_1_0::ListPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        wasi::link(&mut linker, &component)?;
         let plugin = v0_1_0::ListPluginPre::new(linker.instantiate_pre(&component)?)?;
-        Ok(Self { engine: engine.clone(), plugin })
+        Ok(Self { engine: engine.clone(), weight, name, plugin })
     }
 
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
 
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
+    }
+
     /// Makes an instance. It begins with the budget of one command.
     pub(super) fn instantiate(&self) -> Result<Instance, Fault> {
         let settings = self.engine.settings();
-        let state =
-            State { list: Arc::new(List::absent(0)), memory: 0, memory_limit: settings.memory, refused_memory: false };
-        let mut store = Store::new(self.engine.wasmtime(), state);
+        let memory_limit = settings.room(self.weight).memory;
+        let state = State::new(self.name.clone(), memory_limit);
+        let mut store = Store::new(self.engine.wasmtime(self.weight), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(settings.answer_bytes);
         refill(&mut store, &self.engine);
         match self.plugin.instantiate(&mut store) {
-            Ok(plugin) => Ok(Instance { store, plugin, commands: 0, engine: self.engine.clone() }),
+            Ok(plugin) => Ok(Instance { store, plugin, commands: 0, engine: self.engine.clone(), weight: self.weight }),
             Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine)),
-            Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: settings.memory }),
+            Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: memory_limit }),
             Err(error) => Err(Fault::Instance(format!("{error:#}"))),
         }
     }
@@ -71,13 +88,33 @@ impl Instance {
     /// Begins a command, with the budget of one.
     pub(super) fn begin(&mut self) {
         self.commands += 1;
-        self.store.data_mut().refused_memory = false;
+        let state = self.store.data_mut();
+        state.refused_memory = false;
+        state.voice.begin();
         refill(&mut self.store, &self.engine);
     }
 
-    /// Sets the list that the next call is about.
-    pub(super) fn show(&mut self, list: &Arc<List>) {
-        self.store.data_mut().list = list.clone();
+    /// Sets the list and the circumstances that the next call is about.
+    pub(super) fn show(&mut self, list: &Arc<List>, context: &Context) {
+        let state = self.store.data_mut();
+        state.list = list.clone();
+        state.begin_call(context.now, context.seed);
+    }
+
+    /// Forgets the list: an instance that waits may wait for long.
+    pub(super) fn forget(&mut self) {
+        let state = self.store.data_mut();
+        state.list = Arc::default();
+        state.voice.begin();
+    }
+
+    /// Lets nothing of what it prints be seen.
+    pub(super) fn mute(&mut self) {
+        self.store.data_mut().voice.mute();
+    }
+
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// What an error of a call means.
@@ -100,10 +137,47 @@ fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine) -> Faul
         }
         Some(Trap::StackOverflow) => Fault::Stack,
         // An allocator that gets no memory ends the plugin; the reason is the memory.
-        Some(_) if store.data().refused_memory => Fault::Memory { limit: settings.memory },
+        Some(_) if store.data().refused_memory => Fault::Memory { limit: store.data().memory_limit },
         Some(trap) => Fault::Trap(trap.to_string()),
+        None if error.is::<Forbidden>() => Fault::Trap(error.root_cause().to_string()),
         // Not a trap: the answer is no value of the contract's types, such as text that is not UTF-8.
         None => Violation::Content(format!("gave an answer that cannot be read: {}", error.root_cause())).into(),
+    }
+}
+
+impl State {
+    /// The state of an instance that was given nothing yet.
+    pub(super) fn new(name: LogicName, memory_limit: usize) -> Self {
+        Self {
+            list: Arc::default(),
+            now: 0,
+            random: 0,
+            voice: Voice::of(name),
+            memory: 0,
+            memory_limit,
+            refused_memory: false,
+        }
+    }
+
+    /// Sets what the next call is told of time and chance.
+    pub(super) fn begin_call(&mut self, now: u64, seed: u64) {
+        self.now = now;
+        self.random = seed;
+    }
+
+    /// The next random number of the call at hand: splitmix64 by Steele, Lea and Flood, from the
+    /// command's seed on, so that the same call draws the same numbers on any instance.
+    pub(super) fn chance(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Takes what the component prints.
+    pub(super) fn print(&mut self, is_error: bool, bytes: &[u8]) {
+        self.voice.print(is_error, bytes);
     }
 }
 

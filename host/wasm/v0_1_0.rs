@@ -20,7 +20,7 @@ mod bindings {
     wasmtime::component::bindgen!({ path: "wit/0.1.0", world: "list-plugin" });
 }
 
-use bindings::hotlist::logic::{current_list, types as wit};
+use bindings::hotlist::logic::{current_list, log, types as wit};
 pub(super) use bindings::{ListPlugin, ListPluginPre};
 
 /// The most entries that one `scan` returns.
@@ -106,6 +106,13 @@ pub(super) fn next_wake_up(instance: &mut Instance, context: &Context) -> Result
 }
 
 impl wit::Host for State {}
+
+impl log::Host for State {
+    fn note(&mut self, text: String) {
+        self.print(false, text.as_bytes());
+        self.print(false, b"\n");
+    }
+}
 
 impl current_list::Host for State {
     fn get(&mut self, id: EntryId) -> Option<wit::Entry> {

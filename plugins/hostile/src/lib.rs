@@ -4,7 +4,9 @@
 
 mod deeds;
 
-use hotlist_plugin::{Change, Context, Decision, Description, Draft, List, Logic, Page, Query, Rejection, plain_page};
+use hotlist_plugin::{
+    Change, Context, Decision, Description, Draft, List, Logic, Page, Query, Rejection, note, plain_page,
+};
 
 /// See the crate.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ impl Logic for Hostile {
             // To answer differently when asked again: forbidden, and allowed.
             "remember" => entry.title = format!("remember {}", deeds::count()),
             "random-seed" => entry.title = format!("random {}", cx.seed),
+            "note" => note("a line\nand \u{1b}[31manother"),
+            "note-much" => (0..1_000).for_each(|_| note("all work and no play")),
             _ => {}
         }
         Ok(vec![Change::Put(entry)])

@@ -40,6 +40,7 @@ mod describe;
 mod heap;
 mod list;
 mod logic;
+mod note;
 mod page;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -51,6 +52,7 @@ pub use bindings::hotlist::logic::types::{
 };
 pub use list::{All, List};
 pub use logic::{Decision, Logic};
+pub use note::note;
 pub use page::{matches, plain_page};
 pub use types::Fields;
 
