@@ -12,14 +12,12 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
 use crate::list::List;
-use crate::list::change::{Rejection, Violation};
 use crate::list::command::{Context, Group, Page, Query, Row};
 use crate::list::name::ListName;
 use crate::list::revision::{LogicId, Revision};
 use crate::list::schema::Reading;
-use crate::logic::Fault;
-use crate::logic::catalog::Version;
 use crate::logic::decide::Refusal;
+use crate::logic::read::{MAX_ROWS, read};
 use crate::store::Summary;
 
 /// How often a request that keeps meeting stopped actors tries the next one. Each try finds an
@@ -28,9 +26,6 @@ const MAX_TRIES: usize = 8;
 
 /// How much of the bound on resident lists a sweep under pressure leaves, in per cent.
 const PRESSURE_LEAVES_PER_CENT: usize = 90;
-
-/// The most rows a page may have.
-pub const MAX_ROWS: usize = 1_000;
 
 /// The actors of a server, by the names of their lists.
 pub struct Cache {
@@ -117,10 +112,8 @@ impl Cache {
         let (today, utc_offset) = self.environment.clock.local_at(now);
         let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
         let id = version.logic.id().clone();
-        let answer = ask(&version, &list, &context, query).and_then(|answer| match answer {
-            Ok(page) => Ok(Ok(check_page(&list, query, page)?)),
-            Err(rejection) => Ok(Err(rejection)),
-        });
+        let session = version.logic.session();
+        let answer = session.and_then(|mut session| read(session.as_mut(), &list, &context, query));
         match answer {
             Ok(Ok(page)) => Ok(View { list, page, logic: Some(id) }),
             Ok(Err(rejection)) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic: id }),
@@ -231,29 +224,6 @@ impl Cache {
         });
         before.saturating_sub(self.resident())
     }
-}
-
-fn ask(
-    version: &Version,
-    list: &Arc<List>,
-    context: &Context,
-    query: &Query,
-) -> Result<Result<Page, Rejection>, Fault> {
-    let mut session = version.logic.session()?;
-    session.begin();
-    session.view(list, context, query)
-}
-
-/// Lets a page through only if it is about entries that are there, and no longer than was asked.
-fn check_page(list: &List, query: &Query, page: Page) -> Result<Page, Violation> {
-    let mut rows = page.groups.iter().flat_map(|group| &group.rows);
-    if let Some(row) = rows.clone().find(|row| list.get(row.id).is_none()) {
-        return Err(Violation::Content(format!("showed entry {}, which is not in the list", row.id)));
-    }
-    if page.groups.len() > MAX_ROWS || rows.nth(query.limit.min(MAX_ROWS)).is_some() {
-        return Err(Violation::Content(format!("showed more than the {} rows asked for", query.limit)));
-    }
-    Ok(page)
 }
 
 /// The plain list: ids ascending, filtered by date and completion.

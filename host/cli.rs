@@ -28,6 +28,7 @@ Examples:
   hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
   hotlist plugin build plugins/todo        make a component of a Rust crate
   hotlist plugin check rules/todo.wasm     say what a component is, and whether a server would take it
+  hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -35,7 +36,7 @@ Every flag has an environment variable, named in its help. Exit codes: 0 done, 1
 enum Command {
     /// Serve lists over HTTP (what `hotlist` does without a command)
     Serve(Box<serve::ServeArgs>),
-    /// Build and check list logic
+    /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }
@@ -90,13 +91,18 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start_log(arguments: &LogArgs) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&arguments.log)
         .map_err(|error| anyhow::anyhow!("--log {:?} is not a filter: {error}", arguments.log))?;
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = coloured(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     let started = match arguments.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
+
+/// Whether what is written there may be in colour: it is a terminal, and nobody said `NO_COLOR`.
+fn coloured(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 #[expect(clippy::print_stderr, reason = "the command line's own voice")]

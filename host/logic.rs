@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod decide;
+pub mod read;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod builtin;
+pub mod cases;
 mod loader;
 mod uploads;
 mod watch;

@@ -30,7 +30,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.
-const AT_HOME: [(&str, &[&str]); 9] = [
+const AT_HOME: [(&str, &[&str]); 10] = [
     ("wasmtime", &["wasm"]),
     ("wasmparser", &["wasm", "plugins"]),
     ("notify", &["plugins"]),
@@ -39,6 +39,7 @@ const AT_HOME: [(&str, &[&str]); 9] = [
     ("axum", &["web"]),
     ("hyper", &["web", "cli"]),
     ("serde_json", &["web", "cli", "plugins"]),
+    ("toml", &["plugins"]),
     ("clap", &["cli"]),
 ];
 

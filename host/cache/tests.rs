@@ -15,6 +15,7 @@ use crate::list::command::Command;
 use crate::list::entry::{Draft, Patch};
 use crate::list::name::LogicName;
 use crate::list::revision::Idempotency;
+use crate::logic::Fault;
 use crate::logic::catalog::Catalog;
 use crate::logic::testing::Native;
 use crate::store::faulty::FaultyStore;

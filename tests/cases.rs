@@ -1,0 +1,322 @@
+//! Tables of cases: that the plugins pass theirs, and that the tables say what is wrong.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use hotlist::list::name::LogicName;
+use hotlist::plugins::cases::Cases;
+use hotlist::wasm::{self, Isolation};
+use serde_json::Value;
+use support::logic::TestLogic;
+use support::process::program;
+use support::{component, engine};
+
+/// What is wrong with the text of a file, in the words of its author's terminal.
+fn mistake(text: &str) -> String {
+    Cases::parse(text).expect_err("it should not be taken").to_string()
+}
+
+/// The problems of the only case of a file, tried on a logic with the fields `due`, `tags` and
+/// `points`, the setting `colour`, and the command `due-all`.
+fn problems(text: &str) -> Vec<String> {
+    let cases = Cases::parse(&format!("[[case]]\nname = \"it\"\n{text}")).unwrap();
+    let verdicts = cases.run(&TestLogic::new("todo", "1.0.0"));
+    assert_eq!(verdicts.len(), 1);
+    verdicts[0].problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_plugin_passes_its_cases() {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
+    let engine = engine();
+    let mut tried = Vec::new();
+    for built in fs::read_dir(plugins.join("built")).unwrap().map(|file| file.unwrap().path()) {
+        let name = built.file_stem().unwrap().to_str().unwrap();
+        let Ok(folder) = plugins.join(name).join("cases").read_dir() else { continue };
+        let logic = wasm::load(&engine, LogicName::new(name).unwrap(), &component(name), Isolation::Shared).unwrap();
+        for file in folder.map(|file| file.unwrap().path()) {
+            let cases = Cases::parse(&fs::read_to_string(&file).unwrap())
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            for verdict in cases.run(&*logic) {
+                assert!(verdict.passed(), "{}:{}: {verdict:#?}", file.display(), verdict.line);
+            }
+        }
+        tried.push(name.to_owned());
+    }
+    tried.sort();
+    assert!(tried.iter().any(|name| name == "todo") && tried.iter().any(|name| name == "strict"), "{tried:?}");
+}
+
+#[test]
+fn a_member_that_no_case_has_is_named_with_its_line() {
+    for (text, line, member) in [
+        ("[[case]]\nname = 'a'\nclear = true\nunchangd = true", "line 4", "unknown field `unchangd`"),
+        ("seed = 1\nclock = 2", "line 2", "unknown field `clock`"),
+        ("given = [\n  { titel = 'a' },\n]", "line 2", "unknown field `titel`"),
+        ("[[case]]\nname = 'a'\nadd = {\n  title = 'a',\n  dat = 1 }", "line 5", "unknown field `dat`"),
+        ("[[case]]\nname = 'a'\nclear = true\nchanges = [{ puts = { id = 1 } }]", "line 4", "`puts`"),
+        ("[[case]]\nname = 'a'\nview = {}\npage = [{ rows = [{ id = 1, x = 2 }] }]", "line 4", "unknown field `x`"),
+    ] {
+        let mistake = mistake(text);
+        assert!(mistake.contains(line) && mistake.contains(member), "{text}\n{mistake}");
+    }
+}
+
+#[test]
+fn a_member_of_the_wrong_kind_is_named_with_its_line() {
+    for (member, problem) in [
+        ("now = 2026-11-23", "write it as 2026-11-23T12:00:00Z"),
+        ("now = 1969-12-31T23:59:59Z", "no moment since 1970"),
+        ("today = 2026-11-23T12:00:00Z", "write it as 2026-11-23"),
+        ("caller = 1", "expected a string"),
+        ("clear = false", "it can only be true"),
+        ("wake-up = 'soon'", "nor \"never\""),
+        ("page = [{ rows = ['a'] }]", "is not a row"),
+        ("delete = -1", "expected u64"),
+    ] {
+        let mistake = mistake(&format!("[[case]]\nname = 'a'\n{member}"));
+        assert!(mistake.contains("line 3") && mistake.contains(problem), "{member}\n{mistake}");
+    }
+}
+
+#[test]
+fn a_case_asks_one_thing_and_expects_one() {
+    for (text, problem) in [
+        ("unchanged = true", "it has no action; give one of: add, update, delete"),
+        ("clear = true", "it has no expectation; give one of: rejected, changes"),
+        ("clear = true\ndelete = 1\nunchanged = true", "more than one action: delete and clear"),
+        ("clear = true\nentries = []\nrefused = ''", "more than one expectation: entries and refused"),
+        ("view = { name = 'a' }\nentries = []", "`view` never comes to `entries`; expect one of: page"),
+        ("clear = true\nwake-up = 'never'", "`clear` never comes to `wake-up`"),
+        ("next-wake-up = true\nrefused = ''", "`next-wake-up` never comes to `refused`"),
+        ("view = {}\nrefused = ''\nmore = true", "give the `page`"),
+    ] {
+        let mistake = mistake(&format!("seed = 1\n[[case]]\nname = 'it'\n{text}"));
+        assert!(mistake.starts_with("case \"it\" in line 3: ") && mistake.contains(problem), "{text}\n{mistake}");
+    }
+    assert_eq!(mistake("seed = 1"), "it holds no case; begin one with [[case]]");
+}
+
+#[test]
+fn what_a_case_says_wins_over_what_the_file_says() {
+    let text = "given = [{ title = 'a' }]
+        [[case]]
+        name = 'of the file'
+        clear = true
+        changes = [{ remove = 1 }]
+        [[case]]
+        name = 'of the case'
+        given = [{ title = 'a' }, { title = 'b' }]
+        clear = true
+        changes = [{ remove = 1 }, { remove = 2 }]";
+    let verdicts = Cases::parse(text).unwrap().run(&TestLogic::new("todo", "1.0.0"));
+    assert!(verdicts.iter().all(|verdict| verdict.passed()), "{verdicts:#?}");
+}
+
+#[test]
+fn every_action_and_expectation_can_come_true() {
+    let given = "given = [{ title = 'a', fields = { points = 2, tags = ['x', 'y'], due = 2026-11-24 } },
+        { title = 'b', completed = true }]\nsettings = { colour = 'red' }\n";
+    for text in [
+        "add = { title = 'c', fields = { points = 1.5 } }
+         changes = [{ put = { id = 3, title = 'c', fields = { points = 1.5 } } }]",
+        "add = { title = '' }\nrejected = { code = 'title-empty' }",
+        "update = { id = 1, title = 'c', fields = { points = 3 }, clear = ['due', 'tags'] }
+         changes = [{ put = { id = 1, title = 'c', fields = { points = 3 } } }]",
+        "update = { id = 1, title = 'a' }\nunchanged = true",
+        "delete = 1\nentries = [{ id = 2, title = 'b' }]",
+        "delete = 7\nrefused = 'no entry 7'",
+        "clear = true\nentries = []",
+        "command = { name = 'due-all', arguments = { day = 2026-11-25 } }
+         entries = [{ id = 1, fields = { due = 2026-11-25 }, without = ['points', 'tags'] }, { id = 2 }]",
+        "command = { name = 'due-all', arguments = { day = 3 } }\nrefused = 'it is of kind number where date is declared'",
+        "command = { name = 'due-all' }\nrefused = 'day: it is required'",
+        "configure = { colour = 'blue' }\nsettings-after = { colour = 'blue' }",
+        "configure = { colour = 'blue' }\nchanges = [{ set = { colour = 'blue' } }]",
+        "wake = true\nunchanged = true",
+        "migrate = 'other@1.0.0'\nunchanged = true",
+        "view = { name = 'open-first', limit = 10 }
+         page = [{ name = 'open', title = 'OPEN', rows = [1] },
+                 { name = 'done', rows = [{ id = 2, computed = { done = true } }] }]
+         more = false",
+        "view = { name = 'closed' }\nrefused = 'no view'",
+    ] {
+        assert_eq!(problems(&format!("{given}{text}")), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_difference_is_shown_in_a_line() {
+    let given = "given = [{ title = 'a', order = 1 }, { title = 'b', completed = true }]\n";
+    for (text, expected) in [
+        (
+            "add = { title = '' }\nrejected = { code = 'no-title', message = 'No.', field = 'date' }",
+            &[
+                "rejected, code: expected \"no-title\", came \"title-empty\"",
+                "rejected, message: expected \"No.\", came \"Say what is to be done.\"",
+                "rejected, field: expected \"date\", came \"title\"",
+            ][..],
+        ),
+        (
+            "add = { title = '' }\nunchanged = true",
+            &["answer: expected no change, came rejected { code = \"title-empty\", message = \"Say what is to be \
+               done.\", field = \"title\" }"],
+        ),
+        (
+            "add = { title = 'c' }\nrejected = { code = 'full' }",
+            &["answer: expected rejected { code = \"full\" }, came changes [put = { id = 3, title = \"c\", \
+               completed = false }]"],
+        ),
+        (
+            "delete = 1\nentries = [{ id = 1 }, { id = 2, title = 'c', completed = false, date = 2026-11-23 }]",
+            &[
+                "ids of the entries: expected [1, 2], came [2]",
+                "entry 2, completed: expected false, came true",
+                "entry 2, date: expected 2026-11-23, came nothing",
+                "entry 2, title: expected \"c\", came \"b\"",
+            ],
+        ),
+        (
+            "update = { id = 1, completed = true, fields = { points = 2 } }\nchanges = [{ put = { id = 1, title = 'a' } }]",
+            &[
+                "entry 1, completed: expected false, came true",
+                "entry 1, fields.points: expected nothing, came 2",
+                "entry 1, order: expected nothing, came 1",
+            ],
+        ),
+        (
+            "clear = true\nchanges = [{ remove = 2 }]",
+            &["change 1: expected remove = 2, came remove = 1", "change 2: expected nothing, came remove = 2"],
+        ),
+        (
+            "configure = { colour = 'red' }\nsettings-after = { colour = 'blue' }",
+            &["settings, colour: expected \"blue\", came \"red\""],
+        ),
+        (
+            "view = { name = 'open-first' }\npage = [{ name = 'open', title = 'Open', rows = [2] },
+              { name = 'done', rows = [{ id = 2, computed = { done = false } }] }]\nmore = true",
+            &[
+                "group \"open\", title: expected \"Open\", came \"OPEN\"",
+                "group \"open\", rows: expected [2], came [1]",
+                "group \"done\", row 2, done: expected false, came true",
+                "more: expected true, came false",
+            ],
+        ),
+        (
+            "view = { name = 'open-first' }\npage = [{ name = 'open', rows = [1] }]",
+            &["names of the groups: expected [\"open\"], came [\"open\", \"done\"]"],
+        ),
+        (
+            "delete = 9\nrefused = 'there is no such list'",
+            &["answer: expected refused \"there is no such list\", came refused \"the list has no entry 9\""],
+        ),
+    ] {
+        assert_eq!(problems(&format!("{given}{text}")), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_logic_that_fails_fails_its_case() {
+    let failed = "the logic failed (trap): it trapped: wasm backtrace at 0x1234";
+    assert_eq!(problems("add = { title = 'trap' }\nrefused = 'trap'"), [failed]);
+}
+
+#[test]
+fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
+    for (text, problem) in [
+        (
+            "given = [{ title = 'a', fields = { size = 1 } }]\nclear = true\nunchanged = true",
+            "given entry 1: size: it is not declared",
+        ),
+        ("settings = { colour = 1 }\nclear = true\nunchanged = true", "settings: colour: it is of kind number where text"),
+        (
+            "given = [{ title = 'a' }]\nupdate = { id = 1, clear = ['dat'] }\nunchanged = true",
+            "what may be absent is: date, order, due",
+        ),
+        (
+            "given = [{ title = 'a' }]\nupdate = { id = 1, date = 2026-11-23, clear = ['date'] }\nunchanged = true",
+            "set and cleared",
+        ),
+        ("add = { title = 'a', fields = { tags = [1] } }\nunchanged = true", "add: tags: its item 1 is not a text"),
+        ("migrate = 'todo@0.9.0'\nunchanged = true", "todo takes no list over from itself"),
+        ("view = {}\npage = []", "leaves the plain list to the host"),
+        ("next-wake-up = true\nwake-up = 'never'", "never wakes"),
+    ] {
+        let problems = problems(text);
+        assert!(problems.len() == 1 && problems[0].contains(problem), "{text}\n{problems:?}");
+    }
+}
+
+/// A folder with the component of the default rules and a file of cases.
+fn folder(cases: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.wasm");
+    fs::write(&file, component("todo")).unwrap();
+    fs::create_dir(folder.path().join("cases")).unwrap();
+    fs::write(folder.path().join("cases/mine.cases.toml"), cases).unwrap();
+    (folder, file)
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = program().args(["plugin", "test"]).args(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+const GOOD: &str = "[[case]]\nname = 'a'\nadd = { title = 'a' }\nentries = [{ id = 1 }]\n";
+const BAD: &str = "[[case]]\nname = 'b'\nadd = { title = 'a' }\nentries = [{ id = 1, title = 'b' }]\n";
+
+#[test]
+fn the_program_succeeds_when_all_cases_pass() {
+    let (_folder, file) = folder(GOOD);
+    let (code, said, complained) = run(&[file.to_str().unwrap()]);
+    assert_eq!((code, complained.as_str()), (Some(0), ""), "{said}");
+    assert!(said.ends_with("mine.cases.toml: 1 passed\n1 passed, 0 failed\n"), "{said}");
+}
+
+#[test]
+fn the_program_fails_and_shows_what_failed() {
+    let (folder, file) = folder(GOOD);
+    let more = folder.path().join("more.cases.toml");
+    fs::write(&more, format!("{GOOD}{BAD}")).unwrap();
+    let (code, said, _) = run(&[file.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    let end = "more.cases.toml: 1 passed, 1 failed\n  FAILED b (line 6)\n    \
+               entry 1, title: expected \"b\", came \"a\"\n2 passed, 1 failed\n";
+    assert!(said.ends_with(end), "{said}");
+    let (code, said, _) = run(&[file.to_str().unwrap(), "--cases", more.to_str().unwrap(), "--json"]);
+    assert_eq!(code, Some(1));
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &1.into()));
+    let problem = &report["files"][0]["cases"][1]["problems"][0];
+    assert_eq!((&problem["at"], &problem["came"]), (&"entry 1, title".into(), &"\"a\"".into()), "{report}");
+}
+
+#[test]
+fn the_program_names_the_file_that_it_cannot_read_as_cases() {
+    let (_folder, file) = folder("[[case]]\nnam = 'a'\n");
+    let (code, _, complained) = run(&[file.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(complained.contains("mine.cases.toml") && complained.contains("line 2"), "{complained}");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let (folder, file) = folder(GOOD);
+    let file = file.to_str().unwrap();
+    fs::create_dir(folder.path().join("none")).unwrap();
+    let none = folder.path().join("none");
+    for (arguments, problem) in [
+        (&["/nowhere/none.wasm"][..], "there is no /nowhere/none.wasm"),
+        (&[file, "--cases", "/nowhere"], "cannot read cases from /nowhere"),
+        (&[file, "--cases", none.to_str().unwrap()], "there are no cases in"),
+        (&[file, "--verbose"], "--verbose"),
+    ] {
+        let (code, _, complained) = run(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {complained}");
+        assert!(complained.contains(problem), "{complained}");
+    }
+}
