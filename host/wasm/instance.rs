@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::v0_1_0;
 use crate::list::List;
 use crate::list::change::Violation;
-use crate::logic::Fault;
+use crate::logic::{Cost, Fault};
 
 /// What the host keeps with an instance.
 pub(super) struct State {
@@ -78,6 +78,12 @@ impl Instance {
     /// Sets the list that the next call is about.
     pub(super) fn show(&mut self, list: &Arc<List>) {
         self.store.data_mut().list = list.clone();
+    }
+
+    /// What the calls since [`Instance::begin`] cost.
+    pub(super) fn cost(&self) -> Cost {
+        let left = self.store.get_fuel().expect("the engine was configured to consume fuel");
+        Cost { fuel: self.engine.settings().fuel.saturating_sub(left), memory: self.store.data().memory }
     }
 
     /// What an error of a call means.
