@@ -71,7 +71,7 @@ pub struct Cost {
     pub memory: usize,
 }
 
-/// The changes a command makes, or why it makes none. Unchecked: see [`decide::decide`].
+/// The changes a command makes, or why it makes none. Unchecked: see [`decide::Decider`].
 pub type Decision = Result<Vec<Change>, Rejection>;
 
 /// One question to a logic.

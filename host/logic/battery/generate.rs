@@ -70,7 +70,8 @@ impl Generator<'_> {
         let list = kept_by(keeper, &contents);
         let ids: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
 
-        let mut commands = vec![Command::Add(self.draft(&ids, Range::Any)), Command::Clear, Command::Wake];
+        let mut commands = vec![Command::Add(self.draft(&ids, Range::Any)), Command::Clear];
+        commands.extend(description.wakes.then_some(Command::Wake));
         if let Some(id) = self.rng.choice(ids.iter().copied()) {
             commands.push(Command::Update { id, patch: self.patch(&ids) });
             commands.push(Command::Delete { id });
