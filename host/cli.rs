@@ -27,7 +27,7 @@ Examples:
   hotlist                                  serve on http://127.0.0.1:8080, data in ./hotlist-data
   hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
   hotlist plugin build plugins/todo        make a component of a Rust crate
-  hotlist plugin check rules/todo.wasm     say what a component is, and whether a server would take it
+  hotlist plugin check rules/todo.wasm     say what a component is, whether a server would take it, and what it costs
   hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";

@@ -29,7 +29,8 @@ pub(super) enum PluginCommand {
         #[arg(long, env = "HOTLIST_ALL", conflicts_with = "output")]
         all: bool,
     },
-    /// Say what a component is, and whether a server would take it
+    /// Say what a component is, whether a server would take it, and what its commands cost
+    #[command(after_help = check::HELP)]
     Check {
         /// The component
         #[arg(value_name = "FILE")]
