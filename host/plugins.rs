@@ -8,6 +8,7 @@ pub mod build;
 pub mod builtin;
 pub mod cases;
 mod loader;
+pub mod scaffold;
 mod uploads;
 mod watch;
 

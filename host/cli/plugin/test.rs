@@ -135,7 +135,7 @@ fn parse(file: PathBuf) -> anyhow::Result<(PathBuf, Cases)> {
 /// The component itself, or the one that is built of a crate.
 fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
     let file = if plugin.is_dir() {
-        build::build(plugin, &build::Options { output: None, guest_cargo: guest_cargo() })?.path
+        build::build(plugin, &build::Options { guest_cargo: guest_cargo(), ..build::Options::default() })?.path
     } else {
         plugin.to_owned()
     };
