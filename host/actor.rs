@@ -5,6 +5,7 @@
 //! the mailbox is empty again.
 
 mod round;
+pub mod told;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod builtin;
 pub mod cases;
+pub mod edits;
 mod loader;
 pub mod scaffold;
 mod uploads;

@@ -46,6 +46,7 @@ pub struct System {
     address: SocketAddr,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
+    plugins: Arc<Plugins>,
     cache: Arc<Cache>,
     keepers: TaskTracker,
     stop_keepers: CancellationToken,
@@ -97,10 +98,11 @@ impl System {
         keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(sweep(cache.clone(), config.idle)));
         keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(wake(cache.clone())));
 
+        let plugins = Arc::new(plugins);
         let readiness = Arc::new(web::Readiness::default());
         let services = web::Services {
             cache: cache.clone(),
-            plugins: Arc::new(plugins),
+            plugins: plugins.clone(),
             catalog: catalog.clone(),
             clock,
             metrics: Arc::new(Metrics::default()),
@@ -111,7 +113,7 @@ impl System {
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, catalog, cache, keepers, stop_keepers, stop_web, web })
+        Ok(Self { address, store, catalog, plugins, cache, keepers, stop_keepers, stop_web, web })
     }
 
     /// Where the server listens.
@@ -122,6 +124,11 @@ impl System {
     /// The logics.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Takes components in.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
     }
 
     /// The actors.

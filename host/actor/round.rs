@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
-use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request};
+use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request, told};
 use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::name::LogicName;
@@ -209,8 +209,12 @@ impl Actor {
         let before = self.before(&round.list, version.logic.id().name.as_str());
         let limits = self.environment.limits;
         let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits, before };
+        let begun = told::wanted().then(Instant::now);
         let decided = decider.decide(&round.list, &context, &command);
         count(version, &decided);
+        if let Some(begun) = begun {
+            told::decision(&self.name, &context.caller, &command, &decided, version.logic.id(), begun.elapsed());
+        }
         if let Some(request) = idempotency
             && let Some(outcome) = round.outcome(&decided)
         {

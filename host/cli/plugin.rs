@@ -1,6 +1,7 @@
 //! `hotlist plugin …`: what authors of list logic use.
 
 mod check;
+mod dev;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,12 @@ pub(super) enum PluginCommand {
         #[arg(long, env = "HOTLIST_JSON")]
         json: bool,
     },
+    /// Serve, and take a plugin up anew each time it is saved
+    ///
+    /// Watches the sources, builds them on every save, swaps the component between two commands, tries
+    /// the cases, and shows build errors and the decisions made. A build that fails leaves the old
+    /// version live.
+    Dev(dev::DevArgs),
     /// Try tables of cases (*.cases.toml) on a plugin's rules
     #[command(after_help = test::HELP)]
     Test(test::TestArgs),
@@ -82,6 +89,7 @@ pub(super) fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
         PluginCommand::New { name, lang } => new(&name, lang),
         PluginCommand::Build { directory, output, all } => build(&directory, output, all),
         PluginCommand::Check { file, json } => check::check(&file, json),
+        PluginCommand::Dev(arguments) => dev::dev(arguments),
         PluginCommand::Test(arguments) => test::test(&arguments),
     }
 }

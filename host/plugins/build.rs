@@ -12,11 +12,12 @@ mod sources;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use package::Package;
-pub use sources::{embedded_source_digest, source_digest};
+pub use sources::{embedded_source_digest, is_source, project_digest, source_digest};
 use toolchain::TARGET;
 
 /// The environment variable that names the cargo to build guests with, where that is not the usual one.
@@ -72,6 +73,8 @@ pub struct Built {
     pub path: PathBuf,
     /// How large it is.
     pub bytes: usize,
+    /// How long the language's own tools took.
+    pub tools: Duration,
 }
 
 /// Why nothing was built.
@@ -150,15 +153,18 @@ pub fn build(dir: &Path, options: &Options) -> Result<Built, BuildError> {
     let path = options.output.clone().unwrap_or_else(|| dir.join(format!("{name}.wasm")));
     // Tools are run in the folder, so what names it must mean the same there.
     let here = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
+    let mut tools = Tools { dir: &here, spent: Duration::ZERO };
     let mut component = match language {
-        Language::Rust => rust::build(&here, options)?,
-        Language::JavaScript => javascript::build(&here)?,
-        Language::Python => python::build(&here)?,
+        Language::Rust => rust::build(&mut tools, options)?,
+        Language::JavaScript => javascript::build(&mut tools)?,
+        Language::Python => python::build(&mut tools)?,
     };
-    let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
-    sources::embed(&mut component, digest);
+    if !options.quick {
+        let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
+        sources::embed(&mut component, digest);
+    }
     write(&path, &component).map_err(|error| BuildError::File { path: path.clone(), error })?;
-    Ok(Built { name, path, bytes: component.len() })
+    Ok(Built { name, path, bytes: component.len(), tools: tools.spent })
 }
 
 /// Builds all plugins of Hotlist's own workspace that are in Rust into its `plugins/built`, names
@@ -174,14 +180,30 @@ pub fn build_all(workspace_root: &Path, guest_cargo: Option<&Path>) -> Result<Ve
     Ok(results)
 }
 
-/// Runs a tool in a folder. What it prints goes to the standard error, as it is.
-fn run(command: &mut Command, dir: &Path) -> Result<(), BuildError> {
-    let program = PathBuf::from(command.get_program());
-    command.current_dir(dir).stdin(std::process::Stdio::null()).stdout(io::stderr());
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(BuildError::Tool { program: program.display().to_string() }),
-        Err(error) => Err(BuildError::Run { program, error }),
+/// The tools of a language, at work on a project.
+struct Tools<'a> {
+    /// The project's folder.
+    dir: &'a Path,
+    /// How long they took.
+    spent: Duration,
+}
+
+impl Tools<'_> {
+    /// Runs a tool in the project's folder. What it prints goes to the standard error, as it is.
+    fn run(&mut self, command: &mut Command) -> Result<(), BuildError> {
+        let program = PathBuf::from(command.get_program());
+        command.current_dir(self.dir).stdin(Stdio::null()).stdout(io::stderr());
+        let begun = Instant::now();
+        let ended = command.status();
+        self.spent += begun.elapsed();
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => {
+                let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Err(BuildError::Tool { program })
+            }
+            Err(error) => Err(BuildError::Run { program, error }),
+        }
     }
 }
 

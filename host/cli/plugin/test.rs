@@ -83,6 +83,14 @@ pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What became of the cases in a plugin's folder, in lines. None is no mistake: they may not be
+/// written yet.
+pub(super) fn report(folder: &Path, logic: &dyn Logic, colour: bool) -> anyhow::Result<Vec<String>> {
+    let files: Vec<_> = files_at(folder)?.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
+    let tried: Vec<_> = files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(logic) }).collect();
+    Ok(if tried.is_empty() { Vec::new() } else { as_text(&tried, colour) })
+}
+
 /// The files of cases to try, in order.
 fn find(arguments: &TestArgs) -> anyhow::Result<Vec<PathBuf>> {
     let plugin = &arguments.plugin;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{BuildError, read_bytes, read_text, run, scratch};
+use super::{BuildError, Tools, read_bytes, read_text, scratch};
 
 /// What `npm install` puts there, relative to the project.
 const BUNDLER: &str = "node_modules/.bin/esbuild";
@@ -29,24 +29,26 @@ impl Manifest {
 }
 
 /// Builds the component of the project in `dir`.
-pub(super) fn build(dir: &Path) -> Result<Vec<u8>, BuildError> {
+pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
+    let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
-    install(dir)?;
+    install(tools)?;
     let (module, component) = (scratch(dir)?.join("module.js"), scratch(dir)?.join("component.wasm"));
     let mut bundle = Command::new(dir.join(BUNDLER));
     bundle.arg(&manifest.main).args(["--bundle", "--format=esm", "--log-level=warning", "--external:hotlist:*"]);
     let mut outfile = std::ffi::OsString::from("--outfile=");
     outfile.push(relative(&module, dir));
-    run(bundle.arg(outfile), dir)?;
+    tools.run(bundle.arg(outfile))?;
     let mut componentize = Command::new(dir.join(COMPONENTIZER));
     componentize.args(["--sync", "--opt-size", "--minify", "--wit", CONTRACT]);
     componentize.arg("--js").arg(relative(&module, dir)).arg("-o").arg(relative(&component, dir));
-    run(&mut componentize, dir)?;
+    tools.run(&mut componentize)?;
     read_bytes(&component)
 }
 
 /// Has npm install what the project names, if it has not yet.
-fn install(dir: &Path) -> Result<(), BuildError> {
+fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
+    let dir = tools.dir;
     if dir.join(BUNDLER).exists() && dir.join(COMPONENTIZER).exists() {
         return Ok(());
     }
@@ -55,7 +57,7 @@ fn install(dir: &Path) -> Result<(), BuildError> {
     tracing::info!(folder = %dir.display(), "npm {how} installs what the plugin is built with, this once");
     let mut npm = Command::new("npm");
     npm.args([how, "--no-audit", "--no-fund", "--loglevel=error"]);
-    match run(&mut npm, dir) {
+    match tools.run(&mut npm) {
         Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(BuildError::Missing { program: "npm", what: "Node.js 18 or later" })
         }

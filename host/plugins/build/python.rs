@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{BuildError, read_bytes, read_text, run, scratch};
+use super::{BuildError, Tools, read_bytes, read_text, scratch};
 
 /// What pip puts there, relative to the project.
 const COMPONENTIZER: &str = ".venv/bin/componentize-py";
@@ -17,7 +17,7 @@ const SDK: &str = "sdk";
 #[derive(Deserialize, Debug)]
 pub(super) struct Manifest {
     pub(super) project: Project,
-    tool: Tools,
+    tool: Tool,
 }
 
 #[derive(Deserialize, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Project {
 }
 
 #[derive(Deserialize, Debug)]
-struct Tools {
+struct Tool {
     hotlist: Settings,
 }
 
@@ -52,26 +52,28 @@ impl Manifest {
 }
 
 /// Builds the component of the project in `dir`.
-pub(super) fn build(dir: &Path) -> Result<Vec<u8>, BuildError> {
+pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
+    let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
-    install(dir)?;
+    install(tools)?;
     let component = scratch(dir)?.join("component.wasm");
     let mut componentize = Command::new(dir.join(COMPONENTIZER));
     componentize.arg("--quiet").arg("-d").arg(manifest.sdk().join("wit/0.1.0")).args(["-w", "list-plugin"]);
     componentize.arg("componentize").arg(&manifest.tool.hotlist.module);
     componentize.args(["-p", "."]).arg("-p").arg(manifest.sdk());
     componentize.arg("-o").arg(component.strip_prefix(dir).unwrap_or(&component));
-    run(&mut componentize, dir)?;
+    tools.run(&mut componentize)?;
     read_bytes(&component)
 }
 
 /// Has pip install what the project names into an environment of its own, if it has not yet.
-fn install(dir: &Path) -> Result<(), BuildError> {
+fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
+    let dir = tools.dir;
     if dir.join(COMPONENTIZER).exists() {
         return Ok(());
     }
     tracing::info!(folder = %dir.display(), "pip installs what the plugin is built with into .venv, this once");
-    match run(Command::new("python3").args(["-m", "venv", ".venv"]), dir) {
+    match tools.run(Command::new("python3").args(["-m", "venv", ".venv"])) {
         Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(BuildError::Missing { program: "python3", what: "Python 3.10 or later with its venv module" });
         }
@@ -79,5 +81,5 @@ fn install(dir: &Path) -> Result<(), BuildError> {
     }
     let mut pip = Command::new(dir.join(".venv/bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]);
-    run(&mut pip, dir)
+    tools.run(&mut pip)
 }

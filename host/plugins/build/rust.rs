@@ -1,15 +1,15 @@
 //! A plugin in Rust: cargo compiles it, [`wit_component`] wraps the module.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{fs, io};
 
 use wit_component::ComponentEncoder;
 
 use super::package::Package;
 use super::toolchain::{TARGET, Toolchain};
-use super::{BuildError, Options};
+use super::{BuildError, Options, Tools};
 
 /// How a release of a guest is compiled: small, for the host compiles what is there. The names of
 /// functions were a seventh of a component, and nobody reads them: a panic says on the log which line
@@ -41,19 +41,24 @@ const QUICK_PROFILE: [&str; 7] = [
 const STACK_BYTES: usize = 65_536;
 
 /// Builds the component of the crate in `dir`.
-pub(super) fn build(dir: &Path, options: &Options) -> Result<Vec<u8>, BuildError> {
+pub(super) fn build(tools: &mut Tools<'_>, options: &Options) -> Result<Vec<u8>, BuildError> {
+    let dir = tools.dir;
     let package = Package::read(dir)?;
     let toolchain = Toolchain::find(options.guest_cargo.as_deref(), dir)?;
-    let module = compile(&package, &toolchain, options.quick)?;
+    let module = compile(tools, &package, &toolchain, options.quick)?;
     let module = fs::read(&module).map_err(|error| BuildError::File { path: module, error })?;
     encode(&module).map_err(|error| BuildError::Encode(format!("{error:#}")))
 }
 
 /// Has cargo compile the crate; gives the place of the core module.
-fn compile(package: &Package, toolchain: &Toolchain, quick: bool) -> Result<PathBuf, BuildError> {
-    let target_dir = package.target_dir.join(if quick { "guests-quick" } else { "guests" });
+fn compile(
+    tools: &mut Tools<'_>,
+    package: &Package,
+    toolchain: &Toolchain,
+    quick: bool,
+) -> Result<PathBuf, BuildError> {
+    let target_dir = package.target_dir.join("guests");
     let mut cargo = Command::new(&toolchain.cargo);
-    cargo.stdout(io::stderr());
     cargo.arg("rustc").arg("--manifest-path").arg(package.dir.join("Cargo.toml"));
     // As a cdylib, whatever else the crate is, so that authors need not say so, and so that
     // link-time optimisation is possible for a crate that others build upon.
@@ -66,10 +71,7 @@ fn compile(package: &Package, toolchain: &Toolchain, quick: bool) -> Result<Path
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(package, toolchain)?.join(&OsString::from("\u{1f}")));
     toolchain.prepare(&mut cargo);
 
-    let run = |error| BuildError::Run { program: toolchain.cargo.clone(), error };
-    if !cargo.status().map_err(run)?.success() {
-        return Err(BuildError::Tool { program: "cargo".into() });
-    }
+    tools.run(&mut cargo)?;
     Ok(target_dir.join(TARGET).join("release").join(format!("{}.wasm", package.library)))
 }
 
