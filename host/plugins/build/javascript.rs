@@ -52,11 +52,9 @@ fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
     if dir.join(BUNDLER).exists() && dir.join(COMPONENTIZER).exists() {
         return Ok(());
     }
-    // A lock file says which versions exactly; without one, npm writes it.
-    let how = if dir.join("package-lock.json").is_file() { "ci" } else { "install" };
-    tracing::info!(folder = %dir.display(), "npm {how} installs what the plugin is built with, this once");
+    tracing::info!(folder = %dir.display(), "npm installs what the plugin is built with, this once");
     let mut npm = Command::new("npm");
-    npm.args([how, "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
     match tools.run(&mut npm) {
         Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(BuildError::Missing { program: "npm", what: "Node.js 18 or later" })
