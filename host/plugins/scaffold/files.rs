@@ -37,6 +37,7 @@ macro_rules! file {
 const RUST: Files = &[
     file!("Cargo.toml", "rust/Cargo.toml.in"),
     file!("rust-toolchain.toml", "rust/rust-toolchain.toml"),
+    file!("rustfmt.toml", "rust/rustfmt.toml.in"),
     file!("src/lib.rs", "rust/src/lib.rs"),
     file!("cases/{{name}}.cases.toml", "rust/cases.toml"),
     file!("README.md", "rust/README.md"),
