@@ -1,7 +1,8 @@
 //! The logics that are part of the program.
 
 /// Name and component of each. Written by `hotlist plugin build`, and by nothing else.
-pub const BUILTIN: [(&str, &[u8]); 2] = [
+pub const BUILTIN: [(&str, &[u8]); 3] = [
     ("todo", include_bytes!("../../plugins/built/todo.wasm")),
     ("strict", include_bytes!("../../plugins/built/strict.wasm")),
+    ("kanban", include_bytes!("../../plugins/built/kanban.wasm")),
 ];

@@ -53,7 +53,7 @@ pub use bindings::hotlist::logic::types::{
 pub use list::{All, List};
 pub use logic::{Decision, Logic};
 pub use note::note;
-pub use page::{matches, plain_page};
+pub use page::{least, matches, plain_page};
 pub use types::Fields;
 
 /// Makes a [`Logic`] the one that this crate's component provides. A component has one.

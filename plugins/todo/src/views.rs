@@ -1,8 +1,6 @@
 //! The views: by date, open, done.
 
-use std::collections::BinaryHeap;
-
-use hotlist_plugin::{Date, Entry, EntryId, Group, List, Page, Query, Rejection, matches, plain_page};
+use hotlist_plugin::{Date, Entry, EntryId, Group, List, Page, Query, Rejection, least, matches, plain_page};
 
 /// Answers a query of any of the views, or of the plain list.
 pub fn entries(list: &impl List, query: &Query) -> Result<Page, Rejection> {
@@ -42,14 +40,15 @@ fn by_date(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     let after = after.as_ref().map(place);
     let wanted = |entry: &Entry| matches(entry, query) && after.is_none_or(|after| place(entry) > after);
 
-    // Sorted by a heap, which is a small piece of code; a component carries all that it calls.
-    let places: BinaryHeap<Place> = match query.date {
-        Some(day) => list.on_date(day).iter().filter(|entry| wanted(entry)).map(place).collect(),
-        None => list.all(0).filter(wanted).map(|entry| place(&entry)).collect(),
+    let entries: &mut dyn Iterator<Item = Entry> = match query.date {
+        Some(day) => &mut list.on_date(day).into_iter(),
+        None => &mut list.all(0),
     };
-    let places = places.into_sorted_vec();
-    let page = &places[..places.len().min(query.limit as usize)];
-    let more = page.len() < places.len();
+    // One more than the page has, to know whether it is there.
+    let limit = query.limit as usize;
+    let places = least(entries.filter(wanted).map(|entry| place(&entry)), limit + 1);
+    let more = places.len() > limit;
+    let page = &places[..places.len().min(limit)];
     let groups = page.chunk_by(|a, b| a.1 == b.1).map(group).collect();
     Ok(Page { groups, more })
 }
@@ -65,7 +64,7 @@ fn group(places: &[Place]) -> Group {
 }
 
 /// Pages follow an entry. When that is gone, nobody knows any more where it stood.
-fn gone(id: EntryId) -> Rejection {
+pub fn gone(id: EntryId) -> Rejection {
     let message =
         format!("Entry {id} is not there any more, so no page can follow it. Start from the first page again.");
     Rejection::new("after-gone", message).at("after")
