@@ -191,7 +191,7 @@ async fn wake(cache: Arc<Cache>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let due = match environment.store.due(environment.clock.now(), MAX_WAKE_UPS).await {
+        let due = match environment.store.due(environment.clock.now(), None, MAX_WAKE_UPS).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "cannot read who wants to be woken");
