@@ -6,6 +6,8 @@
 
 mod round;
 
+pub use round::WAKE_UP_RETRY;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -28,7 +28,7 @@ const ROUND_CHANGES: usize = 10_000;
 const WAKE_UP_PAUSE: u64 = 1_000;
 
 /// After how many milliseconds a list whose waking failed is woken again.
-const WAKE_UP_RETRY: u64 = 60_000;
+pub const WAKE_UP_RETRY: u64 = 60_000;
 
 /// What a round has decided so far. Nobody outside the round sees any of it until it is durable.
 struct Round {
