@@ -200,7 +200,10 @@ fn a_wake_that_changes_nothing_does_not_come_again() {
     world.add("bob", &format!("idle at {DUE}"));
     world.ring_at(DUE);
     assert_eq!(world.next_due(), None, "that it was woken is durable");
-    assert_eq!(world.woken("bob"), 0);
+    world.add("eve", &format!("stuck at {}", DUE + 1));
+    world.ring_at(DUE + 2_000);
+    assert_eq!(world.next_due(), Some(DUE + 2_000 + WAKE_UP_RETRY), "nor at once, when its logic insists");
+    assert_eq!((world.woken("bob"), world.woken("eve")), (0, 0));
 }
 
 #[test]
