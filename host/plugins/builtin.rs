@@ -1,8 +1,9 @@
 //! The logics that are part of the program.
 
 /// Name and component of each. Written by `hotlist plugin build`, and by nothing else.
-pub const BUILTIN: [(&str, &[u8]); 3] = [
+pub const BUILTIN: [(&str, &[u8]); 4] = [
     ("todo", include_bytes!("../../plugins/built/todo.wasm")),
     ("strict", include_bytes!("../../plugins/built/strict.wasm")),
     ("kanban", include_bytes!("../../plugins/built/kanban.wasm")),
+    ("chores", include_bytes!("../../plugins/built/chores.wasm")),
 ];
