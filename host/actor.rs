@@ -7,6 +7,8 @@
 mod round;
 pub mod told;
 
+pub use round::WAKE_UP_RETRY;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

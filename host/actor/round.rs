@@ -27,8 +27,9 @@ const ROUND_CHANGES: usize = 10_000;
 /// that is over gets the next possible one.
 const WAKE_UP_PAUSE: u64 = 1_000;
 
-/// After how many milliseconds a list whose waking failed is woken again.
-const WAKE_UP_RETRY: u64 = 60_000;
+/// After how many milliseconds a list is woken again whose waking failed, or changed nothing and left
+/// the list asking for a time that is over: the next wake at once would do no better.
+pub const WAKE_UP_RETRY: u64 = 60_000;
 
 /// What a round has decided so far. Nobody outside the round sees any of it until it is durable.
 struct Round {
@@ -290,7 +291,8 @@ impl Round {
         let unchanged = decided.changes.is_empty();
         self.list = decided.list;
         if !unchanged || command == Command::Wake {
-            self.schedule(version, session, &context);
+            let pause = if unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
+            self.schedule(version, session, &context, pause);
         }
         let number = self.list.revision();
         if unchanged {
@@ -317,13 +319,17 @@ impl Round {
         }
     }
 
-    /// Asks the logic when the list, as it is now, wants to be woken.
-    fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context) {
+    /// Asks the logic when the list, as it is now, wants to be woken. A time that is over is put off by
+    /// so many milliseconds.
+    fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context, pause: u64) {
         if !version.logic.description().wakes || !self.list.exists() {
             return self.reschedule(None);
         }
         match session.next_wake_up(&self.list, context) {
-            Ok(at) => self.reschedule(at.map(|at| at.max(context.now + WAKE_UP_PAUSE))),
+            Ok(at) => {
+                let now = context.now;
+                self.reschedule(at.map(|at| if at <= now { now + pause } else { at.max(now + WAKE_UP_PAUSE) }));
+            }
             // A logic that cannot say when is asked again.
             Err(fault) => {
                 version.counters.fault(&fault);
