@@ -366,7 +366,6 @@ fn a_list_read_while_it_is_folded_is_never_older_than_what_was_acknowledged() {
             assert!(page.first().map_or(0, |line| line.revision) >= before);
         }
     });
-    assert!(store.load(&name("bob")).now_or_never().is_none(), "answers come from other threads");
     drop(store);
     assert!(embedded.count("log") < 40, "folding keeps the log short");
 }
