@@ -53,7 +53,7 @@ impl Store for Same {
         ready(Ok(Vec::new())).boxed()
     }
 
-    fn due(&self, _: u64, _: usize) -> Pending<Vec<WakeUp>> {
+    fn due(&self, _: u64, _: Option<&WakeUp>, _: usize) -> Pending<Vec<WakeUp>> {
         ready(Ok(Vec::new())).boxed()
     }
 

@@ -5,6 +5,9 @@
 //! the mailbox is empty again.
 
 mod round;
+pub mod told;
+
+pub use round::WAKE_UP_RETRY;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,6 +4,8 @@
 //! actor which is stopping gets the next one; an actor that nobody asked for in a while is
 //! passivated, and everything it knew is in the store.
 
+pub mod alarm;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,5 +1,6 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
+mod narrator;
 mod plugin;
 mod serve;
 
@@ -8,7 +9,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
 /// A multi-user todo server whose rules are WebAssembly components, swapped while it runs.
 #[derive(Parser, Debug)]
@@ -27,7 +30,7 @@ Examples:
   hotlist                                  serve on http://127.0.0.1:8080, data in ./hotlist-data
   hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
   hotlist plugin build plugins/todo        make a component of a Rust crate
-  hotlist plugin check rules/todo.wasm     say what a component is, and whether a server would take it
+  hotlist plugin check rules/todo.wasm     say what a component is, whether a server would take it, and what it costs
   hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
@@ -44,8 +47,10 @@ enum Command {
 #[derive(Args, Debug)]
 struct LogArgs {
     /// What to log: a level, or levels by module, such as `info,hotlist::actor=debug`
-    #[arg(long, global = true, env = "HOTLIST_LOG", value_name = "FILTER", default_value = "info")]
-    log: String,
+    ///
+    /// [default: info; for `plugin dev`: warn]
+    #[arg(long, global = true, env = "HOTLIST_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// How to write the log
     #[arg(long, global = true, env = "HOTLIST_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -73,7 +78,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let done = start_log(&cli.log).and_then(|()| match cli.command {
+    let narrated = matches!(&cli.command, Some(Command::Plugin(plugin::PluginCommand::Dev(_))));
+    let done = start_log(&cli.log, narrated).and_then(|()| match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
@@ -87,16 +93,20 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Logs to the error output, in colour if that is a terminal and nobody said `NO_COLOR`.
-fn start_log(arguments: &LogArgs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log)
-        .map_err(|error| anyhow::anyhow!("--log {:?} is not a filter: {error}", arguments.log))?;
-    let colour = coloured(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    let started = match arguments.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+/// Logs to the error output, in colour if that is a terminal and nobody said `NO_COLOR`. What a
+/// developer wants to see of decisions and rules is told on the output instead.
+fn start_log(arguments: &LogArgs, narrated: bool) -> anyhow::Result<()> {
+    let usual = if narrated { narrator::REST } else { "info" };
+    let wanted = arguments.log.as_deref().unwrap_or(usual);
+    let filter =
+        EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
+    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(coloured(&std::io::stderr()));
+    let log = match arguments.log_format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().boxed(),
     };
+    let told = narrated.then(|| narrator::Narrator::default().with_filter(EnvFilter::new(narrator::FILTER)));
+    let started = registry().with(log.with_filter(filter)).with(told).try_init();
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
 }
 

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod name;
 pub mod revision;
 pub mod schema;
+pub mod show;
 pub mod value;
 
 use std::ops::Bound;

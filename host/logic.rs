@@ -1,5 +1,6 @@
 //! What a list means, behind a trait: the actor asks, and does not know that wasm answers.
 
+pub mod battery;
 pub mod catalog;
 pub mod decide;
 pub mod read;
@@ -27,6 +28,12 @@ pub trait Logic: Send + Sync + 'static {
     /// Opens a session for decisions about one list. A session is short: it lasts while commands of
     /// one list wait, and is never held while anything else is waited for.
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault>;
+
+    /// Opens a session that meets nothing of an earlier one, as the first after a start does. Slower:
+    /// for whoever wants to know whether it makes a difference, and what it costs.
+    fn fresh_session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        self.session()
+    }
 }
 
 /// Decisions about one list, one after the other. Every answer is a function of the arguments.
@@ -39,6 +46,12 @@ pub trait Session {
     /// Tells the session that its last answer broke the contract, so that it answers no more calls.
     fn spoil(&mut self) {}
 
+    /// What the calls since [`Session::begin`] cost; nothing after a failed one, and nothing where
+    /// nobody counts.
+    fn cost(&self) -> Cost {
+        Cost::default()
+    }
+
     /// Asks what a command does to the list.
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault>;
 
@@ -49,7 +62,16 @@ pub trait Session {
     fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault>;
 }
 
-/// The changes a command makes, or why it makes none. Unchecked: see [`decide::decide`].
+/// What calls cost, in what is the same on every machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// In wasmtime's unit: about one WebAssembly instruction.
+    pub fuel: u64,
+    /// How much memory the logic has by now, in bytes.
+    pub memory: usize,
+}
+
+/// The changes a command makes, or why it makes none. Unchecked: see [`decide::Decider`].
 pub type Decision = Result<Vec<Change>, Rejection>;
 
 /// One question to a logic.

@@ -7,7 +7,9 @@
 pub mod build;
 pub mod builtin;
 pub mod cases;
+pub mod edits;
 mod loader;
+pub mod scaffold;
 mod uploads;
 mod watch;
 

@@ -64,9 +64,9 @@ pub trait Store: Send + Sync + 'static {
     /// revision that deleted it.
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>>;
 
-    /// The lists whose wake-up time is at or before `until`, the earliest first. Costs what it
-    /// returns, however many timers there are.
-    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>>;
+    /// The lists whose wake-up time is at or before `until`, in the order of [`WakeUp`], from behind
+    /// `after` on. Costs what it returns, however many timers there are.
+    fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>>;
 
     /// The earliest wake-up time of all lists.
     fn next_due(&self) -> Pending<Option<u64>>;
@@ -150,13 +150,13 @@ pub struct Summary {
     pub open: usize,
 }
 
-/// A list that wants to be woken.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A list that wants to be woken. The earliest comes first, and of one moment, the first by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WakeUp {
-    /// Which one.
-    pub name: ListName,
     /// When: milliseconds since the epoch.
     pub at: u64,
+    /// Which one.
+    pub name: ListName,
 }
 
 /// Why the store could not do what was asked.

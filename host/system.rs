@@ -13,11 +13,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actor::{CallError, Environment, Expect, Request};
+use crate::actor::Environment;
+use crate::cache::alarm::Alarm;
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::list::command::Command;
 use crate::logic::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::plugins::{Plugins, Sources};
@@ -29,15 +29,6 @@ use crate::web;
 /// How often the cache looks for idle actors, as a part of the time after which they are idle.
 const SWEEPS_PER_IDLE_TIME: u32 = 8;
 
-/// How often the store is asked who wants to be woken.
-const WAKE_UP_TICK: Duration = Duration::from_millis(500);
-
-/// How long nobody is woken after a list could not be.
-const WAKE_UP_BACKOFF: Duration = Duration::from_secs(5);
-
-/// The most lists that are woken in one go; the rest follow in the next.
-const MAX_WAKE_UPS: usize = 256;
-
 /// How long the actors get to finish what they are at when the server stops.
 const FINISH: Duration = Duration::from_secs(10);
 
@@ -46,6 +37,7 @@ pub struct System {
     address: SocketAddr,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
+    plugins: Arc<Plugins>,
     cache: Arc<Cache>,
     keepers: TaskTracker,
     stop_keepers: CancellationToken,
@@ -95,12 +87,13 @@ impl System {
 
         let (keepers, stop_keepers) = (TaskTracker::new(), CancellationToken::new());
         keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(sweep(cache.clone(), config.idle)));
-        keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(wake(cache.clone())));
+        keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(Alarm::new(cache.clone()).run()));
 
+        let plugins = Arc::new(plugins);
         let readiness = Arc::new(web::Readiness::default());
         let services = web::Services {
             cache: cache.clone(),
-            plugins: Arc::new(plugins),
+            plugins: plugins.clone(),
             catalog: catalog.clone(),
             clock,
             metrics: Arc::new(Metrics::default()),
@@ -111,7 +104,7 @@ impl System {
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, catalog, cache, keepers, stop_keepers, stop_web, web })
+        Ok(Self { address, store, catalog, plugins, cache, keepers, stop_keepers, stop_web, web })
     }
 
     /// Where the server listens.
@@ -122,6 +115,11 @@ impl System {
     /// The logics.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Takes components in.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
     }
 
     /// The actors.
@@ -179,45 +177,6 @@ async fn sweep(cache: Arc<Cache>, idle: Duration) {
         let swept = cache.sweep();
         if swept > 0 {
             tracing::debug!(swept, resident = cache.resident(), "passivated idle actors");
-        }
-    }
-}
-
-/// Wakes the lists whose time has come. The store remembers who wants to be woken, so a list is
-/// woken also when it is not in memory, or when the server was down at that moment.
-async fn wake(cache: Arc<Cache>) {
-    let environment = cache.environment();
-    let mut ticks = interval(WAKE_UP_TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let due = match environment.store.due(environment.clock.now(), MAX_WAKE_UPS).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "cannot read who wants to be woken");
-                continue;
-            }
-        };
-        let mut failed = 0;
-        for wake_up in due {
-            let request = Request {
-                command: Command::Wake,
-                caller: "hotlist".into(),
-                expect: Expect::Anything,
-                idempotency: None,
-            };
-            match cache.call(&wake_up.name, request).await {
-                // Put off, or deleted, since the store was asked.
-                Ok(_) | Err(CallError::Stale { .. }) => {}
-                Err(error) => {
-                    failed += 1;
-                    tracing::warn!(list = %wake_up.name, %error, "a list could not be woken; it is tried again");
-                }
-            }
-        }
-        if failed > 0 {
-            // Lists that cannot even be loaded stay due: they are not to fill the log.
-            tokio::time::sleep(WAKE_UP_BACKOFF).await;
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::logic::{Fault, Logic};
 pub use component::Isolation;
 pub use engine::{Engine, EngineError, Settings};
 pub use inspect::{CONTRACT, Contents};
+pub use voice::TARGET as LOG_TARGET;
 
 /// Why a component is not taken as logic.
 #[derive(Debug, thiserror::Error)]

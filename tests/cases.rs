@@ -232,7 +232,10 @@ fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
             "given = [{ title = 'a', fields = { size = 1 } }]\nclear = true\nunchanged = true",
             "given entry 1: size: it is not declared",
         ),
-        ("settings = { colour = 1 }\nclear = true\nunchanged = true", "settings: colour: it is of kind number where text"),
+        (
+            "settings = { colour = 1 }\nclear = true\nunchanged = true",
+            "settings: colour: it is of kind number where text",
+        ),
         (
             "given = [{ title = 'a' }]\nupdate = { id = 1, clear = ['dat'] }\nunchanged = true",
             "what may be absent is: date, order, due",

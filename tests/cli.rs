@@ -89,6 +89,39 @@ fn plugin_check_says_what_a_component_is() {
 }
 
 #[test]
+fn plugin_check_measures_every_command_warm_and_fresh() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("mine.wasm");
+    fs::write(&file, component("strict")).expect("it is written");
+    let file = file.to_str().expect("text");
+    let (_, said, _) = run(&["plugin", "check", file]);
+    let table: Vec<_> = said.lines().skip_while(|line| !line.starts_with("command  ")).collect();
+    let row = |name: &str, instance: &str| {
+        let row = |line: &&&str| line.split_whitespace().collect::<Vec<_>>().starts_with(&[name, instance]);
+        table.iter().find(row).unwrap_or_else(|| panic!("{name} {instance} is not in {said}"))
+    };
+    assert!(row("clear-completed", "warm").len() == row("add-entry", "fresh").len(), "{said}");
+    let (_, said, _) = run(&["plugin", "check", "--json", file]);
+    let gates = &serde_json::from_str::<Value>(&said).expect("JSON")["gates"];
+    assert_eq!((&gates["passed"], &gates["failures"]), (&true.into(), &Value::Array(Vec::new())));
+    let costs = &gates["costs"][0];
+    assert!(costs["command"] == "add-entry" && costs["fresh"]["worst"]["fuel"].as_u64() > Some(0), "{costs}");
+}
+
+#[test]
+fn plugin_check_fails_at_a_gate_and_says_what_was_asked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("mine.wasm");
+    fs::write(&file, component("hostile")).expect("it is written");
+    let (output, said, complained) = run(&["plugin", "check", file.to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complained.contains("fails its gates"), "{complained}");
+    for part in ["FAILED view trap: it trapped", "asked  view = { name = \"trap\"", "about  no entries"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}
+
+#[test]
 fn plugin_check_fails_for_what_no_server_would_take() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("core.wasm");

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotlist::list::change::{Rejection, Violation};
 use hotlist::list::command::{Command, Context, Query};
@@ -12,7 +13,7 @@ use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::{Decider, Refusal};
-use hotlist::logic::{Fault, Logic};
+use hotlist::logic::{Fault, Logic, Session, battery};
 use hotlist::wasm::{self, Engine, Isolation, LoadError, Settings};
 use support::component;
 
@@ -126,7 +127,7 @@ fn strict_logic_has_visibly_other_rules() {
 #[test]
 fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
     // A deadline that no busy machine reaches first: it is the fuel that is looked at here.
-    let settings = Settings { deadline: std::time::Duration::from_secs(60), ..Settings::default() };
+    let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
     let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
     bench.add("kept").unwrap();
     let deeds: [(&str, &[&str]); 12] = [
@@ -159,7 +160,7 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
 #[test]
 fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
     let settings = Settings { fuel: 1_000_000_000, memory: 256 << 20, answer_bytes: 256 << 20, ..Settings::default() };
-    let settings = Settings { deadline: std::time::Duration::from_secs(60), instances: 8, ..settings };
+    let settings = Settings { deadline: Duration::from_secs(60), instances: 8, ..settings };
     let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
     let refusal = bench.add("flood").unwrap_err();
     let flood = Violation::TooManyChanges { count: 100_000, limit: 20_000 };
@@ -294,4 +295,61 @@ fn an_export_of_other_types_is_refused() {
         (instance $nothing)
         (export "hotlist:logic/todo-list-logic@0.1.0" (instance $nothing)))"#;
     assert!(matches!(refused("hollow", &wat::parse_str(wat).unwrap()), LoadError::Invalid(_)));
+}
+
+#[test]
+fn a_call_costs_what_it_takes_and_the_same_every_time() {
+    let logic = load("todo");
+    let cost = |title: &str| {
+        let mut session = logic.fresh_session().unwrap();
+        let (limits, list) = (Limits::default(), Arc::default());
+        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+        decider.decide(&list, &context(), &add(title, None)).unwrap();
+        session.cost()
+    };
+    let (short, long) = (cost("a"), cost(&"a".repeat(900)));
+    assert_eq!(cost("a"), short);
+    assert!(0 < short.fuel && short.fuel < long.fuel && long.fuel < Settings::default().fuel, "{short:?}, {long:?}");
+    assert!((64 << 10..=Settings::default().memory).contains(&short.memory), "{short:?}");
+}
+
+#[test]
+fn a_fresh_session_meets_nothing_of_an_earlier_one() {
+    let logic = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::Shared);
+    let title = |mut session: Box<dyn Session + '_>| {
+        let (limits, list) = (Limits::default(), Arc::default());
+        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+        let decided = decider.decide(&list, &context(), &add("remember", None)).unwrap();
+        decided.list.get(1).unwrap().title.clone()
+    };
+    assert_eq!(title(logic.fresh_session().unwrap()), "remember 1");
+    assert_eq!(title(logic.session().unwrap()), "remember 2");
+    assert_eq!(title(logic.fresh_session().unwrap()), "remember 1");
+}
+
+#[test]
+fn the_rules_that_come_along_stand_the_battery() {
+    for name in ["todo", "strict"] {
+        let logic = load(name);
+        let start = std::time::Instant::now();
+        let report = battery::run(&*logic, &|| start.elapsed());
+        assert_eq!(report.failures, [], "{name}");
+        let costs = |name: &str| report.costs.iter().find(|costs| costs.name == name).unwrap();
+        for name in ["add-entry", "update-entry", "clear-completed", "view by-date", "migrate"] {
+            let (warm, fresh) = (costs(name).warm.median, costs(name).fresh.median);
+            assert!(warm.fuel > 0 && warm.memory > 0 && fresh.time > Duration::ZERO, "{name}: {warm:?}, {fresh:?}");
+        }
+        assert!(costs("add-entry").rejected > 0, "{name} is asked for what it rejects, too");
+    }
+}
+
+#[test]
+fn rules_that_trap_fail_the_battery_at_the_view_that_does() {
+    let logic = load("hostile");
+    let failures = battery::run(&*logic, &|| Duration::ZERO).failures;
+    assert!(!failures.is_empty());
+    for failure in failures {
+        assert_eq!((failure.name.as_str(), failure.kind), ("view trap", "trap"), "{failure:?}");
+        assert!(failure.question.starts_with("view = { name = \"trap\""), "{failure:?}");
+    }
 }

@@ -26,7 +26,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("config", &["list", "wasm", "web"]),
     ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
     // The command line checks components, so it knows what loads one.
-    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web"]),
+    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor"]),
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.

@@ -72,7 +72,7 @@ impl Store for StandIn {
         nothing()
     }
 
-    fn due(&self, _: u64, _: usize) -> Pending<Vec<WakeUp>> {
+    fn due(&self, _: u64, _: Option<&WakeUp>, _: usize) -> Pending<Vec<WakeUp>> {
         nothing()
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
-use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request};
+use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request, told};
 use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::name::LogicName;
@@ -27,8 +27,9 @@ const ROUND_CHANGES: usize = 10_000;
 /// that is over gets the next possible one.
 const WAKE_UP_PAUSE: u64 = 1_000;
 
-/// After how many milliseconds a list whose waking failed is woken again.
-const WAKE_UP_RETRY: u64 = 60_000;
+/// After how many milliseconds a list is woken again whose waking failed, or changed nothing and left
+/// the list asking for a time that is over: the next wake at once would do no better.
+pub const WAKE_UP_RETRY: u64 = 60_000;
 
 /// What a round has decided so far. Nobody outside the round sees any of it until it is durable.
 struct Round {
@@ -209,8 +210,12 @@ impl Actor {
         let before = self.before(&round.list, version.logic.id().name.as_str());
         let limits = self.environment.limits;
         let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits, before };
+        let begun = told::wanted().then(Instant::now);
         let decided = decider.decide(&round.list, &context, &command);
         count(version, &decided);
+        if let Some(begun) = begun {
+            told::decision(&self.name, &context.caller, &command, &decided, version.logic.id(), begun.elapsed());
+        }
         if let Some(request) = idempotency
             && let Some(outcome) = round.outcome(&decided)
         {
@@ -286,7 +291,8 @@ impl Round {
         let unchanged = decided.changes.is_empty();
         self.list = decided.list;
         if !unchanged || command == Command::Wake {
-            self.schedule(version, session, &context);
+            let pause = if unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
+            self.schedule(version, session, &context, pause);
         }
         let number = self.list.revision();
         if unchanged {
@@ -313,13 +319,17 @@ impl Round {
         }
     }
 
-    /// Asks the logic when the list, as it is now, wants to be woken.
-    fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context) {
+    /// Asks the logic when the list, as it is now, wants to be woken. A time that is over is put off by
+    /// so many milliseconds.
+    fn schedule(&mut self, version: &Version, session: &mut dyn Session, context: &Context, pause: u64) {
         if !version.logic.description().wakes || !self.list.exists() {
             return self.reschedule(None);
         }
         match session.next_wake_up(&self.list, context) {
-            Ok(at) => self.reschedule(at.map(|at| at.max(context.now + WAKE_UP_PAUSE))),
+            Ok(at) => {
+                let now = context.now;
+                self.reschedule(at.map(|at| if at <= now { now + pause } else { at.max(now + WAKE_UP_PAUSE) }));
+            }
             // A logic that cannot say when is asked again.
             Err(fault) => {
                 version.counters.fault(&fault);

@@ -458,7 +458,7 @@ async fn a_list_is_woken_once_for_each_time_it_asked_for() {
     let world = World::new();
     world.add("bob", &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
     assert_eq!(world.store.next_due().await.unwrap(), Some(MIDNIGHT + 5_000));
-    assert!(world.store.due(MIDNIGHT + 4_999, 10).await.unwrap().is_empty());
+    assert!(world.store.due(MIDNIGHT + 4_999, None, 10).await.unwrap().is_empty());
     world.clock.advance(5_000);
     world.cache.call(&name("bob"), request(Command::Wake)).await.unwrap();
     assert_eq!(world.titles("bob").await[1..], ["woken"]);

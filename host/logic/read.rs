@@ -43,3 +43,55 @@ fn check_page(list: &List, query: &Query, page: &Page) -> Result<(), Violation> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::change::Change;
+    use crate::list::command::{Group, Row};
+    use crate::list::entry::Entry;
+    use crate::logic::{Ask, Decision};
+
+    /// Shows rows with these ids, whatever is asked.
+    struct Shows(Vec<u64>, bool);
+
+    impl Session for Shows {
+        fn begin(&mut self) {}
+
+        fn spoil(&mut self) {
+            self.1 = true;
+        }
+
+        fn decide(&mut self, _: &Arc<List>, _: &Context, _: Ask<'_>) -> Result<Decision, Fault> {
+            Ok(Ok(Vec::new()))
+        }
+
+        fn view(&mut self, _: &Arc<List>, _: &Context, _: &Query) -> Result<Result<Page, Rejection>, Fault> {
+            let rows = self.0.iter().map(|&id| Row { id, computed: Vec::new() }).collect();
+            Ok(Ok(Page {
+                groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }],
+                more: false,
+            }))
+        }
+
+        fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_session_that_gave_a_bad_page_is_spoiled() {
+        let entry =
+            |id| Entry { id, title: String::new(), date: None, completed: false, order: None, fields: Vec::new() };
+        let changes = [1, 2, 3].map(|id| Change::Put(entry(id)));
+        let list = Arc::new(List::default().apply(&changes).unwrap());
+        let today = "2026-11-23".parse().unwrap();
+        let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };
+        let query = Query { limit: 2, ..Query::default() };
+        for (ids, good) in [(vec![1, 2], true), (vec![1, 4], false), (vec![1, 2, 3], false)] {
+            let mut session = Shows(ids, false);
+            let page = read(&mut session, &list, &context, &query);
+            assert_eq!((page.is_ok(), session.1), (good, !good), "{page:?}");
+        }
+    }
+}

@@ -1,43 +1,57 @@
-//! From a plugin's crate to a component: what `hotlist plugin build` does.
+//! From a plugin's folder to a component: what `hotlist plugin build` does.
 //!
-//! Cargo compiles the crate, [`wit_component`] wraps the module, and a custom section notes what
-//! it was made of. The settings of the compiler are given here, so that an author needs none, and
-//! so that the same sources make the same bytes wherever they lie.
+//! Which language it is in shows in the file that every project of that language has. The first
+//! build installs what it needs with that language's own tool. A custom section of the component
+//! notes what it was made of.
 
+mod javascript;
 mod package;
+mod python;
+mod rust;
 mod sources;
 mod toolchain;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use wit_component::ComponentEncoder;
-
 use package::Package;
-pub use sources::{embedded_source_digest, source_digest};
-use toolchain::{TARGET, Toolchain};
+pub use sources::{embedded_source_digest, is_source, project_digest, source_digest};
+use toolchain::TARGET;
 
 /// The environment variable that names the cargo to build guests with, where that is not the usual one.
 pub const GUEST_CARGO: &str = "HOTLIST_GUEST_CARGO";
 
-/// How a release of a guest is compiled: small, for the host compiles what is there. The names of
-/// functions were a seventh of a component, and nobody reads them: a panic says on the log which line
-/// it is on.
-const PROFILE: [&str; 7] = [
-    "opt-level=\"s\"",
-    "lto=\"fat\"",
-    "codegen-units=1",
-    "panic=\"abort\"",
-    "debug=false",
-    "strip=\"symbols\"",
-    "incremental=false",
-];
+/// The folder in a project for what is made of it and can be made again.
+pub const SCRATCH: &str = ".hotlist";
 
-/// The stack of a guest in bytes. The linker's 1 MiB would put the data beyond the memory that the
-/// host keeps resident between two instances, and each new one would begin with page faults.
-const STACK_BYTES: usize = 65_536;
+/// The languages that plugins are written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    /// Rust, by cargo.
+    Rust,
+    /// JavaScript or TypeScript, by npm and componentize-qjs.
+    JavaScript,
+    /// Python, by pip and componentize-py.
+    Python,
+}
+
+impl Language {
+    /// All of them, with the file that tells a project of theirs.
+    const ALL: [(Self, &str); 3] =
+        [(Self::Rust, "Cargo.toml"), (Self::JavaScript, "package.json"), (Self::Python, "pyproject.toml")];
+
+    /// The language of the plugin in a folder.
+    pub fn of(dir: &Path) -> Result<Self, BuildError> {
+        let found = Self::ALL.into_iter().find(|(_, file)| dir.join(file).is_file());
+        found.map(|(language, _)| language).ok_or_else(|| {
+            let what = if dir.is_dir() { "holds none of" } else { "is no folder, so there is none of" };
+            let files = Self::ALL.map(|(_, file)| file).join(", ");
+            BuildError::Package(format!("{} {what} {files}: there is no plugin to build", dir.display()))
+        })
+    }
+}
 
 /// How to build.
 #[derive(Clone, Debug, Default)]
@@ -46,23 +60,27 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// The cargo to build with, see [`GUEST_CARGO`]; the usual one where there is none.
     pub guest_cargo: Option<PathBuf>,
+    /// Rather be done soon than make a small component.
+    pub quick: bool,
 }
 
 /// A component that was built.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Built {
-    /// The name of the plugin: that of its crate, without `hotlist-`.
+    /// The name of the plugin: that of its project, without `hotlist-`.
     pub name: String,
     /// Where the component is.
     pub path: PathBuf,
     /// How large it is.
     pub bytes: usize,
+    /// How long the language's own tools took.
+    pub tools: Duration,
 }
 
 /// Why nothing was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Cargo knows no library there.
+    /// There is no plugin, or its project file is not understood.
     #[error("{0}")]
     Package(String),
     /// The toolchain cannot compile for WebAssembly.
@@ -91,9 +109,20 @@ pub enum BuildError {
         /// Why not.
         error: io::Error,
     },
-    /// The compiler has said why on standard error.
-    #[error("cargo could not compile the plugin")]
-    Compile,
+    /// A tool has said on standard error why it did not do its part.
+    #[error("{program} could not do its part; its own words are above")]
+    Tool {
+        /// The tool.
+        program: String,
+    },
+    /// A program that is needed is not installed.
+    #[error("there is no {program} on this machine: install {what}, and run this command again")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// What has it.
+        what: &'static str,
+    },
     /// The module is none that a component can be made of.
     #[error("the module is no plugin: {0}. Does the crate call `hotlist_plugin::export!`?")]
     Encode(String),
@@ -107,85 +136,90 @@ pub enum BuildError {
     },
 }
 
-/// Builds the plugin whose crate lies in `dir`.
-pub fn build(dir: &Path, options: &Options) -> Result<Built, BuildError> {
-    let package = Package::read(dir)?;
-    let toolchain = Toolchain::find(options.guest_cargo.as_deref(), dir)?;
-    let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
-
-    let module = compile(&package, &toolchain)?;
-    let module = fs::read(&module).map_err(|error| BuildError::File { path: module, error })?;
-    let mut component = encode(&module).map_err(|error| BuildError::Encode(format!("{error:#}")))?;
-    sources::embed(&mut component, digest);
-
-    let name = package.plugin_name().to_owned();
-    let path = options.output.clone().unwrap_or_else(|| dir.join(format!("{name}.wasm")));
-    write(&path, &component).map_err(|error| BuildError::File { path: path.clone(), error })?;
-    Ok(Built { name, path, bytes: component.len() })
+/// What the plugin in a folder is called: its project's name, without `hotlist-`.
+pub fn name(dir: &Path) -> Result<String, BuildError> {
+    let name = match Language::of(dir)? {
+        Language::Rust => Package::read(dir)?.name,
+        Language::JavaScript => javascript::Manifest::read(dir)?.name,
+        Language::Python => python::Manifest::read(dir)?.project.name,
+    };
+    Ok(name.strip_prefix("hotlist-").unwrap_or(&name).to_owned())
 }
 
-/// Builds all plugins of Hotlist's own workspace into its `plugins/built`, names ascending.
+/// Builds the plugin in the folder `dir`.
+pub fn build(dir: &Path, options: &Options) -> Result<Built, BuildError> {
+    let language = Language::of(dir)?;
+    let name = name(dir)?;
+    let path = options.output.clone().unwrap_or_else(|| dir.join(format!("{name}.wasm")));
+    // Tools are run in the folder, so what names it must mean the same there.
+    let here = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
+    let mut tools = Tools { dir: &here, spent: Duration::ZERO };
+    let mut component = match language {
+        Language::Rust => rust::build(&mut tools, options)?,
+        Language::JavaScript => javascript::build(&mut tools)?,
+        Language::Python => python::build(&mut tools)?,
+    };
+    if !options.quick {
+        let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
+        sources::embed(&mut component, digest);
+    }
+    write(&path, &component).map_err(|error| BuildError::File { path: path.clone(), error })?;
+    Ok(Built { name, path, bytes: component.len(), tools: tools.spent })
+}
+
+/// Builds all plugins of Hotlist's own workspace that are in Rust into its `plugins/built`, names
+/// ascending.
 pub fn build_all(workspace_root: &Path, guest_cargo: Option<&Path>) -> Result<Vec<Built>, BuildError> {
     let built = workspace_root.join("plugins/built");
     let mut results = Vec::new();
     for package in Package::plugins_of(workspace_root)? {
         let output = Some(built.join(format!("{}.wasm", package.plugin_name())));
-        let options = Options { output, guest_cargo: guest_cargo.map(Path::to_owned) };
+        let options = Options { output, guest_cargo: guest_cargo.map(Path::to_owned), quick: false };
         results.push(build(&package.dir, &options)?);
     }
     Ok(results)
 }
 
-/// Has cargo compile the crate; gives the place of the core module.
-fn compile(package: &Package, toolchain: &Toolchain) -> Result<PathBuf, BuildError> {
-    let target_dir = package.target_dir.join("guests");
-    let mut cargo = Command::new(&toolchain.cargo);
-    cargo.arg("rustc").arg("--manifest-path").arg(package.dir.join("Cargo.toml"));
-    // As a cdylib, whatever else the crate is, so that authors need not say so, and so that
-    // link-time optimisation is possible for a crate that others build upon.
-    cargo.args(["--lib", "--crate-type", "cdylib", "--release", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&target_dir);
-    for setting in PROFILE {
-        cargo.arg("--config").arg(format!("profile.release.{setting}"));
-    }
-    // In this variable they take the place of all other flags, whatever the machine has set.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(package, toolchain)?.join(&OsString::from("\u{1f}")));
-    toolchain.prepare(&mut cargo);
-
-    let run = |error| BuildError::Run { program: toolchain.cargo.clone(), error };
-    if !cargo.status().map_err(run)?.success() {
-        return Err(BuildError::Compile);
-    }
-    Ok(target_dir.join(TARGET).join("release").join(format!("{}.wasm", package.library)))
+/// The tools of a language, at work on a project.
+struct Tools<'a> {
+    /// The project's folder.
+    dir: &'a Path,
+    /// How long they took.
+    spent: Duration,
 }
 
-/// Flags of the compiler: a small stack, and no path of this machine in the component.
-fn flags(package: &Package, toolchain: &Toolchain) -> Result<Vec<OsString>, BuildError> {
-    let mut flags = vec![OsString::from(format!("-Clink-arg=-zstack-size={STACK_BYTES}"))];
-    let mut remap = |from: &Path, to: &str| {
-        let mut flag = OsString::from("--remap-path-prefix=");
-        flag.push(from);
-        flag.push("=");
-        flag.push(to);
-        flags.push(flag);
-    };
-    // The same for all plugins of a workspace, for cargo builds anew what has other flags.
-    remap(&package.workspace_root, "/source");
-    for elsewhere in package.with_dependencies()?.iter().filter(|other| !other.dir.starts_with(&package.workspace_root))
-    {
-        remap(&elsewhere.dir, &format!("/source/{}", elsewhere.name));
+impl Tools<'_> {
+    /// Runs a tool in the project's folder. What it prints goes to the standard error, as it is.
+    fn run(&mut self, command: &mut Command) -> Result<(), BuildError> {
+        let program = PathBuf::from(command.get_program());
+        command.current_dir(self.dir).stdin(Stdio::null()).stdout(io::stderr());
+        let begun = Instant::now();
+        let ended = command.status();
+        self.spent += begun.elapsed();
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => {
+                let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Err(BuildError::Tool { program })
+            }
+            Err(error) => Err(BuildError::Run { program, error }),
+        }
     }
-    for home in toolchain.registry_dirs() {
-        remap(&home, "/registry");
-    }
-    for library in toolchain.library_sources() {
-        remap(&library, "/library");
-    }
-    Ok(flags)
 }
 
-fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    ComponentEncoder::default().module(module)?.validate(true).encode()
+/// The folder for what is made on the way, there when this returns.
+fn scratch(dir: &Path) -> Result<PathBuf, BuildError> {
+    let scratch = dir.join(SCRATCH);
+    fs::create_dir_all(&scratch).map_err(|error| BuildError::File { path: scratch.clone(), error })?;
+    Ok(scratch)
+}
+
+fn read_text(path: &Path) -> Result<String, BuildError> {
+    fs::read_to_string(path).map_err(|error| BuildError::File { path: path.to_owned(), error })
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, BuildError> {
+    fs::read(path).map_err(|error| BuildError::File { path: path.to_owned(), error })
 }
 
 /// Writes a file so that whoever looks sees the old one or the new one, and nothing in between.

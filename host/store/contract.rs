@@ -124,7 +124,7 @@ pub(crate) async fn a_commit_that_does_not_continue_the_list_conflicts_and_chang
         assert_eq!(store.commit(ahead.clone()).await, Err(conflict(2)));
         let expected = Stored { list: bob.list.clone(), ..Stored::default() };
         assert_eq!(store.load(&name("bob")).await, Ok(expected));
-        assert_eq!(store.due(u64::MAX, 10).await, Ok(Vec::new()));
+        assert_eq!(store.due(u64::MAX, None, 10).await, Ok(Vec::new()));
     });
 }
 
@@ -268,16 +268,20 @@ pub(crate) async fn timers_are_found_moved_and_forgotten(subject: impl Subject) 
     }
     after_each_restart!(subject, store, {
         assert_eq!(store.next_due().await, Ok(Some(10)));
-        assert_eq!(store.due(9, 10).await, Ok(Vec::new()));
-        assert_eq!(store.due(20, 10).await, Ok(vec![wake("a", 10), wake("b", 20), wake("d", 20)]));
-        assert_eq!(store.due(100, 2).await, Ok(vec![wake("a", 10), wake("b", 20)]));
+        assert_eq!(store.due(9, None, 10).await, Ok(Vec::new()));
+        assert_eq!(store.due(20, None, 10).await, Ok(vec![wake("a", 10), wake("b", 20), wake("d", 20)]));
+        assert_eq!(store.due(100, None, 2).await, Ok(vec![wake("a", 10), wake("b", 20)]));
+        assert_eq!(store.due(20, Some(&wake("b", 20)), 10).await, Ok(vec![wake("d", 20)]));
+        // Nobody has to be there to go on behind them.
+        assert_eq!(store.due(20, Some(&wake("c", 15)), 1).await, Ok(vec![wake("b", 20)]));
+        assert_eq!(store.due(20, Some(&wake("d", 20)), 10).await, Ok(Vec::new()));
     });
     for (writer, at) in writers.into_iter().zip([None, Some(40), Some(5), Some(20)]) {
         store.commit(writer.add("Dentist").wake_at(at).commit()).await.expect("it continues");
     }
     after_each_restart!(subject, store, {
         assert_eq!(store.next_due().await, Ok(Some(5)));
-        assert_eq!(store.due(100, 10).await, Ok(vec![wake("b", 5), wake("d", 20), wake("a", 40)]));
+        assert_eq!(store.due(100, None, 10).await, Ok(vec![wake("b", 5), wake("d", 20), wake("a", 40)]));
         assert_eq!(store.load(&name("a")).await.map(|stored| stored.wake_up), Ok(Some(40)));
         assert_eq!(store.load(&name("c")).await.map(|stored| stored.wake_up), Ok(None));
     });
@@ -301,7 +305,7 @@ pub(crate) async fn a_closed_store_refuses_every_call(subject: impl Subject) {
     assert_eq!(store.commit(Writer::new("ann").create().commit()).await, Err(StoreError::Closed));
     assert_eq!(store.page(None, 1).await, Err(StoreError::Closed));
     assert_eq!(store.history(&name("bob"), 0, 1).await, Err(StoreError::Closed));
-    assert_eq!(store.due(1, 1).await, Err(StoreError::Closed));
+    assert_eq!(store.due(1, None, 1).await, Err(StoreError::Closed));
     assert_eq!(store.next_due().await, Err(StoreError::Closed));
     assert_eq!(store.close().await, Err(StoreError::Closed));
 }
@@ -384,9 +388,9 @@ impl Model {
             timers.extend(writer.wake_up.map(|at| (at, list.clone())));
         }
         timers.sort();
-        let due: Vec<_> = timers.into_iter().map(|(at, name)| WakeUp { name, at }).collect();
+        let due: Vec<_> = timers.into_iter().map(|(at, name)| WakeUp { at, name }).collect();
         assert_eq!(store.next_due().await, Ok(due.first().map(|first| first.at)));
-        assert_eq!(store.due(1_000, 100).await, Ok(due));
+        assert_eq!(store.due(1_000, None, 100).await, Ok(due));
         let listed = store.page(None, 100).await.map(|page| page.into_iter().map(|line| line.name).collect());
         assert_eq!(listed, Ok(page));
     }

@@ -235,8 +235,9 @@ impl Store for EmbeddedStore {
         self.read(move |reader| reader.history(&name, after, limit.min(MAX_PAGE)))
     }
 
-    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>> {
-        self.read(move |reader| reader.due(until, limit.min(MAX_PAGE)))
+    fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>> {
+        let after = after.cloned();
+        self.read(move |reader| reader.due(until, after.as_ref(), limit.min(MAX_PAGE)))
     }
 
     fn next_due(&self) -> Pending<Option<u64>> {

@@ -24,6 +24,8 @@ struct Faults {
     next_commits: VecDeque<StoreError>,
     poisoned: Option<String>,
     unreadable: HashMap<ListName, String>,
+    /// The lists whose loads wait, each until its sender is dropped.
+    slow: HashMap<ListName, Vec<oneshot::Sender<()>>>,
     /// The commits that wait; `None` while commits pass.
     held: Option<Vec<Held>>,
 }
@@ -68,6 +70,16 @@ impl<S: Store> FaultyStore<S> {
         self.faults.lock().unreadable.remove(name);
     }
 
+    /// From now on loads of this list wait until [`FaultyStore::hurry`].
+    pub fn make_slow(&self, name: ListName) {
+        self.faults.lock().slow.entry(name).or_default();
+    }
+
+    /// Undoes [`FaultyStore::make_slow`]: the loads that wait go on.
+    pub fn hurry(&self, name: &ListName) {
+        self.faults.lock().slow.remove(name);
+    }
+
     /// From now on commits wait, and are not durable, until [`FaultyStore::release`].
     pub fn hold_commits(&self) {
         self.faults.lock().held.get_or_insert_default();
@@ -102,10 +114,19 @@ impl<S: Store> FaultyStore<S> {
 
 impl<S: Store> Store for FaultyStore<S> {
     fn load(&self, name: &ListName) -> Pending<Stored> {
-        match self.check_readable(name) {
-            Ok(()) => self.inner.load(name),
-            Err(error) => failed(error),
+        if let Err(error) = self.check_readable(name) {
+            return failed(error);
         }
+        let loaded = self.inner.load(name);
+        let mut faults = self.faults.lock();
+        let Some(waiting) = faults.slow.get_mut(name) else { return loaded };
+        let (go_on, waits) = oneshot::channel();
+        waiting.push(go_on);
+        async move {
+            let _ = waits.await;
+            loaded.await
+        }
+        .boxed()
     }
 
     fn commit(&self, commit: Commit) -> Pending<()> {
@@ -145,8 +166,8 @@ impl<S: Store> Store for FaultyStore<S> {
         }
     }
 
-    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>> {
-        self.inner.due(until, limit)
+    fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>> {
+        self.inner.due(until, after, limit)
     }
 
     fn next_due(&self) -> Pending<Option<u64>> {

@@ -29,7 +29,7 @@ pub struct MemoryStore {
     hasher: std::hash::RandomState,
     /// The lists that exist, in order, for paging.
     names: Mutex<BTreeSet<ListName>>,
-    timers: Mutex<BTreeSet<(u64, ListName)>>,
+    timers: Mutex<BTreeSet<WakeUp>>,
     history: usize,
     closed: AtomicBool,
 }
@@ -96,9 +96,9 @@ impl MemoryStore {
         if held.wake_up != commit.wake_up {
             let mut timers = self.timers.lock();
             if let Some(at) = held.wake_up {
-                timers.remove(&(at, commit.name.clone()));
+                timers.remove(&WakeUp { at, name: commit.name.clone() });
             }
-            timers.extend(commit.wake_up.map(|at| (at, commit.name)));
+            timers.extend(commit.wake_up.map(|at| WakeUp { at, name: commit.name }));
         }
         held.add(commit.revisions, self.history);
         held.receipts.extend(commit.receipts);
@@ -178,16 +178,16 @@ impl Store for MemoryStore {
         })
     }
 
-    fn due(&self, until: u64, limit: usize) -> Pending<Vec<WakeUp>> {
+    fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>> {
         self.answer(|| {
             let timers = self.timers.lock();
-            let due = timers.iter().take_while(|(at, _)| *at <= until).take(limit.min(MAX_PAGE));
-            Ok(due.map(|(at, name)| WakeUp { name: name.clone(), at: *at }).collect())
+            let due = timers.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+            Ok(due.take_while(|timer| timer.at <= until).take(limit.min(MAX_PAGE)).cloned().collect())
         })
     }
 
     fn next_due(&self) -> Pending<Option<u64>> {
-        self.answer(|| Ok(self.timers.lock().first().map(|(at, _)| *at)))
+        self.answer(|| Ok(self.timers.lock().first().map(|first| first.at)))
     }
 
     fn close(&self) -> Pending<()> {

@@ -13,7 +13,7 @@ use crate::list::command::{Context, Page, Query};
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
-use crate::logic::{Ask, Decision, Fault, Logic, Session};
+use crate::logic::{Ask, Cost, Decision, Fault, Logic, Session};
 
 /// Who may meet whom inside an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -98,7 +98,11 @@ impl Logic for ComponentLogic {
             }
             None => self.prepared.instantiate()?,
         };
-        Ok(Box::new(ComponentSession { logic: self, instance: Some(instance), to_check: false }))
+        Ok(Box::new(ComponentSession::new(self, instance)))
+    }
+
+    fn fresh_session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(ComponentSession::new(self, self.prepared.instantiate()?)))
     }
 }
 
@@ -111,7 +115,11 @@ struct ComponentSession<'a> {
     to_check: bool,
 }
 
-impl ComponentSession<'_> {
+impl<'a> ComponentSession<'a> {
+    fn new(logic: &'a ComponentLogic, instance: Instance) -> Self {
+        Self { logic, instance: Some(instance), to_check: false }
+    }
+
     /// Makes one call, and now and then a second time on a fresh instance.
     fn call<T: PartialEq>(
         &mut self,
@@ -153,6 +161,10 @@ impl Session for ComponentSession<'_> {
 
     fn spoil(&mut self) {
         self.instance = None;
+    }
+
+    fn cost(&self) -> Cost {
+        self.instance.as_ref().map_or_else(Cost::default, Instance::cost)
     }
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {

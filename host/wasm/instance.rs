@@ -13,7 +13,7 @@ use crate::list::List;
 use crate::list::change::Violation;
 use crate::list::command::Context;
 use crate::list::name::LogicName;
-use crate::logic::Fault;
+use crate::logic::{Cost, Fault};
 
 /// What the host keeps with an instance.
 pub(super) struct State {
@@ -115,6 +115,12 @@ impl Instance {
 
     pub(super) fn weight(&self) -> Weight {
         self.weight
+    }
+
+    /// What the calls since [`Instance::begin`] cost.
+    pub(super) fn cost(&self) -> Cost {
+        let left = self.store.get_fuel().expect("the engine was configured to consume fuel");
+        Cost { fuel: self.engine.settings().fuel.saturating_sub(left), memory: self.store.data().memory }
     }
 
     /// What an error of a call means.

@@ -6,7 +6,7 @@ use crate::list::name::LogicName;
 const MAX_PRINTED_BYTES: usize = 4_096;
 
 /// What every line is logged under, so that a filter can tell a plugin's lines from the server's.
-const TARGET: &str = "hotlist::plugin";
+pub const TARGET: &str = "hotlist::plugin";
 
 /// Gathers what one instance prints.
 pub(super) struct Voice {

@@ -8,6 +8,7 @@
 
 pub mod logic;
 pub mod process;
+pub mod waking;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

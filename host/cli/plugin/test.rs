@@ -83,6 +83,14 @@ pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What became of the cases in a plugin's folder, in lines. None is no mistake: they may not be
+/// written yet.
+pub(super) fn report(folder: &Path, logic: &dyn Logic, colour: bool) -> anyhow::Result<Vec<String>> {
+    let files: Vec<_> = files_at(folder)?.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
+    let tried: Vec<_> = files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(logic) }).collect();
+    Ok(if tried.is_empty() { Vec::new() } else { as_text(&tried, colour) })
+}
+
 /// The files of cases to try, in order.
 fn find(arguments: &TestArgs) -> anyhow::Result<Vec<PathBuf>> {
     let plugin = &arguments.plugin;
@@ -135,7 +143,7 @@ fn parse(file: PathBuf) -> anyhow::Result<(PathBuf, Cases)> {
 /// The component itself, or the one that is built of a crate.
 fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
     let file = if plugin.is_dir() {
-        build::build(plugin, &build::Options { output: None, guest_cargo: guest_cargo() })?.path
+        build::build(plugin, &build::Options { guest_cargo: guest_cargo(), ..build::Options::default() })?.path
     } else {
         plugin.to_owned()
     };

@@ -12,6 +12,7 @@ use crate::list::change::{Change, Rejection};
 use crate::list::command::{Group, Page};
 use crate::list::entry::{Entry, EntryId};
 use crate::list::schema::{Description, Schema};
+use crate::list::show::{self as shown, array, change, text};
 use crate::list::value::{Field, Value};
 
 /// How an outcome differs from the expectation. An error says why the two cannot be compared.
@@ -88,7 +89,7 @@ impl Differences {
     }
 
     fn members(&mut self, place: &str, expected: &Members, came: &Members) {
-        let shown = |value: Option<&Value>| value.map_or(NOTHING.to_owned(), show::value);
+        let shown = |value: Option<&Value>| value.map_or(NOTHING.to_owned(), shown::value);
         for (name, expected) in expected {
             let (expected, came) = (expected.as_ref(), came.get(name).and_then(Option::as_ref));
             if expected != came {
@@ -103,7 +104,7 @@ impl Differences {
     }
 
     fn rejection(&mut self, expected: &RejectedShape, came: &Rejection) {
-        let shown = |text: Option<&String>| text.map_or(NOTHING.to_owned(), |text| show::text(text));
+        let shown = |given: Option<&String>| given.map_or(NOTHING.to_owned(), |given| text(given));
         for (name, expected, came) in [
             ("code", Some(&expected.code), Some(&came.code)),
             ("message", expected.message.as_ref(), Some(&came.message)),
@@ -128,7 +129,7 @@ impl Differences {
                     if fields(table, &description.settings)? == std::slice::from_ref(came) => {}
                 (expected, came) => {
                     let expected = expected.map_or(NOTHING.to_owned(), show::expected_change);
-                    let came = came.map_or(NOTHING.to_owned(), show::change);
+                    let came = came.map_or(NOTHING.to_owned(), change);
                     self.add(&format!("change {}", at + 1), expected, came);
                 }
             }
@@ -141,7 +142,7 @@ impl Differences {
         let ids: Vec<EntryId> = expected.iter().map(|entry| entry.id).collect();
         let came: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
         if ids != came {
-            let shown = |ids: &[EntryId]| show::list(ids.iter().map(EntryId::to_string));
+            let shown = |ids: &[EntryId]| array(ids.iter().map(EntryId::to_string));
             self.add("ids of the entries", shown(&ids), shown(&came));
         }
         for shape in expected {
@@ -162,7 +163,7 @@ impl Differences {
                 self.group(expected, came)?;
             }
         } else {
-            let shown = |names: Vec<&str>| show::list(names.into_iter().map(show::text));
+            let shown = |names: Vec<&str>| array(names.into_iter().map(text));
             self.add("names of the groups", shown(names), shown(came_names));
         }
         if let Some(more) = more.filter(|more| *more != came.more) {
@@ -172,14 +173,14 @@ impl Differences {
     }
 
     fn group(&mut self, expected: &GroupShape, came: &Group) -> Result<(), String> {
-        let place = format!("group {}", show::text(&expected.name));
+        let place = format!("group {}", text(&expected.name));
         if let Some(title) = expected.title.as_ref().filter(|title| **title != came.title) {
-            self.add(&format!("{place}, title"), show::text(title), show::text(&came.title));
+            self.add(&format!("{place}, title"), text(title), text(&came.title));
         }
         let computed = named(fields_like(&expected.computed, &came.computed)?);
         self.members(&place, &computed, &present(&came.computed));
-        let rows = show::list(expected.rows.iter().map(|row| row.id.to_string()));
-        let came_rows = show::list(came.rows.iter().map(|row| row.id.to_string()));
+        let rows = array(expected.rows.iter().map(|row| row.id.to_string()));
+        let came_rows = array(came.rows.iter().map(|row| row.id.to_string()));
         if rows != came_rows {
             self.add(&format!("{place}, rows"), rows, came_rows);
             return Ok(());

@@ -1,43 +1,16 @@
-//! What came of a case, and what was expected, as a file of cases would write them.
+//! What came of a case, and what was expected of it, in a line each.
 
-use toml::Value as Toml;
+use toml::{Table, Value as Toml};
 
 use super::format::{ChangeShape, EntryShape, Expected, GroupShape};
 use super::run::Outcome;
-use crate::list::change::{Change, Rejection};
-use crate::list::command::Group;
+use super::time::Moment;
 use crate::list::entry::Entry;
-use crate::list::value::{Field, Value};
+use crate::list::show::{array, changes, page, rejection, text};
+use crate::list::value::Value;
 
 /// What is shown where something is not there.
 pub(super) const NOTHING: &str = "nothing";
-
-/// The most characters of one text that are shown.
-const MAX_SHOWN_CHARS: usize = 200;
-
-pub(super) fn text(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    Toml::String(shown).to_string()
-}
-
-pub(super) fn value(value: &Value) -> String {
-    match value {
-        Value::Boolean(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::Text(value) => text(value),
-        Value::Date(value) => value.to_string(),
-        Value::Texts(values) => list(values.iter().map(|value| text(value))),
-        Value::Entry(id) => id.to_string(),
-        Value::Entries(ids) => list(ids.iter().map(u64::to_string)),
-    }
-}
-
-pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
-    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
-}
 
 /// The parts of an entry that are there, named as differences name them.
 pub(super) fn members(entry: &Entry) -> Vec<(String, Value)> {
@@ -54,19 +27,6 @@ pub(super) fn field_name(name: &str) -> String {
     format!("fields.{name}")
 }
 
-pub(super) fn change(change: &Change) -> String {
-    match change {
-        Change::Put(entry) => {
-            let members = members(entry).into_iter().map(|(name, member)| format!(", {name} = {}", value(&member)));
-            format!("put = {{ id = {}{} }}", entry.id, members.collect::<String>())
-        }
-        Change::Remove(id) => format!("remove = {id}"),
-        Change::Set(Field { name, value: set }) => format!("set = {{ {name} = {} }}", value(set)),
-        Change::Adopt(_) => "a new keeper".into(),
-        Change::Erase => "the end of the list".into(),
-    }
-}
-
 pub(super) fn expected_change(change: &ChangeShape) -> String {
     match change {
         ChangeShape::Put(EntryShape { id, title: Some(title), .. }) => {
@@ -74,47 +34,44 @@ pub(super) fn expected_change(change: &ChangeShape) -> String {
         }
         ChangeShape::Put(EntryShape { id, .. }) => format!("put = {{ id = {id}, … }}"),
         ChangeShape::Remove(id) => format!("remove = {id}"),
-        ChangeShape::Set(setting) => format!("set = {}", Toml::Table(setting.clone())),
+        ChangeShape::Set(setting) => format!("set = {}", table(setting)),
     }
 }
 
-/// An outcome in a line.
+fn table(given: &Table) -> String {
+    Toml::Table(given.clone()).to_string()
+}
+
+fn wake_up(moment: Option<Moment>) -> String {
+    moment.map_or("wake-up \"never\"".into(), |moment| format!("wake-up {}", moment.show()))
+}
+
+/// An outcome.
 pub(super) fn outcome(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done(changes, _) if changes.is_empty() => "no change".into(),
-        Outcome::Done(changes, _) => format!("changes {}", list(changes.iter().map(change))),
-        Outcome::Rejected(Rejection { code, message, field }) => {
-            let field = field.as_ref().map_or_else(String::new, |field| format!(", field = {}", text(field)));
-            format!("rejected {{ code = {}, message = {}{field} }}", text(code), text(message))
-        }
+        Outcome::Done(made, _) => changes(made),
+        Outcome::Rejected(why) => rejection(why),
         Outcome::Refused(why) => format!("refused {}", text(why)),
-        Outcome::Page(page) => {
-            let group = |group: &Group| {
-                let rows = list(group.rows.iter().map(|row| row.id.to_string()));
-                format!("{} {rows}", text(&group.name))
-            };
-            format!("page {}", list(page.groups.iter().map(group)))
-        }
-        Outcome::WakeUp(moment) => format!("wake-up {}", moment.map_or("\"never\"".into(), |moment| moment.show())),
+        Outcome::Page(shown) => page(shown),
+        Outcome::WakeUp(moment) => wake_up(*moment),
     }
 }
 
-/// An expectation in a line.
+/// An expectation.
 pub(super) fn expected(expected: &Expected) -> String {
     match expected {
         Expected::Rejected(rejected) => format!("rejected {{ code = {} }}", text(&rejected.code)),
-        Expected::Changes(changes) => format!("changes {}", list(changes.iter().map(expected_change))),
-        Expected::Entries(entries) => format!("entries {}", list(entries.iter().map(|entry| entry.id.to_string()))),
-        Expected::SettingsAfter(settings) => format!("settings-after {}", Toml::Table(settings.clone())),
+        Expected::Changes(changes) => format!("changes {}", array(changes.iter().map(expected_change))),
+        Expected::Entries(entries) => format!("entries {}", array(entries.iter().map(|entry| entry.id.to_string()))),
+        Expected::SettingsAfter(settings) => format!("settings-after {}", table(settings)),
         Expected::Unchanged => "no change".into(),
         Expected::Refused(part) => format!("refused {}", text(part)),
         Expected::Page { groups, .. } => {
             let group = |group: &GroupShape| {
-                let rows = list(group.rows.iter().map(|row| row.id.to_string()));
-                format!("{} {rows}", text(&group.name))
+                format!("{} {}", text(&group.name), array(group.rows.iter().map(|row| row.id.to_string())))
             };
-            format!("page {}", list(groups.iter().map(group)))
+            format!("page {}", array(groups.iter().map(group)))
         }
-        Expected::WakeUp(wake_up) => format!("wake-up {}", wake_up.0.map_or("\"never\"".into(), |m| m.show())),
+        Expected::WakeUp(moment) => wake_up(moment.0),
     }
 }

@@ -15,6 +15,13 @@ use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
 use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
 
+/// Reads timers in the order of their key, from a place in it on: what is not due is not looked at.
+pub(super) const DUE: &str =
+    "SELECT at, name FROM timers WHERE at <= ?1 AND (at, name) > (?2, ?3) ORDER BY at, name LIMIT ?4";
+
+/// Reads the first timer of the key.
+pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM timers";
+
 /// What a reading thread is asked to do.
 pub(super) enum Request {
     /// Read, and answer.
@@ -150,26 +157,31 @@ impl Reader {
         Ok(())
     }
 
-    /// The lists to wake at or before `until`.
-    pub(super) fn due(&self, until: u64, limit: usize) -> Result<Vec<WakeUp>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<(String, u64)>> {
-            let mut select =
-                self.db.prepare_cached("SELECT name, at FROM timers WHERE at <= ?1 ORDER BY at, name LIMIT ?2")?;
-            // SQLite's integers end at i64::MAX.
-            let until = i64::try_from(until).unwrap_or(i64::MAX);
-            select.query_map(params![until, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    /// The lists to wake at or before `until`, behind `after`. One whose name is damaged is not to
+    /// keep the others asleep.
+    pub(super) fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Result<Vec<WakeUp>, StoreError> {
+        // SQLite's integers end at i64::MAX, and no time is before 0.
+        let at = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+        let (from, behind) = after.map_or((-1, ""), |after| (at(after.at), after.name.as_str()));
+        let read = || -> rusqlite::Result<Vec<WakeUp>> {
+            let mut select = self.db.prepare_cached(DUE)?;
+            let mut rows = select.query(params![at(until), from, behind, limit])?;
+            let mut due = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(1)?;
+                match ListName::new(&text) {
+                    Ok(name) => due.push(WakeUp { at: row.get(0)?, name }),
+                    Err(error) => tracing::error!(name = text, %error, "a timer's name is damaged"),
+                }
+            }
+            Ok(due)
         };
-        let rows = read().map_err(schema::failed("read the timers"))?;
-        let named = rows.into_iter().map(|(name, at)| match ListName::new(&name) {
-            Ok(name) => Ok(WakeUp { name, at }),
-            Err(error) => Err(StoreError::Failed { what: "read the timers".into(), why: error.to_string() }),
-        });
-        named.collect()
+        read().map_err(schema::failed("read the timers"))
     }
 
     /// The earliest wake-up time.
     pub(super) fn next_due(&self) -> Result<Option<u64>, StoreError> {
-        let next = self.db.query_row("SELECT min(at) FROM timers", [], |row| row.get(0));
+        let next = self.db.query_row(NEXT_DUE, [], |row| row.get(0));
         next.map_err(schema::failed("read the timers"))
     }
 

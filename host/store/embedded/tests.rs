@@ -382,3 +382,48 @@ fn numbers_of_log_rows_go_on_after_the_log_was_emptied() {
     let store = embedded.try_open().expect("it opens");
     assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(4));
 }
+
+/// How many steps of SQLite's machine the questions about timers take. The timers are due at 1, 2, 3
+/// and so on.
+fn steps(embedded: &Embedded, until: u64, from: u64, limit: u64) -> i32 {
+    let db = schema::open_reader(embedded.dir.path(), 1 << 20).expect("it opens");
+    let mut due = db.prepare(reader::DUE).expect("a statement");
+    let found = due.query_map(rusqlite::params![until, from, "", limit], |_| Ok(())).expect("rows").count();
+    assert_eq!(found as u64, limit.min((until + 1).saturating_sub(from)));
+    let mut next = db.prepare(reader::NEXT_DUE).expect("a statement");
+    next.query_row([], |_| Ok(())).expect("a row");
+    for statement in [&due, &next] {
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::FullscanStep), 0, "nothing is scanned");
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::Sort), 0, "nothing is sorted");
+    }
+    due.get_status(rusqlite::StatementStatus::VmStep) + next.get_status(rusqlite::StatementStatus::VmStep)
+}
+
+#[test]
+fn asking_who_is_due_looks_at_those_who_are_and_at_no_other_timer() {
+    let embedded = Embedded::default();
+    drop(embedded.try_open().expect("it opens"));
+    let add = |count: u32| {
+        let insert = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT OR IGNORE INTO timers (at, name) SELECT i, 'list ' || i FROM n";
+        embedded.sql().execute(insert, [count]).expect("they are added");
+    };
+    add(10);
+    let (none, five) = (steps(&embedded, 0, 1, 1_000), steps(&embedded, 10, 1, 5));
+    add(100_000);
+    assert_eq!(steps(&embedded, 0, 1, 1_000), none, "100,000 that are not due");
+    assert_eq!(steps(&embedded, 90_000, 1, 5), five, "90,000 that are due, of which five are wanted");
+    assert_eq!(steps(&embedded, 90_000, 80_000, 5), five, "80,000 before those five");
+    let each = steps(&embedded, 1_000, 1, 1_000) / 1_000;
+    assert!(each <= 20, "{each} steps for each that is due");
+}
+
+#[test]
+fn a_timer_with_a_damaged_name_keeps_nobody_asleep() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    block_on(store.commit(Sample::new("bob").create().wake_at(Some(10)).commit())).expect("it is new");
+    embedded.sql().execute("INSERT INTO timers (at, name) VALUES (5, '')", []).expect("it is added");
+    let due = block_on(store.due(10, None, 10)).expect("the timers are readable");
+    assert_eq!(due, [WakeUp { at: 10, name: name("bob") }]);
+}

@@ -11,6 +11,55 @@ pub type Decision = Result<Vec<Change>, Rejection>;
 ///
 /// Every function is pure: it knows its arguments, and answers the same when asked the same. A
 /// function that is left out does what its comment says.
+///
+/// A logic with a field, a command and a view:
+///
+/// ```
+/// use hotlist_plugin::{
+///     Change, Context, Decision, Description, Entry, Field, Fields, Group, Kind, List, Logic, Page, Query,
+///     Rejection, Schema,
+/// };
+///
+/// struct Stars;
+///
+/// fn is_starred(entry: &Entry) -> bool {
+///     entry.fields.boolean("star") == Some(true)
+/// }
+///
+/// impl Logic for Stars {
+///     fn describe() -> Description {
+///         Description::new("Stars", "Some entries have a star.", "1.0.0")
+///             .field(Schema::new("star", "Star", Kind::Boolean))
+///             .command("star", "Star", vec![Schema::new("entry", "Entry", Kind::Entry).required()])
+///             .view("starred", "Starred")
+///     }
+///
+///     fn command(list: &impl List, _: &Context, name: &str, arguments: Vec<Field>) -> Decision {
+///         match (name, arguments.entry("entry").and_then(|id| list.get(id))) {
+///             ("star", Some(mut entry)) => {
+///                 entry.set_field("star", Some(true.into()));
+///                 Ok(vec![Change::Put(entry)])
+///             }
+///             _ => Err(Rejection::unknown_command(name)),
+///         }
+///     }
+///
+///     fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
+///         let mut group = Group::new("starred", "Starred");
+///         group.rows = list.all(0).filter(is_starred).map(|entry| entry.id.into()).collect();
+///         Ok(Page::cut(vec![group], query))
+///     }
+/// }
+///
+/// use hotlist_plugin::Draft;
+/// use hotlist_plugin::testing::{TestList, context};
+///
+/// let mut list = TestList::new().with(Draft::new("Milk"));
+/// let star = Stars::command(&list, &context(), "star", vec![Field::new("entry", 1)]);
+/// list.carry_out(star)?;
+/// assert!(list.get(1).is_some_and(|entry| is_starred(&entry)));
+/// # Ok::<(), Rejection>(())
+/// ```
 pub trait Logic: Sized + 'static {
     /// What this logic is: its title, version, fields, settings, commands and views.
     fn describe() -> Description;
@@ -72,6 +121,14 @@ pub trait Logic: Sized + 'static {
 
     /// When the list next wants to be woken, in milliseconds since the epoch. By default never. Only
     /// asked if the description says [`wakes`](Description::wakes).
+    ///
+    /// ```
+    /// # use hotlist_plugin::{Context, List};
+    /// fn next_wake_up(list: &impl List, cx: &Context) -> Option<u64> {
+    ///     let day = list.all(0).filter(|entry| !entry.completed).filter_map(|entry| entry.date).min()?;
+    ///     Some(day.begins(cx.utc_offset))
+    /// }
+    /// ```
     fn next_wake_up(list: &impl List, cx: &Context) -> Option<u64> {
         let _ = (list, cx);
         None

@@ -38,6 +38,26 @@ impl Page {
     pub fn of(group: Group, more: bool) -> Self {
         Self { groups: vec![group], more }
     }
+
+    /// The page that a query asks for of a whole view: the rows behind the one it names with `after`,
+    /// as many as it wants. Groups stay, also without rows.
+    ///
+    /// Meant for lists that people read: it costs what the whole view costs, for every page.
+    pub fn cut(groups: Vec<Group>, query: &Query) -> Self {
+        let mut behind = query.after.is_none();
+        let mut room = query.limit as usize;
+        let mut page = Self { groups, more: false };
+        for group in &mut page.groups {
+            group.rows.retain(|row| {
+                let kept = behind && room > 0;
+                page.more |= behind && room == 0;
+                room -= usize::from(kept);
+                behind |= query.after == Some(row.id);
+                kept
+            });
+        }
+        page
+    }
 }
 
 /// Whether an entry is among those that a query asks for, by date and completion.
@@ -88,4 +108,28 @@ pub fn least<T: Ord>(items: impl IntoIterator<Item = T>, count: usize) -> Vec<T>
         }
     }
     kept.into_sorted_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_through_the_groups() {
+        let group = |name: &str, ids: &[EntryId]| Group {
+            rows: ids.iter().map(|&id| id.into()).collect(),
+            ..Group::new(name, name)
+        };
+        let page = |after, limit| {
+            let query = Query { view: None, date: None, completed: None, after, limit };
+            let page = Page::cut(vec![group("a", &[5, 2]), group("b", &[]), group("c", &[9])], &query);
+            let ids = |group: &Group| group.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+            (page.groups.iter().map(ids).collect::<Vec<_>>(), page.more)
+        };
+        assert_eq!(page(None, 9), (vec![vec![5, 2], vec![], vec![9]], false));
+        assert_eq!(page(None, 2), (vec![vec![5, 2], vec![], vec![]], true));
+        assert_eq!(page(Some(5), 1), (vec![vec![2], vec![], vec![]], true));
+        assert_eq!(page(Some(2), 1), (vec![vec![], vec![], vec![9]], false));
+        assert_eq!(page(Some(9), 1), (vec![vec![], vec![], vec![]], false));
+    }
 }

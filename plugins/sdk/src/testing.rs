@@ -1,8 +1,35 @@
 //! A list to try rules on, in native tests.
+//!
+//! ```
+//! use hotlist_plugin::testing::{TestList, context};
+//! use hotlist_plugin::{Context, Description, Draft, Entry, List, Logic, Rejection};
+//!
+//! struct OneOfAKind;
+//!
+//! impl Logic for OneOfAKind {
+//!     fn describe() -> Description {
+//!         Description::new("One of a kind", "Takes no title twice.", "1.0.0")
+//!     }
+//!
+//!     fn check(list: &impl List, _: &Context, new: &Entry, _: Option<&Entry>) -> Result<(), Rejection> {
+//!         match list.all(0).find(|other| other.title == new.title && other.id != new.id) {
+//!             Some(other) => Err(Rejection::new("title-twice", format!("Entry {} says so already.", other.id))),
+//!             None => Ok(()),
+//!         }
+//!     }
+//! }
+//!
+//! let mut list = TestList::new().with(Draft::new("Milk"));
+//! let add = |list: &TestList, title: &str| OneOfAKind::add_entry(list, &context(), Draft::new(title));
+//! assert_eq!(list.carry_out(add(&list, "Bread")), Ok(()));
+//! let rejection = list.carry_out(add(&list, "Milk")).unwrap_err();
+//! assert_eq!(rejection.message, "Entry 1 says so already.");
+//! assert_eq!(list.count(), 2);
+//! ```
 
 use std::collections::BTreeMap;
 
-use crate::{Change, Context, Date, Draft, Entry, EntryId, Field, List, Value};
+use crate::{Change, Context, Date, Decision, Draft, Entry, EntryId, Field, List, Rejection, Value};
 
 /// A list that behaves as the host's does, and is as picky about changes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -31,6 +58,18 @@ impl TestList {
     pub fn with_setting(mut self, name: &str, value: Value) -> Self {
         self.settings.insert(name.into(), value);
         self
+    }
+
+    /// Carries out what a logic decided, as the host does. A rejection is handed on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the changes break the contract, and says how: then the host would fail the command.
+    pub fn carry_out(&mut self, decision: Decision) -> Result<(), Rejection> {
+        if let Err(problem) = self.apply(decision?) {
+            panic!("the changes break the contract: the logic {problem}");
+        }
+        Ok(())
     }
 
     /// Makes changes as the host does: all, or none and an account of how they break the contract.

@@ -1,0 +1,88 @@
+//! How a component stood the battery, for people and for programs.
+
+use serde_json::{Value, json};
+
+use crate::logic::battery::{Costs, Failure, Report, Sample, Spread};
+
+/// What the columns of the table are.
+const HEAD: [&str; 10] =
+    ["command", "instance", "asked", "refused", "fuel, median", "worst", "µs, median", "worst", "KiB, median", "worst"];
+
+/// How many of the columns are words, which stand to the left.
+const WORD_COLUMNS: usize = 2;
+
+pub(super) fn as_text(report: &Report) -> Vec<String> {
+    let mut lines = vec![format!("gates     {} questions, {} failed", report.asked, report.failures.len())];
+    for failure in &report.failures {
+        lines.push(format!("FAILED {}: {}", failure.name, failure.why));
+        lines.push(format!("  asked  {}", failure.question));
+        lines.push(format!("  about  {}", failure.list));
+    }
+    lines.push(String::new());
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    for costs in &report.costs {
+        rows.push(row(costs, "warm", &costs.warm));
+        rows.push(row(costs, "fresh", &costs.fresh));
+    }
+    lines.extend(aligned(&rows));
+    lines
+}
+
+fn row(costs: &Costs, instance: &str, spread: &Spread) -> [String; HEAD.len()] {
+    let Spread { median, worst } = spread;
+    [
+        costs.name.clone(),
+        instance.to_owned(),
+        costs.asked.to_string(),
+        costs.rejected.to_string(),
+        median.fuel.to_string(),
+        worst.fuel.to_string(),
+        median.time.as_micros().to_string(),
+        worst.time.as_micros().to_string(),
+        (median.memory >> 10).to_string(),
+        (worst.memory >> 10).to_string(),
+    ]
+}
+
+/// Lines whose columns stand below each other.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let cell = |(at, (cell, width)): (usize, (&String, usize))| match at {
+        at if at < WORD_COLUMNS => format!("{cell:<width$}"),
+        _ => format!("{cell:>width$}"),
+    };
+    let line = |row: &[String; N]| row.iter().zip(widths).enumerate().map(cell).collect::<Vec<_>>().join("  ");
+    rows.iter().map(line).collect()
+}
+
+pub(super) fn as_json(report: &Report) -> Value {
+    let sample = |sample: &Sample| {
+        let nanoseconds = u64::try_from(sample.time.as_nanos()).unwrap_or(u64::MAX);
+        json!({"fuel": sample.fuel, "nanoseconds": nanoseconds, "memory": sample.memory})
+    };
+    let spread = |spread: &Spread| json!({"median": sample(&spread.median), "worst": sample(&spread.worst)});
+    let costs = |costs: &Costs| {
+        json!({
+            "command": costs.name,
+            "asked": costs.asked,
+            "rejected": costs.rejected,
+            "warm": spread(&costs.warm),
+            "fresh": spread(&costs.fresh),
+        })
+    };
+    let failure = |failure: &Failure| {
+        let Failure { name, question, list, kind, why } = failure;
+        json!({"command": name, "asked": question, "list": list, "kind": kind, "why": why})
+    };
+    json!({
+        "passed": report.failures.is_empty(),
+        "asked": report.asked,
+        "failures": report.failures.iter().map(failure).collect::<Value>(),
+        "costs": report.costs.iter().map(costs).collect::<Value>(),
+    })
+}

@@ -1,0 +1,269 @@
+//! A battery of questions that every logic has to stand: generated from its description, asked on
+//! several instances, and measured.
+//!
+//! It needs nothing of the logic's author, so it can be a gate for any component: what fails at a
+//! list and a command that fit its own description, or answers differently when asked again, is
+//! not fit to keep lists. Pure but for the sessions it asks and the clock it is handed.
+
+mod costs;
+mod generate;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use costs::Kind;
+pub use costs::{Costs, Sample, Spread};
+
+use super::decide::{Decider, Refusal};
+use super::read::read;
+use super::{Fault, Logic, Session};
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Command, Context, Page, Query};
+use crate::list::name::LogicName;
+use crate::list::{Limits, List, show};
+
+/// After so many failures nothing more is asked: the first ones say enough, and each may have taken
+/// all the time that a call may take.
+pub const MAX_FAILURES: usize = 10;
+
+/// How often a question is asked whose failure may be the machine's: it was busy, or had no room.
+const MAX_TRIES: usize = 3;
+
+/// What became of a battery.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many questions were asked.
+    pub asked: usize,
+    /// What questions of each kind cost, in the order in which they were first asked.
+    pub costs: Vec<Costs>,
+    /// What went wrong: one failure of each kind of question, and at most [`MAX_FAILURES`].
+    pub failures: Vec<Failure>,
+}
+
+/// A question that went wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The kind of question, as [`Costs::name`] has it.
+    pub name: String,
+    /// What was asked, as a file of cases would write it.
+    pub question: String,
+    /// What it was asked about.
+    pub list: String,
+    /// The kind of fault, as [`Fault::kind`] has it.
+    pub kind: &'static str,
+    /// What happened.
+    pub why: String,
+}
+
+/// One question about one list.
+#[derive(Clone, PartialEq, Debug)]
+struct Case {
+    list: Arc<List>,
+    context: Context,
+    question: Question,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Question {
+    Command(Command),
+    /// The list is another logic's, which is named, and is to become this one's.
+    Migrate {
+        to: LogicName,
+        from: String,
+    },
+    View(Query),
+    NextWakeUp,
+}
+
+/// What came of a question.
+#[derive(PartialEq, Debug)]
+enum Answer {
+    Changes(Vec<Change>),
+    Refused(Refusal),
+    Page(Result<Page, Rejection>),
+    WakeUp(Option<u64>),
+}
+
+/// Asks a logic everything. The clock tells how much time passed since any moment.
+pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
+    let mut battery = Battery { logic, clock, warm: None, kinds: Vec::new() };
+    let mut report = Report::default();
+    for case in generate::cases(&logic.id().name, logic.description()) {
+        if report.failures.len() >= MAX_FAILURES {
+            break;
+        }
+        // One failure of a kind is enough; the first is about the smallest list.
+        if report.failures.iter().any(|failure| failure.name == case.name()) {
+            continue;
+        }
+        report.asked += 1;
+        if let Err(wrong) = battery.ask(&case) {
+            report.failures.push(case.failure(wrong));
+        }
+    }
+    report.costs = battery.kinds.iter().map(Kind::costs).collect();
+    report
+}
+
+/// What is wrong with an answer.
+struct Wrong {
+    kind: &'static str,
+    why: String,
+}
+
+impl From<Fault> for Wrong {
+    fn from(fault: Fault) -> Self {
+        Self { kind: fault.kind(), why: fault.to_string() }
+    }
+}
+
+/// Two instances that were asked the same have to answer the same.
+fn same(one: &Answer, other: &Answer) -> Result<(), Wrong> {
+    if one == other {
+        return Ok(());
+    }
+    let why = format!("asked the same on two instances, it answered {} and {}", one.show(), other.show());
+    Err(Wrong { kind: Fault::Impure.kind(), why })
+}
+
+struct Battery<'a> {
+    logic: &'a dyn Logic,
+    clock: &'a dyn Fn() -> Duration,
+    /// A session whose instance has answered before.
+    warm: Option<Box<dyn Session + 'a>>,
+    kinds: Vec<Kind>,
+}
+
+impl Battery<'_> {
+    /// Asks on two fresh instances and on one that has answered other questions, which shows what it
+    /// kept of them. All three have to agree.
+    fn ask(&mut self, case: &Case) -> Result<(), Wrong> {
+        let (first, first_cost) = patiently(|| self.ask_fresh(case))?;
+        let (second, second_cost) = patiently(|| self.ask_fresh(case))?;
+        same(&first, &second)?;
+        let (warm, warm_cost) = patiently(|| self.ask_warm(case))?;
+        same(&first, &warm)?;
+        let kind = self.kind(case.name());
+        kind.fresh.extend([first_cost, second_cost]);
+        kind.warm.push(warm_cost);
+        kind.rejected += usize::from(first.is_rejection());
+        Ok(())
+    }
+
+    fn ask_fresh(&self, case: &Case) -> Result<(Answer, Sample), Fault> {
+        let start = (self.clock)();
+        let mut session = self.logic.fresh_session()?;
+        let answer = case.ask(self.logic, session.as_mut())?;
+        Ok((answer, self.sample(session.as_ref(), start)))
+    }
+
+    fn ask_warm(&mut self, case: &Case) -> Result<(Answer, Sample), Fault> {
+        let mut session = match self.warm.take() {
+            Some(session) => session,
+            None => {
+                let mut session = self.logic.session()?;
+                case.ask(self.logic, session.as_mut())?; // what warms it is not measured
+                session
+            }
+        };
+        let start = (self.clock)();
+        let answer = case.ask(self.logic, session.as_mut())?;
+        let sample = self.sample(session.as_ref(), start);
+        // Kept only after an answer, because a session in which a call failed is over.
+        self.warm = Some(session);
+        Ok((answer, sample))
+    }
+
+    fn sample(&self, session: &dyn Session, start: Duration) -> Sample {
+        let time = (self.clock)().saturating_sub(start);
+        let cost = session.cost();
+        Sample { fuel: cost.fuel, time, memory: cost.memory }
+    }
+
+    fn kind(&mut self, name: String) -> &mut Kind {
+        let at = self.kinds.iter().position(|kind| kind.name == name).unwrap_or_else(|| {
+            self.kinds.push(Kind::new(name));
+            self.kinds.len() - 1
+        });
+        &mut self.kinds[at]
+    }
+}
+
+/// Asks again when the failure may be the machine's. What is the logic's own comes again.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut answer = ask();
+    for _ in 1..MAX_TRIES {
+        if !matches!(answer, Err(Fault::Deadline { .. } | Fault::Instance(_))) {
+            break;
+        }
+        answer = ask();
+    }
+    answer
+}
+
+impl Case {
+    fn ask(&self, logic: &dyn Logic, session: &mut dyn Session) -> Result<Answer, Fault> {
+        let (list, context) = (&self.list, &self.context);
+        let mut decide = |command: &Command, before: Option<String>| {
+            let limits = Limits::default();
+            match (Decider { logic, session: &mut *session, limits, before }).decide(list, context, command) {
+                Ok(decided) => Ok(Answer::Changes(decided.changes)),
+                Err(Refusal::Fault(fault)) => Err(fault),
+                Err(refusal) => Ok(Answer::Refused(refusal)),
+            }
+        };
+        match &self.question {
+            Question::Command(command) => decide(command, None),
+            Question::Migrate { to, from } => {
+                let command = Command::Configure { logic: Some(to.clone()), settings: Vec::new() };
+                decide(&command, Some(from.clone()))
+            }
+            Question::View(query) => read(session, list, context, query).map(Answer::Page),
+            Question::NextWakeUp => {
+                session.begin();
+                session.next_wake_up(list, context).map(Answer::WakeUp)
+            }
+        }
+    }
+
+    /// The kind of question.
+    fn name(&self) -> String {
+        match &self.question {
+            Question::Command(command) => command.name().to_owned(),
+            Question::Migrate { .. } => "migrate".into(),
+            Question::View(Query { view: Some(view), .. }) => format!("view {view}"),
+            Question::View(_) => "view".into(),
+            Question::NextWakeUp => "next-wake-up".into(),
+        }
+    }
+
+    fn failure(&self, wrong: Wrong) -> Failure {
+        let question = match &self.question {
+            Question::Command(command) => show::command(command),
+            Question::Migrate { from, .. } => format!("migrate = {}", show::text(from)),
+            Question::View(query) => show::query(query),
+            Question::NextWakeUp => "next-wake-up = true".into(),
+        };
+        let Wrong { kind, why } = wrong;
+        Failure { name: self.name(), question, list: show::list(&self.list), kind, why }
+    }
+}
+
+impl Answer {
+    fn is_rejection(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Page(Err(_)))
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Changes(changes) => show::changes(changes),
+            Self::Refused(Refusal::Rejected(rejection)) | Self::Page(Err(rejection)) => show::rejection(rejection),
+            Self::Refused(refusal) => format!("what made the host refuse it: {refusal}"),
+            Self::Page(Ok(page)) => show::page(page),
+            Self::WakeUp(None) => "that it never wakes".into(),
+            Self::WakeUp(Some(moment)) => format!("that it wakes at {moment}"),
+        }
+    }
+}

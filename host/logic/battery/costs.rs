@@ -1,0 +1,92 @@
+//! What the questions of a battery cost.
+
+use std::time::Duration;
+
+/// What questions of one kind cost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Costs {
+    /// `add-entry`, the name of a command, `view by-date`, `next-wake-up` …
+    pub name: String,
+    /// How many were asked.
+    pub asked: usize,
+    /// How many of them were rejected or refused, which is no failure.
+    pub rejected: usize,
+    /// On an instance that had answered before.
+    pub warm: Spread,
+    /// On an instance of their own, with the making of it.
+    pub fresh: Spread,
+}
+
+/// Middle and worst of several measurements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Spread {
+    /// In the middle, each on its own.
+    pub median: Sample,
+    /// The most, each on its own.
+    pub worst: Sample,
+}
+
+/// What one question cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sample {
+    /// In wasmtime's unit: about one WebAssembly instruction.
+    pub fuel: u64,
+    /// By the clock on the wall.
+    pub time: Duration,
+    /// What the instance had afterwards, in bytes.
+    pub memory: usize,
+}
+
+/// The measurements of one kind of question.
+pub(super) struct Kind {
+    pub(super) name: String,
+    pub(super) rejected: usize,
+    pub(super) warm: Vec<Sample>,
+    pub(super) fresh: Vec<Sample>,
+}
+
+impl Kind {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, rejected: 0, warm: Vec::new(), fresh: Vec::new() }
+    }
+
+    pub(super) fn costs(&self) -> Costs {
+        Costs {
+            name: self.name.clone(),
+            asked: self.warm.len(),
+            rejected: self.rejected,
+            warm: Spread::of(&self.warm),
+            fresh: Spread::of(&self.fresh),
+        }
+    }
+}
+
+impl Spread {
+    fn of(samples: &[Sample]) -> Self {
+        fn ends<T: Ord + Copy + Default>(samples: &[Sample], measure: impl Fn(&Sample) -> T) -> (T, T) {
+            let mut all: Vec<T> = samples.iter().map(measure).collect();
+            all.sort_unstable();
+            (all.get(all.len() / 2).copied().unwrap_or_default(), all.last().copied().unwrap_or_default())
+        }
+        let (fuel, most_fuel) = ends(samples, |sample| sample.fuel);
+        let (time, most_time) = ends(samples, |sample| sample.time);
+        let (memory, most_memory) = ends(samples, |sample| sample.memory);
+        Self {
+            median: Sample { fuel, time, memory },
+            worst: Sample { fuel: most_fuel, time: most_time, memory: most_memory },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_worst_are_found_for_each_measure_on_its_own() {
+        let sample = |fuel, time, memory| Sample { fuel, time: Duration::from_micros(time), memory };
+        let spread = Spread::of(&[sample(9, 1, 4), sample(1, 3, 4), sample(5, 2, 8)]);
+        assert_eq!((spread.median, spread.worst), (sample(5, 2, 4), sample(9, 3, 8)));
+        assert_eq!(Spread::of(&[]), Spread::default());
+    }
+}

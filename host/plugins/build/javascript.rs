@@ -1,0 +1,69 @@
+//! A plugin in JavaScript: esbuild makes one module of its sources, componentize-qjs a component of
+//! that, with the QuickJS engine in it.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+
+use super::{BuildError, Tools, read_bytes, read_text, scratch};
+
+/// What `npm install` puts there, relative to the project.
+const BUNDLER: &str = "node_modules/.bin/esbuild";
+const COMPONENTIZER: &str = "node_modules/.bin/componentize-qjs";
+const CONTRACT: &str = "node_modules/hotlist-plugin/wit/0.1.0";
+
+/// The part of a `package.json` that matters here.
+#[derive(Deserialize, Debug)]
+pub(super) struct Manifest {
+    pub(super) name: String,
+    main: String,
+}
+
+impl Manifest {
+    pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
+        let path = dir.join("package.json");
+        serde_json::from_str(&read_text(&path)?)
+            .map_err(|error| BuildError::Package(format!("{} is not understood: {error}", path.display())))
+    }
+}
+
+/// Builds the component of the project in `dir`.
+pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
+    let dir = tools.dir;
+    let manifest = Manifest::read(dir)?;
+    install(tools)?;
+    let (module, component) = (scratch(dir)?.join("module.js"), scratch(dir)?.join("component.wasm"));
+    let mut bundle = Command::new(dir.join(BUNDLER));
+    bundle.arg(&manifest.main).args(["--bundle", "--format=esm", "--log-level=warning", "--external:hotlist:*"]);
+    let mut outfile = std::ffi::OsString::from("--outfile=");
+    outfile.push(relative(&module, dir));
+    tools.run(bundle.arg(outfile))?;
+    let mut componentize = Command::new(dir.join(COMPONENTIZER));
+    componentize.args(["--sync", "--opt-size", "--minify", "--wit", CONTRACT]);
+    componentize.arg("--js").arg(relative(&module, dir)).arg("-o").arg(relative(&component, dir));
+    tools.run(&mut componentize)?;
+    read_bytes(&component)
+}
+
+/// Has npm install what the project names, if it has not yet.
+fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
+    let dir = tools.dir;
+    if dir.join(BUNDLER).exists() && dir.join(COMPONENTIZER).exists() {
+        return Ok(());
+    }
+    tracing::info!(folder = %dir.display(), "npm installs what the plugin is built with, this once");
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
+    match tools.run(&mut npm) {
+        Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(BuildError::Missing { program: "npm", what: "Node.js 18 or later" })
+        }
+        done => done,
+    }
+}
+
+/// A path in the project, as tools that are run there name it.
+fn relative<'a>(path: &'a Path, dir: &Path) -> &'a Path {
+    path.strip_prefix(dir).unwrap_or(path)
+}

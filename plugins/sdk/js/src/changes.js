@@ -1,0 +1,16 @@
+// What a command answers with: changes, or a rejection.
+
+/** @type {typeof import("../hotlist").put} */
+export const put = (entry) => ({ put: entry });
+
+/** @type {typeof import("../hotlist").remove} */
+export const remove = (entry) => ({ remove: typeof entry === "object" ? entry.id : entry });
+
+/** @type {typeof import("../hotlist").set} */
+export const set = (setting, value) => ({ set: setting, value });
+
+/** @type {typeof import("../hotlist").reject} */
+export function reject(code, message, field) {
+  // No Error: the engine takes that for a fault of the plugin.
+  throw { code, message, field: field ?? null };
+}

@@ -1,0 +1,46 @@
+// What the engine lacks, or has in a way that a plugin must not use: `console` and `Math.random`.
+
+import log from "hotlist:logic/log@0.1.0";
+
+/** Whether the host has asked something. While a component is built there is no log to write to. */
+let asked = false;
+
+/** Where the random numbers of the call at hand have come to. */
+let state = 0;
+
+/**
+ * Begins a call. The numbers of `Math.random` follow from the command's seed, so that a command that is
+ * decided twice is decided alike. The engine's own would go on where the last command left them.
+ *
+ * @param {number} seed
+ */
+export function begin(seed) {
+  asked = true;
+  // The engine rounds a seed to 53 bits, so its upper half is the better one; both are taken in.
+  state = (Math.floor(seed / 2 ** 32) ^ seed) | 0;
+}
+
+/** The generator mulberry32: one word of state, and good enough for whose turn it is. */
+Math.random = () => {
+  state = (state + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+};
+
+/** @param {unknown[]} things */
+function note(...things) {
+  if (asked) {
+    log.note(things.map(shown).join(" "));
+  }
+}
+
+/** @param {unknown} thing */
+function shown(thing) {
+  if (thing instanceof Error) {
+    return `${thing}\n${thing.stack}`;
+  }
+  return typeof thing === "object" ? JSON.stringify(thing) : String(thing);
+}
+
+globalThis.console = /** @type {Console} */ ({ log: note, debug: note, info: note, warn: note, error: note });

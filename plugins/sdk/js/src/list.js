@@ -1,0 +1,63 @@
+// The list at hand, with entries as JavaScript has them.
+
+import host from "hotlist:logic/current-list@0.1.0";
+import { date, day, named, plain } from "./values.js";
+
+/** How many entries are asked for at once: enough that the asking costs little. */
+const CHUNK = 250;
+
+/**
+ * An entry, or what is to become one, as JavaScript has it. The contract's own object becomes it, for a
+ * command may read thousands, and an engine that is interpreted pays for every copy.
+ *
+ * @param {any} entry
+ */
+export function friendly(entry) {
+  if (entry.date !== null) {
+    entry.date = day(entry.date);
+  }
+  entry.fields = named(entry.fields);
+  return entry;
+}
+
+/**
+ * A field as the list holds it, for those that a plugin does not declare and only carries along.
+ *
+ * @param {number | undefined} id
+ * @param {string} name
+ */
+export function kept(id, name) {
+  const entry = id === undefined ? null : host.get(id);
+  return entry?.fields.find((/** @type {{ name: string }} */ field) => field.name === name)?.value;
+}
+
+/** @type {import("../hotlist").List} */
+export const list = {
+  get(id) {
+    const entry = host.get(id);
+    return entry ? friendly(entry) : undefined;
+  },
+  onDate: (wanted) => host.onDate(date(wanted, "the date to look for")).map(friendly),
+  scan: (after, limit) => host.scan(after, limit).map(friendly),
+  *all(after = 0) {
+    for (;;) {
+      /** @type {any[]} */
+      const chunk = host.scan(after, CHUNK);
+      for (const entry of chunk) {
+        yield friendly(entry);
+      }
+      if (chunk.length < CHUNK) {
+        return;
+      }
+      after = chunk[chunk.length - 1].id;
+    }
+  },
+  count: () => host.count(),
+  countOpen: () => host.countOpen(),
+  nextId: () => host.nextId(),
+  settings: () => named(host.settings()),
+  setting(name) {
+    const value = host.setting(name);
+    return value ? plain(value) : undefined;
+  },
+};

@@ -1,0 +1,166 @@
+//! The way of a plugin's author, in each language: a new project, its first build, its cases, and an
+//! edit that goes live.
+//!
+//! Needs the languages' own tools, and npm and pip fetch what they install. So a language is tried
+//! where `HOTLIST_TEST_LANGUAGES` names it (`rust,js,python`), and skipped, saying so, elsewhere.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use support::process::{get, program};
+
+/// How long the slowest step may take: the first build, on a machine with better things to do.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The program, with the one variable that guests are built with here.
+fn hotlist(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = program();
+    if let Some(cargo) = std::env::var_os("HOTLIST_GUEST_CARGO") {
+        command.env("HOTLIST_GUEST_CARGO", cargo);
+    }
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Output, String) {
+    let output = hotlist(folder, arguments).output().expect("the program starts");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, said)
+}
+
+/// Whether a language is to be tried here.
+fn is_wanted(language: &str) -> bool {
+    let wanted = std::env::var("HOTLIST_TEST_LANGUAGES").unwrap_or_default();
+    let is = wanted.split(',').any(|wanted| wanted == language);
+    if !is {
+        println!("skipped: HOTLIST_TEST_LANGUAGES does not name {language}");
+    }
+    is
+}
+
+/// `plugin dev` at work on a project, and what it says.
+struct Dev {
+    child: Child,
+    said: mpsc::Receiver<String>,
+}
+
+impl Dev {
+    fn start(project: &Path) -> Self {
+        let mut command = hotlist(project, &["plugin", "dev", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let (line, said) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let err = BufReader::new(child.stderr.take().expect("it is piped"));
+        let tell = line.clone();
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|said| tell.send(said)));
+        std::thread::spawn(move || err.lines().map_while(Result::ok).try_for_each(|said| line.send(said)));
+        Self { child, said }
+    }
+
+    /// Waits for a line that holds a text, and answers with it.
+    fn says(&self, text: &str) -> String {
+        let mut before = Vec::new();
+        while let Ok(line) = self.said.recv_timeout(PATIENCE) {
+            if line.contains(text) {
+                return line;
+            }
+            before.push(line);
+        }
+        panic!("it never said {text:?}, but:\n{}", before.join("\n"));
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).expect("the source can be read");
+    assert!(text.contains(from), "{from:?} is not in {}", file.display());
+    fs::write(file, text.replace(from, to)).expect("the source can be written");
+}
+
+/// From nothing to a live rule, and on: an edit, a slip, and the way back.
+fn goes_the_way(language: &str, source: &str, sentence: &str, slip: &str) {
+    if !is_wanted(language) {
+        return;
+    }
+    let parent = tempfile::tempdir().expect("a folder");
+    let (output, said) = run(parent.path(), &["plugin", "new", "first-rule", "--lang", language]);
+    assert!(output.status.success(), "{said}");
+    let project = parent.path().join("first-rule");
+
+    let (output, said) = run(&project, &["plugin", "test"]);
+    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+    let (output, said) = run(&project, &["plugin", "check", "first-rule.wasm"]);
+    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+
+    let dev = Dev::start(&project);
+    let address = dev.says("on http://");
+    let address = address.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect("an address");
+    let address = address.parse().expect("an address");
+    dev.says("passed, 0 failed");
+    dev.says("list first-rule, kept by first-rule@");
+    let digest = || get(address, "/logic/first-rule").1["live"]["digest"].clone();
+    let first = digest();
+
+    let source: PathBuf = project.join(source);
+    edit(&source, sentence, "Say what it is.");
+    dev.says("live ");
+    let second = digest();
+    assert_ne!(second, first);
+    edit(&source, "Say what it is.", slip);
+    dev.says("stays live");
+    assert_eq!(digest(), second);
+    edit(&source, slip, sentence);
+    dev.says("live ");
+    assert_ne!(digest(), second);
+}
+
+#[test]
+fn an_author_in_rust_gets_from_nothing_to_a_live_rule() {
+    goes_the_way("rust", "src/lib.rs", "Give the entry a title.", "\" + 1 +");
+}
+
+#[test]
+fn an_author_in_javascript_gets_from_nothing_to_a_live_rule() {
+    goes_the_way("js", "src/logic.js", "Give the entry a title.", "\" + +* \"");
+}
+
+#[test]
+fn an_author_in_python_gets_from_nothing_to_a_live_rule() {
+    goes_the_way("python", "logic.py", "Give the entry a title.", "\" + +* \"");
+}
+
+#[test]
+fn a_project_is_not_written_over_another() {
+    let parent = tempfile::tempdir().expect("a folder");
+    assert!(run(parent.path(), &["plugin", "new", "mine"]).0.status.success());
+    let (output, said) = run(parent.path(), &["plugin", "new", "mine"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("./mine is there already"), "{said}");
+    let (output, said) = run(parent.path(), &["plugin", "new", "No Name"]);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_no_project_is_named_with_what_would_make_it_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in ["build", "test", "dev"] {
+        let (output, said) = run(folder.path(), &["plugin", command]);
+        assert!(!output.status.success(), "{said}");
+        if command != "test" {
+            assert!(said.contains("Cargo.toml, package.json, pyproject.toml"), "{said}");
+        }
+    }
+}

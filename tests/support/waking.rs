@@ -1,0 +1,114 @@
+//! A logic in plain Rust whose lists want to be woken. An entry's title says when, and what then.
+
+use std::sync::Arc;
+
+use hotlist::list::List;
+use hotlist::list::change::{Change, Rejection};
+use hotlist::list::command::{Context, Page, Query};
+use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::name::LogicName;
+use hotlist::list::revision::LogicId;
+use hotlist::list::schema::{Description, Reading};
+use hotlist::logic::{Ask, Decision, Fault, Logic, Session};
+
+/// What an entry wants of the moment in its title.
+#[derive(Clone, Copy, PartialEq)]
+enum Wish {
+    /// `at 5000`: to be completed then.
+    Complete,
+    /// `idle at 5000`: a wake that changes nothing, and no other.
+    Nothing,
+    /// `stuck at 5000`: a wake that changes nothing, for ever.
+    Stuck,
+    /// `fail at 5000`: a wake that goes wrong.
+    Fail,
+}
+
+/// The logic.
+pub(crate) struct Waking {
+    id: Arc<LogicId>,
+    description: Description,
+}
+
+impl Waking {
+    pub(crate) fn new(name: &str) -> Self {
+        let version = semver::Version::new(1, 0, 0);
+        let name = LogicName::new(name).expect("a name");
+        let description = Description {
+            title: "Waking".into(),
+            summary: "For tests.".into(),
+            version: version.clone(),
+            fields: Vec::new(),
+            settings: Vec::new(),
+            commands: Vec::new(),
+            views: Vec::new(),
+            reading: Reading::Host,
+            wakes: true,
+        };
+        Self { id: Arc::new(LogicId { name, version, digest: [0xcd; 32] }), description }
+    }
+}
+
+impl Logic for Waking {
+    fn id(&self) -> &Arc<LogicId> {
+        &self.id
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(WakingSession))
+    }
+}
+
+struct WakingSession;
+
+/// The wishes that are open.
+fn wishes(list: &List) -> impl Iterator<Item = (&Entry, Wish, u64)> {
+    list.scan(0).filter(|entry| !entry.completed).filter_map(|entry| {
+        let (wish, moment) = entry.title.rsplit_once("at ")?;
+        let wish = match wish {
+            "" => Wish::Complete,
+            "idle " => Wish::Nothing,
+            "stuck " => Wish::Stuck,
+            "fail " => Wish::Fail,
+            _ => return None,
+        };
+        Some((&**entry, wish, moment.parse().ok()?))
+    })
+}
+
+impl Session for WakingSession {
+    fn begin(&mut self) {}
+
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+        let done = |entry: &Entry| Change::Put(Entry { completed: true, ..entry.clone() });
+        Ok(Ok(match ask {
+            Ask::Add(draft) => {
+                let Draft { title, date, completed, order, fields } = draft.clone();
+                vec![Change::Put(Entry { id: list.next_id(), title, date, completed, order, fields })]
+            }
+            Ask::Update(id, _) => list.get(id).map(|entry| done(entry)).into_iter().collect(),
+            Ask::Delete(id) => vec![Change::Remove(id)],
+            Ask::Wake => {
+                let due: Vec<_> = wishes(list).filter(|(_, _, moment)| *moment <= context.now).collect();
+                if due.iter().any(|(_, wish, _)| *wish == Wish::Fail) {
+                    return Err(Fault::Trap("as it was told to".into()));
+                }
+                due.iter().filter(|(_, wish, _)| *wish == Wish::Complete).map(|(entry, _, _)| done(entry)).collect()
+            }
+            Ask::Custom(..) | Ask::Configure(_) | Ask::Migrate(_) => Vec::new(),
+        }))
+    }
+
+    fn view(&mut self, _: &Arc<List>, _: &Context, _: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        Err(Fault::Trap("it has no view".into()))
+    }
+
+    fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
+        let open = wishes(list).filter(|(_, wish, moment)| *wish != Wish::Nothing || *moment > context.now);
+        Ok(open.map(|(_, _, moment)| moment).min())
+    }
+}

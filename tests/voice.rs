@@ -1,0 +1,80 @@
+//! What logic says reaches whoever runs the server: its notes, and what a panic has to say.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use hotlist::list::command::{Command, Context};
+use hotlist::list::date::Date;
+use hotlist::list::entry::Draft;
+use hotlist::list::name::LogicName;
+use hotlist::list::{Limits, List};
+use hotlist::logic::decide::Decider;
+use hotlist::wasm::{self, Engine, Isolation, Settings};
+use support::component;
+
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The log after the misbehaving logic was asked to add entries with these titles.
+fn log_after(settings: Settings, titles: &[&str]) -> String {
+    let engine = Engine::new(settings).unwrap();
+    let logic =
+        wasm::load(&engine, LogicName::new("hostile").unwrap(), &component("hostile"), Isolation::Shared).unwrap();
+    let paper = Paper::default();
+    let writer = paper.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(log, || {
+        for title in titles {
+            let mut session = logic.session().unwrap();
+            let limits = Limits::default();
+            let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+            let today = Date::new(2026, 11, 23).unwrap();
+            let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };
+            let entry = Draft { title: (*title).into(), ..Draft::default() };
+            let _ = decider.decide(&Arc::new(List::default()), &context, &Command::Add(entry));
+        }
+    });
+    let bytes = paper.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_panic_says_on_the_log_what_it_is_about_and_where() {
+    let log = log_after(Settings::default(), &["trap"]);
+    assert!(log.contains("INFO hotlist::plugin: panicked at plugins/hostile/src/lib.rs:"), "{log}");
+    assert!(log.contains("asked to trap"), "{log}");
+}
+
+#[test]
+fn a_note_is_a_line_with_the_logics_name_and_cannot_hide_another() {
+    let log = log_after(Settings::default(), &["note"]);
+    assert!(log.contains("hotlist::plugin: a line logic=hostile"), "{log}");
+    assert!(log.contains("hotlist::plugin: and \u{fffd}[31manother logic=hostile"), "{log}");
+}
+
+#[test]
+fn a_command_that_is_decided_twice_speaks_once() {
+    let settings = Settings { check_every: 1, ..Settings::default() };
+    assert_eq!(log_after(settings, &["note"]).matches("a line").count(), 1);
+}
+
+#[test]
+fn what_says_too_much_is_cut_short_until_the_next_command() {
+    let log = log_after(Settings::default(), &["note-much", "note"]);
+    let said = log.matches("all work and no play").count();
+    assert!((1..1_000).contains(&said), "{said}");
+    assert!(log.contains("printed more in one command than is logged") && log.contains("a line"), "{log}");
+}

@@ -1,0 +1,416 @@
+//! Lists are woken when their time has come: once each, in memory or not, and also when the server
+//! was down at that moment. On real files, with a clock that the test moves.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hotlist::actor::{Environment, Expect, Request, WAKE_UP_RETRY};
+use hotlist::cache::alarm::{Alarm, MAX_WAKING};
+use hotlist::cache::{Bounds, Cache};
+use hotlist::clock::{Clock, ManualClock};
+use hotlist::config::Config;
+use hotlist::list::Limits;
+use hotlist::list::command::Command;
+use hotlist::list::entry::Draft;
+use hotlist::list::name::{ListName, LogicName};
+use hotlist::list::revision::Revision;
+use hotlist::logic::catalog::Catalog;
+use hotlist::store::Store;
+use hotlist::store::embedded::{EmbeddedStore, Options};
+use hotlist::store::faulty::FaultyStore;
+use hotlist::system::System;
+use support::waking::Waking;
+use support::{NOON, PATIENCE};
+use tokio::runtime::Runtime;
+use tokio_util::task::TaskTracker;
+
+/// When the lists want to be woken.
+const DUE: u64 = NOON + 5_000;
+
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+
+/// Enough to fill the store's pages and the places at the alarm several times.
+const MANY: usize = 5_000;
+
+type Kept = FaultyStore<EmbeddedStore>;
+
+fn open(data: &Path) -> Arc<Kept> {
+    Arc::new(FaultyStore::new(EmbeddedStore::open(data, Options::default()).expect("a store")))
+}
+
+fn name(list: &str) -> ListName {
+    ListName::new(list).expect("a name")
+}
+
+fn request(command: Command) -> Request {
+    Request { command, caller: "alice".into(), expect: Expect::Anything, idempotency: None }
+}
+
+fn add(title: &str) -> Request {
+    request(Command::Add(Draft { title: title.into(), ..Draft::default() }))
+}
+
+/// A server without its front and without its loops: what the test does not do does not happen.
+struct World {
+    runtime: Runtime,
+    store: Arc<Kept>,
+    clock: Arc<ManualClock>,
+    cache: Arc<Cache>,
+    alarm: Alarm,
+}
+
+impl World {
+    /// Starts on a data directory, at a moment.
+    fn start(data: &Path, now: u64) -> Self {
+        let (store, clock, catalog) = (open(data), Arc::new(ManualClock::at(now)), Arc::new(Catalog::default()));
+        catalog.publish(Box::new(Waking::new("todo")), "test", now);
+        let environment = Environment {
+            store: store.clone(),
+            catalog,
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+            limits: Limits::default(),
+            mailbox: 100,
+            default_logic: LogicName::new("todo").expect("a name"),
+        };
+        let bounds = Bounds { idle: 60_000, resident: 100_000 };
+        let cache = Arc::new(Cache::new(Arc::new(environment), bounds));
+        let runtime = Runtime::new().expect("a runtime");
+        Self { runtime, store, clock, alarm: Alarm::new(cache.clone()), cache }
+    }
+
+    /// Ends as kill -9 does: whatever is not in the files is lost.
+    fn crash(self) {
+        let Self { runtime, store, cache, alarm, .. } = self;
+        drop((alarm, cache));
+        drop(runtime);
+        let store = Arc::into_inner(store).expect("nothing is left that could write");
+        drop(store);
+    }
+
+    fn add(&self, list: &str, title: &str) {
+        self.runtime.block_on(self.cache.call(&name(list), add(title))).expect("it is added");
+    }
+
+    /// The alarm rings, and all that it sent for have answered.
+    fn ring(&mut self) {
+        self.runtime.block_on(async {
+            self.alarm.ring().await;
+            self.alarm.rest().await;
+        });
+    }
+
+    fn ring_at(&mut self, moment: u64) {
+        self.clock.advance(moment - self.clock.now());
+        self.ring();
+    }
+
+    /// How many revisions a list's wakes made.
+    fn woken(&self, list: &str) -> usize {
+        self.runtime.block_on(woken(&*self.store, list))
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        self.runtime.block_on(self.store.next_due()).expect("the timers are readable")
+    }
+
+    /// Many lists that are due at one moment.
+    fn add_many(&self) {
+        self.runtime.block_on(async {
+            let adding = (0..MANY).map(|number| {
+                let cache = self.cache.clone();
+                async move { cache.call(&name(&format!("list {number}")), add(&format!("at {DUE}"))).await }
+            });
+            let added = futures_util::future::join_all(adding).await;
+            assert!(added.iter().all(Result::is_ok));
+        });
+    }
+
+    fn woken_of_many(&self) -> usize {
+        (0..MANY).map(|number| self.woken(&format!("list {number}"))).sum()
+    }
+}
+
+/// Drops all actors, who were idle for long enough. One whose task is just ending takes a moment.
+async fn passivate(cache: &Cache) {
+    while cache.resident() > 0 {
+        cache.sweep();
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn woken(store: &impl Store, list: &str) -> usize {
+    let history = store.history(&name(list), 0, 1_000).await.expect("it is readable");
+    let by_host = |revision: &&Arc<Revision>| revision.command == Command::Wake;
+    history.iter().filter(by_host).count()
+}
+
+#[test]
+fn a_passivated_list_is_woken_when_its_time_has_come_and_not_before() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    let due = NOON + HOUR;
+    world.add("bob", &format!("at {due}"));
+    world.add("eve", &format!("at {}", due + 1));
+    world.clock.advance(HOUR - 1);
+    world.runtime.block_on(passivate(&world.cache));
+    world.ring();
+    assert_eq!((world.woken("bob"), world.cache.resident()), (0, 0));
+    world.ring_at(due);
+    assert_eq!((world.woken("bob"), world.woken("eve")), (1, 0));
+    assert_eq!(world.cache.resident(), 1, "only who is due is brought back");
+    world.ring_at(due + 1);
+    assert_eq!((world.woken("bob"), world.woken("eve")), (1, 1));
+}
+
+#[test]
+fn a_list_is_woken_once_however_often_the_alarm_rings() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.clock.advance(5_000);
+    world.store.hold_commits();
+    world.runtime.block_on(async {
+        for _ in 0..3 {
+            world.alarm.ring().await;
+        }
+        while world.store.held_commits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // A second alarm, or a second server's worth of impatience.
+        let mut other = Alarm::new(world.cache.clone());
+        other.ring().await;
+        world.store.release();
+        other.rest().await;
+        world.alarm.rest().await;
+    });
+    world.ring_at(DUE + HOUR);
+    assert_eq!(world.woken("bob"), 1);
+    assert_eq!(world.next_due(), None);
+}
+
+#[test]
+fn a_wake_that_changes_nothing_does_not_come_again() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("idle at {DUE}"));
+    world.ring_at(DUE);
+    assert_eq!(world.next_due(), None, "that it was woken is durable");
+    world.add("eve", &format!("stuck at {}", DUE + 1));
+    world.ring_at(DUE + 2_000);
+    assert_eq!(world.next_due(), Some(DUE + 2_000 + WAKE_UP_RETRY), "nor at once, when its logic insists");
+    assert_eq!((world.woken("bob"), world.woken("eve")), (0, 0));
+}
+
+#[test]
+fn a_wake_that_fails_is_tried_again_after_a_pause() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("fail at {DUE}"));
+    world.ring_at(DUE);
+    assert_eq!(world.next_due(), Some(DUE + WAKE_UP_RETRY));
+    world.crash();
+    let mut world = World::start(data.path(), DUE + 1);
+    assert_eq!(world.next_due(), Some(DUE + WAKE_UP_RETRY), "a restart does not shorten the pause");
+    // What ailed it is repaired.
+    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is deleted");
+    world.add("bob", &format!("at {}", DUE + 2_000));
+    world.ring_at(DUE + 2_000);
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
+fn a_list_whose_moment_passed_while_the_server_was_down_is_woken_at_its_start_once() {
+    let data = tempfile::tempdir().expect("a directory");
+    let world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.crash();
+    let mut world = World::start(data.path(), DUE + DAY);
+    world.ring();
+    assert_eq!(world.woken("bob"), 1);
+    world.crash();
+    let mut world = World::start(data.path(), DUE + 2 * DAY);
+    world.ring();
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
+fn a_crash_between_waking_and_its_commit_wakes_again_and_makes_one_revision() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.store.hold_commits();
+    world.clock.advance(5_000);
+    world.runtime.block_on(async {
+        world.alarm.ring().await;
+        while world.store.held_commits() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    world.crash();
+    let mut world = World::start(data.path(), DUE + 1);
+    assert_eq!(world.woken("bob"), 0);
+    world.ring();
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
+fn a_deleted_list_is_not_woken() {
+    let data = tempfile::tempdir().expect("a directory");
+    let world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Erase))).expect("it is deleted");
+    assert_eq!(world.next_due(), None);
+    world.crash();
+    let mut world = World::start(data.path(), DUE);
+    world.ring();
+    assert_eq!((world.woken("bob"), world.cache.resident()), (0, 0));
+}
+
+#[test]
+fn a_list_that_is_deleted_in_the_moment_of_its_waking_stays_deleted() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.clock.advance(5_000);
+    world.store.hold_commits();
+    let (cache, bob) = (world.cache.clone(), name("bob"));
+    let deleting = world.runtime.spawn(async move { cache.call(&bob, request(Command::Erase)).await });
+    world.runtime.block_on(async {
+        while world.store.held_commits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.alarm.ring().await;
+        world.store.release();
+        world.alarm.rest().await;
+        deleting.await.expect("it does not panic").expect("it is deleted");
+    });
+    assert_eq!((world.woken("bob"), world.next_due()), (0, None));
+    let list = world.runtime.block_on(world.cache.read(&name("bob"))).expect("it is readable");
+    assert!(!list.exists());
+}
+
+#[test]
+fn a_list_that_is_put_off_is_not_woken_early() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.add("bob", &format!("at {}", DUE + 60_000));
+    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is put off");
+    world.ring_at(DUE + 59_999);
+    assert_eq!(world.woken("bob"), 0);
+    world.ring_at(DUE + 60_000);
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
+fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add_many();
+    world.clock.advance(HOUR);
+    world.runtime.block_on(passivate(&world.cache));
+    world.store.hold_commits();
+    let ringing = world.runtime.spawn(async move {
+        world.alarm.ring().await;
+        world.alarm.rest().await;
+    });
+    world.runtime.block_on(async {
+        while world.store.held_commits() < MAX_WAKING {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(world.cache.resident(), MAX_WAKING, "nobody is brought back before there is room");
+    world.store.release();
+    world.runtime.block_on(ringing).expect("it does not panic");
+    let mut world = World { alarm: Alarm::new(world.cache.clone()), ..world };
+    world.ring();
+    assert_eq!(world.woken_of_many(), MANY, "one ring wakes all, and once");
+}
+
+#[test]
+fn lists_that_cannot_be_read_do_not_keep_the_others_asleep() {
+    let data = tempfile::tempdir().expect("a directory");
+    let world = World::start(data.path(), NOON);
+    world.add_many();
+    world.add("zoe", &format!("at {}", DUE + 1));
+    world.crash();
+    let mut world = World::start(data.path(), DUE + 1);
+    for number in 0..MANY {
+        world.store.make_unreadable(name(&format!("list {number}")), "a test says so");
+    }
+    world.ring();
+    assert_eq!(world.woken("zoe"), 1, "she is behind all of them");
+    world.store.make_readable(&name("list 7"));
+    world.ring();
+    assert_eq!(world.woken("list 7"), 0, "it is not loaded twice a second for ever");
+    world.ring_at(DUE + 1 + WAKE_UP_RETRY);
+    assert_eq!(world.woken("list 7"), 1);
+}
+
+#[test]
+fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
+    let data = tempfile::tempdir().expect("a directory");
+    let world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.crash();
+    let mut world = World::start(data.path(), DUE);
+    world.store.make_slow(name("bob"));
+    world.runtime.block_on(world.alarm.ring());
+    world.add("eve", &format!("at {}", DUE + 10));
+    world.clock.advance(1_000);
+    world.runtime.block_on(world.alarm.ring());
+    world.runtime.block_on(async {
+        while woken(&*world.store, "eve").await == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(world.woken("bob"), 0);
+    world.store.hurry(&name("bob"));
+    world.ring();
+    assert_eq!((world.woken("bob"), world.woken("eve")), (1, 1));
+}
+
+/// A whole server, whose loops run.
+async fn serve(data: &Path, store: Arc<Kept>, clock: Arc<ManualClock>) -> System {
+    let system = System::start_with(Config::new(data.to_owned()), store, clock).await.expect("it starts");
+    system.catalog().publish(Box::new(Waking::new("todo")), "test", NOON);
+    system
+}
+
+async fn wait_until_woken(store: &Kept, list: &str) {
+    let begun = Instant::now();
+    while woken(store, list).await == 0 {
+        assert!(begun.elapsed() < PATIENCE, "nobody woke {list}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_server_wakes_lists_that_are_not_in_memory() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (store, clock) = (open(data.path()), Arc::new(ManualClock::at(NOON)));
+    let server = serve(data.path(), store.clone(), clock.clone()).await;
+    for (list, due) in [("bob", NOON + HOUR), ("eve", NOON + DAY)] {
+        server.cache().call(&name(list), add(&format!("at {due}"))).await.expect("it is added");
+    }
+    clock.advance(HOUR - 1);
+    passivate(server.cache()).await;
+    clock.advance(1);
+    wait_until_woken(&store, "bob").await;
+    assert_eq!(woken(&*store, "eve").await, 0);
+    server.stop().await.expect("it stops");
+    drop(store);
+
+    // The rules of this test come by hand, so the clock goes on once they are there.
+    let (store, clock) = (open(data.path()), Arc::new(ManualClock::at(NOON)));
+    let server = serve(data.path(), store.clone(), clock.clone()).await;
+    clock.advance(2 * DAY);
+    wait_until_woken(&store, "eve").await;
+    assert_eq!((woken(&*store, "bob").await, woken(&*store, "eve").await), (1, 1));
+    server.stop().await.expect("it stops");
+}
