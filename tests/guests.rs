@@ -9,7 +9,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, ResourceLimiter, Store};
 
 /// The plugins whose components are committed.
-const NAMES: [&str; 5] = ["todo", "strict", "kanban", "chores", "hostile"];
+const NAMES: [&str; 6] = ["todo", "strict", "kanban", "chores", "blocked-by", "hostile"];
 
 /// The most bytes one of them may have.
 const MAX_BYTES: usize = 100_000;

@@ -1,9 +1,10 @@
 //! The logics that are part of the program.
 
 /// Name and component of each. Written by `hotlist plugin build`, and by nothing else.
-pub const BUILTIN: [(&str, &[u8]); 4] = [
+pub const BUILTIN: [(&str, &[u8]); 5] = [
     ("todo", include_bytes!("../../plugins/built/todo.wasm")),
     ("strict", include_bytes!("../../plugins/built/strict.wasm")),
     ("kanban", include_bytes!("../../plugins/built/kanban.wasm")),
     ("chores", include_bytes!("../../plugins/built/chores.wasm")),
+    ("blocked-by", include_bytes!("../../plugins/built/blocked-by.wasm")),
 ];
