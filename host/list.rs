@@ -180,6 +180,10 @@ impl List {
                 self.set(field);
                 Ok(())
             }
+            Change::Unset(name) => {
+                self.unset(name);
+                Ok(())
+            }
             Change::Adopt(logic) => {
                 self.logic = Some(logic.clone());
                 Ok(())
@@ -231,6 +235,14 @@ impl List {
         self.settings = settings.into();
     }
 
+    fn unset(&mut self, name: &str) {
+        let mut settings = self.settings.to_vec();
+        if let Ok(at) = settings.binary_search_by(|setting| setting.name.as_str().cmp(name)) {
+            self.bytes -= settings.remove(at).bytes();
+            self.settings = settings.into();
+        }
+    }
+
     /// Checks what a logic answered against its own description and the limits. Ids are not looked
     /// at here: [`List::apply`] does that.
     pub fn check(&self, changes: &[Change], description: &Description, limits: Limits) -> Result<(), Violation> {
@@ -239,7 +251,8 @@ impl List {
         }
         changes.iter().try_for_each(|change| match change {
             Change::Put(entry) => self.check_entry(entry, description),
-            Change::Remove(_) => Ok(()),
+            // What is no longer declared may still be taken away.
+            Change::Remove(_) | Change::Unset(_) => Ok(()),
             Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
                 .map_err(|error| Violation::Content(format!("set setting {error}"))),
             Change::Adopt(_) | Change::Erase => Err(Violation::Content("made a change that is the host's".into())),

@@ -15,7 +15,7 @@ use crate::list::command::{Context, Page, Query};
 use crate::list::entry::{Draft, EntryId, Patch};
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
-use crate::list::value::Field;
+use crate::list::value::{Field, Value};
 
 /// One version of one logic, loaded and ready to decide.
 pub trait Logic: Send + Sync + 'static {
@@ -85,8 +85,8 @@ pub enum Ask<'a> {
     Delete(EntryId),
     /// Carry out a command of the logic's own.
     Custom(&'a str, &'a [Field]),
-    /// May these settings be set?
-    Configure(&'a [Field]),
+    /// May these settings be set, or taken away?
+    Configure(&'a [(String, Option<Value>)]),
     /// The time asked for has come.
     Wake,
     /// Take over a list that this logic, written `todo@1.0.0`, kept until now.

@@ -19,6 +19,8 @@ pub enum Change {
     Adopt(LogicName),
     /// Ends the list with all that is in it. Only the host makes this one.
     Erase,
+    /// Takes a setting's value away, if it has one.
+    Unset(String),
 }
 
 /// Why a command is not carried out, in the words of the list's logic.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::date::Date;
 use super::entry::{Draft, EntryId, Patch};
 use super::name::LogicName;
-use super::value::Field;
+use super::value::{Field, Value};
 
 /// Something a caller wants done to a list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,8 +39,8 @@ pub enum Command {
     Configure {
         /// The logic that is to keep the list; `None` leaves it as it is.
         logic: Option<LogicName>,
-        /// The settings to set.
-        settings: Vec<Field>,
+        /// The settings to set, and those to take away.
+        settings: Vec<(String, Option<Value>)>,
     },
     /// Delete the list with all that is in it.
     Erase,

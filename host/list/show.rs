@@ -123,7 +123,16 @@ pub fn command(command: &Command) -> String {
             let shown = table([("name".into(), Some(text(name))), ("arguments".into(), some_fields(arguments))]);
             format!("command = {shown}")
         }
-        Command::Configure { settings, .. } => format!("configure = {}", fields(settings)),
+        Command::Configure { settings, .. } => {
+            let set =
+                |(name, value): &(String, Option<Value>)| Some(Field { name: name.clone(), value: value.clone()? });
+            let set: Vec<_> = settings.iter().filter_map(set).collect();
+            let cleared: Vec<_> = settings.iter().filter(|(_, v)| v.is_none()).map(|(name, _)| text(name)).collect();
+            match cleared.is_empty() {
+                true => format!("configure = {}", fields(&set)),
+                false => format!("configure = {}, clear = {}", fields(&set), array(cleared.into_iter())),
+            }
+        }
         Command::Erase => "the end of the list".into(),
         Command::Wake => "wake = true".into(),
     }
@@ -147,6 +156,7 @@ pub fn change(change: &Change) -> String {
         Change::Put(put) => format!("put = {}", entry(put)),
         Change::Remove(id) => format!("remove = {id}"),
         Change::Set(field) => format!("set = {}", fields(std::slice::from_ref(field))),
+        Change::Unset(name) => format!("unset = {}", text(name)),
         Change::Adopt(keeper) => format!("{keeper} as its keeper"),
         Change::Erase => "the end of the list".into(),
     }

@@ -68,7 +68,7 @@ impl Model {
                 *self = Self { next_id: 1, ..Self::default() };
                 true
             }
-            Change::Set(_) | Change::Adopt(_) => true,
+            Change::Set(_) | Change::Unset(_) | Change::Adopt(_) => true,
         }
     }
 }

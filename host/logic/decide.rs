@@ -11,7 +11,7 @@ use crate::list::command::{Command, Context};
 use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
 use crate::list::name::LogicName;
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
-use crate::list::value::Field;
+use crate::list::value::Value;
 use crate::list::{Limits, List};
 
 /// A command that may be carried out.
@@ -109,7 +109,11 @@ impl Decider<'_> {
                 let mut named = arguments.iter().flat_map(|argument| argument.value.entries());
                 named.try_for_each(|id| check_entry(list, *id))
             }
-            Command::Configure { settings, .. } => Ok(check_fields(&description.settings, settings)?),
+            Command::Configure { settings, .. } => {
+                // As with fields: only new values are checked.
+                let mut given = settings.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+                Ok(given.try_for_each(|(name, value)| check_value(&description.settings, name, value))?)
+            }
             Command::Erase if !list.exists() => Err(Refusal::NoSuchList),
             Command::Clear | Command::Erase | Command::Wake => Ok(()),
         }
@@ -153,19 +157,21 @@ impl Decider<'_> {
         draft: &mut Draft,
         context: &Context,
         logic: Option<&LogicName>,
-        settings: &[Field],
+        settings: &[(String, Option<Value>)],
     ) -> Result<(), Refusal> {
         let keeper = logic.unwrap_or(&self.logic.id().name).clone();
-        if draft.list.logic() != Some(&keeper) {
-            let taken_over = draft.list.exists();
+        let handed_over = draft.list.logic() != Some(&keeper);
+        let taken_over = handed_over && draft.list.exists();
+        if handed_over {
             draft.add(vec![Change::Adopt(keeper)])?;
-            if taken_over {
-                let before = self.before.clone().unwrap_or_default();
-                self.ask(draft, context, Ask::Migrate(&before))?;
-            }
         }
         if !settings.is_empty() {
             self.ask(draft, context, Ask::Configure(settings))?;
+        }
+        // With the settings that came along, for what becomes of the entries may depend on them.
+        if taken_over {
+            let before = self.before.clone().unwrap_or_default();
+            self.ask(draft, context, Ask::Migrate(&before))?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ pub(super) fn decide(instance: &mut Instance, context: &Context, ask: Ask<'_>) -
         Ask::Update(id, patch) => logic.call_update_entry(store, &cx, id, &lower_patch(patch)),
         Ask::Delete(id) => logic.call_delete_entry(store, &cx, id),
         Ask::Custom(name, arguments) => logic.call_command(store, &cx, name, &lower_fields(arguments)),
-        Ask::Configure(settings) => logic.call_configure(store, &cx, &lower_fields(settings)),
+        Ask::Configure(settings) => logic.call_configure(store, &cx, &lower_patches(settings)),
         Ask::Wake => logic.call_wake(store, &cx),
         Ask::Migrate(from) => logic.call_migrate(store, &cx, from),
     };
@@ -202,11 +202,15 @@ fn lower_draft(draft: &Draft) -> wit::Draft {
     }
 }
 
-fn lower_patch(patch: &Patch) -> wit::Patch {
-    let field = |(name, value): &(String, Option<Value>)| wit::FieldPatch {
+fn lower_patches(patches: &[(String, Option<Value>)]) -> Vec<wit::FieldPatch> {
+    let patch = |(name, value): &(String, Option<Value>)| wit::FieldPatch {
         name: name.clone(),
         value: value.as_ref().map(lower_value),
     };
+    patches.iter().map(patch).collect()
+}
+
+fn lower_patch(patch: &Patch) -> wit::Patch {
     wit::Patch {
         title: patch.title.clone(),
         date: match patch.date {
@@ -220,7 +224,7 @@ fn lower_patch(patch: &Patch) -> wit::Patch {
             Some(None) => wit::OrderPatch::Clear,
             Some(Some(order)) => wit::OrderPatch::Set(order),
         },
-        fields: patch.fields.iter().map(field).collect(),
+        fields: lower_patches(&patch.fields),
     }
 }
 
@@ -269,6 +273,7 @@ fn lift_change(change: wit::Change) -> Result<Change, Violation> {
         }),
         wit::Change::Remove(id) => Change::Remove(id),
         wit::Change::Set(field) => Change::Set(lift_field(field)?),
+        wit::Change::Unset(name) => Change::Unset(name),
     })
 }
 

@@ -59,6 +59,11 @@ pub(super) enum ChangeShape<'a> {
         #[schema(value_type = Object)]
         settings: Fields<'a>,
     },
+    /// A setting has no value any more.
+    Unset {
+        /// The setting.
+        setting: &'a str,
+    },
     /// The list came into being, or was handed to another logic.
     Adopt {
         /// The logic.
@@ -97,6 +102,7 @@ impl<'a> ChangeShape<'a> {
         match change {
             Change::Put(entry) => Self::Put { entry: EntryShape::new(entry, prefix) },
             Change::Remove(id) => Self::Remove { id: *id },
+            Change::Unset(name) => Self::Unset { setting: name },
             Change::Set(field) => Self::Set { settings: Fields(std::slice::from_ref::<Field>(field)) },
             Change::Adopt(logic) => Self::Adopt { logic: logic.as_str() },
             Change::Erase => Self::Erase,

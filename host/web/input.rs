@@ -56,7 +56,7 @@ pub(super) struct ListSetup {
     /// The logic that is to keep the list; if absent, it stays as it is.
     #[schema(value_type = String, required = false)]
     pub(super) logic: Option<LogicName>,
-    /// The settings to set, as the logic declares them.
+    /// The settings to set, as the logic declares them; `null` takes one away.
     #[schema(value_type = Object, required = false)]
     pub(super) settings: Named,
 }
@@ -157,7 +157,8 @@ impl Named {
         Ok(values.into_iter().filter_map(|(name, value)| Some(Field { name, value: value? })).collect())
     }
 
-    fn into_values(self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, Problem> {
+    /// The values by name; none where it is `null`.
+    pub(super) fn into_values(self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, Problem> {
         let understand = |(name, json): (String, Json)| {
             let kind = schemas.iter().find(|schema| schema.name == name).map(|schema| schema.kind);
             let value = value(&name, json, kind)?;

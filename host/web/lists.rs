@@ -104,7 +104,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
         let unknown = || Problem::invalid("logic", format_args!("logic {keeper} is not loaded"));
         return Err(setup.logic.as_ref().map_or_else(|| Problem::logic_not_loaded(keeper), |_| unknown()));
     };
-    let settings = setup.settings.into_fields(&version.logic.description().settings)?;
+    let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
     let command = Command::Configure { logic: setup.logic, settings };
     let reply = asking.call(&web, &name, command).await?;

@@ -181,7 +181,7 @@ pub(super) fn touched(changes: &[Change]) -> (Vec<&Entry>, Vec<EntryId>) {
                 if at == put.len() { put.push(entry) } else { put[at] = entry }
             }
             Change::Remove(id) => removed.push(*id),
-            Change::Set(_) | Change::Adopt(_) | Change::Erase => {}
+            Change::Set(_) | Change::Unset(_) | Change::Adopt(_) | Change::Erase => {}
         }
     }
     let gone: std::collections::HashSet<_> = removed.iter().collect();

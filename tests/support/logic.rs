@@ -141,7 +141,7 @@ impl Session for TestSession {
             Ask::Update(id, patch) => Self::update(list.get(id).expect("the host checked"), patch),
             Ask::Delete(id) => Ok(vec![Change::Remove(id)]),
             Ask::Custom(name, arguments) => Self::custom(list, name, arguments),
-            Ask::Configure(settings) => Ok(settings.iter().cloned().map(Change::Set).collect()),
+            Ask::Configure(settings) => Ok(settings.iter().cloned().map(configure).collect()),
             Ask::Wake | Ask::Migrate(_) => Ok(Vec::new()),
         })
     }
@@ -163,5 +163,12 @@ impl Session for TestSession {
 
     fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
         Ok(None)
+    }
+}
+
+fn configure((name, value): (String, Option<Value>)) -> Change {
+    match value {
+        Some(value) => Change::Set(Field { name, value }),
+        None => Change::Unset(name),
     }
 }

@@ -35,7 +35,7 @@ pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, a
   entries = [{ id = 1, title = "Milk", without = ["date"] }]
 
 For all cases, or in one: now, today, caller, seed, settings, given.
-Ask one of: add, update, delete, clear, command, configure, wake, migrate, view, next-wake-up.
+Ask one of: add, update, delete, clear, command, configure, unset, wake, migrate, view, next-wake-up.
 Expect one of: rejected, refused (by the host), unchanged, changes (exactly these),
 entries (of each, what is named), settings-after, page (and more), wake-up.
 

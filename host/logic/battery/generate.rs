@@ -78,6 +78,7 @@ impl Generator<'_> {
         }
         if !description.settings.is_empty() {
             let settings = self.fields(&description.settings, &ids, Range::Any);
+            let settings = settings.into_iter().map(|field| (field.name, self.maybe(|_| field.value))).collect();
             commands.push(Command::Configure { logic: None, settings });
         }
         for command in &description.commands {

@@ -125,6 +125,7 @@ impl Differences {
                     self.entry(&exactly, entry);
                 }
                 (Some(ChangeShape::Remove(expected)), Some(Change::Remove(came))) if expected == came => {}
+                (Some(ChangeShape::Unset(expected)), Some(Change::Unset(came))) if expected == came => {}
                 (Some(ChangeShape::Set(table)), Some(Change::Set(came)))
                     if fields(table, &description.settings)? == std::slice::from_ref(came) => {}
                 (expected, came) => {

@@ -52,6 +52,7 @@ struct CaseShape {
     clear: Option<Yes>,
     command: Option<CustomShape>,
     configure: Option<Table>,
+    unset: Option<Vec<String>>,
     wake: Option<Yes>,
     migrate: Option<String>,
     view: Option<ViewShape>,
@@ -107,6 +108,7 @@ pub(super) enum CommandShape {
     Clear,
     Custom(CustomShape),
     Configure(Table),
+    Unset(Vec<String>),
     Wake,
     Migrate(String),
 }
@@ -189,6 +191,7 @@ pub(super) enum ChangeShape {
     Put(EntryShape),
     Remove(EntryId),
     Set(Table),
+    Unset(String),
 }
 
 /// An entry that is expected; `without` names what it must not have.
@@ -331,6 +334,7 @@ impl CaseShape {
                 ("clear", decide(self.clear.map(|Yes| CommandShape::Clear))),
                 ("command", decide(self.command.map(CommandShape::Custom))),
                 ("configure", decide(self.configure.map(CommandShape::Configure))),
+                ("unset", decide(self.unset.map(CommandShape::Unset))),
                 ("wake", decide(self.wake.map(|Yes| CommandShape::Wake))),
                 ("migrate", decide(self.migrate.map(CommandShape::Migrate))),
                 ("view", self.view.map(Action::View)),

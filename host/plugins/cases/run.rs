@@ -124,6 +124,11 @@ fn command(shape: &CommandShape, logic: &dyn Logic) -> Result<Command, String> {
         }
         CommandShape::Configure(settings) => {
             let settings = fields(settings, &description.settings).map_err(|e| format!("configure: {e}"))?;
+            let settings = settings.into_iter().map(|field| (field.name, Some(field.value))).collect();
+            Command::Configure { logic: None, settings }
+        }
+        CommandShape::Unset(names) => {
+            let settings = names.iter().map(|name| (name.clone(), None)).collect();
             Command::Configure { logic: None, settings }
         }
         CommandShape::Migrate(_) => Command::Configure { logic: Some(logic.id().name.clone()), settings: Vec::new() },

@@ -35,6 +35,7 @@ pub(super) fn expected_change(change: &ChangeShape) -> String {
         ChangeShape::Put(EntryShape { id, .. }) => format!("put = {{ id = {id}, … }}"),
         ChangeShape::Remove(id) => format!("remove = {id}"),
         ChangeShape::Set(setting) => format!("set = {}", table(setting)),
+        ChangeShape::Unset(name) => format!("unset = {}", text(name)),
     }
 }
 

@@ -298,7 +298,7 @@ fn an_entry_needs_a_title_and_a_command_a_name() {
 #[test]
 fn a_list_is_strict_unless_it_is_told_otherwise() {
     let mut list = garden();
-    let setting = |strict: bool| vec![Field { name: "strict".into(), value: Value::Boolean(strict) }];
+    let setting = |strict: bool| vec![FieldPatch { name: "strict".into(), value: Some(Value::Boolean(strict)) }];
     let decision = BlockedBy::configure(&list, &context(), setting(false));
     apply(&mut list, decision).expect("accepted");
     update(&mut list, 3, completed(true)).expect("accepted");

@@ -14,8 +14,8 @@ mod waking;
 mod zone;
 
 use hotlist_plugin::{
-    Context, Decision, Description, Draft, EntryId, Field, Fields, Kind, List, Logic, Page, Patch, Query, Rejection,
-    Schema,
+    Context, Decision, Description, Draft, EntryId, Field, FieldPatch, Fields, Kind, List, Logic, Page, Patch, Query,
+    Rejection, Schema,
 };
 
 /// The logic of a list of chores.
@@ -56,7 +56,7 @@ impl Logic for Chores {
         }
     }
 
-    fn configure(list: &impl List, cx: &Context, settings: Vec<Field>) -> Decision {
+    fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch>) -> Decision {
         setup::configure(list, cx, settings)
     }
 

@@ -1,24 +1,26 @@
 //! Settings, and taking over a list from other rules.
 
-use hotlist_plugin::{Change, Context, Decision, Field, Fields, List};
+use hotlist_plugin::{Change, Context, Decision, FieldPatch, List, Value};
 
 use crate::chore::{RULE, is_back, rule};
 use crate::rotation::{self, ROTATION, Rotation};
 use crate::waking::reopen;
 use crate::zone::{self, Local, TIME_ZONE};
 
-/// Sets the time zone, the people or both. In another zone it may be another day, on which other
-/// chores are due.
-pub(crate) fn configure(list: &impl List, cx: &Context, settings: Vec<Field>) -> Decision {
+/// Sets or takes away the time zone, the people or both. In another zone it may be another day, on
+/// which other chores are due.
+pub(crate) fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch>) -> Decision {
     let mut changes = Vec::new();
-    if let Some(zone) = settings.text(TIME_ZONE) {
-        let today = Local::at(zone::check(zone)?, cx).today;
-        changes = reopen(list, today);
-        changes.push(Change::Set(Field::new(TIME_ZONE, zone)));
-    }
-    if settings.value(ROTATION).is_some() {
-        let people = rotation::check(settings.texts(ROTATION))?;
-        changes.push(Change::Set(Field::new(ROTATION, people)));
+    for mut setting in settings {
+        match (setting.name.as_str(), &mut setting.value) {
+            (TIME_ZONE, zone) => {
+                let offset = zone.as_ref().map(zone::check).transpose()?;
+                changes.extend(reopen(list, Local::at(offset, cx).today));
+            }
+            (ROTATION, Some(Value::Texts(people))) => *people = rotation::check(people)?,
+            _ => {}
+        }
+        changes.push(setting.into());
     }
     Ok(changes)
 }

@@ -1,12 +1,9 @@
 //! Which day it is where the chores are done.
 
-use hotlist_plugin::{Context, Date, Fields, List, Rejection};
+use hotlist_plugin::{Context, Date, Fields, List, Rejection, Value};
 
-/// The setting that holds the offset from UTC, or [`SERVER`].
+/// The setting that holds the offset from UTC; the server's zone where there is none.
 pub(crate) const TIME_ZONE: &str = "time-zone";
-
-/// The value for the server's own zone, as if the setting was never made: a setting cannot be unmade.
-const SERVER: &str = "server";
 
 /// The minutes that clocks may be ahead of UTC, or behind.
 const MAX_OFFSET: i32 = 14 * 60;
@@ -36,15 +33,14 @@ impl Local {
     }
 }
 
-/// The offset that a new value of the setting means; none for the server's.
-pub(crate) fn check(text: &str) -> Result<Option<i32>, Rejection> {
-    let offset = offset(text);
-    if offset.is_some() || text == SERVER {
-        return Ok(offset);
-    }
-    let message =
-        format!("“{text}” is no offset. Write +01:00, -05:30 or +00:00, or “{SERVER}” for the server's zone.");
-    Err(Rejection::new("time-zone-unclear", message).at(TIME_ZONE))
+/// The offset that a new value of the setting means.
+pub(crate) fn check(value: &Value) -> Result<i32, Rejection> {
+    let text = if let Value::Text(text) = value { text } else { "" };
+    offset(text).ok_or_else(|| {
+        let message =
+            format!("“{text}” is no offset. Write +01:00, -05:30 or +00:00, or nothing for the server's zone.");
+        Rejection::new("time-zone-unclear", message).at(TIME_ZONE)
+    })
 }
 
 /// Reads an offset such as `+01:00`, in minutes.
@@ -69,13 +65,11 @@ mod tests {
 
     #[test]
     fn an_offset_is_a_sign_hours_and_minutes() {
-        assert_eq!(check("+01:00"), Ok(Some(60)));
-        assert_eq!(check("-05:30"), Ok(Some(-330)));
-        assert_eq!(check("+00:00"), Ok(Some(0)));
-        assert_eq!(check("+14:00"), Ok(Some(840)));
-        assert_eq!(check("server"), Ok(None));
+        for (text, minutes) in [("+01:00", 60), ("-05:30", -330), ("+00:00", 0), ("+14:00", 840)] {
+            assert_eq!(check(&text.into()), Ok(minutes));
+        }
         for text in ["", "01:00", "+1:00", "+01:60", "+14:01", "+0100", "Europe/Berlin", "+0a:00", "++1:00", "é1:00"] {
-            assert!(check(text).is_err(), "{text}");
+            assert!(check(&text.into()).is_err(), "{text}");
         }
     }
 }

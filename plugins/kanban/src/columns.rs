@@ -29,9 +29,14 @@ impl Columns {
         let mut names = texts(COLUMNS);
         if names.len() < 2 {
             // Another logic may have had a setting of that name, with less in it.
-            names = DEFAULT.map(Into::into).to_vec();
+            names = Self::usual();
         }
         Self { names, limits: texts(LIMITS) }
+    }
+
+    /// The columns of a list that was not told any.
+    pub(crate) fn usual() -> Vec<String> {
+        DEFAULT.map(Into::into).to_vec()
     }
 
     /// The place of the last column among the columns.

@@ -11,8 +11,8 @@ mod rank;
 mod setup;
 
 use hotlist_plugin::{
-    Context, Decision, Description, Draft, EntryId, Field, Fields, Kind, List, Logic, Page, Patch, Query, Rejection,
-    Schema,
+    Context, Decision, Description, Draft, EntryId, Field, FieldPatch, Fields, Kind, List, Logic, Page, Patch, Query,
+    Rejection, Schema,
 };
 
 /// The logic of a board.
@@ -54,7 +54,7 @@ impl Logic for Kanban {
         }
     }
 
-    fn configure(list: &impl List, _: &Context, settings: Vec<Field>) -> Decision {
+    fn configure(list: &impl List, _: &Context, settings: Vec<FieldPatch>) -> Decision {
         setup::configure(list, settings)
     }
 

@@ -1,6 +1,6 @@
 //! Naming the columns and their limits, and taking over a list from other rules.
 
-use hotlist_plugin::{Change, Decision, Field, Fields, List, Rejection, Value};
+use hotlist_plugin::{Change, Decision, FieldPatch, Fields, List, Rejection, Value};
 
 use crate::columns::{COLUMN, COLUMNS, Columns, LIMITS, read_limit};
 use crate::moves::settle;
@@ -12,24 +12,29 @@ const MAX_COLUMNS: usize = 50;
 /// The most characters the name of a column may have.
 const MAX_NAME_CHARS: usize = 100;
 
-/// Sets the columns, the limits or both. Entries whose column is renamed with the last one, or with
-/// the ones that a board begins with, go along.
-pub(crate) fn configure(list: &impl List, settings: Vec<Field>) -> Decision {
+/// Sets the columns, the limits or both, or takes them away. Entries whose column is renamed with the
+/// last one, or with the ones that a board begins with, go along.
+pub(crate) fn configure(list: &impl List, settings: Vec<FieldPatch>) -> Decision {
     let before = Columns::of(list);
     let mut after = before.clone();
-    let settings = settings.as_slice();
-    if settings.value(COLUMNS).is_some() {
-        after.names = check_names(settings.texts(COLUMNS))?;
-    }
-    if settings.value(LIMITS).is_some() {
-        after.limits = check_limits(settings.texts(LIMITS), &after.names)?;
+    let mut kept = Vec::new();
+    let (columns, limits): (Vec<_>, Vec<_>) = settings.into_iter().partition(|setting| setting.name == COLUMNS);
+    // The columns first: a limit is of one of them.
+    for mut setting in columns.into_iter().chain(limits) {
+        let texts = if let Some(Value::Texts(texts)) = &mut setting.value { Some(texts) } else { None };
+        match (setting.name.as_str(), texts) {
+            (COLUMNS, Some(texts)) => {
+                *texts = check_names(texts)?;
+                after.names = texts.clone();
+            }
+            (COLUMNS, None) => after.names = Columns::usual(),
+            (LIMITS, Some(texts)) => *texts = check_limits(texts, &after.names)?,
+            _ => {}
+        }
+        kept.push(Change::from(setting));
     }
     let mut changes = if after.names == before.names { Vec::new() } else { follow(list, &before, &after)? };
-    for (name, texts) in [(COLUMNS, after.names), (LIMITS, after.limits)] {
-        if settings.value(name).is_some() {
-            changes.push(Change::Set(Field::new(name, texts)));
-        }
-    }
+    changes.extend(kept);
     Ok(changes)
 }
 

@@ -65,7 +65,7 @@ fn complete(completed: bool) -> Patch {
 }
 
 fn configure(list: &mut TestList, name: &str, value: Value) -> Result<(), String> {
-    apply(list, Kanban::configure(list, &context(), vec![Field { name: name.into(), value }]))
+    apply(list, Kanban::configure(list, &context(), vec![FieldPatch { name: name.into(), value: Some(value) }]))
 }
 
 fn query(limit: u32) -> Query {
@@ -345,7 +345,7 @@ fn a_setting_that_other_rules_left_behind_is_no_board() {
 #[test]
 fn columns_are_two_at_least_and_have_names_of_their_own() {
     let refused = |columns: &[&str]| {
-        let settings = vec![Field { name: "columns".into(), value: texts(columns) }];
+        let settings = vec![FieldPatch { name: "columns".into(), value: Some(texts(columns)) }];
         let Rejection { code, field, .. } = Kanban::configure(&four(), &context(), settings).expect_err("refused");
         assert_eq!(field.as_deref(), Some("columns"));
         code

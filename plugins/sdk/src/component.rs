@@ -6,7 +6,7 @@ use std::sync::Once;
 use crate::bindings::exports::hotlist::logic::todo_list_logic::Guest;
 use crate::list::CurrentList;
 use crate::note;
-use crate::{Change, Context, Description, Draft, EntryId, Field, Logic, Page, Patch, Query, Rejection};
+use crate::{Change, Context, Description, Draft, EntryId, Field, FieldPatch, Logic, Page, Patch, Query, Rejection};
 
 /// The component that a logic makes.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl<L: Logic> Guest for Component<L> {
         L::command(&CurrentList, &cx, &name, arguments)
     }
 
-    fn configure(cx: Context, settings: Vec<Field>) -> Result<Vec<Change>, Rejection> {
+    fn configure(cx: Context, settings: Vec<FieldPatch>) -> Result<Vec<Change>, Rejection> {
         speak_of_panics();
         L::configure(&CurrentList, &cx, settings)
     }

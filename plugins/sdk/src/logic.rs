@@ -1,7 +1,8 @@
 //! What a plugin implements.
 
 use crate::{
-    Change, Context, Description, Draft, Entry, EntryId, Field, List, Page, Patch, Query, Rejection, plain_page,
+    Change, Context, Description, Draft, Entry, EntryId, Field, FieldPatch, List, Page, Patch, Query, Rejection,
+    plain_page,
 };
 
 /// The changes a command makes, applied all or none; or why it makes none.
@@ -103,10 +104,10 @@ pub trait Logic: Sized + 'static {
         Err(Rejection::unknown_command(name))
     }
 
-    /// A caller wants settings set, which fit their schemas. By default they are.
-    fn configure(list: &impl List, cx: &Context, settings: Vec<Field>) -> Decision {
+    /// A caller wants settings set, which fit their schemas, or taken away. By default they are.
+    fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch>) -> Decision {
         let _ = (list, cx);
-        Ok(settings.into_iter().map(Change::Set).collect())
+        Ok(settings.into_iter().map(Change::from).collect())
     }
 
     /// A reader wants a page of a view, or of the plain list if the description says that
@@ -140,7 +141,8 @@ pub trait Logic: Sized + 'static {
         Ok(Vec::new())
     }
 
-    /// The list was kept by another logic until now, named as `todo@1.0.0`. By default
+    /// The list was kept by another logic until now, named as `todo@1.0.0`, and has the settings that
+    /// came along. By default
     /// it stays as it is: fields that this logic does not know do no harm.
     fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
         let _ = (list, cx, from);

@@ -86,6 +86,10 @@ impl TestList {
             Change::Remove(id) => {
                 self.entries.remove(&id).map(drop).ok_or_else(|| format!("removes entry {id}, which is not there"))
             }
+            Change::Unset(name) => {
+                self.settings.remove(&name);
+                Ok(())
+            }
             Change::Set(Field { name, value }) => {
                 self.settings.insert(name, value);
                 Ok(())

@@ -1,6 +1,6 @@
 //! Conveniences on the contract's types.
 
-use crate::{Date, DatePatch, Draft, Entry, EntryId, Field, FieldPatch, OrderPatch, Patch, Rejection, Value};
+use crate::{Change, Date, DatePatch, Draft, Entry, EntryId, Field, FieldPatch, OrderPatch, Patch, Rejection, Value};
 
 impl Draft {
     /// An open entry with no more than a title.
@@ -33,7 +33,8 @@ impl Entry {
     }
 }
 
-/// Looking values up by name, among an entry's fields, a command's arguments or a list's settings.
+/// Looking values up by name, among an entry's fields, a command's arguments, a list's settings or a
+/// patch of them.
 ///
 /// Each answers `None` when there is no such value, or one of another kind. The host checks kinds
 /// against what [`crate::Logic::describe`] declares, so in a command's arguments the latter does not
@@ -90,6 +91,29 @@ pub trait Fields {
 impl Fields for [Field] {
     fn value(&self, name: &str) -> Option<&Value> {
         self.iter().find(|field| field.name == name).map(|field| &field.value)
+    }
+}
+
+impl From<Field> for FieldPatch {
+    /// The patch that gives a field or a setting this value.
+    fn from(field: Field) -> Self {
+        Self { name: field.name, value: Some(field.value) }
+    }
+}
+
+impl From<FieldPatch> for Change {
+    /// What the patch asks of a setting.
+    fn from(patch: FieldPatch) -> Self {
+        match patch.value {
+            Some(value) => Self::Set(Field { name: patch.name, value }),
+            None => Self::Unset(patch.name),
+        }
+    }
+}
+
+impl Fields for [FieldPatch] {
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|patch| patch.name == name)?.value.as_ref()
     }
 }
 
