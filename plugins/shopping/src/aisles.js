@@ -1,0 +1,68 @@
+// Where things are in the shop.
+
+import { list, reject } from "hotlist-plugin";
+import { key, same, tidy } from "./things.js";
+
+/** @returns {string[]} */
+const order = () => list.setting("aisle-order") ?? [];
+
+/**
+ * An aisle as the list's order spells it, if it has it.
+ *
+ * @param {string | undefined} aisle
+ */
+export function spelled(aisle) {
+  const name = tidy(String(aisle ?? ""));
+  return name === "" ? undefined : (order().find((known) => same(known, name)) ?? name);
+}
+
+/**
+ * Refuses an order that names an aisle twice, or none.
+ *
+ * @param {string[]} aisles
+ */
+export function checkOrder(aisles) {
+  const keys = aisles.map((aisle) => key(tidy(aisle)));
+  if (keys.includes("")) {
+    reject("aisle-empty", "Give every aisle a name.", "aisle-order");
+  }
+  const twice = aisles.find((_, at) => keys.indexOf(keys[at]) < at);
+  if (twice !== undefined) {
+    reject("aisle-twice", `Name the aisle "${tidy(twice)}" once only.`, "aisle-order");
+  }
+}
+
+/**
+ * The aisles that entries are in: those of the order first, then others by name, then what has none. What
+ * is bought comes last in its aisle.
+ *
+ * @param {import("hotlist-plugin").Entry[]} entries
+ */
+export function aisles(entries) {
+  const places = order().map(key);
+  /** @type {Map<string, { name: string, title: string, place: number, entries: typeof entries }>} */
+  const groups = new Map();
+  for (const entry of entries) {
+    const title = entry.fields.aisle ?? "";
+    const name = key(title);
+    const group = groups.get(name);
+    if (group) {
+      group.entries.push(entry);
+    } else {
+      groups.set(name, { name, title: title || "Anywhere", place: place(places, name), entries: [entry] });
+    }
+  }
+  for (const group of groups.values()) {
+    group.entries.sort((a, b) => Number(a.completed) - Number(b.completed) || a.id - b.id);
+  }
+  return [...groups.values()].sort((a, b) => a.place - b.place || (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * @param {string[]} places
+ * @param {string} name
+ */
+function place(places, name) {
+  const at = places.indexOf(name);
+  return name === "" ? Infinity : at < 0 ? places.length : at;
+}
