@@ -15,14 +15,18 @@ pub(super) const CONTRACT: Files = files!("../../../wit/..": "wit/0.1.0/logic.wi
 
 /// Where the SDKs lie in Hotlist's own sources.
 #[cfg(test)]
-pub(super) const SDKS: [(&str, Language); 1] = [("plugins/sdk", Language::Rust)];
+pub(super) const SDKS: [(&str, Language); 3] = [
+    ("plugins/sdk", Language::Rust),
+    ("plugins/sdk/js", Language::JavaScript),
+    ("plugins/sdk/python", Language::Python),
+];
 
 /// The template and the SDK for a language.
 pub(super) fn of(language: Language) -> (Files, Files) {
     match language {
         Language::Rust => (RUST, RUST_SDK),
-        Language::JavaScript => (RUST, RUST_SDK),
-        Language::Python => (RUST, RUST_SDK),
+        Language::JavaScript => (JAVASCRIPT, JAVASCRIPT_SDK),
+        Language::Python => (PYTHON, PYTHON_SDK),
     }
 }
 
@@ -58,4 +62,49 @@ const RUST_SDK: Files = files!("../../../plugins/sdk":
     "src/page.rs",
     "src/testing.rs",
     "src/types.rs",
+);
+
+const JAVASCRIPT: Files = &[
+    file!("package.json", "js/package.json"),
+    file!("src/logic.js", "js/src/logic.js"),
+    file!("cases/{{name}}.cases.toml", "js/cases.toml"),
+    file!("README.md", "js/README.md"),
+    file!(".gitignore", "js/gitignore"),
+];
+
+const JAVASCRIPT_SDK: Files = files!("../../../plugins/sdk/js":
+    "README.md",
+    "hotlist.d.ts",
+    "hotlist.js",
+    "package.json",
+    "src/changes.js",
+    "src/dates.js",
+    "src/globals.js",
+    "src/list.js",
+    "src/logic.js",
+    "src/page.js",
+    "src/shapes.js",
+    "src/values.js",
+);
+
+const PYTHON: Files = &[
+    file!("pyproject.toml", "python/pyproject.toml"),
+    file!("requirements.txt", "python/requirements.txt"),
+    file!("logic.py", "python/logic.py"),
+    file!("cases/{{name}}.cases.toml", "python/cases.toml"),
+    file!("README.md", "python/README.md"),
+    file!(".gitignore", "python/gitignore"),
+];
+
+const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
+    "README.md",
+    "hotlist/__init__.py",
+    "hotlist/answers.py",
+    "hotlist/days.py",
+    "hotlist/export.py",
+    "hotlist/lifting.py",
+    "hotlist/logic.py",
+    "hotlist/lowering.py",
+    "hotlist/reading.py",
+    "hotlist/values.py",
 );

@@ -92,7 +92,7 @@ export interface Context {
 }
 
 /** One step of what a command does to the list; made by {@link put}, {@link remove} and {@link set}. */
-export type Change = { put: Partial<Entry> } | { remove: number } | { set: string; value: Value };
+export type Change = { put: Partial<Entry> } | { remove: number } | { set: string; value: Value | null };
 
 /** What a command answers: the changes in their order, or one, or nothing. All are applied, or none. */
 export type Answer = Change | Change[] | void;
@@ -176,15 +176,15 @@ export interface Definition {
   update?(entry: Entry, before: Entry, cx: Context): Answer;
   /** A caller wants an entry gone. Usually it goes. */
   delete?(entry: Entry, cx: Context): Answer;
-  /** A caller wants settings set, which fit their schemas. Usually they are. */
-  configure?(settings: Record<string, Value>, cx: Context): Answer;
+  /** A caller wants settings set, which fit their schemas, or taken away, where they are `null`. Usually they are. */
+  configure?(settings: Record<string, Value | null>, cx: Context): Answer;
   /** Answers readings that name no view. Usually the host does, from memory, which is much the cheapest. */
   entries?(query: Query, cx: Context): Page;
   /** When the list next wants to be woken, in milliseconds since the epoch; asked after every change. Usually never. */
   nextWakeUp?(cx: Context): number | null | undefined;
   /** That time has come. Usually nothing happens. */
   wake?(cx: Context): Answer;
-  /** The list was kept by another logic until now, named as `todo@1.0.0`. Usually it stays as it is. */
+  /** The list was kept by another logic until now, named as `todo@1.0.0`, and has the settings that came along. Usually it stays as it is. */
   migrate?(from: string, cx: Context): Answer;
 }
 
@@ -197,8 +197,8 @@ export function put(entry: Partial<Entry> & { title: string }): Change;
 /** Removes an entry, which must be there. */
 export function remove(entry: Entry | number): Change;
 
-/** Gives a setting a value. */
-export function set(setting: string, value: Value): Change;
+/** Gives a setting a value, or takes it away where that is `null`. */
+export function set(setting: string, value: Value | null): Change;
 
 /**
  * Does not carry out what is asked.

@@ -124,11 +124,11 @@ function clearBought() {
   return [...bought.map(remove), ...remembering(bought)];
 }
 
-/** @param {Record<string, any>} settings */
+/** @param {Record<string, string[] | null>} settings */
 function configure(settings) {
   checkOrder(settings["aisle-order"] ?? []);
   checkMemory(settings["known-aisles"] ?? []);
-  return Object.entries(settings).map(([name, texts]) => set(name, texts.map(tidy)));
+  return Object.entries(settings).map(([name, texts]) => set(name, texts && texts.map(tidy)));
 }
 
 /** @param {import("hotlist-plugin").Query} query */

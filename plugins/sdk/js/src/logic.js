@@ -118,6 +118,9 @@ export function logic(definition) {
       if (change?.remove !== undefined) {
         return { tag: "remove", val: change.remove };
       }
+      if (change?.set !== undefined && change.value == null) {
+        return { tag: "unset", val: change.set };
+      }
       if (change?.set !== undefined) {
         return { tag: "set", val: setting(change.set, change.value) };
       }

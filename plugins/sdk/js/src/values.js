@@ -1,7 +1,8 @@
 // Between the contract's values, each with its kind, and JavaScript's own.
 
 /**
- * Values by name. An object without a prototype, for a field may be called `constructor`.
+ * Values by name; `null` where a patch takes one away. An object without a prototype, for a field may
+ * be called `constructor`.
  *
  * @param {{ name: string, value: any }[]} fields
  * @returns {Record<string, any>}
@@ -9,7 +10,8 @@
 export function named(fields) {
   const values = Object.create(null);
   for (let at = 0; at < fields.length; at++) {
-    values[fields[at].name] = plain(fields[at].value);
+    const { name, value } = fields[at];
+    values[name] = value && plain(value);
   }
   return values;
 }

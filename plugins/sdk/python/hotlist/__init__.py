@@ -1,0 +1,63 @@
+"""Write list logic for Hotlist in Python.
+
+A logic says what a list means: which commands it takes and what they change. It is a class whose every
+method has a default that does the obvious, so that a logic is as long as it is unusual. This is a whole
+plugin:
+
+    from hotlist import Logic, Rejected, export
+
+    class Tidy(Logic):
+        title = "Tidy"
+        version = "1.0.0"
+
+        def check(self, cx, entry, before):
+            if not entry.title.strip():
+                raise Rejected("title-empty", "Give the entry a title.", "title")
+
+    TodoListLogic = export(Tidy)
+
+Logic is pure: it knows its arguments and the `current_list`, and keeps nothing between two calls. The host
+decides some commands twice, and takes a logic that answers differently out of service. `time.time()` is
+the command's time, `random` follows from its seed, and `print` writes lines on the server's log, where the
+traceback of an error that nobody caught is, too. There is no network, no file and no thread. What draws
+on the system instead of `random`, such as `uuid4` and `secrets`, gives other numbers in a new instance
+than in a used one, and so must not decide anything.
+"""
+
+from .answers import Change, Group, Page, Put, Rejected, Remove, Row, SetSetting, put, remove, set_setting
+from .days import beginning_of, day_at, plus_days, plus_months
+from .export import export
+from .logic import Logic, command, matches, plain_page, view
+from .reading import current_list
+from .values import Context, Entry, Kind, Query, Schema, Value
+
+__all__ = [
+    "Change",
+    "Context",
+    "Entry",
+    "Group",
+    "Kind",
+    "Logic",
+    "Page",
+    "Put",
+    "Query",
+    "Rejected",
+    "Remove",
+    "Row",
+    "Schema",
+    "SetSetting",
+    "Value",
+    "beginning_of",
+    "command",
+    "current_list",
+    "day_at",
+    "export",
+    "matches",
+    "plain_page",
+    "plus_days",
+    "plus_months",
+    "put",
+    "remove",
+    "set_setting",
+    "view",
+]
