@@ -125,8 +125,9 @@ mod tests {
         let mut found = Vec::new();
         for item in fs::read_dir(folder).expect("a folder") {
             let path = item.expect("an item").path();
-            let name = format!("{prefix}{}", path.file_name().expect("a name").to_string_lossy());
-            if path.is_dir() && !["js", "python", "node_modules", "__pycache__"].contains(&name.as_str()) {
+            let file = path.file_name().expect("a name").to_string_lossy();
+            let name = format!("{prefix}{file}");
+            if path.is_dir() && !["js", "python", "node_modules", "__pycache__"].contains(&&*file) {
                 found.extend(files_in(&path, &format!("{name}/")));
             } else if path.is_file() {
                 found.push(name);
