@@ -4,6 +4,8 @@
 //! Needs the languages' own tools, and npm and pip fetch what they install. So a language is tried
 //! where `HOTLIST_TEST_LANGUAGES` names it (`rust,js,python`), and skipped, saying so, elsewhere.
 
+#![allow(clippy::print_stdout, reason = "whoever reads the tests is told what was skipped")]
+
 mod support;
 
 use std::fs;

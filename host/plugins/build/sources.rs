@@ -76,7 +76,7 @@ fn collect_sources(dir: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>
 pub fn is_source(path: &Path) -> bool {
     let name = file_name(path);
     let made = ["target", "node_modules", "__pycache__", "sdk"].contains(&name.as_ref());
-    !made && !name.starts_with('.') && !name.ends_with(".wasm") && !name.ends_with(".md")
+    !made && !name.starts_with('.') && ![".wasm", ".md", ".log"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
