@@ -56,31 +56,47 @@ async function learnNamed(naming) {
 
 // --- Choosing one or some ---
 
-const CHOOSERS = "select[data-kind=entry], select[data-kind=entries]";
+const CHOOSERS = "[data-kind=entry], [data-kind=entries]";
 
-// A control for the entries that a field or an argument names; an entry does not choose itself.
+// A control for the entry, or the entries, that a field or an argument names; an entry does not choose
+// itself. Some are ticked in a list: in a select of several, one careless click forgets all others.
 function chooser({ name, kind }, value, itself) {
-  const select = make("select", { name, multiple: kind === "entries", data: { kind } });
-  if (itself) select.dataset.itself = itself;
-  offer(select, [value ?? []].flat());
+  const control = make(kind === "entry" ? "select" : "fieldset", { name, data: { kind } });
+  if (kind === "entries") control.className = "choices";
+  if (itself) control.dataset.itself = itself;
+  offer(control, [value ?? []].flat());
   readChoosers();
-  return select;
+  return control;
 }
 
-const chosenIn = (select) => Array.from(select.selectedOptions, ({ value }) => Number(value)).filter(Boolean);
+function chosenIn(control) {
+  const chosen = control.selectedOptions ?? control.querySelectorAll(":checked");
+  return Array.from(chosen, ({ value }) => Number(value)).filter(Boolean);
+}
 
-// Offers what is chosen, be it open or not, and behind it what else is open.
-function offer(select, chosen) {
-  const { itself, now } = select.dataset;
-  const others = openOnes.filter(({ id }) => !chosen.includes(id) && String(id) !== itself);
+// Offers what is chosen, be it open or not; behind it what else is open; and what the entry itself
+// names already, for that may be what is to be taken away.
+function offer(control, chosen) {
+  const { itself, now } = control.dataset;
+  const named = namedBy(known.get(Number(itself)) ?? {}).map((id) => known.get(id)).filter((entry) => entry?.completed);
+  const others = [...openOnes, ...named].filter(({ id }) => !chosen.includes(id) && String(id) !== itself);
   const title = (id) => known.get(id)?.title ?? nameOf(id);
   const done = (id) => (known.get(id)?.completed ? `${title(id)} (done)` : title(id));
-  const wanted = [...chosen.map((id) => [done(id), id]), ...others.map((entry) => [entry.title, entry.id])];
+  const wanted = [...chosen.map((id) => [done(id), id]), ...others.map(({ id }) => [done(id), id])];
   // An open menu is left alone when there is nothing new.
   if (now === JSON.stringify(wanted)) return;
-  select.dataset.now = JSON.stringify(wanted);
-  const options = wanted.map(([text, id]) => new Option(text, id, false, chosen.includes(id)));
-  select.replaceChildren(...(select.multiple ? [] : [new Option("", "")]), ...options);
+  control.dataset.now = JSON.stringify(wanted);
+  const focused = control.contains(document.activeElement) ? document.activeElement.value : null;
+  if (control.selectedOptions) {
+    const options = wanted.map(([text, id]) => new Option(text, id, false, chosen.includes(id)));
+    control.replaceChildren(new Option("", ""), ...options);
+  } else {
+    const box = (id) => make("input", { type: "checkbox", value: id, checked: chosen.includes(id) });
+    const none = make("p", { className: "hint", textContent: "Nothing else is open." });
+    const boxes = wanted.map(([text, id]) => make("label", {}, box(id), text));
+    control.replaceChildren(...(boxes.length > 0 ? boxes : [none]));
+    if (focused) control.querySelector(`[value="${focused}"]`)?.focus();
+  }
 }
 
 // Has every chooser on the page offer what can be chosen now.
@@ -100,7 +116,7 @@ const readChoosers = once(async () => {
   }
   // Also the first time, when the control is made and not yet in its place.
   await null;
-  for (const select of document.querySelectorAll(CHOOSERS)) offer(select, chosenIn(select));
+  for (const control of document.querySelectorAll(CHOOSERS)) offer(control, chosenIn(control));
 });
 
 // --- Words that were used before ---
