@@ -120,7 +120,9 @@ impl Config {
                 return Err(ConfigError::Range { flag, given: given.to_string(), range: takes });
             }
         }
-        for (flag, given) in [("deadline", self.wasm.deadline), ("idle", self.idle)] {
+        let times =
+            [("deadline", self.wasm.deadline), ("heavy-deadline", self.wasm.heavy_deadline), ("idle", self.idle)];
+        for (flag, given) in times {
             if given < Duration::from_millis(1) || given > Duration::from_secs(86_400) {
                 return Err(ConfigError::Range { flag, given: format!("{given:?}"), range: "1ms to 24h" });
             }

@@ -91,6 +91,12 @@ pub(super) struct ServeArgs {
     /// How long one command may take by the clock on the wall
     #[arg(long, env = "HOTLIST_DEADLINE", value_name = "TIME", default_value = "50ms", value_parser = duration, help_heading = "Limits of logic")]
     deadline: Duration,
+    /// The fuel of one command where the component carries the engine of its language (JavaScript, Python)
+    #[arg(long, env = "HOTLIST_HEAVY_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().heavy_fuel, help_heading = "Limits of logic")]
+    heavy_fuel: u64,
+    /// How long one command may take there
+    #[arg(long, env = "HOTLIST_HEAVY_DEADLINE", value_name = "TIME", default_value = "500ms", value_parser = duration, help_heading = "Limits of logic")]
+    heavy_deadline: Duration,
     /// The memory of one instance
     #[arg(long, env = "HOTLIST_MEMORY_MIB", value_name = "MIB", default_value_t = wasm::Settings::default().memory >> 20, help_heading = "Limits of logic")]
     memory_mib: usize,
@@ -133,6 +139,8 @@ impl ServeArgs {
             wasm: wasm::Settings {
                 fuel: self.fuel,
                 deadline: self.deadline,
+                heavy_fuel: self.heavy_fuel,
+                heavy_deadline: self.heavy_deadline,
                 memory: self.memory_mib.saturating_mul(1 << 20),
                 heavy_memory: self.heavy_memory_mib.saturating_mul(1 << 20),
                 instances: self.instances,

@@ -27,6 +27,10 @@ pub(super) enum Weight {
 /// What there is for one instance, and how many of them there may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
+    /// The fuel of one command.
+    pub(super) fuel: u64,
+    /// How long one command may take.
+    pub(super) deadline: Duration,
     /// Instances at a time.
     pub(super) instances: u32,
     /// The most memory of one, in bytes.
@@ -54,6 +58,11 @@ pub struct Settings {
     pub fuel: u64,
     /// How long one command may take by the clock on the wall: the net under the fuel.
     pub deadline: Duration,
+    /// The fuel of one command where the component carries the engine of its language: that computes
+    /// the same with some fifty times the instructions.
+    pub heavy_fuel: u64,
+    /// How long one command may take there.
+    pub heavy_deadline: Duration,
     /// How much memory an instance may have, over all its memories, in bytes.
     pub memory: usize,
     /// The same for an instance that carries the engine of its language.
@@ -84,6 +93,8 @@ impl Default for Settings {
         Self {
             fuel: 20_000_000,
             deadline: Duration::from_millis(50),
+            heavy_fuel: 400_000_000,
+            heavy_deadline: Duration::from_millis(500),
             memory: 16 << 20,
             heavy_memory: 64 << 20,
             stack: 512 << 10,
@@ -104,6 +115,8 @@ impl Settings {
     pub(super) fn room(&self, weight: Weight) -> Room {
         match weight {
             Weight::Light => Room {
+                fuel: self.fuel,
+                deadline: self.deadline,
                 instances: self.instances,
                 memory: self.memory,
                 parts: 8,
@@ -114,6 +127,8 @@ impl Settings {
                 pagemap_scan: Enabled::No,
             },
             Weight::Heavy => Room {
+                fuel: self.heavy_fuel,
+                deadline: self.heavy_deadline,
                 instances: self.heavy_instances,
                 memory: self.heavy_memory,
                 parts: 64,
@@ -185,8 +200,8 @@ impl Engine {
 
     /// A command's deadline, in ticks from now. One more than fits, because the first tick may be
     /// about to come.
-    pub(super) fn deadline_ticks(&self) -> u64 {
-        let ticks = self.settings().deadline.as_millis().div_ceil(TICK.as_millis());
+    pub(super) fn deadline_ticks(&self, weight: Weight) -> u64 {
+        let ticks = self.settings().room(weight).deadline.as_millis().div_ceil(TICK.as_millis());
         u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
     }
 

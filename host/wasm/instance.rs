@@ -74,10 +74,10 @@ impl Prepared {
         let mut store = Store::new(self.engine.wasmtime(self.weight), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(settings.answer_bytes);
-        refill(&mut store, &self.engine);
+        refill(&mut store, &self.engine, self.weight);
         match self.plugin.instantiate(&mut store) {
             Ok(plugin) => Ok(Instance { store, plugin, commands: 0, engine: self.engine.clone(), weight: self.weight }),
-            Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine)),
+            Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine, self.weight)),
             Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: memory_limit }),
             Err(error) => Err(Fault::Instance(format!("{error:#}"))),
         }
@@ -91,7 +91,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.refused_memory = false;
         state.voice.begin();
-        refill(&mut self.store, &self.engine);
+        refill(&mut self.store, &self.engine, self.weight);
     }
 
     /// Sets the list and the circumstances that the next call is about.
@@ -120,26 +120,29 @@ impl Instance {
     /// What the calls since [`Instance::begin`] cost.
     pub(super) fn cost(&self) -> Cost {
         let left = self.store.get_fuel().expect("the engine was configured to consume fuel");
-        Cost { fuel: self.engine.settings().fuel.saturating_sub(left), memory: self.store.data().memory }
+        Cost {
+            fuel: self.engine.settings().room(self.weight).fuel.saturating_sub(left),
+            memory: self.store.data().memory,
+        }
     }
 
     /// What an error of a call means.
     pub(super) fn fault(&self, error: &wasmtime::Error) -> Fault {
-        fault(error, &self.store, &self.engine)
+        fault(error, &self.store, &self.engine, self.weight)
     }
 }
 
-fn refill(store: &mut Store<State>, engine: &Engine) {
-    store.set_fuel(engine.settings().fuel).expect("the engine was configured to consume fuel");
-    store.set_epoch_deadline(engine.deadline_ticks());
+fn refill(store: &mut Store<State>, engine: &Engine, weight: Weight) {
+    store.set_fuel(engine.settings().room(weight).fuel).expect("the engine was configured to consume fuel");
+    store.set_epoch_deadline(engine.deadline_ticks(weight));
 }
 
-fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine) -> Fault {
-    let settings = engine.settings();
+fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine, weight: Weight) -> Fault {
+    let room = engine.settings().room(weight);
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Fault::Fuel { budget: settings.fuel },
+        Some(Trap::OutOfFuel) => Fault::Fuel { budget: room.fuel },
         Some(Trap::Interrupt) => {
-            Fault::Deadline { milliseconds: settings.deadline.as_millis().try_into().unwrap_or(u64::MAX) }
+            Fault::Deadline { milliseconds: room.deadline.as_millis().try_into().unwrap_or(u64::MAX) }
         }
         Some(Trap::StackOverflow) => Fault::Stack,
         // An allocator that gets no memory ends the plugin; the reason is the memory.

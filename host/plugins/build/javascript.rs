@@ -40,7 +40,7 @@ pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
     outfile.push(relative(&module, dir));
     tools.run(bundle.arg(outfile))?;
     let mut componentize = Command::new(dir.join(COMPONENTIZER));
-    componentize.args(["--sync", "--opt-size", "--minify", "--wit", CONTRACT]);
+    componentize.args(["--sync", "--opt-size", "--wit", CONTRACT]);
     componentize.arg("--js").arg(relative(&module, dir)).arg("-o").arg(relative(&component, dir));
     tools.run(&mut componentize)?;
     read_bytes(&component)

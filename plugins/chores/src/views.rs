@@ -22,7 +22,7 @@ pub(crate) fn page(list: &impl List, cx: &Context, query: &Query) -> Result<Page
         Some(other) => return Err(Rejection::unknown_view(other)),
     };
     let today = Local::of(list, cx).today;
-    let stands = |id| list.get(id).as_ref().and_then(place).ok_or_else(|| hotlist_todo::gone(id));
+    let stands = |id| list.get(id).as_ref().and_then(place).ok_or_else(|| Rejection::after_gone(id));
     let after = query.after.map(stands).transpose()?;
     let wanted = |entry: Entry| {
         let place = place(&entry).filter(|(due, _)| due.cmp(&today) == when)?;

@@ -16,7 +16,7 @@ pub(crate) fn page(list: &impl List, query: &Query) -> Result<Page, Rejection> {
         let (rank, id) = place(entry);
         (columns.column_of(entry), rank, id)
     };
-    let after = query.after.map(|id| list.get(id).ok_or_else(|| hotlist_todo::gone(id))).transpose()?;
+    let after = query.after.map(|id| list.get(id).ok_or_else(|| Rejection::after_gone(id))).transpose()?;
     let after: Option<Spot> = after.as_ref().map(spot);
 
     let mut counts = vec![0_u32; columns.names.len()];

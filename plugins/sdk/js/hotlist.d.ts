@@ -119,19 +119,19 @@ export interface Query {
 export type Row = number | { id: number; computed?: Record<string, Value> };
 
 /** Rows under one heading. */
-export interface Group {
+export interface Group<R extends Row = Row> {
   /** For programs; unique in the page. */
   name: string;
   /** For people. */
   title: string;
   /** Values worked out for the whole group. */
   computed?: Record<string, Value>;
-  rows: Row[];
+  rows: R[];
 }
 
 /** The answer to a query: one unnamed group for a plain list, or as many as the view has. */
-export interface Page {
-  groups: Group[];
+export interface Page<R extends Row = Row> {
+  groups: Group<R>[];
   /** Whether more rows follow the last one. */
   more: boolean;
 }
@@ -246,7 +246,7 @@ export function plainPage(query: Query): Page;
  *
  * Meant for lists that people read: it costs what the whole view costs, for every page.
  */
-export function cutPage(groups: Group[], query: Query): Page;
+export function cutPage<R extends Row>(groups: Group<R>[], query: Query): Page<R>;
 
 /** The day so many days later, or earlier if there are fewer than none. */
 export function plusDays(day: Day, days: number): Day;

@@ -48,7 +48,7 @@ pub type Decision = Result<Vec<Change>, Rejection>;
 ///     fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
 ///         let mut group = Group::new("starred", "Starred");
 ///         group.rows = list.all(0).filter(is_starred).map(|entry| entry.id.into()).collect();
-///         Ok(Page::cut(vec![group], query))
+///         Page::cut(vec![group], query)
 ///     }
 /// }
 ///

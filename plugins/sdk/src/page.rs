@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::{Entry, EntryId, Field, Group, List, Page, Query, Row, Value};
+use crate::{Entry, EntryId, Field, Group, List, Page, Query, Rejection, Row, Value};
 
 impl From<EntryId> for Row {
     fn from(id: EntryId) -> Self {
@@ -40,10 +40,11 @@ impl Page {
     }
 
     /// The page that a query asks for of a whole view: the rows behind the one it names with `after`,
-    /// as many as it wants. Groups stay, also without rows.
+    /// as many as it wants. Groups stay, also without rows. Where the row to follow is not in the view
+    /// any more, it is a rejection that says so.
     ///
     /// Meant for lists that people read: it costs what the whole view costs, for every page.
-    pub fn cut(groups: Vec<Group>, query: &Query) -> Self {
+    pub fn cut(groups: Vec<Group>, query: &Query) -> Result<Self, Rejection> {
         let mut behind = query.after.is_none();
         let mut room = query.limit as usize;
         let mut page = Self { groups, more: false };
@@ -56,7 +57,10 @@ impl Page {
                 kept
             });
         }
-        page
+        match query.after {
+            Some(after) if !behind => Err(Rejection::after_gone(after)),
+            _ => Ok(page),
+        }
     }
 }
 
@@ -124,12 +128,13 @@ mod tests {
             let query = Query { view: None, date: None, completed: None, after, limit };
             let page = Page::cut(vec![group("a", &[5, 2]), group("b", &[]), group("c", &[9])], &query);
             let ids = |group: &Group| group.rows.iter().map(|row| row.id).collect::<Vec<_>>();
-            (page.groups.iter().map(ids).collect::<Vec<_>>(), page.more)
+            page.map(|page| (page.groups.iter().map(ids).collect::<Vec<_>>(), page.more))
         };
-        assert_eq!(page(None, 9), (vec![vec![5, 2], vec![], vec![9]], false));
-        assert_eq!(page(None, 2), (vec![vec![5, 2], vec![], vec![]], true));
-        assert_eq!(page(Some(5), 1), (vec![vec![2], vec![], vec![]], true));
-        assert_eq!(page(Some(2), 1), (vec![vec![], vec![], vec![9]], false));
-        assert_eq!(page(Some(9), 1), (vec![vec![], vec![], vec![]], false));
+        assert_eq!(page(None, 9), Ok((vec![vec![5, 2], vec![], vec![9]], false)));
+        assert_eq!(page(None, 2), Ok((vec![vec![5, 2], vec![], vec![]], true)));
+        assert_eq!(page(Some(5), 1), Ok((vec![vec![2], vec![], vec![]], true)));
+        assert_eq!(page(Some(2), 1), Ok((vec![vec![], vec![], vec![9]], false)));
+        assert_eq!(page(Some(9), 1), Ok((vec![vec![], vec![], vec![]], false)));
+        assert_eq!(page(Some(7), 1), Err(Rejection::after_gone(7)));
     }
 }

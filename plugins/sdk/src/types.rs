@@ -227,6 +227,13 @@ impl Rejection {
         Self::new("command-unknown", format!("This list has no command \"{name}\"."))
     }
 
+    /// Pages follow an entry. When that is gone, nobody knows any more where it stood.
+    pub fn after_gone(id: EntryId) -> Self {
+        let message =
+            format!("Entry {id} is not there any more, so no page can follow it. Start from the first page again.");
+        Self::new("after-gone", message).at("after")
+    }
+
     /// There is no view of that name.
     pub fn unknown_view(name: &str) -> Self {
         Self::new("view-unknown", format!("This list has no view \"{name}\"."))

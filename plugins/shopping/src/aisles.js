@@ -3,6 +3,8 @@
 import { list, reject } from "hotlist-plugin";
 import { key, same, tidy } from "./things.js";
 
+/** @typedef {import("hotlist-plugin").Entry} Entry */
+
 /** @returns {string[]} */
 const order = () => list.setting("aisle-order") ?? [];
 
@@ -33,29 +35,33 @@ export function checkOrder(aisles) {
 }
 
 /**
- * The aisles that entries are in: those of the order first, then others by name, then what has none. What
- * is bought comes last in its aisle.
+ * The aisles that entries are in, as groups of a page: those of the order first, then others by name, then
+ * what has none. What is bought comes last in its aisle.
  *
- * @param {import("hotlist-plugin").Entry[]} entries
+ * @param {Entry[]} entries Ids ascending.
  */
 export function aisles(entries) {
   const places = order().map(key);
-  /** @type {Map<string, { name: string, title: string, place: number, entries: typeof entries }>} */
-  const groups = new Map();
+  /** @type {Map<string, { name: string, title: string, place: number, open: Entry[], bought: Entry[] }>} */
+  const found = new Map();
   for (const entry of entries) {
     const title = entry.fields.aisle ?? "";
     const name = key(title);
-    const group = groups.get(name);
-    if (group) {
-      group.entries.push(entry);
-    } else {
-      groups.set(name, { name, title: title || "Anywhere", place: place(places, name), entries: [entry] });
+    let aisle = found.get(name);
+    if (!aisle) {
+      aisle = { name, title: title || "Anywhere", place: place(places, name), open: [], bought: [] };
+      found.set(name, aisle);
     }
+    (entry.completed ? aisle.bought : aisle.open).push(entry);
   }
-  for (const group of groups.values()) {
-    group.entries.sort((a, b) => Number(a.completed) - Number(b.completed) || a.id - b.id);
-  }
-  return [...groups.values()].sort((a, b) => a.place - b.place || (a.name < b.name ? -1 : 1));
+  const sorted = [...found.values()].sort((a, b) => a.place - b.place || (a.name < b.name ? -1 : 1));
+  return sorted.map(({ name, title, open, bought }) => ({
+    name,
+    title,
+    computed: { open: open.length },
+    // Ids alone: the engine pays for all that is handed over.
+    rows: open.concat(bought).map((entry) => entry.id),
+  }));
 }
 
 /**
@@ -64,5 +70,5 @@ export function aisles(entries) {
  */
 function place(places, name) {
   const at = places.indexOf(name);
-  return name === "" ? Infinity : at < 0 ? places.length : at;
+  return name === "" ? places.length + 1 : at < 0 ? places.length : at;
 }

@@ -125,13 +125,5 @@ export function sum(one, other) {
   return { quantity: rounded(total / (total >= size ? size : Math.min(a.size, b.size))), unit };
 }
 
-/**
- * An amount as people read it, if there is one.
- *
- * @param {{ quantity?: number, unit?: string }} amount
- */
-export const amount = ({ quantity, unit }) =>
-  quantity === undefined ? undefined : [quantity, unit].filter(Boolean).join(" ");
-
 /** @param {number} quantity */
 const rounded = (quantity) => Math.round(quantity * 1000) / 1000;

@@ -3,7 +3,7 @@
 import { cutPage, list, logic, matches, put, reject, remove, set } from "hotlist-plugin";
 import { version } from "../package.json";
 import { aisles, checkOrder, spelled } from "./aisles.js";
-import { amount, sized, sum } from "./amounts.js";
+import { sized, sum } from "./amounts.js";
 import { checkMemory, remembered, remembering } from "./memory.js";
 import { parse } from "./parse.js";
 import { entriesOf, tidy } from "./things.js";
@@ -133,14 +133,12 @@ function configure(settings) {
 
 /** @param {import("hotlist-plugin").Query} query */
 function byAisle(query) {
-  const groups = aisles([...list.all()].filter((entry) => matches(entry, query))).map(
-    ({ name, title, entries }) => ({
-      name,
-      title,
-      computed: { open: entries.filter((entry) => !entry.completed).length },
-      rows: entries.map((entry) => ({ id: entry.id, computed: { amount: amount(entry.fields) } })),
-    }),
-  );
-  const page = cutPage(groups, query);
+  const entries = [];
+  for (const entry of list.all()) {
+    if (matches(entry, query)) {
+      entries.push(entry);
+    }
+  }
+  const page = cutPage(aisles(entries), query);
   return { ...page, groups: page.groups.filter((group) => group.rows.length > 0) };
 }

@@ -4,7 +4,7 @@ mod rules;
 mod views;
 
 pub use rules::{check, clear_completed};
-pub use views::{entries, gone};
+pub use views::entries;
 
 use hotlist_plugin::{Context, Decision, Description, Entry, Field, List, Logic, Page, Query, Rejection};
 

@@ -36,7 +36,7 @@ fn place(entry: &Entry) -> Place {
 
 /// A group for each day that has entries, and one for those without a date.
 fn by_date(list: &impl List, query: &Query) -> Result<Page, Rejection> {
-    let after = query.after.map(|id| list.get(id).ok_or_else(|| gone(id))).transpose()?;
+    let after = query.after.map(|id| list.get(id).ok_or_else(|| Rejection::after_gone(id))).transpose()?;
     let after = after.as_ref().map(place);
     let wanted = |entry: &Entry| matches(entry, query) && after.is_none_or(|after| place(entry) > after);
 
@@ -61,11 +61,4 @@ fn group(places: &[Place]) -> Group {
     };
     group.rows = places.iter().map(|&(_, _, id)| id.into()).collect();
     group
-}
-
-/// Pages follow an entry. When that is gone, nobody knows any more where it stood.
-pub fn gone(id: EntryId) -> Rejection {
-    let message =
-        format!("Entry {id} is not there any more, so no page can follow it. Start from the first page again.");
-    Rejection::new("after-gone", message).at("after")
 }

@@ -89,15 +89,21 @@ export function ofKind(kind, value, what) {
  * @param {string} what
  */
 export function worked(value, what) {
-  const kinds = /** @type {const} */ (["boolean", "number", "text", "texts", "entries"]);
-  const found = kinds.map((kind) => ofKind(kind, value, what)).find(Boolean);
-  if (!found) {
+  const kind = LOOKS[typeof value] ?? (IS.texts(value) ? "texts" : IS.entries(value) ? "entries" : undefined);
+  if (!kind) {
     throw new TypeError(
       `${what} is ${shown(value)}, which is no boolean, number, text, or list of one of the latter`,
     );
   }
-  return found;
+  return { tag: kind, val: value };
 }
+
+/**
+ * What a value of a type of JavaScript's looks like.
+ *
+ * @type {Record<string, string | undefined>}
+ */
+const LOOKS = { boolean: "boolean", number: "number", string: "text" };
 
 /** @param {unknown} value */
 export const shown = (value) => JSON.stringify(value) ?? String(value);

@@ -49,7 +49,7 @@ impl Logic for Rules {
             let group = if is_urgent(&entry) { &mut urgent } else { &mut other };
             group.rows.push(entry.id.into());
         }
-        Ok(Page::cut(vec![urgent, other], query))
+        Page::cut(vec![urgent, other], query)
     }
 }
 
