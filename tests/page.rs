@@ -3,17 +3,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use hotlist::web::Options;
+use support::browser::Browser;
 use support::{Sending, Server};
-use tokio::sync::oneshot;
-
-/// A browser takes seconds to start on a busy machine, but not minutes.
-const BROWSER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What stands between two texts, wherever it does.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
@@ -113,48 +106,35 @@ async fn every_part_of_the_page_is_short_enough_to_be_read() {
     }
 }
 
-/// The document that a browser makes of a page, or nothing if there is no browser on this machine.
-async fn document(url: String) -> Option<String> {
-    let profile = tempfile::tempdir().expect("a directory");
-    let of_profile = format!("--user-data-dir={}", profile.path().display());
-    let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-    let alone = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    let mut command = Command::new("chromium");
-    command.args(quiet).args(alone).args([&of_profile, "--virtual-time-budget=2000", "--dump-dom", &url]);
-    let mut browser = match command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn() {
-        Ok(browser) => browser,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => panic!("chromium: {error}"),
-    };
-    let mut output = browser.stdout.take().expect("it is piped");
-    let (read, document) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = read.send(output.read_to_string(&mut text).map(|_| text));
-    });
-    let Ok(document) = tokio::time::timeout(BROWSER_PATIENCE, document).await else {
-        browser.kill().expect("it can be ended");
-        panic!("the browser did not come to an end");
-    };
-    browser.wait().expect("it ended");
-    Some(document.expect("it was read").expect("text"))
+/// A browser; without one on this machine, nothing but a word about it.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests should know what was left out")]
+fn browser(width: u32) -> Option<Browser> {
+    let browser = Browser::start(width);
+    if browser.is_none() {
+        eprintln!("skipped: there is no chromium on this machine");
+    }
+    browser
+}
+
+const ENTRIES: &str = "[...document.querySelectorAll('.entry')]";
+
+/// The expression for the entry with that title.
+fn entry(title: &str) -> String {
+    format!("{ENTRIES}.find((entry) => entry.querySelector('.title').textContent === '{title}')")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::print_stderr, reason = "whoever runs the tests should know what was left out")]
 async fn a_browser_shows_entries_and_no_title_is_markup() {
-    // The browser's own time stands still while an answer is awaited, and a stream of events never
-    // ends. Without streams the page shows what it read, which is what is looked at here.
-    let server = Server::with(Options { max_event_streams: 0, ..Options::default() }).await;
+    let server = Server::start().await;
     server.add("garden shed", "Sweep the path").await;
     server.add("garden shed", "<img src=x onerror=\"document.title='taken over'\">").await;
     server.post("/lists/garden%20shed/entries", r#"{"title":"Prune","fields":{"tags":["tree","wet"]}}"#).await;
-    let Some(document) = document(server.url("/#garden%20shed")).await else {
-        eprintln!("skipped: there is no chromium on this machine");
-        return;
-    };
-    let entries = document.split("<li class=\"entry").count() - 1;
-    assert_eq!(entries, 3, "{document}");
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#garden%20shed"));
+    browser.wait_for(&format!("{ENTRIES}.length === 3"));
+    browser.wait_for("document.querySelector('#live').dataset.state === 'live'");
+    let document = browser.value("document.documentElement.outerHTML");
+    let document = document.as_str().expect("text");
     assert!(document.contains(">Sweep the path</button>"), "{document}");
     assert!(document.contains("&lt;img src=x onerror="), "{document}");
     assert!(!document.contains("<img"), "{document}");
@@ -162,4 +142,88 @@ async fn a_browser_shows_entries_and_no_title_is_markup() {
     assert!(document.contains(": tree, wet</span>"), "{document}");
     assert!(document.contains(">Todo 1.0.0</strong>"), "{document}");
     assert!(document.contains("3 open of 3"), "{document}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_for_an_entry_is_at_the_entry_and_so_is_its_refusal() {
+    let server = Server::start().await;
+    server.add("shed", "Sweep").await;
+    server.add("shed", "Prune").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    browser.wait_for(&format!("{}.querySelectorAll('.own button').length === 2", entry("Prune")));
+    assert_eq!(browser.value("document.querySelectorAll('#commands button').length"), 3, "the others stay above");
+    let finish = format!("{}.querySelector('[data-command=finish]')", entry("Prune"));
+    assert_eq!(browser.value(&format!("{finish}.ariaLabel")), "finish: Prune");
+    browser.value(&format!("{finish}.focus()"));
+    browser.press("Enter");
+    browser.wait_for(&format!("{}.classList.contains('done')", entry("Prune")));
+    assert_eq!(browser.value(&format!("document.activeElement === {finish}")), true, "the focus stays");
+    browser.wait_for(&format!("{}.ariaBusy === 'false'", entry("Prune")));
+    browser.press("Enter");
+    browser.wait_for(&format!("{}.querySelector('.problem')", entry("Prune")));
+    let said = browser.value("[...document.querySelectorAll('.problem')].map((said) => said.textContent)");
+    assert_eq!(said, serde_json::json!(["It was done already."]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
+    let server = Server::start().await;
+    for title in ["Sweep", "Prune", "Rake", "Rest"] {
+        server.add("shed", title).await;
+    }
+    server.post("/lists/shed/commands/finish", r#"{"entry":3}"#).await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    browser.wait_for(&format!("{}.querySelector('[data-command=do-after]')", entry("Rest")));
+    browser.value(&format!("{}.querySelector('[data-command=do-after]').click()", entry("Rest")));
+    let options = "[...document.querySelectorAll('dialog [name=others] label')]";
+    browser.wait_for(&format!("{options}.length > 0"));
+    let offered = browser.value(&format!("{options}.map((option) => option.textContent)"));
+    assert_eq!(offered, serde_json::json!(["Sweep", "Prune"]), "neither what is done nor itself");
+    // Somebody else adds one while the dialog is open, and what was chosen stays so.
+    browser.value(&format!("{options}[1].click()"));
+    server.add("shed", "Dig").await;
+    browser.wait_for(&format!("{options}.length === 3"));
+    browser.value("document.querySelector('#dialog-confirm').click()");
+    browser.wait_for("!document.querySelector('dialog').open");
+    let facts = format!("{}.querySelector('.facts').textContent", entry("Rest"));
+    browser.wait_for(&format!("{facts} === 'after: “Prune”'"));
+    // Another page renames it, and one that was chosen is offered also when it is done.
+    server.ask("PATCH", "/lists/shed/entries/2").json_text(r#"{"title":"Cut","completed":true}"#).answer().await;
+    browser.wait_for(&format!("{facts} === 'after: “Cut”'"));
+    browser.value(&format!("{}.querySelector('.title').click()", entry("Rest")));
+    let after = format!("[...{}.querySelectorAll('[name=after] label')]", entry("Rest"));
+    let chosen = format!("{after}.filter((one) => one.control.checked).map((one) => one.textContent)");
+    assert_eq!(browser.value(&chosen), serde_json::json!(["Cut (done)"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_has_an_address_and_says_how_many_there_are_of_how_many() {
+    let server = Server::start().await;
+    server.add("shed", "Sweep").await;
+    server.add("shed", "Prune").await;
+    server.add("shed", "Rake").await;
+    server.post("/lists/shed/commands/finish", r#"{"entry":2}"#).await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed/open-first"));
+    browser.wait_for(&format!("{ENTRIES}.length === 3"));
+    let headings = browser.value("[...document.querySelectorAll('#entries h2')].map((made) => made.innerText)");
+    assert_eq!(headings, serde_json::json!(["OPEN\n2 of 3", "DONE\n1\nLast done: 2"]));
+    assert_eq!(browser.value("document.querySelector('#views [aria-current]').textContent"), "open-first");
+    let side_by_side = "new Set([...document.querySelectorAll('#entries section')].map((made) => made.offsetTop)).size";
+    assert_eq!(browser.value(side_by_side), 1);
+    browser.value(&format!("{}.querySelector('[data-command=finish]').focus()", entry("Sweep")));
+    browser.press(" ");
+    browser.wait_for(&format!("{}.classList.contains('done')", entry("Sweep")));
+    let focused = "document.activeElement.closest('.entry').querySelector('.title').textContent";
+    assert_eq!(browser.value(focused), "Sweep", "the focus goes along into the other group");
+    browser.value("document.querySelector('#views a').click()");
+    browser.wait_for("document.querySelectorAll('#entries section').length === 1");
+    assert_eq!(browser.value("location.hash"), "#shed");
+    browser.value("history.back()");
+    browser.wait_for("document.querySelectorAll('#entries section').length === 2");
+    browser.open(&server.url("/#shed/of-other-rules"));
+    browser.wait_for("location.hash === '#shed'");
+    browser.wait_for("document.querySelectorAll('#entries section').length === 1");
 }

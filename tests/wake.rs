@@ -14,9 +14,10 @@ use hotlist::clock::{Clock, ManualClock};
 use hotlist::config::Config;
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
-use hotlist::list::entry::Draft;
+use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
+use hotlist::list::value::{Field, Value};
 use hotlist::logic::catalog::Catalog;
 use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
@@ -388,6 +389,35 @@ async fn wait_until_woken(store: &Kept, list: &str) {
         assert!(begun.elapsed() < PATIENCE, "nobody woke {list}");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chore_whose_day_came_while_the_server_was_down_is_open_again_at_its_start() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (store, clock) = (open(data.path()), Arc::new(ManualClock::at(NOON)));
+    let config = || Config::new(data.path().to_owned());
+    let server = System::start_with(config(), store, clock).await.expect("it starts");
+    let logic = Some(LogicName::new("chores").expect("a name"));
+    let bins = Draft {
+        title: "Bins".into(),
+        fields: vec![Field { name: "rule".into(), value: Value::Text("daily".into()) }],
+        ..Draft::default()
+    };
+    let done = Patch { completed: Some(true), ..Patch::default() };
+    for command in
+        [Command::Configure { logic, settings: Vec::new() }, Command::Add(bins), Command::Update { id: 1, patch: done }]
+    {
+        server.cache().call(&name("flat"), request(command)).await.expect("it is carried out");
+    }
+    server.stop().await.expect("it stops");
+
+    let (store, clock) = (open(data.path()), Arc::new(ManualClock::at(NOON + DAY)));
+    let server = System::start_with(config(), store.clone(), clock).await.expect("it starts");
+    wait_until_woken(&store, "flat").await;
+    let flat = store.load(&name("flat")).await.expect("it is readable").list;
+    assert!(!flat.get(1).expect("it is there").completed);
+    assert_eq!(woken(&*store, "flat").await, 1);
+    server.stop().await.expect("it stops");
 }
 
 #[tokio::test(flavor = "multi_thread")]

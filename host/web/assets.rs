@@ -55,6 +55,7 @@ impl Asset {
 const SCRIPTS: &str = concat!(
     include_str!("assets/server.js"),
     include_str!("assets/person.js"),
+    include_str!("assets/known.js"),
     include_str!("assets/entries.js"),
     include_str!("assets/history.js"),
     include_str!("assets/rules.js"),

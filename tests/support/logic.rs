@@ -29,6 +29,7 @@ impl TestLogic {
             choices: Vec::new(),
         };
         let command = |name: &str, arguments| CommandSchema { name: name.into(), title: name.into(), arguments };
+        let entry = || Schema { required: true, ..schema("entry", Kind::Entry) };
         let view = |name: &str| ViewSchema { name: name.into(), title: name.into() };
         let description = Description {
             title: "Todo".into(),
@@ -46,6 +47,8 @@ impl TestLogic {
                 command("clear-completed", Vec::new()),
                 command("due-all", vec![Schema { required: true, ..schema("day", Kind::Date) }]),
                 command("remove-these", vec![schema("entries", Kind::Entries)]),
+                command("finish", vec![entry()]),
+                command("do-after", vec![entry(), schema("others", Kind::Entries)]),
             ],
             views: vec![view("open-first"), view("panic")],
             reading: Reading::Host,
@@ -73,6 +76,12 @@ struct TestSession;
 
 fn no(code: &str, message: &str, field: Option<&str>) -> Decision {
     Err(Rejection { code: code.into(), message: message.into(), field: field.map(str::to_owned) })
+}
+
+/// The entry that a command is for.
+fn subject<'a>(list: &'a List, arguments: &[Field]) -> &'a Entry {
+    let Some(Value::Entry(id)) = find(arguments, "entry") else { panic!("it is required") };
+    list.get(*id).expect("the host checked")
 }
 
 impl TestSession {
@@ -119,6 +128,18 @@ impl TestSession {
                 let ids = find(arguments, "entries").map_or(&[][..], Value::entries);
                 ids.iter().copied().map(Change::Remove).collect()
             }
+            "finish" => {
+                let entry = subject(list, arguments);
+                if entry.completed {
+                    return no("done", "It was done already.", None);
+                }
+                vec![Change::Put(Entry { completed: true, ..entry.clone() })]
+            }
+            "do-after" => {
+                let others = find(arguments, "others").map_or(&[][..], Value::entries);
+                let after = Field { name: "after".into(), value: Value::Entries(others.into()) };
+                vec![Change::Put(Entry { fields: vec![after], ..subject(list, arguments).clone() })]
+            }
             "clear-completed" => list.scan(0).filter(|e| e.completed).map(|e| Change::Remove(e.id)).collect(),
             _ => {
                 let day = find(arguments, "day").expect("it is required").clone();
@@ -153,12 +174,16 @@ impl Session for TestSession {
             let fitting = list.scan(query.after.unwrap_or(0)).filter(|entry| entry.completed == completed);
             fitting.map(|entry| Row { id: entry.id, computed: computed() }).collect::<Vec<_>>()
         };
-        let group = |name: &str, rows: Vec<Row>| {
+        let group = |name: &str, rows: Vec<Row>, more: Option<Field>| {
             #[expect(clippy::cast_precision_loss, reason = "a handful")]
-            let computed = vec![Field { name: "count".into(), value: Value::Number(rows.len() as f64) }];
+            let mut computed = vec![Field { name: "count".into(), value: Value::Number(rows.len() as f64) }];
+            computed.extend(more);
             Group { name: name.into(), title: name.to_uppercase(), computed, rows }
         };
-        Ok(Ok(Page { groups: vec![group("open", rows(false)), group("done", rows(true))], more: false }))
+        let limit = Some(Field { name: "limit".into(), value: Value::Number(3.0) });
+        let last = list.scan(0).filter(|entry| entry.completed).last();
+        let last = last.map(|entry| Field { name: "last-done".into(), value: Value::Entry(entry.id) });
+        Ok(Ok(Page { groups: vec![group("open", rows(false), limit), group("done", rows(true), last)], more: false }))
     }
 
     fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {

@@ -6,6 +6,7 @@
     reason = "not every test file uses all of it, and none of it is seen from outside"
 )]
 
+pub mod browser;
 pub mod logic;
 pub mod process;
 pub mod waking;

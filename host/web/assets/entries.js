@@ -1,6 +1,8 @@
 // The entries of the list: groups of rows, which stay the same elements for as long as they are
 // shown, so that neither the focus nor what somebody is typing is lost when the list changes.
 
+const MOST_COLUMNS = 8; // more groups than that do not lie side by side
+
 const groups = new Map(); // by name: a section, and its rows by id
 
 // Makes the children of an element these, in this order, without moving those that are in place.
@@ -14,12 +16,17 @@ function arrange(parent, nodes) {
   }
 }
 
-function rowOf(entry) {
+// All that a row shows, to tell whether it is to be shown anew: other entries may have been renamed.
+const looks = (entry) => JSON.stringify([entry, namedBy(entry).map(nameOf)]);
+
+function rowOf(entry, group) {
   const done = make("input", { type: "checkbox" });
   const title = make("button", { type: "button", className: "title" });
   const facts = make("span", { className: "facts" });
-  const remove = make("button", { type: "button", className: "quiet", textContent: "×" });
-  const element = make("li", { className: "entry" }, done, make("div", { className: "text" }, title, facts), remove);
+  const own = make("div", { className: "own" });
+  const remove = make("button", { type: "button", className: "quiet remove", textContent: "×" });
+  const text = make("div", { className: "text" }, title, facts, own);
+  const element = make("li", { className: "entry", data: { id: entry.id } }, done, text, remove);
   const row = { element, entry };
   const path = `${root(state.name)}/entries/${entry.id}`;
   const change = async (method, body) => {
@@ -33,30 +40,49 @@ function rowOf(entry) {
   title.onclick = () => edit(row, path, title);
   row.show = (now) => {
     row.entry = now;
+    row.shown = looks(now);
     done.checked = now.completed;
     done.ariaLabel = `Completed: ${now.title}`;
     element.classList.toggle("done", now.completed);
     title.textContent = now.title;
     title.title = "Edit";
     remove.ariaLabel = `Delete: ${now.title}`;
-    facts.replaceChildren(...factsOf(now));
+    facts.replaceChildren(...factsOf(now, group));
+    showCommands(row, own);
   };
   row.show(entry);
   return row;
 }
 
-// The date, and whatever the rules keep or have worked out, in the order in which they declare it.
-function factsOf({ date, fields, computed = {} }) {
+// The commands that are for one entry. The buttons stay the same for as long as the rules do, or the
+// focus would be lost.
+function showCommands(row, own) {
+  const commands = description().commands.filter(subject);
+  const now = JSON.stringify(commands);
+  if (row.commands !== now) own.replaceChildren(...commands.map((command) => entryCommand(row, command)));
+  row.commands = now;
+  for (const button of own.children) button.ariaLabel = `${button.textContent}: ${row.entry.title}`;
+}
+
+// What was worked out has no title: its name is written as one.
+const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("-", " ");
+
+function fact(title, value, kind) {
+  return make("span", { textContent: value === true ? title : `${title}: ${shown(value, kind)}` });
+}
+
+// The date, and whatever the rules keep or have worked out, in the order in which they declare it; but
+// for what the heading says already.
+function factsOf({ date, fields, computed = {} }, heading) {
   const facts = [];
   if (date) facts.push(make("time", { dateTime: date, textContent: day(date) }));
-  const titles = new Map(description().fields.map((schema) => [schema.name, schema.title || schema.name]));
+  const schemas = new Map(description().fields.map((schema) => [schema.name, schema]));
   const values = { ...fields, ...computed };
-  const declared = [...titles.keys()].filter((name) => name in values);
+  const declared = [...schemas.keys()].filter((name) => name in values);
   for (const name of new Set([...declared, ...Object.keys(values)])) {
-    const value = values[name];
-    if (value === false) continue;
-    const title = titles.get(name) ?? name;
-    facts.push(make("span", { textContent: value === true ? title : `${title}: ${shown(value)}` }));
+    const value = values[name], schema = schemas.get(name);
+    if (value === false || value === heading) continue;
+    facts.push(fact(schema ? titleOf(schema).called : words(name), value, schema?.kind));
   }
   return facts;
 }
@@ -71,7 +97,7 @@ function edit(row, path, title) {
   const save = make("button", { className: "primary", textContent: "Save" });
   const cancel = make("button", { type: "button", className: "quiet", textContent: "Cancel" });
   const line = make("div", { className: "line" }, text, date, save, cancel);
-  const fields = fieldsOf(description().fields, entry.fields);
+  const fields = fieldsOf(description().fields, entry.fields, entry.id);
   const form = make("form", { noValidate: true }, line, fields);
   const close = () => {
     const had = form.contains(document.activeElement);
@@ -103,33 +129,58 @@ function groupOf(name) {
   return { name, heading, rows, element: make("section", {}, heading, rows), byId: new Map() };
 }
 
+// How many a group has, of how many it may have if the rules say so, and what else they worked out.
+function countOf({ computed = {}, entries }) {
+  const { count = entries.length, limit, ...others } = computed;
+  const textContent = limit === undefined ? shown(count) : `${shown(count)} of ${shown(limit)}`;
+  const said = make("span", { className: "count", textContent });
+  said.classList.toggle("full", count >= limit);
+  const told = Object.entries(others).filter(([, value]) => value !== false);
+  return [said, ...told.map(([name, value]) => fact(words(name), value))];
+}
+
 function showGroup(shape, alone) {
   if (!groups.has(shape.name)) groups.set(shape.name, groupOf(shape.name));
   const group = groups.get(shape.name);
   const title = isDate(shape.title) ? day(shape.title) : shape.title;
+  const about = countOf(shape);
   // A heading over everything says nothing that the view's own name does not.
-  group.heading.hidden = !title || alone;
-  group.heading.replaceChildren(title, make("span", { textContent: shape.entries.length }));
+  group.heading.hidden = (!title || alone) && Object.keys(shape.computed ?? {}).length === 0;
+  group.heading.replaceChildren(title || "All", ...about);
   const ids = new Set(shape.entries.map((entry) => entry.id));
   for (const id of group.byId.keys()) if (!ids.has(id)) group.byId.delete(id);
   const rows = shape.entries.map((entry) => {
     const row = group.byId.get(entry.id);
-    if (!row) group.byId.set(entry.id, rowOf(entry));
-    else if (!sameJson(row.entry, entry) || state.redraw) row.show(entry);
+    if (!row) group.byId.set(entry.id, rowOf(entry, shape.name));
+    else if (row.shown !== looks(entry) || state.redraw) row.show(entry);
     return group.byId.get(entry.id).element;
   });
   arrange(group.rows, rows);
   return group.element;
 }
 
+// A few places that entries move between lie side by side where there is room; days, and many groups,
+// one below the other.
+const isBoard = (shapes) =>
+  shapes.length > 1 && shapes.length <= MOST_COLUMNS && !shapes.some(({ title }) => !title || isDate(title));
+
+// Puts the focus on an entry, wherever it is now; on the same control of it, if it had one.
+function focusOn(id, command) {
+  const element = find("entries").querySelector(`.entry[data-id="${id}"]`);
+  const button = command && element?.querySelector(`[data-command="${CSS.escape(command)}"]`);
+  (button ?? element?.querySelector("input"))?.focus();
+  return Boolean(element);
+}
+
 function showEntries(shapes) {
   const all = find("entries");
-  const focused = document.activeElement?.closest(".entry");
+  const control = document.activeElement, focused = control?.closest(".entry");
+  find("list").classList.toggle("board", isBoard(shapes));
   const place = focused ? [...all.querySelectorAll(".entry")].indexOf(focused) : -1;
   const names = new Set(shapes.map((shape) => shape.name));
   for (const name of groups.keys()) if (!names.has(name)) groups.delete(name);
   arrange(all, shapes.map((shape) => showGroup(shape, shapes.length === 1)));
-  if (focused && !focused.isConnected) {
+  if (focused && !focused.isConnected && !focusOn(focused.dataset.id, control.dataset.command)) {
     const rows = all.querySelectorAll(".entry");
     (rows[Math.min(place, rows.length - 1)]?.querySelector("input") ?? find("title")).focus();
   }

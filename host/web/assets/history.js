@@ -22,12 +22,14 @@ function sentences(revisions) {
     if (before.date !== now.date) return now.date ? `put ${title} on ${day(now.date)}` : `took the date from ${title}`;
     return `changed ${title}`;
   };
-  const setting = ([name, value]) => `${name} to ${shown(value)}`;
+  const kinds = new Map(description().settings.map(({ name, kind }) => [name, kind]));
+  const setting = ([name, value]) => `${name} to ${shown(value, kinds.get(name))}`;
   const step = (change, isNew) => {
     switch (change.type) {
       case "put": return put(change.entry, isNew);
       case "remove": return `deleted ${quoted(change.id)}`;
       case "set": return `set ${Object.entries(change.settings).map(setting).join(", ")}`;
+      case "unset": return `took away ${change.setting}`;
       case "adopt": return `chose the rules ${change.logic}`;
       default: return "deleted the list";
     }

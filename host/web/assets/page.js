@@ -13,7 +13,7 @@ function showLists({ answers, more }) {
     const name = make("span", { textContent: list.name });
     const count = make("span", { className: "count", textContent: list.open });
     count.title = `${list.open} open of ${list.entries}`;
-    const made = make("a", { href: `#${encodeURIComponent(list.name)}` }, name, count);
+    const made = make("a", { href: addressOf(list.name, null) }, name, count);
     if (list.name === state.name) made.setAttribute("aria-current", "page");
     return made;
   };
@@ -85,7 +85,7 @@ find("create").onsubmit = async (event) => {
   });
   if (!created) return;
   input.value = "";
-  location.hash = encodeURIComponent(name);
+  location.hash = addressOf(name, null);
   readSide();
 };
 find("lists-more").onclick = () => { state.lists += PAGE; readSide(); };
@@ -113,18 +113,20 @@ const refresh = once(async () => {
     if (name !== state.name) return;
     state.list = list;
     if (list && state.rules?.name !== list.logic) {
-      // Another logic keeps the list now: nothing of the last one's is valid.
-      state.view = null;
+      // The first rules, or another logic's: a view that they do not have is left.
       await readRules(list.logic);
     }
     const { shapes, more } = await readEntries();
+    const entries = shapes.flatMap((shape) => shape.entries);
+    learn(entries);
+    await learnNamed([...shapes, ...entries]);
     if (name !== state.name || view !== state.view) return void refresh();
     showList(shapes, more);
     unsay(find("list"));
   } catch (problem) {
     if (problem.status > 0 && name === state.name) {
       // A view that is gone, or an entry to follow that is: what is there can still be shown.
-      if (problem.status < 500 && state.view !== null) { state.view = null; showViews(); refresh(); }
+      if (problem.status < 500 && state.view !== null) { leaveView(); refresh(); }
       say(find("list"), problem);
       if (problem.status === 503) setTimeout(refresh, RETRY);
     }
@@ -138,8 +140,10 @@ function showList(shapes, more) {
   if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); foldHistory(false); }
   const counts = list?.entries === 0 ? "no entries" : `${list?.open} open of ${list?.entries}`;
   find("counts").textContent = exists ? counts : "not made yet";
+  state.shapes = shapes;
   showEntries(shapes);
   state.redraw = false;
+  if (document.querySelector(CHOOSERS)) readChoosers();
   const none = shapes.every(({ entries }) => entries.length === 0);
   const title = description().views.find(({ name }) => name === view)?.title;
   find("empty").textContent = !exists ? "There is no list of this name. Its first entry makes it."
@@ -191,11 +195,14 @@ function follow() {
     find("live").textContent = "live";
   };
   stream.onopen = live;
-  stream.addEventListener("ready", refresh);
-  stream.addEventListener("reset", refresh);
+  // Nobody told of what changed while the page did not listen.
+  const anew = () => { forget(); refresh(); };
+  stream.addEventListener("ready", anew);
+  stream.addEventListener("reset", anew);
   stream.addEventListener("revision", ({ data }) => {
     const revision = JSON.parse(data);
     heard(revision.logic);
+    learnChanges(revision.changes);
     if (revision.revision !== state.list?.revision) refresh();
     soon();
   });
@@ -235,15 +242,28 @@ document.onvisibilitychange = () => {
 
 // --- Choosing a list ---
 
+// A list's address, or that of a view of it.
+function addressOf(name, view) {
+  return `#${encodeURIComponent(name)}${view === null ? "" : `/${encodeURIComponent(view)}`}`;
+}
+
+// What an address says, the other way round; what was typed by hand is taken as it stands.
+function chosen() {
+  const parts = location.hash.slice(1).split("/").map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+  return { name: parts[0] || null, view: parts[1] || null };
+}
+
 function open() {
-  let name = location.hash.slice(1);
-  try {
-    name = decodeURIComponent(name);
-  } catch {
-    // It is taken as it stands.
-  }
-  if (name === "") name = null;
-  Object.assign(state, { name, list: null, rules: null, view: null, shown: PAGE });
+  const { name, view } = chosen();
+  if (name !== null && name === state.name) return void openView(view);
+  Object.assign(state, { name, list: null, rules: null, view, shapes: [], shown: PAGE });
+  forget();
   groups.clear();
   for (const id of ["entries", "views", "commands", "add-fields"]) find(id).replaceChildren();
   for (const id of [...ONLY_OF_LISTS, "empty", "more", "rules-failure"]) find(id).hidden = true;
@@ -263,6 +283,13 @@ function open() {
   readSide();
   // On a touch screen that would open the keyboard over the list.
   if (matchMedia("(hover: hover)").matches) (name === null ? find("create-name") : find("title")).focus();
+}
+
+function openView(view) {
+  if (view === state.view) return;
+  Object.assign(state, { view, shown: PAGE });
+  showViews();
+  refresh();
 }
 
 find("skip").onclick = (event) => { event.preventDefault(); find("main").focus(); };

@@ -51,7 +51,7 @@ function say(place, problem) {
   if (!marked) return;
   marked.setAttribute("aria-invalid", "true");
   marked.setAttribute("aria-describedby", said.id);
-  marked.focus();
+  (marked.matches("fieldset") ? marked.querySelector("input") : marked)?.focus();
 }
 
 // Carries out what a person wants at a place of the page; says there why not, if not.
@@ -72,7 +72,7 @@ async function act(place, action) {
 }
 
 // Asks in a dialog for what else there is to know, then runs the action with it.
-function consult({ title, text = "", fields = [], confirm, danger = false, run }) {
+function consult({ title, text = "", fields = [], confirm, danger = false, run, after }) {
   const dialog = find("dialog"), form = find("dialog-form");
   unsay(form);
   find("dialog-title").textContent = title;
@@ -84,18 +84,28 @@ function consult({ title, text = "", fields = [], confirm, danger = false, run }
   find("dialog-cancel").onclick = () => dialog.close();
   form.onsubmit = async (event) => {
     event.preventDefault();
-    if (await act(form, () => run(valuesIn(find("dialog-fields"))))) dialog.close();
+    if (await act(form, () => run(valuesIn(find("dialog-fields"))))) { dialog.close(); after?.(); }
   };
   dialog.showModal();
 }
 
 // --- Values of the kinds that rules can declare ---
 
-function field(schema, value) {
+// What people call a field, and the example that its title may end with: `Rule, such as "daily"`.
+function titleOf({ name, title }) {
+  const [called, example] = (title || name).split(/, such as "?(.*?)"?$/);
+  return { called, example };
+}
+
+// The control for a value, under its title; "itself" is the entry that it is of, if it is of one.
+function field(schema, value, itself) {
   const { name, kind, choices, required } = schema;
+  const { called, example } = titleOf(schema);
   const data = { kind };
-  let control;
-  if (choices.length > 0) {
+  let control, words = [];
+  if (isEntry(kind)) {
+    control = chooser(schema, value, itself);
+  } else if (choices.length > 0) {
     const chosen = [value ?? []].flat();
     const option = (text) => new Option(text, text, false, chosen.includes(text));
     const none = kind === "texts" ? [] : [new Option("", "")];
@@ -106,15 +116,23 @@ function field(schema, value) {
     if (kind === "boolean") control.checked = value === true;
     else control.value = kind === "texts" ? (value ?? []).join(", ") : (value ?? "");
     if (kind === "number") control.step = "any";
+    if (kind === "text") words = [suggestions(control, name)];
+    if (example) control.placeholder = example;
   }
-  if (required) control.ariaRequired = "true";
+  if (required && kind !== "entries") control.ariaRequired = "true";
   const hint = kind === "texts" ? " (separated by commas)" : "";
-  const title = `${schema.title || name}${choices.length > 0 ? "" : hint}${required ? " (required)" : ""}`;
-  return make("label", {}, ...(kind === "boolean" ? [control, title] : [title, control]));
+  const title = `${called}${choices.length > 0 ? "" : hint}${required ? " (required)" : ""}`;
+  // What is ticked has labels of its own.
+  if (kind === "entries") {
+    control.ariaLabel = title;
+    return make("div", {}, make("span", { className: "label", textContent: title }), control);
+  }
+  return make("label", {}, ...(kind === "boolean" ? [control, title] : [title, control]), ...words);
 }
 
-function fieldsOf(schemas, values = {}) {
-  return make("div", { className: "fields" }, ...schemas.map((schema) => field(schema, values[schema.name])));
+function fieldsOf(schemas, values = {}, itself = null) {
+  const controls = schemas.map((schema) => field(schema, values[schema.name], itself));
+  return make("div", { className: "fields" }, ...controls);
 }
 
 // What was typed in, by name; null where there is nothing.
@@ -128,6 +146,8 @@ function valuesIn(place) {
     switch (control.dataset.kind) {
       case "boolean": values[name] = control.checked; break;
       case "number": values[name] = value === "" ? null : Number(value); break;
+      case "entry": values[name] = chosenIn(control)[0] ?? null; break;
+      case "entries": values[name] = chosenIn(control).length > 0 ? chosenIn(control) : null; break;
       case "texts": values[name] = texts().length > 0 ? texts() : null; break;
       default: values[name] = value === "" ? null : value;
     }
@@ -150,7 +170,8 @@ function day(text) {
   return date.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short", year });
 }
 
-function shown(value) {
+function shown(value, kind) {
+  if (isEntry(kind) || isEntries(value)) return [value].flat().map(nameOf).join(", ");
   return Array.isArray(value) ? value.join(", ") : isDate(value) ? day(value) : String(value);
 }
 

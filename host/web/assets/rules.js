@@ -47,38 +47,72 @@ function showRules() {
 
 function showTools() {
   const { views, commands, fields } = description();
-  if (!views.some(({ name }) => name === state.view)) state.view = null;
-  const tab = ({ name, title }) => {
-    const choose = () => { state.view = name; state.shown = PAGE; showViews(); refresh(); };
-    return make("button", { type: "button", textContent: title || name, data: { view: name ?? "" }, onclick: choose });
-  };
+  if (!views.some(({ name }) => name === state.view)) leaveView();
+  const tab = ({ name, title }) =>
+    make("a", { href: addressOf(state.name, name), textContent: title || name, data: { view: name ?? "" } });
   // Made anew only when they differ, or the focus would be lost and what was typed with it.
   const now = JSON.stringify([state.name, views, commands, fields]);
   if (find("tools").dataset.now !== now) {
     find("tools").dataset.now = now;
     find("views").replaceChildren(tab({ name: null, title: "All" }), ...views.map(tab));
-    find("commands").replaceChildren(...commands.map(commandButton));
+    find("commands").replaceChildren(...commands.filter((command) => !subject(command)).map(commandButton));
     find("add-fields").replaceChildren(...fields.map((schema) => field(schema)));
   }
   showViews();
 }
 
 function showViews() {
-  for (const tab of find("views").children) tab.ariaPressed = String(tab.dataset.view === (state.view ?? ""));
+  for (const tab of find("views").children) {
+    if (tab.dataset.view === (state.view ?? "")) tab.setAttribute("aria-current", "true");
+    else tab.removeAttribute("aria-current");
+  }
 }
 
-function commandButton({ name, title, arguments: schemas }) {
-  const label = title || name;
-  const run = async (values) => {
-    const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-    const { answer } = await ask("POST", `${root(state.name)}/commands/${encodeURIComponent(name)}`, given);
-    await refresh();
-    const did = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
-    const words = did.map(([count, what]) => `${count} ${what}`).join(", ");
-    tell("command", `${label}: ${words || "nothing to do"}.`);
+// Shows the list without a view, because there is none of that name.
+function leaveView() {
+  if (state.view === null) return;
+  state.view = null;
+  history.replaceState(null, "", addressOf(state.name, null));
+  showViews();
+}
+
+// The argument of a command that says which entry it is for, if it must be told of one. Such a command
+// is offered at every entry.
+const subject = ({ arguments: schemas }) => schemas.find(({ kind, required }) => kind === "entry" && required);
+
+// Gives a command to the rules, and says what came of it where that is not to be seen.
+async function command({ name, title }, values, quiet) {
+  const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+  const { answer } = await ask("POST", `${root(state.name)}/commands/${encodeURIComponent(name)}`, given);
+  await refresh();
+  const did = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
+  const words = did.map(([count, what]) => `${count} ${what}`).join(", ");
+  if (!quiet || !words) tell("command", `${title || name}: ${words || "nothing to do"}.`);
+}
+
+// A command at an entry: pressed it is done, or what else there is to know is asked for.
+function entryCommand(row, its) {
+  const about = subject(its);
+  const others = its.arguments.filter((schema) => schema !== about);
+  const label = its.title || its.name;
+  const run = (values) => command(its, { ...values, [about.name]: row.entry.id }, true);
+  const consultFirst = () => {
+    const { id, title } = row.entry;
+    const after = () => focusOn(id, button.dataset.command);
+    consult({ title: label, text: `“${title}”`, fields: [fieldsOf(others, {}, id)], confirm: label, run, after });
   };
-  const consultFirst = () => consult({ title: label, fields: [fieldsOf(schemas)], confirm: label, run });
-  const onclick = () => (schemas.length > 0 ? consultFirst() : act(find("tools"), () => run({})));
+  const onclick = () => (others.length > 0 ? consultFirst() : act(row.element, () => run({})));
+  const textContent = others.length > 0 ? `${label}…` : label, data = { command: its.name };
+  const button = make("button", { type: "button", className: "quiet", textContent, onclick, data });
+  return button;
+}
+
+// A command for the whole list.
+function commandButton(its) {
+  const label = its.title || its.name;
+  const run = (values) => command(its, values, false);
+  const consultFirst = () => consult({ title: label, fields: [fieldsOf(its.arguments)], confirm: label, run });
+  const onclick = () => (its.arguments.length > 0 ? consultFirst() : act(find("tools"), () => run({})));
   return make("button", { type: "button", className: "quiet", textContent: label, onclick });
 }
 

@@ -18,8 +18,9 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
-// What is shown: the list's name or null, its description if it exists, its rules and how many entries.
-const state = { name: null, list: null, rules: null, view: null, shown: PAGE, lists: PAGE };
+// What is shown: the list's name or null, its description if it exists, its rules, the view or null,
+// the entries in their groups, and how many at the most.
+const state = { name: null, list: null, rules: null, view: null, shapes: [], shown: PAGE, lists: PAGE };
 const description = () => state.rules?.description ?? { fields: [], settings: [], commands: [], views: [] };
 
 class Problem extends Error {
@@ -77,7 +78,7 @@ async function ask(method, path, body) {
 // The items of as many pages as it takes to have so many, and whether there are more.
 async function pages(path, count) {
   const answers = [];
-  let next = `${path}?limit=${Math.min(count, MOST)}`;
+  let next = `${path}${path.includes("?") ? "&" : "?"}limit=${Math.min(count, MOST)}`;
   for (let left = count; next && left > 0; left -= MOST) {
     const page = await ask("GET", next);
     answers.push(page.answer);
