@@ -143,22 +143,27 @@ pub fn name(dir: &Path) -> Result<String, BuildError> {
         Language::JavaScript => javascript::Manifest::read(dir)?.name,
         Language::Python => python::Manifest::read(dir)?.project.name,
     };
-    Ok(name.strip_prefix("hotlist-").unwrap_or(&name).to_owned())
+    Ok(plugin_name(&name))
+}
+
+/// What a plugin is called: `todo`, where its project is `hotlist-todo`.
+fn plugin_name(project: &str) -> String {
+    project.strip_prefix("hotlist-").unwrap_or(project).to_owned()
 }
 
 /// Builds the plugin in the folder `dir`.
 pub fn build(dir: &Path, options: &Options) -> Result<Built, BuildError> {
     let language = Language::of(dir)?;
-    let name = name(dir)?;
-    let path = options.output.clone().unwrap_or_else(|| dir.join(format!("{name}.wasm")));
     // Tools are run in the folder, so what names it must mean the same there.
     let here = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
     let mut tools = Tools { dir: &here, spent: Duration::ZERO };
-    let mut component = match language {
+    let (name, mut component) = match language {
         Language::Rust => rust::build(&mut tools, options)?,
         Language::JavaScript => javascript::build(&mut tools)?,
         Language::Python => python::build(&mut tools)?,
     };
+    let name = plugin_name(&name);
+    let path = options.output.clone().unwrap_or_else(|| dir.join(format!("{name}.wasm")));
     if !options.quick {
         let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
         sources::embed(&mut component, digest);
@@ -173,7 +178,7 @@ pub fn build_all(workspace_root: &Path, guest_cargo: Option<&Path>) -> Result<Ve
     let built = workspace_root.join("plugins/built");
     let mut results = Vec::new();
     for package in Package::plugins_of(workspace_root)? {
-        let output = Some(built.join(format!("{}.wasm", package.plugin_name())));
+        let output = Some(built.join(format!("{}.wasm", plugin_name(&package.name))));
         let options = Options { output, guest_cargo: guest_cargo.map(Path::to_owned), quick: false };
         results.push(build(&package.dir, &options)?);
     }

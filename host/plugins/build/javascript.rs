@@ -28,8 +28,8 @@ impl Manifest {
     }
 }
 
-/// Builds the component of the project in `dir`.
-pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
+/// Builds the component of a project; answers with the project's name.
+pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
     install(tools)?;
@@ -43,7 +43,7 @@ pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
     componentize.args(["--sync", "--opt-size", "--wit", CONTRACT]);
     componentize.arg("--js").arg(relative(&module, dir)).arg("-o").arg(relative(&component, dir));
     tools.run(&mut componentize)?;
-    read_bytes(&component)
+    Ok((manifest.name, read_bytes(&component)?))
 }
 
 /// Has npm install what the project names, if it has not yet.

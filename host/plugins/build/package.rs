@@ -28,15 +28,19 @@ pub(super) struct Package {
     /// Crates that it needs and that lie on this machine as sources.
     dependencies: Vec<PathBuf>,
     is_plugin: bool,
+    /// The other crates that cargo named with it, so that it need not be asked about each.
+    siblings: Vec<Package>,
 }
 
 impl Package {
     /// Asks cargo for the crate in `dir`.
     pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
         let dir = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
-        let packages = read_workspace(&dir)?;
+        let mut packages = read_workspace(&dir)?;
         let none = || BuildError::Package(format!("there is no crate with a library in {}", dir.display()));
-        packages.into_iter().find(|package| package.dir == dir).ok_or_else(none)
+        let at = packages.iter().position(|package| package.dir == dir).ok_or_else(none)?;
+        let package = packages.swap_remove(at);
+        Ok(Self { siblings: packages, ..package })
     }
 
     /// The plugins in a workspace, names ascending.
@@ -55,18 +59,14 @@ impl Package {
         while let Some(package) = waiting.pop() {
             for dir in &package.dependencies {
                 if seen.insert(dir.clone()) {
-                    waiting.push(Self::read(dir)?);
+                    let sibling = self.siblings.iter().find(|sibling| sibling.dir == *dir);
+                    waiting.push(sibling.cloned().map_or_else(|| Self::read(dir), Ok)?);
                 }
             }
             packages.push(package);
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(packages)
-    }
-
-    /// What the plugin is called: `todo`, where its crate is `hotlist-todo`.
-    pub(super) fn plugin_name(&self) -> &str {
-        self.name.strip_prefix("hotlist-").unwrap_or(&self.name)
     }
 }
 
@@ -126,6 +126,7 @@ fn from_metadata(package: MetadataPackage, workspace_root: &Path, target_dir: &P
         dir: package.manifest_path.parent()?.to_owned(),
         workspace_root: workspace_root.to_owned(),
         target_dir: target_dir.to_owned(),
+        siblings: Vec::new(),
         is_plugin: needed().any(|dependency| dependency.name == SDK),
         dependencies: needed().filter_map(|dependency| dependency.path.clone()).collect(),
         name: package.name,

@@ -51,8 +51,8 @@ impl Manifest {
     }
 }
 
-/// Builds the component of the project in `dir`.
-pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
+/// Builds the component of a project; answers with the project's name.
+pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
     install(tools)?;
@@ -63,7 +63,7 @@ pub(super) fn build(tools: &mut Tools<'_>) -> Result<Vec<u8>, BuildError> {
     componentize.args(["-p", "."]).arg("-p").arg(manifest.sdk());
     componentize.arg("-o").arg(component.strip_prefix(dir).unwrap_or(&component));
     tools.run(&mut componentize)?;
-    read_bytes(&component)
+    Ok((manifest.project.name, read_bytes(&component)?))
 }
 
 /// Has pip install what the project names into an environment of its own, if it has not yet.

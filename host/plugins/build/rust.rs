@@ -40,14 +40,15 @@ const QUICK_PROFILE: [&str; 7] = [
 /// host keeps resident between two instances, and each new one would begin with page faults.
 const STACK_BYTES: usize = 65_536;
 
-/// Builds the component of the crate in `dir`.
-pub(super) fn build(tools: &mut Tools<'_>, options: &Options) -> Result<Vec<u8>, BuildError> {
+/// Builds the component of a crate; answers with the crate's name.
+pub(super) fn build(tools: &mut Tools<'_>, options: &Options) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let package = Package::read(dir)?;
     let toolchain = Toolchain::find(options.guest_cargo.as_deref(), dir)?;
     let module = compile(tools, &package, &toolchain, options.quick)?;
     let module = fs::read(&module).map_err(|error| BuildError::File { path: module, error })?;
-    encode(&module).map_err(|error| BuildError::Encode(format!("{error:#}")))
+    let component = encode(&module).map_err(|error| BuildError::Encode(format!("{error:#}")))?;
+    Ok((package.name, component))
 }
 
 /// Has cargo compile the crate; gives the place of the core module.
