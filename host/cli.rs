@@ -29,7 +29,9 @@ const EXAMPLES: &str = "\
 Examples:
   hotlist                                  serve on http://127.0.0.1:8080, data in ./hotlist-data
   hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
-  hotlist plugin build plugins/todo        make a component of a Rust crate
+  hotlist plugin new my-rules              write the project of a plugin, in Rust, JavaScript or Python
+  hotlist plugin dev my-rules              serve, and take it up anew each time it is saved
+  hotlist plugin build my-rules            make a component of it
   hotlist plugin check rules/todo.wasm     say what a component is, whether a server would take it, and what it costs
   hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
 

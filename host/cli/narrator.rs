@@ -20,7 +20,7 @@ const MAX_LINES_A_SECOND: u32 = 20;
 pub(super) const FILTER: &str = "off,hotlist::decision=debug,hotlist::plugin=info";
 
 /// What the ordinary log of a developer leaves to the narrator.
-pub(super) const REST: &str = "warn,hotlist::decision=off,hotlist::plugin=off";
+pub(super) const REST: &str = "warn,hotlist::plugins::build=info,hotlist::decision=off,hotlist::plugin=off";
 
 /// Tells events of the log as lines for people.
 #[derive(Default)]
