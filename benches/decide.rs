@@ -30,7 +30,7 @@ fn context() -> Context {
 /// A list with so many entries.
 fn list(entries: u64) -> Arc<List> {
     let put = |id| {
-        Change::Put(Entry {
+        Change::put(Entry {
             id,
             title: format!("entry {id}"),
             date: None,
@@ -58,7 +58,7 @@ fn decide(criterion: &mut Criterion) {
         let logic = load(Settings { check_every: u64::MAX, ..Settings::default() }, Isolation::Shared);
         criterion.bench_function(&format!("warm decide and apply, {entries} entries"), |bencher| {
             let mut session = logic.session().expect("a session");
-            let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+            let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
             bencher.iter(|| black_box(decider.decide(&list, &context, &command).expect("it is carried out")));
         });
     }
@@ -67,7 +67,7 @@ fn decide(criterion: &mut Criterion) {
     criterion.bench_function("warm session, decide and apply, purity checked", |bencher| {
         bencher.iter(|| {
             let mut session = shared.session().expect("a session");
-            let mut decider = Decider { logic: &*shared, session: session.as_mut(), limits, before: None };
+            let mut decider = Decider { logic: &*shared, session: session.as_mut(), limits };
             black_box(decider.decide(&one, &context, &command).expect("it is carried out"))
         });
     });
@@ -75,11 +75,11 @@ fn decide(criterion: &mut Criterion) {
     criterion.bench_function("fresh instance and decide", |bencher| {
         bencher.iter(|| {
             let mut session = isolated.session().expect("a session");
-            let mut decider = Decider { logic: &*isolated, session: session.as_mut(), limits, before: None };
+            let mut decider = Decider { logic: &*isolated, session: session.as_mut(), limits };
             black_box(decider.decide(&one, &context, &command).expect("it is carried out"))
         });
     });
-    let put = Change::Put(Entry {
+    let put = Change::put(Entry {
         id: 2,
         title: "Buy some milk".into(),
         date: None,

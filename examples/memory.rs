@@ -36,7 +36,7 @@ impl Store for Same {
             order: None,
             fields: Vec::new(),
         };
-        let changes: Vec<_> = (1..=self.0).map(|id| Change::Put(entry(id))).collect();
+        let changes: Vec<_> = (1..=self.0).map(|id| Change::put(entry(id))).collect();
         let list = if changes.is_empty() { List::default() } else { List::default().apply(&changes).expect("it fits") };
         ready(Ok(Stored { list, ..Stored::default() })).boxed()
     }

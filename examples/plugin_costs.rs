@@ -71,7 +71,7 @@ fn add(logic: &dyn Logic, session: &mut dyn Session) -> anyhow::Result<()> {
     let today = Date::new(2026, 11, 23)?;
     let context = Context { now: 1_795_435_200_000, today, utc_offset: 0, caller: "ann".into(), seed: 7 };
     let entry = Draft { title: "milk".into(), ..Draft::default() };
-    let mut decider = Decider { logic, session, limits: Limits::default(), before: None };
+    let mut decider = Decider { logic, session, limits: Limits::default() };
     match decider.decide(&Arc::new(List::default()), &context, &Command::Add(entry)) {
         Ok(_) | Err(Refusal::Rejected(_)) => Ok(()),
         Err(refusal) => Err(refusal.into()),

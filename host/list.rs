@@ -9,6 +9,7 @@ pub mod change;
 pub mod command;
 pub mod date;
 pub mod entry;
+pub mod keeper;
 pub mod name;
 pub mod revision;
 pub mod schema;
@@ -24,7 +25,9 @@ use serde::{Deserialize, Serialize};
 use change::{Change, Violation};
 use date::Date;
 use entry::{Entry, EntryId, MAX_TITLE_CHARS};
+use keeper::{Keeper, Pin};
 use name::LogicName;
+use revision::Revision;
 use schema::{Description, check_value};
 use value::{Field, MAX_FIELDS};
 
@@ -50,7 +53,8 @@ impl Default for Limits {
 #[derive(Clone, PartialEq, Debug)]
 pub struct List {
     revision: u64,
-    logic: Option<LogicName>,
+    keeper: Option<Arc<Keeper>>,
+    pin: Option<Arc<Pin>>,
     next_id: EntryId,
     open: usize,
     bytes: usize,
@@ -66,8 +70,10 @@ pub struct List {
 pub struct Folded {
     /// See [`List::revision`].
     pub revision: u64,
-    /// See [`List::logic`].
-    pub logic: Option<LogicName>,
+    /// See [`List::keeper`].
+    pub keeper: Option<Arc<Keeper>>,
+    /// See [`List::pin`].
+    pub pin: Option<Arc<Pin>>,
     /// See [`List::next_id`].
     pub next_id: EntryId,
     /// Ids ascending.
@@ -87,7 +93,8 @@ impl List {
     pub fn absent(revision: u64) -> Self {
         Self {
             revision,
-            logic: None,
+            keeper: None,
+            pin: None,
             next_id: 1,
             open: 0,
             bytes: 0,
@@ -105,12 +112,22 @@ impl List {
 
     /// The logic that keeps this list; `None` when there is no list.
     pub fn logic(&self) -> Option<&LogicName> {
-        self.logic.as_ref()
+        self.keeper.as_ref().map(|keeper| keeper.logic())
+    }
+
+    /// The version that keeps this list; `None` when there is no list.
+    pub fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.keeper.as_ref()
+    }
+
+    /// The version that this list insists on, if it does.
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_deref()
     }
 
     /// Whether there is a list of this name.
     pub fn exists(&self) -> bool {
-        self.logic.is_some()
+        self.keeper.is_some()
     }
 
     /// The id that the next new entry gets.
@@ -163,8 +180,29 @@ impl List {
     /// The list with some changes of a revision in the making; the revision is not counted yet.
     pub fn preview(&self, changes: &[Change]) -> Result<Self, Violation> {
         let mut next = self.clone();
-        changes.iter().try_for_each(|change| next.step(change))?;
+        changes.iter().try_for_each(|change| next.step(change).map(drop))?;
         Ok(next)
+    }
+
+    /// The same as [`List::preview`]; besides, puts before `inverse` what takes the changes back.
+    pub fn preview_noting(&self, changes: &[Change], inverse: &mut Vec<Change>) -> Result<Self, Violation> {
+        let mut next = self.clone();
+        let mut noted = Vec::with_capacity(changes.len() + inverse.len());
+        for change in changes {
+            noted.extend(next.step(change)?);
+        }
+        noted.reverse();
+        noted.append(inverse);
+        *inverse = noted;
+        Ok(next)
+    }
+
+    /// The list as it was before a revision, which has to be its last one.
+    pub fn before(&self, revision: &Revision) -> Result<Self, Violation> {
+        let mut before = self.preview(&revision.inverse)?;
+        before.next_id = revision.first_new;
+        before.revision = revision.number.saturating_sub(1);
+        Ok(before)
     }
 
     /// The same list, as the revision that follows `revision`.
@@ -172,48 +210,66 @@ impl List {
         Self { revision: revision + 1, ..self }
     }
 
-    fn step(&mut self, change: &Change) -> Result<(), Violation> {
-        match change {
-            Change::Put(entry) => self.put(entry),
-            Change::Remove(id) => self.remove(*id),
-            Change::Set(field) => {
-                self.set(field);
-                Ok(())
+    /// Takes one step, and answers the one that takes it back; there is none where nothing changed, and
+    /// none for the end of a list, which takes its history along.
+    fn step(&mut self, change: &Change) -> Result<Option<Change>, Violation> {
+        Ok(match change {
+            Change::Put(entry) if entry.id >= self.next_id => {
+                if entry.id != self.next_id {
+                    return Err(Violation::UnknownId { id: entry.id, next: self.next_id });
+                }
+                self.next_id += 1;
+                self.insert(entry);
+                Some(Change::Remove(entry.id))
             }
-            Change::Unset(name) => {
-                self.unset(name);
-                Ok(())
+            Change::Put(entry) => match self.insert(entry) {
+                Some(before) => Some(Change::Put(before)),
+                None => return Err(Violation::UnknownId { id: entry.id, next: self.next_id }),
+            },
+            Change::Restore(entry) if entry.id < self.next_id && !self.entries.contains_key(&entry.id) => {
+                self.insert(entry);
+                Some(Change::Remove(entry.id))
             }
-            Change::Adopt(logic) => {
-                self.logic = Some(logic.clone());
-                Ok(())
+            Change::Restore(entry) => return Err(Violation::UnknownId { id: entry.id, next: self.next_id }),
+            Change::Remove(id) => Some(Change::Restore(self.remove(*id)?)),
+            Change::Set(field) => Some(match self.set(field) {
+                Some(before) => Change::Set(before),
+                None => Change::Unset(field.name.clone()),
+            }),
+            Change::Unset(name) => self.unset(name).map(Change::Set),
+            Change::Adopt(keeper) => Some(match self.keeper.replace(keeper.clone()) {
+                Some(before) => Change::Adopt(before),
+                None => Change::Erase,
+            }),
+            Change::Pin(pin) => {
+                let before = std::mem::replace(&mut self.pin, pin.clone().map(Arc::new));
+                Some(Change::Pin(before.map(Arc::unwrap_or_clone)))
             }
             Change::Erase => {
                 *self = Self::absent(self.revision);
-                Ok(())
+                None
             }
-        }
+        })
     }
 
-    fn put(&mut self, entry: &Entry) -> Result<(), Violation> {
-        let before = self.entries.insert(entry.id, Arc::new(entry.clone()));
-        match before {
-            Some(before) => self.forget(&before),
-            None if entry.id == self.next_id => self.next_id += 1,
-            None => return Err(Violation::UnknownId { id: entry.id, next: self.next_id }),
+    /// Puts an entry in, and answers the one of that id that was there.
+    fn insert(&mut self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let before = self.entries.insert(entry.id, entry.clone());
+        if let Some(before) = &before {
+            self.forget(before);
         }
         self.open += usize::from(!entry.completed);
         self.bytes += entry.bytes();
         if let Some(date) = entry.date {
             self.days.insert((date, entry.id));
         }
-        Ok(())
+        before
     }
 
-    fn remove(&mut self, id: EntryId) -> Result<(), Violation> {
+    fn remove(&mut self, id: EntryId) -> Result<Arc<Entry>, Violation> {
         let before = self.entries.remove(&id).ok_or(Violation::RemovedAbsent(id))?;
         self.forget(&before);
-        Ok(())
+        Ok(before)
     }
 
     /// Takes an entry that is no longer there out of what is derived from the entries.
@@ -225,22 +281,28 @@ impl List {
         }
     }
 
-    fn set(&mut self, field: &Field) {
+    fn set(&mut self, field: &Field) -> Option<Field> {
         let mut settings = self.settings.to_vec();
         self.bytes += field.bytes();
-        match settings.binary_search_by(|setting| setting.name.cmp(&field.name)) {
-            Ok(at) => self.bytes -= std::mem::replace(&mut settings[at], field.clone()).bytes(),
-            Err(at) => settings.insert(at, field.clone()),
-        }
+        let before = match settings.binary_search_by(|setting| setting.name.cmp(&field.name)) {
+            Ok(at) => Some(std::mem::replace(&mut settings[at], field.clone())),
+            Err(at) => {
+                settings.insert(at, field.clone());
+                None
+            }
+        };
+        self.bytes -= before.as_ref().map_or(0, Field::bytes);
         self.settings = settings.into();
+        before
     }
 
-    fn unset(&mut self, name: &str) {
+    fn unset(&mut self, name: &str) -> Option<Field> {
+        let at = self.settings.binary_search_by(|setting| setting.name.as_str().cmp(name)).ok()?;
         let mut settings = self.settings.to_vec();
-        if let Ok(at) = settings.binary_search_by(|setting| setting.name.as_str().cmp(name)) {
-            self.bytes -= settings.remove(at).bytes();
-            self.settings = settings.into();
-        }
+        let before = settings.remove(at);
+        self.bytes -= before.bytes();
+        self.settings = settings.into();
+        Some(before)
     }
 
     /// Checks what a logic answered against its own description and the limits. Ids are not looked
@@ -255,7 +317,9 @@ impl List {
             Change::Remove(_) | Change::Unset(_) => Ok(()),
             Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
                 .map_err(|error| Violation::Content(format!("set setting {error}"))),
-            Change::Adopt(_) | Change::Erase => Err(Violation::Content("made a change that is the host's".into())),
+            Change::Adopt(_) | Change::Erase | Change::Pin(_) | Change::Restore(_) => {
+                Err(Violation::Content("made a change that is the host's".into()))
+            }
         })
     }
 
@@ -288,7 +352,8 @@ impl List {
     pub fn fold(&self) -> Folded {
         Folded {
             revision: self.revision,
-            logic: self.logic.clone(),
+            keeper: self.keeper.clone(),
+            pin: self.pin.clone(),
             next_id: self.next_id,
             entries: self.entries.values().cloned().collect(),
             settings: self.settings.to_vec(),
@@ -301,7 +366,8 @@ impl From<Folded> for List {
         let dated = |entry: &Arc<Entry>| entry.date.map(|date| (date, entry.id));
         Self {
             revision: folded.revision,
-            logic: folded.logic,
+            keeper: folded.keeper,
+            pin: folded.pin,
             next_id: folded.next_id,
             open: folded.entries.iter().filter(|entry| !entry.completed).count(),
             bytes: folded.entries.iter().map(|entry| entry.bytes()).sum::<usize>()

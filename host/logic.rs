@@ -13,14 +13,20 @@ use crate::list::List;
 use crate::list::change::{Change, Rejection, Violation};
 use crate::list::command::{Context, Page, Query};
 use crate::list::entry::{Draft, EntryId, Patch};
+use crate::list::keeper::Keeper;
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
 use crate::list::value::{Field, Value};
 
 /// One version of one logic, loaded and ready to decide.
 pub trait Logic: Send + Sync + 'static {
+    /// The keeper that it is for the lists it decides about.
+    fn keeper(&self) -> &Arc<Keeper>;
+
     /// Which one it is.
-    fn id(&self) -> &Arc<LogicId>;
+    fn id(&self) -> &Arc<LogicId> {
+        &self.keeper().id
+    }
 
     /// What it says of itself.
     fn description(&self) -> &Description;
@@ -89,7 +95,8 @@ pub enum Ask<'a> {
     Configure(&'a [(String, Option<Value>)]),
     /// The time asked for has come.
     Wake,
-    /// Take over a list that this logic, written `todo@1.0.0`, kept until now.
+    /// Take over a list that another logic, or another version of this one, written `todo@1.0.0`, kept until
+    /// now.
     Migrate(&'a str),
 }
 

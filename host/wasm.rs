@@ -107,8 +107,7 @@ fn try_out(logic: &dyn Logic) -> Result<(), Fault> {
     let list = Arc::new(List::absent(0));
     let mut session = logic.session()?;
     let entry = Draft { title: "Trial".into(), ..Draft::default() };
-    let mut decider =
-        Decider { logic, session: session.as_mut(), limits: crate::list::Limits::default(), before: None };
+    let mut decider = Decider { logic, session: session.as_mut(), limits: crate::list::Limits::default() };
     let list = match decider.decide(&list, &context, &Command::Add(entry)) {
         Ok(decided) => decided.list,
         Err(Refusal::Fault(fault)) => return Err(fault),

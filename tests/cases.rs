@@ -245,7 +245,7 @@ fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
             "set and cleared",
         ),
         ("add = { title = 'a', fields = { tags = [1] } }\nunchanged = true", "add: tags: its item 1 is not a text"),
-        ("migrate = 'todo@0.9.0'\nunchanged = true", "todo takes no list over from itself"),
+        ("migrate = 'strict'\nunchanged = true", "names no version, as todo@1.0.0 does"),
         ("view = {}\npage = []", "leaves the plain list to the host"),
         ("next-wake-up = true\nwake-up = 'never'", "never wakes"),
     ] {

@@ -48,7 +48,7 @@ impl Bench {
     fn decide(&mut self, command: &Command) -> Result<(), Refusal> {
         let mut session = self.logic.session()?;
         let (logic, limits) = (&*self.logic, Limits::default());
-        let mut decider = Decider { logic, session: session.as_mut(), limits, before: None };
+        let mut decider = Decider { logic, session: session.as_mut(), limits };
         let decided = decider.decide(&self.list, &context(), command)?;
         self.list = decided.list;
         Ok(())
@@ -303,7 +303,7 @@ fn a_call_costs_what_it_takes_and_the_same_every_time() {
     let cost = |title: &str| {
         let mut session = logic.fresh_session().unwrap();
         let (limits, list) = (Limits::default(), Arc::default());
-        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
         decider.decide(&list, &context(), &add(title, None)).unwrap();
         session.cost()
     };
@@ -318,7 +318,7 @@ fn a_fresh_session_meets_nothing_of_an_earlier_one() {
     let logic = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::Shared);
     let title = |mut session: Box<dyn Session + '_>| {
         let (limits, list) = (Limits::default(), Arc::default());
-        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
         let decided = decider.decide(&list, &context(), &add("remember", None)).unwrap();
         decided.list.get(1).unwrap().title.clone()
     };

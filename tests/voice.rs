@@ -40,7 +40,7 @@ fn log_after(settings: Settings, titles: &[&str]) -> String {
         for title in titles {
             let mut session = logic.session().unwrap();
             let limits = Limits::default();
-            let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits, before: None };
+            let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
             let today = Date::new(2026, 11, 23).unwrap();
             let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };
             let entry = Draft { title: (*title).into(), ..Draft::default() };

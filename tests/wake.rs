@@ -404,9 +404,11 @@ async fn a_chore_whose_day_came_while_the_server_was_down_is_open_again_at_its_s
         ..Draft::default()
     };
     let done = Patch { completed: Some(true), ..Patch::default() };
-    for command in
-        [Command::Configure { logic, settings: Vec::new() }, Command::Add(bins), Command::Update { id: 1, patch: done }]
-    {
+    for command in [
+        Command::Configure { logic, pin: None, settings: Vec::new() },
+        Command::Add(bins),
+        Command::Update { id: 1, patch: done },
+    ] {
         server.cache().call(&name("flat"), request(command)).await.expect("it is carried out");
     }
     server.stop().await.expect("it stops");

@@ -7,6 +7,7 @@ use hotlist::list::change::Change;
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::keeper::Keeper;
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::{LogicId, Revision};
 use hotlist::store::Commit;
@@ -42,18 +43,28 @@ impl Actor {
         let title = format!("remember entry number {id}");
         let date = Date::new(2026, 11, 24).ok();
         let entry = Entry { id, title: title.clone(), date, completed: false, order: None, fields: Vec::new() };
-        let mut changes = vec![Change::Put(entry)];
+        let mut changes = vec![Change::put(entry)];
         if !self.state.exists() {
-            changes.push(Change::Adopt(self.logic.name.clone()));
+            changes.push(Change::Adopt(Arc::new(Keeper { id: self.logic.clone(), print: 0 })));
         }
         if id > ENTRIES {
             changes.push(Change::Remove(id - ENTRIES));
         }
-        self.state = Arc::new(self.state.apply(&changes).expect("the changes apply"));
+        let mut inverse = Vec::new();
+        let state = self.state.preview_noting(&changes, &mut inverse).expect("the changes apply");
+        self.state = Arc::new(state.succeeding(after));
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "someone".into(), seed: 1 };
         let command = Command::Add(Draft { title, date, ..Draft::default() });
-        let revision = Revision { number: after + 1, context, logic: self.logic.clone(), command, changes };
+        let revision = Revision {
+            number: after + 1,
+            context,
+            logic: self.logic.clone(),
+            command,
+            changes,
+            inverse,
+            first_new: id,
+        };
         Commit {
             name: self.name.clone(),
             after,

@@ -207,9 +207,8 @@ impl Actor {
             return repeat(first, request.fingerprint == first.request.fingerprint);
         }
         check(&expect, &round.list)?;
-        let before = self.before(&round.list, version.logic.id().name.as_str());
         let limits = self.environment.limits;
-        let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits, before };
+        let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits };
         let begun = told::wanted().then(Instant::now);
         let decided = decider.decide(&round.list, &context, &command);
         count(version, &decided);
@@ -228,15 +227,6 @@ impl Actor {
                 Err(CallError::Refused { refusal, logic: version.logic.id().clone() })
             }
         }
-    }
-
-    /// The name and version of the logic that kept the list until now, if another one is to decide.
-    fn before(&self, list: &List, decides: &str) -> Option<String> {
-        let before = list.logic().filter(|name| name.as_str() != decides)?;
-        Some(match self.environment.catalog.live(before) {
-            Some(version) => format!("{before}@{}", version.logic.id().version),
-            None => before.to_string(),
-        })
     }
 }
 
@@ -289,7 +279,7 @@ impl Round {
         let created = decided.list.exists() && !self.list.exists();
         let first_new = self.list.next_id();
         let unchanged = decided.changes.is_empty();
-        self.list = decided.list;
+        self.list = decided.list.clone();
         if !unchanged || command == Command::Wake {
             let pause = if unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
             self.schedule(version, session, &context, pause);
@@ -298,9 +288,11 @@ impl Round {
         if unchanged {
             return Reply { logic, revision: number, created, first_new, effect: Effect::Nothing };
         }
-        let changes = decided.changes;
+        let Decided { changes, inverse, .. } = decided;
         self.changes += changes.len();
-        let revision = Arc::new(Revision { number, context, logic: logic.clone(), command, changes });
+        let logic_id = logic.clone();
+        let revision = Revision { number, context, logic: logic_id, command, changes, inverse, first_new };
+        let revision = Arc::new(revision);
         self.revisions.push(revision.clone());
         Reply { logic, revision: number, created, first_new, effect: Effect::Revised(revision) }
     }

@@ -394,10 +394,11 @@ async fn a_list_is_handed_to_another_logic_with_its_migration() {
     world.catalog.publish(Native::named("kanban", 3), "test", MIDNIGHT);
     world.add("bob", "milk").await.unwrap();
     let kanban = LogicName::new("kanban").unwrap();
-    let configure = |logic: &LogicName| Command::Configure { logic: Some(logic.clone()), settings: Vec::new() };
+    let configure =
+        |logic: &LogicName| Command::Configure { logic: Some(logic.clone()), pin: None, settings: Vec::new() };
     let reply = world.cache.call(&name("bob"), request(configure(&kanban))).await.unwrap();
     assert_eq!(reply.logic.name, kanban);
-    assert_eq!(reply.changes()[0], Change::Adopt(kanban.clone()));
+    assert!(matches!(&reply.changes()[0], Change::Adopt(keeper) if *keeper.logic() == kanban));
     assert_eq!(world.titles("bob").await, ["milk", "todo@1.0.0"]);
     assert_eq!(world.add("bob", "bread").await.unwrap().logic.name, kanban);
     let unknown = LogicName::new("unknown").unwrap();
@@ -473,7 +474,7 @@ async fn a_list_is_woken_once_for_each_time_it_asked_for() {
 async fn a_list_that_cannot_be_woken_is_tried_again_later_and_a_deleted_one_never() {
     let world = World::new();
     world.catalog.publish(Native::named("kanban", 1), "test", MIDNIGHT);
-    let kanban = Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), settings: Vec::new() };
+    let kanban = Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
     for list in ["bob", "eve"] {
         world.cache.call(&name(list), request(kanban.clone())).await.unwrap();
         world.add(list, &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();

@@ -1,26 +1,39 @@
 //! What a command does to a list, or why it does nothing.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, EntryId};
-use super::name::LogicName;
+use super::keeper::{Keeper, Pin};
 use super::value::Field;
 
 /// One step of what a command does. A revision applies all its steps, in order, or none.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// Replaces the entry of that id, or adds it under the list's next id.
-    Put(Entry),
+    Put(Arc<Entry>),
     /// Removes an entry that is there.
     Remove(EntryId),
     /// Gives a setting a value.
     Set(Field),
-    /// Brings the list into being, or hands it to another logic. Only the host makes this one.
-    Adopt(LogicName),
+    /// Brings the list into being, or hands it to another version or logic. Only the host makes this one.
+    Adopt(Arc<Keeper>),
     /// Ends the list with all that is in it. Only the host makes this one.
     Erase,
     /// Takes a setting's value away, if it has one.
     Unset(String),
+    /// Ties the list to a version, or unties it. Only the host makes this one.
+    Pin(Option<Pin>),
+    /// Puts an entry back that was removed, under its old id. Only the host makes this one.
+    Restore(Arc<Entry>),
+}
+
+impl Change {
+    /// Replaces the entry of that id, or adds it under the list's next id.
+    pub fn put(entry: Entry) -> Self {
+        Self::Put(Arc::new(entry))
+    }
 }
 
 /// Why a command is not carried out, in the words of the list's logic.

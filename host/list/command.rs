@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::date::Date;
 use super::entry::{Draft, EntryId, Patch};
+use super::keeper::Pin;
 use super::name::LogicName;
 use super::value::{Field, Value};
 
@@ -39,6 +41,9 @@ pub enum Command {
     Configure {
         /// The logic that is to keep the list; `None` leaves it as it is.
         logic: Option<LogicName>,
+        /// The version that the list is to insist on, or that it is to insist on none; `None` leaves
+        /// it as it is.
+        pin: Option<Option<Pin>>,
         /// The settings to set, and those to take away.
         settings: Vec<(String, Option<Value>)>,
     },
@@ -46,6 +51,18 @@ pub enum Command {
     Erase,
     /// The time that the logic asked to be woken at has come. Sent by the host itself.
     Wake,
+    /// Another version of the list's logic is to keep the list, one whose lists hold something else.
+    /// Made by the host itself, before the next command.
+    Migrate,
+    /// Take back a revision, as far as nothing later stands in the way.
+    Undo {
+        /// Its number.
+        revision: u64,
+        /// What it did.
+        changes: Vec<Change>,
+        /// What takes that back.
+        inverse: Vec<Change>,
+    },
 }
 
 impl Command {
@@ -60,6 +77,8 @@ impl Command {
             Self::Configure { .. } => "configure",
             Self::Erase => "delete-list",
             Self::Wake => "wake",
+            Self::Migrate => "migrate",
+            Self::Undo { .. } => "undo",
         }
     }
 }

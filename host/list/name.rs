@@ -71,6 +71,17 @@ impl LogicName {
     }
 }
 
+/// A hash that is the same on every machine and for ever: FNV-1a (Fowler, Noll, Vo) over 64 bits, and
+/// then the mixing steps of SplitMix64 (Steele, Lea, Flood 2014), so that names which differ in their
+/// last character only are far apart.
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
 /// Checks a name that programs use: of a logic, a field, a command, a view, a setting.
 pub fn identifier(name: &str) -> Result<(), NameError> {
     length(name, MAX_IDENTIFIER_BYTES)?;

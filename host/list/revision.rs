@@ -56,6 +56,10 @@ pub struct Revision {
     pub command: Command,
     /// What was done.
     pub changes: Vec<Change>,
+    /// What takes it back, in order; empty when the list ended.
+    pub inverse: Vec<Change>,
+    /// The id that the next new entry would have had before the command.
+    pub first_new: EntryId,
 }
 
 /// The most bytes an idempotency key may have.

@@ -1,6 +1,6 @@
 //! What a logic says of itself: the fields, settings, commands and views that lists of it have.
 
-use super::name::identifier;
+use super::name::{identifier, stable_hash};
 use super::value::{Field, Kind, MAX_FIELDS, Value};
 
 /// The most commands, and the most views, a logic may describe.
@@ -96,6 +96,21 @@ impl Description {
     /// The command of that name, if it is described.
     pub fn command(&self, name: &str) -> Option<&CommandSchema> {
         self.commands.iter().find(|command| command.name == name)
+    }
+
+    /// A number that tells descriptions apart by what their lists hold: the names, kinds and choices of
+    /// fields and settings, in any order. What people read, commands and views do not count.
+    pub fn print(&self) -> u64 {
+        let mut lines: Vec<String> = Vec::new();
+        for (role, schemas) in [("field", &self.fields), ("setting", &self.settings)] {
+            lines.extend(schemas.iter().map(|schema| {
+                let mut choices = schema.choices.clone();
+                choices.sort_unstable();
+                format!("{role} {} {} {choices:?}", schema.name, schema.kind.as_str())
+            }));
+        }
+        lines.sort_unstable();
+        stable_hash(lines.join("\n").as_bytes())
     }
 
     /// The view of that name, if it is described.

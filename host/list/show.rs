@@ -135,6 +135,8 @@ pub fn command(command: &Command) -> String {
         }
         Command::Erase => "the end of the list".into(),
         Command::Wake => "wake = true".into(),
+        Command::Migrate => "migrate".into(),
+        Command::Undo { revision, .. } => format!("undo = {revision}"),
     }
 }
 
@@ -154,10 +156,13 @@ pub fn query(query: &Query) -> String {
 pub fn change(change: &Change) -> String {
     match change {
         Change::Put(put) => format!("put = {}", entry(put)),
+        Change::Restore(back) => format!("put back = {}", entry(back)),
         Change::Remove(id) => format!("remove = {id}"),
         Change::Set(field) => format!("set = {}", fields(std::slice::from_ref(field))),
         Change::Unset(name) => format!("unset = {}", text(name)),
-        Change::Adopt(keeper) => format!("{keeper} as its keeper"),
+        Change::Adopt(keeper) => format!("{} as its keeper", keeper.id),
+        Change::Pin(Some(pin)) => format!("pinned to {pin}"),
+        Change::Pin(None) => "pinned to no version".into(),
         Change::Erase => "the end of the list".into(),
     }
 }
@@ -210,7 +215,7 @@ mod tests {
                 Command::Custom { name: "move".into(), arguments: fields },
                 r#"command = { name = "move", arguments = { unit = "l" } }"#,
             ),
-            (Command::Configure { logic: None, settings: Vec::new() }, "configure = {}"),
+            (Command::Configure { logic: None, pin: None, settings: Vec::new() }, "configure = {}"),
         ] {
             assert_eq!(command(&given), shown);
         }

@@ -6,6 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
+use crate::list::command::{Command, Context};
+use crate::list::revision::{LogicId, Revision};
 use crate::list::schema::{Reading, Schema};
 use crate::list::value::{Kind, Value};
 
@@ -35,19 +37,31 @@ fn described(fields: &[(&str, Kind)]) -> Description {
     }
 }
 
+fn keeper(major: u64) -> Arc<Keeper> {
+    let name = LogicName::new("todo").unwrap();
+    Keeper::new(LogicId { name, version: semver::Version::new(major, 0, 0), digest: [0; 32] }, &described(&[]))
+}
+
 /// A step of a random history: ids are small, so that steps often meet.
 fn step() -> impl Strategy<Value = Change> {
     let put = (1..12_u64, any::<bool>(), proptest::option::of(1..4_u8))
-        .prop_map(|(id, completed, day)| Change::Put(entry(id, &format!("entry {id}"), day, completed)));
+        .prop_map(|(id, completed, day)| Change::put(entry(id, &format!("entry {id}"), day, completed)));
     let remove = (1..12_u64).prop_map(Change::Remove);
-    let logic = LogicName::new("todo").unwrap();
-    prop_oneof![8 => put, 3 => remove, 1 => Just(Change::Adopt(logic)), 1 => Just(Change::Erase)]
+    let set = (any::<bool>(), 0..3_u8).prop_map(|(on, name)| {
+        let name = format!("setting-{name}");
+        if on { Change::Set(Field { name, value: Value::Boolean(true) }) } else { Change::Unset(name) }
+    });
+    let adopt = (1..4_u64).prop_map(|major| Change::Adopt(keeper(major)));
+    let pin = any::<bool>().prop_map(|on| Change::Pin(on.then_some(Pin::Digest([1; 32]))));
+    let restore = (1..12_u64).prop_map(|id| Change::Restore(Arc::new(entry(id, "back", None, false))));
+    prop_oneof![8 => put, 3 => remove, 2 => set, 1 => adopt, 1 => pin, 2 => restore, 1 => Just(Change::Erase)]
 }
 
 /// The same as [`List`], without anything that makes it fast.
 #[derive(Clone, Default)]
 struct Model {
     entries: BTreeMap<EntryId, Entry>,
+    settings: BTreeMap<String, Value>,
     next_id: EntryId,
 }
 
@@ -60,7 +74,7 @@ impl Model {
                     return false;
                 }
                 self.next_id += u64::from(new);
-                self.entries.insert(entry.id, entry.clone());
+                self.entries.insert(entry.id, Entry::clone(entry));
                 true
             }
             Change::Remove(id) => self.entries.remove(id).is_some(),
@@ -68,7 +82,20 @@ impl Model {
                 *self = Self { next_id: 1, ..Self::default() };
                 true
             }
-            Change::Set(_) | Change::Unset(_) | Change::Adopt(_) => true,
+            Change::Restore(entry) => {
+                let fits = entry.id < self.next_id && !self.entries.contains_key(&entry.id);
+                self.entries.insert(entry.id, Entry::clone(entry));
+                fits
+            }
+            Change::Set(Field { name, value }) => {
+                self.settings.insert(name.clone(), value.clone());
+                true
+            }
+            Change::Unset(name) => {
+                self.settings.remove(name);
+                true
+            }
+            Change::Pin(_) | Change::Adopt(_) => true,
         }
     }
 }
@@ -93,7 +120,11 @@ proptest! {
             prop_assert_eq!(list.scan(0).map(AsRef::as_ref).collect::<Vec<_>>(), all.clone());
             prop_assert_eq!(list.next_id(), model.next_id);
             prop_assert_eq!(list.count_open(), all.iter().filter(|entry| !entry.completed).count());
-            prop_assert_eq!(list.bytes(), all.iter().map(|entry| entry.title.len()).sum::<usize>());
+            let settings: Vec<_> =
+                model.settings.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect();
+            prop_assert_eq!(list.settings(), &settings[..]);
+            let bytes = all.iter().map(|entry| entry.title.len()).sum::<usize>();
+            prop_assert_eq!(list.bytes(), bytes + settings.iter().map(Field::bytes).sum::<usize>());
             for day in 1..4 {
                 let day = Date::new(2026, 11, day).unwrap();
                 let on_day: Vec<_> = all.iter().copied().filter(|entry| entry.date == Some(day)).collect();
@@ -104,9 +135,50 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn every_revision_that_does_not_end_the_list_can_be_taken_back_exactly(history in vec(vec(step(), 1..6), 0..40)) {
+        let mut list = List::default();
+        for mut changes in history {
+            if changes.contains(&Change::Erase) {
+                changes = vec![Change::Erase];
+            } else if !list.exists() {
+                changes.insert(0, Change::Adopt(keeper(1)));
+            }
+            let mut inverse = Vec::new();
+            let Ok(next) = list.preview_noting(&changes, &mut inverse) else { continue };
+            let next = next.succeeding(list.revision());
+            prop_assert_eq!(&next, &list.apply(&changes).unwrap());
+            if !changes.contains(&Change::Erase) {
+                let revision = revision(next.revision(), list.next_id(), changes, inverse);
+                prop_assert_eq!(&next.before(&revision).unwrap(), &list);
+            }
+            list = next;
+        }
+    }
+}
+
+fn revision(number: u64, first_new: EntryId, changes: Vec<Change>, inverse: Vec<Change>) -> Revision {
+    let today = Date::new(2026, 11, 23).unwrap();
+    let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 0 };
+    Revision { number, context, logic: keeper(1).id.clone(), command: Command::Wake, changes, inverse, first_new }
+}
+
+#[test]
+fn a_description_s_print_tells_what_lists_hold_and_nothing_else() {
+    let described = |fields: &[(&str, Kind)]| described(fields);
+    let one = described(&[("rank", Kind::Number), ("column", Kind::Text)]);
+    let renamed = Description { title: "Other".into(), version: semver::Version::new(9, 0, 0), ..one.clone() };
+    let turned = described(&[("column", Kind::Text), ("rank", Kind::Number)]);
+    assert_eq!([one.print(), renamed.print()], [turned.print(); 2]);
+    let retyped = described(&[("rank", Kind::Text), ("column", Kind::Text)]);
+    let settings = Description { settings: one.fields.clone(), fields: Vec::new(), ..one.clone() };
+    assert!([retyped.print(), described(&[]).print(), settings.print()].iter().all(|print| *print != one.print()));
+}
+
 #[test]
 fn changes_apply_all_or_none() {
-    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false))]).unwrap();
+    let list = List::default().apply(&[Change::put(entry(1, "milk", None, false))]).unwrap();
     let error = list.apply(&[Change::Remove(1), Change::Remove(1)]).unwrap_err();
     assert_eq!(error, Violation::RemovedAbsent(1));
     assert_eq!(list.count(), 1);
@@ -114,14 +186,14 @@ fn changes_apply_all_or_none() {
 
 #[test]
 fn an_id_is_never_given_twice() {
-    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false)), Change::Remove(1)]).unwrap();
-    let again = list.apply(&[Change::Put(entry(1, "milk", None, false))]);
+    let list = List::default().apply(&[Change::put(entry(1, "milk", None, false)), Change::Remove(1)]).unwrap();
+    let again = list.apply(&[Change::put(entry(1, "milk", None, false))]);
     assert_eq!(again, Err(Violation::UnknownId { id: 1, next: 2 }));
 }
 
 #[test]
 fn revisions_go_on_when_a_list_is_deleted() {
-    let list = List::default().apply(&[Change::Put(entry(1, "milk", None, false))]).unwrap();
+    let list = List::default().apply(&[Change::put(entry(1, "milk", None, false))]).unwrap();
     let gone = list.apply(&[Change::Erase]).unwrap();
     assert!(!gone.exists());
     assert_eq!((gone.revision(), gone.count(), gone.next_id()), (2, 0, 1));
@@ -130,7 +202,7 @@ fn revisions_go_on_when_a_list_is_deleted() {
 #[test]
 fn what_a_logic_did_not_declare_is_a_violation() {
     let field = |name: &str, value: Value| Field { name: name.into(), value };
-    let put = |fields: Vec<Field>| [Change::Put(Entry { fields, ..entry(1, "milk", None, false) })];
+    let put = |fields: Vec<Field>| [Change::put(Entry { fields, ..entry(1, "milk", None, false) })];
     let list = List::default();
     let description = described(&[("litres", Kind::Number)]);
     let check = |fields: Vec<Field>| list.check(&put(fields), &description, Limits::default());
@@ -156,9 +228,9 @@ fn a_field_of_an_earlier_version_may_stay_and_may_not_change() {
         fields: vec![Field { name: "colour".into(), value: Value::Text(text.into()) }],
         ..entry(1, "milk", None, false)
     };
-    let list = List::default().apply(&[Change::Put(old("white"))]).unwrap();
+    let list = List::default().apply(&[Change::put(old("white"))]).unwrap();
     let description = described(&[]);
-    let check = |entry: Entry| list.check(&[Change::Put(entry)], &description, Limits::default());
+    let check = |entry: Entry| list.check(&[Change::put(entry)], &description, Limits::default());
     assert_eq!(check(Entry { completed: true, ..old("white") }), Ok(()));
     assert!(check(old("red")).is_err());
 }
@@ -176,7 +248,7 @@ fn titles_are_measured_in_characters() {
     let list = List::default();
     let description = described(&[]);
     let check =
-        |title: String| list.check(&[Change::Put(entry(1, &title, None, false))], &description, Limits::default());
+        |title: String| list.check(&[Change::put(entry(1, &title, None, false))], &description, Limits::default());
     assert_eq!(check("é".repeat(1_000)), Ok(()));
     assert!(check("é".repeat(1_001)).is_err());
 }

@@ -21,7 +21,6 @@ use super::read::read;
 use super::{Fault, Logic, Session};
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
-use crate::list::name::LogicName;
 use crate::list::{Limits, List, show};
 
 /// After so many failures nothing more is asked: the first ones say enough, and each may have taken
@@ -68,11 +67,8 @@ struct Case {
 #[derive(Clone, PartialEq, Debug)]
 enum Question {
     Command(Command),
-    /// The list is another logic's, which is named, and is to become this one's.
-    Migrate {
-        to: LogicName,
-        from: String,
-    },
+    /// The list is another logic's, and is to become this one's.
+    Migrate,
     View(Query),
     NextWakeUp,
 }
@@ -90,7 +86,7 @@ enum Answer {
 pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
     let mut battery = Battery { logic, clock, warm: None, kinds: Vec::new() };
     let mut report = Report::default();
-    for case in generate::cases(&logic.id().name, logic.description()) {
+    for case in generate::cases(logic.keeper(), logic.description()) {
         if report.failures.len() >= MAX_FAILURES {
             break;
         }
@@ -206,20 +202,17 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
 impl Case {
     fn ask(&self, logic: &dyn Logic, session: &mut dyn Session) -> Result<Answer, Fault> {
         let (list, context) = (&self.list, &self.context);
-        let mut decide = |command: &Command, before: Option<String>| {
+        let mut decide = |command: &Command| {
             let limits = Limits::default();
-            match (Decider { logic, session: &mut *session, limits, before }).decide(list, context, command) {
+            match (Decider { logic, session: &mut *session, limits }).decide(list, context, command) {
                 Ok(decided) => Ok(Answer::Changes(decided.changes)),
                 Err(Refusal::Fault(fault)) => Err(fault),
                 Err(refusal) => Ok(Answer::Refused(refusal)),
             }
         };
         match &self.question {
-            Question::Command(command) => decide(command, None),
-            Question::Migrate { to, from } => {
-                let command = Command::Configure { logic: Some(to.clone()), settings: Vec::new() };
-                decide(&command, Some(from.clone()))
-            }
+            Question::Command(command) => decide(command),
+            Question::Migrate => decide(&Command::Migrate),
             Question::View(query) => read(session, list, context, query).map(Answer::Page),
             Question::NextWakeUp => {
                 session.begin();
@@ -232,7 +225,7 @@ impl Case {
     fn name(&self) -> String {
         match &self.question {
             Question::Command(command) => command.name().to_owned(),
-            Question::Migrate { .. } => "migrate".into(),
+            Question::Migrate => "migrate".into(),
             Question::View(Query { view: Some(view), .. }) => format!("view {view}"),
             Question::View(_) => "view".into(),
             Question::NextWakeUp => "next-wake-up".into(),
@@ -242,12 +235,19 @@ impl Case {
     fn failure(&self, wrong: Wrong) -> Failure {
         let question = match &self.question {
             Question::Command(command) => show::command(command),
-            Question::Migrate { from, .. } => format!("migrate = {}", show::text(from)),
+            Question::Migrate => format!("migrate = {}", show::text(&self.from())),
             Question::View(query) => show::query(query),
             Question::NextWakeUp => "next-wake-up = true".into(),
         };
         let Wrong { kind, why } = wrong;
         Failure { name: self.name(), question, list: show::list(&self.list), kind, why }
+    }
+}
+
+impl Case {
+    /// Who kept the list until now, as a logic is told.
+    fn from(&self) -> String {
+        self.list.keeper().map_or(String::new(), |keeper| format!("{}@{}", keeper.id.name, keeper.id.version))
     }
 }
 

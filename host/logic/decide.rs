@@ -3,13 +3,15 @@
 //! Pure but for the session it asks, so that the same function serves the live path and whoever
 //! wants to know what another logic would have decided.
 
+mod undo;
+
 use std::sync::Arc;
 
 use super::{Ask, Decision, Fault, Logic, Session};
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context};
 use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
-use crate::list::name::LogicName;
+use crate::list::keeper::{Keeper, Pin};
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
 use crate::list::value::Value;
 use crate::list::{Limits, List};
@@ -19,6 +21,8 @@ use crate::list::{Limits, List};
 pub struct Decided {
     /// What it does; empty when it changes nothing.
     pub changes: Vec<Change>,
+    /// What takes the changes back, in order.
+    pub inverse: Vec<Change>,
     /// The list with the changes applied, at the next revision; or as it was, if there are none.
     pub list: Arc<List>,
 }
@@ -44,6 +48,14 @@ pub enum Refusal {
     /// The command is not of the form that the logic declares.
     #[error(transparent)]
     Invalid(#[from] SchemaError),
+    /// A revision cannot be taken back; the text says what stands in the way.
+    #[error("revision {revision} cannot be taken back: {why}")]
+    Conflict {
+        /// The revision.
+        revision: u64,
+        /// What stands in the way.
+        why: String,
+    },
     /// The list would become too large.
     #[error("a list may have {limit} {what}, and this one would have more")]
     Full {
@@ -62,9 +74,6 @@ pub struct Decider<'a> {
     pub session: &'a mut dyn Session,
     /// What the list may become.
     pub limits: Limits,
-    /// The name and version of the logic that kept the list until now, for a command that hands it
-    /// to another one.
-    pub before: Option<String>,
 }
 
 impl Decider<'_> {
@@ -72,18 +81,18 @@ impl Decider<'_> {
     pub fn decide(&mut self, list: &Arc<List>, context: &Context, command: &Command) -> Result<Decided, Refusal> {
         self.admit(list, command)?;
         self.session.begin();
-        let mut draft = Draft { list: list.clone(), changes: Vec::new() };
+        let mut draft = Draft { list: list.clone(), changes: Vec::new(), inverse: Vec::new() };
         match command {
             Command::Add(entry) => self.ask(&mut draft, context, Ask::Add(entry))?,
             Command::Update { id, patch } => self.ask(&mut draft, context, Ask::Update(*id, patch))?,
             Command::Delete { id } => self.ask(&mut draft, context, Ask::Delete(*id))?,
             Command::Clear => self.clear(&mut draft, context)?,
             Command::Custom { name, arguments } => self.ask(&mut draft, context, Ask::Custom(name, arguments))?,
-            Command::Configure { logic, settings } => {
-                self.configure(&mut draft, context, logic.as_ref(), settings)?;
-            }
+            Command::Configure { pin, settings, .. } => self.configure(&mut draft, context, pin.as_ref(), settings)?,
             Command::Erase => draft.add(vec![Change::Erase])?,
             Command::Wake => self.ask(&mut draft, context, Ask::Wake)?,
+            Command::Migrate => self.take_over(&mut draft, context)?,
+            Command::Undo { revision, changes, inverse } => self.undo(&mut draft, *revision, changes, inverse)?,
         }
         self.finish(list, draft)
     }
@@ -114,8 +123,8 @@ impl Decider<'_> {
                 let mut given = settings.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
                 Ok(given.try_for_each(|(name, value)| check_value(&description.settings, name, value))?)
             }
-            Command::Erase if !list.exists() => Err(Refusal::NoSuchList),
-            Command::Clear | Command::Erase | Command::Wake => Ok(()),
+            Command::Erase | Command::Migrate | Command::Undo { .. } if !list.exists() => Err(Refusal::NoSuchList),
+            Command::Clear | Command::Erase | Command::Wake | Command::Migrate | Command::Undo { .. } => Ok(()),
         }
     }
 
@@ -156,37 +165,55 @@ impl Decider<'_> {
         &mut self,
         draft: &mut Draft,
         context: &Context,
-        logic: Option<&LogicName>,
+        pin: Option<&Option<Pin>>,
         settings: &[(String, Option<Value>)],
     ) -> Result<(), Refusal> {
-        let keeper = logic.unwrap_or(&self.logic.id().name).clone();
-        let handed_over = draft.list.logic() != Some(&keeper);
-        let taken_over = handed_over && draft.list.exists();
+        let keeper = self.logic.keeper();
+        let before = draft.list.keeper().cloned();
+        let handed_over = before.as_ref().is_none_or(|before| !before.suits(keeper));
         if handed_over {
-            draft.add(vec![Change::Adopt(keeper)])?;
+            draft.add(vec![Change::Adopt(keeper.clone())])?;
+        }
+        if let Some(pin) = pin
+            && pin.as_ref() != draft.list.pin()
+        {
+            draft.add(vec![Change::Pin(pin.clone())])?;
         }
         if !settings.is_empty() {
             self.ask(draft, context, Ask::Configure(settings))?;
         }
         // With the settings that came along, for what becomes of the entries may depend on them.
-        if taken_over {
-            let before = self.before.clone().unwrap_or_default();
-            self.ask(draft, context, Ask::Migrate(&before))?;
+        match before {
+            Some(before) if handed_over => self.migrate(draft, context, &before),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Takes a list over from another version of the same logic.
+    fn take_over(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
+        let before = draft.list.keeper().cloned().ok_or(Refusal::NoSuchList)?;
+        draft.add(vec![Change::Adopt(self.logic.keeper().clone())])?;
+        self.migrate(draft, context, &before)
+    }
+
+    fn migrate(&mut self, draft: &mut Draft, context: &Context, before: &Keeper) -> Result<(), Refusal> {
+        let from = format!("{}@{}", before.id.name, before.id.version);
+        self.ask(draft, context, Ask::Migrate(&from))
     }
 
     /// Turns the draft into a revision's worth of changes, within the limits of a list.
     fn finish(&self, before: &Arc<List>, mut draft: Draft) -> Result<Decided, Refusal> {
         if draft.changes.is_empty() {
-            return Ok(Decided { changes: draft.changes, list: before.clone() });
+            return Ok(Decided { changes: draft.changes, inverse: Vec::new(), list: before.clone() });
         }
+        let keeper = self.logic.keeper();
         let erased = matches!(draft.changes.first(), Some(Change::Erase));
-        if !draft.list.exists() && !erased {
-            // The list comes into being with its first change, like the book's cache starts servers.
-            let adopt = Change::Adopt(self.logic.id().name.clone());
-            draft.list = Arc::new(draft.list.preview(std::slice::from_ref(&adopt)).map_err(Fault::from)?);
-            draft.changes.insert(0, adopt);
+        if !erased && draft.list.keeper() != Some(keeper) {
+            // The list comes into being with its first change, like the book's cache starts servers. And
+            // what a version changed first says that it keeps the list from then on.
+            draft.add(vec![Change::Adopt(keeper.clone())])?;
+            draft.changes.rotate_right(1);
+            draft.inverse.rotate_left(1);
         }
         let list = &draft.list;
         for (what, size, limit, size_before) in [
@@ -199,7 +226,7 @@ impl Decider<'_> {
             }
         }
         let list = Arc::unwrap_or_clone(draft.list).succeeding(before.revision());
-        Ok(Decided { changes: draft.changes, list: Arc::new(list) })
+        Ok(Decided { changes: draft.changes, inverse: draft.inverse, list: Arc::new(list) })
     }
 }
 
@@ -207,12 +234,14 @@ impl Decider<'_> {
 struct Draft {
     list: Arc<List>,
     changes: Vec<Change>,
+    /// What takes the changes back, in order.
+    inverse: Vec<Change>,
 }
 
 impl Draft {
     fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
         if !changes.is_empty() {
-            self.list = Arc::new(self.list.preview(&changes).map_err(Fault::from)?);
+            self.list = Arc::new(self.list.preview_noting(&changes, &mut self.inverse).map_err(Fault::from)?);
         }
         if self.changes.is_empty() {
             self.changes = changes;

@@ -83,7 +83,7 @@ mod tests {
     fn a_session_that_gave_a_bad_page_is_spoiled() {
         let entry =
             |id| Entry { id, title: String::new(), date: None, completed: false, order: None, fields: Vec::new() };
-        let changes = [1, 2, 3].map(|id| Change::Put(entry(id)));
+        let changes = [1, 2, 3].map(|id| Change::put(entry(id)));
         let list = Arc::new(List::default().apply(&changes).unwrap());
         let today = "2026-11-23".parse().unwrap();
         let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };

@@ -7,13 +7,14 @@ use crate::list::List;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Context, Group, Page, Query, Row};
 use crate::list::entry::Entry;
+use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading};
 
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
 pub(crate) struct Native {
-    id: Arc<LogicId>,
+    keeper: Arc<Keeper>,
     description: Description,
 }
 
@@ -38,13 +39,13 @@ impl Native {
             reading: Reading::Logic,
             wakes: true,
         };
-        Box::new(Self { id: Arc::new(id), description })
+        Box::new(Self { keeper: Keeper::new(id, &description), description })
     }
 }
 
 impl Logic for Native {
-    fn id(&self) -> &Arc<LogicId> {
-        &self.id
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     fn description(&self) -> &Description {
@@ -65,7 +66,7 @@ impl Session for NativeSession {
     /// contract.
     fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
         let put = |id, title: &str| {
-            Change::Put(Entry {
+            Change::put(Entry {
                 id,
                 title: title.into(),
                 date: None,

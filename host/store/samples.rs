@@ -8,6 +8,7 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry};
+use crate::list::keeper::Keeper;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Idempotency, LogicId, Outcome, Receipt, Revision};
 
@@ -26,9 +27,10 @@ pub(crate) fn name(name: &str) -> ListName {
     ListName::new(name).expect("a list's name")
 }
 
-fn logic() -> Arc<LogicId> {
+fn keeper() -> Arc<Keeper> {
     let name = LogicName::new("todo").expect("a logic's name");
-    Arc::new(LogicId { name, version: semver::Version::new(1, 2, 3), digest: [7; 32] })
+    let id = LogicId { name, version: semver::Version::new(1, 2, 3), digest: [7; 32] };
+    Arc::new(Keeper { id: Arc::new(id), print: 7 })
 }
 
 impl Writer {
@@ -43,16 +45,19 @@ impl Writer {
     fn revise(mut self, command: Command, changes: Vec<Change>) -> Self {
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, utc_offset: 60, caller: "ann".into(), seed: 42 };
-        self.list = self.list.apply(&changes).expect("the sample's changes apply");
-        let revision = Revision { number: self.list.revision(), context, logic: logic(), command, changes };
+        let (first_new, mut inverse) = (self.list.next_id(), Vec::new());
+        let list = self.list.preview_noting(&changes, &mut inverse).expect("the sample's changes apply");
+        self.list = list.succeeding(self.list.revision());
+        let number = self.list.revision();
+        let revision = Revision { number, context, logic: keeper().id.clone(), command, changes, inverse, first_new };
         self.gathered.push(Arc::new(revision));
         self
     }
 
     pub(crate) fn create(self) -> Self {
-        let todo = logic().name.clone();
-        let configure = Command::Configure { logic: Some(todo.clone()), settings: Vec::new() };
-        self.revise(configure, vec![Change::Adopt(todo)])
+        let logic = Some(keeper().logic().clone());
+        let configure = Command::Configure { logic, pin: None, settings: Vec::new() };
+        self.revise(configure, vec![Change::Adopt(keeper())])
     }
 
     pub(crate) fn add(self, title: &str) -> Self {
@@ -65,7 +70,7 @@ impl Writer {
             order: None,
             fields: Vec::new(),
         };
-        self.revise(Command::Add(draft), vec![Change::Put(entry)])
+        self.revise(Command::Add(draft), vec![Change::put(entry)])
     }
 
     pub(crate) fn erase(self) -> Self {
@@ -76,7 +81,7 @@ impl Writer {
         let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
         let outcome =
             Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, first_new: 1 };
-        self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: logic(), outcome });
+        self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: keeper().id.clone(), outcome });
         self
     }
 

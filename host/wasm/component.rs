@@ -10,6 +10,7 @@ use super::{LoadError, digest, v0_1_0};
 use crate::list::List;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Page, Query};
+use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
@@ -28,7 +29,7 @@ pub enum Isolation {
 
 /// One compiled component.
 pub(super) struct ComponentLogic {
-    id: Arc<LogicId>,
+    keeper: Arc<Keeper>,
     description: Description,
     prepared: Prepared,
     isolation: Isolation,
@@ -52,7 +53,8 @@ impl ComponentLogic {
             return Err(Fault::Impure.into());
         }
         let id = LogicId { name, version: description.version.clone(), digest: digest(bytes) };
-        Ok(Self { id: Arc::new(id), description, prepared, isolation, warm: Mutex::new(Vec::new()) })
+        let keeper = Keeper::new(id, &description);
+        Ok(Self { keeper, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }
 
     fn put_back(&self, instance: Instance) {
@@ -81,8 +83,8 @@ fn describe(prepared: &Prepared) -> Result<Description, LoadError> {
 }
 
 impl Logic for ComponentLogic {
-    fn id(&self) -> &Arc<LogicId> {
-        &self.id
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     fn description(&self) -> &Description {

@@ -263,7 +263,7 @@ fn lift_fields(fields: Vec<wit::Field>) -> Result<Vec<Field>, Violation> {
 
 fn lift_change(change: wit::Change) -> Result<Change, Violation> {
     Ok(match change {
-        wit::Change::Put(entry) => Change::Put(Entry {
+        wit::Change::Put(entry) => Change::put(Entry {
             id: entry.id,
             title: entry.title,
             date: entry.date.map(lift_date).transpose()?,

@@ -31,7 +31,7 @@ pub(super) struct RevisionShape<'a> {
     #[schema(value_type = String)]
     logic: Shown<&'a crate::list::revision::LogicId>,
     /// The command that was carried out: `add-entry`, `update-entry`, `delete-entry`, `delete-entries`, `configure`,
-    /// `delete-list`, `wake`, or one of the logic's own.
+    /// `delete-list`, `wake`, `migrate`, `undo`, or one of the logic's own.
     command: &'a str,
     /// What it did, in order.
     changes: Vec<ChangeShape<'a>>,
@@ -64,10 +64,19 @@ pub(super) enum ChangeShape<'a> {
         /// The setting.
         setting: &'a str,
     },
-    /// The list came into being, or was handed to another logic.
+    /// The list came into being, or another logic, or another version of its logic, keeps it.
     Adopt {
         /// The logic.
         logic: &'a str,
+        /// The version: name, number and digest.
+        #[schema(value_type = String)]
+        version: Shown<&'a crate::list::revision::LogicId>,
+    },
+    /// The list insists on a version from now on, or on none.
+    Pin {
+        /// The version's number or digest; null for none.
+        #[schema(value_type = Option<String>)]
+        pin: Option<Shown<&'a crate::list::keeper::Pin>>,
     },
     /// The list was deleted.
     Erase,
@@ -100,11 +109,12 @@ impl<'a> RevisionShape<'a> {
 impl<'a> ChangeShape<'a> {
     fn new(change: &'a Change, prefix: &'a str) -> Self {
         match change {
-            Change::Put(entry) => Self::Put { entry: EntryShape::new(entry, prefix) },
+            Change::Put(entry) | Change::Restore(entry) => Self::Put { entry: EntryShape::new(entry, prefix) },
             Change::Remove(id) => Self::Remove { id: *id },
             Change::Unset(name) => Self::Unset { setting: name },
             Change::Set(field) => Self::Set { settings: Fields(std::slice::from_ref::<Field>(field)) },
-            Change::Adopt(logic) => Self::Adopt { logic: logic.as_str() },
+            Change::Adopt(keeper) => Self::Adopt { logic: keeper.logic().as_str(), version: Shown(&keeper.id) },
+            Change::Pin(pin) => Self::Pin { pin: pin.as_ref().map(Shown) },
             Change::Erase => Self::Erase,
         }
     }

@@ -7,7 +7,7 @@ use super::problem::{Kind, Problem};
 use super::shapes::MAX_EXACT;
 use crate::list::date::Date;
 use crate::list::entry::{Draft, EntryId, Patch};
-use crate::list::name::LogicName;
+use crate::list::keeper::Choice;
 use crate::list::schema::Schema;
 use crate::list::value::{Field, Kind as ValueKind, Value};
 
@@ -53,9 +53,11 @@ pub(super) struct EntryPatch {
 /// What `PUT /lists/{list}` takes.
 #[derive(ToSchema)]
 pub(super) struct ListSetup {
-    /// The logic that is to keep the list; if absent, it stays as it is.
+    /// The logic that is to keep the list, in whichever version is live: `kanban`; or in the one version that
+    /// the list insists on: `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or `kanban@sha256:` and 64 hexadecimal
+    /// digits. If absent, it stays as it is.
     #[schema(value_type = String, required = false)]
-    pub(super) logic: Option<LogicName>,
+    pub(super) logic: Option<Choice>,
     /// The settings to set, as the logic declares them; `null` takes one away.
     #[schema(value_type = Object, required = false)]
     pub(super) settings: Named,
@@ -127,7 +129,7 @@ impl ListSetup {
         }
         let mut members = Members::parse(body)?;
         let logic = text(&mut members, "logic")?;
-        let logic = logic.map(|name| LogicName::new(&name).map_err(|error| Problem::invalid("logic", error)));
+        let logic = logic.map(|name| name.parse().map_err(|error| Problem::invalid("logic", error)));
         let read = Self { logic: logic.transpose()?, settings: Named::take(&mut members, "settings")? };
         members.done(&["logic", "settings"])?;
         Ok(read)

@@ -15,6 +15,7 @@ use super::query::{ListsQuery, NoQuery};
 use super::shapes::{Described, ListShape, described, empty, json, link_next, name_logic};
 use super::{Answer, Shared};
 use crate::list::command::Command;
+use crate::list::keeper::Choice;
 use crate::store::{MAX_PAGE, Summary};
 
 /// What a change to a list as a whole led to.
@@ -99,14 +100,15 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let asking = Asking::read(&web, request, Wants::JsonOrNothing).await?;
     let setup = ListSetup::read(&asking.body)?;
     let list = web.cache().read(&name).await?;
-    let keeper = setup.logic.as_ref().unwrap_or_else(|| web.keeper(&list));
+    let keeper = setup.logic.as_ref().map_or_else(|| web.keeper(&list), |choice| &choice.logic);
     let Some(version) = web.services.catalog.live(keeper) else {
         let unknown = || Problem::invalid("logic", format_args!("logic {keeper} is not loaded"));
         return Err(setup.logic.as_ref().map_or_else(|| Problem::logic_not_loaded(keeper), |_| unknown()));
     };
     let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
-    let command = Command::Configure { logic: setup.logic, settings };
+    let (logic, pin) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();
+    let command = Command::Configure { logic, pin, settings };
     let reply = asking.call(&web, &name, command).await?;
     // Only what the reply has: a repetition of the request then gets the same answer again.
     let shape = Set { name: name.as_str(), url: &url, logic: reply.logic.name.as_str(), revision: reply.revision };

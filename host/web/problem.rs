@@ -64,6 +64,7 @@ kinds! {
     Timeout "timeout" REQUEST_TIMEOUT "The request took too long";
     Rejected "rejected" CONFLICT "The list's logic says no";
     Full "full" CONFLICT "A limit is reached";
+    Conflict "undo-conflict" CONFLICT "The revision cannot be taken back";
     FromFile "logic-from-file" CONFLICT "The logic is kept in a file";
     Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
@@ -217,6 +218,7 @@ impl Problem {
             Refusal::NoSuchEntry(_) => Self::new(Kind::NoEntry, text),
             Refusal::NoSuchCommand(_) => Self::new(Kind::NoCommand, text),
             Refusal::Invalid(SchemaError { name, problem }) => Self::invalid(&name, problem),
+            Refusal::Conflict { .. } => Self::new(Kind::Conflict, text),
             Refusal::Full { what, limit } => Self::new(Kind::Full, text).with_limit(what, limit),
         };
         problem.with_logic(logic)

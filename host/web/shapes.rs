@@ -176,12 +176,12 @@ pub(super) fn touched(changes: &[Change]) -> (Vec<&Entry>, Vec<EntryId>) {
     let mut places = std::collections::HashMap::new();
     for change in changes {
         match change {
-            Change::Put(entry) => {
+            Change::Put(entry) | Change::Restore(entry) => {
                 let at = *places.entry(entry.id).or_insert(put.len());
                 if at == put.len() { put.push(entry) } else { put[at] = entry }
             }
             Change::Remove(id) => removed.push(*id),
-            Change::Set(_) | Change::Unset(_) | Change::Adopt(_) | Change::Erase => {}
+            Change::Set(_) | Change::Unset(_) | Change::Adopt(_) | Change::Pin(_) | Change::Erase => {}
         }
     }
     let gone: std::collections::HashSet<_> = removed.iter().collect();
@@ -243,7 +243,7 @@ mod tests {
     fn of_an_entry_that_changes_more_than_once_the_last_state_counts() {
         let put = |id, title: &str| {
             let (title, fields) = (title.to_owned(), Vec::new());
-            Change::Put(Entry { id, title, date: None, completed: false, order: None, fields })
+            Change::put(Entry { id, title, date: None, completed: false, order: None, fields })
         };
         let changes = [put(2, "b"), put(1, "a"), put(3, "c"), put(2, "bb"), Change::Remove(3), Change::Remove(9)];
         let (put, removed) = touched(&changes);

@@ -6,6 +6,7 @@ use hotlist::list::List;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Group, Page, Query, Row};
 use hotlist::list::entry::{Draft, Entry, Patch};
+use hotlist::list::keeper::Keeper;
 use hotlist::list::name::LogicName;
 use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
@@ -13,7 +14,7 @@ use hotlist::list::value::{Field, Kind, Value, find};
 use hotlist::logic::{Ask, Decision, Fault, Logic, Session};
 
 pub struct TestLogic {
-    id: Arc<LogicId>,
+    keeper: Arc<Keeper>,
     description: Description,
 }
 
@@ -54,13 +55,14 @@ impl TestLogic {
             reading: Reading::Host,
             wakes: false,
         };
-        Self { id: Arc::new(LogicId { name, version, digest: [0xab; 32] }), description }
+        let id = LogicId { name, version, digest: [0xab; 32] };
+        Self { keeper: Keeper::new(id, &description), description }
     }
 }
 
 impl Logic for TestLogic {
-    fn id(&self) -> &Arc<LogicId> {
-        &self.id
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     fn description(&self) -> &Description {
@@ -98,10 +100,10 @@ impl TestSession {
             "merge" => Ok(list
                 .scan(0)
                 .next()
-                .map(|first| Change::Put(Entry { title: format!("{}, merged", first.title), ..Entry::clone(first) }))
+                .map(|first| Change::put(Entry { title: format!("{}, merged", first.title), ..Entry::clone(first) }))
                 .into_iter()
                 .collect()),
-            _ => Ok(vec![Change::Put(entry)]),
+            _ => Ok(vec![Change::put(entry)]),
         })
     }
 
@@ -119,7 +121,7 @@ impl TestSession {
             next.fields.retain(|field| field.name != name);
             next.fields.extend(value.map(|value| Field { name, value }));
         }
-        Ok(if next == *entry { Vec::new() } else { vec![Change::Put(next)] })
+        Ok(if next == *entry { Vec::new() } else { vec![Change::put(next)] })
     }
 
     fn custom(list: &List, name: &str, arguments: &[Field]) -> Decision {
@@ -133,19 +135,19 @@ impl TestSession {
                 if entry.completed {
                     return no("done", "It was done already.", None);
                 }
-                vec![Change::Put(Entry { completed: true, ..entry.clone() })]
+                vec![Change::put(Entry { completed: true, ..entry.clone() })]
             }
             "do-after" => {
                 let others = find(arguments, "others").map_or(&[][..], Value::entries);
                 let after = Field { name: "after".into(), value: Value::Entries(others.into()) };
-                vec![Change::Put(Entry { fields: vec![after], ..subject(list, arguments).clone() })]
+                vec![Change::put(Entry { fields: vec![after], ..subject(list, arguments).clone() })]
             }
             "clear-completed" => list.scan(0).filter(|e| e.completed).map(|e| Change::Remove(e.id)).collect(),
             _ => {
                 let day = find(arguments, "day").expect("it is required").clone();
                 let due = |entry: &Entry| {
                     let fields = vec![Field { name: "due".into(), value: day.clone() }];
-                    Change::Put(Entry { fields, ..entry.clone() })
+                    Change::put(Entry { fields, ..entry.clone() })
                 };
                 list.scan(0).map(|entry| due(entry)).collect()
             }

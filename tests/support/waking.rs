@@ -6,6 +6,7 @@ use hotlist::list::List;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Page, Query};
 use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::keeper::Keeper;
 use hotlist::list::name::LogicName;
 use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{Description, Reading};
@@ -26,7 +27,7 @@ enum Wish {
 
 /// The logic.
 pub(crate) struct Waking {
-    id: Arc<LogicId>,
+    keeper: Arc<Keeper>,
     description: Description,
 }
 
@@ -45,13 +46,14 @@ impl Waking {
             reading: Reading::Host,
             wakes: true,
         };
-        Self { id: Arc::new(LogicId { name, version, digest: [0xcd; 32] }), description }
+        let id = LogicId { name, version, digest: [0xcd; 32] };
+        Self { keeper: Keeper::new(id, &description), description }
     }
 }
 
 impl Logic for Waking {
-    fn id(&self) -> &Arc<LogicId> {
-        &self.id
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     fn description(&self) -> &Description {
@@ -84,11 +86,11 @@ impl Session for WakingSession {
     fn begin(&mut self) {}
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
-        let done = |entry: &Entry| Change::Put(Entry { completed: true, ..entry.clone() });
+        let done = |entry: &Entry| Change::put(Entry { completed: true, ..entry.clone() });
         Ok(Ok(match ask {
             Ask::Add(draft) => {
                 let Draft { title, date, completed, order, fields } = draft.clone();
-                vec![Change::Put(Entry { id: list.next_id(), title, date, completed, order, fields })]
+                vec![Change::put(Entry { id: list.next_id(), title, date, completed, order, fields })]
             }
             Ask::Update(id, _) => list.get(id).map(|entry| done(entry)).into_iter().collect(),
             Ask::Delete(id) => vec![Change::Remove(id)],

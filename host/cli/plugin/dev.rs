@@ -167,7 +167,7 @@ impl Workshop {
     /// Has the list kept by the plugin, also if another logic keeps it so far.
     async fn hand_over_list(&self) {
         let request = Request {
-            command: Command::Configure { logic: Some(self.name.clone()), settings: Vec::new() },
+            command: Command::Configure { logic: Some(self.name.clone()), pin: None, settings: Vec::new() },
             caller: "anonymous".into(),
             expect: Expect::Anything,
             idempotency: None,

@@ -14,7 +14,9 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context, Query};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry, EntryId, Patch};
+use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
+use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::{Field, Kind, Value};
 
@@ -30,7 +32,6 @@ const START: u64 = 1_795_435_200_000;
 
 /// Who kept a list that is handed over, and in which version; another one if that is the logic's own name.
 const KEEPERS_BEFORE: [&str; 2] = ["before", "earlier"];
-const VERSION_BEFORE: &str = "1.0.0";
 
 /// Words that titles and texts are made of.
 const WORDS: [&str; 8] = ["milk", "bread", "Call Ann", "Über", "日曜日", "tax return", "🛒", "x"];
@@ -47,11 +48,11 @@ enum Range {
     Any,
 }
 
-/// All cases for a logic of that name and description.
-pub(super) fn cases(name: &LogicName, description: &Description) -> Vec<Case> {
+/// All cases for a version of that identity and description.
+pub(super) fn cases(keeper: &Arc<Keeper>, description: &Description) -> Vec<Case> {
     let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
     for size in LIST_SIZES {
-        generator.ask_about(size, name);
+        generator.ask_about(size, keeper);
     }
     generator.cases
 }
@@ -64,7 +65,7 @@ struct Generator<'a> {
 
 impl Generator<'_> {
     /// Every kind of question about one list.
-    fn ask_about(&mut self, size: u64, keeper: &LogicName) {
+    fn ask_about(&mut self, size: u64, keeper: &Arc<Keeper>) {
         let description = self.description;
         let contents = self.contents(size);
         let list = kept_by(keeper, &contents);
@@ -79,7 +80,7 @@ impl Generator<'_> {
         if !description.settings.is_empty() {
             let settings = self.fields(&description.settings, &ids, Range::Any);
             let settings = settings.into_iter().map(|field| (field.name, self.maybe(|_| field.value))).collect();
-            commands.push(Command::Configure { logic: None, settings });
+            commands.push(Command::Configure { logic: None, pin: None, settings });
         }
         for command in &description.commands {
             let arguments = self.fields(&command.arguments, &ids, Range::Any);
@@ -89,10 +90,11 @@ impl Generator<'_> {
             self.push(&list, Question::Command(command));
         }
 
-        let before = KEEPERS_BEFORE.into_iter().filter_map(|name| LogicName::new(name).ok()).find(|b| b != keeper);
-        if let Some(before) = before {
-            let (list, from) = (kept_by(&before, &contents), format!("{before}@{VERSION_BEFORE}"));
-            self.push(&list, Question::Migrate { to: keeper.clone(), from });
+        let before =
+            KEEPERS_BEFORE.into_iter().filter_map(|name| LogicName::new(name).ok()).find(|b| b != keeper.logic());
+        if let Some(name) = before {
+            let id = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [0; 32] };
+            self.push(&kept_by(&Keeper::new(id, description), &contents), Question::Migrate);
         }
 
         let plain = (description.reading == Reading::Logic).then_some(None);
@@ -120,7 +122,7 @@ impl Generator<'_> {
         let mut changes = Vec::new();
         for &id in &ids {
             let Draft { title, date, completed, order, fields } = self.draft(&ids, Range::Usual);
-            changes.push(Change::Put(Entry { id, title, date, completed, order, fields }));
+            changes.push(Change::put(Entry { id, title, date, completed, order, fields }));
         }
         let settings = self.fields(&self.description.settings, &ids, Range::Usual);
         changes.extend(settings.into_iter().map(Change::Set));
@@ -230,7 +232,7 @@ impl Generator<'_> {
     }
 }
 
-fn kept_by(keeper: &LogicName, contents: &[Change]) -> Arc<List> {
+fn kept_by(keeper: &Arc<Keeper>, contents: &[Change]) -> Arc<List> {
     let adopt = Change::Adopt(keeper.clone());
     let changes: Vec<_> = std::iter::once(adopt).chain(contents.iter().cloned()).collect();
     Arc::new(List::absent(0).apply(&changes).expect("ids are given in order"))

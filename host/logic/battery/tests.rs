@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::list::keeper::Keeper;
 use crate::list::revision::LogicId;
 use crate::list::schema::{CommandSchema, Description, Schema, ViewSchema};
 use crate::list::value::Kind;
@@ -13,6 +14,7 @@ use crate::logic::{Ask, Cost, Decision};
 /// Answers as [`Native`] does, after `deed` was told how many calls its instance had before.
 struct Told {
     native: Box<dyn Logic>,
+    keeper: Arc<Keeper>,
     description: Description,
     deed: fn(u64, &Ask<'_>) -> Result<Option<Decision>, Fault>,
 }
@@ -42,13 +44,14 @@ impl Told {
             views: vec![ViewSchema { name: "board".into(), title: String::new() }],
             ..native.description().clone()
         };
-        Self { native, description, deed }
+        let keeper = Keeper::new(LogicId::clone(native.id()), &description);
+        Self { native, keeper, description, deed }
     }
 }
 
 impl Logic for Told {
-    fn id(&self) -> &Arc<LogicId> {
-        self.native.id()
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     fn description(&self) -> &Description {
@@ -110,7 +113,7 @@ fn everything_that_is_described_is_asked_and_fits() {
     let names: BTreeSet<_> = report.costs.iter().map(|costs| costs.name.as_str()).collect();
     let all = ["add-entry", "configure", "delete-entries", "delete-entry", "migrate", "move", "next-wake-up"];
     assert_eq!(names, all.into_iter().chain(["update-entry", "view", "view board", "wake"]).collect());
-    for case in generate::cases(&logic.id().name, &logic.description) {
+    for case in generate::cases(&logic.keeper, &logic.description) {
         let mut session = logic.session().unwrap();
         if let Answer::Refused(refusal) = case.ask(&logic, session.as_mut()).unwrap() {
             assert!(matches!(refusal, Refusal::Rejected(_)), "{case:?}: {refusal}");
@@ -121,7 +124,7 @@ fn everything_that_is_described_is_asked_and_fits() {
 #[test]
 fn the_same_description_gets_the_same_questions() {
     let logic = Told::new(reject);
-    let cases = || generate::cases(&logic.id().name, &logic.description);
+    let cases = || generate::cases(&logic.keeper, &logic.description);
     assert_eq!(cases(), cases());
 }
 

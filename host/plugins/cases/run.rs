@@ -9,7 +9,9 @@ use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry, Patch};
+use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
+use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema, check_fields};
 use crate::list::{Limits, List};
 use crate::logic::decide::{Decider, Refusal};
@@ -34,7 +36,7 @@ pub(super) enum Outcome {
 
 /// Runs a case. An error is a text for its author: the logic failed, or the case does not fit it.
 pub(super) fn run(case: &Case, logic: &dyn Logic) -> Result<Outcome, String> {
-    let keeper = keeper(&case.action, logic)?;
+    let keeper = keeper(&case.action)?;
     let list = Arc::new(given(&case.setup, keeper.as_ref(), logic)?);
     let context = context(&case.setup);
     match &case.action {
@@ -44,31 +46,29 @@ pub(super) fn run(case: &Case, logic: &dyn Logic) -> Result<Outcome, String> {
     }
 }
 
-/// Who kept the list until now, where that is another logic.
-fn keeper(action: &Action, logic: &dyn Logic) -> Result<Option<LogicName>, String> {
+/// Who kept the list until now, where that is another logic, or another version.
+fn keeper(action: &Action) -> Result<Option<Arc<Keeper>>, String> {
     let Action::Decide(CommandShape::Migrate(from)) = action else { return Ok(None) };
-    let name = from.split_once('@').map_or(from.as_str(), |(name, _)| name);
+    let (name, version) = from.split_once('@').unwrap_or((from, ""));
     let name = LogicName::new(name).map_err(|error| format!("migrate: {from:?} names no logic: {error}"))?;
-    if name == logic.id().name {
-        return Err(format!("migrate: {name} takes no list over from itself; name another logic"));
-    }
-    Ok(Some(name))
+    let version = version.parse().map_err(|_| format!("migrate: {from:?} names no version, as todo@1.0.0 does"))?;
+    Ok(Some(Arc::new(Keeper { id: Arc::new(LogicId { name, version, digest: [0; 32] }), print: 0 })))
 }
 
 /// The list as the case gives it, whatever the logic would say of its entries. What another logic
 /// kept may have fields and settings that this one does not know.
-fn given(setup: &Setup, keeper: Option<&LogicName>, logic: &dyn Logic) -> Result<List, String> {
+fn given(setup: &Setup, keeper: Option<&Arc<Keeper>>, logic: &dyn Logic) -> Result<List, String> {
     let Description { fields: entry_fields, settings: list_settings, .. } = logic.description();
     let check = |schemas: &[Schema], fields: &[_]| match keeper {
         None => check_fields(schemas, fields).map_err(|error| error.to_string()),
         Some(_) => Ok(()),
     };
-    let mut changes = vec![Change::Adopt(keeper.unwrap_or(&logic.id().name).clone())];
+    let mut changes = vec![Change::Adopt(keeper.unwrap_or(logic.keeper()).clone())];
     for (id, shape) in (1..).zip(&setup.given) {
         let draft = draft(shape, entry_fields).and_then(|draft| check(entry_fields, &draft.fields).map(|()| draft));
         let Draft { title, date, completed, order, fields } =
             draft.map_err(|problem| format!("given entry {id}: {problem}"))?;
-        changes.push(Change::Put(Entry { id, title, date, completed, order, fields }));
+        changes.push(Change::put(Entry { id, title, date, completed, order, fields }));
     }
     let settings = fields(&setup.settings, list_settings)
         .and_then(|settings| check(list_settings, &settings).map(|()| settings))
@@ -89,12 +89,8 @@ fn context(setup: &Setup) -> Context {
 
 fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, shape: &CommandShape) -> Result<Outcome, String> {
     let command = command(shape, logic)?;
-    let before = match shape {
-        CommandShape::Migrate(from) => Some(from.clone()),
-        _ => None,
-    };
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
-    let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default(), before };
+    let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
     match decider.decide(list, context, &command) {
         Ok(decided) => {
             let mut changes = decided.changes;
@@ -125,13 +121,13 @@ fn command(shape: &CommandShape, logic: &dyn Logic) -> Result<Command, String> {
         CommandShape::Configure(settings) => {
             let settings = fields(settings, &description.settings).map_err(|e| format!("configure: {e}"))?;
             let settings = settings.into_iter().map(|field| (field.name, Some(field.value))).collect();
-            Command::Configure { logic: None, settings }
+            Command::Configure { logic: None, pin: None, settings }
         }
         CommandShape::Unset(names) => {
             let settings = names.iter().map(|name| (name.clone(), None)).collect();
-            Command::Configure { logic: None, settings }
+            Command::Configure { logic: None, pin: None, settings }
         }
-        CommandShape::Migrate(_) => Command::Configure { logic: Some(logic.id().name.clone()), settings: Vec::new() },
+        CommandShape::Migrate(_) => Command::Migrate,
         CommandShape::Wake => Command::Wake,
     })
 }
