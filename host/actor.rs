@@ -4,6 +4,7 @@
 //! mailbox and a flag. The first letter into an empty mailbox schedules a task, which ends when
 //! the mailbox is empty again.
 
+mod choose;
 mod round;
 pub mod told;
 
@@ -22,10 +23,11 @@ use crate::clock::Clock;
 use crate::list::change::Change;
 use crate::list::command::Command;
 use crate::list::entry::EntryId;
+use crate::list::keeper::Pin;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Idempotency, LogicId, Receipt, Revision};
 use crate::list::{Limits, List};
-use crate::logic::catalog::Catalog;
+use crate::logic::catalog::{Catalog, Digest};
 use crate::logic::decide::Refusal;
 use crate::store::{MAX_COMMIT_REVISIONS, Store, StoreError};
 
@@ -148,6 +150,22 @@ pub enum CallError {
     /// No component of this name is loaded.
     #[error("logic {0} is not loaded")]
     NoLogic(LogicName),
+    /// The list insists on a version that is not there.
+    #[error("there is no version {pin} of {logic}, which the list insists on; pin it to another one, or to none")]
+    NoVersion {
+        /// The logic.
+        logic: LogicName,
+        /// The version.
+        pin: Pin,
+    },
+    /// The version that the list insists on is kept, and could not be loaded.
+    #[error("the version of {logic} that keeps the list could not be loaded: {why}")]
+    NotLoaded {
+        /// The logic.
+        logic: LogicName,
+        /// What went wrong.
+        why: String,
+    },
     /// The store failed. When it failed to commit, the command may or may not be carried out after
     /// a restart.
     #[error(transparent)]
@@ -200,10 +218,12 @@ enum Phase {
 }
 
 /// What an actor remembers between two rounds besides the list; most remember nothing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Memory {
     receipts: Vec<Receipt>,
     wake_up: Option<u64>,
+    /// The version that could not take the list over; asked again when the list is loaded anew.
+    stuck: Option<Digest>,
 }
 
 /// The actor was stopped; the cache has, or makes, another one.

@@ -5,6 +5,7 @@
 //! passivated, and everything it knew is in the store.
 
 pub mod alarm;
+mod reading;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +15,9 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
 use crate::list::List;
-use crate::list::command::{Context, Group, Page, Query, Row};
+use crate::list::command::Page;
 use crate::list::name::ListName;
 use crate::list::revision::{LogicId, Revision};
-use crate::list::schema::Reading;
-use crate::logic::decide::Refusal;
-use crate::logic::read::{MAX_ROWS, read};
 use crate::store::Summary;
 
 /// How often a request that keeps meeting stopped actors tries the next one. Each try finds an
@@ -96,34 +94,6 @@ impl Cache {
             }
         }
         Err(CallError::Crashed)
-    }
-
-    /// A page of a list: from the host where the logic leaves that to it, else from the logic. Runs
-    /// on the snapshot, so no reader waits for a writer.
-    pub async fn view(&self, name: &ListName, caller: Arc<str>, query: &Query) -> Result<View, CallError> {
-        let list = self.read(name).await?;
-        let logic = list.logic().unwrap_or(&self.environment.default_logic).clone();
-        let Some(version) = self.environment.catalog.live(&logic) else {
-            return Err(CallError::NoLogic(logic));
-        };
-        if query.view.is_none() && version.logic.description().reading == Reading::Host {
-            let page = plain_page(&list, query);
-            return Ok(View { list, page, logic: None });
-        }
-        let now = self.environment.clock.now();
-        let (today, utc_offset) = self.environment.clock.local_at(now);
-        let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
-        let id = version.logic.id().clone();
-        let session = version.logic.session();
-        let answer = session.and_then(|mut session| read(session.as_mut(), &list, &context, query));
-        match answer {
-            Ok(Ok(page)) => Ok(View { list, page, logic: Some(id) }),
-            Ok(Err(rejection)) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic: id }),
-            Err(fault) => {
-                version.counters.fault(&fault);
-                Err(CallError::Refused { refusal: Refusal::Fault(fault), logic: id })
-            }
-        }
     }
 
     /// The live revisions of a list, from now on.
@@ -226,21 +196,6 @@ impl Cache {
         });
         before.saturating_sub(self.resident())
     }
-}
-
-/// The plain list: ids ascending, filtered by date and completion.
-fn plain_page(list: &List, query: &Query) -> Page {
-    let after = query.after.unwrap_or(0);
-    let fits = |completed: bool| query.completed.is_none_or(|wanted| wanted == completed);
-    let limit = query.limit.min(MAX_ROWS);
-    let mut ids: Vec<u64> = match query.date {
-        Some(day) => list.on_date(day, after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
-        None => list.scan(after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
-    };
-    let more = ids.len() > limit;
-    ids.truncate(limit);
-    let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
-    Page { groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }], more }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::logic::catalog::Rule;
 use crate::wasm;
 use crate::web;
 
@@ -26,6 +27,10 @@ pub struct Config {
     pub default_logic: LogicName,
     /// The logics whose instances never serve two lists.
     pub isolated: BTreeSet<LogicName>,
+    /// Whether components are taken though they fell before, or fail their gates.
+    pub force: bool,
+    /// When a version of a logic falls.
+    pub rule: Rule,
     /// How large a list may become.
     pub limits: Limits,
     /// How many commands may wait for one list.
@@ -74,6 +79,8 @@ impl Config {
             allow_anonymous: false,
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),
             isolated: BTreeSet::new(),
+            force: false,
+            rule: Rule::default(),
             limits: Limits::default(),
             mailbox: 1_024,
             idle: Duration::from_secs(60),
@@ -103,11 +110,13 @@ impl Config {
         if open && !self.allow_anonymous {
             return Err(ConfigError::Open(self.listen));
         }
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 10] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 12] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", self.history, 1..=1_000_000, "1 to 1000000 revisions"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
+            ("quarantine-failures", self.rule.failures, 1..=1_000, "1 to 1000 failures"),
+            ("quarantine-in-a-row", self.rule.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
             ("memory-mib", self.wasm.memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("heavy-memory-mib", self.wasm.heavy_memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("instances", self.wasm.instances as usize, 4..=10_000, "4 to 10000 instances"),

@@ -4,6 +4,7 @@ pub mod battery;
 pub mod catalog;
 pub mod decide;
 pub mod read;
+pub mod shadow;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -140,18 +141,23 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The [kind](Self::kind) of [`Fault::Deadline`].
+    pub const DEADLINE: &str = "deadline";
+    /// The [kind](Self::kind) of [`Fault::Instance`].
+    pub const INSTANCE: &str = "instance";
+
     /// A word for programs, stable: `trap`, `fuel`, `deadline`, `memory`, `stack`, `violation`,
     /// `impure` or `instance`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
             Self::Fuel { .. } => "fuel",
-            Self::Deadline { .. } => "deadline",
+            Self::Deadline { .. } => Self::DEADLINE,
             Self::Memory { .. } => "memory",
             Self::Stack => "stack",
             Self::Violation(_) => "violation",
             Self::Impure => "impure",
-            Self::Instance(_) => "instance",
+            Self::Instance(_) => Self::INSTANCE,
         }
     }
 }

@@ -17,7 +17,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::logic::catalog::Catalog;
+use crate::list::revision::hex;
+use crate::logic::catalog::{Catalog, Counters};
 
 /// The methods told apart; any other counts as the last one.
 const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "other"];
@@ -169,16 +170,64 @@ impl Scrape {
     }
 
     fn logics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Commands that the live version of a logic was asked to decide, by outcome";
-        let mut family = encoder.encode_descriptor("logic_commands", help, None, MetricType::Counter)?;
-        for (name, standing) in self.catalog.all().iter() {
-            let Some(live) = &standing.live else { continue };
-            let version = live.logic.id().version.to_string();
-            let counters = &live.counters;
-            for (outcome, count) in
-                [("accepted", &counters.accepted), ("rejected", &counters.rejected), ("fault", &counters.faults)]
-            {
-                let labels = [("logic", name.as_str()), ("version", &version), ("outcome", outcome)];
+        let all = self.catalog.all();
+        let loaded = || all.iter().flat_map(|(name, standing)| standing.loaded().map(move |version| (name, version)));
+        let mut tell = |metric: &str, help: &str, of: fn(&Counters) -> Vec<(&'static str, &AtomicU64)>| {
+            let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
+            for (name, version) in loaded() {
+                let (number, digest) = (version.id().version.to_string(), hex(&version.digest()[..4]));
+                for (outcome, count) in of(&version.counters) {
+                    let labels =
+                        [("logic", name.as_str()), ("version", &number), ("digest", &digest), ("outcome", outcome)];
+                    ConstCounter::new(count.load(Ordering::Relaxed)).encode(family.encode_family(&labels)?)?;
+                }
+            }
+            Ok::<_, fmt::Error>(())
+        };
+        tell("logic_commands", "Commands that a version in memory was asked to decide, by outcome", |counters| {
+            vec![
+                ("accepted", &counters.accepted),
+                ("rejected", &counters.rejected),
+                ("fault", &counters.faults),
+                ("rescued", &counters.rescued),
+            ]
+        })?;
+        tell("logic_migrations", "Lists that a version in memory was to take over, by outcome", |counters| {
+            vec![("taken", &counters.migrated), ("refused", &counters.not_migrated)]
+        })?;
+        self.trials(encoder)
+    }
+
+    /// What fell, and what the candidates do.
+    fn trials(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let all = self.catalog.all();
+        let help = "Versions of a logic that are quarantined";
+        let mut family = encoder.encode_descriptor("logic_quarantined_versions", help, None, MetricType::Gauge)?;
+        for (name, standing) in all.iter() {
+            let fallen = standing.versions.iter().filter(|known| known.quarantine.is_some()).count();
+            let fallen = i64::try_from(fallen).unwrap_or(i64::MAX);
+            ConstGauge::new(fallen).encode(family.encode_family(&[("logic", name.as_str())])?)?;
+        }
+        let help = "Lists of a hundred for which a candidate decides";
+        let mut family = encoder.encode_descriptor("logic_canary_percent", help, None, MetricType::Gauge)?;
+        for (name, standing) in all.iter() {
+            let percent = standing.candidate.as_ref().map_or(0, |trial| i64::from(trial.percent));
+            ConstGauge::new(percent).encode(family.encode_family(&[("logic", name.as_str())])?)?;
+        }
+        let help = "Commands that a candidate decided in the shadow of the live version, by what came of it";
+        let mut family = encoder.encode_descriptor("logic_shadow", help, None, MetricType::Counter)?;
+        for (name, standing) in all.iter() {
+            let Some(shadow) = standing.candidate.as_ref().and_then(|trial| trial.shadow.as_ref()) else { continue };
+            let tally = shadow.tally();
+            for (outcome, count) in [
+                ("compared", &tally.compared),
+                ("skipped", &tally.skipped),
+                ("changes", &tally.changes),
+                ("rejection", &tally.rejection),
+                ("view", &tally.view),
+                ("fault", &tally.fault),
+            ] {
+                let labels = [("logic", name.as_str()), ("outcome", outcome)];
                 ConstCounter::new(count.load(Ordering::Relaxed)).encode(family.encode_family(&labels)?)?;
             }
         }

@@ -8,9 +8,9 @@ pub mod build;
 pub mod builtin;
 pub mod cases;
 pub mod edits;
+mod kept;
 mod loader;
 pub mod scaffold;
-mod uploads;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -22,10 +22,12 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::list::keeper::Pin;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
-use crate::logic::catalog::Catalog;
-use crate::wasm::Engine;
+use crate::logic::Fault;
+use crate::logic::catalog::{Catalog, Digest};
+use crate::wasm::{Engine, LoadError};
 
 /// The most logics a server has, and the most files a watched directory may hold.
 pub const MAX_LOGICS: usize = 1_000;
@@ -37,12 +39,38 @@ const MAX_WAITING_JOBS: usize = 256;
 /// Where components come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Where uploads are kept, so that they are there after a restart.
-    pub uploads: PathBuf,
+    /// Where versions are kept, and how each logic stands, so that it is so after a restart.
+    pub kept: PathBuf,
     /// A directory whose `NAME.wasm` files are logics, watched for changes.
     pub watched: Option<PathBuf>,
     /// The logics whose instances never serve two lists.
     pub isolated: BTreeSet<LogicName>,
+    /// Whether components are taken though they fell before, or fail their gates.
+    pub force: bool,
+}
+
+/// What is to become of an uploaded component.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taking {
+    /// Whether it is to be live, or only checked and kept.
+    pub publish: bool,
+    /// Whether it is taken though it fell before, or fails its gates.
+    pub force: bool,
+}
+
+/// What is wanted of a logic. What is not mentioned stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wish {
+    /// The version that is to be live.
+    pub live: Option<Pin>,
+    /// The version that is to be on trial, or that none is.
+    pub candidate: Option<Option<Pin>>,
+    /// For how many lists of a hundred it decides.
+    pub percent: Option<u8>,
+    /// Whether it decides in the shadow of the live one.
+    pub shadow: Option<bool>,
+    /// Whether versions are taken that fell.
+    pub force: bool,
 }
 
 /// Takes components in. Dropping it ends the loader and the watcher.
@@ -55,8 +83,31 @@ enum Job {
     Upload {
         name: LogicName,
         bytes: Bytes,
+        taking: Taking,
         answer: oneshot::Sender<Result<Arc<LogicId>, PluginError>>,
     },
+    /// Somebody wants another version live or on trial.
+    Wish {
+        name: LogicName,
+        wish: Wish,
+        answer: oneshot::Sender<Result<(), PluginError>>,
+    },
+    /// A list wants a version that is not in memory.
+    Fetch {
+        name: LogicName,
+        digest: Digest,
+        answer: oneshot::Sender<Result<(), String>>,
+    },
+    /// Somebody wants the bytes of a version.
+    Component {
+        name: LogicName,
+        digest: Digest,
+        answer: oneshot::Sender<Result<Vec<u8>, PluginError>>,
+    },
+    /// A standing changed in memory.
+    Keep,
+    /// Everything is to be written before the server stops.
+    Close(oneshot::Sender<()>),
     /// Something changed in the watched directory: these files, or nobody knows which.
     Changed(Vec<PathBuf>),
     /// The server stops.
@@ -77,6 +128,23 @@ pub enum PluginError {
         /// The file.
         file: String,
     },
+    /// The component, or version, fell before.
+    #[error("sha256:{digest} was quarantined, because {why}; mend it, or insist with force")]
+    Quarantined {
+        /// Which one.
+        digest: String,
+        /// What it did.
+        why: String,
+    },
+    /// It is not there.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// A trial cannot be changed that is not.
+    #[error("no version is on trial; name one as candidate")]
+    NoCandidate,
+    /// A live version cannot be on trial.
+    #[error("{0} is live, so it cannot be on trial")]
+    IsLive(String),
     /// There are as many logics as there may be.
     #[error("the server has {limit} logics, which is its limit")]
     TooMany {
@@ -92,6 +160,45 @@ pub enum PluginError {
     /// The component could not be kept.
     #[error("the component could not be stored: {0}")]
     Failed(String),
+}
+
+/// Why a component did not become a version.
+#[derive(Debug, thiserror::Error)]
+enum TakeError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("it fails its gates: {failed} of {asked} questions went wrong; {first}")]
+    Gates { failed: usize, asked: usize, first: String, kind: &'static str },
+    #[error("it was quarantined, because {why}; mend it, or insist with force")]
+    Quarantined { digest: String, why: String },
+    #[error("the component could not be stored: {0}")]
+    NotKept(String),
+    #[error(transparent)]
+    Standing(#[from] PluginError),
+}
+
+impl From<TakeError> for PluginError {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Load(_) | TakeError::Gates { .. } => Self::Invalid(error.to_string()),
+            TakeError::Quarantined { digest, why } => Self::Quarantined { digest, why },
+            TakeError::NotKept(why) => Self::Failed(why),
+            TakeError::Standing(error) => error,
+        }
+    }
+}
+
+impl TakeError {
+    /// Whether it may go differently the next time, for the machine was busy.
+    fn may_pass(&self) -> bool {
+        let busy = [Fault::DEADLINE, Fault::INSTANCE];
+        match self {
+            Self::Load(LoadError::Trial(fault)) => busy.contains(&fault.kind()),
+            Self::Gates { kind, .. } => busy.contains(kind),
+            Self::Load(_) | Self::Quarantined { .. } => false,
+            Self::NotKept(_) | Self::Standing(_) => true,
+        }
+    }
 }
 
 /// Why plugins could not be started.
@@ -141,12 +248,34 @@ impl Plugins {
         Ok(Self { jobs })
     }
 
-    /// Checks a component, keeps it durably, and publishes it. Answers its identity.
-    pub async fn upload(&self, name: LogicName, bytes: Bytes) -> Result<Arc<LogicId>, PluginError> {
+    /// Checks a component, keeps it durably, and publishes it if it is to be. Answers its identity.
+    pub async fn upload(&self, name: LogicName, bytes: Bytes, taking: Taking) -> Result<Arc<LogicId>, PluginError> {
+        self.ask(|answer| Job::Upload { name, bytes, taking, answer }).await
+    }
+
+    /// Changes which versions of a logic decide; durable when this is answered.
+    pub async fn wish(&self, name: LogicName, wish: Wish) -> Result<(), PluginError> {
+        self.ask(|answer| Job::Wish { name, wish, answer }).await
+    }
+
+    /// The component of a version.
+    pub async fn component(&self, name: LogicName, digest: Digest) -> Result<Vec<u8>, PluginError> {
+        self.ask(|answer| Job::Component { name, digest, answer }).await
+    }
+
+    /// Waits until everything that changed is on disk.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        // Full for as long as the loader has jobs to do; without a loader there is nothing to write.
+        if self.jobs.try_send(Job::Close(done)).is_ok() {
+            drop(closed.await);
+        }
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, PluginError>>) -> Job) -> Result<T, PluginError> {
         let (answer, answered) = oneshot::channel();
-        let busy = PluginError::Busy { limit: MAX_WAITING_JOBS };
-        self.jobs.try_send(Job::Upload { name, bytes, answer }).map_err(|error| match error {
-            mpsc::TrySendError::Full(_) => busy,
+        self.jobs.try_send(job(answer)).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => PluginError::Busy { limit: MAX_WAITING_JOBS },
             mpsc::TrySendError::Disconnected(_) => PluginError::Failed("the loader ended".into()),
         })?;
         answered.await.unwrap_or_else(|_| Err(PluginError::Failed("the loader ended".into())))

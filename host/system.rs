@@ -61,11 +61,12 @@ impl System {
         let address = listener.local_addr()?;
 
         let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
-        let catalog = Arc::new(Catalog::default());
+        let catalog = Arc::new(Catalog::new(config.rule));
         let sources = Sources {
-            uploads: config.data.join("logic"),
+            kept: config.data.join("logic"),
             watched: config.plugins.clone(),
             isolated: config.isolated.clone(),
+            force: config.force,
         };
         let plugins = Plugins::start(engine, catalog.clone(), clock.clone(), sources).await?;
         if catalog.live(&config.default_logic).is_none() {
@@ -141,6 +142,7 @@ impl System {
         if timeout(FINISH, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "actors were still at work when their time was over");
         }
+        self.plugins.close().await;
         self.store.close().await.context("cannot close the store")?;
         front?;
         tracing::info!("stopped");

@@ -42,7 +42,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::list::List;
 use crate::list::name::{ListName, LogicName};
-use crate::logic::catalog::{Catalog, Version};
+use crate::logic::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use problem::Problem;
@@ -139,10 +139,5 @@ impl Web {
     /// The logic that keeps a list, or would keep it if it came into being now.
     fn keeper<'a>(&'a self, list: &'a List) -> &'a LogicName {
         list.logic().unwrap_or(&self.services.cache.environment().default_logic)
-    }
-
-    /// The version that decides for a logic now.
-    fn live(&self, logic: &LogicName) -> Result<Arc<Version>, Problem> {
-        self.services.catalog.live(logic).ok_or_else(|| Problem::logic_not_loaded(logic))
     }
 }

@@ -23,7 +23,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("metrics", &["logic", "list"]),
     // The web maps the errors of all rooms to HTTP, and shows how the logics stand.
     ("web", &["cache", "actor", "plugins", "list", "logic", "store", "clock", "metrics"]),
-    ("config", &["list", "wasm", "web"]),
+    ("config", &["list", "logic", "wasm", "web"]),
     ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
     // The command line checks components, so it knows what loads one.
     ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor"]),

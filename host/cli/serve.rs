@@ -14,6 +14,7 @@ use super::{complain, say};
 use crate::config::Config;
 use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::logic::catalog::Rule;
 use crate::system::System;
 use crate::{wasm, web};
 
@@ -37,6 +38,19 @@ pub(super) struct ServeArgs {
     /// Logics whose instances never serve two lists, for code not trusted with all of them
     #[arg(long, env = "HOTLIST_ISOLATE", value_name = "NAME", value_delimiter = ',', value_parser = LogicName::new)]
     isolate: Vec<LogicName>,
+
+    /// Take components though they were quarantined before, or fail their gates
+    #[arg(long, env = "HOTLIST_FORCE", help_heading = "Versions")]
+    force: bool,
+    /// A version that failed this often within --quarantine-within is quarantined, and its lists fall back
+    #[arg(long, env = "HOTLIST_QUARANTINE_FAILURES", value_name = "FAILURES", default_value_t = Rule::default().failures, help_heading = "Versions")]
+    quarantine_failures: usize,
+    /// The time within which --quarantine-failures count
+    #[arg(long, env = "HOTLIST_QUARANTINE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Versions")]
+    quarantine_within: Duration,
+    /// So is one that failed this often in a row on one list, while the last good version did not
+    #[arg(long, env = "HOTLIST_QUARANTINE_IN_A_ROW", value_name = "FAILURES", default_value_t = Rule::default().in_a_row, help_heading = "Versions")]
+    quarantine_in_a_row: u32,
 
     /// Let everybody who reaches the address do everything
     #[arg(long, env = "HOTLIST_ALLOW_ANONYMOUS", help_heading = "Access")]
@@ -126,6 +140,12 @@ impl ServeArgs {
             allow_anonymous: self.allow_anonymous,
             default_logic: self.default_logic,
             isolated: self.isolate.into_iter().collect(),
+            force: self.force,
+            rule: Rule {
+                failures: self.quarantine_failures,
+                within: u64::try_from(self.quarantine_within.as_millis()).unwrap_or(u64::MAX),
+                in_a_row: self.quarantine_in_a_row,
+            },
             limits: Limits {
                 entries: self.max_entries,
                 bytes: self.max_list_bytes,

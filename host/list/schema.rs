@@ -1,5 +1,7 @@
 //! What a logic says of itself: the fields, settings, commands and views that lists of it have.
 
+mod differences;
+
 use super::name::{identifier, stable_hash};
 use super::value::{Field, Kind, MAX_FIELDS, Value};
 

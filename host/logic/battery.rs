@@ -7,6 +7,7 @@
 
 mod costs;
 mod generate;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use costs::Kind;
 pub use costs::{Costs, Sample, Spread};
+pub use takeover::take_over;
 
 use super::decide::{Decider, Refusal};
 use super::read::read;
@@ -248,6 +250,25 @@ impl Case {
     /// Who kept the list until now, as a logic is told.
     fn from(&self) -> String {
         self.list.keeper().map_or(String::new(), |keeper| format!("{}@{}", keeper.id.name, keeper.id.version))
+    }
+}
+
+impl Report {
+    /// The worst of all answers, each measure on its own.
+    pub fn worst(&self) -> Sample {
+        let samples = self.costs.iter().flat_map(|costs| [costs.warm.worst, costs.fresh.worst]);
+        samples.fold(Sample::default(), |worst, sample| Sample {
+            fuel: worst.fuel.max(sample.fuel),
+            time: worst.time.max(sample.time),
+            memory: worst.memory.max(sample.memory),
+        })
+    }
+}
+
+impl Failure {
+    /// In one line, for whoever is told that a component is not taken.
+    pub fn line(&self) -> String {
+        format!("asked {} about {}: {}", self.question, self.list, self.why)
     }
 }
 

@@ -1,91 +1,81 @@
-//! Which logics there are, and which version of each decides: published atomically, pulled by the
-//! actors.
+//! Which logics there are, and which version of each decides about which list: published atomically,
+//! pulled by the actors.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod failures;
+mod record;
+mod standing;
+mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+pub use failures::Rule;
+pub use record::{CandidateRecord, Record};
+pub use standing::{
+    Candidate, Chosen, Event, Gates, Known, MAX_EVENTS, MAX_SPARE, MAX_VERSIONS, Quarantine, Standing, Step, Unready,
+    bucket,
+};
+pub use version::{Counters, Digest, Version};
+
 use super::{Fault, Logic};
-use crate::list::name::LogicName;
+use crate::list::List;
+use crate::list::keeper::Pin;
+use crate::list::name::{ListName, LogicName};
+use crate::list::revision::hex;
 
-/// How many past events of one logic are remembered; the oldest go first.
-pub const MAX_EVENTS: usize = 20;
-
-/// Every logic by name. Reading is wait-free; publishing replaces the whole map in one step, so a
-/// reader sees a version as a whole or not at all.
+/// Every logic by name. Reading is wait-free; a change replaces the whole map in one step, so a
+/// reader sees it as a whole or not at all.
 #[derive(Default)]
 pub struct Catalog {
     logics: ArcSwap<BTreeMap<LogicName, Arc<Standing>>>,
-    /// Held while a new map is made from the old one, so that no publishing is lost.
+    /// Held while a new map is made from the old one, so that no change is lost.
     writing: Mutex<()>,
+    /// What makes a version fall.
+    rule: Rule,
+    /// The logics whose standing changed and is not on disk yet.
+    unkept: Mutex<BTreeSet<LogicName>>,
+    shelf: OnceLock<Arc<dyn Shelf>>,
 }
 
-/// How one logic stands.
-#[derive(Clone, Default)]
-pub struct Standing {
-    /// The version that decides, if one could ever be loaded.
-    pub live: Option<Arc<Version>>,
-    /// What happened to it, the newest last; at most [`MAX_EVENTS`].
-    pub events: VecDeque<Event>,
+/// Where versions are that are not in memory, and where changes of standing are made durable.
+pub trait Shelf: Send + Sync {
+    /// Loads a version that is kept, and puts it into the catalog.
+    fn fetch(&self, name: &LogicName, digest: Digest) -> BoxFuture<'static, Result<(), String>>;
+
+    /// Says that the standing of a logic changed in memory, see [`Catalog::unkept`].
+    fn changed(&self);
 }
 
-/// Something that happened to a logic.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Event {
-    /// Milliseconds since the epoch.
-    pub time: u64,
-    /// Where the component came from, such as `built in`, `upload`, or a file's name.
-    pub source: String,
-    /// The SHA-256 of its bytes, if they could be read.
-    pub digest: Option<[u8; 32]>,
-    /// The component's own version if it was published, or why it was not.
-    pub outcome: Result<semver::Version, String>,
+/// A change to a logic's standing that is not in effect yet, so that it can be made durable first.
+pub struct Proposal {
+    name: LogicName,
+    before: Option<Arc<Standing>>,
+    after: Arc<Standing>,
 }
 
-/// A published version with what is counted about it.
-pub struct Version {
-    /// The logic itself.
-    pub logic: Box<dyn Logic>,
-    /// When it was published: milliseconds since the epoch.
-    pub since: u64,
-    /// Where it came from.
-    pub source: String,
-    /// What it did since.
-    pub counters: Counters,
-}
-
-/// What is counted about a version. All counters only grow.
-#[derive(Default, Debug)]
-pub struct Counters {
-    /// Commands it carried out.
-    pub accepted: AtomicU64,
-    /// Commands it said no to.
-    pub rejected: AtomicU64,
-    /// Calls in which it failed.
-    pub faults: AtomicU64,
-    /// The last failure, for people.
-    last_fault: Mutex<Option<Fault>>,
-}
-
-impl Counters {
-    /// Counts a failure and keeps it to be shown.
-    pub fn fault(&self, fault: &Fault) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
-        *self.last_fault.lock() = Some(fault.clone());
-    }
-
-    /// The last failure, if there was one.
-    pub fn last_fault(&self) -> Option<Fault> {
-        self.last_fault.lock().clone()
+impl Proposal {
+    /// How the logic would stand.
+    pub fn after(&self) -> &Standing {
+        &self.after
     }
 }
 
 impl Catalog {
-    /// The version of a logic that decides now.
+    /// An empty catalog in which versions fall by this rule.
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, ..Self::default() }
+    }
+
+    /// Says who keeps what is not in memory. The first word counts.
+    pub fn kept_by(&self, shelf: Arc<dyn Shelf>) {
+        drop(self.shelf.set(shelf));
+    }
+
+    /// The version of a logic that is live.
     pub fn live(&self, name: &LogicName) -> Option<Arc<Version>> {
         self.logics.load().get(name)?.live.clone()
     }
@@ -100,55 +90,171 @@ impl Catalog {
         self.logics.load_full()
     }
 
-    /// Makes a version the live one. Each list takes it up before its next command.
+    /// The version of a logic that decides about a list which is, or is to be, pinned so.
+    pub fn choose(&self, logic: &LogicName, list: &ListName, pin: Option<&Pin>) -> Result<Chosen, Unready> {
+        match self.logics.load().get(logic) {
+            Some(standing) => standing.choose(logic, list, pin),
+            None => Err(Unready::NoLogic(logic.clone())),
+        }
+    }
+
+    /// The version of exactly these bytes.
+    pub fn version(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, Unready> {
+        let logics = self.logics.load();
+        let standing = logics.get(logic).ok_or_else(|| Unready::NoLogic(logic.clone()))?;
+        standing.version(logic, digest)
+    }
+
+    /// The version that keeps a list, if it may still decide.
+    pub fn keeping(&self, list: &List) -> Result<Option<Arc<Version>>, Unready> {
+        let Some(keeper) = list.keeper() else { return Ok(None) };
+        let logics = self.logics.load();
+        let Some(standing) = logics.get(keeper.logic()) else { return Ok(None) };
+        if standing.known(&keeper.id.digest).is_none_or(|known| known.quarantine.is_some()) {
+            return Ok(None);
+        }
+        standing.version(keeper.logic(), &keeper.id.digest).map(Some)
+    }
+
+    /// Has a version loaded that is kept and not in memory.
+    ///
+    /// # Errors
+    ///
+    /// A text for people: it could not be read, or does not load any more.
+    pub async fn fetch(&self, logic: &LogicName, digest: Digest) -> Result<(), String> {
+        let Some(shelf) = self.shelf.get() else {
+            return Err(format!("sha256:{} of {logic} is not in memory", hex(&digest)));
+        };
+        shelf.fetch(logic, digest).await
+    }
+
+    /// Makes a logic the live version at once, and in memory only.
     pub fn publish(&self, logic: Box<dyn Logic>, source: &str, now: u64) {
-        let id = logic.id().clone();
-        let event =
-            Event { time: now, source: source.into(), digest: Some(id.digest), outcome: Ok(id.version.clone()) };
-        let version = Version { logic, since: now, source: source.into(), counters: Counters::default() };
-        self.change(&id.name, |standing| {
-            standing.live = Some(Arc::new(version));
-            standing.note(event);
-        });
+        let name = logic.id().name.clone();
+        let version = Version::new(logic, source, now);
+        self.change(&name, |standing| standing.publish(version.clone(), None, source, now));
     }
 
     /// Notes that a component was not taken, and why. What is live stays live.
-    pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<[u8; 32]>, why: String, now: u64) {
-        let event = Event { time: now, source: source.into(), digest, outcome: Err(why) };
-        self.change(name, |standing| standing.note(event));
+    pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String, now: u64) {
+        let event = Event { time: now, step: Step::Refused, source: source.into(), digest, version: None, why };
+        self.change(name, |standing| standing.note(event.clone()));
     }
 
-    /// Notes that what is live was offered again. No news, unless something else was refused since.
-    pub fn restore(&self, name: &LogicName, source: &str, now: u64) {
-        self.change(name, |standing| {
-            if let (Some(live), true) = (&standing.live, standing.failure().is_some()) {
-                let id = live.logic.id();
-                let outcome = Ok(id.version.clone());
-                standing.note(Event { time: now, source: source.into(), digest: Some(id.digest), outcome });
+    /// Puts a version that some list wants into memory; the one unused for longest goes when there are
+    /// too many.
+    pub fn add_spare(&self, version: &Arc<Version>) {
+        self.alter(&version.logic.id().name, |standing| standing.add_spare(version.clone()));
+    }
+
+    /// Lets go of versions that are in memory for some list's sake and were not used since `before`.
+    /// Answers how many.
+    pub fn unload_unused(&self, before: u64) -> usize {
+        let mut unloaded = 0;
+        for (name, standing) in self.all().iter() {
+            if standing.spare.iter().any(|version| version.last_used() < before) {
+                unloaded += self.alter(name, |standing| {
+                    let all = standing.spare.len();
+                    standing.spare.retain(|version| version.last_used() >= before);
+                    all - standing.spare.len()
+                });
             }
-        });
+        }
+        unloaded
     }
 
-    fn change(&self, name: &LogicName, change: impl FnOnce(&mut Standing)) {
+    /// Notes that some list cannot do without a version, so that it is kept.
+    pub fn hold(&self, logic: &LogicName, digest: &Digest) {
+        let held = |standing: &Standing| standing.known(digest).is_none_or(|known| known.held);
+        if self.standing(logic).is_none_or(|standing| held(&standing)) {
+            return;
+        }
+        self.change(logic, |standing| standing.hold(digest));
+    }
+
+    /// The version that decides instead of one that failed: for the live one the last good one, for any
+    /// other the live one. Only where both mean the same by a list, so that nothing has to be done first.
+    pub fn instead_of(&self, failed: &Version, list: &List) -> Option<Arc<Version>> {
+        let other = self.standing(&failed.logic.id().name)?.fallback(failed)?;
+        list.keeper().is_none_or(|keeper| keeper.suits(other.logic.keeper())).then_some(other)
+    }
+
+    /// Counts a failure of a version at a list's command or reading. `shared` says what the one that
+    /// decides instead made of it: `Some(true)` when it failed too, `None` when it was not asked. When that
+    /// is one too many, the version falls: answers whether it did.
+    pub fn failed(
+        &self,
+        version: &Arc<Version>,
+        list: &ListName,
+        fault: &Fault,
+        shared: Option<bool>,
+        now: u64,
+    ) -> bool {
+        version.counters.fault(fault);
+        // A command that the last good version fails at, too, says nothing against the new one; nor does
+        // a machine without room.
+        if shared == Some(true) || matches!(fault, Fault::Instance(_)) {
+            return false;
+        }
+        let Some(why) = version.failures.count(&self.rule, list, shared == Some(false), now) else { return false };
+        let name = &version.logic.id().name;
+        let fell =
+            self.change(name, |standing| standing.quarantine(version, &format!("{why}; the last one: {fault}"), now));
+        if fell {
+            tracing::error!(logic = %version.logic.id(), why, last = %fault, "quarantined; its lists fall back to the last good version");
+        }
+        fell
+    }
+
+    /// A change that can be made durable before it is in effect.
+    pub fn propose(&self, name: &LogicName, change: impl FnOnce(&mut Standing)) -> Proposal {
+        let before = self.standing(name);
+        let mut after = before.as_deref().cloned().unwrap_or_default();
+        change(&mut after);
+        Proposal { name: name.clone(), before, after: Arc::new(after) }
+    }
+
+    /// Puts a change into effect, unless the logic's standing changed since it was proposed.
+    pub fn accept(&self, proposal: Proposal) -> bool {
+        let _writing = self.writing.lock();
+        let mut logics = BTreeMap::clone(&self.logics.load());
+        let unchanged = match (logics.get(&proposal.name), &proposal.before) {
+            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if unchanged {
+            logics.insert(proposal.name, proposal.after);
+            self.logics.store(Arc::new(logics));
+        }
+        unchanged
+    }
+
+    /// Takes the names of the logics whose standing changed in memory and is not durable yet.
+    pub fn unkept(&self) -> BTreeSet<LogicName> {
+        std::mem::take(&mut *self.unkept.lock())
+    }
+
+    /// Changes what has to be durable in the end.
+    fn change<T>(&self, name: &LogicName, change: impl FnOnce(&mut Standing) -> T) -> T {
+        let answer = self.alter(name, change);
+        self.unkept.lock().insert(name.clone());
+        if let Some(shelf) = self.shelf.get() {
+            shelf.changed();
+        }
+        answer
+    }
+
+    fn alter<T>(&self, name: &LogicName, change: impl FnOnce(&mut Standing) -> T) -> T {
         let _writing = self.writing.lock();
         let mut logics = BTreeMap::clone(&self.logics.load());
         let mut standing = logics.get(name).map(|standing| Standing::clone(standing)).unwrap_or_default();
-        change(&mut standing);
+        let answer = change(&mut standing);
         logics.insert(name.clone(), Arc::new(standing));
         self.logics.store(Arc::new(logics));
+        answer
     }
 }
 
-impl Standing {
-    fn note(&mut self, event: Event) {
-        if self.events.len() == MAX_EVENTS {
-            self.events.pop_front();
-        }
-        self.events.push_back(event);
-    }
-
-    /// Why the newest component offered was not taken; `None` when it was.
-    pub fn failure(&self) -> Option<&str> {
-        self.events.back()?.outcome.as_ref().err().map(String::as_str)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ mod undo;
 
 use std::sync::Arc;
 
+pub use undo::keeper_after;
+
 use super::{Ask, Decision, Fault, Logic, Session};
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context};
@@ -174,6 +176,9 @@ impl Decider<'_> {
         if handed_over {
             draft.add(vec![Change::Adopt(keeper.clone())])?;
         }
+        // A list that goes to another logic does not take along which version of the old one it wanted.
+        let elsewhere = before.as_ref().is_some_and(|before| before.logic() != keeper.logic());
+        let pin = pin.or(elsewhere.then_some(&None));
         if let Some(pin) = pin
             && pin.as_ref() != draft.list.pin()
         {

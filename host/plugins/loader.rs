@@ -1,32 +1,32 @@
-//! The loader: the one thread on which components are checked, compiled and published.
+//! The loader: the one thread on which components are checked, compiled and published, and on which a
+//! logic's standing is written.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod bench;
+mod wish;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+pub(super) use bench::{Bench, Offer};
+
 use super::builtin::BUILTIN;
-use super::uploads::Uploads;
+use super::kept::{Durably, Kept};
 use super::watch::Watch;
-use super::{Job, MAX_LOGICS, PluginError, Sources, StartError};
+use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, Taking};
 use crate::clock::Clock;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
-use crate::logic::catalog::Catalog;
-use crate::wasm::{self, Engine, Isolation, LoadError};
+use crate::logic::catalog::{Catalog, Digest, Record, Shelf};
+use crate::wasm::{self, Engine};
 
 pub(super) struct Loader {
     bench: Bench,
-    uploads: Uploads,
     watch: Option<Watch>,
-}
-
-/// What is needed to make a published version of bytes.
-pub(super) struct Bench {
-    engine: Engine,
-    catalog: Arc<Catalog>,
-    clock: Arc<dyn Clock>,
-    isolated: std::collections::BTreeSet<LogicName>,
 }
 
 impl Loader {
@@ -37,25 +37,30 @@ impl Loader {
         sources: Sources,
         jobs: mpsc::SyncSender<Job>,
     ) -> Result<Self, StartError> {
-        let bench = Bench { engine, catalog, clock, isolated: sources.isolated };
-        for (name, bytes) in BUILTIN {
-            let name = LogicName::new(name).expect("the names of built-in logics are names");
-            bench.take(&name, bytes, "built in");
-        }
-        let unreadable = |path: &PathBuf, error: std::io::Error| StartError::Directory {
-            path: path.display().to_string(),
+        let Sources { kept, watched, isolated, force } = sources;
+        let unreadable = |error: std::io::Error| StartError::Directory {
+            path: kept.display().to_string(),
             what: "read",
             why: error.to_string(),
         };
-        let uploads = Uploads::open(sources.uploads.clone()).map_err(|error| unreadable(&sources.uploads, error))?;
-        for (name, path) in uploads.all().map_err(|error| unreadable(&sources.uploads, error))? {
-            match std::fs::read(&path) {
-                Ok(bytes) => bench.take(&name, &bytes, "upload"),
-                Err(error) => bench.refuse(&name, "upload", None, format!("it cannot be read: {error}")),
-            }
+        let shelf = Kept::open(kept.clone()).map_err(unreadable)?;
+        let names = shelf.names().map_err(unreadable)?;
+        catalog.kept_by(Arc::new(Desk(jobs.clone())));
+        let bench = Bench { engine, catalog, clock, isolated, kept: shelf, force };
+        for name in names {
+            bench.restore(&name).map_err(|why| StartError::Directory {
+                path: kept.join(name.as_str()).display().to_string(),
+                what: "read",
+                why,
+            })?;
         }
-        let watch = sources.watched.map(|directory| Watch::open(directory, &bench, jobs)).transpose()?;
-        Ok(Self { bench, uploads, watch })
+        for (name, bytes) in BUILTIN {
+            let name = LogicName::new(name).expect("the names of built-in logics are names");
+            bench.take_at_start(&name, bytes, "built in", Durably::No);
+        }
+        let watch = watched.map(|directory: PathBuf| Watch::open(directory, &bench, jobs)).transpose()?;
+        bench.keep_unkept();
+        Ok(Self { bench, watch })
     }
 
     /// Works until the server lets go of the other end.
@@ -65,98 +70,112 @@ impl Loader {
                 // Before any further job: a directory that is never quiet is looked at, too.
                 watch.look(&self.bench);
             }
+            self.bench.keep_unkept();
             let job = match self.watch.as_ref().map(Watch::next_look) {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            match (job, &mut self.watch) {
-                (Ok(Job::Upload { name, bytes, answer }), _) => {
-                    // A client that hung up gets no answer, and the component is taken all the same.
-                    let _ = answer.send(self.upload(&name, &bytes));
-                }
-                (Ok(Job::Changed(paths)), Some(watch)) => watch.note(paths),
-                (Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected), _) => return,
-                // It is time to look, or there is nothing to look at.
-                (Err(RecvTimeoutError::Timeout), _) | (Ok(Job::Changed(_)), None) => {}
+            match job {
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(job) => self.carry_out(job),
+                // It is time to look.
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.bench.keep_unkept();
+    }
+
+    /// Whoever waits for an answer may have hung up: then there is none, and the job is done all the same.
+    fn carry_out(&mut self, job: Job) {
+        match job {
+            Job::Upload { name, bytes, taking, answer } => drop(answer.send(self.upload(&name, &bytes, taking))),
+            Job::Wish { name, wish, answer } => drop(answer.send(self.bench.grant(&name, &wish))),
+            Job::Fetch { name, digest, answer } => drop(answer.send(self.fetch(&name, &digest))),
+            Job::Component { name, digest, answer } => drop(answer.send(self.bench.component(&name, &digest))),
+            Job::Changed(paths) => self.watch.iter_mut().for_each(|watch| watch.note(paths.clone())),
+            // What changed in memory is written after every job.
+            Job::Keep | Job::Stop => {}
+            Job::Close(done) => {
+                self.bench.keep_unkept();
+                let _ = done.send(());
             }
         }
     }
 
-    fn upload(&self, name: &LogicName, bytes: &[u8]) -> Result<Arc<LogicId>, PluginError> {
-        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)) {
+    fn upload(&self, name: &LogicName, bytes: &[u8], taking: Taking) -> Result<Arc<LogicId>, PluginError> {
+        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| taking.publish) {
             return Err(PluginError::FromFile { name: name.clone(), file: file.display().to_string() });
         }
         let known = self.bench.catalog.all();
         if known.len() >= MAX_LOGICS && !known.contains_key(name) {
             return Err(PluginError::TooMany { limit: MAX_LOGICS });
         }
-        if let Some(live) = self.bench.live_with(name, &wasm::digest(bytes)) {
-            // It may be live from somewhere else, and gone with that: an upload is kept.
-            self.keep(name, bytes)?;
+        let digest = wasm::digest(bytes);
+        if let Some(live) = self.bench.live_with(name, &digest) {
             self.bench.restored(name, "upload");
             return Ok(live);
         }
-        let logic = self.bench.load(name, bytes).map_err(|error| {
+        let Taking { publish, force } = taking;
+        self.bench.take(Offer { name, bytes, source: "upload", publish, force }).map_err(|error| {
             // An unknown name with nothing live would stay in the catalog for ever: only a logic
             // that is there remembers what it refused.
             if known.contains_key(name) {
-                self.bench.refuse(name, "upload", Some(wasm::digest(bytes)), error.to_string());
+                self.bench.refuse(name, "upload", Some(digest), error.to_string());
             }
-            PluginError::Invalid(error.to_string())
-        })?;
-        self.keep(name, bytes)?;
-        let id = logic.id().clone();
-        self.bench.publish(logic, "upload");
-        Ok(id)
+            error.into()
+        })
     }
 
-    fn keep(&self, name: &LogicName, bytes: &[u8]) -> Result<(), PluginError> {
-        self.uploads.keep(name, bytes).map_err(|error| {
-            tracing::error!(logic = %name, %error, "an upload could not be kept");
-            PluginError::Failed(error.to_string())
-        })
+    fn fetch(&self, name: &LogicName, digest: &Digest) -> Result<(), String> {
+        let version = self.bench.kept_version(name, digest)?;
+        self.bench.catalog.add_spare(&version);
+        Ok(())
     }
 }
 
 impl Bench {
-    /// Publishes a component, or notes why it is not taken.
-    pub(super) fn take(&self, name: &LogicName, bytes: &[u8], source: &str) {
-        match self.load(name, bytes) {
-            Ok(logic) => self.publish(logic, source),
-            Err(error) => self.refuse(name, source, Some(wasm::digest(bytes)), error.to_string()),
+    /// Puts a logic into the catalog as it stood when that was last written.
+    fn restore(&self, name: &LogicName) -> Result<(), String> {
+        let Some(record) = self.kept.standing(name).map_err(|error| error.to_string())? else { return Ok(()) };
+        let mut loaded = Vec::new();
+        for digest in record.wanted() {
+            let source = source_of(&record, &digest);
+            match self.load_kept(name, &digest, &source) {
+                Ok(version) => loaded.push(version),
+                Err(why) => self.refuse(name, &source, Some(digest), format!("it is kept, but does not load: {why}")),
+            }
         }
+        let events = self.catalog.standing(name).map(|standing| standing.events.clone()).unwrap_or_default();
+        let mut standing = record.restore(&loaded);
+        standing.events.extend(events);
+        if self.catalog.accept(self.catalog.propose(name, |now| *now = standing)) {
+            return Ok(());
+        }
+        Err("its standing changed while it was read".into())
+    }
+}
+
+fn source_of(record: &Record, digest: &Digest) -> String {
+    let known = record.versions.iter().find(|known| known.digest == *digest);
+    known.map_or_else(|| "upload".into(), |known| known.source.clone())
+}
+
+/// The catalog's way to the loader.
+struct Desk(mpsc::SyncSender<Job>);
+
+impl Shelf for Desk {
+    fn fetch(&self, name: &LogicName, digest: Digest) -> BoxFuture<'static, Result<(), String>> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.0.try_send(Job::Fetch { name: name.clone(), digest, answer });
+        async move {
+            sent.map_err(|_| "the loader has too much to do; try again in a moment".to_owned())?;
+            answered.await.unwrap_or_else(|_| Err("the loader ended".into()))
+        }
+        .boxed()
     }
 
-    pub(super) fn load(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn crate::logic::Logic>, LoadError> {
-        let isolation = if self.isolated.contains(name) { Isolation::List } else { Isolation::Shared };
-        // A compiler that panics over a component must not take the loader with it.
-        let load = AssertUnwindSafe(|| wasm::load(&self.engine, name.clone(), bytes, isolation));
-        catch_unwind(load).unwrap_or_else(|_| Err(LoadError::Invalid("the compiler panicked over it".into())))
-    }
-
-    pub(super) fn publish(&self, logic: Box<dyn crate::logic::Logic>, source: &str) {
-        tracing::info!(logic = %logic.id(), source, "published");
-        self.catalog.publish(logic, source, self.clock.now());
-    }
-
-    pub(super) fn refuse(&self, name: &LogicName, source: &str, digest: Option<[u8; 32]>, why: String) {
-        tracing::warn!(logic = %name, source, why, "not taken; what was live stays live");
-        self.catalog.refuse(name, source, digest, why, self.clock.now());
-    }
-
-    /// Notes that what is live was offered again after something that was not taken, so that the old
-    /// failure is not shown for ever.
-    pub(super) fn restored(&self, name: &LogicName, source: &str) {
-        self.catalog.restore(name, source, self.clock.now());
-    }
-
-    /// The live version of a logic, if it is of exactly these bytes.
-    pub(super) fn live_with(&self, name: &LogicName, digest: &[u8; 32]) -> Option<Arc<LogicId>> {
-        let live = self.catalog.live(name)?;
-        (live.logic.id().digest == *digest).then(|| live.logic.id().clone())
-    }
-
-    pub(super) fn component_limit(&self) -> usize {
-        self.engine.settings().component_bytes
+    fn changed(&self) {
+        // With a full queue, the loader writes what changed after the job it is at.
+        drop(self.0.try_send(Job::Keep));
     }
 }

@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::loader::Bench;
-use super::uploads::components;
+use super::kept::components;
+use super::loader::{Bench, Offer};
 use super::{Job, MAX_LOGICS, StartError};
 use crate::list::name::LogicName;
-use crate::logic::Fault;
-use crate::wasm::{self, LoadError};
+use crate::wasm;
 
 /// How long a directory must have been quiet before it is looked at: an editor's several writes
 /// become one look.
@@ -37,6 +36,8 @@ const PATROL: Duration = Duration::from_secs(2);
 pub(super) struct Watch {
     directory: PathBuf,
     files: HashMap<LogicName, Seen>,
+    /// Whether it is the first look: what is known then stands as it stood.
+    starting: bool,
     /// When to look next.
     look_at: Instant,
     /// Files that an event named: read again even if they look unchanged.
@@ -93,12 +94,14 @@ impl Watch {
         let mut watch = Self {
             directory: directory_found,
             files: HashMap::new(),
+            starting: true,
             look_at: Instant::now(),
             named: Vec::new(),
             noted: None,
             _watcher: watcher,
         };
         watch.look(bench);
+        watch.starting = false;
         // What is broken at the start is said at the start: nobody is in the middle of saving it.
         watch.files.iter_mut().for_each(|(name, seen)| seen.report(bench, name));
         Ok(watch)
@@ -140,7 +143,7 @@ impl Watch {
         self.files.retain(|name, seen| {
             let gone = gone(name);
             if gone {
-                tracing::info!(logic = %name, file = %seen.path.display(), "its file is gone; the live version stays until a restart");
+                tracing::info!(logic = %name, file = %seen.path.display(), "its file is gone; its versions stay");
             }
             !gone
         });
@@ -189,21 +192,18 @@ impl Watch {
             }
             return; // unchanged bytes are no event
         }
-        let failed = if bench.live_with(&name, &digest).is_some() {
+        let failed = if self.starting && bench.stands(&name, &digest) {
+            None
+        } else if bench.live_with(&name, &digest).is_some() {
             bench.restored(&name, &source);
             None
         } else {
-            match bench.load(&name, &bytes) {
-                Ok(logic) => {
-                    bench.publish(logic, &source);
-                    None
-                }
-                Err(error) => {
-                    self.look_at = self.look_at.min(Instant::now() + SETTLE);
-                    let passing = matches!(error, LoadError::Trial(Fault::Deadline { .. } | Fault::Instance(_)));
-                    Some(Failed { why: error.to_string(), reported: false, passing, since: Instant::now() })
-                }
-            }
+            let offer = Offer { name: &name, bytes: &bytes, source: &source, publish: true, force: false };
+            bench.take(offer).err().map(|error| {
+                self.look_at = self.look_at.min(Instant::now() + SETTLE);
+                let passing = error.may_pass();
+                Failed { why: error.to_string(), reported: false, passing, since: Instant::now() }
+            })
         };
         self.files.insert(name, Seen { path, stamp, digest, failed });
     }

@@ -76,7 +76,7 @@ pub(super) async fn run(State(web): Shared, NamedPath(list, name): NamedPath, _:
     let asking = Asking::read(&web, request, Wants::JsonOrNothing).await?;
     let arguments = Named::read(&asking.body)?;
     let snapshot = web.cache().read(&list).await?;
-    let version = web.live(web.keeper(&snapshot))?;
+    let version = web.cache().version(&list, &snapshot).await?;
     // A command that is not known here may be once the actor gets to it: the actor has the last word.
     let schemas = version.logic.description().command(&name).map_or(&[][..], |command| &command.arguments);
     let arguments = arguments.into_fields(schemas)?;
@@ -141,7 +141,7 @@ pub(super) async fn view(
 /// Refuses a view that the list's logic does not describe. Answers whether the list exists.
 pub(super) async fn require_view(web: &Arc<Web>, list: &ListName, view: &str) -> Result<bool, Problem> {
     let snapshot = web.cache().read(list).await?;
-    let version = web.live(web.keeper(&snapshot))?;
+    let version = web.cache().version(list, &snapshot).await?;
     if version.logic.description().view(view).is_none() {
         let shown: String = view.chars().take(64).collect();
         return Err(Problem::new(Kind::NoView, format!("the list's logic has no view {shown:?}")));

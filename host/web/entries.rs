@@ -220,7 +220,7 @@ pub(super) async fn delete(State(web): Shared, EntryPath(name, id): EntryPath, _
 /// The custom fields that a list's entries may have.
 async fn fields_of(web: &Arc<Web>, name: &ListName) -> Result<Vec<Schema>, Problem> {
     let list = web.cache().read(name).await?;
-    Ok(web.live(web.keeper(&list))?.logic.description().fields.clone())
+    Ok(web.cache().version(name, &list).await?.logic.description().fields.clone())
 }
 
 /// The answer to a command that has an entry to show.

@@ -208,7 +208,7 @@ fn id(name: &str, number: f64) -> Result<EntryId, Problem> {
     Ok(number as EntryId)
 }
 
-fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {
+pub(super) fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {
     Problem::new(Kind::Invalid, format!("{name}: it is {} where {wanted} is expected", json.is())).with_field(name)
 }
 
@@ -216,7 +216,7 @@ fn day(name: &str, text: &str) -> Result<Date, Problem> {
     text.parse().map_err(|error| Problem::invalid(name, error))
 }
 
-fn text(members: &mut Members, name: &str) -> Result<Option<String>, Problem> {
+pub(super) fn text(members: &mut Members, name: &str) -> Result<Option<String>, Problem> {
     match members.take(name) {
         None => Ok(None),
         Some(Json::Text(text)) => Ok(Some(text)),
@@ -224,7 +224,7 @@ fn text(members: &mut Members, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-fn boolean(members: &mut Members, name: &str) -> Result<Option<bool>, Problem> {
+pub(super) fn boolean(members: &mut Members, name: &str) -> Result<Option<bool>, Problem> {
     match members.take(name) {
         None => Ok(None),
         Some(Json::Boolean(value)) => Ok(Some(value)),
@@ -232,7 +232,7 @@ fn boolean(members: &mut Members, name: &str) -> Result<Option<bool>, Problem> {
     }
 }
 
-fn number(members: &mut Members, name: &str) -> Result<Option<Option<f64>>, Problem> {
+pub(super) fn number(members: &mut Members, name: &str) -> Result<Option<Option<f64>>, Problem> {
     match members.take(name) {
         None => Ok(None),
         Some(Json::Null) => Ok(Some(None)),

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::query::{ListsQuery, NoQuery};
 use super::shapes::{Described, ListShape, described, empty, json, link_next, name_logic};
 use super::{Answer, Shared};
+use crate::actor::CallError;
 use crate::list::command::Command;
 use crate::list::keeper::Choice;
 use crate::store::{MAX_PAGE, Summary};
@@ -101,10 +102,22 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let setup = ListSetup::read(&asking.body)?;
     let list = web.cache().read(&name).await?;
     let keeper = setup.logic.as_ref().map_or_else(|| web.keeper(&list), |choice| &choice.logic);
-    let Some(version) = web.services.catalog.live(keeper) else {
-        let unknown = || Problem::invalid("logic", format_args!("logic {keeper} is not loaded"));
-        return Err(setup.logic.as_ref().map_or_else(|| Problem::logic_not_loaded(keeper), |_| unknown()));
+    let version = match &setup.logic {
+        None => web.cache().version(&name, &list).await?,
+        Some(choice) => {
+            let found = web.cache().version_for(&name, keeper, choice.pin.as_ref()).await;
+            found.map_err(|error| match error {
+                CallError::NoLogic(_) => Problem::invalid("logic", format_args!("logic {keeper} is not loaded")),
+                CallError::NoVersion { pin, .. } => {
+                    Problem::invalid("logic", format_args!("there is no version {pin} of {keeper}"))
+                }
+                other => other.into(),
+            })?
+        }
     };
+    if let Some(Choice { pin: Some(_), .. }) = &setup.logic {
+        web.services.catalog.hold(keeper, version.digest());
+    }
     let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
     let (logic, pin) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();

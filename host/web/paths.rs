@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Web;
 use super::problem::{Kind, Problem};
 use crate::list::entry::EntryId;
+use crate::list::keeper::digest;
 use crate::list::name::{ListName, LogicName};
 
 /// What stands for itself in a path's segment: RFC 3986's unreserved characters.
@@ -26,6 +27,9 @@ pub(super) struct NamedPath(pub(super) ListName, pub(super) String);
 
 /// The logic that a path is about.
 pub(super) struct LogicPath(pub(super) LogicName);
+
+/// A logic's name, and the SHA-256 of one of its versions.
+pub(super) struct VersionPath(pub(super) LogicName, pub(super) [u8; 32]);
 
 /// A text as one segment of a path.
 pub(super) fn segment(text: &str) -> impl std::fmt::Display + '_ {
@@ -83,6 +87,18 @@ impl FromRequestParts<Arc<Web>> for NamedPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
         let params = named(parts).await?;
         Ok(Self(ListName::new(part(&params, "list"))?, part(&params, "name").to_owned()))
+    }
+}
+
+impl FromRequestParts<Arc<Web>> for VersionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
+        let params = named(parts).await?;
+        let text = part(&params, "digest");
+        let digest = digest(text.strip_prefix("sha256:").unwrap_or(text));
+        let no_digest = || Problem::new(Kind::BadName, "the version is not named by 64 hexadecimal digits");
+        Ok(Self(LogicName::new(part(&params, "name"))?, digest.ok_or_else(no_digest)?))
     }
 }
 

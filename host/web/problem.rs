@@ -66,6 +66,8 @@ kinds! {
     Full "full" CONFLICT "A limit is reached";
     Conflict "undo-conflict" CONFLICT "The revision cannot be taken back";
     FromFile "logic-from-file" CONFLICT "The logic is kept in a file";
+    NoVersion "version-not-found" CONFLICT "The list insists on a version that is not there";
+    Quarantined "quarantined" CONFLICT "The version fell before";
     Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
     MediaType "media-type" UNSUPPORTED_MEDIA_TYPE "The body is of a type that is not taken here";
@@ -74,6 +76,7 @@ kinds! {
     RejectedValue "rejected-value" UNPROCESSABLE_ENTITY "The list's logic refuses a value";
     KeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key belongs to another request";
     BadComponent "component" UNPROCESSABLE_ENTITY "The component is not taken";
+    Unloadable "version-not-loaded" SERVICE_UNAVAILABLE "A version of a logic could not be loaded";
     Fault "logic-failed" INTERNAL_SERVER_ERROR "The list's logic failed";
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed";
     Unreadable "unreadable" INTERNAL_SERVER_ERROR "The list cannot be read";
@@ -260,6 +263,14 @@ impl From<CallError> for Problem {
             }
             CallError::KeyReused => Self::new(Kind::KeyReused, text).with_field("Idempotency-Key"),
             CallError::NoLogic(name) => Self::logic_not_loaded(&name),
+            CallError::NoVersion { .. } => Self::new(Kind::NoVersion, text),
+            CallError::NotLoaded { .. } => {
+                tracing::error!(error = text, "a version could not be loaded");
+                Self::new(
+                    Kind::Unloadable,
+                    "the version that keeps the list could not be loaded; the server's log says why",
+                )
+            }
             CallError::Store(error) => Self::store(&error),
             CallError::Crashed => Self::new(Kind::Overloaded, text),
         }
@@ -271,6 +282,9 @@ impl From<PluginError> for Problem {
         let text = error.to_string();
         match error {
             PluginError::Invalid(_) => Self::new(Kind::BadComponent, text),
+            PluginError::Quarantined { .. } => Self::new(Kind::Quarantined, text),
+            PluginError::Unknown(_) => Self::new(Kind::NoLogic, text),
+            PluginError::NoCandidate | PluginError::IsLive(_) => Self::new(Kind::Invalid, text).with_field("candidate"),
             PluginError::FromFile { .. } => Self::new(Kind::FromFile, text),
             PluginError::TooMany { limit } => Self::new(Kind::Full, text).with_limit("logics", limit),
             PluginError::Busy { limit } => Self::new(Kind::Overloaded, text).with_limit("waiting components", limit),

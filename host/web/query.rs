@@ -73,6 +73,18 @@ pub(super) struct HistoryQuery {
     pub(super) limit: usize,
 }
 
+/// What is to become of an uploaded component.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UploadQuery {
+    /// Whether it is to be live; if not, it is only checked and kept. True if absent.
+    #[param(value_type = Option<bool>)]
+    pub(super) publish: bool,
+    /// Whether to take it though it was quarantined before, or fails its gates. False if absent.
+    #[param(value_type = Option<bool>)]
+    pub(super) force: bool,
+}
+
 /// No parameters at all.
 pub(super) struct NoQuery;
 
@@ -131,12 +143,12 @@ impl<'a> Given<'a> {
         self.text("date").map(|text| text.parse().map_err(|error| wrong("date", error))).transpose()
     }
 
-    fn completed(&mut self) -> Result<Option<bool>, Problem> {
-        match self.text("completed").as_deref() {
+    fn boolean(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.text(name).as_deref() {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(_) => Err(wrong("completed", "it is neither true nor false")),
+            Some(_) => Err(wrong(name, "it is neither true nor false")),
         }
     }
 }
@@ -171,19 +183,23 @@ extract!(ListsQuery, ["after", "limit"], |given| Self {
 });
 extract!(EntriesQuery, ["date", "completed", "view", "after", "limit"], |given| Self {
     date: given.date()?,
-    completed: given.completed()?,
+    completed: given.boolean("completed")?,
     view: given.text("view"),
     after: given.number("after")?,
     limit: given.limit()?,
 });
 extract!(ViewQuery, ["date", "completed", "after", "limit"], |given| Self {
     date: given.date()?,
-    completed: given.completed()?,
+    completed: given.boolean("completed")?,
     after: given.number("after")?,
     limit: given.limit()?,
 });
 extract!(HistoryQuery, ["after", "limit"], |given| Self {
     after: given.number("after")?.unwrap_or(0),
     limit: given.limit()?,
+});
+extract!(UploadQuery, ["publish", "force"], |given| Self {
+    publish: given.boolean("publish")?.unwrap_or(true),
+    force: given.boolean("force")?.unwrap_or(false),
 });
 extract!(NoQuery, [], |given| Self);

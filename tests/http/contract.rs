@@ -42,6 +42,8 @@ async fn the_contract_has_every_route_and_only_those() {
         "GET /logic",
         "GET /logic/{name}",
         "PUT /logic/{name}",
+        "PATCH /logic/{name}",
+        "GET /logic/{name}/versions/{digest}",
         "GET /livez",
         "GET /readyz",
         "GET /metrics",

@@ -72,5 +72,11 @@ async fn an_uploaded_component_decides_from_the_next_command_on() {
     assert_eq!(put(component("strict")).await.status, 201);
     let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
     assert_eq!(answer.problem(422, "rejected-value")["code"], "title-twice");
-    assert!(server.data.path().join("logic/rules.wasm").exists());
+    let digest = server.get("/logic/rules").await.json()["live"]["digest"].as_str().expect("a digest").to_owned();
+    let kept = server.data.path().join(format!("logic/rules/{}.wasm", &digest["sha256:".len()..]));
+    assert_eq!(std::fs::read(kept).expect("it is kept"), component("strict"));
+    let read = server.get(&format!("/logic/rules/versions/{digest}")).await;
+    assert_eq!((read.status.as_u16(), read.header("content-type")), (200, "application/wasm"));
+    server.get(&format!("/logic/rules/versions/{}", "0".repeat(64))).await.problem(404, "logic-not-found");
+    server.get("/logic/rules/versions/1.0.0").await.problem(400, "name");
 }

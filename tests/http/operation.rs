@@ -26,7 +26,9 @@ async fn the_counters_tell_routes_apart_but_not_lists() {
     assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
     let line = r#"hotlist_requests_total{route="/lists/{list}/entries",method="POST",status="2xx"} 2"#;
     assert!(answer.body.contains(line), "{}", answer.body);
-    assert!(answer.body.contains(r#"hotlist_logic_commands_total{logic="todo",version="1.0.0",outcome="accepted"} 2"#));
+    assert!(answer.body.contains(
+        r#"hotlist_logic_commands_total{logic="todo",version="1.0.0",digest="abababab",outcome="accepted"} 2"#
+    ));
     assert!(answer.body.contains("hotlist_resident_lists 2"));
     assert!(!answer.body.contains("alice"));
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
 use crate::logic::catalog::Version;
+use crate::plugins::Taking;
 use crate::plugins::build::{self, Built, SCRATCH};
 use crate::plugins::edits::Edits;
 use crate::system::System;
@@ -122,7 +123,12 @@ impl Workshop {
 
     /// Publishes what was built, says how long that took, and tries the cases on it.
     async fn take_up(&self, saved: Instant, built: &Built, component: Vec<u8>) {
-        match self.system.plugins().upload(self.name.clone(), Bytes::from(component)).await {
+        match self
+            .system
+            .plugins()
+            .upload(self.name.clone(), Bytes::from(component), Taking { publish: true, force: false })
+            .await
+        {
             Ok(id) => {
                 let (all, tools) = (saved.elapsed(), built.tools);
                 let ours = all.saturating_sub(tools);

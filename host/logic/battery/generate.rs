@@ -57,6 +57,13 @@ pub(super) fn cases(keeper: &Arc<Keeper>, description: &Description) -> Vec<Case
     generator.cases
 }
 
+/// Lists as a version of that identity and description may keep them, each with circumstances.
+pub(super) fn lists(keeper: &Arc<Keeper>, description: &Description) -> Vec<(Arc<List>, Context)> {
+    let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
+    let sizes = LIST_SIZES.into_iter();
+    sizes.map(|size| (kept_by(keeper, &generator.contents(size)), generator.context())).collect()
+}
+
 struct Generator<'a> {
     description: &'a Description,
     rng: Rng,
@@ -109,11 +116,15 @@ impl Generator<'_> {
     }
 
     fn push(&mut self, list: &Arc<List>, question: Question) {
+        let context = self.context();
+        self.cases.push(Case { list: list.clone(), context, question });
+    }
+
+    fn context(&mut self) -> Context {
         let caller = if self.rng.bool() { "anonymous" } else { "ann" };
         let now = START + self.rng.u64(0..86_400_000);
         let today = date(2026, 11, if self.rng.bool() { 23 } else { 24 });
-        let context = Context { now, today, utc_offset: 0, caller: caller.into(), seed: self.rng.u64(..) };
-        self.cases.push(Case { list: list.clone(), context, question });
+        Context { now, today, utc_offset: 0, caller: caller.into(), seed: self.rng.u64(..) }
     }
 
     /// What makes a list of so many entries, and of settings.

@@ -11,7 +11,7 @@ use crate::list::keeper::{Keeper, Pin};
 
 /// The version that has to decide whether a revision is taken back: the one that the list goes back to
 /// with it, where it goes back to another one.
-pub(super) fn keeper_after<'a>(list: &List, inverse: &'a [Change]) -> Option<&'a Arc<Keeper>> {
+pub fn keeper_after<'a>(list: &List, inverse: &'a [Change]) -> Option<&'a Arc<Keeper>> {
     let back_to = inverse.iter().rev().find_map(|change| match change {
         Change::Adopt(keeper) => Some(keeper),
         _ => None,

@@ -1,0 +1,106 @@
+//! How two descriptions differ, as far as lists and clients can tell.
+
+use super::{Description, Schema};
+
+impl Description {
+    /// What became of the other description's fields, settings, commands and views in this one, and what
+    /// is new: a line for each.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (what, now, before) in
+            [("field", &self.fields, &before.fields), ("setting", &self.settings, &before.settings)]
+        {
+            schemas(what, now, before, &mut lines);
+        }
+        for command in &before.commands {
+            match self.command(&command.name) {
+                None => lines.push(format!("command {} is gone", command.name)),
+                Some(now) => {
+                    let what = format!("command {}: argument", now.name);
+                    schemas(&what, &now.arguments, &command.arguments, &mut lines);
+                }
+            }
+        }
+        let new = self.commands.iter().filter(|command| before.command(&command.name).is_none());
+        lines.extend(new.map(|command| format!("command {} is new", command.name)));
+        let gone = before.views.iter().filter(|view| self.view(&view.name).is_none());
+        lines.extend(gone.map(|view| format!("view {} is gone", view.name)));
+        let new = self.views.iter().filter(|view| before.view(&view.name).is_none());
+        lines.extend(new.map(|view| format!("view {} is new", view.name)));
+        lines
+    }
+}
+
+fn schemas(what: &str, now: &[Schema], before: &[Schema], lines: &mut Vec<String>) {
+    for schema in before {
+        let name = &schema.name;
+        match now.iter().find(|other| other.name == *name) {
+            None => lines.push(format!("{what} {name} is gone")),
+            Some(now) if now.kind != schema.kind => {
+                let (is, was) = (now.kind.as_str(), schema.kind.as_str());
+                lines.push(format!("{what} {name} is of kind {is}, and was of kind {was}"));
+            }
+            Some(now) if now.choices != schema.choices => lines.push(format!("{what} {name} has other choices")),
+            Some(now) if now.required && !schema.required => lines.push(format!("{what} {name} is required now")),
+            Some(_) => {}
+        }
+    }
+    let new = now.iter().filter(|schema| !before.iter().any(|other| other.name == schema.name));
+    lines.extend(
+        new.map(|schema| {
+            format!("{what} {} is new{}", schema.name, if schema.required { ", and required" } else { "" })
+        }),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::schema::{CommandSchema, Reading, ViewSchema};
+    use crate::list::value::Kind;
+
+    fn schema(name: &str, kind: Kind) -> Schema {
+        Schema { name: name.into(), title: String::new(), kind, required: false, choices: Vec::new() }
+    }
+
+    fn described(fields: Vec<Schema>, arguments: Vec<Schema>, view: &str) -> Description {
+        Description {
+            title: String::new(),
+            summary: String::new(),
+            version: semver::Version::new(1, 0, 0),
+            fields,
+            settings: Vec::new(),
+            commands: vec![CommandSchema { name: "move".into(), title: String::new(), arguments }],
+            views: vec![ViewSchema { name: view.into(), title: String::new() }],
+            reading: Reading::Host,
+            wakes: false,
+        }
+    }
+
+    #[test]
+    fn what_lists_and_clients_can_tell_is_said_a_line_for_each() {
+        let before = described(
+            vec![schema("rank", Kind::Number), schema("column", Kind::Text)],
+            vec![schema("to", Kind::Text)],
+            "board",
+        );
+        let required = Schema { required: true, ..schema("entry", Kind::Entry) };
+        let now = described(
+            vec![schema("rank", Kind::Text), schema("lane", Kind::Text)],
+            vec![schema("to", Kind::Text), required],
+            "table",
+        );
+        assert_eq!(
+            now.differences(&before),
+            [
+                "field rank is of kind text, and was of kind number",
+                "field column is gone",
+                "field lane is new",
+                "command move: argument entry is new, and required",
+                "view board is gone",
+                "view table is new",
+            ]
+        );
+        assert!(before.differences(&before).is_empty());
+    }
+}

@@ -1,0 +1,337 @@
+//! A candidate in the shadow of the live version: every command that the live one decided is decided by
+//! the candidate, too, off the reply path, on the same snapshot and in the same context; and what differs
+//! is counted and kept.
+//!
+//! Nobody waits for a shadow. It works on one thread of the lowest priority; when that cannot keep up,
+//! commands are skipped, and the skips counted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::catalog::Version;
+use super::decide::{Decided, Decider, Refusal};
+use super::read::read;
+use super::{Cost, Fault, Logic, Session};
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Command, Context, Page, Query};
+use crate::list::name::ListName;
+use crate::list::schema::Reading;
+use crate::list::{Limits, List, show};
+
+/// How many differences are kept; the oldest go first.
+pub const MAX_DIFFERENCES: usize = 100;
+
+/// How many commands may wait for a shadow. Each holds a snapshot of its list.
+const MAX_WAITING: usize = 1_024;
+
+/// How many rows of each view are compared.
+const COMPARED_ROWS: usize = 100;
+
+/// How little a shadow insists on the processor: as little as can be (see setpriority(2)).
+const NICE: i32 = 19;
+
+/// A candidate at work in the shadow of the live version.
+pub struct Shadow {
+    cases: SyncSender<Case>,
+    tally: Arc<Tally>,
+}
+
+/// A command that the live version decided.
+pub struct Case {
+    /// Of which list.
+    pub name: ListName,
+    /// The list as it was.
+    pub list: Arc<List>,
+    /// The circumstances.
+    pub context: Context,
+    /// What was asked.
+    pub command: Command,
+    /// How large a list may become.
+    pub limits: Limits,
+    /// Who decided.
+    pub live: Arc<Version>,
+    /// What came of it: the changes and the list after them, or why there are none.
+    pub answer: Result<(Vec<Change>, Arc<List>), Refusal>,
+    /// What that cost.
+    pub cost: Cost,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// What a shadow found so far. All numbers only grow.
+#[derive(Default)]
+pub struct Tally {
+    sent: AtomicU64,
+    /// Commands that both decided.
+    pub compared: AtomicU64,
+    /// Commands that the shadow had no time for.
+    pub skipped: AtomicU64,
+    /// Commands that came to other changes.
+    pub changes: AtomicU64,
+    /// Commands that one carries out and the other does not, or not for the same reason.
+    pub rejection: AtomicU64,
+    /// Commands after which a view shows something else.
+    pub view: AtomicU64,
+    /// Commands at which the candidate failed.
+    pub fault: AtomicU64,
+    last: Mutex<VecDeque<Difference>>,
+}
+
+/// How an answer differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Other changes.
+    Changes,
+    /// One says no, or not for the same reason.
+    Rejection,
+    /// The same changes, and a view that shows something else.
+    View,
+    /// The candidate failed.
+    Fault,
+}
+
+/// A command at which the two differ.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// When it was decided: milliseconds since the epoch.
+    pub time: u64,
+    /// Of which list.
+    pub list: ListName,
+    /// The revision that the list was at.
+    pub revision: u64,
+    /// Who asked.
+    pub caller: Arc<str>,
+    /// What was asked, as a file of cases would write it.
+    pub command: String,
+    /// How they differ.
+    pub kind: Kind,
+    /// What the live version answered.
+    pub live: Told,
+    /// What the candidate answered.
+    pub candidate: Told,
+}
+
+/// An answer for people, with its price.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The answer.
+    pub answer: String,
+    /// Fuel for deciding.
+    pub fuel: u64,
+    /// Time for deciding.
+    pub took: Duration,
+}
+
+impl Kind {
+    /// A word for programs, stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Rejection => "rejection",
+            Self::View => "view",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl Shadow {
+    /// Puts a candidate to work. It ends when it is dropped.
+    pub fn start(candidate: Arc<Version>) -> Arc<Self> {
+        let (cases, waiting) = sync_channel(MAX_WAITING);
+        let tally = Arc::new(Tally::default());
+        let thread_tally = tally.clone();
+        let run = move || work(&candidate, &waiting, &thread_tally);
+        if let Err(error) = std::thread::Builder::new().name("shadow".into()).spawn(run) {
+            // Then nobody takes what is sent, and all of it counts as skipped.
+            tracing::error!(%error, "the thread of a shadow could not be started");
+        }
+        Arc::new(Self { cases, tally })
+    }
+
+    /// Hands a decided command over, unless too many wait.
+    pub fn send(&self, case: Case) {
+        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        if self.cases.try_send(case).is_err() {
+            self.tally.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was found.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+impl Tally {
+    /// The last differences, the newest last; at most [`MAX_DIFFERENCES`].
+    pub fn last(&self) -> Vec<Difference> {
+        self.last.lock().iter().cloned().collect()
+    }
+
+    /// Commands that still wait.
+    pub fn waiting(&self) -> u64 {
+        let done = self.compared.load(Ordering::Relaxed) + self.skipped.load(Ordering::Relaxed);
+        self.sent.load(Ordering::Relaxed).saturating_sub(done)
+    }
+
+    fn note(&self, difference: Difference) {
+        let count = match difference.kind {
+            Kind::Changes => &self.changes,
+            Kind::Rejection => &self.rejection,
+            Kind::View => &self.view,
+            Kind::Fault => &self.fault,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last.lock();
+        if last.len() == MAX_DIFFERENCES {
+            last.pop_front();
+        }
+        last.push_back(difference);
+    }
+}
+
+fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "a shadow works at the priority of all others");
+    }
+    while let Ok(case) = cases.recv() {
+        // A candidate that makes the host panic must not end its trial unseen.
+        let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(candidate, &case)));
+        let difference = compared.unwrap_or_else(|_| {
+            let told = Told { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
+            Some(case.difference(Kind::Fault, case.live_told(), told))
+        });
+        difference.into_iter().for_each(|difference| tally.note(difference));
+        tally.compared.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Decides a case again. Answers how the candidate differs, if it does.
+fn compare(candidate: &Version, case: &Case) -> Option<Difference> {
+    let logic = &*candidate.logic;
+    let begun = Instant::now();
+    let (decided, cost) = match logic.session() {
+        Ok(mut session) => {
+            let decided = decide(logic, session.as_mut(), case);
+            (decided, session.cost())
+        }
+        Err(fault) => (Err(Refusal::Fault(fault)), Cost::default()),
+    };
+    let told = |answer: String| Told { answer, fuel: cost.fuel, took: begun.elapsed() };
+    let kind = match (&case.answer, &decided) {
+        (_, Err(Refusal::Fault(_))) => Some(Kind::Fault),
+        (Ok((live, _)), Ok(decided)) => (!same_changes(live, &decided.changes)).then_some(Kind::Changes),
+        (Err(live), Err(refusal)) => (live != refusal).then_some(Kind::Rejection),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => Some(Kind::Rejection),
+    };
+    if let Some(kind) = kind {
+        let answer = match &decided {
+            Ok(decided) => show::changes(&theirs(&decided.changes)),
+            Err(refusal) => show_refusal(refusal),
+        };
+        return Some(case.difference(kind, case.live_told(), told(answer)));
+    }
+    let (Ok((_, live)), Ok(decided)) = (&case.answer, &decided) else { return None };
+    let (view, live, other) = first_view_that_differs(&case.live, live, candidate, &decided.list, &case.context)?;
+    let of = |answer: String| format!("{view} {answer}");
+    let live = Told { answer: of(live), ..case.live_told() };
+    Some(case.difference(Kind::View, live, told(of(other))))
+}
+
+/// A list that means something else to the candidate is taken over first, as it would be.
+fn decide(logic: &dyn Logic, session: &mut dyn Session, case: &Case) -> Result<Decided, Refusal> {
+    let Case { list, context, command, limits, .. } = case;
+    let moved = list.keeper().is_some_and(|keeper| !keeper.suits(logic.keeper()));
+    let mut decider = Decider { logic, session, limits: *limits };
+    let list = if moved { decider.decide(list, context, &Command::Migrate)?.list } else { list.clone() };
+    decider.decide(&list, context, command)
+}
+
+/// The first view after a command that is not the same, with what either shows.
+fn first_view_that_differs(
+    live: &Version,
+    live_list: &Arc<List>,
+    candidate: &Version,
+    candidate_list: &Arc<List>,
+    context: &Context,
+) -> Option<(String, String, String)> {
+    let (ours, theirs) = (live.logic.description(), candidate.logic.description());
+    let asks = |description: &crate::list::schema::Description| description.reading == Reading::Logic;
+    let plain = (asks(ours) && asks(theirs)).then_some(None);
+    let views = ours.views.iter().filter(|view| theirs.view(&view.name).is_some());
+    plain.into_iter().chain(views.map(|view| Some(view.name.clone()))).find_map(|view| {
+        let name = view.as_deref().map_or_else(|| "view".to_owned(), |view| format!("view {view}"));
+        let query = Query { view, limit: COMPARED_ROWS, ..Query::default() };
+        let one = page(live, live_list, context, &query);
+        let other = page(candidate, candidate_list, context, &query);
+        (one != other).then(|| (name, show_page(&one), show_page(&other)))
+    })
+}
+
+fn page(
+    version: &Version,
+    list: &Arc<List>,
+    context: &Context,
+    query: &Query,
+) -> Result<Result<Page, Rejection>, Fault> {
+    let mut session = version.logic.session()?;
+    read(session.as_mut(), list, context, query)
+}
+
+/// What a logic decided, without what the host adds.
+fn theirs(changes: &[Change]) -> Vec<Change> {
+    changes.iter().filter(|change| !is_the_hosts(change)).cloned().collect()
+}
+
+fn same_changes(one: &[Change], other: &[Change]) -> bool {
+    let theirs = |change: &&Change| !is_the_hosts(change);
+    one.iter().filter(theirs).eq(other.iter().filter(theirs))
+}
+
+fn is_the_hosts(change: &Change) -> bool {
+    matches!(change, Change::Adopt(_) | Change::Pin(_))
+}
+
+fn show_refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Rejected(rejection) => show::rejection(rejection),
+        Refusal::Fault(fault) => format!("failed: {fault}"),
+        other => format!("refused: {other}"),
+    }
+}
+
+fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
+    match page {
+        Ok(Ok(page)) => show::page(page),
+        Ok(Err(rejection)) => show::rejection(rejection),
+        Err(fault) => format!("failed: {fault}"),
+    }
+}
+
+impl Case {
+    fn live_told(&self) -> Told {
+        let answer = match &self.answer {
+            Ok((changes, _)) => show::changes(&theirs(changes)),
+            Err(refusal) => show_refusal(refusal),
+        };
+        Told { answer, fuel: self.cost.fuel, took: self.took }
+    }
+
+    fn difference(&self, kind: Kind, live: Told, candidate: Told) -> Difference {
+        Difference {
+            time: self.context.now,
+            list: self.name.clone(),
+            revision: self.list.revision(),
+            caller: self.context.caller.clone(),
+            command: show::command(&self.command),
+            kind,
+            live,
+            candidate,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What it takes to make a version of bytes: the gates, the shelf, and the step into the catalog.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use fail::fail_point;
+
+use super::super::kept::{Durably, Kept};
+use super::super::{PluginError, TakeError};
+use crate::clock::Clock;
+use crate::list::name::LogicName;
+use crate::list::revision::{LogicId, hex};
+use crate::logic::catalog::{Catalog, Digest, Gates, Standing, Version};
+use crate::logic::{Logic, battery};
+use crate::wasm::{self, Engine, Isolation, LoadError};
+
+/// How often a change of standing is made anew because a version fell meanwhile.
+const MAX_TRIES: usize = 16;
+
+/// How many ways in which a version differs from the live one are remembered.
+const MAX_DIFFERENCES: usize = 20;
+
+/// What is needed to make a version of bytes.
+pub(in crate::plugins) struct Bench {
+    pub(super) engine: Engine,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) isolated: BTreeSet<LogicName>,
+    pub(super) kept: Kept,
+    /// Whether components are taken that fell before, or that fail their gates.
+    pub(super) force: bool,
+}
+
+/// A component that is offered.
+#[derive(Clone, Copy)]
+pub(in crate::plugins) struct Offer<'a> {
+    /// The logic.
+    pub name: &'a LogicName,
+    /// The component.
+    pub bytes: &'a [u8],
+    /// Where it comes from.
+    pub source: &'a str,
+    /// Whether it is to be live, or only kept.
+    pub publish: bool,
+    /// Whether it is taken though it fell before or fails its gates.
+    pub force: bool,
+}
+
+impl Bench {
+    /// Takes a component that is part of the program or was there at the start. What is known already
+    /// stands as it stood when the server stopped.
+    pub(super) fn take_at_start(&self, name: &LogicName, bytes: &[u8], source: &str, durably: Durably) {
+        if self.stands(name, &wasm::digest(bytes)) {
+            return;
+        }
+        let standing = self.catalog.standing(name);
+        // A newer program has newer rules, but they do not take the place of what somebody put there.
+        let ours = |standing: &Arc<Standing>| standing.live.as_ref().is_none_or(|live| live.source == source);
+        let publish = standing.as_ref().is_none_or(ours);
+        let offer = Offer { name, bytes, source, publish, force: self.force };
+        if let Err(error) = self.take_durably(offer, durably) {
+            self.refuse(name, source, Some(wasm::digest(bytes)), error.to_string());
+        }
+    }
+
+    /// Whether a component is known, and something is live: then it stands as it stood when the server
+    /// stopped, live or not.
+    pub(in crate::plugins) fn stands(&self, name: &LogicName, digest: &Digest) -> bool {
+        let standing = self.catalog.standing(name);
+        !self.force && standing.is_some_and(|standing| standing.live.is_some() && standing.known(digest).is_some())
+    }
+
+    /// Checks a component, keeps it, and makes it live if it is to be.
+    pub(in crate::plugins) fn take(&self, offer: Offer<'_>) -> Result<Arc<LogicId>, TakeError> {
+        self.take_durably(offer, Durably::Yes)
+    }
+
+    fn take_durably(&self, offer: Offer<'_>, durably: Durably) -> Result<Arc<LogicId>, TakeError> {
+        let Offer { name, bytes, source, publish, force } = offer;
+        let digest = wasm::digest(bytes);
+        let force = force || self.force;
+        if !force
+            && let Some(standing) = self.catalog.standing(name)
+            && let Some(quarantine) = standing.known(&digest).and_then(|known| known.quarantine.as_ref())
+        {
+            return Err(TakeError::Quarantined { digest: hex(&digest), why: quarantine.why.clone() });
+        }
+        let logic = self.load(name, bytes)?;
+        let gates = if durably == Durably::Yes { Some(self.gates(&*logic, force)?) } else { None };
+        self.kept.keep(name, &digest, bytes, durably).map_err(|error| TakeError::NotKept(error.to_string()))?;
+        fail_point!("component-kept");
+        let version = Version::new(logic, source, self.clock.now());
+        let now = self.clock.now();
+        self.change(name, |standing| {
+            if force {
+                standing.release(&digest, source, now);
+            }
+            match publish {
+                true => standing.publish(version.clone(), gates.clone(), source, now),
+                false => standing.keep(&version, gates.clone(), now),
+            }
+        })?;
+        tracing::info!(logic = %version.logic.id(), source, "{}", if publish { "published" } else { "kept" });
+        Ok(version.logic.id().clone())
+    }
+
+    /// Makes logic of a component.
+    pub(in crate::plugins) fn load(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn Logic>, LoadError> {
+        let isolation = if self.isolated.contains(name) { Isolation::List } else { Isolation::Shared };
+        // A compiler that panics over a component must not take the loader with it.
+        let load = AssertUnwindSafe(|| wasm::load(&self.engine, name.clone(), bytes, isolation));
+        catch_unwind(load).unwrap_or_else(|_| Err(LoadError::Invalid("the compiler panicked over it".into())))
+    }
+
+    /// Asks a component all that its description allows, and has it take over lists of the live version
+    /// where those mean something else to it.
+    fn gates(&self, logic: &dyn Logic, force: bool) -> Result<Gates, TakeError> {
+        let begun = Instant::now();
+        let clock = || begun.elapsed();
+        let report = battery::run(logic, &clock);
+        let mut failures = report.failures.clone();
+        let (mut asked, mut differs) = (report.asked, Vec::new());
+        if let Some(live) = self.catalog.live(&logic.id().name) {
+            let (keeper, described) = (live.logic.keeper(), live.logic.description());
+            differs = logic.description().differences(described);
+            differs.truncate(MAX_DIFFERENCES);
+            if !keeper.suits(logic.keeper()) {
+                let taken = battery::take_over(logic, keeper, described, &clock);
+                asked += taken.asked;
+                failures.extend(taken.failures);
+            }
+        }
+        let forced: Vec<_> = failures.iter().map(battery::Failure::line).collect();
+        if let (Some(first), false) = (failures.first(), force) {
+            return Err(TakeError::Gates { failed: failures.len(), asked, first: first.line(), kind: first.kind });
+        }
+        let worst = report.worst();
+        Ok(Gates {
+            asked,
+            worst_fuel: worst.fuel,
+            worst_micros: u64::try_from(worst.time.as_micros()).unwrap_or(u64::MAX),
+            worst_memory: worst.memory,
+            forced,
+            differs,
+        })
+    }
+
+    /// Loads a version that is kept, unless it is in memory.
+    pub(super) fn kept_version(&self, name: &LogicName, digest: &Digest) -> Result<Arc<Version>, String> {
+        let standing = self.catalog.standing(name);
+        if let Some(version) = standing.as_ref().and_then(|s| s.loaded().find(|v| v.digest() == digest).cloned()) {
+            return Ok(version);
+        }
+        let source = standing.as_ref().and_then(|standing| standing.known(digest)).map(|known| known.source.clone());
+        let source = source.ok_or_else(|| format!("sha256:{} of {name} is not known", hex(digest)))?;
+        self.load_kept(name, digest, &source)
+    }
+
+    /// Loads a component from disk.
+    pub(super) fn load_kept(&self, name: &LogicName, digest: &Digest, source: &str) -> Result<Arc<Version>, String> {
+        let bytes = self.kept.component(name, digest).map_err(|error| error.to_string())?;
+        let logic = self.load(name, &bytes).map_err(|error| error.to_string())?;
+        Ok(Version::new(logic, source, self.clock.now()))
+    }
+
+    /// Changes how a logic stands: durably first, then for everybody.
+    pub(super) fn change(&self, name: &LogicName, change: impl Fn(&mut Standing)) -> Result<(), PluginError> {
+        for _ in 0..MAX_TRIES {
+            let proposal = self.catalog.propose(name, &change);
+            self.write(name, proposal.after()).map_err(|error| PluginError::Failed(error.to_string()))?;
+            fail_point!("standing-written");
+            if self.catalog.accept(proposal) {
+                return Ok(());
+            }
+        }
+        Err(PluginError::Failed("versions of the logic fall all the while; try again in a moment".into()))
+    }
+
+    /// Makes durable what changed in memory, such as a version that fell.
+    pub(super) fn keep_unkept(&self) {
+        for name in self.catalog.unkept() {
+            fail_point!("standing-unkept");
+            let Some(standing) = self.catalog.standing(&name) else { continue };
+            // A logic that never had a version leaves nothing behind.
+            if !standing.versions.is_empty()
+                && let Err(error) = self.write(&name, &standing)
+            {
+                tracing::error!(logic = %name, %error, "how a logic stands could not be written; a restart would not know");
+            }
+        }
+    }
+
+    fn write(&self, name: &LogicName, standing: &Standing) -> std::io::Result<()> {
+        self.kept.write(name, standing).inspect_err(|error| {
+            tracing::error!(logic = %name, %error, "how a logic stands could not be written");
+        })
+    }
+
+    /// Notes that a component was not taken.
+    pub(in crate::plugins) fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String) {
+        tracing::warn!(logic = %name, source, why, "not taken; what was live stays live");
+        self.catalog.refuse(name, source, digest, why, self.clock.now());
+    }
+
+    /// Notes that what is live was offered again after something that was not taken, so that the old
+    /// failure is not shown for ever.
+    pub(in crate::plugins) fn restored(&self, name: &LogicName, source: &str) {
+        let failing = self.catalog.standing(name).is_some_and(|standing| standing.failure().is_some());
+        if let (Some(live), true) = (self.catalog.live(name), failing) {
+            let now = self.clock.now();
+            // Nobody waits for this, and what could not be written is on the log.
+            drop(self.change(name, |standing| standing.publish(live.clone(), None, source, now)));
+        }
+    }
+
+    /// The live version of a logic, if it is of exactly these bytes.
+    pub(in crate::plugins) fn live_with(&self, name: &LogicName, digest: &Digest) -> Option<Arc<LogicId>> {
+        let live = self.catalog.live(name)?;
+        (live.digest() == digest).then(|| live.logic.id().clone())
+    }
+
+    pub(in crate::plugins) fn component_limit(&self) -> usize {
+        self.engine.settings().component_bytes
+    }
+}

@@ -1,0 +1,85 @@
+//! What an operator wants of a logic: another live version, a trial, the end of one.
+
+use std::sync::Arc;
+
+use super::super::{PluginError, Wish};
+use super::Bench;
+use crate::list::keeper::Pin;
+use crate::list::name::LogicName;
+use crate::list::revision::{LogicId, hex};
+use crate::logic::catalog::{Digest, Known, Standing, Version};
+
+/// Who makes the changes that are asked for.
+const SOURCE: &str = "request";
+
+impl Bench {
+    /// Does what is wished, all or nothing.
+    pub(super) fn grant(&self, name: &LogicName, wish: &Wish) -> Result<(), PluginError> {
+        let standing = self.catalog.standing(name).ok_or_else(|| PluginError::Unknown(format!("logic {name}")))?;
+        let live = wish.live.as_ref().map(|pin| self.find(name, &standing, pin, wish.force)).transpose()?;
+        let trial = match (&wish.candidate, &standing.candidate) {
+            (Some(Some(pin)), _) => Some(self.find(name, &standing, pin, wish.force)?),
+            (None, Some(trial)) => Some(trial.version.clone()),
+            (Some(None), _) | (None, None) => None,
+        };
+        let running = standing
+            .candidate
+            .as_ref()
+            .filter(|running| trial.as_ref().is_some_and(|trial| trial.digest() == running.version.digest()));
+        let percent = wish.percent.or(running.map(|trial| trial.percent)).unwrap_or(0);
+        let shadow = wish.shadow.unwrap_or(running.is_some_and(|trial| trial.shadow.is_some()));
+        let changes_trial = wish.percent.is_some() || wish.shadow.is_some() || wish.candidate.is_some();
+        if trial.is_none() && (wish.percent.is_some() || wish.shadow.is_some()) {
+            return Err(PluginError::NoCandidate);
+        }
+        let live_then = live.as_ref().or(standing.live.as_ref());
+        if let (Some(trial), Some(live), true) = (&trial, live_then, changes_trial)
+            && trial.digest() == live.digest()
+        {
+            return Err(PluginError::IsLive(trial.logic.id().to_string()));
+        }
+        let now = self.clock.now();
+        self.change(name, |standing| {
+            if let Some(version) = &live {
+                standing.release(version.digest(), SOURCE, now);
+                standing.publish(version.clone(), None, SOURCE, now);
+            }
+            match &trial {
+                Some(version) if changes_trial => {
+                    standing.release(version.digest(), SOURCE, now);
+                    standing.put_on_trial(version.clone(), percent, shadow, SOURCE, now);
+                }
+                None if changes_trial => standing.withdraw(SOURCE, now),
+                _ => {}
+            }
+        })?;
+        tracing::info!(logic = %name, ?wish, "standing changed on request");
+        Ok(())
+    }
+
+    /// The version that is meant, in memory. One that fell is only meant by whoever insists.
+    fn find(&self, name: &LogicName, standing: &Standing, pin: &Pin, force: bool) -> Result<Arc<Version>, PluginError> {
+        let id = |known: &Known| LogicId { name: name.clone(), version: known.version.clone(), digest: known.digest };
+        let meant = standing.versions.iter().filter(|known| pin.accepts(&id(known)));
+        // Of a number, the newest that did not fall.
+        let newest = meant.max_by(|a, b| {
+            let rank = |known: &Known| (known.quarantine.is_none(), known.version.clone(), known.taken);
+            rank(a).cmp(&rank(b))
+        });
+        let known = newest.ok_or_else(|| PluginError::Unknown(format!("version {pin} of {name}")))?;
+        if let (Some(quarantine), false) = (&known.quarantine, force) {
+            let (digest, why) = (hex(&known.digest), quarantine.why.clone());
+            return Err(PluginError::Quarantined { digest, why });
+        }
+        self.kept_version(name, &known.digest).map_err(PluginError::Failed)
+    }
+
+    /// The bytes of a version's component.
+    pub(super) fn component(&self, name: &LogicName, digest: &Digest) -> Result<Vec<u8>, PluginError> {
+        let known = self.catalog.standing(name).is_some_and(|standing| standing.known(digest).is_some());
+        if !known {
+            return Err(PluginError::Unknown(format!("version sha256:{} of {name}", hex(digest))));
+        }
+        self.kept.component(name, digest).map_err(|error| PluginError::Failed(error.to_string()))
+    }
+}
