@@ -14,6 +14,7 @@ pub mod wasm;
 pub mod actor;
 pub mod cache;
 pub mod clock;
+mod crash;
 pub mod store;
 
 // How it is reached.

@@ -29,6 +29,10 @@ use crate::web;
 /// How often the cache looks for idle actors, as a part of the time after which they are idle.
 const SWEEPS_PER_IDLE_TIME: u32 = 8;
 
+/// After how many milliseconds a version leaves the memory that was there for some list's sake, and that no
+/// list used.
+const UNUSED_VERSION: u64 = 10 * 60_000;
+
 /// How long the actors get to finish what they are at when the server stops.
 const FINISH: Duration = Duration::from_secs(10);
 
@@ -167,7 +171,8 @@ fn compiled(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     Ok(directory.canonicalize()?)
 }
 
-/// Passivates idle actors, now and then and when there is no room.
+/// Passivates idle actors, now and then and when there is no room; and lets go of versions that no list
+/// used for long.
 async fn sweep(cache: Arc<Cache>, idle: Duration) {
     let mut ticks = interval((idle / SWEEPS_PER_IDLE_TIME).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -176,7 +181,12 @@ async fn sweep(cache: Arc<Cache>, idle: Duration) {
             _ = ticks.tick() => {}
             () = cache.pressed_for_room() => {}
         }
+        let environment = cache.environment();
+        let unloaded = environment.catalog.unload_unused(environment.clock.now().saturating_sub(UNUSED_VERSION));
         let swept = cache.sweep();
+        if unloaded > 0 {
+            tracing::debug!(unloaded, "let go of versions that no list uses");
+        }
         if swept > 0 {
             tracing::debug!(swept, resident = cache.resident(), "passivated idle actors");
         }

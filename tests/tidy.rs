@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_LINES: usize = 500;
 
 /// Which of our modules each module may name.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("list", &[]),
     // A leaf that anybody with a need for time may know.
     ("clock", &["list"]),
+    // Another one: where tests have the process killed.
+    ("crash", &[]),
     ("logic", &["list"]),
     ("wasm", &["logic", "list"]),
     ("store", &["list"]),
-    ("actor", &["list", "logic", "store", "clock"]),
+    ("actor", &["list", "logic", "store", "clock", "crash"]),
     ("cache", &["actor", "list", "logic", "store", "clock"]),
-    ("plugins", &["wasm", "logic", "list", "clock"]),
+    ("plugins", &["wasm", "logic", "list", "clock", "crash"]),
     // Reads what is counted about each version.
     ("metrics", &["logic", "list"]),
     // The web maps the errors of all rooms to HTTP, and shows how the logics stand.
@@ -26,11 +28,13 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("config", &["list", "logic", "wasm", "web"]),
     ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
     // The command line checks components, so it knows what loads one.
-    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor"]),
+    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor", "crash"]),
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.
-const AT_HOME: [(&str, &[&str]); 10] = [
+const AT_HOME: [(&str, &[&str]); 12] = [
+    ("fail", &["crash"]),
+    ("rustix", &["crash", "logic"]),
     ("wasmtime", &["wasm"]),
     ("wasmparser", &["wasm", "plugins"]),
     ("notify", &["plugins"]),

@@ -5,9 +5,8 @@ mod gathering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fail::fail_point;
-
 use super::{Actor, Answer, CallError, Effect, Expect, Letter, Memory, Reply, Request};
+use crate::crash;
 use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::revision::{Outcome, Receipt};
@@ -110,7 +109,7 @@ impl Actor {
             state: round.list.clone(),
             wake_up: round.wake_up,
         };
-        fail_point!("commit");
+        crash::point("commit");
         if let Err(error) = self.environment.store.commit(commit).await {
             for (answer, reply) in round.answers {
                 // What was refused without a change is refused all the same.
@@ -119,7 +118,7 @@ impl Actor {
             // A store with too much to do did nothing: what is published is still what is durable.
             return if matches!(error, StoreError::Overloaded { .. }) { Ok(()) } else { Err(error) };
         }
-        fail_point!("committed");
+        crash::point("committed");
         self.published.store(Some(round.list.clone()));
         self.remember(&round);
         round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));

@@ -183,6 +183,7 @@ impl ServeArgs {
 
 /// Serves until a signal says stop.
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
+    let _armed = crate::crash::armed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         // Listened to before anything is started, so that a signal is never lost.

@@ -29,6 +29,9 @@ pub const MAX_DIFFERENCES: usize = 100;
 /// How many commands may wait for a shadow. Each holds a snapshot of its list.
 const MAX_WAITING: usize = 1_024;
 
+/// How often a command is decided again that the machine was too busy for, before it is skipped.
+const MAX_TRIES: usize = 3;
+
 /// How many rows of each view are compared.
 const COMPARED_ROWS: usize = 100;
 
@@ -69,7 +72,7 @@ pub struct Tally {
     sent: AtomicU64,
     /// Commands that both decided.
     pub compared: AtomicU64,
-    /// Commands that the shadow had no time for.
+    /// Commands that the shadow had no time or no room for.
     pub skipped: AtomicU64,
     /// Commands that came to other changes.
     pub changes: AtomicU64,
@@ -201,18 +204,33 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
     }
     while let Ok(case) = cases.recv() {
         // A candidate that makes the host panic must not end its trial unseen.
-        let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(candidate, &case)));
+        let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| patiently(candidate, &case)));
         let difference = compared.unwrap_or_else(|_| {
             let told = Told { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
-            Some(case.difference(Kind::Fault, case.live_told(), told))
+            Ok(Some(case.difference(Kind::Fault, case.live_told(), told)))
         });
-        difference.into_iter().for_each(|difference| tally.note(difference));
-        tally.compared.fetch_add(1, Ordering::Release);
+        let count = if difference.is_ok() { &tally.compared } else { &tally.skipped };
+        difference.into_iter().flatten().for_each(|difference| tally.note(difference));
+        count.fetch_add(1, Ordering::Release);
     }
 }
 
+/// There was no room for another instance, or the processor was busy with what comes first for as long as an
+/// answer may take. Neither says anything about a candidate; one that computes without end runs out of fuel.
+struct Busy;
+
+fn is_busy(fault: &Fault) -> bool {
+    matches!(fault, Fault::Instance(_) | Fault::Deadline { .. })
+}
+
+/// Tries a few times to find the machine less busy.
+fn patiently(candidate: &Version, case: &Case) -> Result<Option<Difference>, Busy> {
+    let tries = (1..MAX_TRIES).map(|_| compare(candidate, case)).find(Result::is_ok);
+    tries.unwrap_or_else(|| compare(candidate, case))
+}
+
 /// Decides a case again. Answers how the candidate differs, if it does.
-fn compare(candidate: &Version, case: &Case) -> Option<Difference> {
+fn compare(candidate: &Version, case: &Case) -> Result<Option<Difference>, Busy> {
     let logic = &*candidate.logic;
     let begun = Instant::now();
     let (decided, cost) = match logic.session() {
@@ -224,6 +242,7 @@ fn compare(candidate: &Version, case: &Case) -> Option<Difference> {
     };
     let told = |answer: String| Told { answer, fuel: cost.fuel, took: begun.elapsed() };
     let kind = match (&case.answer, &decided) {
+        (_, Err(Refusal::Fault(fault))) if is_busy(fault) => return Err(Busy),
         (_, Err(Refusal::Fault(_))) => Some(Kind::Fault),
         (Ok((live, _)), Ok(decided)) => (!same_changes(live, &decided.changes)).then_some(Kind::Changes),
         (Err(live), Err(refusal)) => (live != refusal).then_some(Kind::Rejection),
@@ -234,13 +253,15 @@ fn compare(candidate: &Version, case: &Case) -> Option<Difference> {
             Ok(decided) => show::changes(&theirs(&decided.changes)),
             Err(refusal) => show_refusal(refusal),
         };
-        return Some(case.difference(kind, case.live_told(), told(answer)));
+        return Ok(Some(case.difference(kind, case.live_told(), told(answer))));
     }
-    let (Ok((_, live)), Ok(decided)) = (&case.answer, &decided) else { return None };
-    let (view, live, other) = first_view_that_differs(&case.live, live, candidate, &decided.list, &case.context)?;
-    let of = |answer: String| format!("{view} {answer}");
-    let live = Told { answer: of(live), ..case.live_told() };
-    Some(case.difference(Kind::View, live, told(of(other))))
+    let (Ok((_, live)), Ok(decided)) = (&case.answer, &decided) else { return Ok(None) };
+    let differs = first_view_that_differs(&case.live, live, candidate, &decided.list, &case.context)?;
+    Ok(differs.map(|(view, live, other)| {
+        let of = |answer: String| format!("{view} {answer}");
+        let live = Told { answer: of(live), ..case.live_told() };
+        case.difference(Kind::View, live, told(of(other)))
+    }))
 }
 
 /// A list that means something else to the candidate is taken over first, as it would be.
@@ -259,18 +280,21 @@ fn first_view_that_differs(
     candidate: &Version,
     candidate_list: &Arc<List>,
     context: &Context,
-) -> Option<(String, String, String)> {
+) -> Result<Option<(String, String, String)>, Busy> {
     let (ours, theirs) = (live.logic.description(), candidate.logic.description());
     let asks = |description: &crate::list::schema::Description| description.reading == Reading::Logic;
     let plain = (asks(ours) && asks(theirs)).then_some(None);
     let views = ours.views.iter().filter(|view| theirs.view(&view.name).is_some());
-    plain.into_iter().chain(views.map(|view| Some(view.name.clone()))).find_map(|view| {
+    for view in plain.into_iter().chain(views.map(|view| Some(view.name.clone()))) {
         let name = view.as_deref().map_or_else(|| "view".to_owned(), |view| format!("view {view}"));
         let query = Query { view, limit: COMPARED_ROWS, ..Query::default() };
-        let one = page(live, live_list, context, &query);
-        let other = page(candidate, candidate_list, context, &query);
-        (one != other).then(|| (name, show_page(&one), show_page(&other)))
-    })
+        let one = page(live, live_list, context, &query)?;
+        let other = page(candidate, candidate_list, context, &query)?;
+        if one != other {
+            return Ok(Some((name, show_page(&one), show_page(&other))));
+        }
+    }
+    Ok(None)
 }
 
 fn page(
@@ -278,9 +302,9 @@ fn page(
     list: &Arc<List>,
     context: &Context,
     query: &Query,
-) -> Result<Result<Page, Rejection>, Fault> {
-    let mut session = version.logic.session()?;
-    read(session.as_mut(), list, context, query)
+) -> Result<Result<Result<Page, Rejection>, Fault>, Busy> {
+    let read = version.logic.session().and_then(|mut session| read(session.as_mut(), list, context, query));
+    if read.as_ref().is_err_and(is_busy) { Err(Busy) } else { Ok(read) }
 }
 
 /// What a logic decided, without what the host adds.

@@ -9,6 +9,7 @@
 pub mod browser;
 pub mod logic;
 pub mod process;
+pub mod rules;
 pub mod waking;
 
 use std::net::SocketAddr;
@@ -151,11 +152,15 @@ impl Server {
     }
 }
 
+/// How long a command may take where tests share the machine with other tests.
+const PATIENT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// An engine with room for few instances, whose compiled code all tests share.
 pub fn engine() -> Engine {
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     std::fs::create_dir_all(&cache).expect("a directory");
-    Engine::new(Settings { cache: Some(cache), instances: 16, ..Settings::default() }).expect("an engine")
+    Engine::new(Settings { cache: Some(cache), instances: 16, deadline: PATIENT_DEADLINE, ..Settings::default() })
+        .expect("an engine")
 }
 
 /// A component as it is committed, or as it was just built, if the environment says so.

@@ -17,7 +17,13 @@ pub struct Process {
 impl Process {
     /// Starts a server on a data directory, with further arguments, and waits until it is ready.
     pub fn start(data: &Path, arguments: &[&OsStr]) -> Self {
+        Self::doomed(data, arguments, "")
+    }
+
+    /// The same, of a server that is to die at a point: `name=return`.
+    pub fn doomed(data: &Path, arguments: &[&OsStr], point: &str) -> Self {
         let mut command = program();
+        command.env("FAILPOINTS", point);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
@@ -34,6 +40,13 @@ impl Process {
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
+    }
+
+    /// Waits until it dies as `kill -9` has it.
+    pub fn dies(mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.child.wait().expect("it ends");
+        assert_eq!(status.signal(), Some(9), "{status}");
     }
 
     /// Asks it to stop, and waits until it has.

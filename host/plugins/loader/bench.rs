@@ -5,11 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use fail::fail_point;
-
 use super::super::kept::{Durably, Kept};
 use super::super::{PluginError, TakeError};
 use crate::clock::Clock;
+use crate::crash;
 use crate::list::name::LogicName;
 use crate::list::revision::{LogicId, hex};
 use crate::logic::catalog::{Catalog, Digest, Gates, Standing, Version};
@@ -68,8 +67,9 @@ impl Bench {
     /// Whether a component is known, and something is live: then it stands as it stood when the server
     /// stopped, live or not.
     pub(in crate::plugins) fn stands(&self, name: &LogicName, digest: &Digest) -> bool {
-        let standing = self.catalog.standing(name);
-        !self.force && standing.is_some_and(|standing| standing.live.is_some() && standing.known(digest).is_some())
+        let Some(standing) = self.catalog.standing(name) else { return false };
+        let known = standing.known(digest).filter(|known| known.quarantine.is_none() || !self.force);
+        standing.live.is_some() && known.is_some()
     }
 
     /// Checks a component, keeps it, and makes it live if it is to be.
@@ -90,7 +90,7 @@ impl Bench {
         let logic = self.load(name, bytes)?;
         let gates = if durably == Durably::Yes { Some(self.gates(&*logic, force)?) } else { None };
         self.kept.keep(name, &digest, bytes, durably).map_err(|error| TakeError::NotKept(error.to_string()))?;
-        fail_point!("component-kept");
+        crash::point("component-kept");
         let version = Version::new(logic, source, self.clock.now());
         let now = self.clock.now();
         self.change(name, |standing| {
@@ -170,8 +170,9 @@ impl Bench {
         for _ in 0..MAX_TRIES {
             let proposal = self.catalog.propose(name, &change);
             self.write(name, proposal.after()).map_err(|error| PluginError::Failed(error.to_string()))?;
-            fail_point!("standing-written");
+            crash::point("standing-written");
             if self.catalog.accept(proposal) {
+                crash::point("standing-accepted");
                 return Ok(());
             }
         }
@@ -181,7 +182,7 @@ impl Bench {
     /// Makes durable what changed in memory, such as a version that fell.
     pub(super) fn keep_unkept(&self) {
         for name in self.catalog.unkept() {
-            fail_point!("standing-unkept");
+            crash::point("standing-unkept");
             let Some(standing) = self.catalog.standing(&name) else { continue };
             // A logic that never had a version leaves nothing behind.
             if !standing.versions.is_empty()
@@ -189,6 +190,7 @@ impl Bench {
             {
                 tracing::error!(logic = %name, %error, "how a logic stands could not be written; a restart would not know");
             }
+            crash::point("unkept-written");
         }
     }
 

@@ -1,0 +1,165 @@
+//! The real program, killed as `kill -9` does at each step of a swap, of a move and of a fall: what the next
+//! start finds is what was before, or what was to be, and never something between.
+
+use std::path::Path;
+
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+
+use crate::support::component;
+use crate::support::process::Process;
+
+/// A server, and who asks it.
+struct Asked {
+    process: Process,
+    client: Client,
+}
+
+impl Asked {
+    fn start(data: &Path) -> Self {
+        Self::doomed(data, "")
+    }
+
+    fn doomed(data: &Path, point: &str) -> Self {
+        let point = if point.is_empty() { String::new() } else { format!("{point}=return") };
+        let client = Client::builder().no_proxy().build().expect("a client");
+        Self { process: Process::doomed(data, &["--force".as_ref()], &point), client }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.process.address)
+    }
+
+    async fn send(&self, method: &str, path: &str, of_type: &str, body: Vec<u8>) -> reqwest::Result<Response> {
+        let method = method.parse().expect("a method");
+        self.client.request(method, self.url(path)).header("content-type", of_type).body(body).send().await
+    }
+
+    async fn json(&self, method: &str, path: &str, body: Value) -> reqwest::Result<Response> {
+        self.send(method, path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    async fn upload(&self, name: &str) -> reqwest::Result<Response> {
+        self.send("PUT", "/logic/rules", "application/wasm", component(name)).await
+    }
+
+    async fn add(&self, title: &str) -> reqwest::Result<Response> {
+        self.json("POST", "/lists/bob/entries", json!({ "title": title })).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(self.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.expect("JSON")
+    }
+
+    async fn titles(&self) -> Vec<String> {
+        let entries = self.get("/lists/bob/entries").await;
+        let entries = entries.as_array().expect("entries").iter();
+        entries.map(|entry| entry["title"].as_str().expect("a title").to_owned()).collect()
+    }
+
+    async fn commands(&self) -> Vec<String> {
+        let revisions = self.get("/lists/bob/history").await;
+        let revisions = revisions.as_array().expect("revisions").iter();
+        revisions.map(|revision| revision["command"].as_str().expect("a command").to_owned()).collect()
+    }
+
+    /// The title that the live rules give themselves.
+    async fn live(&self) -> String {
+        self.get("/logic/rules").await["live"]["title"].as_str().expect("a title").to_owned()
+    }
+}
+
+/// A list of rules that are the default's, with one entry.
+async fn prepared(data: &Path) -> Asked {
+    let server = Asked::start(data);
+    assert_eq!(server.upload("todo").await.expect("an answer").status(), 201);
+    let given = server.json("PUT", "/lists/bob", json!({"logic": "rules"})).await;
+    assert_eq!(given.expect("an answer").status(), 201);
+    assert_eq!(server.add("a").await.expect("an answer").status(), 201);
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones() {
+    for (point, after) in [("component-kept", "Todo"), ("standing-written", "Kanban"), ("standing-accepted", "Kanban")]
+    {
+        let data = tempfile::tempdir().expect("a directory");
+        prepared(data.path()).await.process.kill();
+        let doomed = Asked::doomed(data.path(), point);
+        doomed.upload("kanban").await.expect_err("no reply before it is durable");
+        doomed.process.dies();
+
+        let server = Asked::start(data.path());
+        assert_eq!(server.live().await, after, "killed at {point}");
+        assert_eq!(server.titles().await, ["a"]);
+        assert_eq!(server.add("b").await.expect("an answer").status(), 201);
+        assert_eq!(server.upload("kanban").await.expect("an answer").status(), 201);
+        assert_eq!((server.live().await.as_str(), server.titles().await), ("Kanban", vec!["a".into(), "b".into()]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_not_at_all() {
+    for (point, moved) in [("commit", false), ("committed", true)] {
+        let data = tempfile::tempdir().expect("a directory");
+        let server = prepared(data.path()).await;
+        assert_eq!(server.upload("kanban").await.expect("an answer").status(), 201);
+        server.process.kill();
+        let doomed = Asked::doomed(data.path(), point);
+        doomed.add("b").await.expect_err("no reply before it is durable");
+        doomed.process.dies();
+
+        let server = Asked::start(data.path());
+        let expected =
+            if moved { vec!["configure", "add-entry", "migrate", "add-entry"] } else { vec!["configure", "add-entry"] };
+        assert_eq!(server.commands().await, expected, "killed at {point}");
+        let entry = server.get("/lists/bob/entries/1").await;
+        assert_eq!(entry["fields"].get("column").is_some(), moved, "killed at {point}: {entry}");
+        assert_eq!(server.add("c").await.expect("an answer").status(), 201);
+        let migrations = server.commands().await.iter().filter(|command| *command == "migrate").count();
+        assert_eq!(migrations, 1, "killed at {point}");
+        let entry = server.get("/lists/bob/entries/1").await;
+        assert!(entry["fields"].get("column").is_some(), "{entry}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_them_out_again() {
+    for (point, known) in [("standing-unkept", false), ("unkept-written", true)] {
+        let data = tempfile::tempdir().expect("a directory");
+        let server = prepared(data.path()).await;
+        assert_eq!(server.upload("hostile").await.expect("an answer").status(), 201);
+        server.process.kill();
+        let doomed = Asked::doomed(data.path(), point);
+        let mut acknowledged = vec!["a".to_owned()];
+        // The third in a row is one too many; whether its answer comes before the end is chance.
+        for _ in 0..3 {
+            match doomed.add("trap").await {
+                Ok(answer) => {
+                    assert_eq!(answer.status(), 201);
+                    acknowledged.push("trap".into());
+                }
+                Err(_) => break,
+            }
+        }
+        doomed.process.dies();
+
+        let server = Asked::start(data.path());
+        let live = server.live().await;
+        assert_eq!(live, if known { "Todo" } else { "Hostile" }, "killed at {point}");
+        let titles = server.titles().await;
+        assert!(titles.starts_with(&acknowledged) && titles.len() <= acknowledged.len() + 1, "{titles:?}");
+        for _ in 0..3 {
+            assert_eq!(server.add("trap").await.expect("an answer").status(), 201);
+        }
+        assert_eq!(server.live().await, "Todo");
+        server.process.terminate();
+        let server = Asked::start(data.path());
+        let logic = server.get("/logic/rules").await;
+        let states: Vec<_> =
+            logic["versions"].as_array().expect("versions").iter().map(|v| v["state"].clone()).collect();
+        assert_eq!(states, ["live", "quarantined"], "after another restart");
+    }
+}
