@@ -6,6 +6,7 @@
 
 mod javascript;
 mod package;
+mod project;
 mod python;
 mod rust;
 mod sources;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use package::Package;
-pub use sources::{embedded_source_digest, is_source, project_digest, source_digest};
+pub use project::Project;
+pub use sources::{embedded_source_digest, source_digest};
 use toolchain::TARGET;
 
 /// The environment variable that names the cargo to build guests with, where that is not the usual one.

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
 use crate::logic::catalog::Version;
-use crate::plugins::build::{self, Built, SCRATCH};
+use crate::plugins::build::{self, Built, Project, SCRATCH};
 use crate::plugins::edits::Edits;
 use crate::system::System;
 
@@ -53,6 +53,8 @@ struct Attempt {
 struct Workshop {
     system: System,
     directory: PathBuf,
+    /// The author's part of it, which is watched.
+    project: Project,
     name: LogicName,
     list: ListName,
     colour: bool,
@@ -91,15 +93,16 @@ impl Workshop {
         let list = arguments.list.map_or_else(|| ListName::new(name.as_str()), Ok)?;
         let data = arguments.data.unwrap_or_else(|| directory.join(SCRATCH).join("data"));
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        let project = Project::open(&directory)?.without(&data)?;
         let system = System::start(Config { listen: arguments.listen, ..Config::new(data) }).await?;
-        Ok(Self { system, directory, name, list, colour: coloured(&std::io::stdout()) })
+        Ok(Self { system, directory, project, name, list, colour: coloured(&std::io::stdout()) })
     }
 
     /// Builds, takes up, tries the cases, and again with every edit.
     async fn work(&self) -> anyhow::Result<()> {
         let (name, address) = (&self.name, self.system.address());
         say(&format!("{name} on http://{address}; building it, which takes longest the first time"));
-        let mut attempts = start_builder(&self.directory)?;
+        let mut attempts = start_builder(&self.directory, self.project.clone())?;
         let mut begun = false;
         while let Some(Attempt { saved, result }) = attempts.recv().await {
             match result {
@@ -183,11 +186,11 @@ impl Workshop {
 }
 
 /// Starts the thread that builds the project, now and after every edit, until nobody listens.
-fn start_builder(directory: &Path) -> anyhow::Result<mpsc::Receiver<Attempt>> {
+fn start_builder(directory: &Path, project: Project) -> anyhow::Result<mpsc::Receiver<Attempt>> {
     let directory = directory.to_owned();
     let (done, attempts) = mpsc::channel(1);
     // Watched before the first build, so that an edit meanwhile is not missed.
-    let mut edits = Edits::watch(&directory).with_context(|| format!("cannot watch {}", directory.display()))?;
+    let mut edits = Edits::watch(project).with_context(|| format!("cannot watch {}", directory.display()))?;
     let work = move || {
         let mut saved = Instant::now();
         loop {

@@ -12,13 +12,10 @@ use super::{guest_cargo, read, try_load};
 use crate::cli::{coloured, complain, say};
 use crate::logic::Logic;
 use crate::plugins::build;
-use crate::plugins::cases::{Cases, FILE_SUFFIX, Problem, Verdict};
+use crate::plugins::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
 
 /// The exit code of a command that cannot be done as it was given, as clap has it.
 const WRONG_USAGE: u8 = 2;
-
-/// The folder beside a plugin's sources that its cases are in.
-const FOLDER: &str = "cases";
 
 pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, and what has to come:
 
