@@ -27,7 +27,10 @@ pub struct Edits {
     project: Project,
     /// The files as they were when they were last looked at.
     digest: [u8; 32],
+    /// When that was.
+    looked: Instant,
     notices: mpsc::Receiver<Instant>,
+    /// Tells of changes for as long as it is there.
     _watcher: RecommendedWatcher,
 }
 
@@ -51,33 +54,38 @@ impl Edits {
             watcher.watch(&folder, RecursiveMode::Recursive).map_err(io::Error::other)?;
         }
         let digest = project.digest()?;
-        Ok(Self { project, digest, notices, _watcher: watcher })
+        Ok(Self { project, digest, looked: Instant::now(), notices, _watcher: watcher })
     }
 
     /// Waits for the next edit, `for_at_most` so long. Answers when it was made, or none if there was none.
     pub fn next(&mut self, for_at_most: Duration) -> io::Result<Option<Instant>> {
         let until = Instant::now() + for_at_most;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let saved = match self.notices.recv_timeout(left.min(PATROL)) {
+            let patrol = self.looked + PATROL;
+            let saved = match self.notices.recv_timeout(until.min(patrol).saturating_duration_since(Instant::now())) {
                 Ok(saved) => {
                     while self.notices.recv_timeout(DEBOUNCE).is_ok() {}
                     saved
                 }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < patrol => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => Instant::now(),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the watcher ended")),
             };
-            // A file may be gone for a moment while it is saved; the next look sees it again.
-            if let Ok(digest) = self.project.digest()
-                && digest != self.digest
-            {
-                self.digest = digest;
+            if self.look() {
                 return Ok(Some(saved));
             }
             if Instant::now() >= until {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether the files are others than at the last look.
+    fn look(&mut self) -> bool {
+        self.looked = Instant::now();
+        // A file may be gone for a moment while it is saved; the next look sees it again.
+        let Ok(digest) = self.project.digest() else { return false };
+        std::mem::replace(&mut self.digest, digest) != digest
     }
 }
 
@@ -111,6 +119,18 @@ mod tests {
         fs::write(dir.path().join("src/lib.rs"), "// more").expect("written");
         assert!(edits.next(PATIENCE).expect("a look").is_some());
         assert_eq!(edits.next(A_MOMENT).expect("a look"), None);
+    }
+
+    #[test]
+    fn a_file_of_which_nobody_tells_is_seen_by_the_patrol_and_not_before() {
+        let (dir, mut edits) = watched();
+        for folder in [dir.path(), &dir.path().join("src")] {
+            edits._watcher.unwatch(folder).expect("it was watched");
+        }
+        fs::write(dir.path().join("src/lib.rs"), "// more").expect("written");
+        assert_eq!(edits.next(Duration::ZERO).expect("no look"), None);
+        edits.looked -= PATROL;
+        assert!(edits.next(Duration::ZERO).expect("a look").is_some());
     }
 
     #[test]
