@@ -32,13 +32,13 @@ pub(in crate::cli) struct DevArgs {
     #[arg(default_value = ".", value_name = "DIR")]
     directory: PathBuf,
     /// The list to try the rules on [default: the plugin's name]
-    #[arg(long, env = "HOTLIST_LIST", value_name = "NAME", value_parser = ListName::new)]
+    #[arg(long, env = "HOTLIST_DEV_LIST", value_name = "NAME", value_parser = ListName::new)]
     list: Option<ListName>,
     /// Where to listen; port 0 takes any free one
-    #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "HOTLIST_DEV_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Where lists are kept while you try [default: .hotlist/data in DIR]
-    #[arg(long, env = "HOTLIST_DATA", value_name = "DIR")]
+    #[arg(long, env = "HOTLIST_DEV_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
