@@ -78,6 +78,7 @@ const JAVASCRIPT_SDK: Files = files!("../../../plugins/sdk/js":
     "hotlist.js",
     "package.json",
     "src/changes.js",
+    "src/console.js",
     "src/dates.js",
     "src/globals.js",
     "src/list.js",
