@@ -189,6 +189,32 @@ fn nothing_that_an_author_in_javascript_logs_can_fail_a_command() {
     assert!(!said.contains("never said"), "{said}");
 }
 
+/// Draws chance in every way that Python has, and imports where no file is left to import from.
+const CHANCY: &str = include_str!("support/chancy.py");
+
+#[test]
+fn all_chance_in_python_follows_from_the_seed_on_any_instance() {
+    if !is_wanted("python") {
+        return;
+    }
+    let case = |title: &str, seed: u64| {
+        format!(
+            "[[case]]\nname = '{title}'\nseed = {seed}\nadd = {{ title = '{title}' }}\nentries = [{{ id = 1, title = 'unknown' }}]\n"
+        )
+    };
+    let cases = [case("draw", 7), case("draw", 7), case("draw", 8), case("import", 7)];
+    let (parent, said) = tried("python", ("logic.py", CHANCY), &cases.concat());
+    let drawn: Vec<_> = said.lines().filter_map(|line| line.split("came \"").nth(1)).collect();
+    assert!(drawn.len() == 3 && drawn[0] == drawn[1], "{said}");
+    // Every one of them is another with another seed.
+    let pairs: Vec<_> = drawn[0].split(' ').zip(drawn[2].split(' ')).collect();
+    assert!(pairs.len() == 7 && pairs.iter().all(|(one, other)| one != other), "{said}");
+    assert!(said.contains("No module named 'colorsys'"), "{said}");
+    // Asks all instances, new and used, and they have to agree.
+    let (output, said) = run(&parent.path().join("mine"), &["plugin", "check", "mine.wasm"]);
+    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+}
+
 #[test]
 fn a_project_is_not_written_over_another() {
     let parent = tempfile::tempdir().expect("a folder");

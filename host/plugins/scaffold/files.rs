@@ -101,6 +101,7 @@ const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
     "README.md",
     "hotlist/__init__.py",
     "hotlist/answers.py",
+    "hotlist/chance.py",
     "hotlist/days.py",
     "hotlist/export.py",
     "hotlist/lifting.py",
