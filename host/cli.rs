@@ -137,15 +137,28 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    #[test]
-    fn every_flag_has_an_environment_variable() {
-        let command = Cli::command();
-        let serve = command.find_subcommand("serve").expect("there is serve");
-        let flags = serve.get_arguments().chain(command.get_arguments());
-        for flag in flags.filter(|flag| !["help", "version"].contains(&flag.get_id().as_str())) {
+    /// The environment variables of a command's flags, each of which has to have one of this form.
+    fn variables(command: &clap::Command, prefix: &str) -> Vec<String> {
+        let flags = command.get_arguments().filter(|flag| flag.get_long().is_some());
+        let named = flags.filter(|flag| !["help", "version"].contains(&flag.get_id().as_str()));
+        let variable = |flag: &clap::Arg| {
             let variable = flag.get_env().and_then(|variable| variable.to_str()).unwrap_or_default();
             let name = flag.get_long().expect("flags are long").to_uppercase().replace('-', "_");
-            assert_eq!(variable, format!("HOTLIST_{name}"));
+            assert_eq!(variable, format!("{prefix}{name}"));
+            variable.to_owned()
+        };
+        named.map(variable).collect()
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable_and_no_server_shares_one_with_an_authors_tool() {
+        let command = Cli::command();
+        let serve = variables(command.find_subcommand("serve").expect("there is serve"), "HOTLIST_");
+        assert_eq!(serve.len() + 2, variables(&command, "HOTLIST_").len());
+        for tool in command.find_subcommand("plugin").expect("there is plugin").get_subcommands() {
+            let prefix = if tool.get_name() == "dev" { "HOTLIST_DEV_" } else { "HOTLIST_" };
+            let shared: Vec<_> = variables(tool, prefix).into_iter().filter(|name| serve.contains(name)).collect();
+            assert!(shared.is_empty(), "{}: {shared:?}", tool.get_name());
         }
     }
 }

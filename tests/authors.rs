@@ -143,6 +143,78 @@ fn an_author_in_python_gets_from_nothing_to_a_live_rule() {
     goes_the_way("python", "logic.py", "Give the entry a title.", "\" + +* \"");
 }
 
+/// What `plugin test` says of a new project with this source in the place of its own, and these cases.
+fn tried(language: &str, source: (&str, &str), cases: &str) -> (tempfile::TempDir, String) {
+    let parent = tempfile::tempdir().expect("a folder");
+    let (output, said) = run(parent.path(), &["plugin", "new", "mine", "--lang", language]);
+    assert!(output.status.success(), "{said}");
+    let project = parent.path().join("mine");
+    fs::write(project.join(source.0), source.1).expect("the source can be written");
+    fs::write(project.join("cases/mine.cases.toml"), cases).expect("the cases can be written");
+    let (_, said) = run(&project, &["plugin", "test"]);
+    (parent, said)
+}
+
+/// Logs at length what no console should stumble over.
+const LOUD: &str = include_str!("support/loud.js");
+
+#[test]
+fn nothing_that_an_author_in_javascript_logs_can_fail_a_command() {
+    if !is_wanted("js") {
+        return;
+    }
+    let cases = ["well", "badly"]
+        .map(|title| format!("[[case]]\nname = '{title}'\nadd = {{ title = '{title}' }}\nentries = [{{ id = 1 }}]\n"));
+    let (_parent, said) = tried("js", ("src/logic.js", LOUD), &cases.concat());
+    assert!(said.contains("2 passed, 0 failed"), "{said}");
+    for line in [
+        r#": {"name":"circle","self":"[circular]"}"#,
+        r#": box has 3 of {"a":1}% left"#,
+        ":   inside",
+        ":   too",
+        ": outside",
+        ": twice: 2",
+        ": twice: 1",
+        ": timer: 0 ms",
+        ": There is no timer timer.",
+        ": Assertion failed: not so",
+        ": (index)  a   b    (value)",
+        ": 0        1   two",
+        ": 2                 5",
+        ": Trace: here",
+        ": half \u{fffd}",
+    ] {
+        assert!(said.contains(&format!("hotlist::plugin{line}")), "{line} is not in {said}");
+    }
+    assert!(!said.contains("never said"), "{said}");
+}
+
+/// Draws chance in every way that Python has, and imports where no file is left to import from.
+const CHANCY: &str = include_str!("support/chancy.py");
+
+#[test]
+fn all_chance_in_python_follows_from_the_seed_on_any_instance() {
+    if !is_wanted("python") {
+        return;
+    }
+    let case = |title: &str, seed: u64| {
+        format!(
+            "[[case]]\nname = '{title}'\nseed = {seed}\nadd = {{ title = '{title}' }}\nentries = [{{ id = 1, title = 'unknown' }}]\n"
+        )
+    };
+    let cases = [case("draw", 7), case("draw", 7), case("draw", 8), case("import", 7)];
+    let (parent, said) = tried("python", ("logic.py", CHANCY), &cases.concat());
+    let drawn: Vec<_> = said.lines().filter_map(|line| line.split("came \"").nth(1)).collect();
+    assert!(drawn.len() == 3 && drawn[0] == drawn[1], "{said}");
+    // Every one of them is another with another seed.
+    let pairs: Vec<_> = drawn[0].split(' ').zip(drawn[2].split(' ')).collect();
+    assert!(pairs.len() == 7 && pairs.iter().all(|(one, other)| one != other), "{said}");
+    assert!(said.contains("No module named 'colorsys'"), "{said}");
+    // Asks all instances, new and used, and they have to agree.
+    let (output, said) = run(&parent.path().join("mine"), &["plugin", "check", "mine.wasm"]);
+    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+}
+
 #[test]
 fn a_project_is_not_written_over_another() {
     let parent = tempfile::tempdir().expect("a folder");

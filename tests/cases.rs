@@ -299,11 +299,40 @@ fn the_program_fails_and_shows_what_failed() {
 }
 
 #[test]
-fn the_program_names_the_file_that_it_cannot_read_as_cases() {
-    let (_folder, file) = folder("[[case]]\nnam = 'a'\n");
-    let (code, _, complained) = run(&[file.to_str().unwrap()]);
-    assert_eq!(code, Some(1));
-    assert!(complained.contains("mine.cases.toml") && complained.contains("line 2"), "{complained}");
+fn what_keeps_the_program_from_trying_is_2_and_named_in_json_too() {
+    let (_malformed, malformed) = folder("[[case]]\nnam = 'a'\n");
+    let (_broken, broken) = folder(GOOD);
+    fs::write(&broken, "no component").unwrap();
+    let (unbuilt, _) = folder(GOOD);
+    fs::write(unbuilt.path().join("package.json"), "{").unwrap();
+    for (plugin, problems) in [
+        (malformed.as_path(), ["mine.cases.toml cannot be run", "line 2"]),
+        (&broken, ["mine.wasm is not taken", "not"]),
+        (unbuilt.path(), ["package.json is not understood", "line 1"]),
+        (Path::new("/nowhere/none.wasm"), ["there is no", "/nowhere/none.wasm"]),
+    ] {
+        let plugin = plugin.to_str().unwrap();
+        let (code, said, complained) = run(&[plugin]);
+        assert_eq!((code, said.as_str()), (Some(2), ""), "{complained}");
+        assert!(problems.iter().all(|problem| complained.contains(problem)), "{complained}");
+        let (code, said, _) = run(&[plugin, "--json"]);
+        assert_eq!(code, Some(2), "{said}");
+        let error = serde_json::from_str::<Value>(&said).unwrap()["error"].as_str().unwrap().to_owned();
+        assert!(problems.iter().all(|problem| error.contains(problem)), "{error}");
+    }
+}
+
+#[test]
+fn help_names_all_that_a_file_of_cases_may_say() {
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    // What may be said is listed where something else was.
+    for mistake in [mistake("nothing = 1"), mistake("[[case]]\nname = 'a'\nnothing = 1")] {
+        let known = mistake.split("expected one of").nth(1).unwrap().split('`').skip(1).step_by(2);
+        for member in known.filter(|member| !["case", "name"].contains(member)) {
+            assert!(help.contains(member), "{member} is not in {help}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod javascript;
 mod package;
+mod project;
 mod python;
 mod rust;
 mod sources;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use package::Package;
-pub use sources::{embedded_source_digest, is_source, project_digest, source_digest};
+pub use project::Project;
+pub use sources::{embedded_source_digest, source_digest};
 use toolchain::TARGET;
 
 /// The environment variable that names the cargo to build guests with, where that is not the usual one.
@@ -25,6 +27,9 @@ pub const GUEST_CARGO: &str = "HOTLIST_GUEST_CARGO";
 
 /// The folder in a project for what is made of it and can be made again.
 pub const SCRATCH: &str = ".hotlist";
+
+/// What a project's name may have in front of its plugin's, for registries where all names are one heap.
+pub const PROJECT_PREFIX: &str = "hotlist-";
 
 /// The languages that plugins are written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,8 +152,8 @@ pub fn name(dir: &Path) -> Result<String, BuildError> {
 }
 
 /// What a plugin is called: `todo`, where its project is `hotlist-todo`.
-fn plugin_name(project: &str) -> String {
-    project.strip_prefix("hotlist-").unwrap_or(project).to_owned()
+pub fn plugin_name(project: &str) -> String {
+    project.strip_prefix(PROJECT_PREFIX).unwrap_or(project).to_owned()
 }
 
 /// Builds the plugin in the folder `dir`.

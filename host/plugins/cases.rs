@@ -17,6 +17,9 @@ use std::fmt;
 use crate::logic::Logic;
 use format::Shape;
 
+/// The folder of a project that its cases are in.
+pub const FOLDER: &str = "cases";
+
 /// How the names of files with cases end.
 pub const FILE_SUFFIX: &str = ".cases.toml";
 

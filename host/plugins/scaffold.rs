@@ -9,7 +9,7 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::build::Language;
+use super::build::{Language, PROJECT_PREFIX, plugin_name};
 use crate::list::name::LogicName;
 
 /// What stands for the plugin's name in the text of a template.
@@ -24,6 +24,11 @@ pub enum ScaffoldError {
     /// There is something of that name already.
     #[error("{} is there already; choose another name, or remove it first", .0.display())]
     Taken(PathBuf),
+    /// The plugin would be called otherwise than its project.
+    #[error(
+        "{0} is no name for a plugin, as {PROJECT_PREFIX} in front of a project's name is no part of it; leave that out"
+    )]
+    Prefixed(LogicName),
     /// A file cannot be written.
     #[error("cannot write {}: {error}", .path.display())]
     File {
@@ -36,6 +41,9 @@ pub enum ScaffoldError {
 
 /// Writes the project of a new plugin into a folder of its name in `parent`: all of it, or nothing.
 pub fn new(parent: &Path, name: &LogicName, language: Language) -> Result<PathBuf, ScaffoldError> {
+    if plugin_name(name.as_str()) != name.as_str() {
+        return Err(ScaffoldError::Prefixed(name.clone()));
+    }
     let project = parent.join(name.as_str());
     if project.symlink_metadata().is_ok() {
         return Err(ScaffoldError::Taken(project));
@@ -107,6 +115,17 @@ mod tests {
         assert!(matches!(refused, ScaffoldError::Taken(_)), "{refused}");
         assert_eq!(fs::read_to_string(parent.path().join("mine")).expect("it is there"), "precious");
         assert_eq!(fs::read_dir(parent.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_the_plugin_would_not_keep_is_refused() {
+        let parent = tempfile::tempdir().expect("a folder");
+        for refused in ["hotlist-mine", "hotlist-", "hotlist-7"] {
+            let error = new(parent.path(), &name(refused), Language::Rust).expect_err("it is refused").to_string();
+            assert!(error.starts_with(refused) && error.ends_with("leave that out"), "{error}");
+        }
+        assert_eq!(fs::read_dir(parent.path()).expect("a folder").count(), 0);
+        assert!(new(parent.path(), &name("hotlist"), Language::Rust).is_ok());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
 use crate::logic::catalog::Version;
 use crate::plugins::Taking;
-use crate::plugins::build::{self, Built, SCRATCH};
+use crate::plugins::build::{self, Built, Project, SCRATCH};
 use crate::plugins::edits::Edits;
 use crate::system::System;
 
@@ -33,13 +33,13 @@ pub(in crate::cli) struct DevArgs {
     #[arg(default_value = ".", value_name = "DIR")]
     directory: PathBuf,
     /// The list to try the rules on [default: the plugin's name]
-    #[arg(long, env = "HOTLIST_LIST", value_name = "NAME", value_parser = ListName::new)]
+    #[arg(long, env = "HOTLIST_DEV_LIST", value_name = "NAME", value_parser = ListName::new)]
     list: Option<ListName>,
     /// Where to listen; port 0 takes any free one
-    #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "HOTLIST_DEV_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Where lists are kept while you try [default: .hotlist/data in DIR]
-    #[arg(long, env = "HOTLIST_DATA", value_name = "DIR")]
+    #[arg(long, env = "HOTLIST_DEV_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
@@ -54,6 +54,8 @@ struct Attempt {
 struct Workshop {
     system: System,
     directory: PathBuf,
+    /// The author's part of it, which is watched.
+    project: Project,
     name: LogicName,
     list: ListName,
     colour: bool,
@@ -92,15 +94,16 @@ impl Workshop {
         let list = arguments.list.map_or_else(|| ListName::new(name.as_str()), Ok)?;
         let data = arguments.data.unwrap_or_else(|| directory.join(SCRATCH).join("data"));
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        let project = Project::open(&directory)?.without(&data)?;
         let system = System::start(Config { listen: arguments.listen, ..Config::new(data) }).await?;
-        Ok(Self { system, directory, name, list, colour: coloured(&std::io::stdout()) })
+        Ok(Self { system, directory, project, name, list, colour: coloured(&std::io::stdout()) })
     }
 
     /// Builds, takes up, tries the cases, and again with every edit.
     async fn work(&self) -> anyhow::Result<()> {
         let (name, address) = (&self.name, self.system.address());
         say(&format!("{name} on http://{address}; building it, which takes longest the first time"));
-        let mut attempts = start_builder(&self.directory)?;
+        let mut attempts = start_builder(&self.directory, self.project.clone())?;
         let mut begun = false;
         while let Some(Attempt { saved, result }) = attempts.recv().await {
             match result {
@@ -189,11 +192,11 @@ impl Workshop {
 }
 
 /// Starts the thread that builds the project, now and after every edit, until nobody listens.
-fn start_builder(directory: &Path) -> anyhow::Result<mpsc::Receiver<Attempt>> {
+fn start_builder(directory: &Path, project: Project) -> anyhow::Result<mpsc::Receiver<Attempt>> {
     let directory = directory.to_owned();
     let (done, attempts) = mpsc::channel(1);
     // Watched before the first build, so that an edit meanwhile is not missed.
-    let mut edits = Edits::watch(&directory).with_context(|| format!("cannot watch {}", directory.display()))?;
+    let mut edits = Edits::watch(project).with_context(|| format!("cannot watch {}", directory.display()))?;
     let work = move || {
         let mut saved = Instant::now();
         loop {

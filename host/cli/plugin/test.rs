@@ -12,13 +12,11 @@ use super::{guest_cargo, read, try_load};
 use crate::cli::{coloured, complain, say};
 use crate::logic::Logic;
 use crate::plugins::build;
-use crate::plugins::cases::{Cases, FILE_SUFFIX, Problem, Verdict};
+use crate::plugins::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
 
-/// The exit code of a command that cannot be done as it was given, as clap has it.
-const WRONG_USAGE: u8 = 2;
-
-/// The folder beside a plugin's sources that its cases are in.
-const FOLDER: &str = "cases";
+/// The exit code where no case was tried: 1 says what the rules did, and they were not asked. It is also
+/// clap's for wrong usage.
+const NOT_TRIED: u8 = 2;
 
 pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, and what has to come:
 
@@ -34,12 +32,13 @@ pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, a
   update = { id = 1, clear = ["date"] }
   entries = [{ id = 1, title = "Milk", without = ["date"] }]
 
-For all cases, or in one: now, today, caller, seed, settings, given.
+For all cases, or in one: now, today, utc-offset (in minutes), caller, seed, settings, given.
 Ask one of: add, update, delete, clear, command, configure, unset, wake, migrate, view, next-wake-up.
 Expect one of: rejected, refused (by the host), unchanged, changes (exactly these),
 entries (of each, what is named), settings-after, page (and more), wake-up.
 
-Exit codes: 0 all passed, 1 some failed, 2 wrong usage."#;
+Exit codes: 0 all passed, 1 some failed, 2 none was tried: wrong usage, a file that holds no cases, a plugin
+that cannot be built or is not taken. With --json, that is an object with the member `error`."#;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct TestArgs {
@@ -62,18 +61,17 @@ struct Tried {
 }
 
 pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
-    let files = match find(arguments) {
-        Ok(files) => files,
+    let tried = match try_all(arguments) {
+        Ok(tried) => tried,
         Err(error) => {
-            complain(&format!("{error:#}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
+            let error = format!("{error:#}");
+            if arguments.json {
+                say(&json!({ "error": error }).to_string());
+            }
+            complain(&error);
+            return Ok(ExitCode::from(NOT_TRIED));
         }
     };
-    // All are read before anything is built or run: a slip of the pen costs no time.
-    let files: Vec<_> = files.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
-    let logic = load(&arguments.plugin)?;
-    let tried = files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(&*logic) });
-    let tried: Vec<_> = tried.collect();
     if arguments.json {
         say(&as_json(&tried).to_string());
     } else {
@@ -81,6 +79,13 @@ pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
     }
     let passed = tried.iter().all(|tried| tried.failed() == 0);
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn try_all(arguments: &TestArgs) -> anyhow::Result<Vec<Tried>> {
+    // All are read before anything is built or run: a slip of the pen costs no time.
+    let files: Vec<_> = find(arguments)?.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
+    let logic = load(&arguments.plugin)?;
+    Ok(files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(&*logic) }).collect())
 }
 
 /// What became of the cases in a plugin's folder, in lines. None is no mistake: they may not be

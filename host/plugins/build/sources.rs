@@ -1,6 +1,5 @@
 //! Which sources a component was built from, as a digest that travels in the component.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
@@ -9,6 +8,7 @@ use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::{Parser, Payload};
 
 use super::package::Package;
+use super::project::{Files, is_left_over, sources_in};
 use super::{Language, python};
 
 /// The custom section that holds the digest: its 32 bytes and nothing else.
@@ -18,38 +18,47 @@ const SECTION: &str = "hotlist-source";
 /// the manifests, build scripts, sources and contracts of its crate and of the crates that it needs
 /// by path; for other languages, the project and the SDK. Where they lie does not matter.
 pub fn source_digest(dir: &Path) -> io::Result<[u8; 32]> {
-    let mut files = BTreeMap::new();
-    match Language::of(dir).map_err(io::Error::other)? {
-        Language::Rust => {
-            let package = Package::read(dir).map_err(io::Error::other)?;
-            for package in package.with_dependencies().map_err(io::Error::other)? {
-                for part in ["Cargo.toml", "build.rs", "src", "wit"] {
-                    collect(&package.dir.join(part), &format!("{}/{part}", package.name), &mut files)?;
-                }
-            }
-        }
-        Language::JavaScript => {
-            collect_sources(dir, "project", &mut files)?;
-            collect_sources(&dir.join("node_modules/hotlist-plugin"), "sdk", &mut files)?;
-        }
-        Language::Python => {
-            let manifest = python::Manifest::read(dir).map_err(io::Error::other)?;
-            collect_sources(dir, "project", &mut files)?;
-            collect_sources(&dir.join(manifest.sdk()), "sdk", &mut files)?;
+    let language = Language::of(dir).map_err(io::Error::other)?;
+    let sdk = match language {
+        Language::Rust => return rust_digest(dir),
+        Language::JavaScript => dir.join("node_modules/hotlist-plugin"),
+        Language::Python => dir.join(python::Manifest::read(dir).map_err(io::Error::other)?.sdk()),
+    };
+    let mut files = Files::new();
+    for (name, dir) in [("project", dir), ("sdk", &sdk)] {
+        files.extend(sources_in(dir, language)?.into_iter().map(|(file, text)| (format!("{name}/{file}"), text)));
+    }
+    Ok(digest(&files))
+}
+
+fn rust_digest(dir: &Path) -> io::Result<[u8; 32]> {
+    let mut files = Files::new();
+    let package = Package::read(dir).map_err(io::Error::other)?;
+    for package in package.with_dependencies().map_err(io::Error::other)? {
+        for part in ["Cargo.toml", "build.rs", "src", "wit"] {
+            collect(&package.dir.join(part), &format!("{}/{part}", package.name), &mut files)?;
         }
     }
     Ok(digest(&files))
 }
 
-/// The digest of all in a project's own folder that its author edits, cases and all. Cheaper than
-/// [`source_digest`]: no tool is asked what belongs to it.
-pub fn project_digest(dir: &Path) -> io::Result<[u8; 32]> {
-    let mut files = BTreeMap::new();
-    collect_sources(dir, "project", &mut files)?;
-    Ok(digest(&files))
+/// Reads a file, or a folder with all that is in it; what is not there is no error.
+fn collect(path: &Path, name: &str, files: &mut Files) -> io::Result<()> {
+    if path.is_dir() {
+        for item in fs::read_dir(path)? {
+            let item = item?;
+            let file = item.file_name();
+            if !is_left_over(&file.to_string_lossy()) {
+                collect(&item.path(), &format!("{name}/{}", file.to_string_lossy()), files)?;
+            }
+        }
+    } else if path.exists() {
+        files.insert(name.to_owned(), fs::read(path)?);
+    }
+    Ok(())
 }
 
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> [u8; 32] {
+pub(super) fn digest(files: &Files) -> [u8; 32] {
     let mut digest = Sha256::new();
     for (name, content) in files {
         // With the lengths, no two sets of files read the same.
@@ -59,43 +68,6 @@ fn digest(files: &BTreeMap<String, Vec<u8>>) -> [u8; 32] {
         }
     }
     digest.finalize().into()
-}
-
-/// Reads all of a project but what is made of it, what is installed, and what says nothing to a machine.
-fn collect_sources(dir: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
-    for item in fs::read_dir(dir)? {
-        let path = item?.path();
-        if is_source(&path) {
-            collect(&path, &format!("{name}/{}", file_name(&path)), files)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file or folder directly in a project's folder is a part of the plugin.
-pub fn is_source(path: &Path) -> bool {
-    let name = file_name(path);
-    let made = ["target", "node_modules", "__pycache__", "sdk"].contains(&name.as_ref());
-    !made && !name.starts_with('.') && ![".wasm", ".md", ".log"].iter().any(|ending| name.ends_with(ending))
-}
-
-fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-/// Reads a file, or a folder with all that is in it; what is not there is no error.
-fn collect(path: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
-    if path.is_dir() {
-        for item in fs::read_dir(path)? {
-            let item = item?;
-            if item.file_name() != "__pycache__" {
-                collect(&item.path(), &format!("{name}/{}", item.file_name().to_string_lossy()), files)?;
-            }
-        }
-    } else if path.exists() {
-        files.insert(name.to_owned(), fs::read(path)?);
-    }
-    Ok(())
 }
 
 /// Notes a digest in a component.

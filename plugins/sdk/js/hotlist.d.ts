@@ -20,9 +20,12 @@
  * ```
  *
  * Logic is pure: it knows its arguments and the `list`, and keeps nothing between two calls. The host
- * decides some commands twice, and takes a logic that answers differently out of service. `Date.now()`
- * is the command's time, `Math.random()` follows from its seed, and `console` writes lines on the
- * server's log. Logic is synchronous: there is nothing that it could wait for.
+ * decides some commands twice. Where a logic answers differently, that command fails with an error, or is
+ * decided by the last good version of the rules where there is one; a version that fails too often is
+ * taken out of service by itself (quarantined).
+ *
+ * `Date.now()` is the command's time, `Math.random()` follows from its seed, and `console` writes lines on
+ * the server's log. Logic is synchronous: there is nothing that it could wait for.
  */
 
 /**

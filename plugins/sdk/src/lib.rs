@@ -28,7 +28,9 @@
 //! [`testing::TestList`].
 //!
 //! Logic is pure: it knows its arguments and the [`List`], and keeps nothing between two calls. The
-//! host decides some commands twice, and takes a logic that answers differently out of service.
+//! host decides some commands twice. Where a logic answers differently, that command fails with an
+//! error, or is decided by the last good version of the rules where there is one; a version that fails
+//! too often is taken out of service by itself (quarantined).
 
 #[doc(hidden)] // what `export!` expands to names these two; nobody else does
 pub mod bindings;

@@ -1,9 +1,6 @@
 // What the engine lacks, or has in a way that a plugin must not use: `console` and `Math.random`.
 
-import log from "hotlist:logic/log@0.1.0";
-
-/** Whether the host has asked something. While a component is built there is no log to write to. */
-let asked = false;
+import { begin as beginConsole } from "./console.js";
 
 /** Where the random numbers of the call at hand have come to. */
 let state = 0;
@@ -15,7 +12,7 @@ let state = 0;
  * @param {number} seed
  */
 export function begin(seed) {
-  asked = true;
+  beginConsole();
   // The engine rounds a seed to 53 bits, so its upper half is the better one; both are taken in.
   state = (Math.floor(seed / 2 ** 32) ^ seed) | 0;
 }
@@ -27,20 +24,3 @@ Math.random = () => {
   mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
   return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
 };
-
-/** @param {unknown[]} things */
-function note(...things) {
-  if (asked) {
-    log.note(things.map(shown).join(" "));
-  }
-}
-
-/** @param {unknown} thing */
-function shown(thing) {
-  if (thing instanceof Error) {
-    return `${thing}\n${thing.stack}`;
-  }
-  return typeof thing === "object" ? JSON.stringify(thing) : String(thing);
-}
-
-globalThis.console = /** @type {Console} */ ({ log: note, debug: note, info: note, warn: note, error: note });

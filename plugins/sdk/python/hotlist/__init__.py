@@ -17,11 +17,14 @@ plugin:
     TodoListLogic = export(Tidy)
 
 Logic is pure: it knows its arguments and the `current_list`, and keeps nothing between two calls. The host
-decides some commands twice, and takes a logic that answers differently out of service. `time.time()` is
-the command's time, `random` follows from its seed, and `print` writes lines on the server's log, where the
-traceback of an error that nobody caught is, too. There is no network, no file and no thread. What draws
-on the system instead of `random`, such as `uuid4` and `secrets`, gives other numbers in a new instance
-than in a used one, and so must not decide anything.
+decides some commands twice. Where a logic answers differently, that command fails with an error, or is
+decided by the last good version of the rules where there is one; a version that fails too often is taken
+out of service by itself (quarantined).
+
+`time.time()` is the command's time, and all chance follows from its seed: that of `random` as that of `uuid4`,
+`secrets` and `os.urandom`. `print` writes lines on the server's log, where the traceback of an error that
+nobody caught is, too. There is no network, no file and no thread. And so there are no modules but those that
+were imported while the component was built: import at the top of the file, never inside a function.
 """
 
 from .answers import Change, Group, Page, Put, Rejected, Remove, Row, SetSetting, put, remove, set_setting

@@ -12,6 +12,7 @@ from wit_world.imports import current_list as host
 from wit_world.imports import types as wit
 
 from .answers import Rejected
+from .chance import begin
 from .lifting import lift_context, lift_draft, lift_entry, lift_fields, lift_patches, lift_query, patched
 from .logic import Answer, Command, Logic, View, marked
 from .lowering import lower_changes, lower_page, lower_schemas
@@ -107,10 +108,7 @@ def export(logic: type[Logic]) -> type:
 
 def answered(seed: int, ask: Callable[[], T]) -> T:
     """The answer to one question, with chance as the command has it. The engine puts errors on the log."""
-    # The state of `random` would go on where the last command left it, and a command that is decided
-    # twice would come out in two ways.
-    if "random" in sys.modules:
-        sys.modules["random"].seed(seed)
+    begin(seed)
     try:
         return ask()
     except Rejected as rejected:

@@ -1,0 +1,33 @@
+"""Rules that draw chance in every way that Python has, and import where they must not."""
+
+import os
+import random
+import secrets
+import uuid
+from dataclasses import replace
+
+from hotlist import Logic, current_list, export, put
+
+
+class Chancy(Logic):
+    title = "Chancy"
+    version = "1.0.0"
+
+    def add(self, cx, draft):
+        if draft.title == "import":
+            import colorsys
+
+            return colorsys
+        drawn = [
+            uuid.uuid4(),
+            os.urandom(8).hex(),
+            os.urandom(1000).hex()[-16:],
+            secrets.token_hex(8),
+            random.random(),
+            random.SystemRandom().random(),
+            random.Random().random(),
+        ]
+        return put(replace(draft, id=current_list.next_id(), title=" ".join(str(number) for number in drawn)))
+
+
+TodoListLogic = export(Chancy)
