@@ -153,7 +153,7 @@ impl Server {
 }
 
 /// How long a command may take where tests share the machine with other tests.
-const PATIENT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+const PATIENT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// An engine with room for few instances, whose compiled code all tests share.
 pub fn engine() -> Engine {
