@@ -214,6 +214,16 @@ pub enum StartError {
         /// What the system said.
         why: String,
     },
+    /// What is kept of a logic makes no sense: it was damaged, or is another program's.
+    #[error("how logic {name} stands cannot be read from {path}: {why}; mend that file, or move its directory away")]
+    Standing {
+        /// The logic.
+        name: LogicName,
+        /// The file.
+        path: String,
+        /// What does not fit.
+        why: String,
+    },
     /// The machine gives no thread.
     #[error("the thread that loads plugins could not be started: {0}")]
     Thread(std::io::Error),

@@ -11,7 +11,7 @@ use crate::logic::catalog::{Digest, Record, Standing};
 use crate::wasm;
 
 /// The file that says how a logic stands.
-const STANDING: &str = "standing.json";
+pub(super) const STANDING: &str = "standing.json";
 
 /// The directory in which logics are kept.
 pub(super) struct Kept(PathBuf);

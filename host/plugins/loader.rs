@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 pub(super) use bench::{Bench, Offer};
 
 use super::builtin::BUILTIN;
-use super::kept::{Durably, Kept};
+use super::kept::{Durably, Kept, STANDING};
 use super::watch::Watch;
 use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, Taking};
 use crate::clock::Clock;
@@ -48,10 +48,9 @@ impl Loader {
         catalog.kept_by(Arc::new(Desk(jobs.clone())));
         let bench = Bench { engine, catalog, clock, isolated, kept: shelf, force };
         for name in names {
-            bench.restore(&name).map_err(|why| StartError::Directory {
-                path: kept.join(name.as_str()).display().to_string(),
-                what: "read",
-                why,
+            bench.restore(&name).map_err(|why| {
+                let path = kept.join(name.as_str()).join(STANDING).display().to_string();
+                StartError::Standing { name, path, why }
             })?;
         }
         for (name, bytes) in BUILTIN {

@@ -222,7 +222,7 @@ impl Standing {
         self.versions.iter_mut().find(|known| known.digest == *digest)
     }
 
-    /// Why a version may not decide, if it may not.
+    /// Takes a version out of service, if another one can step in. Answers whether it fell by that.
     pub fn quarantine(&mut self, version: &Version, why: &str, now: u64) -> bool {
         let digest = version.digest();
         let Some(instead) = self.fallback(version) else { return false };
@@ -375,11 +375,11 @@ impl Standing {
         self.events.push_back(event);
     }
 
-    /// Why the newest component offered was not taken; `None` when it was, or when something else
-    /// happened since.
+    /// Why the newest component offered was not taken, or fell; `None` when it was and did not, or when
+    /// something else happened since.
     pub fn failure(&self) -> Option<&str> {
         let newest = self.events.back()?;
-        (newest.step == Step::Refused).then_some(newest.why.as_str())
+        matches!(newest.step, Step::Refused | Step::Quarantined).then_some(newest.why.as_str())
     }
 }
 

@@ -28,7 +28,8 @@ pub(in crate::web) struct LogicShape<'a> {
     /// The version on trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<CandidateShape<'a>>,
-    /// Why the newest component offered was not taken, if it was not.
+    /// Why the newest component offered was not taken, or why it was quarantined, if that is the newest that
+    /// happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
 }
