@@ -5,6 +5,7 @@
 //! passivated, and everything it knew is in the store.
 
 pub mod alarm;
+mod undo;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
