@@ -166,6 +166,24 @@ pub enum CallError {
         /// What went wrong.
         why: String,
     },
+    /// The list has not come to this revision.
+    #[error("the list has no revision {number}, its last one is {last}")]
+    NoRevision {
+        /// The revision.
+        number: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// The revision is so old that the history does not hold it any more.
+    #[error("revision {number} is not kept any more; {kept} are, of which {oldest} is the oldest")]
+    Forgotten {
+        /// The revision.
+        number: u64,
+        /// The oldest one that is kept.
+        oldest: u64,
+        /// How many are.
+        kept: u64,
+    },
     /// The store failed. When it failed to commit, the command may or may not be carried out after
     /// a restart.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 
 pub mod alarm;
 mod reading;
+mod undo;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

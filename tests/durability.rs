@@ -70,3 +70,41 @@ async fn what_a_server_acknowledged_before_it_was_told_to_stop_is_kept() {
     let missing = load::missing(server.address, &report.acknowledged).await.expect("every list is readable");
     assert_eq!(missing, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_before_the_server_was_killed_is_taken_back_after_it_and_so_is_that() {
+    let data = tempfile::tempdir().expect("a directory");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let ask = async |server: &Process, method: &str, path: &str, body: &'static str| {
+        let url = format!("http://{}{path}", server.address);
+        let request = client.request(method.parse().expect("a method"), url);
+        let answer = request.header("content-type", "application/json").body(body).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+    };
+    let server = Process::start(data.path(), &[]);
+    for body in [r#"{"title":"milk"}"#, r#"{"title":"tea","fields":{}}"#] {
+        ask(&server, "POST", "/lists/bob/entries", body).await;
+    }
+    let (_, before) = server.get("/lists/bob");
+    let entries = |server: &Process| {
+        let entries = server.get("/lists/bob/entries").1;
+        let plain = |entry: &serde_json::Value| (entry["id"].clone(), entry["title"].clone());
+        entries.as_array().expect("an array").iter().map(plain).collect::<Vec<_>>()
+    };
+    let both = entries(&server);
+    ask(&server, "DELETE", "/lists/bob/entries", "").await;
+    server.kill();
+    let server = Process::start(data.path(), &[]);
+    assert_eq!(entries(&server), []);
+    ask(&server, "POST", "/lists/bob/undo", r#"{"revision":3}"#).await;
+    server.kill();
+    let server = Process::start(data.path(), &[]);
+    assert_eq!((entries(&server), &server.get("/lists/bob").1["entries"]), (both.clone(), &before["entries"]));
+    assert_eq!(server.get("/lists/bob/history?after=3").1[0]["undone"], 3);
+    ask(&server, "POST", "/lists/bob/undo", "{}").await;
+    assert!(server.terminate().success());
+    let server = Process::start(data.path(), &[]);
+    assert_eq!(entries(&server), []);
+    ask(&server, "POST", "/lists/bob/undo", "{}").await;
+    assert_eq!(entries(&server), both);
+}

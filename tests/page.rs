@@ -228,3 +228,78 @@ async fn a_view_has_an_address_and_says_how_many_there_are_of_how_many() {
     browser.wait_for("location.hash === '#shed'");
     browser.wait_for("document.querySelectorAll('#entries section').length === 1");
 }
+
+const UNDO: &str = "document.querySelector('.notice[data-id=undo] button')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_can_be_taken_back_where_it_was_done() {
+    let server = Server::start().await;
+    server.add("shed", "Sweep").await;
+    server.add("shed", "Prune").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    browser.wait_for(&format!("{}.querySelector('.remove')", entry("Sweep")));
+    browser.value(&format!("{}.querySelector('.remove').click()", entry("Sweep")));
+    browser.wait_for(&format!("{ENTRIES}.length === 1"));
+    assert_eq!(browser.value(&format!("{UNDO}.parentNode.firstChild.textContent")), "“Sweep” was deleted.");
+    assert_eq!(browser.value(&format!("{UNDO}.closest('[aria-live]').ariaLive")), "polite");
+    // With keys alone: the focus is on the entry that is left, not in a text.
+    browser.press("Control+z");
+    browser.wait_for(&format!("{ENTRIES}.length === 2"));
+    browser.wait_for("document.activeElement.ariaLabel === 'Completed: Sweep'");
+    assert_eq!(browser.value(UNDO), serde_json::Value::Null, "an undo is offered once");
+    browser.press(" ");
+    browser.wait_for(&format!("{}.classList.contains('done')", entry("Sweep")));
+    assert_eq!(browser.value(&format!("{UNDO}.parentNode.firstChild.textContent")), "“Sweep” was completed.");
+    server.ask("PATCH", "/lists/shed/entries/1").json_text(r#"{"title":"Sweep well"}"#).answer().await;
+    browser.value(&format!("{UNDO}.click()"));
+    browser.wait_for("document.querySelector('.notice[data-id=undo]')?.textContent.includes('was renamed since')");
+    // Commands of the rules are no different.
+    browser.value("[...document.querySelectorAll('#commands button')][0].click()");
+    browser.wait_for(&format!("{ENTRIES}.length === 1"));
+    browser.wait_for(&format!("{UNDO}?.textContent === 'Undo'"));
+    browser.value(&format!("{UNDO}.click()"));
+    browser.wait_for(&format!("{ENTRIES}.length === 2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_takes_back_what_it_tells_of_and_says_what_was_taken_back() {
+    let server = Server::start().await;
+    server.add("shed", "Sweep").await;
+    server.ask("DELETE", "/lists/shed/entries/1").answer().await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    browser.wait_for("document.querySelector('#counts').textContent === 'no entries'");
+    browser.value("document.querySelector('#history-open').click()");
+    let rows = "[...document.querySelectorAll('#revisions li')]";
+    browser.wait_for(&format!("{rows}.length === 2"));
+    browser.value(&format!("{rows}[1].querySelector('button').click()"));
+    browser.wait_for(&format!("{rows}[1].querySelector('.problem')"));
+    let said = "revision 1 cannot be taken back: entry 1 was deleted since; revision 2 was the last to change it";
+    assert_eq!(browser.value(&format!("{rows}[1].querySelector('.problem').textContent")), said);
+    browser.value(&format!("{rows}[0].querySelector('button').focus()"));
+    assert_eq!(browser.value("document.activeElement.ariaLabel"), "Undo revision 2: anonymous deleted “Sweep”");
+    browser.press("Enter");
+    browser.wait_for(&format!("{rows}.length === 3"));
+    let told = browser.value(&format!("{rows}.map((row) => row.querySelector('p').textContent)"));
+    let now = "anonymous took back revision 2: brought back “Sweep”";
+    assert_eq!(told, serde_json::json!([now, "anonymous deleted “Sweep”", "anonymous added “Sweep”"]));
+    assert_eq!(browser.value(&format!("{rows}[1].className")), "taken-back");
+    assert_eq!(browser.value(&format!("{rows}[1].querySelector('button')")), serde_json::Value::Null);
+    browser.wait_for(&format!("{ENTRIES}.length === 1"));
+    browser.wait_for(&format!("document.activeElement === {rows}[0].querySelector('button')"));
+    browser.press("Enter");
+    browser.wait_for(&format!("{rows}.length === 4 && !{rows}[2].className && {ENTRIES}.length === 0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_insists_on_a_version_says_so_under_its_name() {
+    let server = Server::start().await;
+    server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo@1.0"}"#).answer().await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    let summary = "document.querySelector('#rules summary').textContent";
+    browser.wait_for(&format!("{summary} === 'Kept by Todo 1.0.0 abababab · stays with version 1.0'"));
+    server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo"}"#).answer().await;
+    browser.wait_for(&format!("{summary} === 'Kept by Todo 1.0.0 abababab '"));
+}

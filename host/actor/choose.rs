@@ -26,9 +26,9 @@ impl Actor {
     pub(super) fn choose(&self, round: &Round, command: &Command) -> Result<Chosen, Unready> {
         let (list, catalog) = (&round.list, &self.environment.catalog);
         let unseen = |version| Chosen { version, shadow: None };
-        if let Command::Undo { inverse, .. } = command {
+        if let Command::Undo { changes, inverse, .. } = command {
             // Nobody but the version that keeps the list, or kept it then, can tell what belongs into it.
-            if let Some(keeper) = keeper_after(list, inverse) {
+            if let Some(keeper) = keeper_after(list, changes, inverse) {
                 return catalog.version(keeper.logic(), &keeper.id.digest).map(unseen);
             }
             if let Some(version) = catalog.keeping(list)? {

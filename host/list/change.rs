@@ -34,6 +34,33 @@ impl Change {
     pub fn put(entry: Entry) -> Self {
         Self::Put(Arc::new(entry))
     }
+
+    /// What the change is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Put(entry) | Self::Restore(entry) => Subject::Entry(entry.id),
+            Self::Remove(id) => Subject::Entry(*id),
+            Self::Set(Field { name, .. }) | Self::Unset(name) => Subject::Setting(name.clone()),
+            Self::Adopt(_) => Subject::Keeper,
+            Self::Pin(_) => Subject::Pin,
+            Self::Erase => Subject::List,
+        }
+    }
+}
+
+/// What a change is about. Of several changes that are about the same, the last one counts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// An entry.
+    Entry(EntryId),
+    /// A setting.
+    Setting(String),
+    /// Which version keeps the list.
+    Keeper,
+    /// Which version the list insists on.
+    Pin,
+    /// The list as a whole.
+    List,
 }
 
 /// Why a command is not carried out, in the words of the list's logic.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use undo::keeper_after;
 
 use super::{Ask, Decision, Fault, Logic, Session};
-use crate::list::change::{Change, Rejection};
+use crate::list::change::{Change, Rejection, Subject};
 use crate::list::command::{Command, Context};
 use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
 use crate::list::keeper::{Keeper, Pin};
@@ -57,6 +57,8 @@ pub enum Refusal {
         revision: u64,
         /// What stands in the way.
         why: String,
+        /// What was changed since, if that stands in the way.
+        about: Option<Subject>,
     },
     /// The list would become too large.
     #[error("a list may have {limit} {what}, and this one would have more")]

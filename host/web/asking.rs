@@ -67,4 +67,10 @@ impl Asking {
         let Self { caller, expect, idempotency, .. } = self;
         Ok(web.cache().call(list, Request { command, caller, expect, idempotency }).await?)
     }
+    /// Has a list's actor take back a revision, or the last one.
+    pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
+        let Self { caller, expect, idempotency, .. } = self;
+        let request = |command| Request { command, caller, expect, idempotency };
+        Ok(web.cache().undo(list, revision, request).await?)
+    }
 }

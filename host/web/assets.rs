@@ -56,6 +56,7 @@ const SCRIPTS: &str = concat!(
     include_str!("assets/server.js"),
     include_str!("assets/person.js"),
     include_str!("assets/known.js"),
+    include_str!("assets/undo.js"),
     include_str!("assets/entries.js"),
     include_str!("assets/history.js"),
     include_str!("assets/rules.js"),

@@ -18,6 +18,7 @@ use super::problem::{Kind, Problem};
 use super::query::{NoQuery, ViewQuery};
 use super::shapes::{EntryShape, Fields, json, link_next, name_logic, touched};
 use super::{Answer, Shared, Web};
+use crate::actor::Reply;
 use crate::list::command::{Command, Query};
 use crate::list::entry::EntryId;
 use crate::list::name::ListName;
@@ -82,8 +83,14 @@ pub(super) async fn run(State(web): Shared, NamedPath(list, name): NamedPath, _:
     let arguments = arguments.into_fields(schemas)?;
     let prefix = asking.origin.entries(&list);
     let reply = asking.call(&web, &list, Command::Custom { name, arguments }).await?;
+    outcome(&reply, &prefix)
+}
+
+/// The answer to a command that may have changed anything, in a list whose entries' URLs begin with the
+/// prefix.
+pub(super) fn outcome(reply: &Reply, prefix: &str) -> Answer {
     let (put, removed) = touched(reply.changes());
-    let entries = put.into_iter().map(|entry| EntryShape::new(entry, &prefix)).collect();
+    let entries = put.into_iter().map(|entry| EntryShape::new(entry, prefix)).collect();
     let mut response = json(StatusCode::OK, &Outcome { revision: reply.revision, entries, removed })?;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(reply.revision));

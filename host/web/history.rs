@@ -11,6 +11,7 @@ use super::query::HistoryQuery;
 use super::shapes::{EntryShape, Fields, Shown, json, link_next};
 use super::{Answer, Shared};
 use crate::list::change::Change;
+use crate::list::command::Command;
 use crate::list::entry::EntryId;
 use crate::list::revision::Revision;
 use crate::list::value::Field;
@@ -33,6 +34,10 @@ pub(super) struct RevisionShape<'a> {
     /// The command that was carried out: `add-entry`, `update-entry`, `delete-entry`, `delete-entries`, `configure`,
     /// `delete-list`, `wake`, `migrate`, `undo`, or one of the logic's own.
     command: &'a str,
+    /// The revision that it took back, if it is an `undo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    undone: Option<u64>,
     /// What it did, in order.
     changes: Vec<ChangeShape<'a>>,
 }
@@ -42,7 +47,7 @@ pub(super) struct RevisionShape<'a> {
 #[schema(as = Change)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum ChangeShape<'a> {
-    /// The entry was added, or replaced the one of its id.
+    /// The entry was added, came back, or replaced the one of its id.
     Put {
         /// The entry.
         entry: EntryShape<'a>,
@@ -101,6 +106,10 @@ impl<'a> RevisionShape<'a> {
             caller: &revision.context.caller,
             logic: Shown(&revision.logic),
             command: revision.command.name(),
+            undone: match revision.command {
+                Command::Undo { revision, .. } => Some(revision),
+                _ => None,
+            },
             changes: revision.changes.iter().map(|change| ChangeShape::new(change, prefix)).collect(),
         }
     }

@@ -63,6 +63,15 @@ pub(super) struct ListSetup {
     pub(super) settings: Named,
 }
 
+/// What `POST /lists/{list}/undo` takes.
+#[derive(ToSchema)]
+#[schema(as = Undo)]
+pub(super) struct UndoBody {
+    /// The revision to take back; if absent, the last one.
+    #[schema(value_type = u64, required = false, minimum = 1)]
+    pub(super) revision: Option<u64>,
+}
+
 /// Values with names, whose types only a logic's declaration can tell for sure.
 #[derive(Debug)]
 pub(super) struct Named(Vec<(String, Json)>);
@@ -136,6 +145,25 @@ impl ListSetup {
     }
 }
 
+impl UndoBody {
+    /// Reads the body; none at all is an empty one.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self { revision: None });
+        }
+        let mut members = Members::parse(body)?;
+        let revision = match members.take("revision") {
+            None => None,
+            Some(Json::Number(number)) => Some(whole(number).ok_or_else(|| {
+                Problem::invalid("revision", format!("{number} is no revision: those are whole numbers from 1 on"))
+            })?),
+            Some(other) => return Err(mistyped("revision", &other, "a number")),
+        };
+        members.done(&["revision"])?;
+        Ok(Self { revision })
+    }
+}
+
 impl Named {
     /// Reads a body that is nothing but named values; none at all is no values.
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
@@ -201,11 +229,14 @@ fn value(name: &str, json: Json, declared: Option<ValueKind>) -> Result<Option<V
 
 /// An entry's id, as JSON can say it exactly.
 fn id(name: &str, number: f64) -> Result<EntryId, Problem> {
-    if number.fract() != 0.0 || !(1.0..=MAX_EXACT).contains(&number) {
-        return Err(Problem::invalid(name, format!("{number} is no entry's id: those are whole numbers from 1 on")));
-    }
+    let no_id = || Problem::invalid(name, format!("{number} is no entry's id: those are whole numbers from 1 on"));
+    whole(number).ok_or_else(no_id)
+}
+
+/// A whole number from 1 on that JSON can say exactly.
+fn whole(number: f64) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within the range")]
-    Ok(number as EntryId)
+    (number.fract() == 0.0 && (1.0..=MAX_EXACT).contains(&number)).then_some(number as u64)
 }
 
 pub(super) fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {

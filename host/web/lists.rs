@@ -12,11 +12,12 @@ use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{ListPath, Origin, segment};
 use super::problem::Problem;
 use super::query::{ListsQuery, NoQuery};
-use super::shapes::{Described, ListShape, described, empty, json, link_next, name_logic};
+use super::shapes::{Described, ListShape, Shown, described, empty, json, link_next, name_logic};
 use super::{Answer, Shared};
 use crate::actor::CallError;
 use crate::list::command::Command;
-use crate::list::keeper::Choice;
+use crate::list::keeper::{Choice, Pin};
+use crate::list::revision::LogicId;
 use crate::store::{MAX_PAGE, Summary};
 
 /// What a change to a list as a whole led to.
@@ -30,6 +31,14 @@ pub(super) struct Set<'a> {
     url: &'a str,
     /// The logic that keeps it.
     logic: &'a str,
+    /// The version of its logic that keeps it: name, number and digest.
+    #[schema(value_type = String)]
+    version: Shown<&'a LogicId>,
+    /// The version that the list insists on, by its number or digest; absent where it is kept by whichever
+    /// is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pin: Option<Shown<&'a Pin>>,
     /// The revision that the change made, or found if there was nothing to change.
     revision: u64,
 }
@@ -120,11 +129,21 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     }
     let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
-    let (logic, pin) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();
-    let command = Command::Configure { logic, pin, settings };
+    let (logic, chosen) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();
+    let command = Command::Configure { logic, pin: chosen.clone(), settings };
     let reply = asking.call(&web, &name, command).await?;
-    // Only what the reply has: a repetition of the request then gets the same answer again.
-    let shape = Set { name: name.as_str(), url: &url, logic: reply.logic.name.as_str(), revision: reply.revision };
+    // A list that was not changed stays with the version that it has, which may not be who decided that.
+    let keeper = list.keeper().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |keeper| &keeper.id);
+    let pin = chosen.unwrap_or_else(|| list.pin().cloned());
+    // But for that, only what the reply and the request have: a repetition then gets the same answer again.
+    let shape = Set {
+        name: name.as_str(),
+        url: &url,
+        logic: reply.logic.name.as_str(),
+        version: Shown(keeper),
+        pin: pin.as_ref().map(Shown),
+        revision: reply.revision,
+    };
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json(status, &shape)?;
     let headers = response.headers_mut();

@@ -20,7 +20,7 @@ const MEANINGS: [(&str, &str, Of); 13] = [
     ("401", "The request does not say who asks, which this server wants to know", Of::Both),
     ("404", "What the path names does not exist", Of::Both),
     ("408", "The body took too long", Of::Writing),
-    ("409", "The list's logic says no, or a limit on what is kept is reached", Of::Both),
+    ("409", "The list's logic says no, or a limit or a later change stands in the way", Of::Both),
     ("412", "If-Match does not hold", Of::Both),
     ("413", "The body is too large", Of::Writing),
     ("415", "The body is of a type that is not taken here", Of::Writing),
@@ -87,7 +87,7 @@ pub(super) fn base() -> OpenApi {
 pub fn document() -> OpenApi {
     let mut document = routes::documented().into_openapi();
     // The macros have no word for a body that may be left out.
-    for path in ["/lists/{list}", "/lists/{list}/commands/{name}"] {
+    for path in ["/lists/{list}", "/lists/{list}/commands/{name}", "/lists/{list}/undo"] {
         let item = document.paths.paths.get_mut(path);
         let operations = item.map(|item| [item.put.as_mut(), item.post.as_mut()]);
         for operation in operations.into_iter().flatten().flatten() {

@@ -60,6 +60,8 @@ kinds! {
     NoCommand "command-not-found" NOT_FOUND "The list's logic has no such command";
     NoView "view-not-found" NOT_FOUND "The list's logic has no such view";
     NoLogic "logic-not-found" NOT_FOUND "There is no such logic";
+    NoRevision "revision-not-found" NOT_FOUND "The list has no such revision";
+    Forgotten "revision-not-kept" GONE "The revision is not kept any more";
     Method "method" METHOD_NOT_ALLOWED "The method is not one of this path's";
     Timeout "timeout" REQUEST_TIMEOUT "The request took too long";
     Rejected "rejected" CONFLICT "The list's logic says no";
@@ -271,6 +273,8 @@ impl From<CallError> for Problem {
                     "the version that keeps the list could not be loaded; the server's log says why",
                 )
             }
+            CallError::NoRevision { .. } => Self::new(Kind::NoRevision, text),
+            CallError::Forgotten { .. } => Self::new(Kind::Forgotten, text),
             CallError::Store(error) => Self::store(&error),
             CallError::Crashed => Self::new(Kind::Overloaded, text),
         }

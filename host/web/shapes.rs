@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::list::List;
 use crate::list::change::Change;
 use crate::list::entry::{Entry, EntryId};
+use crate::list::keeper::Pin;
 use crate::list::revision::LogicId;
 use crate::list::value::{Field, Value};
 
@@ -162,6 +163,14 @@ pub(super) struct Described<'a> {
     /// The list.
     #[serde(flatten)]
     pub(super) list: ListShape<'a>,
+    /// The version of its logic that keeps it: name, number and digest.
+    #[schema(value_type = String)]
+    pub(super) version: Option<Shown<&'a LogicId>>,
+    /// The version that the list insists on, by its number or digest; absent where it is kept by whichever
+    /// is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub(super) pin: Option<Shown<&'a Pin>>,
     /// Its settings, as its logic declares them.
     #[schema(value_type = Object)]
     pub(super) settings: Fields<'a>,
@@ -232,7 +241,12 @@ pub(super) fn described<'a>(name: &'a str, url: String, list: &'a Arc<List>) -> 
         entries: list.count(),
         open: list.count_open(),
     };
-    Described { list: list_shape, settings: Fields(list.settings()) }
+    Described {
+        list: list_shape,
+        version: list.keeper().map(|keeper| Shown(&*keeper.id)),
+        pin: list.pin().map(Shown),
+        settings: Fields(list.settings()),
+    }
 }
 
 #[cfg(test)]

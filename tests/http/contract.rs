@@ -37,6 +37,7 @@ async fn the_contract_has_every_route_and_only_those() {
         "DELETE /lists/{list}/entries/{id}",
         "POST /lists/{list}/commands/{name}",
         "GET /lists/{list}/views/{name}",
+        "POST /lists/{list}/undo",
         "GET /lists/{list}/history",
         "GET /lists/{list}/events",
         "GET /logic",
@@ -102,4 +103,6 @@ async fn the_contract_knows_what_may_be_left_out_and_what_may_be_null() {
     assert_eq!(schemas["Entry"]["properties"]["date"]["type"], "string");
     assert_eq!(schemas["Entry"]["properties"]["id"]["type"], "integer");
     assert_eq!(contract["paths"]["/lists/{list}"]["put"]["requestBody"]["required"], false);
+    assert_eq!(contract["paths"]["/lists/{list}/undo"]["post"]["requestBody"]["required"], false);
+    assert_eq!(schemas["Undo"].get("required"), None);
 }

@@ -9,17 +9,36 @@ async fn a_list_is_created_once_and_changed_after_that() {
     let server = Server::start().await;
     let put = |body: &str| server.ask("PUT", "/lists/bob").json_text(body).answer();
     let created = put(r#"{"logic":"other","settings":{"colour":"red"}}"#).await;
-    let url = server.url("/lists/bob");
+    let (url, version) = (server.url("/lists/bob"), "other@2.0.0+sha256:abababab");
     assert_eq!((created.status.as_u16(), created.header("location")), (201, url.as_str()));
-    assert_eq!(created.json(), json!({"name": "bob", "url": url, "logic": "other", "revision": 1}));
-    assert_eq!(created.header("hotlist-logic"), "other@2.0.0+sha256:abababab");
+    assert_eq!(created.json(), json!({"name": "bob", "url": url, "logic": "other", "version": version, "revision": 1}));
+    assert_eq!(created.header("hotlist-logic"), version);
     let changed = put(r#"{"settings":{"colour":"blue"}}"#).await;
     assert_eq!((changed.status.as_u16(), changed.json()["revision"].as_u64()), (200, Some(2)));
     let described = server.get("/lists/bob").await;
     let list = json!({
-        "name": "bob", "url": url, "logic": "other", "revision": 2, "entries": 0, "open": 0, "settings": {"colour": "blue"},
+        "name": "bob", "url": url, "logic": "other", "version": version, "revision": 2, "entries": 0, "open": 0,
+        "settings": {"colour": "blue"},
     });
     assert_eq!((described.status.as_u16(), described.json(), described.header("etag")), (200, list, "\"2\""));
+}
+
+#[tokio::test]
+async fn a_list_says_which_version_it_insists_on_if_it_does() {
+    let server = Server::start().await;
+    let put = |body: &'static str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    for (chosen, pin) in
+        [("todo@1.0", json!("1.0")), (&*format!("todo@{digest}"), json!(digest)), ("todo", json!(null))]
+    {
+        let body = json!({ "logic": chosen }).to_string();
+        let set = server.ask("PUT", "/lists/bob").json_text(&body).answer().await.json();
+        let unchanged = put("{}").await.json();
+        for shape in [set, unchanged, server.get("/lists/bob").await.json()] {
+            assert_eq!((&shape["pin"], shape.get("pin").is_some()), (&pin, !pin.is_null()), "{shape}");
+            assert_eq!(shape["version"], "todo@1.0.0+sha256:abababab");
+        }
+    }
 }
 
 #[tokio::test]

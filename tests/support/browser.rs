@@ -107,15 +107,16 @@ impl Browser {
         }
     }
 
-    /// Presses a key where the focus is.
+    /// Presses a key where the focus is, or a key together with Control.
     pub fn press(&mut self, key: &str) {
+        let (modifiers, key) = key.strip_prefix("Control+").map_or((0, key), |key| (2, key));
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             " " => (32, " "),
             _ => (0, ""),
         };
         for kind in ["keyDown", "keyUp"] {
-            let key = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text });
+            let key = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text, "modifiers": modifiers });
             self.ask("Input.dispatchKeyEvent", key);
         }
     }

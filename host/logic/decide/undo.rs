@@ -1,22 +1,40 @@
-//! Taking a revision back: its inverse, through the checks that every answer of a logic goes through,
-//! unless something later stands in the way.
+//! Taking a revision back: what it changed becomes what it was before, through the checks that every
+//! answer of a logic goes through, unless something later stands in the way.
+//!
+//! What counts is how the revision found and how it left each thing that it touched, not the steps in
+//! between: a thing that it left as it was is nobody's obstacle, and one undo makes one change of each.
+//! A logic is not asked, for it allowed the state before already; what it declares is checked.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Decider, Draft, Refusal};
 use crate::list::List;
-use crate::list::change::Change;
+use crate::list::change::{Change, Subject, Violation};
 use crate::list::entry::{Entry, EntryId};
 use crate::list::keeper::{Keeper, Pin};
+use crate::list::value::{Field, Value, find};
 
-/// The version that has to decide whether a revision is taken back: the one that the list goes back to
-/// with it, where it goes back to another one.
-pub fn keeper_after<'a>(list: &List, inverse: &'a [Change]) -> Option<&'a Arc<Keeper>> {
-    let back_to = inverse.iter().rev().find_map(|change| match change {
+/// The version that has to decide whether a revision is taken back, where that is not the list's
+/// keeper: the one that the list goes back to with it.
+pub fn keeper_after<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<Keeper>> {
+    let (before, after) = handed_over(changes, inverse)?;
+    // Where somebody else keeps it since, there is a conflict, which anybody can tell.
+    list.keeper().is_some_and(|now| now.suits(after)).then_some(before)
+}
+
+/// Whom a revision took the list from and whom it gave it to, if its contents mean something else to
+/// the two. That a version is replaced by one that suits it is no part of what people did.
+fn handed_over<'a, 'b>(changes: &'a [Change], inverse: &'b [Change]) -> Option<(&'b Arc<Keeper>, &'a Arc<Keeper>)> {
+    let (before, after) = (adopted(inverse)?, adopted(changes)?);
+    (!before.suits(after)).then_some((before, after))
+}
+
+fn adopted(changes: &[Change]) -> Option<&Arc<Keeper>> {
+    changes.iter().rev().find_map(|change| match change {
         Change::Adopt(keeper) => Some(keeper),
         _ => None,
-    });
-    back_to.filter(|keeper| list.keeper().is_some_and(|now| !now.suits(keeper)))
+    })
 }
 
 impl Decider<'_> {
@@ -27,129 +45,181 @@ impl Decider<'_> {
         changes: &[Change],
         inverse: &[Change],
     ) -> Result<(), Refusal> {
-        let conflict = |why: String| Refusal::Conflict { revision, why };
-        unchanged_since(&draft.list, changes).map_err(conflict)?;
-        let mut back = takes_back(&draft.list, inverse);
+        let refuse = |Obstacle { why, about }: Obstacle| Refusal::Conflict { revision, why, about };
+        let list = draft.list.clone();
+        let mut back = takes_back(&list, changes, inverse).map_err(refuse)?;
+        if let Some(keeper) = keeper_after(&list, changes, inverse) {
+            back.extend(self.hand_back(&list, keeper, inverse).map_err(refuse)?);
+        }
         if back.is_empty() {
-            let why = match changes.iter().any(|change| matches!(change, Change::Adopt(_))) {
-                true => "it brought the list into being; delete the list instead",
+            let born = inverse.contains(&Change::Erase);
+            let why = match born {
+                true => "it brought the list into being, and nothing else; delete the list instead",
                 false => "there is nothing in it to take back",
             };
-            return Err(conflict(why.into()));
+            return Err(refuse(Obstacle::new(why)));
         }
-        let listed = back.iter().filter(|change| !is_the_hosts(change)).cloned();
-        let listed: Vec<_> = listed.map(as_put).collect();
-        let checked = draft.list.check(&listed, self.logic.description(), self.limits);
-        checked.map_err(|violation| conflict(format!("the list's logic does not allow it now: {violation}")))?;
-        // A list that went back to another version stays there, or its next command would bring it
-        // forward again.
-        if let Some(keeper) = keeper_after(&draft.list, inverse)
-            && draft.list.keeper().is_some_and(|now| now.logic() == keeper.logic())
-        {
+        self.check_undo(&list, &back).map_err(refuse)?;
+        draft.add(back).map_err(|refusal| refuse(Obstacle::new(refusal.to_string())))
+    }
+
+    /// The changes that have an earlier version keep the list again. It is pinned to it, or its next
+    /// command would bring it forward again; unless the revision chose among versions itself, for then
+    /// its choice is what is taken back.
+    fn hand_back(&self, list: &List, keeper: &Arc<Keeper>, inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
+        if keeper.id != *self.logic.id() {
+            return Err(Obstacle::new(format!("the list goes back to {} with it, which is not loaded", keeper.id)));
+        }
+        let mut back = vec![Change::Adopt(keeper.clone())];
+        let chosen = inverse.iter().any(|change| matches!(change, Change::Pin(_)));
+        if !chosen && list.logic() == Some(keeper.logic()) {
             back.push(Change::Pin(Some(Pin::Digest(keeper.id.digest))));
         }
-        draft.add(back).map_err(|refusal| conflict(refusal.to_string()))
+        Ok(back)
+    }
+
+    /// Checks what comes back as if the list's logic had answered it.
+    fn check_undo(&self, list: &List, back: &[Change]) -> Result<(), Obstacle> {
+        let as_answered = |change: &Change| match change {
+            Change::Adopt(_) | Change::Pin(_) | Change::Erase => None,
+            Change::Restore(entry) => Some(Change::Put(entry.clone())),
+            other => Some(other.clone()),
+        };
+        let answered: Vec<_> = back.iter().filter_map(as_answered).collect();
+        list.check(&answered, self.logic.description(), self.limits).map_err(|violation| {
+            Obstacle::new(match violation {
+                Violation::Content(what) => format!("the list's logic has no place for it any more: it would {what}"),
+                other => other.to_string(),
+            })
+        })
     }
 }
 
-/// The part of an inverse that is the caller's to ask for: a list does not end by undoing, and which
-/// version keeps it matters only where its contents mean something else to another one.
-fn takes_back(list: &List, inverse: &[Change]) -> Vec<Change> {
-    let matters = |change: &&Change| match change {
-        Change::Erase => false,
-        Change::Adopt(keeper) => list.keeper().is_some_and(|now| !now.suits(keeper)),
-        _ => true,
-    };
-    inverse.iter().filter(matters).cloned().collect()
+/// Why a revision is not taken back.
+struct Obstacle {
+    why: String,
+    /// What was changed since, if it is that.
+    about: Option<Subject>,
 }
 
-fn is_the_hosts(change: &Change) -> bool {
-    matches!(change, Change::Adopt(_) | Change::Pin(_) | Change::Erase)
-}
+impl Obstacle {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), about: None }
+    }
 
-fn as_put(change: Change) -> Change {
-    match change {
-        Change::Restore(entry) => Change::Put(entry),
-        other => other,
+    fn since(about: Subject, what: impl std::fmt::Display) -> Self {
+        Self { why: format!("{what} since"), about: Some(about) }
     }
 }
 
-/// Says what is no longer as a revision left it.
-fn unchanged_since(list: &List, changes: &[Change]) -> Result<(), String> {
-    let mut seen: Vec<&Change> = Vec::new();
-    // From the last one on: what counts is how the revision left things.
-    for change in changes.iter().rev() {
-        if seen.iter().any(|later| about_the_same(later, change)) {
+/// A thing that changes are about, and how it is: as some changes left it, or now.
+#[derive(Clone, Copy, PartialEq)]
+enum State<'a> {
+    Entry(EntryId, Option<&'a Arc<Entry>>),
+    Setting(&'a str, Option<&'a Value>),
+    Pin(Option<&'a Pin>),
+}
+
+impl<'a> State<'a> {
+    /// What a change leaves behind. Who keeps the list is looked at elsewhere.
+    fn after(change: &'a Change) -> Option<Self> {
+        Some(match change {
+            Change::Put(entry) | Change::Restore(entry) => Self::Entry(entry.id, Some(entry)),
+            Change::Remove(id) => Self::Entry(*id, None),
+            Change::Set(field) => Self::Setting(&field.name, Some(&field.value)),
+            Change::Unset(name) => Self::Setting(name, None),
+            Change::Pin(pin) => Self::Pin(pin.as_ref()),
+            Change::Adopt(_) | Change::Erase => return None,
+        })
+    }
+
+    /// How the same thing is in a list.
+    fn now(self, list: &'a List) -> Self {
+        match self {
+            Self::Entry(id, _) => Self::Entry(id, list.get(id)),
+            Self::Setting(name, _) => {
+                let setting = list.settings().iter().find(|setting| setting.name == name);
+                Self::Setting(name, setting.map(|setting| &setting.value))
+            }
+            Self::Pin(_) => Self::Pin(list.pin()),
+        }
+    }
+
+    /// The change of a list by which the thing becomes so.
+    fn into_change(self, list: &List) -> Change {
+        match self {
+            Self::Entry(id, None) => Change::Remove(id),
+            Self::Entry(id, Some(entry)) if list.get(id).is_some() => Change::Put(entry.clone()),
+            Self::Entry(_, Some(entry)) => Change::Restore(entry.clone()),
+            Self::Setting(name, Some(value)) => Change::Set(Field { name: name.into(), value: value.clone() }),
+            Self::Setting(name, None) => Change::Unset(name.into()),
+            Self::Pin(pin) => Change::Pin(pin.cloned()),
+        }
+    }
+}
+
+/// How some changes leave each thing: of several changes of one thing the last one counts.
+fn states(changes: &[Change]) -> HashMap<Subject, State<'_>> {
+    changes.iter().filter_map(|change| Some((change.subject(), State::after(change)?))).collect()
+}
+
+/// The changes that bring back what a revision found, one for each thing, in the order in which it
+/// touched them.
+fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
+    if changes.contains(&Change::Erase) {
+        return Err(Obstacle::new("it ended the list"));
+    }
+    if let Some((_, after)) = handed_over(changes, inverse)
+        && let Some(now) = list.keeper().filter(|now| !now.suits(after))
+    {
+        return Err(Obstacle::since(Subject::Keeper, format_args!("{} took the list over", now.id)));
+    }
+    let (found, mut left) = (states(inverse), states(changes));
+    let mut back = Vec::new();
+    for subject in changes.iter().map(Change::subject) {
+        // Taken out, so that each thing is looked at once.
+        let Some((left, found)) = left.remove(&subject).zip(found.get(&subject)) else { continue };
+        if *found == left {
             continue;
         }
-        unchanged(list, change)?;
-        seen.push(change);
+        let now = left.now(list);
+        if now != left {
+            return Err(Obstacle::since(subject, since(left, now)));
+        }
+        if let State::Entry(id, Some(_)) = found
+            && *id >= list.next_id()
+        {
+            // Another list took the name between the reading of the history and this moment.
+            return Err(Obstacle::new(format!("entry {id} is of an earlier list of this name")));
+        }
+        back.push(found.into_change(list));
     }
-    Ok(())
+    Ok(back)
 }
 
-fn unchanged(list: &List, change: &Change) -> Result<(), String> {
-    match change {
-        Change::Put(entry) | Change::Restore(entry) => match list.get(entry.id) {
-            Some(now) if now == entry => Ok(()),
-            Some(now) => Err(format!("entry {} was changed since{}", entry.id, difference(entry, now))),
-            None => Err(format!("entry {} was deleted since", entry.id)),
-        },
-        Change::Remove(id) if list.get(*id).is_some() => Err(format!("entry {id} was put back since")),
-        Change::Set(field) => {
-            let now = list.settings().iter().find(|setting| setting.name == field.name);
-            match now.is_some_and(|now| now.value == field.value) {
-                true => Ok(()),
-                false => Err(format!("setting {} was changed since", field.name)),
-            }
-        }
-        Change::Unset(name) if list.settings().iter().any(|setting| setting.name == *name) => {
-            Err(format!("setting {name} was set since"))
-        }
-        Change::Adopt(keeper) if list.keeper().is_none_or(|now| !now.suits(keeper)) => {
-            let now = list.keeper().map_or("nobody".into(), |now| now.id.to_string());
-            Err(format!("{now} keeps the list since"))
-        }
-        Change::Pin(pin) if list.pin() != pin.as_ref() => Err("the list was pinned to another version since".into()),
-        Change::Erase => Err("it ended the list".into()),
-        Change::Remove(_) | Change::Unset(_) | Change::Adopt(_) | Change::Pin(_) => Ok(()),
+/// What became of a thing, for people.
+fn since(left: State<'_>, now: State<'_>) -> String {
+    match (left, now) {
+        (State::Entry(id, Some(left)), State::Entry(_, Some(now))) => format!("entry {id} {}", difference(left, now)),
+        (State::Entry(id, _), State::Entry(_, None)) => format!("entry {id} was deleted"),
+        (State::Entry(id, _), _) => format!("entry {id} was put back"),
+        (State::Setting(name, _), State::Setting(_, None)) => format!("setting {name} was taken away"),
+        (State::Setting(name, _), _) => format!("setting {name} was changed"),
+        (State::Pin(_), _) => "another version was chosen for the list".into(),
     }
 }
 
-/// The first attribute that differs, for people.
+/// The first attribute in which two states of an entry differ.
 fn difference(then: &Entry, now: &Entry) -> String {
-    let differs = [
-        ("title", then.title != now.title),
-        ("date", then.date != now.date),
-        ("completion", then.completed != now.completed),
-        ("order", then.order != now.order),
-    ];
-    let what = differs.iter().find(|(_, differs)| *differs).map_or("fields", |(what, _)| what);
-    format!(" (its {what})")
-}
-
-/// What a change is about.
-#[derive(PartialEq)]
-enum Subject<'a> {
-    Entry(EntryId),
-    Setting(&'a str),
-    Keeper,
-    Pin,
-    List,
-}
-
-fn about_the_same(one: &Change, other: &Change) -> bool {
-    subject(one) == subject(other)
-}
-
-fn subject(change: &Change) -> Subject<'_> {
-    match change {
-        Change::Put(entry) | Change::Restore(entry) => Subject::Entry(entry.id),
-        Change::Remove(id) => Subject::Entry(*id),
-        Change::Set(field) => Subject::Setting(&field.name),
-        Change::Unset(name) => Subject::Setting(name),
-        Change::Adopt(_) => Subject::Keeper,
-        Change::Pin(_) => Subject::Pin,
-        Change::Erase => Subject::List,
+    let field = |name: &str| find(&then.fields, name) != find(&now.fields, name);
+    match then.fields.iter().chain(&now.fields).find(|either| field(&either.name)) {
+        _ if then.title != now.title => "was renamed".into(),
+        _ if then.completed != now.completed => format!("was {}", if now.completed { "completed" } else { "reopened" }),
+        _ if then.date != now.date => "got another date".into(),
+        Some(field) => format!("got another {}", field.name),
+        None => "was moved".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

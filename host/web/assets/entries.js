@@ -29,14 +29,18 @@ function rowOf(entry, group) {
   const element = make("li", { className: "entry", data: { id: entry.id } }, done, text, remove);
   const row = { element, entry };
   const path = `${root(state.name)}/entries/${entry.id}`;
-  const change = async (method, body) => {
-    await act(element, () => ask(method, path, body));
+  const change = async (method, body, said) => {
+    const { title: called } = row.entry;
+    await act(element, async () => {
+      const { revision } = await ask(method, path, body);
+      if (said) offerUndo(`“${called}” was ${said}.`, revision, entry.id);
+    });
     // Also when it was refused: the box then shows again what is the case.
     done.checked = row.entry.completed;
     await refresh();
   };
-  done.onchange = () => change("PATCH", { completed: done.checked });
-  remove.onclick = () => change("DELETE");
+  done.onchange = () => change("PATCH", { completed: done.checked }, done.checked && "completed");
+  remove.onclick = () => change("DELETE", undefined, "deleted");
   title.onclick = () => edit(row, path, title);
   row.show = (now) => {
     row.entry = now;

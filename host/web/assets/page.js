@@ -138,6 +138,7 @@ function showList(shapes, more) {
   const exists = list !== null;
   for (const id of ONLY_OF_LISTS) find(id).hidden = !exists;
   if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); foldHistory(false); }
+  if (exists && state.rules) showKeeper();
   const counts = list?.entries === 0 ? "no entries" : `${list?.open} open of ${list?.entries}`;
   find("counts").textContent = exists ? counts : "not made yet";
   state.shapes = shapes;
@@ -264,6 +265,7 @@ function open() {
   if (name !== null && name === state.name) return void openView(view);
   Object.assign(state, { name, list: null, rules: null, view, shapes: [], shown: PAGE });
   forget();
+  unnotice("undo");
   groups.clear();
   for (const id of ["entries", "views", "commands", "add-fields"]) find(id).replaceChildren();
   for (const id of [...ONLY_OF_LISTS, "empty", "more", "rules-failure"]) find(id).hidden = true;

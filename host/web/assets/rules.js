@@ -27,10 +27,19 @@ async function readRules(name) {
   refresh();
 }
 
+// Who decides about the list next: the version that is live, or the one that the list insists on.
+function showKeeper() {
+  const { rules: { name, live }, list } = state;
+  const [, number, digest] = /@(.+)\+(sha256:.+)$/.exec((list?.pin && list.version) || "") ?? [];
+  find("rules-name").textContent = live ? `${live.title || name} ${number ?? live.version}` : name;
+  find("rules-digest").textContent = digest || live ? short(digest ?? live.digest) : "";
+  const chosen = /^\d/.test(list?.pin) ? `version ${list.pin}` : "this version";
+  find("rules-pin").textContent = list?.pin ? `· stays with ${chosen}` : "";
+}
+
 function showRules() {
   const { name, live, failure, description: said } = state.rules;
-  find("rules-name").textContent = live ? `${live.title || name} ${live.version}` : name;
-  find("rules-digest").textContent = live ? short(live.digest) : "";
+  showKeeper();
   find("rules-text").textContent = said?.summary ?? "";
   const failed = live?.faults > 0 ? `; failed: ${live.faults}, the last time because ${live.last_fault}` : "";
   const counts = live ? `Changes made: ${live.accepted}; refused: ${live.rejected}${failed}.` : "";
@@ -83,11 +92,13 @@ const subject = ({ arguments: schemas }) => schemas.find(({ kind, required }) =>
 // Gives a command to the rules, and says what came of it where that is not to be seen.
 async function command({ name, title }, values, quiet) {
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-  const { answer } = await ask("POST", `${root(state.name)}/commands/${encodeURIComponent(name)}`, given);
+  const path = `${root(state.name)}/commands/${encodeURIComponent(name)}`;
+  const { answer, revision } = await ask("POST", path, given);
   await refresh();
   const did = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
   const words = did.map(([count, what]) => `${count} ${what}`).join(", ");
-  if (!quiet || !words) tell("command", `${title || name}: ${words || "nothing to do"}.`);
+  if (!words) tell("command", `${title || name}: nothing to do.`);
+  else if (!quiet) offerUndo(`${title || name}: ${words}.`, revision);
 }
 
 // A command at an entry: pressed it is done, or what else there is to know is asked for.

@@ -68,7 +68,8 @@ async function ask(method, path, body) {
   }
   if (response.ok && (answer !== null || response.status === 204)) {
     const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-    return { answer, next };
+    const revision = Number(/^"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
+    return { answer, next, revision };
   }
   if (answer) throw new Problem({ ...answer, status: response.status });
   const detail = `The answer (${response.status}) did not come from Hotlist. Reload the page.`;

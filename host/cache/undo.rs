@@ -1,0 +1,85 @@
+//! Taking back a revision: the history says what it did, the list's actor decides.
+
+use std::sync::Arc;
+
+use super::Cache;
+use crate::actor::{CallError, Reply, Request};
+use crate::list::change::Subject;
+use crate::list::command::Command;
+use crate::list::name::ListName;
+use crate::list::revision::Revision;
+use crate::logic::decide::Refusal;
+
+/// How many revisions are read at a time by who looks for the one that stands in the way of an undo.
+const PAGE: u64 = 100;
+
+/// How many times they are read, at the most: the one in the way is mostly a late one, and where it is
+/// not, the answer goes without its number.
+const MAX_PAGES: usize = 10;
+
+impl Cache {
+    /// Takes back a revision of a list, or the last one that the list has when this is called. The
+    /// request is made around the command that does it.
+    pub async fn undo(
+        &self,
+        name: &ListName,
+        number: Option<u64>,
+        request: impl FnOnce(Command) -> Request,
+    ) -> Result<Reply, CallError> {
+        let last = self.read(name).await?.revision();
+        let number = number.unwrap_or(last);
+        let found = self.environment.store.history(name, number.saturating_sub(1), 1).await?.pop();
+        let (changes, inverse) = match found.as_deref() {
+            Some(revision) if revision.number == number => (revision.changes.clone(), revision.inverse.clone()),
+            // The actor is asked all the same: there may be no list, or another one than is expected, or an
+            // answer to the same request from when the revision was kept.
+            _ => (Vec::new(), Vec::new()),
+        };
+        let known = !changes.is_empty();
+        let answer = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
+        match answer {
+            Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !known => {
+                Err(missing(number, last, found.as_deref()))
+            }
+            Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
+                let by = match &about {
+                    Some(subject) => self.last_about(name, number, subject).await,
+                    None => None,
+                };
+                let why = match by {
+                    Some(by) => format!("{why}; revision {by} was the last to change it"),
+                    None => why,
+                };
+                Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic })
+            }
+            other => other,
+        }
+    }
+
+    /// The last revision after a number that has something to do with a subject, looked for from the last
+    /// one on. None where the store does not answer, for what is to be said without it is worth saying.
+    async fn last_about(&self, name: &ListName, after: u64, subject: &Subject) -> Option<u64> {
+        let is_about = |revision: &&Arc<Revision>| revision.changes.iter().any(|c| c.subject() == *subject);
+        let mut end = self.read(name).await.ok()?.revision();
+        for _ in 0..MAX_PAGES {
+            let start = end.saturating_sub(PAGE).max(after);
+            let limit = usize::try_from(end - start).ok().filter(|limit| *limit > 0)?;
+            let page = self.environment.store.history(name, start, limit).await.ok()?;
+            if let Some(found) = page.iter().rev().find(is_about) {
+                return Some(found.number);
+            }
+            end = start;
+        }
+        None
+    }
+}
+
+/// Why there is no revision of that number; `next` is the first one behind it.
+fn missing(number: u64, last: u64, next: Option<&Revision>) -> CallError {
+    match next {
+        Some(Revision { number: oldest, .. }) if number <= last => {
+            CallError::Forgotten { number, oldest: *oldest, kept: last.max(*oldest) - oldest + 1 }
+        }
+        _ => CallError::NoRevision { number, last },
+    }
+}

@@ -1,0 +1,198 @@
+//! Taking revisions back.
+
+use hotlist::web::Options;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Sending, Server};
+
+async fn undo(server: &Server, body: &str) -> Answer {
+    server.post("/lists/bob/undo", body).await
+}
+
+/// The titles of the list's entries.
+async fn titles(server: &Server) -> Vec<Value> {
+    let entries = server.get("/lists/bob/entries").await.json();
+    entries.as_array().expect("an array").iter().map(|entry| entry["title"].clone()).collect()
+}
+
+async fn rename(server: &Server, id: u64, title: &str) {
+    let body = json!({ "title": title }).to_string();
+    let answer = server.ask("PATCH", &format!("/lists/bob/entries/{id}")).json_text(&body).answer().await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_deleted_entry_comes_back_under_its_url_and_everybody_hears_of_it() {
+    let server = Server::start().await;
+    let entry = server.add("bob", "milk").await;
+    let url = entry["url"].as_str().expect("a URL").to_owned();
+    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    events.expect("ready", 2).await;
+    let undone = undo(&server, r#"{"revision":2}"#).await;
+    assert_eq!((undone.status.as_u16(), undone.header("etag")), (200, "\"3\""));
+    assert_eq!(undone.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    assert_eq!(undone.json(), json!({"revision": 3, "entries": [entry], "removed": []}));
+    assert_eq!(server.client.get(url).answer().await.json(), entry);
+    let revision = events.expect("revision", 3).await;
+    assert_eq!((&revision["command"], &revision["undone"]), (&json!("undo"), &json!(2)));
+    assert_eq!(revision["changes"], json!([{"type": "put", "entry": entry}]));
+    let history = server.get("/lists/bob/history").await.json();
+    assert_eq!((&history[2], history[1].get("undone")), (&revision, None));
+}
+
+#[tokio::test]
+async fn without_a_number_the_last_revision_is_taken_back_be_it_an_undo_or_not() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    rename(&server, 1, "tea").await;
+    for (body, title) in [("{}", "milk"), ("{}", "tea"), ("", "milk")] {
+        let request = server.ask("POST", "/lists/bob/undo");
+        let request = if body.is_empty() { request } else { request.json_text(body) };
+        assert_eq!(request.answer().await.json()["entries"][0]["title"], title);
+    }
+    assert_eq!(undo(&server, r#"{"revision":1}"#).await.json(), json!({"revision": 6, "entries": [], "removed": [1]}));
+    assert_eq!(server.add("bob", "bread").await["id"], 2, "no id is given twice");
+}
+
+#[tokio::test]
+async fn all_that_a_revision_did_is_taken_back_at_once() {
+    let server = Server::start().await;
+    for title in ["a", "b", "c"] {
+        server.add("bob", title).await;
+    }
+    let before = server.get("/lists/bob/entries").await.json();
+    server.ask("DELETE", "/lists/bob/entries").answer().await;
+    let undone = undo(&server, "{}").await.json();
+    assert_eq!((&undone["entries"], server.get("/lists/bob/entries").await.json()), (&before, before.clone()));
+    let put = |body: &'static str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    put(r#"{"settings":{"colour":"red"}}"#).await;
+    put(r#"{"settings":{"colour":null}}"#).await;
+    for (colour, revision) in [(json!("red"), 7), (Value::Null, 6)] {
+        assert_eq!(undo(&server, &json!({ "revision": revision }).to_string()).await.status, 200);
+        assert_eq!(server.get("/lists/bob").await.json()["settings"]["colour"], colour);
+    }
+}
+
+#[tokio::test]
+async fn a_later_change_in_the_way_is_a_conflict_that_names_it() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    server.add("bob", "in between").await;
+    rename(&server, 1, "tea").await;
+    rename(&server, 1, "coffee").await;
+    let problem = undo(&server, r#"{"revision":1}"#).await.problem(409, "undo-conflict");
+    let text = "revision 1 cannot be taken back: entry 1 was renamed since; \
+        revision 4 was the last to change it";
+    assert_eq!((&problem["detail"], &problem["logic"]), (&json!(text), &json!("todo@1.0.0+sha256:abababab")));
+    assert_eq!(titles(&server).await, ["coffee", "in between"]);
+    assert_eq!(server.get("/lists/bob").await.json()["revision"], 4);
+    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    let problem = undo(&server, r#"{"revision":4}"#).await.problem(409, "undo-conflict");
+    let text = "revision 4 cannot be taken back: entry 1 was deleted since; revision 5 was the last to change it";
+    assert_eq!(problem["detail"], text);
+    server.ask("PUT", "/lists/other").answer().await;
+    let born = server.post("/lists/other/undo", "{}").await.problem(409, "undo-conflict");
+    let text = "revision 1 cannot be taken back: it brought the list into being, and nothing else; \
+        delete the list instead";
+    assert_eq!(born["detail"], text);
+}
+
+#[tokio::test]
+async fn what_was_in_the_way_far_back_is_found_over_several_pages_of_history() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    server.add("bob", "tea").await;
+    rename(&server, 1, "coffee").await;
+    for n in 0..120 {
+        let body = json!({ "order": n }).to_string();
+        server.ask("PATCH", "/lists/bob/entries/2").json_text(&body).answer().await;
+    }
+    let problem = undo(&server, r#"{"revision":1}"#).await.problem(409, "undo-conflict");
+    let text = "revision 1 cannot be taken back: entry 1 was renamed since; revision 3 was the last to change it";
+    assert_eq!(problem["detail"], text);
+}
+
+#[tokio::test]
+async fn an_undo_keeps_to_the_limits_of_a_list() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    for n in 0..20 {
+        server.add("bob", &n.to_string()).await;
+    }
+    let problem = undo(&server, r#"{"revision":2}"#).await.problem(409, "full");
+    assert_eq!(problem["limit"], json!({"name": "entries", "value": 20}));
+}
+
+#[tokio::test]
+async fn a_revision_that_is_not_there_or_not_any_more_is_said_to_be_so() {
+    let server = Server::remembering(Options::default(), 3).await;
+    undo(&server, "{}").await.problem(404, "list-not-found");
+    for title in ["a", "b", "c", "d", "e"] {
+        server.add("bob", title).await;
+    }
+    let problem = undo(&server, r#"{"revision":6}"#).await.problem(404, "revision-not-found");
+    assert_eq!(problem["detail"], "the list has no revision 6, its last one is 5");
+    let problem = undo(&server, r#"{"revision":2}"#).await.problem(410, "revision-not-kept");
+    assert_eq!(problem["detail"], "revision 2 is not kept any more; 3 are, of which 3 is the oldest");
+    assert_eq!(undo(&server, r#"{"revision":3}"#).await.status, 200);
+    server.ask("DELETE", "/lists/bob").answer().await;
+    for body in ["{}", r#"{"revision":6}"#, r#"{"revision":99}"#] {
+        undo(&server, body).await.problem(404, "list-not-found");
+    }
+    server.add("bob", "of another list").await;
+    undo(&server, r#"{"revision":6}"#).await.problem(410, "revision-not-kept");
+    let problem = undo(&server, r#"{"revision":7}"#).await.problem(409, "undo-conflict");
+    assert_eq!(problem["detail"], "revision 7 cannot be taken back: it ended the list");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_right_is_refused_with_its_member() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    for (body, field, detail) in [
+        (r#"{"revision":0}"#, "revision", "revision: 0 is no revision: those are whole numbers from 1 on"),
+        (r#"{"revision":1.5}"#, "revision", "revision: 1.5 is no revision: those are whole numbers from 1 on"),
+        (r#"{"revision":"1"}"#, "revision", "revision: it is a text where a number is expected"),
+        (r#"{"revision":null}"#, "revision", "revision: it is null where a number is expected"),
+        (r#"{"number":1}"#, "number", "number: there is no such member; these are: revision"),
+    ] {
+        let problem = undo(&server, body).await.problem(422, "invalid");
+        assert_eq!((&problem["field"], &problem["detail"]), (&json!(field), &json!(detail)), "{body}");
+    }
+    undo(&server, "{").await.problem(400, "malformed");
+    server.ask("POST", "/lists/bob/undo").body("{}").answer().await.problem(415, "media-type");
+    assert_eq!(server.get("/lists/bob").await.json()["revision"], 1);
+}
+
+#[tokio::test]
+async fn an_undo_may_expect_a_revision() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    rename(&server, 1, "tea").await;
+    let undo = |tag: &str| server.ask("POST", "/lists/bob/undo").header("if-match", tag).answer();
+    assert_eq!(undo("\"1\"").await.problem(412, "stale-revision")["revision"], 2);
+    assert_eq!(undo("\"2\"").await.header("etag"), "\"3\"");
+    undo("\"2\"").await.problem(412, "stale-revision");
+    assert_eq!(titles(&server).await, ["milk"]);
+}
+
+#[tokio::test]
+async fn an_undo_that_is_sent_again_is_done_once_also_when_its_revision_is_not_kept_any_more() {
+    let server = Server::remembering(Options::default(), 1).await;
+    server.add("bob", "milk").await;
+    rename(&server, 1, "tea").await;
+    let undo = |key: &'static str, body: &'static str| {
+        server.ask("POST", "/lists/bob/undo").header("idempotency-key", key).json_text(body).answer()
+    };
+    let first = undo("k", r#"{"revision":2}"#).await;
+    assert_eq!(first.status, 200);
+    rename(&server, 1, "coffee").await;
+    let again = undo("k", r#"{"revision":2}"#).await;
+    assert_eq!((again.status, &again.body, again.header("etag")), (first.status, &first.body, "\"3\""));
+    let last = undo("last", "{}").await;
+    assert_eq!((undo("last", "{}").await.body, titles(&server).await), (last.body, vec![json!("milk")]));
+    undo("k", "{}").await.problem(422, "idempotency-key-reused");
+    undo("new", r#"{"revision":2}"#).await.problem(410, "revision-not-kept");
+}
