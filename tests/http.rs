@@ -20,3 +20,5 @@ mod logic;
 mod operation;
 #[path = "http/problems.rs"]
 mod problems;
+#[path = "http/recording.rs"]
+mod recording;

@@ -15,7 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Kind, Problem};
-use super::{Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, shapes};
+use super::{
+    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, shapes,
+};
 use crate::metrics::Work;
 
 /// The paths that answer also who does not say who asks: probes and scrapers.
@@ -38,6 +40,7 @@ fn own() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(commands::run))
         .routes(routes!(commands::view))
         .routes(routes!(history::read))
+        .routes(routes!(recording::read))
         .routes(routes!(events::follow))
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload))

@@ -38,6 +38,7 @@ async fn the_contract_has_every_route_and_only_those() {
         "POST /lists/{list}/commands/{name}",
         "GET /lists/{list}/views/{name}",
         "GET /lists/{list}/history",
+        "GET /lists/{list}/recording",
         "GET /lists/{list}/events",
         "GET /logic",
         "GET /logic/{name}",
