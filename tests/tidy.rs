@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_LINES: usize = 500;
 
 /// Which of our modules each module may name.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("list", &[]),
     // A leaf that anybody with a need for time may know.
     ("clock", &["list"]),
     ("logic", &["list"]),
     ("wasm", &["logic", "list"]),
+    // Where the lists come from that it asks about is not its business.
+    ("replay", &["logic", "list"]),
     ("store", &["list"]),
     ("actor", &["list", "logic", "store", "clock"]),
     ("cache", &["actor", "list", "logic", "store", "clock"]),
@@ -25,12 +27,12 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("web", &["cache", "actor", "plugins", "list", "logic", "store", "clock", "metrics"]),
     ("config", &["list", "wasm", "web"]),
     ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
-    // The command line checks components, so it knows what loads one.
-    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor"]),
+    // The command line checks components, so it knows what loads one, and asks them about what a store recorded.
+    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor", "replay", "store"]),
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.
-const AT_HOME: [(&str, &[&str]); 10] = [
+const AT_HOME: [(&str, &[&str]); 12] = [
     ("wasmtime", &["wasm"]),
     ("wasmparser", &["wasm", "plugins"]),
     ("notify", &["plugins"]),
@@ -41,6 +43,8 @@ const AT_HOME: [(&str, &[&str]); 10] = [
     ("serde_json", &["web", "cli", "plugins"]),
     ("toml", &["plugins"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("ureq", &["cli"]),
 ];
 
 fn root() -> &'static Path {
