@@ -34,6 +34,7 @@ Examples:
   hotlist plugin build my-rules            make a component of it
   hotlist plugin check rules/todo.wasm     say what a component is, whether a server would take it, and what it costs
   hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
+  hotlist plugin diff rules/todo.wasm      say which recorded commands it would decide differently than the live one
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -50,7 +51,7 @@ enum Command {
 struct LogArgs {
     /// What to log: a level, or levels by module, such as `info,hotlist::actor=debug`
     ///
-    /// [default: info; for `plugin dev`: warn]
+    /// [default: info; for `plugin dev` and `plugin diff`: warn]
     #[arg(long, global = true, env = "HOTLIST_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// How to write the log
@@ -80,8 +81,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let narrated = matches!(&cli.command, Some(Command::Plugin(plugin::PluginCommand::Dev(_))));
-    let done = start_log(&cli.log, narrated).and_then(|()| match cli.command {
+    let (usual, narrated) = match &cli.command {
+        Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (narrator::REST, true),
+        Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
+        _ => ("info", false),
+    };
+    let done = start_log(&cli.log, usual, narrated).and_then(|()| match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
@@ -97,8 +102,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Logs to the error output, in colour if that is a terminal and nobody said `NO_COLOR`. What a
 /// developer wants to see of decisions and rules is told on the output instead.
-fn start_log(arguments: &LogArgs, narrated: bool) -> anyhow::Result<()> {
-    let usual = if narrated { narrator::REST } else { "info" };
+fn start_log(arguments: &LogArgs, usual: &str, narrated: bool) -> anyhow::Result<()> {
     let wanted = arguments.log.as_deref().unwrap_or(usual);
     let filter =
         EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;

@@ -8,6 +8,7 @@ pub mod list;
 // What a list means: the trait, and the component behind it.
 pub mod logic;
 pub mod plugins;
+pub mod replay;
 pub mod wasm;
 
 // Where a list is kept, and by whom.

@@ -11,6 +11,7 @@ pub mod date;
 pub mod entry;
 pub mod keeper;
 pub mod name;
+pub mod recorded;
 pub mod revision;
 pub mod schema;
 pub mod show;

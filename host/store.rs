@@ -5,6 +5,7 @@ mod contract;
 pub mod embedded;
 pub mod faulty;
 pub mod memory;
+pub mod recording;
 #[cfg(test)]
 mod samples;
 

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`serve`] takes connections in (`accept`, with `pace` watching that nobody
 //! holds one for nothing); `routes` says which handler answers what; the handlers (`lists`,
-//! `entries`, `commands`, `undo`, `history`, `events`, `logic`, `health`, `assets`) are short, because what
+//! `entries`, `commands`, `undo`, `history`, `recording`, `events`, `logic`, `health`, `assets`) are short, because what
 //! they have in common is below them: `asking` reads a request, `shapes` writes the answers, and
 //! `problem` is the one place where an error becomes a status. This room knows no store and no
 //! component.
@@ -29,6 +29,7 @@ mod pace;
 mod paths;
 mod problem;
 mod query;
+mod recording;
 mod routes;
 mod shapes;
 mod undo;

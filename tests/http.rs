@@ -20,5 +20,7 @@ mod logic;
 mod operation;
 #[path = "http/problems.rs"]
 mod problems;
+#[path = "http/recording.rs"]
+mod recording;
 #[path = "http/undo.rs"]
 mod undo;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_LINES: usize = 500;
 
 /// Which of our modules each module may name.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("list", &[]),
     // A leaf that anybody with a need for time may know.
     ("clock", &["list"]),
@@ -17,6 +17,8 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("crash", &[]),
     ("logic", &["list"]),
     ("wasm", &["logic", "list"]),
+    // Where the lists come from that it asks about is not its business.
+    ("replay", &["logic", "list"]),
     ("store", &["list"]),
     ("actor", &["list", "logic", "store", "clock", "crash"]),
     ("cache", &["actor", "list", "logic", "store", "clock"]),
@@ -27,12 +29,12 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("web", &["cache", "actor", "plugins", "list", "logic", "store", "clock", "metrics"]),
     ("config", &["list", "logic", "wasm", "web"]),
     ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
-    // The command line checks components, so it knows what loads one.
-    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor", "crash"]),
+    // The command line checks components, so it knows what loads one, and asks them about what a store recorded.
+    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor", "replay", "store", "crash"]),
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.
-const AT_HOME: [(&str, &[&str]); 12] = [
+const AT_HOME: [(&str, &[&str]); 14] = [
     ("fail", &["crash"]),
     ("rustix", &["crash", "logic"]),
     ("wasmtime", &["wasm"]),
@@ -45,6 +47,8 @@ const AT_HOME: [(&str, &[&str]); 12] = [
     ("serde_json", &["web", "cli", "plugins"]),
     ("toml", &["plugins"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("ureq", &["cli"]),
 ];
 
 fn root() -> &'static Path {

@@ -2,6 +2,7 @@
 
 mod check;
 mod dev;
+mod diff;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use crate::logic::Logic;
 use crate::plugins::build::{self, Language};
 use crate::plugins::scaffold;
 use crate::wasm::{self, Engine, Isolation, Settings};
+
+pub(super) use diff::USUAL_LOG as DIFF_LOG;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum PluginCommand {
@@ -58,6 +61,9 @@ pub(super) enum PluginCommand {
     /// the cases, and shows build errors and the decisions made. A build that fails leaves the old
     /// version live.
     Dev(dev::DevArgs),
+    /// Say what another version would have decided about everything that is recorded
+    #[command(after_help = diff::HELP)]
+    Diff(diff::DiffArgs),
     /// Try tables of cases (*.cases.toml) on a plugin's rules
     #[command(after_help = test::HELP)]
     Test(test::TestArgs),
@@ -90,6 +96,7 @@ pub(super) fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
         PluginCommand::Build { directory, output, all } => build(&directory, output, all),
         PluginCommand::Check { file, json } => check::check(&file, json),
         PluginCommand::Dev(arguments) => dev::dev(arguments),
+        PluginCommand::Diff(arguments) => diff::diff(&arguments),
         PluginCommand::Test(arguments) => test::test(&arguments),
     }
 }
@@ -132,11 +139,16 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
+/// The logic that a component is a version of, by the name of its file.
+fn name_of(file: &Path) -> anyhow::Result<LogicName> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    LogicName::new(stem)
+        .with_context(|| format!("{stem:?} is no name for a logic: call the file NAME.wasm, such as todo.wasm"))
+}
+
 /// Loads a component as a server would, under the default limits.
 fn try_load(file: &Path, bytes: &[u8]) -> anyhow::Result<Box<dyn Logic>> {
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = LogicName::new(stem)
-        .with_context(|| format!("{stem:?} is no name for a logic: call the file NAME.wasm, such as todo.wasm"))?;
+    let name = name_of(file)?;
     let engine = Engine::new(Settings::default())?;
     Ok(wasm::load(&engine, name, bytes, Isolation::Shared)?)
 }

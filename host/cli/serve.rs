@@ -21,13 +21,16 @@ use crate::{wasm, web};
 /// The exit code after a second signal: the same as a shell gives for an interrupted program.
 const INTERRUPTED: u8 = 130;
 
+/// Where lists are kept unless somebody says otherwise.
+pub(super) const DEFAULT_DATA: &str = "./hotlist-data";
+
 #[derive(Args, Debug)]
 pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes any free one
     #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Where lists are kept
-    #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = "./hotlist-data")]
+    #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
     /// Take every NAME.wasm in DIR as logic NAME, and every new version when it is saved
     #[arg(long, env = "HOTLIST_PLUGINS", value_name = "DIR")]

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use super::decide::Decider;
 use super::{Ask, Decision, Fault, Logic, Session};
-use crate::list::List;
 use crate::list::change::{Change, Rejection};
-use crate::list::command::{Context, Group, Page, Query, Row};
-use crate::list::entry::Entry;
+use crate::list::command::{Command, Context, Group, Page, Query, Row};
+use crate::list::date::Date;
+use crate::list::entry::{Draft, Entry};
 use crate::list::keeper::Keeper;
-use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
+use crate::list::name::{ListName, LogicName};
+use crate::list::recorded::Recorded;
+use crate::list::revision::{LogicId, Revision};
 use crate::list::schema::{Description, Reading};
+use crate::list::{Limits, List};
 
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
 pub(crate) struct Native {
@@ -112,5 +115,60 @@ impl Session for NativeSession {
     /// An entry titled `wake me at N` asks for just that.
     fn next_wake_up(&mut self, list: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
         Ok(list.scan(0).filter_map(|entry| entry.title.strip_prefix("wake me at ")?.parse().ok()).min())
+    }
+}
+
+/// Adds an entry.
+pub(crate) fn add(title: &str) -> Command {
+    Command::Add(Draft { title: title.into(), ..Draft::default() })
+}
+
+/// A list that comes about by commands.
+pub(crate) struct Recorder {
+    name: ListName,
+    /// The list at first, and after each command.
+    pub(crate) states: Vec<Arc<List>>,
+    pub(crate) revisions: Vec<Arc<Revision>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(list: &str) -> Self {
+        Self { name: ListName::new(list).unwrap(), states: vec![Arc::default()], revisions: Vec::new() }
+    }
+
+    /// Has commands decided that are carried out.
+    pub(crate) fn decide(mut self, logic: &dyn Logic, commands: impl IntoIterator<Item = Command>) -> Self {
+        let mut session = logic.session().unwrap();
+        let today = Date::new(2026, 11, 23).unwrap();
+        let context = Context { now: 1_795_435_200_000, today, utc_offset: 0, caller: "ann".into(), seed: 7 };
+        for command in commands {
+            let before = self.states.last().unwrap();
+            let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
+            let decided = decider.decide(before, &context, &command).unwrap();
+            self.revisions.push(Arc::new(Revision {
+                number: decided.list.revision(),
+                context: context.clone(),
+                logic: logic.id().clone(),
+                command,
+                changes: decided.changes,
+                inverse: decided.inverse,
+                first_new: before.next_id(),
+            }));
+            self.states.push(decided.list);
+        }
+        self
+    }
+
+    /// Takes back what the last command did.
+    pub(crate) fn undo(self, logic: &dyn Logic) -> Self {
+        let last = self.revisions.last().unwrap();
+        let (changes, inverse) = (last.changes.clone(), last.inverse.clone());
+        let undo = Command::Undo { revision: last.number, changes, inverse };
+        self.decide(logic, [undo])
+    }
+
+    pub(crate) fn recorded(&self) -> Recorded {
+        let list = List::clone(self.states.last().unwrap());
+        Recorded { name: self.name.clone(), list, revisions: self.revisions.clone() }
     }
 }

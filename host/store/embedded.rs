@@ -14,6 +14,7 @@ mod fold;
 mod lock;
 mod reader;
 mod record;
+mod recording;
 mod recover;
 mod schema;
 mod sweep;
@@ -40,6 +41,7 @@ use crate::list::revision::Revision;
 use lock::DirectoryLock;
 use reader::Reader;
 use record::{Brief, Head};
+pub use recording::Recording;
 use wal::Wal;
 use writer::{Prepared, Writer};
 

@@ -16,7 +16,8 @@ use utoipa_axum::routes;
 
 use super::problem::{Kind, Problem};
 use super::{
-    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, shapes, undo,
+    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, shapes,
+    undo,
 };
 use crate::metrics::Work;
 
@@ -41,6 +42,7 @@ fn own() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(commands::view))
         .routes(routes!(history::read))
         .routes(routes!(undo::undo))
+        .routes(routes!(recording::read))
         .routes(routes!(events::follow))
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))

@@ -39,6 +39,7 @@ async fn the_contract_has_every_route_and_only_those() {
         "GET /lists/{list}/views/{name}",
         "POST /lists/{list}/undo",
         "GET /lists/{list}/history",
+        "GET /lists/{list}/recording",
         "GET /lists/{list}/events",
         "GET /logic",
         "GET /logic/{name}",

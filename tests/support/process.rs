@@ -82,9 +82,18 @@ pub fn program() -> Command {
 
 /// Asks a server for a resource on a connection of its own, blocking.
 pub fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    send(address, "GET", path, "")
+}
+
+/// Sends a server a request with a body of JSON, or with none, on a connection of its own, blocking.
+pub fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("it is sent");
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n").expect("it is sent");
+    if !body.is_empty() {
+        write!(stream, "content-type: application/json\r\ncontent-length: {}\r\n", body.len()).expect("it is sent");
+    }
+    write!(stream, "\r\n{body}").expect("it is sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");

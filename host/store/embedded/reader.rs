@@ -8,10 +8,11 @@ use rusqlite::{Connection, params};
 
 use super::block::Blocks;
 use super::fold::{self, Base, Fault};
-use super::record::{self, Brief, Kind};
+use super::record::{self, Body, Brief, Kind};
 use super::schema;
 use super::tails::Tails;
 use crate::list::name::ListName;
+use crate::list::recorded::Recorded;
 use crate::list::revision::{Receipt, Revision};
 use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
 
@@ -79,24 +80,26 @@ impl Reader {
             let records =
                 fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
             let bodies = fold::bodies(name, &records)?;
-            let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
-            let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));
-            let end = last.map_or(0, |brief| brief.revision);
-            let from = after.saturating_add(1).max(erased).max((end + 1).saturating_sub(self.keep));
-            if from > end {
-                return Ok(Vec::new());
-            }
-            let mut found = folded_history(db, name, from, limit)?;
-            for body in bodies.iter().filter(|body| body.head.brief.revision >= from) {
-                if found.len() < limit {
-                    found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
-                }
-            }
-            found.truncate(limit);
-            check_order(&found)?;
-            Ok(found)
+            kept(db, name, base.as_ref(), &bodies, Wanted { after, limit, keep: self.keep })
         });
         revisions.map_err(|fault| fault.into_error("read a history", unreadable))
+    }
+
+    /// The list of that name with all of its history that there is.
+    pub(super) fn recorded(&self, name: &ListName) -> Result<Recorded, StoreError> {
+        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
+        let rows = self.rows(name)?;
+        let recorded = self.in_transaction(|db| {
+            let base = Base::read(db, name)?;
+            let records =
+                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
+            let bodies = fold::bodies(name, &records)?;
+            let list = fold::replay(name, base.as_ref(), &bodies)?;
+            let wanted = Wanted { after: 0, limit: usize::MAX, keep: u64::MAX };
+            let revisions = kept(db, name, base.as_ref(), &bodies, wanted)?;
+            Ok(Recorded { name: name.clone(), list, revisions })
+        });
+        recorded.map_err(|fault| fault.into_error("read a list with its history", unreadable))
     }
 
     /// The lists behind `after` that exist.
@@ -195,6 +198,10 @@ impl Reader {
     }
 
     fn in_transaction<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        // Whoever reads many lists of one moment has begun a transaction already.
+        if !self.db.is_autocommit() {
+            return read(&self.db);
+        }
         let transaction = self.db.unchecked_transaction()?;
         read(&transaction)
     }
@@ -223,6 +230,40 @@ fn folded_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, Fau
         receipts.push(record::decode(Kind::Receipt, name, row.get(0)?, &bytes)?);
     }
     Ok(receipts)
+}
+
+/// Which part of a history is wanted.
+struct Wanted {
+    after: u64,
+    limit: usize,
+    /// How many revisions there are to be at most, however many there are.
+    keep: u64,
+}
+
+/// The revisions of a list, from its folded ones and from its commits in the log.
+fn kept(
+    db: &Connection,
+    name: &ListName,
+    base: Option<&Base>,
+    bodies: &[Body<'_>],
+    Wanted { after, limit, keep }: Wanted,
+) -> Result<Vec<Arc<Revision>>, Fault> {
+    let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
+    let last = bodies.last().map(|body| &body.head.brief).or(base.map(|base| &base.brief));
+    let end = last.map_or(0, |brief| brief.revision);
+    let from = after.saturating_add(1).max(erased).max((end + 1).saturating_sub(keep));
+    if from > end {
+        return Ok(Vec::new());
+    }
+    let mut found = folded_history(db, name, from, limit)?;
+    for body in bodies.iter().filter(|body| body.head.brief.revision >= from) {
+        if found.len() < limit {
+            found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
+        }
+    }
+    found.truncate(limit);
+    check_order(&found)?;
+    Ok(found)
 }
 
 fn folded_history(db: &Connection, name: &ListName, from: u64, limit: usize) -> Result<Vec<Arc<Revision>>, Fault> {

@@ -1,8 +1,9 @@
 //! What opening does: one pass over the log tells which lists are in it and where they lead.
 //!
-//! No list is read, and nothing is applied: a log is bounded, a million lists are not.
+//! No list is read, and nothing is applied: a log is bounded, a million lists are not. The pass only
+//! reads; what is found damaged is set aside afterwards, by whoever may write.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use rusqlite::Connection;
 
@@ -33,15 +34,45 @@ struct Fault {
 struct Pass {
     tails: Tails,
     faults: Vec<Fault>,
+    /// Whether memory keeps the rows, which is as much as the log has.
+    holds: bool,
     /// Most lists have the same logic, so they share its name.
     logic: Option<LogicName>,
 }
 
+/// What a pass over the log found.
+struct Found {
+    tails: Tails,
+    faults: Vec<Fault>,
+    cut: u64,
+    end: u64,
+    bytes: u64,
+}
+
 /// Reads the log, and sets aside the commits of lists that cannot be read.
 pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
+    let Found { mut tails, faults, cut, end, bytes } = read(db, false)?;
+    set_aside_faults(db, &mut tails, faults).map_err(schema::failed("read the log"))?;
+    Ok(Recovered { tails, sweep: Sweep::new(cut, end, bytes) })
+}
+
+/// Reads the log, and changes nothing: what is damaged is only taken note of. The rows stay in memory,
+/// for whoever looks is going to read all lists, each of which has commits in many rows.
+pub(super) fn look(db: &Connection) -> Result<Tails, StoreError> {
+    let Found { mut tails, faults, .. } = read(db, true)?;
+    for Fault { name, why, .. } in faults {
+        match ListName::new(&name) {
+            Ok(name) => tails.set_aside(name, why),
+            Err(_) => tracing::error!(list = name, why, "a commit in the log cannot be read"),
+        }
+    }
+    Ok(tails)
+}
+
+fn read(db: &Connection, holds: bool) -> Result<Found, StoreError> {
     let failed = schema::failed("read the log");
     let cut: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
-    let mut pass = Pass { faults: set_aside_earlier(db).map_err(&failed)?, ..Pass::default() };
+    let mut pass = Pass { faults: set_aside_earlier(db).map_err(&failed)?, holds, ..Pass::default() };
     let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
     let (mut end, mut bytes) = (cut, 0);
@@ -59,8 +90,7 @@ pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
         end = seq;
         pass.row(seq, first, &directory, commits)?;
     }
-    set_aside_faults(db, &mut pass.tails, pass.faults).map_err(&failed)?;
-    Ok(Recovered { tails: pass.tails, sweep: Sweep::new(cut, end, bytes as u64) })
+    Ok(Found { tails: pass.tails, faults: pass.faults, cut, end, bytes: bytes as u64 })
 }
 
 fn set_aside_earlier(db: &Connection) -> rusqlite::Result<Vec<Fault>> {
@@ -73,11 +103,11 @@ impl Pass {
     /// Takes a row. Whose a damaged commit is, its directory tells; without either, nobody knows
     /// which lists would be older than they should be, so the store stays closed.
     fn row(&mut self, seq: u64, first: u64, directory: &[u8], commits: Vec<u8>) -> Result<(), StoreError> {
-        let block = Block::parse(first, commits);
+        let block = Arc::new(Block::parse(first, commits));
         for number in first..=seq {
             let frame = block.frame(number);
             let taken = match &frame {
-                Some(frame) => self.commit(number, frame),
+                Some(frame) => self.commit(number, frame, &block),
                 None => Err("a length before it in its log row is damaged".into()),
             };
             let Err(why) = taken else { continue };
@@ -91,7 +121,7 @@ impl Pass {
         Ok(())
     }
 
-    fn commit(&mut self, seq: u64, frame: &Frame<'_>) -> Result<(), String> {
+    fn commit(&mut self, seq: u64, frame: &Frame<'_>, block: &Arc<Block>) -> Result<(), String> {
         let name = std::str::from_utf8(frame.name).map_err(|error| error.to_string());
         let name = name.and_then(|name| ListName::new(name).map_err(|error| error.to_string()));
         let name = name.map_err(|error| format!("its name is damaged: {error}"))?;
@@ -111,7 +141,7 @@ impl Pass {
                 self.tails.learn(name.clone(), Brief { revision: head.after, ..Brief::default() });
             }
         }
-        let row = Row { seq, block: None };
+        let row = Row { seq, block: self.holds.then(|| block.clone()) };
         self.tails.push(&name, head.brief, &mut Weak::new(), row);
         Ok(())
     }

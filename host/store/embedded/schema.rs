@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::StoreError;
@@ -94,6 +95,16 @@ pub(super) fn open_reader(dir: &Path, cache_bytes: u64) -> Result<Connection, St
     let what = format!("open {} for reading", dir.join(FILE).display());
     let db = Connection::open_with_flags(dir.join(FILE), flags).map_err(failed(&what))?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
+    Ok(db)
+}
+
+/// Opens a connection to the data of a server that may be running: it reads, and leaves everything as it
+/// is. Also when it is the last one to be closed, for the write-ahead log is its owner's to copy.
+pub(super) fn open_observer(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
+    let db = open_reader(dir, cache_bytes)?;
+    let what = format!("open {} for reading", dir.join(FILE).display());
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed(&what))?;
+    check_format(dir, &db, &what)?;
     Ok(db)
 }
 

@@ -52,7 +52,8 @@ pub(super) struct Ahead {
 #[derive(Clone)]
 pub(super) struct Row {
     pub(super) seq: u64,
-    /// What it is part of, if it was written since the store was opened.
+    /// What it is part of, if that is in memory: it was written since the store was opened, or it is to be
+    /// read soon.
     pub(super) block: Option<Arc<Block>>,
 }
 
@@ -137,6 +138,12 @@ impl Tails {
         self.sweeps += 1;
         self.lists.retain(|_, tail| !tail.rows.is_empty());
         self.lists.keys().cloned().collect()
+    }
+
+    /// The lists that may exist without a row among the folded ones that do, in order: those of the log,
+    /// and those that cannot be read.
+    pub(super) fn besides_folded(&self) -> BTreeSet<ListName> {
+        self.unfolded.iter().chain(self.quarantine.keys()).cloned().collect()
     }
 
     /// The first lists behind `after` that exist and may have no folded row.

@@ -1,0 +1,87 @@
+//! What a version answers to one command, and how two answers differ.
+
+use std::fmt;
+
+use crate::list::change::Change;
+use crate::list::show;
+use crate::logic::decide::Refusal;
+
+/// What a version makes of a command.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The changes that are the logic's own.
+    Changes(Vec<Change>),
+    /// It is not carried out.
+    Refused(Refusal),
+    /// The version holds something else in its lists than this one's keeper, and does not take it over.
+    NotTakenOver(Refusal),
+}
+
+/// How two answers differ, by the stronger word that fits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// Both carry the command out, and not in the same way.
+    Changes,
+    /// One refuses what the other does not, or they refuse it in other words.
+    Rejection,
+    /// One fails where the other does not, or in another way.
+    Fault,
+    /// One of them, or both, would not have taken the list over from its keeper, so that nothing can be said
+    /// about its commands from there on.
+    Migration,
+}
+
+impl Kind {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Changes, Self::Rejection, Self::Fault, Self::Migration];
+
+    /// A word for programs, stable: `changes`, `rejection`, `fault` or `migration`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Rejection => "rejection",
+            Self::Fault => "fault",
+            Self::Migration => "migration",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Answer {
+    /// The answer in the words of a case.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Changes(changes) => show::changes(changes),
+            Self::Refused(refusal) => refused(refusal),
+            Self::NotTakenOver(refusal) => format!("does not take the list over: {}", refused(refusal)),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Rejected(rejection) => show::rejection(rejection),
+        Refusal::Fault(fault) => format!("failed: {fault}"),
+        other => format!("refused: {other}"),
+    }
+}
+
+/// How the one differs from the other, if it does.
+pub(super) fn compare(one: &Answer, other: &Answer) -> Option<Kind> {
+    match (one, other) {
+        (Answer::NotTakenOver(_), _) | (_, Answer::NotTakenOver(_)) => Some(Kind::Migration),
+        (Answer::Changes(one), Answer::Changes(other)) => (one != other).then_some(Kind::Changes),
+        // Where it failed, and in which words, is different in each build of the same source.
+        (Answer::Refused(Refusal::Fault(one)), Answer::Refused(Refusal::Fault(other))) => {
+            (one.kind() != other.kind()).then_some(Kind::Fault)
+        }
+        (Answer::Refused(Refusal::Fault(_)), _) | (_, Answer::Refused(Refusal::Fault(_))) => Some(Kind::Fault),
+        (Answer::Refused(one), Answer::Refused(other)) => (one != other).then_some(Kind::Rejection),
+        (Answer::Refused(_), Answer::Changes(_)) | (Answer::Changes(_), Answer::Refused(_)) => Some(Kind::Rejection),
+    }
+}

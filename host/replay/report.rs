@@ -1,0 +1,150 @@
+//! What became of a comparison.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::answer::Kind;
+use super::spread::Spread;
+use crate::list::name::ListName;
+use crate::logic::decide::Refusal;
+
+/// The most lists of which the first difference is kept, and the most lists that are named as
+/// unreadable; the first ones by name. All are counted.
+pub const MAX_LISTED: usize = 1_000;
+
+/// The most characters of one side of a difference that are kept.
+const MAX_SHOWN_CHARS: usize = 4_000;
+
+/// What became of a comparison.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many lists were looked at.
+    pub lists: u64,
+    /// How many commands were decided by both.
+    pub commands: u64,
+    /// How many revisions no version of the logic decides, or could have decided because it did not
+    /// take the list over.
+    pub passed_over: u64,
+    /// How many lists have a command that would be decided differently.
+    pub differing_lists: u64,
+    /// How many commands would be decided differently, by how.
+    pub differing: BTreeMap<Kind, u64>,
+    /// The first difference of each list, by the lists' names.
+    pub differences: Vec<Difference>,
+    /// How many lists could not be read.
+    pub unreadable_lists: u64,
+    /// Which ones.
+    pub unreadable: Vec<Unreadable>,
+    /// What the one cost.
+    pub old: Costs,
+    /// What the other cost.
+    pub new: Costs,
+}
+
+/// A command that would be decided differently.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// The list.
+    pub list: ListName,
+    /// The revision that the command made.
+    pub revision: u64,
+    /// How the two differ.
+    pub kind: Kind,
+    /// The command, as a file of cases would write it.
+    pub asked: String,
+    /// The list before it.
+    pub about: String,
+    /// What the one answers.
+    pub old: String,
+    /// What the other answers.
+    pub new: String,
+}
+
+/// A list that could not be read. Its name may be what is damaged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreadable {
+    /// What it is called.
+    pub name: String,
+    /// What does not fit.
+    pub why: String,
+}
+
+/// What the answers of one version cost.
+#[derive(Clone, Debug, Default)]
+pub struct Costs {
+    /// Nanoseconds by the clock on the wall, for each command it answered to.
+    pub time: Spread,
+    /// Fuel, for the same.
+    pub fuel: Spread,
+    /// How often it failed, by the kind of fault.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// How many commands would be decided differently.
+    pub fn differing_commands(&self) -> u64 {
+        self.differing.values().sum()
+    }
+
+    pub(super) fn count(&mut self, kind: Kind) {
+        *self.differing.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn unreadable(&mut self, unreadable: Unreadable) {
+        self.unreadable_lists += 1;
+        if self.unreadable.len() < MAX_LISTED {
+            self.unreadable.push(Unreadable { why: cut(unreadable.why), ..unreadable });
+        }
+    }
+
+    /// Takes what another thread found.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.lists += other.lists;
+        self.commands += other.commands;
+        self.passed_over += other.passed_over;
+        self.differing_lists += other.differing_lists;
+        other.differing.into_iter().for_each(|(kind, count)| *self.differing.entry(kind).or_default() += count);
+        self.differences.extend(other.differences);
+        self.unreadable_lists += other.unreadable_lists;
+        self.unreadable.extend(other.unreadable);
+        self.old.merge(&other.old);
+        self.new.merge(&other.new);
+    }
+
+    /// Puts in order what the threads found, and keeps the first of it.
+    pub(super) fn sort(&mut self) {
+        self.differences.sort_by(|one, other| one.list.cmp(&other.list));
+        self.differences.truncate(MAX_LISTED);
+        self.unreadable.sort_by(|one, other| one.name.cmp(&other.name));
+        self.unreadable.truncate(MAX_LISTED);
+    }
+}
+
+impl Costs {
+    pub(super) fn add(&mut self, time: Duration, fuel: u64) {
+        self.time.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self.fuel.add(fuel);
+    }
+
+    /// Counts a failure; nothing else that stands in a command's way.
+    pub(super) fn count(&mut self, refusal: &Refusal) {
+        if let Refusal::Fault(fault) = refusal {
+            *self.faults.entry(fault.kind()).or_default() += 1;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.time.merge(&other.time);
+        self.fuel.merge(&other.fuel);
+        other.faults.iter().for_each(|(kind, count)| *self.faults.entry(kind).or_default() += count);
+    }
+}
+
+/// A text that is kept until the end, without the end that is too much.
+pub(super) fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_SHOWN_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,271 @@
+//! Two versions on recorded lists: exactly what differs is found, and nothing else.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+
+use super::*;
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Context, Page, Query};
+use crate::list::entry::Entry;
+use crate::list::keeper::Keeper;
+use crate::list::revision::LogicId;
+use crate::list::schema::{Description, Schema};
+use crate::list::value;
+use crate::logic::testing::{Native, Recorder, add};
+use crate::logic::{Ask, Cost, Decision, Fault, Session};
+
+/// Another version of the native logic. What an added title holds, it does otherwise: `[changes]`,
+/// `[rejects]` and `[fails]`.
+struct Other {
+    native: Box<dyn Logic>,
+    keeper: Arc<Keeper>,
+    description: Description,
+}
+
+impl Other {
+    fn version(major: u64) -> Self {
+        let native = Native::version(major);
+        Self { keeper: native.keeper().clone(), description: native.description().clone(), native }
+    }
+
+    /// One whose lists hold something else.
+    fn of_another_print(major: u64) -> Self {
+        let mut other = Self::version(major);
+        let (name, title) = ("colour".to_owned(), "Colour".to_owned());
+        let field = Schema { name, title, kind: value::Kind::Text, required: false, choices: Vec::new() };
+        other.description.fields.push(field);
+        other.keeper = Keeper::new(LogicId::clone(other.native.id()), &other.description);
+        other
+    }
+}
+
+impl Logic for Other {
+    fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(OtherSession { native: self.native.session()?, over: false }))
+    }
+}
+
+struct OtherSession<'a> {
+    native: Box<dyn Session + 'a>,
+    over: bool,
+}
+
+impl Session for OtherSession<'_> {
+    fn begin(&mut self) {}
+
+    fn cost(&self) -> Cost {
+        Cost { fuel: 7, memory: 0 }
+    }
+
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+        assert!(!self.over, "a session in which a call failed is asked again");
+        match ask {
+            Ask::Add(draft) if draft.title.contains("[changes]") => {
+                let title = format!("{} otherwise", draft.title);
+                let (id, fields) = (list.next_id(), Vec::new());
+                Ok(Ok(vec![Change::put(Entry { id, title, date: None, completed: false, order: None, fields })]))
+            }
+            Ask::Add(draft) if draft.title.contains("[rejects]") => {
+                Ok(Err(Rejection { code: "other".into(), message: "Not any more.".into(), field: None }))
+            }
+            Ask::Add(draft) if draft.title.contains("[fails]") => {
+                self.over = true;
+                Err(Fault::Fuel { budget: 9 })
+            }
+            // An entry of this title stands in the way.
+            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "stay") => {
+                Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }))
+            }
+            Ask::Migrate(_) => Ok(Ok(Vec::new())),
+            ask => self.native.decide(list, context, ask),
+        }
+    }
+
+    fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        self.native.view(list, context, query)
+    }
+
+    fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
+        self.native.next_wake_up(list, context)
+    }
+}
+
+fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<Recorded>) -> Report {
+    let (threads, done) = (NonZeroUsize::new(3).unwrap(), AtomicUsize::new(0));
+    let count = lists.len();
+    let items = lists.into_iter().map(|list| Ok::<_, ()>(Item::List(Box::new(list))));
+    let told = || {
+        done.fetch_add(1, Ordering::Relaxed);
+    };
+    let replay = Replay { old, new, threads, clock: &|| Duration::ZERO, done: &told };
+    let report = replay.run(items).unwrap();
+    assert_eq!(done.into_inner(), count);
+    report
+}
+
+fn run(lists: Vec<Recorded>) -> Report {
+    run_on(&*Native::version(1), &Other::version(2), lists)
+}
+
+fn recorded(list: &str, titles: &[&str]) -> Recorded {
+    Recorder::new(list).decide(&*Native::version(1), titles.iter().map(|title| add(title))).recorded()
+}
+
+fn kinds(report: &Report) -> Vec<(&'static str, u64)> {
+    report.differing.iter().map(|(kind, count)| (kind.as_str(), *count)).collect()
+}
+
+#[test]
+fn exactly_the_commands_that_differ_are_found_and_the_first_of_each_list_is_shown() {
+    let bob = recorded("bob", &["milk", "[changes]", "tea", "[changes] too", "[rejects]"]);
+    let ann = recorded("ann", &["rye"]);
+    let report = run(vec![bob, ann, recorded("eve", &["[fails]", "corn"])]);
+    assert_eq!((report.lists, report.commands, report.passed_over, report.differing_lists), (3, 8, 0, 2));
+    assert_eq!(kinds(&report), [("changes", 2), ("rejection", 1), ("fault", 1)]);
+    let [bob, eve] = &report.differences[..] else { panic!("{:?}", report.differences) };
+    assert_eq!((bob.list.as_str(), bob.revision, bob.kind), ("bob", 2, Kind::Changes));
+    assert_eq!(bob.asked, r#"add = { title = "[changes]" }"#);
+    assert!(bob.about.contains("milk") && !bob.about.contains("[changes]"), "{}", bob.about);
+    assert!(!bob.old.contains("otherwise") && bob.new.contains("[changes] otherwise"), "{bob:?}");
+    assert_eq!((eve.list.as_str(), eve.revision, eve.kind), ("eve", 1, Kind::Fault));
+    assert_eq!(eve.new, "failed: it used up its budget of 9 units of fuel");
+    assert_eq!(report.new.faults.iter().collect::<Vec<_>>(), [(&"fuel", &1)]);
+    assert!(report.old.faults.is_empty());
+    assert_eq!((report.new.fuel.count(), report.new.fuel.percentile(50)), (7, 7));
+}
+
+#[test]
+fn the_same_rules_in_other_bytes_differ_in_nothing() {
+    let report = run_on(&*Native::version(1), &*Native::version(2), vec![recorded("bob", &["milk", "[changes]"])]);
+    assert_eq!((report.commands, report.differing_lists, report.differing_commands()), (2, 0, 0));
+}
+
+#[test]
+fn what_no_version_of_the_logic_decided_is_passed_over() {
+    let (todo, kanban) = (Native::version(1), Native::named("kanban", 1));
+    let hand_over = |logic: &dyn Logic| Command::Configure {
+        logic: Some(logic.id().name.clone()),
+        pin: None,
+        settings: Vec::new(),
+    };
+    let undone = Recorder::new("undone").decide(&*todo, [add("[changes]")]).decide(&*todo, [add("milk")]).undo(&*todo);
+    let deleted = Recorder::new("deleted").decide(&*todo, [add("[changes]"), Command::Erase, add("[rejects]")]);
+    let lent = Recorder::new("lent")
+        .decide(&*todo, [add("milk")])
+        .decide(&*kanban, [hand_over(&*kanban), add("[changes]")])
+        .decide(&*todo, [hand_over(&*todo), add("[changes]")]);
+    let report = run(vec![undone.recorded(), deleted.recorded(), lent.recorded()]);
+    // Of `deleted`, nothing is known before its end. `lent` came back by a command of this logic's,
+    // whose take-over these two do differently.
+    let found: Vec<_> = report.differences.iter().map(|d| (d.list.as_str(), d.revision, d.kind.as_str())).collect();
+    assert_eq!(found, [("deleted", 3, "rejection"), ("lent", 4, "changes"), ("undone", 1, "changes")]);
+    assert_eq!((report.commands, report.passed_over), (2 + 1 + 3, 1 + 2));
+    assert_eq!(kinds(&report), [("changes", 3), ("rejection", 1)]);
+}
+
+#[test]
+fn a_version_of_another_print_decides_after_it_took_the_list_over() {
+    let new = Other::of_another_print(2);
+    let old = Native::version(1);
+    let moved = run_on(&*old, &new, vec![recorded("bob", &["milk", "[changes]", "tea"])]);
+    assert_eq!((moved.commands, kinds(&moved)), (3, vec![("changes", 1)]));
+
+    let stuck = recorded("bob", &["milk", "stay", "[changes]", "[rejects]"]);
+    let stuck = run_on(&*old, &new, vec![stuck, recorded("eve", &["milk"])]);
+    assert_eq!((stuck.commands, stuck.passed_over, kinds(&stuck)), (4, 1, vec![("migration", 1)]));
+    let [bob] = &stuck.differences[..] else { panic!("{:?}", stuck.differences) };
+    assert_eq!((bob.revision, bob.kind), (3, Kind::Migration));
+    assert!(bob.old.starts_with("changes") && bob.new.contains("does not take the list over: rejected"), "{bob:?}");
+}
+
+#[test]
+fn a_list_kept_by_a_version_of_another_print_is_moved_for_the_old_one_too() {
+    let (later, old) = (Other::of_another_print(2), Native::version(1));
+    let list =
+        Recorder::new("bob").decide(&*old, [add("milk")]).decide(&later, [Command::Migrate, add("tea")]).recorded();
+    let report = run_on(&*old, &later, vec![list]);
+    // The native logic adds an entry when it takes a list over, so that the next one gets another id.
+    assert_eq!((report.commands, report.passed_over, kinds(&report)), (2, 1, vec![("changes", 1)]));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_others_are_compared() {
+    let mut torn = recorded("torn", &["milk", "tea", "rye"]);
+    torn.revisions.remove(1);
+    let lists = [
+        Ok(Item::Unreadable(Unreadable { name: "lost".into(), why: "its row is damaged".into() })),
+        Ok(Item::List(Box::new(torn))),
+        Ok::<_, ()>(Item::List(Box::new(recorded("bob", &["[changes]"])))),
+    ];
+    let (old, new, threads) = (Native::version(1), Other::version(2), NonZeroUsize::MIN);
+    let replay = Replay { old: &*old, new: &new, threads, clock: &|| Duration::ZERO, done: &|| () };
+    let report = replay.run(lists).unwrap();
+    assert_eq!((report.unreadable_lists, report.differing_lists), (2, 1));
+    let names: Vec<_> = report.unreadable.iter().map(|list| list.name.as_str()).collect();
+    assert_eq!(names, ["lost", "torn"]);
+    assert_eq!(replay.run([Err("the disk is gone")]).unwrap_err(), "the disk is gone");
+}
+
+#[test]
+fn of_many_lists_the_first_are_shown_and_all_are_counted() {
+    let lists: Vec<_> = (0..MAX_LISTED + 50).map(|n| recorded(&format!("{n:05}"), &["[changes]"])).collect();
+    let report = run(lists);
+    assert_eq!(report.differing_lists, MAX_LISTED as u64 + 50);
+    assert_eq!(report.differences.len(), MAX_LISTED);
+    assert!(report.differences.iter().enumerate().all(|(n, shown)| shown.list.as_str() == format!("{n:05}")));
+}
+
+#[test]
+fn a_thread_that_panics_ends_the_comparison_with_its_panic() {
+    let lists: Vec<_> = (0..50).map(|n| recorded(&format!("{n:05}"), &["milk"])).collect();
+    let panicking = std::panic::AssertUnwindSafe(|| {
+        let (old, new) = (Native::version(1), Native::version(2));
+        let clock = || panic!("the clock is broken");
+        let replay = Replay { old: &*old, new: &*new, threads: NonZeroUsize::MIN, clock: &clock, done: &|| () };
+        replay.run(lists.into_iter().map(|list| Ok::<_, ()>(Item::List(Box::new(list)))))
+    });
+    assert!(std::panic::catch_unwind(panicking).is_err());
+}
+
+/// What a list is asked: entries that one version takes as the other does, and entries that it does not.
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        4 => "[a-m]{1,3}".prop_map(|title| add(&title)),
+        1 => prop_oneof!["a \\[changes\\]", "\\[rejects\\]", "\\[fails\\]"].prop_map(|title: String| add(&title)),
+        1 => proptest::strategy::Just(Command::Clear),
+        1 => proptest::strategy::Just(Command::Wake),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn on_any_history_what_is_marked_differs(commands in vec(command(), 1..20), kept in 0..20_usize) {
+        let (native, mut recorder) = (Native::version(1), Recorder::new("bob"));
+        for command in commands {
+            // Clearing an empty list makes no revision, and is not recorded.
+            if command == Command::Clear && recorder.states.last().unwrap().count() == 0 {
+                continue;
+            }
+            recorder = recorder.decide(&*native, [command]);
+        }
+        let mut list = recorder.recorded();
+        list.revisions.drain(..list.revisions.len().saturating_sub(kept));
+        let marked = |revision: &&Arc<Revision>| {
+            matches!(&revision.command, Command::Add(draft) if draft.title.contains('['))
+        };
+        let expected = list.revisions.iter().filter(marked).count() as u64;
+        let commands = list.revisions.len() as u64;
+        let report = run(vec![list]);
+        prop_assert_eq!((report.commands, report.differing_commands()), (commands, expected));
+    }
+}

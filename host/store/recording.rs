@@ -1,0 +1,156 @@
+//! A list with its history as bytes, for the way over a network: a version byte, a checksum, postcard.
+//!
+//! A page holds some of the revisions, oldest first. The one that reaches the list's last revision
+//! holds the list, too, so that whoever has all pages up to it has both as they are at one revision.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::list::name::ListName;
+use crate::list::revision::Revision;
+use crate::list::{Folded, List};
+
+/// The media type of a page.
+pub const MEDIA_TYPE: &str = "application/vnd.hotlist.recording";
+
+/// The version of the encoding. A change to any type in it is a new version.
+const VERSION: u8 = 1;
+
+/// The version byte and the checksum, little-endian.
+const PREFIX_BYTES: usize = 5;
+
+/// A page takes no more revisions once it has this many bytes of them. It always has one, however large
+/// that is, and may have the list besides.
+pub const PAGE_BYTES: usize = 4 << 20;
+
+/// A part of a list's recording.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Page {
+    /// Revisions of the list, one after the other.
+    pub revisions: Vec<Arc<Revision>>,
+    /// The list as the last of them left it, if that is the last one.
+    pub list: Option<Folded>,
+}
+
+/// A page of the list as it is, with those of the revisions that fit. They are the ones behind `after`;
+/// revisions that came after the list was read are left for the next page.
+pub fn page(name: &ListName, list: &List, after: u64, revisions: &[Arc<Revision>]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    let (mut count, mut last) = (0, after);
+    for revision in revisions.iter().filter(|revision| revision.number <= list.revision()) {
+        if encoded.len() >= PAGE_BYTES {
+            break;
+        }
+        encoded = append(encoded, revision);
+        (count, last) = (count + 1, revision.number);
+    }
+    let folded = (last >= list.revision()).then(|| list.fold());
+    // As postcard writes `Page`: the number of revisions, each of them, the list.
+    let mut bytes = append(vec![0; PREFIX_BYTES], &(count as u64));
+    bytes.extend_from_slice(&encoded);
+    let mut bytes = append(bytes, &folded);
+    let sum = checksum(name, &bytes[PREFIX_BYTES..]);
+    bytes[0] = VERSION;
+    bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// Takes a page of that list apart.
+///
+/// # Errors
+///
+/// What is wrong with it, for people.
+pub fn take(name: &ListName, bytes: &[u8]) -> Result<Page, String> {
+    match bytes {
+        [VERSION, a, b, c, d, content @ ..] => {
+            if checksum(name, content) != u32::from_le_bytes([*a, *b, *c, *d]) {
+                return Err("its checksum is wrong".into());
+            }
+            decode(content)
+        }
+        [version, ..] if *version != VERSION => {
+            Err(format!("it has version {version}, this program reads {VERSION}; use the program of the server"))
+        }
+        _ => Err("it is cut off".into()),
+    }
+}
+
+fn decode<T: DeserializeOwned>(content: &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(content) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("it has {} bytes too many", rest.len())),
+        Err(error) => Err(format!("it does not decode: {error}")),
+    }
+}
+
+fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, bytes).expect("plain data, sequences of known length: postcard encodes all of it")
+}
+
+fn checksum(name: &ListName, content: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    // Length first, so that no name's end can pass for the beginning of a content.
+    sum.update(&(name.as_str().len() as u64).to_le_bytes());
+    sum.update(name.as_str().as_bytes());
+    sum.update(content);
+    sum.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::revision::hex;
+    use crate::store::samples;
+
+    #[test]
+    fn the_bytes_of_a_page_are_pinned() {
+        let commit = samples::Writer::new("bob").create().add("Dentist").commit();
+        let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
+        assert_eq!(hex(&bytes), include_str!("golden/recording-1.hex").trim(), "a type changed: raise VERSION");
+        let back = take(&commit.name, &bytes).expect("it is whole");
+        assert_eq!(back, Page { revisions: commit.revisions, list: Some(commit.state.fold()) });
+    }
+
+    #[test]
+    fn the_list_comes_with_the_page_that_reaches_it() {
+        let first = samples::Writer::new("bob").create().add("Dentist");
+        let list = first.list.clone();
+        let commit = first.add("Later").commit();
+        let taken = |after: u64, revisions: &[Arc<Revision>]| {
+            let page = take(&commit.name, &page(&commit.name, &list, after, revisions)).expect("it is whole");
+            (page.revisions.iter().map(|revision| revision.number).collect::<Vec<_>>(), page.list.is_some())
+        };
+        assert_eq!(taken(0, &commit.revisions[..1]), (vec![1], false));
+        assert_eq!(taken(1, &commit.revisions[1..]), (vec![2], true), "what is later than the list is left out");
+        assert_eq!(taken(2, &[]), (vec![], true));
+        assert_eq!(taken(0, &[]), (vec![], false), "nothing is known of how it came to be");
+    }
+
+    #[test]
+    fn a_page_that_is_large_is_cut_and_never_empty() {
+        let title = "x".repeat(PAGE_BYTES);
+        let commit = samples::Writer::new("bob").create().add(&title).add("y").commit();
+        let taken = |after: usize| {
+            let bytes = page(&commit.name, &commit.state, after as u64, &commit.revisions[after..]);
+            take(&commit.name, &bytes).expect("it is whole").revisions.len()
+        };
+        assert_eq!((taken(0), taken(1), taken(2)), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_page_is_refused_after_any_flipped_bit_and_for_another_list() {
+        let commit = samples::Writer::new("bob").create().commit();
+        let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
+        assert!(take(&samples::name("bop"), &bytes).is_err());
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(take(&commit.name, &flipped).is_err(), "byte {at} bit {bit}");
+            }
+            assert!(take(&commit.name, &bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

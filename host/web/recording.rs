@@ -1,0 +1,35 @@
+//! A list with its history, complete, for programs that want to decide it again.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+
+use super::openapi::ReadProblems;
+use super::paths::ListPath;
+use super::query::HistoryQuery;
+use super::shapes::empty;
+use super::{Answer, Shared};
+use crate::store::recording::{MEDIA_TYPE, page};
+
+/// A list with the revisions of it that are kept, the oldest first, with all that they were decided by.
+///
+/// Opaque: a page is for a Hotlist program of the same version, such as `hotlist plugin diff`. It may have
+/// fewer revisions than asked for. The page that reaches the list's last revision holds the list, too;
+/// whoever asks for the pages one after the other, from behind the last revision of each, has both as
+/// they were at one moment.
+#[utoipa::path(get, path = "/lists/{list}/recording", tag = "history", operation_id = "getRecording",
+    params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
+    (status = 200, description = "A page of the recording", content_type = "application/vnd.hotlist.recording",
+        body = Vec<u8>), ReadProblems))]
+pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, query: HistoryQuery) -> Answer {
+    let HistoryQuery { after, limit } = query;
+    // The list first: what is later in the history than the list is left out, and what it is missing
+    // would be missed.
+    let list = web.existing(&name).await?;
+    let revisions = web.cache().history(&name, after, limit).await?;
+    let mut response = empty(StatusCode::OK);
+    *response.body_mut() = page(&name, &list, after, &revisions).into();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
