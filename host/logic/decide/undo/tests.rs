@@ -333,7 +333,8 @@ fn undoing_the_choice_of_a_version_brings_the_choice_before_back() {
 fn a_list_that_goes_back_to_another_logic_is_not_pinned() {
     let (todo, other) = (&Numbered::version("todo", 1), &Numbered::version("other", 2));
     let mut past = Past::new();
-    past.add(todo, "milk");
+    // Nothing but who keeps it changes with an empty list.
+    past.decide(todo, 0, &Command::Configure { logic: None, pin: None, settings: vec![] }).unwrap();
     let logic = Some(LogicName::new("other").unwrap());
     let handed = past.decide(other, 0, &Command::Configure { logic, pin: Some(None), settings: vec![] }).unwrap();
     past.undo(todo, handed).unwrap();
