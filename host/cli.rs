@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(serve.len() + 2, variables(&command, "HOTLIST_").len());
         for tool in command.find_subcommand("plugin").expect("there is plugin").get_subcommands() {
             let prefix = if tool.get_name() == "dev" { "HOTLIST_DEV_" } else { "HOTLIST_" };
-            let shared: Vec<_> = variables(tool, prefix).into_iter().filter(|name| serve.contains(name)).collect();
+            // A comparison is of what a server has recorded, so it means the same directory.
+            let meant = |name: &String| tool.get_name() == "diff" && name == "HOTLIST_DATA";
+            let shared = variables(tool, prefix).into_iter().filter(|name| serve.contains(name) && !meant(name));
+            let shared: Vec<_> = shared.collect();
             assert!(shared.is_empty(), "{}: {shared:?}", tool.get_name());
         }
     }

@@ -142,6 +142,9 @@ pub enum PluginError {
     /// A trial cannot be changed that is not.
     #[error("no version is on trial; name one as candidate")]
     NoCandidate,
+    /// A trial needs a live version to be compared with.
+    #[error("{0} has no live version that another one could be tried beside; make one live first")]
+    NoLive(LogicName),
     /// A live version cannot be on trial.
     #[error("{0} is live, so it cannot be on trial")]
     IsLive(String),

@@ -36,7 +36,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
 /// Crates that have one home each, by the modules that they are at home in.
 const AT_HOME: [(&str, &[&str]); 14] = [
     ("fail", &["crash"]),
-    ("rustix", &["crash", "logic"]),
+    ("rustix", &["crash"]),
     ("wasmtime", &["wasm"]),
     ("wasmparser", &["wasm", "plugins"]),
     ("notify", &["plugins"]),

@@ -29,7 +29,8 @@ impl Actor {
         if let Command::Undo { changes, inverse, .. } = command {
             // Nobody but the version that keeps the list, or kept it then, can tell what belongs into it.
             if let Some(keeper) = keeper_after(list, changes, inverse) {
-                return catalog.version(keeper.logic(), &keeper.id.digest).map(unseen);
+                catalog.hold(keeper.logic(), &keeper.id.digest);
+                return catalog.usable(keeper.logic(), &keeper.id.digest).map(unseen);
             }
             if let Some(version) = catalog.keeping(list)? {
                 return Ok(unseen(version));
@@ -46,6 +47,7 @@ impl Actor {
         }
         if round.stuck == Some(*chosen.version.digest())
             && !is_a_move(command)
+            && list.keeper().is_some_and(|keeper| !keeper.suits(chosen.version.logic.keeper()))
             && let Some(version) = catalog.keeping(list)?
         {
             version.touch(round.moment.now);
@@ -98,12 +100,14 @@ impl Actor {
         let version = &chosen.version;
         let command = &waiting.request.command;
         let context = self.context(round, &waiting.request.caller);
-        let watched = chosen.shadow.as_deref().filter(|_| is_the_logics(command));
+        let watched = chosen.shadow.as_deref().filter(|shadow| is_the_logics(command) && shadow.has_room(&round.list));
         let (decided, spent) = self.ask(round, version, session, &context, command, watched.is_some());
         match decided {
             Err(Refusal::Fault(fault)) => self.rescue(round, version, waiting, context, fault),
             decided => {
-                version.did_well(&self.name);
+                if is_the_logics(command) && matches!(decided, Ok(_) | Err(Refusal::Rejected(_))) {
+                    version.did_well(&self.name);
+                }
                 if let Some(shadow) = watched {
                     self.show(shadow, round, version, &context, command, &decided, spent);
                 }
@@ -141,7 +145,7 @@ impl Actor {
 
     /// A version failed at a command. Nothing was applied, so another one may decide it: the last good one
     /// at once, where it means the same by the list; or whichever is chosen after the version fell.
-    fn rescue(
+    pub(super) fn rescue(
         &self,
         round: &mut Round,
         failed: &Arc<Version>,
@@ -159,7 +163,12 @@ impl Actor {
             }
             _ => None,
         };
-        let shared = second.as_ref().map(|second| matches!(second, Err(Refusal::Fault(_))));
+        // What the other one does not know, such as a new command, it did not decide.
+        let shared = second.as_ref().and_then(|second| match second {
+            Ok(_) | Err(Refusal::Rejected(_)) => Some(false),
+            Err(Refusal::Fault(_)) => Some(true),
+            Err(_) => None,
+        });
         let fell = catalog.failed(failed, &self.name, &fault, shared, round.moment.now);
         match (&instead, &mut session, second) {
             (Some(version), Some(session), Some(decided)) if shared == Some(false) => {
@@ -199,6 +208,9 @@ impl Actor {
             Err(refusal) => Err(CallError::Refused { refusal, logic }),
         };
         round.put_down(answer, reply);
+        if let Some(fault) = round.wake_up_fault.take() {
+            self.environment.catalog.failed(version, &self.name, &fault, None, round.moment.now);
+        }
         None
     }
 

@@ -10,9 +10,9 @@ use crate::crash;
 use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::revision::{Outcome, Receipt};
-use crate::logic::Session;
-use crate::logic::catalog::{Chosen, Digest, Unready};
+use crate::logic::catalog::{Chosen, Digest, Unready, Version};
 use crate::logic::decide::Refusal;
+use crate::logic::{Fault, Session};
 use crate::store::{Commit, StoreError};
 pub use gathering::WAKE_UP_RETRY;
 pub(super) use gathering::{Moment, Round, is_a_move};
@@ -75,6 +75,11 @@ impl Actor {
             let Some((logic, digest)) = round.missing.as_ref().filter(|_| round.answers.is_empty()) else {
                 return round;
             };
+            // Nothing else of this round is kept; but that a version did not take the list over is not to be
+            // found out twice.
+            if round.stuck.is_some() {
+                self.memory.lock().get_or_insert_default().stuck = round.stuck;
+            }
             fetches += 1;
             let fetched = match fetches > MAX_FETCHES {
                 true => Err("it was loaded and is gone again; try again in a moment".into()),
@@ -145,9 +150,7 @@ impl Actor {
         mut unfetched: Option<(Digest, String)>,
     ) -> Round {
         let mut round = Round::new(list, self.memory.lock().as_deref().cloned().unwrap_or_default(), self.moment());
-        while round.has_room()
-            && let Some(next) = waiting.front()
-        {
+        while let Some(next) = waiting.front().filter(|next| next.admitted || round.has_room()) {
             match self.choose(&round, &next.request.command) {
                 Ok(chosen) => self.decide_with(&mut round, &chosen, waiting),
                 Err(Unready::NotLoaded(logic, digest)) => match unfetched.take_if(|(known, _)| *known == digest) {
@@ -169,28 +172,51 @@ impl Actor {
         let version = &chosen.version;
         let mut session = match version.logic.session() {
             Ok(session) => session,
-            Err(fault) => {
-                version.counters.fault(&fault);
-                let logic = version.logic.id().clone();
-                return round.refuse_next(waiting, CallError::Refused { refusal: Refusal::Fault(fault), logic });
-            }
+            Err(fault) => return self.without_session(round, version, waiting, fault),
         };
-        while round.has_room()
+        // What was admitted is finished, for the next round would look at it anew.
+        while waiting.front().is_some_and(|next| next.admitted || round.has_room())
             && let Some(next) = waiting.pop_front()
         {
-            let chosen_again = self.choose(round, &next.request.command);
-            if !chosen_again.is_ok_and(|again| Arc::ptr_eq(&again.version, version)) {
+            let Some(chosen) =
+                self.choose(round, &next.request.command).ok().filter(|again| Arc::ptr_eq(&again.version, version))
+            else {
                 waiting.push_front(next);
                 return;
-            }
+            };
             // What is not answered is to be chosen for anew.
-            if let Some(again) = self.answer(round, chosen, session.as_mut(), next) {
+            if let Some(again) = self.answer(round, &chosen, session.as_mut(), next) {
                 waiting.push_front(again);
             }
             if std::mem::take(&mut round.session_over) {
                 return;
             }
         }
+    }
+
+    /// Answers the next command when a version did not even come up for it.
+    fn without_session(
+        &self,
+        round: &mut Round,
+        version: &Arc<Version>,
+        waiting: &mut VecDeque<Waiting>,
+        fault: Fault,
+    ) {
+        if matches!(fault, Fault::Instance(_)) {
+            version.counters.fault(&fault);
+            let logic = version.logic.id().clone();
+            return round.refuse_next(waiting, CallError::Refused { refusal: Refusal::Fault(fault), logic });
+        }
+        let Some(next) = waiting.pop_front() else { return };
+        if let Some(reply) = self.without_deciding(round, &next.request).filter(|_| !next.admitted) {
+            return round.put_down(next.answer, reply);
+        }
+        let context = self.context(round, &next.request.caller);
+        let next = Waiting { admitted: true, ..next };
+        if let Some(again) = self.rescue(round, version, next, context, fault) {
+            waiting.push_front(again);
+        }
+        round.session_over = false;
     }
 
     /// Answers one command: as it was answered before, or by deciding it. Gives it back when another

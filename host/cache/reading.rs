@@ -36,7 +36,14 @@ impl Cache {
         let (version, answer) = match ask(&version) {
             Err(fault) => {
                 // A reading changes nothing, so the last good version may answer it as well.
-                let instead = self.environment.catalog.instead_of(&version, &list);
+                let knows = |other: &Arc<Version>| {
+                    let described = other.logic.description();
+                    query
+                        .view
+                        .as_ref()
+                        .map_or(described.reading == Reading::Logic, |view| described.view(view).is_some())
+                };
+                let instead = self.environment.catalog.instead_of(&version, &list).filter(knows);
                 let second = instead.map(|instead| (ask(&instead), instead));
                 let shared = second.as_ref().map(|(answer, _)| answer.is_err());
                 self.environment.catalog.failed(&version, name, &fault, shared, now);

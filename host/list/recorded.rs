@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_back_is_met_as_it_was() {
+        let logic = Native::version(1);
+        let recorder = Recorder::new("bob").decide(&*logic, [add("milk"), Command::Clear]).undo(&*logic);
+        let met: Vec<_> = walk(&recorder.recorded()).unwrap().into_iter().map(|(list, _)| list).collect();
+        assert_eq!(met, recorder.states[..3]);
+        assert_eq!(recorder.states[3].count(), 1);
+    }
+
+    #[test]
     fn a_list_that_was_deleted_begins_where_it_was_made_anew() {
         let (recorded, states) = record(vec![add("milk"), Command::Erase, add("tea"), add("rye")]);
         let met = walk(&recorded).unwrap();

@@ -105,6 +105,14 @@ impl Catalog {
         standing.version(logic, digest)
     }
 
+    /// The version of exactly these bytes, unless it fell.
+    pub fn usable(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, Unready> {
+        if self.standing(logic).is_some_and(|standing| standing.fallen(digest).is_some()) {
+            return Err(Unready::NoVersion(logic.clone(), Pin::Digest(*digest)));
+        }
+        self.version(logic, digest)
+    }
+
     /// The version that keeps a list, if it may still decide.
     pub fn keeping(&self, list: &List) -> Result<Option<Arc<Version>>, Unready> {
         let Some(keeper) = list.keeper() else { return Ok(None) };
@@ -198,6 +206,10 @@ impl Catalog {
         }
         let Some(why) = version.failures.count(&self.rule, list, shared == Some(false), now) else { return false };
         let name = &version.logic.id().name;
+        // Asked first, so that one which has nobody to step in does not change the map at each failure.
+        if !self.standing(name).is_some_and(|standing| standing.can_fall(version)) {
+            return false;
+        }
         let fell =
             self.change(name, |standing| standing.quarantine(version, &format!("{why}; the last one: {fault}"), now));
         if fell {
@@ -228,6 +240,11 @@ impl Catalog {
             self.logics.store(Arc::new(logics));
         }
         unchanged
+    }
+
+    /// Notes that a standing could not be made durable, so that it is tried again.
+    pub fn not_kept(&self, name: LogicName) {
+        self.unkept.lock().insert(name);
     }
 
     /// Takes the names of the logics whose standing changed in memory and is not durable yet.

@@ -215,9 +215,11 @@ impl Decider<'_> {
         }
         let keeper = self.logic.keeper();
         let erased = matches!(draft.changes.first(), Some(Change::Erase));
-        if !erased && draft.list.keeper() != Some(keeper) {
+        let keeps = |now: &Arc<Keeper>| now != keeper && now.suits(keeper);
+        if !erased && draft.list.keeper().is_none_or(keeps) {
             // The list comes into being with its first change, like the book's cache starts servers. And
-            // what a version changed first says that it keeps the list from then on.
+            // what a version changed first says that it keeps the list from then on; unless the list means
+            // something else to it, and is still to be taken over by whichever version can.
             draft.add(vec![Change::Adopt(keeper.clone())])?;
             draft.changes.rotate_right(1);
             draft.inverse.rotate_left(1);

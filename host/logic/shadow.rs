@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -26,17 +26,18 @@ use crate::list::{Limits, List, show};
 /// How many differences are kept; the oldest go first.
 pub const MAX_DIFFERENCES: usize = 100;
 
-/// How many commands may wait for a shadow. Each holds a snapshot of its list.
+/// How many commands may wait for a shadow.
 const MAX_WAITING: usize = 1_024;
+
+/// How many bytes of text the lists may have that wait for a shadow: they are snapshots, which would be gone
+/// otherwise.
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// How often a command is decided again that the machine was too busy for, before it is skipped.
 const MAX_TRIES: usize = 3;
 
 /// How many rows of each view are compared.
 const COMPARED_ROWS: usize = 100;
-
-/// How little a shadow insists on the processor: as little as can be (see setpriority(2)).
-const NICE: i32 = 19;
 
 /// A candidate at work in the shadow of the live version.
 pub struct Shadow {
@@ -70,6 +71,10 @@ pub struct Case {
 #[derive(Default)]
 pub struct Tally {
     sent: AtomicU64,
+    /// The text, in bytes, of the lists that wait.
+    waiting_bytes: AtomicUsize,
+    /// Whether the shadow is wanted no more.
+    over: AtomicBool,
     /// Commands that both decided.
     pub compared: AtomicU64,
     /// Commands that the shadow had no time or no room for.
@@ -156,17 +161,39 @@ impl Shadow {
         Arc::new(Self { cases, tally })
     }
 
+    /// Whether there is time for another command of a list, to be handed over by [`Shadow::send`]. If not, it
+    /// counts as skipped.
+    pub fn has_room(&self, list: &List) -> bool {
+        let (tally, bytes) = (&self.tally, list.bytes());
+        let has_room = tally.waiting() < MAX_WAITING as u64
+            && tally.waiting_bytes.load(Ordering::Relaxed) + bytes <= MAX_WAITING_BYTES;
+        if !has_room {
+            tally.sent.fetch_add(1, Ordering::Relaxed);
+            tally.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
     /// Hands a decided command over, unless too many wait.
     pub fn send(&self, case: Case) {
-        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        let (tally, bytes) = (&self.tally, case.list.bytes());
+        tally.sent.fetch_add(1, Ordering::Relaxed);
+        tally.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.cases.try_send(case).is_err() {
-            self.tally.skipped.fetch_add(1, Ordering::Relaxed);
+            tally.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            tally.skipped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// What was found.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+}
+
+impl Drop for Shadow {
+    fn drop(&mut self) {
+        self.tally.over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -199,10 +226,14 @@ impl Tally {
 }
 
 fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "a shadow works at the priority of all others");
+    if let Err(error) = yield_to_all() {
+        tracing::debug!(?error, "a shadow works at the priority of all others");
     }
     while let Ok(case) = cases.recv() {
+        if tally.over.load(Ordering::Relaxed) {
+            return;
+        }
+        tally.waiting_bytes.fetch_sub(case.list.bytes(), Ordering::Relaxed);
         // A candidate that makes the host panic must not end its trial unseen.
         let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| patiently(candidate, &case)));
         let difference = compared.unwrap_or_else(|_| {
@@ -213,6 +244,18 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
         difference.into_iter().flatten().for_each(|difference| tally.note(difference));
         count.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Has this thread run only while no other wants to, and has every other one preempt it at once (SCHED_IDLE, see
+/// sched(7)). The lowest niceness does not: who wakes up may wait for as long as a time slice.
+fn yield_to_all() -> Result<(), thread_priority::Error> {
+    #[cfg(target_os = "linux")]
+    thread_priority::set_thread_priority_and_policy(
+        thread_priority::thread_native_id(),
+        thread_priority::ThreadPriority::Min,
+        thread_priority::ThreadSchedulePolicy::Normal(thread_priority::NormalThreadSchedulePolicy::Idle),
+    )?;
+    Ok(())
 }
 
 /// There was no room for another instance, or the processor was busy with what comes first for as long as an

@@ -12,7 +12,8 @@ use crate::list::keeper::Keeper;
 use crate::list::name::{ListName, LogicName};
 use crate::list::recorded::Recorded;
 use crate::list::revision::{LogicId, Revision};
-use crate::list::schema::{Description, Reading};
+use crate::list::schema::{Description, Reading, Schema};
+use crate::list::value::Kind;
 use crate::list::{Limits, List};
 
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
@@ -27,7 +28,23 @@ impl Native {
         Self::named("todo", major)
     }
 
+    /// A version of logic `todo` whose lists hold something else than those of [`Native::version`].
+    pub(crate) fn with_a_field(major: u64) -> Box<dyn Logic> {
+        let rank = Schema {
+            name: "rank".into(),
+            title: String::new(),
+            kind: Kind::Number,
+            required: false,
+            choices: Vec::new(),
+        };
+        Self::holding("todo", major, vec![rank])
+    }
+
     pub(crate) fn named(name: &str, major: u64) -> Box<dyn Logic> {
+        Self::holding(name, major, Vec::new())
+    }
+
+    fn holding(name: &str, major: u64, fields: Vec<Schema>) -> Box<dyn Logic> {
         let version = semver::Version::new(major, 0, 0);
         let digest = [u8::try_from(major % 256).unwrap(); 32];
         let id = LogicId { name: LogicName::new(name).unwrap(), version: version.clone(), digest };
@@ -35,7 +52,7 @@ impl Native {
             title: "Native".into(),
             summary: String::new(),
             version,
-            fields: Vec::new(),
+            fields,
             settings: Vec::new(),
             commands: Vec::new(),
             views: Vec::new(),
@@ -96,6 +113,12 @@ impl Session for NativeSession {
             }
             Ask::Delete(id) => vec![Change::Remove(id)],
             Ask::Wake => vec![put(list.next_id(), "woken")],
+            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "not me") => {
+                return Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }));
+            }
+            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "break") => {
+                return Err(Fault::Trap("as it was told to".into()));
+            }
             Ask::Migrate(from) => vec![put(list.next_id(), from)],
             Ask::Custom(..) | Ask::Configure(_) => Vec::new(),
         }))

@@ -29,7 +29,11 @@ impl Kept {
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
             let name = entry.file_name().to_str().and_then(|name| LogicName::new(name).ok());
-            names.extend(name.filter(|_| entry.path().join(STANDING).exists()));
+            if let Some(name) = name.filter(|_| entry.path().is_dir())
+                && entry.path().join(STANDING).try_exists()?
+            {
+                names.push(name);
+            }
         }
         names.sort();
         Ok(names)
@@ -53,7 +57,11 @@ impl Kept {
         bytes.push(b'\n');
         self.make_directory(name)?;
         replace(&self.directory(name), STANDING, &bytes, Durably::Yes)?;
-        self.sweep(name, &record)
+        // The standing is written: what is left over is no reason to say otherwise.
+        if let Err(error) = self.sweep(name, &record) {
+            tracing::warn!(logic = %name, %error, "components that nobody needs could not be removed");
+        }
+        Ok(())
     }
 
     /// Keeps a component under its digest: as a whole, or not at all. One that is part of the program does
@@ -83,7 +91,8 @@ impl Kept {
         for entry in fs::read_dir(self.directory(name))? {
             let path = entry?.path();
             let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-            if file.ends_with(".wasm") && !known.iter().any(|known| known == file) {
+            let ours = file.ends_with(".wasm") || file.ends_with(".wasm.tmp");
+            if ours && !known.iter().any(|known| known == file) {
                 fs::remove_file(&path)?;
             }
         }

@@ -7,6 +7,7 @@ mod wish;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -23,6 +24,9 @@ use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::logic::catalog::{Catalog, Digest, Record, Shelf};
 use crate::wasm::{self, Engine};
+
+/// After how long it is tried again to write what could not be written.
+const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Loader {
     bench: Bench,
@@ -47,6 +51,12 @@ impl Loader {
         let names = shelf.names().map_err(unreadable)?;
         catalog.kept_by(Arc::new(Desk(jobs.clone())));
         let bench = Bench { engine, catalog, clock, isolated, kept: shelf, force };
+        for (name, bytes) in BUILTIN {
+            let name = LogicName::new(name).expect("the names of built-in logics are names");
+            // Also where it is not live: some list may insist on it, and a damaged one is made anew.
+            let kept = bench.kept.keep(&name, &wasm::digest(bytes), bytes, Durably::No);
+            kept.map_err(unreadable)?;
+        }
         for name in names {
             bench.restore(&name).map_err(|why| {
                 let path = kept.join(name.as_str()).join(STANDING).display().to_string();
@@ -69,8 +79,10 @@ impl Loader {
                 // Before any further job: a directory that is never quiet is looked at, too.
                 watch.look(&self.bench);
             }
-            self.bench.keep_unkept();
-            let job = match self.watch.as_ref().map(Watch::next_look) {
+            let all_kept = self.bench.keep_unkept();
+            let next_look = self.watch.as_ref().map(Watch::next_look);
+            let pause = if all_kept { next_look } else { Some(next_look.unwrap_or(RETRY).min(RETRY)) };
+            let job = match pause {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -146,7 +158,7 @@ impl Bench {
         }
         let events = self.catalog.standing(name).map(|standing| standing.events.clone()).unwrap_or_default();
         let mut standing = record.restore(&loaded);
-        standing.events.extend(events);
+        events.into_iter().for_each(|event| standing.note(event));
         if self.catalog.accept(self.catalog.propose(name, |now| *now = standing)) {
             return Ok(());
         }

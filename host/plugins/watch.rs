@@ -193,12 +193,21 @@ impl Watch {
             return; // unchanged bytes are no event
         }
         let failed = if self.starting && bench.stands(&name, &digest) {
+            if bench.live_with(&name, &digest).is_none() {
+                tracing::warn!(logic = %name, file = %path.display(), "this file is not what is live: it was live or kept before, and stays as it is; save it anew, or change what is live with PATCH /logic/{name}");
+            }
             None
         } else if bench.live_with(&name, &digest).is_some() {
             bench.restored(&name, &source);
             None
         } else {
-            let offer = Offer { name: &name, bytes: &bytes, source: &source, publish: true, force: false };
+            let offer = Offer {
+                name: &name,
+                bytes: &bytes,
+                source: &source,
+                publish: true,
+                force: self.starting && bench.force,
+            };
             bench.take(offer).err().map(|error| {
                 self.look_at = self.look_at.min(Instant::now() + SETTLE);
                 let passing = error.may_pass();

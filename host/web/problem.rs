@@ -288,7 +288,9 @@ impl From<PluginError> for Problem {
             PluginError::Invalid(_) => Self::new(Kind::BadComponent, text),
             PluginError::Quarantined { .. } => Self::new(Kind::Quarantined, text),
             PluginError::Unknown(_) => Self::new(Kind::NoLogic, text),
-            PluginError::NoCandidate | PluginError::IsLive(_) => Self::new(Kind::Invalid, text).with_field("candidate"),
+            PluginError::NoCandidate | PluginError::NoLive(_) | PluginError::IsLive(_) => {
+                Self::new(Kind::Invalid, text).with_field("candidate")
+            }
             PluginError::FromFile { .. } => Self::new(Kind::FromFile, text),
             PluginError::TooMany { limit } => Self::new(Kind::Full, text).with_limit("logics", limit),
             PluginError::Busy { limit } => Self::new(Kind::Overloaded, text).with_limit("waiting components", limit),

@@ -23,7 +23,7 @@ impl Asked {
     fn doomed(data: &Path, point: &str) -> Self {
         let point = if point.is_empty() { String::new() } else { format!("{point}=return") };
         let client = Client::builder().no_proxy().build().expect("a client");
-        Self { process: Process::doomed(data, &["--force".as_ref()], &point), client }
+        Self { process: Process::doomed(data, &[], &point), client }
     }
 
     fn url(&self, path: &str) -> String {
@@ -40,7 +40,7 @@ impl Asked {
     }
 
     async fn upload(&self, name: &str) -> reqwest::Result<Response> {
-        self.send("PUT", "/logic/rules", "application/wasm", component(name)).await
+        self.send("PUT", "/logic/rules?force=true", "application/wasm", component(name)).await
     }
 
     async fn add(&self, title: &str) -> reqwest::Result<Response> {

@@ -12,9 +12,9 @@ use crate::list::date::Date;
 use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::{Outcome, Receipt, Revision};
-use crate::logic::Session;
 use crate::logic::catalog::{Digest, Version};
 use crate::logic::decide::{Decided, Refusal};
+use crate::logic::{Fault, Session};
 use crate::store::{MAX_COMMIT_REVISIONS, MAX_RECEIPTS};
 
 /// How long a round decides before the other lists have their turn. What is left waits for the next.
@@ -64,6 +64,8 @@ pub(in crate::actor) struct Round {
     changes: usize,
     /// Whether the session failed, and cannot be asked again.
     pub(in crate::actor) session_over: bool,
+    /// How a version failed when it was asked for the next wake-up.
+    pub(in crate::actor) wake_up_fault: Option<Fault>,
     begun: Instant,
 }
 
@@ -88,6 +90,7 @@ impl Round {
             rescheduled: false,
             changes: 0,
             session_over: false,
+            wake_up_fault: None,
             begun: Instant::now(),
         }
     }
@@ -153,6 +156,9 @@ impl Round {
         let created = decided.list.exists() && !self.list.exists();
         let first_new = self.list.next_id();
         let unchanged = decided.changes.is_empty();
+        if decided.list.keeper() != self.list.keeper() {
+            self.stuck = None;
+        }
         self.list = decided.list.clone();
         if !unchanged || command == Command::Wake {
             let pause = if unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
@@ -198,7 +204,7 @@ impl Round {
             }
             // A logic that cannot say when is asked again.
             Err(fault) => {
-                version.counters.fault(&fault);
+                self.wake_up_fault = Some(fault);
                 self.session_over = true;
                 self.reschedule(Some(self.wake_up.unwrap_or(context.now + WAKE_UP_RETRY)));
             }

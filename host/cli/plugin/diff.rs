@@ -67,7 +67,7 @@ pub(in crate::cli) struct DiffArgs {
     /// The data directory of a server, which may be running
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
-    /// Ask a running server instead of its data directory
+    /// Ask a running server instead of its data directory: without --data and HOTLIST_DATA
     #[arg(long, env = "HOTLIST_SERVER", value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
     /// A header for every request to the server, for those that want to know who asks; repeatable

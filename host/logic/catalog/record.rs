@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::standing::{Candidate, Event, Known, Standing};
+use super::standing::{Candidate, Event, Known, Standing, Wanted};
 use super::version::{Digest, Version};
 use crate::list::keeper::digest;
 use crate::list::revision::hex;
@@ -53,6 +53,8 @@ impl Record {
     /// The standing that was stored, with those of its versions that could be loaded. When the live one
     /// could not, the last good one is live.
     pub fn restore(self, loaded: &[Arc<Version>]) -> Standing {
+        let all_there = self.wanted().iter().all(|wanted| loaded.iter().any(|version| version.digest() == wanted));
+        let wanted = Wanted { live: self.live, good: self.good, candidate: self.candidate.clone() };
         let find = |wanted: &Digest| loaded.iter().find(|version| version.digest() == wanted).cloned();
         let (mut live, mut good) = (self.live.as_ref().and_then(find), self.good.as_ref().and_then(find));
         if live.is_none() {
@@ -71,6 +73,7 @@ impl Record {
             spare: Vec::new(),
             versions: self.versions,
             events: self.events,
+            wanted: (!all_there).then_some(wanted),
         }
     }
 }
@@ -79,15 +82,21 @@ impl Standing {
     /// What of it outlives the process.
     pub fn record(&self) -> Record {
         let digest_of = |version: &Option<Arc<Version>>| version.as_ref().map(|version| *version.digest());
-        Record {
+        let loaded = || Wanted {
             live: digest_of(&self.live),
-            since: self.since,
             good: digest_of(&self.good),
             candidate: self.candidate.as_ref().map(|candidate| CandidateRecord {
                 digest: *candidate.version.digest(),
                 percent: candidate.percent,
                 shadow: candidate.shadow.is_some(),
             }),
+        };
+        let Wanted { live, good, candidate } = self.wanted.clone().unwrap_or_else(loaded);
+        Record {
+            live,
+            since: self.since,
+            good,
+            candidate,
             versions: self.versions.clone(),
             events: self.events.clone(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{digits, digits_if_any};
+use super::record::{CandidateRecord, digits, digits_if_any};
 use super::version::{Digest, Version};
 use crate::list::keeper::Pin;
 use crate::list::name::{ListName, LogicName, stable_hash};
@@ -40,6 +40,17 @@ pub struct Standing {
     pub versions: Vec<Known>,
     /// What happened, the newest last; at most [`MAX_EVENTS`].
     pub events: VecDeque<Event>,
+    /// What was on record, where not all of it could be loaded: it stays on record until somebody changes
+    /// something, for the next start may have more luck.
+    pub(super) wanted: Option<Wanted>,
+}
+
+/// The versions that a standing is made of.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) live: Option<Digest>,
+    pub(super) good: Option<Digest>,
+    pub(super) candidate: Option<CandidateRecord>,
 }
 
 /// A version on trial.
@@ -65,6 +76,9 @@ pub struct Known {
     pub source: String,
     /// When it was taken: milliseconds since the epoch.
     pub taken: u64,
+    /// Whether it ever was live.
+    #[serde(default)]
+    pub published: bool,
     /// Whether some list cannot do without it.
     #[serde(default)]
     pub held: bool,
@@ -186,10 +200,14 @@ impl Standing {
     /// which fell goes with the others.
     fn pinned(&self, logic: &LogicName, pin: &Pin, live: &Arc<Version>) -> Result<Arc<Version>, Unready> {
         let accepted = |known: &&Known| pin.accepts(&known.id(logic));
-        let usable = self.versions.iter().filter(accepted).filter(|known| known.quarantine.is_none());
+        // What was never live decides only for whoever names its very bytes.
+        let named = |known: &&Known| known.published || matches!(pin, Pin::Digest(_));
+        let usable = self.versions.iter().filter(accepted).filter(named).filter(|known| known.quarantine.is_none());
         match usable.max_by(|a, b| (&a.version, a.taken).cmp(&(&b.version, b.taken))) {
             Some(known) => self.version(logic, &known.digest),
-            None if pin.accepts(live.id()) || self.versions.iter().any(|known| pin.accepts(&known.id(logic))) => {
+            None if pin.accepts(live.id())
+                || self.versions.iter().filter(named).any(|known| pin.accepts(&known.id(logic))) =>
+            {
                 Ok(live.clone())
             }
             None => Err(Unready::NoVersion(logic.clone(), pin.clone())),
@@ -210,7 +228,9 @@ impl Standing {
     /// The versions in memory.
     pub fn loaded(&self) -> impl Iterator<Item = &Arc<Version>> {
         let trial = self.candidate.as_ref().map(|trial| &trial.version);
-        [self.live.as_ref(), self.good.as_ref(), trial].into_iter().flatten().chain(&self.spare)
+        // One version may be the good one and on trial at once.
+        let good = self.good.as_ref().filter(|good| trial.is_none_or(|trial| trial.digest() != good.digest()));
+        [self.live.as_ref(), good, trial].into_iter().flatten().chain(&self.spare)
     }
 
     /// What is known of a version.
@@ -232,7 +252,15 @@ impl Standing {
             }
             _ => return false,
         }
+        self.wanted = None;
+        if self.good.as_ref().is_some_and(|good| good.digest() == digest) {
+            self.good = None;
+        }
         if self.live.as_ref().is_some_and(|live| live.digest() == digest) {
+            self.restart_shadow();
+            if self.candidate.as_ref().is_some_and(|trial| trial.version.digest() == instead.digest()) {
+                self.candidate = None;
+            }
             (self.live, self.good, self.since) = (Some(instead), None, now);
         }
         if self.candidate.as_ref().is_some_and(|trial| trial.version.digest() == digest) {
@@ -247,11 +275,37 @@ impl Standing {
     /// the live one.
     pub(super) fn fallback(&self, failed: &Version) -> Option<Arc<Version>> {
         let is_live = self.live.as_ref().is_some_and(|live| live.digest() == failed.digest());
-        if is_live { self.good.clone() } else { self.live.clone() }
+        let other = if is_live { self.good.clone() } else { self.live.clone() };
+        other.filter(|other| self.known(other.digest()).is_none_or(|known| known.quarantine.is_none()))
+    }
+
+    /// Whether a version can fall: it has not yet, and there is one to fall back on.
+    pub(super) fn can_fall(&self, version: &Version) -> bool {
+        let stands = self.known(version.digest()).is_some_and(|known| known.quarantine.is_none());
+        stands && self.fallback(version).is_some()
+    }
+
+    /// Why a version may not decide, if it may not.
+    pub fn fallen(&self, digest: &Digest) -> Option<&Quarantine> {
+        self.known(digest)?.quarantine.as_ref()
+    }
+
+    /// Whether nothing is live because what is on record as live could not be loaded, and is not these bytes.
+    pub fn waits_for_another(&self, digest: &Digest) -> bool {
+        let wanted = self.wanted.as_ref().and_then(|wanted| wanted.live.as_ref());
+        self.live.is_none() && wanted.is_some_and(|wanted| wanted != digest)
+    }
+
+    /// Compares with another live version from now on, and forgets what was found about the one before.
+    fn restart_shadow(&mut self) {
+        if let Some(Candidate { version, shadow: shadow @ Some(_), .. }) = &mut self.candidate {
+            *shadow = Some(Shadow::start(version.clone()));
+        }
     }
 
     /// Makes a version live. The one that was live before is the good one from then on, unless it fell.
     pub fn publish(&mut self, version: Arc<Version>, gates: Option<Gates>, source: &str, now: u64) {
+        self.wanted = None;
         let before = self.live.replace(version.clone());
         if self.candidate.as_ref().is_some_and(|trial| trial.version.digest() == version.digest()) {
             self.candidate = None;
@@ -259,12 +313,20 @@ impl Standing {
         self.spare.retain(|spare| spare.digest() != version.digest());
         match before {
             Some(before) if before.digest() == version.digest() => {}
+            // Whoever goes back to the good version ran from the other one.
+            _ if self.good.as_ref().is_some_and(|good| good.digest() == version.digest()) => {
+                (self.since, self.good) = (now, None);
+                self.restart_shadow();
+            }
             before => {
-                self.since = now;
-                self.good = before.or(self.good.take()).filter(|good| good.digest() != version.digest());
+                (self.since, self.good) = (now, before.or(self.good.take()));
+                self.restart_shadow();
             }
         }
         self.learn(&version, gates, now);
+        if let Some(known) = self.known_mut(version.digest()) {
+            known.published = true;
+        }
         self.tell(Step::Published, source, version.id(), "", now);
     }
 
@@ -276,6 +338,7 @@ impl Standing {
 
     /// Puts a version on trial, or changes its trial.
     pub fn put_on_trial(&mut self, version: Arc<Version>, percent: u8, shadow: bool, source: &str, now: u64) {
+        self.wanted = None;
         let running = self.candidate.take().filter(|trial| trial.version.digest() == version.digest());
         let shadow = match (shadow, running) {
             (false, _) => None,
@@ -291,6 +354,7 @@ impl Standing {
 
     /// Ends a trial.
     pub fn withdraw(&mut self, source: &str, now: u64) {
+        self.wanted = None;
         if let Some(trial) = self.candidate.take() {
             self.tell(Step::Withdrawn, source, trial.version.id(), "", now);
         }
@@ -339,6 +403,7 @@ impl Standing {
                 digest: *version.digest(),
                 source: version.source.clone(),
                 taken: now,
+                published: false,
                 held: false,
                 quarantine: None,
                 gates,
@@ -368,7 +433,8 @@ impl Standing {
         self.note(Event { time: now, step, source: source.into(), digest, version, why: why.into() });
     }
 
-    pub(super) fn note(&mut self, event: Event) {
+    /// Remembers what happened.
+    pub fn note(&mut self, event: Event) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
         }

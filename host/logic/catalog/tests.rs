@@ -169,3 +169,50 @@ fn of_many_versions_the_oldest_go_that_nobody_needs() {
     assert_eq!((majors[0], majors[1], majors[MAX_VERSIONS - 1]), (1, last - 30, last), "{majors:?}");
     assert_eq!(standing.events.len(), (last as usize).min(MAX_EVENTS));
 }
+
+#[test]
+fn a_version_that_was_only_kept_decides_for_no_list_that_is_pinned_by_number() {
+    let catalog = catalog(&[1]);
+    put_on_trial(&catalog, 2, 0);
+    assert!(matches!(decides(&catalog, "bob", Some("2")), Err(Unready::NoVersion(..))));
+    let digest = format!("sha256:{}", "02".repeat(32));
+    assert_eq!(decides(&catalog, "bob", Some(&digest)), Ok(2), "whoever names its bytes wants it");
+    catalog.publish(Native::version(2), "test", NOW);
+    assert_eq!(decides(&catalog, "bob", Some("2")), Ok(2));
+}
+
+#[test]
+fn a_good_version_that_falls_is_good_no_more() {
+    let catalog = catalog(&[1, 2]);
+    let good = catalog.standing(&logic()).unwrap().good.clone().unwrap();
+    assert!((0..3).any(|_| catalog.failed(&good, &list("bob"), &fault(), Some(false), NOW)));
+    assert!(catalog.standing(&logic()).unwrap().good.is_none());
+    let live = catalog.live(&logic()).unwrap();
+    assert!(
+        !(0..9).any(|_| catalog.failed(&live, &list("bob"), &fault(), None, NOW)),
+        "there is nothing to go back to"
+    );
+    assert_eq!(decides(&catalog, "bob", None), Ok(2));
+}
+
+#[test]
+fn whoever_goes_back_does_not_fall_back_to_what_they_went_back_from() {
+    let catalog = catalog(&[1, 2]);
+    let good = catalog.standing(&logic()).unwrap().good.clone().unwrap();
+    assert!(catalog.accept(catalog.propose(&logic(), |standing| standing.publish(good.clone(), None, "test", NOW))));
+    assert_eq!(decides(&catalog, "bob", None), Ok(1));
+    assert!(catalog.standing(&logic()).unwrap().good.is_none());
+}
+
+#[test]
+fn what_could_not_be_loaded_stays_on_record_until_something_changes() {
+    let record = catalog(&[1, 2]).standing(&logic()).unwrap().record();
+    let mut standing = record.clone().restore(&[version(1)]);
+    assert_eq!(standing.live.as_ref().map(|live| live.id().version.major), Some(1));
+    assert_eq!(standing.record(), record);
+    standing.publish(version(3), None, "test", NOW);
+    assert_eq!(standing.record().live, Some([3; 32]));
+    let nothing = record.clone().restore(&[]);
+    assert!(nothing.live.is_none() && nothing.record() == record);
+    assert!(nothing.waits_for_another(&[7; 32]) && !nothing.waits_for_another(&[2; 32]));
+}

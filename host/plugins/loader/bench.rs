@@ -12,8 +12,11 @@ use crate::crash;
 use crate::list::name::LogicName;
 use crate::list::revision::{LogicId, hex};
 use crate::logic::catalog::{Catalog, Digest, Gates, Standing, Version};
-use crate::logic::{Logic, battery};
+use crate::logic::{Fault, Logic, battery};
 use crate::wasm::{self, Engine, Isolation, LoadError};
+
+/// How often a component that was good once is loaded while the machine is too busy for it.
+const MAX_LOADS: usize = 5;
 
 /// How often a change of standing is made anew because a version fell meanwhile.
 const MAX_TRIES: usize = 16;
@@ -28,8 +31,8 @@ pub(in crate::plugins) struct Bench {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) isolated: BTreeSet<LogicName>,
     pub(super) kept: Kept,
-    /// Whether components are taken that fell before, or that fail their gates.
-    pub(super) force: bool,
+    /// Whether components that are there at the start are taken though they fell before or fail their gates.
+    pub(in crate::plugins) force: bool,
 }
 
 /// A component that is offered.
@@ -55,6 +58,10 @@ impl Bench {
             return;
         }
         let standing = self.catalog.standing(name);
+        // What cannot be loaded today may be tomorrow: nothing else takes its place.
+        if standing.as_ref().is_some_and(|standing| standing.waits_for_another(&wasm::digest(bytes))) {
+            return;
+        }
         // A newer program has newer rules, but they do not take the place of what somebody put there.
         let ours = |standing: &Arc<Standing>| standing.live.as_ref().is_none_or(|live| live.source == source);
         let publish = standing.as_ref().is_none_or(ours);
@@ -80,7 +87,6 @@ impl Bench {
     fn take_durably(&self, offer: Offer<'_>, durably: Durably) -> Result<Arc<LogicId>, TakeError> {
         let Offer { name, bytes, source, publish, force } = offer;
         let digest = wasm::digest(bytes);
-        let force = force || self.force;
         if !force
             && let Some(standing) = self.catalog.standing(name)
             && let Some(quarantine) = standing.known(&digest).and_then(|known| known.quarantine.as_ref())
@@ -94,13 +100,12 @@ impl Bench {
         let version = Version::new(logic, source, self.clock.now());
         let now = self.clock.now();
         self.change(name, |standing| {
-            if force {
-                standing.release(&digest, source, now);
-            }
+            admit(standing, &digest, force, source, now)?;
             match publish {
                 true => standing.publish(version.clone(), gates.clone(), source, now),
                 false => standing.keep(&version, gates.clone(), now),
             }
+            Ok(())
         })?;
         tracing::info!(logic = %version.logic.id(), source, "{}", if publish { "published" } else { "kept" });
         Ok(version.logic.id().clone())
@@ -158,17 +163,50 @@ impl Bench {
         self.load_kept(name, digest, &source)
     }
 
-    /// Loads a component from disk.
+    /// Loads a component from disk; patiently, for it was good enough once.
     pub(super) fn load_kept(&self, name: &LogicName, digest: &Digest, source: &str) -> Result<Arc<Version>, String> {
         let bytes = self.kept.component(name, digest).map_err(|error| error.to_string())?;
-        let logic = self.load(name, &bytes).map_err(|error| error.to_string())?;
+        let mut loaded = self.load(name, &bytes);
+        for _ in 1..MAX_LOADS {
+            if !matches!(loaded, Err(LoadError::Trial(Fault::Deadline { .. } | Fault::Instance(_)))) {
+                break;
+            }
+            loaded = self.load(name, &bytes);
+        }
+        let logic = loaded.map_err(|error| error.to_string())?;
         Ok(Version::new(logic, source, self.clock.now()))
     }
 
-    /// Changes how a logic stands: durably first, then for everybody.
-    pub(super) fn change(&self, name: &LogicName, change: impl Fn(&mut Standing)) -> Result<(), PluginError> {
+    /// Whether lists of the live version can be taken over by another one, where those mean something else to
+    /// it: what a version is asked when it is taken, and again when it is to be live next to another.
+    pub(super) fn takes_over(&self, logic: &dyn Logic) -> Result<(), TakeError> {
+        let Some(live) = self.catalog.live(&logic.id().name) else { return Ok(()) };
+        if live.logic.keeper().suits(logic.keeper()) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let (keeper, described) = (live.logic.keeper(), live.logic.description());
+        let report = battery::take_over(logic, keeper, described, &|| begun.elapsed());
+        match report.failures.first() {
+            None => Ok(()),
+            Some(first) => {
+                let failed = report.failures.len();
+                Err(TakeError::Gates { failed, asked: report.asked, first: first.line(), kind: first.kind })
+            }
+        }
+    }
+
+    /// Changes how a logic stands: durably first, then for everybody. A change that refuses itself, because
+    /// of what happened since it was thought of, leaves everything as it is.
+    pub(super) fn change(
+        &self,
+        name: &LogicName,
+        change: impl Fn(&mut Standing) -> Result<(), PluginError>,
+    ) -> Result<(), PluginError> {
         for _ in 0..MAX_TRIES {
-            let proposal = self.catalog.propose(name, &change);
+            let mut refused = Ok(());
+            let proposal = self.catalog.propose(name, |standing| refused = change(standing));
+            refused?;
             self.write(name, proposal.after()).map_err(|error| PluginError::Failed(error.to_string()))?;
             crash::point("standing-written");
             if self.catalog.accept(proposal) {
@@ -179,19 +217,20 @@ impl Bench {
         Err(PluginError::Failed("versions of the logic fall all the while; try again in a moment".into()))
     }
 
-    /// Makes durable what changed in memory, such as a version that fell.
-    pub(super) fn keep_unkept(&self) {
+    /// Makes durable what changed in memory, such as a version that fell. Answers whether nothing is left.
+    pub(super) fn keep_unkept(&self) -> bool {
+        let mut all = true;
         for name in self.catalog.unkept() {
             crash::point("standing-unkept");
             let Some(standing) = self.catalog.standing(&name) else { continue };
             // A logic that never had a version leaves nothing behind.
-            if !standing.versions.is_empty()
-                && let Err(error) = self.write(&name, &standing)
-            {
-                tracing::error!(logic = %name, %error, "how a logic stands could not be written; a restart would not know");
+            if !standing.versions.is_empty() && self.write(&name, &standing).is_err() {
+                all = false;
+                self.catalog.not_kept(name);
             }
             crash::point("unkept-written");
         }
+        all
     }
 
     fn write(&self, name: &LogicName, standing: &Standing) -> std::io::Result<()> {
@@ -213,7 +252,10 @@ impl Bench {
         if let (Some(live), true) = (self.catalog.live(name), failing) {
             let now = self.clock.now();
             // Nobody waits for this, and what could not be written is on the log.
-            drop(self.change(name, |standing| standing.publish(live.clone(), None, source, now)));
+            drop(self.change(name, |standing| {
+                standing.publish(live.clone(), None, source, now);
+                Ok(())
+            }));
         }
     }
 
@@ -225,5 +267,24 @@ impl Bench {
 
     pub(in crate::plugins) fn component_limit(&self) -> usize {
         self.engine.settings().component_bytes
+    }
+}
+
+/// Lets a version in that fell before only for whoever insists.
+pub(super) fn admit(
+    standing: &mut Standing,
+    digest: &Digest,
+    force: bool,
+    source: &str,
+    now: u64,
+) -> Result<(), PluginError> {
+    match standing.fallen(digest) {
+        Some(quarantine) if !force => {
+            Err(PluginError::Quarantined { digest: hex(digest), why: quarantine.why.clone() })
+        }
+        _ => {
+            standing.release(digest, source, now);
+            Ok(())
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{PluginError, Wish};
-use super::Bench;
+use super::bench::{Bench, admit};
 use crate::list::keeper::Pin;
 use crate::list::name::LogicName;
 use crate::list::revision::{LogicId, hex};
@@ -38,20 +38,26 @@ impl Bench {
         {
             return Err(PluginError::IsLive(trial.logic.id().to_string()));
         }
+        let decides = live.as_ref().into_iter().chain(trial.as_ref().filter(|_| percent > 0));
+        if !wish.force {
+            decides.map(|version| self.takes_over(&*version.logic)).collect::<Result<(), _>>()?;
+        }
         let now = self.clock.now();
         self.change(name, |standing| {
             if let Some(version) = &live {
-                standing.release(version.digest(), SOURCE, now);
+                admit(standing, version.digest(), wish.force, SOURCE, now)?;
                 standing.publish(version.clone(), None, SOURCE, now);
             }
             match &trial {
+                Some(_) if changes_trial && standing.live.is_none() => return Err(PluginError::NoLive(name.clone())),
                 Some(version) if changes_trial => {
-                    standing.release(version.digest(), SOURCE, now);
+                    admit(standing, version.digest(), wish.force, SOURCE, now)?;
                     standing.put_on_trial(version.clone(), percent, shadow, SOURCE, now);
                 }
                 None if changes_trial => standing.withdraw(SOURCE, now),
                 _ => {}
             }
+            Ok(())
         })?;
         tracing::info!(logic = %name, ?wish, "standing changed on request");
         Ok(())

@@ -17,7 +17,8 @@ use crate::logic::shadow::{Difference, Tally, Told};
 pub(in crate::web) struct LogicShape<'a> {
     /// Its name.
     name: &'a str,
-    /// `live`: a version decides; `failed`: no version could ever be loaded.
+    /// `live`: a version decides; `kept`: there are versions, and none is live; `failed`: no version could ever be
+    /// loaded.
     state: &'static str,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,7 +246,11 @@ fn count(counter: &AtomicU64) -> u64 {
 impl<'a> LogicShape<'a> {
     /// A logic; with the differences of its candidate, or without.
     pub(super) fn new(name: &'a str, standing: &'a Standing, whole: bool) -> Self {
-        let state = if standing.live.is_some() { "live" } else { "failed" };
+        let state = match &standing.live {
+            Some(_) => "live",
+            None if standing.versions.iter().any(|known| known.quarantine.is_none()) => "kept",
+            None => "failed",
+        };
         let live = standing.live.as_deref().map(|live| VersionShape::new(live, standing.since));
         let good = standing.good.as_deref().map(|good| VersionShape::new(good, good.since));
         let candidate = standing.candidate.as_ref().map(|trial| CandidateShape::new(trial, whole));
