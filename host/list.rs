@@ -27,7 +27,7 @@ use change::{Change, Violation};
 use date::Date;
 use entry::{Entry, EntryId, MAX_TITLE_CHARS};
 use keeper::{Keeper, Pin};
-use name::LogicName;
+use name::{LogicName, MAX_IDENTIFIER_BYTES};
 use revision::Revision;
 use schema::{Description, check_value};
 use value::{Field, MAX_FIELDS};
@@ -314,6 +314,10 @@ impl List {
         }
         changes.iter().try_for_each(|change| match change {
             Change::Put(entry) => self.check_entry(entry, description),
+            // No setting ever had such a name, and the change would be kept with it.
+            Change::Unset(name) if name.len() > MAX_IDENTIFIER_BYTES => {
+                Err(Violation::Content(format!("unset {}, which is not the name of a setting", show::text(name))))
+            }
             // What is no longer declared may still be taken away.
             Change::Remove(_) | Change::Unset(_) => Ok(()),
             Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
@@ -340,7 +344,7 @@ impl List {
         let before = self.get(entry.id).map_or(&[][..], |entry| &entry.fields);
         for (at, field) in entry.fields.iter().enumerate() {
             if entry.fields[..at].iter().any(|earlier| earlier.name == field.name) {
-                return Err(content(format!("it has field {} twice", field.name)));
+                return Err(content(format!("it has field {} twice", show::brief(&field.name))));
             }
             if !before.contains(field) {
                 check_value(&description.fields, &field.name, &field.value).map_err(|e| content(e.to_string()))?;

@@ -5,6 +5,7 @@
 //! out. Every call into it is bounded in fuel, time, memory, stack and size of answer.
 
 mod component;
+mod effort;
 pub mod engine;
 mod inspect;
 mod instance;
@@ -45,6 +46,18 @@ pub enum LoadError {
     /// The bytes are not a WebAssembly component.
     #[error("it is not a WebAssembly component: {0}")]
     NotAComponent(String),
+    /// There is more of something than can be compiled in reasonable time and memory.
+    #[error("{place} has {count} {what}, and {limit} is the most that is compiled")]
+    TooMuch {
+        /// What has it: the component, or a part of it.
+        place: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, as far as was counted.
+        count: u64,
+        /// How much there may be.
+        limit: u64,
+    },
     /// It wants something that no plugin gets.
     #[error(
         "it imports {import}, which is foreign: a plugin may import hotlist:logic/current-list and hotlist:logic/log, the engine of its language also parts of WASI 0.2, and nothing else (it speaks contract {theirs}, this host speaks {CONTRACT})"

@@ -275,6 +275,8 @@ fn only_the_parts_and_the_version_of_wasi_that_are_pretended_may_be_imported() {
         let error = refused("clock", &wat::parse_str(wat).unwrap());
         assert!(matches!(&error, LoadError::ForeignImport { import: named, .. } if named == import), "{error}");
     }
+    let long = format!(r#"(component (import "other:io/poll@0.2.0-{}" (instance)))"#, "a".repeat(10_000));
+    assert!(refused("clock", &wat::parse_str(long).unwrap()).to_string().len() < 1_000, "it is cut");
     let pretended = r#"(component (import "wasi:clocks/wall-clock@0.2.9" (instance)))"#;
     assert!(matches!(refused("clock", &wat::parse_str(pretended).unwrap()), LoadError::OtherWorld { .. }));
 }

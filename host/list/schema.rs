@@ -3,6 +3,7 @@
 mod differences;
 
 use super::name::{identifier, stable_hash};
+use super::show;
 use super::value::{Field, Kind, MAX_FIELDS, Value};
 
 /// The most commands, and the most views, a logic may describe.
@@ -10,6 +11,13 @@ pub const MAX_COMMANDS: usize = 64;
 
 /// The most bytes a title or a summary in a description may have.
 pub const MAX_DESCRIPTION_TEXT_BYTES: usize = 2_000;
+
+/// The most bytes of text a description may have in all, choices included. It is shown to clients as a
+/// whole.
+pub const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
+
+/// The most bytes of a problem with a schema; what is more is cut.
+const MAX_PROBLEM_BYTES: usize = 2_000;
 
 /// What a logic says of itself.
 #[derive(Clone, PartialEq, Debug)]
@@ -89,8 +97,11 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
+    /// The name may be any text that logic gave, and the problem may hold one.
     fn new(name: &str, problem: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), problem: problem.into() }
+        let mut problem = problem.into();
+        problem.truncate(problem.floor_char_boundary(MAX_PROBLEM_BYTES));
+        Self { name: show::brief(name).into_owned(), problem }
     }
 }
 
@@ -120,10 +131,29 @@ impl Description {
         self.views.iter().find(|view| view.name == name)
     }
 
+    /// How many bytes of text there are in it.
+    fn bytes(&self) -> usize {
+        let schemas = |schemas: &[Schema]| -> usize {
+            let choices = |schema: &Schema| schema.choices.iter().map(String::len).sum::<usize>();
+            schemas.iter().map(|schema| schema.name.len() + schema.title.len() + choices(schema)).sum()
+        };
+        let command = |command: &CommandSchema| command.name.len() + command.title.len() + schemas(&command.arguments);
+        self.title.len()
+            + self.summary.len()
+            + schemas(&self.fields)
+            + schemas(&self.settings)
+            + self.commands.iter().map(command).sum::<usize>()
+            + self.views.iter().map(|view| view.name.len() + view.title.len()).sum::<usize>()
+    }
+
     /// Says what is malformed, if anything. A host takes no logic whose description is.
     pub fn check(&self) -> Result<(), SchemaError> {
         check_text("title", &self.title)?;
         check_text("summary", &self.summary)?;
+        if self.bytes() > MAX_DESCRIPTION_BYTES {
+            let problem = format!("it has {} bytes of text, the limit is {MAX_DESCRIPTION_BYTES}", self.bytes());
+            return Err(SchemaError::new("description", problem));
+        }
         check_schemas("fields", &self.fields)?;
         check_schemas("settings", &self.settings)?;
         check_names("commands", MAX_COMMANDS, self.commands.iter().map(|c| (&c.name, &c.title)))?;
@@ -192,7 +222,7 @@ fn check_names<'a>(
 ) -> Result<(), SchemaError> {
     let mut seen = Vec::new();
     for (name, title) in items {
-        identifier(name).map_err(|error| SchemaError::new(place, format!("{name:?}: {error}")))?;
+        identifier(name).map_err(|error| SchemaError::new(place, format!("{}: {error}", show::text(name))))?;
         check_text(name, title)?;
         if seen.contains(&name) {
             return Err(SchemaError::new(place, format!("{name} is described twice")));
@@ -211,4 +241,45 @@ fn check_text(place: &str, text: &str) -> Result<(), SchemaError> {
         return Err(SchemaError::new(place, problem));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(fields: Vec<Schema>) -> Description {
+        Description {
+            title: "Test".into(),
+            summary: String::new(),
+            version: semver::Version::new(1, 0, 0),
+            fields,
+            settings: Vec::new(),
+            commands: Vec::new(),
+            views: Vec::new(),
+            reading: Reading::Host,
+            wakes: false,
+        }
+    }
+
+    fn choice(name: &str, choices: Vec<String>) -> Schema {
+        Schema { name: name.into(), title: String::new(), kind: Kind::Text, required: false, choices }
+    }
+
+    #[test]
+    fn a_description_may_not_be_as_long_as_an_answer() {
+        let choices = |count| vec!["0123456789".to_owned(); count];
+        assert_eq!(described(vec![choice("unit", choices(1_000))]).check(), Ok(()));
+        let error = described(vec![choice("unit", choices(MAX_DESCRIPTION_BYTES / 10 + 1))]).check().unwrap_err();
+        assert_eq!(error.name, "description");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_briefly_however_long_the_names_are() {
+        let long = "é".repeat(10_000);
+        let error = described(vec![choice(&long, Vec::new())]).check().unwrap_err();
+        assert!(error.to_string().len() < 1_000, "{error}");
+        let value = Value::Text("none of them".into());
+        let error = check_value(&[choice("unit", vec![long; 10])], "unit", &value).unwrap_err();
+        assert!(error.to_string().len() <= MAX_PROBLEM_BYTES + "unit: ".len(), "{error}");
+    }
 }

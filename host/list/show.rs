@@ -1,6 +1,8 @@
 //! Lists, commands and answers as people read them: in the words of a file of cases, so that what is
 //! shown somewhere can be tried again.
 
+use std::borrow::Cow;
+
 use super::List;
 use super::change::{Change, Rejection};
 use super::command::{Command, Group, Page, Query};
@@ -13,12 +15,17 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// The most entries, changes or rows that are shown one by one.
 const MAX_SHOWN_ITEMS: usize = 10;
 
+/// A text as it is; a long one is cut. What logic hands over may be as long as an answer.
+pub fn brief(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// A text in quotes; a long one is cut.
 pub fn text(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
-        None => format!("{text:?}"),
-    }
+    format!("{:?}", brief(text))
 }
 
 /// A value.

@@ -261,3 +261,17 @@ fn one_call_may_not_change_everything() {
     let error = list.check(&changes, &described(&[]), limits);
     assert_eq!(error, Err(Violation::TooManyChanges { count: 3, limit: 2 }));
 }
+
+#[test]
+fn what_can_be_no_setting_is_not_unset_and_no_name_makes_a_fault_long() {
+    let (list, description) = (List::default(), described(&[]));
+    let check = |change: Change| list.check(&[change], &description, Limits::default());
+    assert_eq!(check(Change::Unset("colour".into())), Ok(()));
+    let long = "a".repeat(10_000);
+    let field = Field { name: long.clone(), value: Value::Boolean(true) };
+    let twice = Entry { fields: vec![field.clone(), field.clone()], ..entry(1, "milk", None, false) };
+    for change in [Change::Unset(long), Change::Set(field), Change::put(twice)] {
+        let error = check(change).unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{error}");
+    }
+}

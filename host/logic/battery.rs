@@ -29,6 +29,10 @@ use crate::list::{Limits, List, show};
 /// all the time that a call may take.
 pub const MAX_FAILURES: usize = 10;
 
+/// When the questions took so long together, no more are asked. A component whose every answer takes
+/// nearly all the time it may would hold its asker up for an hour otherwise.
+pub const MAX_TIME: Duration = Duration::from_secs(20);
+
 /// How often a question is asked whose failure may be the machine's: it was busy, or had no room.
 const MAX_TRIES: usize = 3;
 
@@ -37,6 +41,8 @@ const MAX_TRIES: usize = 3;
 pub struct Report {
     /// How many questions were asked.
     pub asked: usize,
+    /// Whether there were more, and no time left for them, see [`MAX_TIME`].
+    pub out_of_time: bool,
     /// What questions of each kind cost, in the order in which they were first asked.
     pub costs: Vec<Costs>,
     /// What went wrong: one failure of each kind of question, and at most [`MAX_FAILURES`].
@@ -88,8 +94,13 @@ enum Answer {
 pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
     let mut battery = Battery { logic, clock, warm: None, kinds: Vec::new() };
     let mut report = Report::default();
+    let begun = clock();
     for case in generate::cases(logic.keeper(), logic.description()) {
         if report.failures.len() >= MAX_FAILURES {
+            break;
+        }
+        if clock().saturating_sub(begun) > MAX_TIME {
+            report.out_of_time = true;
             break;
         }
         // One failure of a kind is enough; the first is about the smallest list.

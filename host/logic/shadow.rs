@@ -36,6 +36,9 @@ const MAX_WAITING_BYTES: usize = 64 << 20;
 /// How often a command is decided again that the machine was too busy for, before it is skipped.
 const MAX_TRIES: usize = 3;
 
+/// How many commands are compared in one session at most, so that its memory does not grow for ever.
+const MAX_SITTING: usize = 1_000;
+
 /// How many rows of each view are compared.
 const COMPARED_ROWS: usize = 100;
 
@@ -229,20 +232,71 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
     if let Err(error) = yield_to_all() {
         tracing::debug!(?error, "a shadow works at the priority of all others");
     }
-    while let Ok(case) = cases.recv() {
-        if tally.over.load(Ordering::Relaxed) {
-            return;
+    let mut next = cases.recv().ok();
+    while let Some(first) = next.take() {
+        let live = first.live.clone();
+        let mut seats = Seats { candidate: Seat::of(&*candidate.logic), live: Seat::of(&*live.logic) };
+        let mut case = Some(first);
+        for _ in 0..MAX_SITTING {
+            let Some(this) = case.take_if(|case| Arc::ptr_eq(&case.live, &live)) else { break };
+            if tally.over.load(Ordering::Relaxed) {
+                return;
+            }
+            settle(&mut seats, &this, tally);
+            case = cases.try_recv().ok();
         }
-        tally.waiting_bytes.fetch_sub(case.list.bytes(), Ordering::Relaxed);
-        // A candidate that makes the host panic must not end its trial unseen.
-        let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| patiently(candidate, &case)));
-        let difference = compared.unwrap_or_else(|_| {
-            let told = Told { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
-            Ok(Some(case.difference(Kind::Fault, case.live_told(), told)))
-        });
-        let count = if difference.is_ok() { &tally.compared } else { &tally.skipped };
-        difference.into_iter().flatten().for_each(|difference| tally.note(difference));
-        count.fetch_add(1, Ordering::Release);
+        drop(seats);
+        next = case.or_else(|| cases.recv().ok());
+    }
+}
+
+/// Compares one command, and counts what came of it.
+fn settle(seats: &mut Seats<'_>, case: &Case, tally: &Tally) {
+    tally.waiting_bytes.fetch_sub(case.list.bytes(), Ordering::Relaxed);
+    // A candidate that makes the host panic must not end its trial unseen.
+    let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| patiently(seats, case)));
+    let difference = compared.unwrap_or_else(|_| {
+        seats.leave();
+        let told = Told { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
+        Ok(Some(case.difference(Kind::Fault, case.live_told(), told)))
+    });
+    let count = if difference.is_ok() { &tally.compared } else { &tally.skipped };
+    difference.into_iter().flatten().for_each(|difference| tally.note(difference));
+    count.fetch_add(1, Ordering::Release);
+}
+
+/// Sessions that are kept from one command to the next: what only this thread uses cannot be locked by it when
+/// it has to give way in the middle.
+struct Seats<'a> {
+    candidate: Seat<'a>,
+    live: Seat<'a>,
+}
+
+struct Seat<'a> {
+    logic: &'a dyn Logic,
+    session: Option<Box<dyn Session + 'a>>,
+}
+
+impl Seats<'_> {
+    fn leave(&mut self) {
+        (self.candidate.session, self.live.session) = (None, None);
+    }
+}
+
+impl<'a> Seat<'a> {
+    fn of(logic: &'a dyn Logic) -> Self {
+        Self { logic, session: None }
+    }
+
+    /// Asks in the session, or in a new one if there is none; a session in which something failed is over.
+    fn ask<T>(&mut self, ask: impl FnOnce(&dyn Logic, &mut dyn Session) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.logic.session()?,
+        };
+        let answer = ask(self.logic, session.as_mut());
+        self.session = Some(session).filter(|_| answer.is_ok());
+        answer
     }
 }
 
@@ -267,23 +321,21 @@ fn is_busy(fault: &Fault) -> bool {
 }
 
 /// Tries a few times to find the machine less busy.
-fn patiently(candidate: &Version, case: &Case) -> Result<Option<Difference>, Busy> {
-    let tries = (1..MAX_TRIES).map(|_| compare(candidate, case)).find(Result::is_ok);
-    tries.unwrap_or_else(|| compare(candidate, case))
+fn patiently(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
+    let tries = (1..MAX_TRIES).map(|_| compare(seats, case)).find(Result::is_ok);
+    tries.unwrap_or_else(|| compare(seats, case))
 }
 
 /// Decides a case again. Answers how the candidate differs, if it does.
-fn compare(candidate: &Version, case: &Case) -> Result<Option<Difference>, Busy> {
-    let logic = &*candidate.logic;
+fn compare(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
     let begun = Instant::now();
-    let (decided, cost) = match logic.session() {
-        Ok(mut session) => {
-            let decided = decide(logic, session.as_mut(), case);
-            (decided, session.cost())
-        }
-        Err(fault) => (Err(Refusal::Fault(fault)), Cost::default()),
-    };
-    let told = |answer: String| Told { answer, fuel: cost.fuel, took: begun.elapsed() };
+    let answered = seats.candidate.ask(|logic, session| match decide(logic, session, case) {
+        Err(Refusal::Fault(fault)) => Err(fault),
+        decided => Ok((decided, session.cost())),
+    });
+    let took = begun.elapsed();
+    let (decided, cost) = answered.unwrap_or_else(|fault| (Err(Refusal::Fault(fault)), Cost::default()));
+    let told = |answer: String| Told { answer, fuel: cost.fuel, took };
     let kind = match (&case.answer, &decided) {
         (_, Err(Refusal::Fault(fault))) if is_busy(fault) => return Err(Busy),
         (_, Err(Refusal::Fault(_))) => Some(Kind::Fault),
@@ -299,7 +351,7 @@ fn compare(candidate: &Version, case: &Case) -> Result<Option<Difference>, Busy>
         return Ok(Some(case.difference(kind, case.live_told(), told(answer))));
     }
     let (Ok((_, live)), Ok(decided)) = (&case.answer, &decided) else { return Ok(None) };
-    let differs = first_view_that_differs(&case.live, live, candidate, &decided.list, &case.context)?;
+    let differs = first_view_that_differs(seats, live, &decided.list, &case.context)?;
     Ok(differs.map(|(view, live, other)| {
         let of = |answer: String| format!("{view} {answer}");
         let live = Told { answer: of(live), ..case.live_told() };
@@ -318,21 +370,20 @@ fn decide(logic: &dyn Logic, session: &mut dyn Session, case: &Case) -> Result<D
 
 /// The first view after a command that is not the same, with what either shows.
 fn first_view_that_differs(
-    live: &Version,
+    seats: &mut Seats<'_>,
     live_list: &Arc<List>,
-    candidate: &Version,
     candidate_list: &Arc<List>,
     context: &Context,
 ) -> Result<Option<(String, String, String)>, Busy> {
-    let (ours, theirs) = (live.logic.description(), candidate.logic.description());
+    let (ours, theirs) = (seats.live.logic.description(), seats.candidate.logic.description());
     let asks = |description: &crate::list::schema::Description| description.reading == Reading::Logic;
     let plain = (asks(ours) && asks(theirs)).then_some(None);
     let views = ours.views.iter().filter(|view| theirs.view(&view.name).is_some());
     for view in plain.into_iter().chain(views.map(|view| Some(view.name.clone()))) {
         let name = view.as_deref().map_or_else(|| "view".to_owned(), |view| format!("view {view}"));
         let query = Query { view, limit: COMPARED_ROWS, ..Query::default() };
-        let one = page(live, live_list, context, &query)?;
-        let other = page(candidate, candidate_list, context, &query)?;
+        let one = page(&mut seats.live, live_list, context, &query)?;
+        let other = page(&mut seats.candidate, candidate_list, context, &query)?;
         if one != other {
             return Ok(Some((name, show_page(&one), show_page(&other))));
         }
@@ -341,12 +392,12 @@ fn first_view_that_differs(
 }
 
 fn page(
-    version: &Version,
+    seat: &mut Seat<'_>,
     list: &Arc<List>,
     context: &Context,
     query: &Query,
 ) -> Result<Result<Result<Page, Rejection>, Fault>, Busy> {
-    let read = version.logic.session().and_then(|mut session| read(session.as_mut(), list, context, query));
+    let read = seat.ask(|_, session| read(session, list, context, query));
     if read.as_ref().is_err_and(is_busy) { Err(Busy) } else { Ok(read) }
 }
 

@@ -16,6 +16,9 @@ use crate::list::revision::LogicId;
 use crate::list::schema::Description;
 use crate::logic::{Ask, Cost, Decision, Fault, Logic, Session};
 
+/// The most bytes of the reason why a component cannot be compiled.
+const MAX_REASON_BYTES: usize = 2_000;
+
 /// Who may meet whom inside an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {
@@ -47,7 +50,7 @@ impl ComponentLogic {
         weight: Weight,
     ) -> Result<Self, LoadError> {
         let prepared = Prepared::compile(engine, weight, name.clone(), bytes)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+            .map_err(|error| LoadError::Invalid(reason(&error)))?;
         let description = describe(&prepared)?;
         if description != describe(&prepared)? {
             return Err(Fault::Impure.into());
@@ -75,6 +78,13 @@ impl Drop for ComponentLogic {
             self.prepared.engine().cool_down(self.prepared.weight());
         }
     }
+}
+
+/// What the compiler says, without most of the names that it quotes, which may be long.
+fn reason(error: &wasmtime::Error) -> String {
+    let mut reason = format!("{error:#}");
+    reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
+    reason
 }
 
 fn describe(prepared: &Prepared) -> Result<Description, LoadError> {

@@ -15,6 +15,15 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, 
 /// How finely the deadline of a command is measured.
 const TICK: Duration = Duration::from_millis(5);
 
+/// The most core modules, and the most tables, of a component that carries the engine of its language.
+pub(super) const HEAVY_PARTS: u32 = 64;
+
+/// The most memories of such a component.
+pub(super) const HEAVY_MEMORIES: u32 = 4;
+
+/// The most elements of one of its tables.
+pub(super) const HEAVY_TABLE_ELEMENTS: usize = 20_000;
+
 /// How much room a component may take.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Weight {
@@ -131,9 +140,9 @@ impl Settings {
                 deadline: self.heavy_deadline,
                 instances: self.heavy_instances,
                 memory: self.heavy_memory,
-                parts: 64,
-                memories: 4,
-                table_elements: 20_000,
+                parts: HEAVY_PARTS,
+                memories: HEAVY_MEMORIES,
+                table_elements: HEAVY_TABLE_ELEMENTS,
                 keep_resident: 1 << 20,
                 keep_table_resident: 64 << 10,
                 pagemap_scan: Enabled::Auto,

@@ -3,7 +3,9 @@
 use wasmparser::{Encoding, Instance, Parser, Payload};
 
 use super::LoadError;
+use super::effort::Effort;
 use super::engine::{Settings, Weight};
+use crate::list::show;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "0.1.0";
@@ -55,16 +57,18 @@ pub struct Needs {
     pub memory_bytes: u64,
 }
 
-/// Reads the names of a component's imports and exports.
+/// Reads the names of a component's imports and exports. Refuses one that would be too much work.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
-    let malformed = |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.to_string());
     if !bytes.starts_with(MAGIC) {
         return Err(LoadError::NotAComponent("it does not begin with the bytes that WebAssembly begins with".into()));
     }
     let mut contents = Contents::default();
+    let mut effort = Effort::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(malformed)? {
+        let payload = payload?;
+        effort.note(&payload)?;
+        match payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(LoadError::NotAComponent(
                     "it is a core module; `hotlist plugin build` makes a component of one".into(),
@@ -73,31 +77,31 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::InstanceSection(section) => {
                 for instance in section {
-                    let instance = instance.map_err(malformed)?;
+                    let instance = instance?;
                     contents.needs.instances += usize::from(matches!(instance, Instance::Instantiate { .. }));
                 }
             }
             Payload::TableSection(section) => {
                 for table in section {
-                    let elements = table.map_err(malformed)?.ty.initial;
+                    let elements = table?.ty.initial;
                     contents.needs.table_elements = contents.needs.table_elements.max(elements);
                 }
             }
             Payload::MemorySection(section) => {
                 for memory in section {
-                    let bytes = memory.map_err(malformed)?.initial.saturating_mul(PAGE_BYTES);
+                    let bytes = memory?.initial.saturating_mul(PAGE_BYTES);
                     contents.needs.memory_bytes = contents.needs.memory_bytes.max(bytes);
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    contents.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                    contents.imports.push(import?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    contents.exports.push(export.map_err(malformed)?.name.name.to_owned());
+                    contents.exports.push(export?.name.name.to_owned());
                 }
             }
             _ => {}
@@ -110,8 +114,10 @@ impl Contents {
     /// Checks that the component is one of this contract and wants nothing else.
     pub(super) fn check(&self) -> Result<(), LoadError> {
         let allowed = ALLOWED_IMPORTS.map(|import| format!("{PACKAGE}{import}@{CONTRACT}"));
-        let theirs = self.contract();
-        let refuse = |import: &String| Err(LoadError::ForeignImport { import: import.clone(), theirs: theirs.clone() });
+        let theirs = show::brief(&self.contract()).into_owned();
+        let refuse = |import: &String| {
+            Err(LoadError::ForeignImport { import: show::brief(import).into_owned(), theirs: theirs.clone() })
+        };
         if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE) && !is_pretended(import)) {
             return refuse(import);
         }

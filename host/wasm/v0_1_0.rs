@@ -26,6 +26,9 @@ pub(super) use bindings::{ListPlugin, ListPluginPre};
 /// The most entries that one `scan` returns.
 const MAX_SCAN: u32 = 1_000;
 
+/// The most bytes of a component's own version.
+const MAX_VERSION_BYTES: usize = 100;
+
 /// The most bytes of each text of a rejection.
 const MAX_REJECTION_BYTES: usize = 2_000;
 
@@ -33,9 +36,7 @@ const MAX_REJECTION_BYTES: usize = 2_000;
 pub(super) fn describe(instance: &mut Instance) -> Result<Description, LoadError> {
     let answer = instance.plugin.hotlist_logic_todo_list_logic().call_describe(&mut instance.store);
     let described = answer.map_err(|error| instance.fault(&error))?;
-    let version = semver::Version::parse(&described.version).map_err(|error| {
-        LoadError::Invalid(format!("its version {:?} is not of semantic versioning: {error}", described.version))
-    })?;
+    let version = version(&described.version)?;
     let command = |command: wit::CommandSchema| CommandSchema {
         name: command.name,
         title: command.title,
@@ -56,6 +57,16 @@ pub(super) fn describe(instance: &mut Instance) -> Result<Description, LoadError
         },
         wakes: described.wakes,
     })
+}
+
+/// Reads a version. It goes with every answer, so it may not be long.
+fn version(text: &str) -> Result<semver::Version, LoadError> {
+    if text.len() > MAX_VERSION_BYTES {
+        let problem = format!("its version has {} bytes, the limit is {MAX_VERSION_BYTES}", text.len());
+        return Err(LoadError::Invalid(problem));
+    }
+    semver::Version::parse(text)
+        .map_err(|error| LoadError::Invalid(format!("its version {text:?} is not of semantic versioning: {error}")))
 }
 
 /// Asks for a decision about the list that the instance was shown.
@@ -312,4 +323,18 @@ fn schemas(schemas: Vec<wit::Schema>) -> Vec<Schema> {
         choices: schema.choices,
     };
     schemas.into_iter().map(schema).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_one_of_semantic_versioning_and_short() {
+        assert_eq!(version("1.2.0-rc.1+build").unwrap().major, 1);
+        for wrong in ["1", "", &format!("1.0.0-{}", "a".repeat(MAX_VERSION_BYTES))] {
+            let why = version(wrong).unwrap_err().to_string();
+            assert!(why.contains("its version") && why.len() < 300, "{why}");
+        }
+    }
 }

@@ -206,3 +206,15 @@ fn costs_are_the_middle_and_the_worst_of_all_that_were_asked() {
     assert_eq!(add.fresh, Spread { median: fresh, worst: fresh });
     assert!(add.warm.worst.fuel > add.warm.median.fuel && add.warm.median.fuel > 10, "{add:?}");
 }
+
+#[test]
+fn a_logic_that_takes_all_the_time_it_may_is_not_asked_for_ever() {
+    let now = Cell::new(Duration::ZERO);
+    let clock = || {
+        now.set(now.get() + Duration::from_millis(500));
+        now.get()
+    };
+    let report = super::run(&Told::new(reject), &clock);
+    assert!(report.out_of_time && report.asked > 1 && report.failures.is_empty(), "{report:?}");
+    assert!(now.get() < MAX_TIME + Duration::from_secs(10), "{report:?}");
+}

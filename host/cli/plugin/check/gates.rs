@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::logic::battery::{Costs, Failure, Report, Sample, Spread};
+use crate::logic::battery::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
 
 /// What the columns of the table are.
 const HEAD: [&str; 10] =
@@ -13,6 +13,9 @@ const WORD_COLUMNS: usize = 2;
 
 pub(super) fn as_text(report: &Report) -> Vec<String> {
     let mut lines = vec![format!("gates     {} questions, {} failed", report.asked, report.failures.len())];
+    if report.out_of_time {
+        lines.push(format!("  after {} s no more were asked", MAX_TIME.as_secs()));
+    }
     for failure in &report.failures {
         lines.push(format!("FAILED {}: {}", failure.name, failure.why));
         lines.push(format!("  asked  {}", failure.question));
@@ -82,6 +85,7 @@ pub(super) fn as_json(report: &Report) -> Value {
     json!({
         "passed": report.failures.is_empty(),
         "asked": report.asked,
+        "out_of_time": report.out_of_time,
         "failures": report.failures.iter().map(failure).collect::<Value>(),
         "costs": report.costs.iter().map(costs).collect::<Value>(),
     })

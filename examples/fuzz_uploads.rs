@@ -1,0 +1,120 @@
+//! Throws hostile components at the way that uploads take, for as long as it is told to.
+//!
+//! ```sh
+//! cargo run --release --example fuzz_uploads -- --seconds 600
+//! cargo run --release --example fuzz_uploads -- --one 4711    # the one that was found, again
+//! ```
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+#[path = "../tests/support/fuzz/mod.rs"]
+mod fuzz;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Parser;
+use fuzz::watch::{Finding, MEMORY_LIMIT_KIB, TIME_LIMIT, Watch};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How many times in a run the memory is noted.
+const NOTES: u64 = 20;
+
+/// How often the bar is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(200);
+
+const HELP: &str = "\
+Each input is made from a seed, and the seeds are counted up from the first one, so a run can be
+repeated. An input is uploaded as a client would upload it. If it is taken, it is asked all that
+its description allows. It counts as found when anything panics, when an input takes too long or
+too much memory, when a refusal changes what is live or does not say why, or when an answer is
+let through that breaks the limits of lists. The first finding ends the run: its bytes are saved,
+and --one with its seed makes it again.
+
+Exit codes: 0 nothing was found, 1 something was, 2 wrong usage.";
+
+/// Uploads hostile components, one after the other, and watches that the server stands it.
+#[derive(Parser)]
+#[command(after_help = HELP)]
+struct Arguments {
+    /// For how long, in seconds
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    seconds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Try this seed only, and say what became of it
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seconds", "seed"])]
+    one: Option<u64>,
+    /// Where the bytes are saved of what is found, and the seed at hand, in case the process dies
+    #[arg(long, default_value = "target/fuzz", value_name = "DIR")]
+    found: PathBuf,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    fs::create_dir_all(&arguments.found).with_context(|| format!("cannot make {}", arguments.found.display()))?;
+    let mut watch = Watch::start();
+    let thrown = match arguments.one {
+        Some(seed) => one(&arguments, &mut watch, seed)?,
+        None => many(&arguments, &mut watch)?,
+    };
+    println!("{}", watch.counts);
+    let Err(finding) = thrown else { return Ok(ExitCode::SUCCESS) };
+    let file = arguments.found.join(format!("seed-{}.wasm", finding.seed));
+    fs::write(&file, &finding.bytes).with_context(|| format!("cannot save {}", file.display()))?;
+    println!("\nFOUND with {finding}\nits bytes are in {}", file.display());
+    Ok(ExitCode::FAILURE)
+}
+
+/// Tries one seed.
+fn one(arguments: &Arguments, watch: &mut Watch, seed: u64) -> anyhow::Result<Result<(), Box<Finding>>> {
+    begin(arguments, seed)?;
+    Ok(watch.throw(seed).map(|thrown| match thrown {
+        None => println!("seed {seed} makes no input"),
+        Some((kind, outcome)) => {
+            let became = if outcome.refused.is_some() { outcome.why } else { "taken".into() };
+            println!("seed {seed} ({kind}): {became}");
+        }
+    }))
+}
+
+/// Tries one seed after the other until the time is over, or something is found.
+fn many(arguments: &Arguments, watch: &mut Watch) -> anyhow::Result<Result<(), Box<Finding>>> {
+    let bar = ProgressBar::new(arguments.seconds); // draws nothing but on a terminal
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} s  {msg}")?);
+    bar.println(format!(
+        "an input may take {TIME_LIMIT:?} of the processors, all of them {} MiB together",
+        MEMORY_LIMIT_KIB >> 10
+    ));
+    let begun = Instant::now();
+    let mut drawn = begun;
+    let mut notes = 0;
+    let mut thrown = Ok(());
+    for seed in arguments.seed.. {
+        if begun.elapsed().as_secs() >= arguments.seconds || thrown.is_err() {
+            break;
+        }
+        begin(arguments, seed)?;
+        thrown = watch.throw(seed).map(drop);
+        if begun.elapsed().as_secs() * NOTES > notes * arguments.seconds {
+            notes += 1;
+            watch.counts.note_memory();
+        }
+        if drawn.elapsed() > DRAW_EVERY {
+            drawn = Instant::now();
+            bar.set_position(begun.elapsed().as_secs());
+            bar.set_message(format!("seed {seed}, {} taken", watch.counts.taken_at_all()));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(thrown)
+}
+
+/// Notes which seed is tried: nothing else tells when the whole process dies of it.
+fn begin(arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
+    let file = arguments.found.join("seed-at-hand");
+    fs::write(&file, seed.to_string()).with_context(|| format!("cannot write {}", file.display()))
+}

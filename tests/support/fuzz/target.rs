@@ -1,0 +1,211 @@
+//! The part of a server that takes components in, as a server has it, and what has to be true of it
+//! after each of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hotlist::clock::{Clock, ManualClock};
+use hotlist::list::command::{Command, Context, Query};
+use hotlist::list::entry::{Draft, Patch};
+use hotlist::list::name::LogicName;
+use hotlist::list::{Limits, List};
+use hotlist::logic::catalog::{Catalog, MAX_EVENTS, Standing};
+use hotlist::logic::decide::{Decider, Refusal};
+use hotlist::logic::read::read;
+use hotlist::logic::{Logic, battery};
+use hotlist::plugins::{PluginError, Plugins, Sources, Taking};
+use hotlist::wasm::{Engine, Settings, digest};
+
+/// The most bytes of the text that says why a component was not taken. A person reads it.
+const MAX_REASON_BYTES: usize = 4 << 10;
+
+/// The names under which components are uploaded: one that is built in, and one that is not.
+const NAMES: [&str; 2] = ["todo", "fuzzed"];
+
+/// 2026-11-23T12:00:00Z
+const NOON: u64 = 1_795_435_200_000;
+
+/// How many commands are given to the one list that a component keeps.
+const COMMANDS: u64 = 24;
+
+/// What the text of a refusal holds, and what kind of refusal that is.
+const REASONS: [(&str, &str); 22] = [
+    ("is the most that is compiled", "too much to compile"),
+    ("bytes, the limit is", "too large"),
+    ("not a WebAssembly component: it is a core module", "a core module"),
+    ("not a WebAssembly component: it does not begin", "no WebAssembly"),
+    ("not a WebAssembly component", "malformed"),
+    ("which is foreign", "foreign import"),
+    ("it does not export", "other world"),
+    ("not of semantic versioning", "version"),
+    ("its description is malformed", "description"),
+    ("failed its trial: it trapped", "trial: trap"),
+    ("failed its trial: it used up its budget", "trial: fuel"),
+    ("failed its trial: it ran for longer", "trial: deadline"),
+    ("failed its trial: it wanted more", "trial: memory"),
+    ("failed its trial: it used up its stack", "trial: stack"),
+    ("failed its trial: it broke the contract: asked", "trial: impure"),
+    ("failed its trial: it broke the contract: it gave an answer that cannot", "trial: unreadable answer"),
+    ("failed its trial: it broke the contract", "trial: violation"),
+    ("failed its trial: no instance", "trial: no instance"),
+    ("failed its trial", "trial: other"),
+    ("it fails its gates", "gates"),
+    ("it does not fit the contract: exceeds", "pool"),
+    ("it does not fit the contract", "does not compile or fit"),
+    ("the server has", "too many logics"),
+];
+
+/// What became of a component.
+pub struct Outcome {
+    /// Why it was not taken, as a kind of reason; `None` if it was.
+    pub refused: Option<&'static str>,
+    /// The text of the refusal.
+    pub why: String,
+    /// How long the upload took.
+    pub upload: Duration,
+    /// How long the questions took that it was asked then.
+    pub asking: Duration,
+}
+
+/// What takes components in.
+pub(super) struct Target {
+    runtime: tokio::runtime::Runtime,
+    plugins: Plugins,
+    catalog: Arc<Catalog>,
+    /// Where uploads are kept.
+    _data: tempfile::TempDir,
+}
+
+impl Target {
+    pub(super) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let data = tempfile::tempdir().expect("a directory");
+        let engine = Engine::new(Settings::default()).expect("an engine");
+        let catalog = Arc::new(Catalog::default());
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
+        let sources = Sources { kept: data.path().join("logic"), ..Sources::default() };
+        let plugins = runtime.block_on(Plugins::start(engine, catalog.clone(), clock, sources)).expect("plugins");
+        Self { runtime, plugins, catalog, _data: data }
+    }
+
+    /// Uploads a component, and asks it all there is to ask if it is taken. `Err` says what is wrong
+    /// with the server.
+    pub(super) fn throw(&self, seed: u64, bytes: &[u8]) -> Result<Outcome, String> {
+        let name = NAMES[usize::from(seed % 2 == 1)];
+        let name = LogicName::new(name).expect("the names are names");
+        let before = self.standing(&name);
+        let begun = Instant::now();
+        // Half of them with insistence, so that what fails its gates is lived with, too.
+        let taking = Taking { publish: true, force: seed % 4 >= 2 };
+        let bytes_sent = Bytes::copy_from_slice(bytes);
+        let answer = self.runtime.block_on(self.plugins.upload(name.clone(), bytes_sent, taking));
+        let upload = begun.elapsed();
+        let after = self.standing(&name);
+        check_events(&after)?;
+        let begun = Instant::now();
+        let (refused, why) = match answer {
+            Ok(id) => {
+                let live = after.live.ok_or("what was taken is not live")?;
+                if *live.logic.id() != id || id.digest != digest(bytes) {
+                    return Err(format!("{id} was taken, and {} is live", live.logic.id()));
+                }
+                ask_everything(&*live.logic)?;
+                (None, String::new())
+            }
+            Err(error) => {
+                check_unchanged(&before, &after)?;
+                let why = error.to_string();
+                (Some(reason(&error, &why)?), why)
+            }
+        };
+        Ok(Outcome { refused, why, upload, asking: begun.elapsed() })
+    }
+
+    fn standing(&self, name: &LogicName) -> Standing {
+        self.catalog.standing(name).map(|standing| Standing::clone(&standing)).unwrap_or_default()
+    }
+}
+
+/// The kind of a refusal, if its text is fit to be read.
+fn reason(error: &PluginError, why: &str) -> Result<&'static str, String> {
+    if why.is_empty() || why.len() > MAX_REASON_BYTES {
+        return Err(format!("the reason of a refusal has {} bytes", why.len()));
+    }
+    if why.contains("panicked") || !matches!(error, PluginError::Invalid(_) | PluginError::Quarantined { .. }) {
+        return Err(format!("not refused for what it is: {why}"));
+    }
+    Ok(REASONS.iter().find(|(text, _)| why.contains(text)).map_or("other", |(_, kind)| kind))
+}
+
+fn check_events(standing: &Standing) -> Result<(), String> {
+    let long = |event: &&hotlist::logic::catalog::Event| event.why.len() > MAX_REASON_BYTES;
+    match standing.events.iter().find(long) {
+        Some(event) => Err(format!("an event of {} has a long text", event.source)),
+        None if standing.events.len() > MAX_EVENTS => Err(format!("there are {} events", standing.events.len())),
+        None => Ok(()),
+    }
+}
+
+/// What was live before a refusal is live after it.
+fn check_unchanged(before: &Standing, after: &Standing) -> Result<(), String> {
+    match (&before.live, &after.live) {
+        (None, None) => Ok(()),
+        (Some(before), Some(after)) if Arc::ptr_eq(before, after) => Ok(()),
+        _ => Err("a refusal changed what is live".into()),
+    }
+}
+
+/// Asks what a server would, through the same checks. Whatever it answers, the checks have to hold.
+fn ask_everything(logic: &dyn Logic) -> Result<(), String> {
+    let begun = Instant::now();
+    let report = battery::run(logic, &|| begun.elapsed());
+    if report.failures.len() > battery::MAX_FAILURES {
+        return Err(format!("the battery went on after {} failures", report.failures.len()));
+    }
+    keep_a_list(logic)
+}
+
+/// Has it keep one list for a while.
+fn keep_a_list(logic: &dyn Logic) -> Result<(), String> {
+    let limits = Limits { entries: 10, ..Limits::default() };
+    let today = "2026-11-23".parse().expect("a date");
+    let mut list = Arc::new(List::absent(0));
+    for number in 0..COMMANDS {
+        let context = Context { now: NOON + number, today, utc_offset: 60, caller: "ann".into(), seed: number };
+        let Ok(mut session) = logic.session() else { return Ok(()) };
+        let mut decider = Decider { logic, session: session.as_mut(), limits };
+        match decider.decide(&list, &context, &command(number, &list)) {
+            Ok(decided) => {
+                let wanted = list.revision() + u64::from(!decided.changes.is_empty());
+                if decided.list.count() > limits.entries.max(list.count()) || decided.list.revision() != wanted {
+                    return Err(format!("a list was let through that breaks its limits: {}", decided.list.count()));
+                }
+                list = decided.list;
+            }
+            Err(Refusal::Fault(fault)) if fault.to_string().len() > MAX_REASON_BYTES => {
+                return Err(format!("the text of a fault has {} bytes", fault.to_string().len()));
+            }
+            Err(_) => continue, // in a session that may be over
+        }
+        let query = Query { limit: 5, ..Query::default() };
+        if let Ok(Ok(page)) = read(session.as_mut(), &list, &context, &query)
+            && page.groups.iter().map(|group| group.rows.len()).sum::<usize>() > query.limit
+        {
+            return Err("a page was let through with more rows than were asked for".into());
+        }
+    }
+    Ok(())
+}
+
+/// The next command for a list.
+fn command(number: u64, list: &List) -> Command {
+    let first = list.scan(0).next().map_or(1, |entry| entry.id);
+    match number % 8 {
+        5 => Command::Update { id: first, patch: Patch { completed: Some(true), ..Patch::default() } },
+        6 => Command::Delete { id: first },
+        7 if number > 20 => Command::Erase,
+        7 => Command::Wake,
+        _ => Command::Add(Draft { title: format!("entry {number}"), ..Draft::default() }),
+    }
+}
