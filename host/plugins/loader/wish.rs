@@ -38,9 +38,9 @@ impl Bench {
         {
             return Err(PluginError::IsLive(trial.logic.id().to_string()));
         }
-        let decides = live.as_ref().into_iter().chain(trial.as_ref().filter(|_| percent > 0));
+        let mut decides = live.as_ref().into_iter().chain(trial.as_ref().filter(|_| percent > 0));
         if !wish.force {
-            decides.map(|version| self.takes_over(&*version.logic)).collect::<Result<(), _>>()?;
+            decides.try_for_each(|version| self.takes_over(&*version.logic))?;
         }
         let now = self.clock.now();
         self.change(name, |standing| {

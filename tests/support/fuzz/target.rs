@@ -30,7 +30,7 @@ const NOON: u64 = 1_795_435_200_000;
 const COMMANDS: u64 = 24;
 
 /// What the text of a refusal holds, and what kind of refusal that is.
-const REASONS: [(&str, &str); 22] = [
+const REASONS: [(&str, &str); 23] = [
     ("is the most that is compiled", "too much to compile"),
     ("bytes, the limit is", "too large"),
     ("not a WebAssembly component: it is a core module", "a core module"),
