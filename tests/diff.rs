@@ -129,7 +129,10 @@ fn json_has_the_same_from_the_directory_and_from_the_server() {
         let times = near.remove("nanoseconds").expect("times");
         far.remove("nanoseconds").expect("times");
         assert!(times["p50"].as_u64() > Some(0) && times["p50"].as_u64() <= times["max"].as_u64(), "{times}");
-        assert!(near["fuel"]["p99"].as_u64() > Some(0), "{near:?}");
+        // Which command an instance's first is depends on which thread took which list.
+        let fuel = near.remove("fuel").expect("fuel");
+        far.remove("fuel").expect("fuel");
+        assert!(fuel["p99"].as_u64() > Some(0), "{fuel}");
         assert_eq!((&near["measured"], &near["faults"]), (&11.into(), &serde_json::json!({})));
     }
     assert_eq!(near, far);
