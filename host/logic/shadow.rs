@@ -36,6 +36,10 @@ const MAX_WAITING_BYTES: usize = 64 << 20;
 /// How often a command is decided again that the machine was too busy for, before it is skipped.
 const MAX_TRIES: usize = 3;
 
+/// For how many times as long as a command took a shadow rests that cannot keep up, and for how long at most.
+const REST: u32 = 9;
+const MAX_REST: Duration = Duration::from_millis(100);
+
 /// How many commands are compared in one session at most, so that its memory does not grow for ever.
 const MAX_SITTING: usize = 1_000;
 
@@ -242,11 +246,21 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
             if tally.over.load(Ordering::Relaxed) {
                 return;
             }
+            let begun = Instant::now();
             settle(&mut seats, &this, tally);
+            rest(tally, begun.elapsed());
             case = cases.try_recv().ok();
         }
         drop(seats);
         next = case.or_else(|| cases.recv().ok());
+    }
+}
+
+/// A shadow that cannot keep up skips most commands anyway: then it leaves the processor, and its caches, to
+/// those who wait for answers. The busier the machine, the longer a command took, and the longer it rests.
+fn rest(tally: &Tally, worked: Duration) {
+    if tally.waiting() > MAX_WAITING as u64 / 2 {
+        std::thread::park_timeout((worked * REST).min(MAX_REST));
     }
 }
 
