@@ -9,7 +9,7 @@ scratch=$(mktemp -d)
 ./target/release/hotlist serve --data "$scratch/data" --listen 127.0.0.1:0 --log error >"$scratch/said" &
 server=$!
 trap 'kill $server; wait $server || true; rm -rf "$scratch"' EXIT
-until grep -q http "$scratch/said"; do :; done
+until grep -qs http "$scratch/said"; do :; done
 url=$(sed 's/.* //' "$scratch/said")
 # The default rules, with a section at the end that nobody reads: another version that decides the same.
 { cat plugins/built/todo.wasm; printf '\000\006\004mark\001'; } >"$scratch/todo.wasm"

@@ -16,6 +16,9 @@ use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::Kind;
 use crate::list::{Limits, List};
 
+/// The major version that fails at every reading.
+pub(crate) const UNLUCKY: u64 = 13;
+
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
 pub(crate) struct Native {
     keeper: Arc<Keeper>,
@@ -73,11 +76,14 @@ impl Logic for Native {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
-        Ok(Box::new(NativeSession))
+        Ok(Box::new(NativeSession { unlucky: self.keeper.id.version.major == UNLUCKY }))
     }
 }
 
-struct NativeSession;
+struct NativeSession {
+    /// Whether it fails at every reading.
+    unlucky: bool,
+}
 
 impl Session for NativeSession {
     fn begin(&mut self) {}
@@ -126,6 +132,9 @@ impl Session for NativeSession {
 
     /// Query date stands for nothing here: an `after` of 99 shows an entry that is not there.
     fn view(&mut self, list: &Arc<List>, _: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        if self.unlucky {
+            return Err(Fault::Trap("as every reading of this version".into()));
+        }
         let mut ids: Vec<_> = list.scan(0).map(|entry| entry.id).collect();
         ids.extend(query.after.filter(|after| *after == 99));
         let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();

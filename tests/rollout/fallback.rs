@@ -71,14 +71,11 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
 }
 
 #[tokio::test]
-async fn a_reading_at_which_new_rules_fail_is_answered_by_the_last_good_ones() {
+async fn three_failures_in_a_row_on_one_list_are_enough_and_each_command_is_decided_all_the_same() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
     assert_eq!(give(&server, "bob", "rules").await.status, 201);
     upload(&server, "rules", component("hostile"), "?force=true").await;
-    // Hostile has a view that traps, and the default has none of that name: both cannot.
-    let both = server.get("/lists/bob/views/trap").await;
-    assert!(both.status == 409 || both.status == 500, "{both:?}");
     for _ in 0..3 {
         let added = add(&server, "bob", "trap").await;
         assert_eq!(added.status, 201, "{added:?}");
