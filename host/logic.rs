@@ -146,6 +146,12 @@ impl Fault {
     /// The [kind](Self::kind) of [`Fault::Instance`].
     pub const INSTANCE: &str = "instance";
 
+    /// Whether it may go differently the next time, because it was the machine's doing: it was busy, or had no
+    /// room.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Instance(_))
+    }
+
     /// A word for programs, stable: `trap`, `fuel`, `deadline`, `memory`, `stack`, `violation`,
     /// `impure` or `instance`.
     pub fn kind(&self) -> &'static str {

@@ -194,10 +194,9 @@ impl From<TakeError> for PluginError {
 impl TakeError {
     /// Whether it may go differently the next time, for the machine was busy.
     fn may_pass(&self) -> bool {
-        let busy = [Fault::DEADLINE, Fault::INSTANCE];
         match self {
-            Self::Load(LoadError::Trial(fault)) => busy.contains(&fault.kind()),
-            Self::Gates { kind, .. } => busy.contains(kind),
+            Self::Load(LoadError::Trial(fault)) => fault.is_busy(),
+            Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
             Self::Load(_) | Self::Quarantined { .. } => false,
             Self::NotKept(_) | Self::Standing(_) => true,
         }

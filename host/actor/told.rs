@@ -30,9 +30,7 @@ pub(super) fn decision(
 ) {
     let outcome = match decided {
         Ok(decided) => show::changes(&decided.changes),
-        Err(Refusal::Rejected(rejection)) => show::rejection(rejection),
-        Err(Refusal::Fault(fault)) => format!("failed: {fault}"),
-        Err(refusal) => format!("refused: {refusal}"),
+        Err(refusal) => refusal.shown(),
     };
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let (list, command) = (list.as_str(), show::command(command));

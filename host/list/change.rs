@@ -35,6 +35,18 @@ impl Change {
         Self::Put(Arc::new(entry))
     }
 
+    /// Those of some changes that a logic decides: which version keeps a list, and whether it insists on one, is
+    /// the host's business.
+    pub fn of_the_logic(mut changes: Vec<Self>) -> Vec<Self> {
+        changes.retain(Self::is_of_the_logic);
+        changes
+    }
+
+    /// Whether a logic decides it.
+    pub fn is_of_the_logic(&self) -> bool {
+        !matches!(self, Self::Adopt(_) | Self::Pin(_))
+    }
+
     /// What the change is about.
     pub fn subject(&self) -> Subject {
         match self {

@@ -31,6 +31,12 @@ impl Keeper {
         &self.id.name
     }
 
+    /// Whether another version of the same logic has to take a list over before it decides about it. To another
+    /// logic a list is handed by a command, which says what becomes of it.
+    pub fn has_to_hand_over(&self, other: &Self) -> bool {
+        self.logic() == other.logic() && !self.suits(other)
+    }
+
     /// Whether what the one keeps means the same to the other: the same logic, and the same fields and
     /// settings.
     pub fn suits(&self, other: &Self) -> bool {

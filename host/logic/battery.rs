@@ -204,7 +204,7 @@ impl Battery<'_> {
 fn patiently<T>(mut ask: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut answer = ask();
     for _ in 1..MAX_TRIES {
-        if !matches!(answer, Err(Fault::Deadline { .. } | Fault::Instance(_))) {
+        if !answer.as_ref().is_err_and(Fault::is_busy) {
             break;
         }
         answer = ask();

@@ -16,7 +16,7 @@ use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
 use crate::list::keeper::{Keeper, Pin};
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
 use crate::list::value::Value;
-use crate::list::{Limits, List};
+use crate::list::{Limits, List, show};
 
 /// A command that may be carried out.
 #[derive(Debug)]
@@ -68,6 +68,17 @@ pub enum Refusal {
         /// How much there may be.
         limit: usize,
     },
+}
+
+impl Refusal {
+    /// For people who write rules: a rejection as a file of cases would write it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Rejected(rejection) => show::rejection(rejection),
+            Self::Fault(fault) => format!("failed: {fault}"),
+            other => format!("refused: {other}"),
+        }
+    }
 }
 
 /// One logic's decisions about one list, under the host's limits.

@@ -330,10 +330,6 @@ fn yield_to_all() -> Result<(), thread_priority::Error> {
 /// answer may take. Neither says anything about a candidate; one that computes without end runs out of fuel.
 struct Busy;
 
-fn is_busy(fault: &Fault) -> bool {
-    matches!(fault, Fault::Instance(_) | Fault::Deadline { .. })
-}
-
 /// Tries a few times to find the machine less busy.
 fn patiently(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
     let tries = (1..MAX_TRIES).map(|_| compare(seats, case)).find(Result::is_ok);
@@ -351,7 +347,7 @@ fn compare(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Bus
     let (decided, cost) = answered.unwrap_or_else(|fault| (Err(Refusal::Fault(fault)), Cost::default()));
     let told = |answer: String| Told { answer, fuel: cost.fuel, took };
     let kind = match (&case.answer, &decided) {
-        (_, Err(Refusal::Fault(fault))) if is_busy(fault) => return Err(Busy),
+        (_, Err(Refusal::Fault(fault))) if fault.is_busy() => return Err(Busy),
         (_, Err(Refusal::Fault(_))) => Some(Kind::Fault),
         (Ok((live, _)), Ok(decided)) => (!same_changes(live, &decided.changes)).then_some(Kind::Changes),
         (Err(live), Err(refusal)) => (live != refusal).then_some(Kind::Rejection),
@@ -359,8 +355,8 @@ fn compare(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Bus
     };
     if let Some(kind) = kind {
         let answer = match &decided {
-            Ok(decided) => show::changes(&theirs(&decided.changes)),
-            Err(refusal) => show_refusal(refusal),
+            Ok(decided) => show::changes(&Change::of_the_logic(decided.changes.clone())),
+            Err(refusal) => refusal.shown(),
         };
         return Ok(Some(case.difference(kind, case.live_told(), told(answer))));
     }
@@ -376,7 +372,7 @@ fn compare(seats: &mut Seats<'_>, case: &Case) -> Result<Option<Difference>, Bus
 /// A list that means something else to the candidate is taken over first, as it would be.
 fn decide(logic: &dyn Logic, session: &mut dyn Session, case: &Case) -> Result<Decided, Refusal> {
     let Case { list, context, command, limits, .. } = case;
-    let moved = list.keeper().is_some_and(|keeper| !keeper.suits(logic.keeper()));
+    let moved = list.keeper().is_some_and(|keeper| keeper.has_to_hand_over(logic.keeper()));
     let mut decider = Decider { logic, session, limits: *limits };
     let list = if moved { decider.decide(list, context, &Command::Migrate)?.list } else { list.clone() };
     decider.decide(&list, context, command)
@@ -412,29 +408,12 @@ fn page(
     query: &Query,
 ) -> Result<Result<Result<Page, Rejection>, Fault>, Busy> {
     let read = seat.ask(|_, session| read(session, list, context, query));
-    if read.as_ref().is_err_and(is_busy) { Err(Busy) } else { Ok(read) }
-}
-
-/// What a logic decided, without what the host adds.
-fn theirs(changes: &[Change]) -> Vec<Change> {
-    changes.iter().filter(|change| !is_the_hosts(change)).cloned().collect()
+    if read.as_ref().is_err_and(Fault::is_busy) { Err(Busy) } else { Ok(read) }
 }
 
 fn same_changes(one: &[Change], other: &[Change]) -> bool {
-    let theirs = |change: &&Change| !is_the_hosts(change);
-    one.iter().filter(theirs).eq(other.iter().filter(theirs))
-}
-
-fn is_the_hosts(change: &Change) -> bool {
-    matches!(change, Change::Adopt(_) | Change::Pin(_))
-}
-
-fn show_refusal(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Rejected(rejection) => show::rejection(rejection),
-        Refusal::Fault(fault) => format!("failed: {fault}"),
-        other => format!("refused: {other}"),
-    }
+    let ours = |change: &&Change| change.is_of_the_logic();
+    one.iter().filter(ours).eq(other.iter().filter(ours))
 }
 
 fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
@@ -448,8 +427,8 @@ fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
 impl Case {
     fn live_told(&self) -> Told {
         let answer = match &self.answer {
-            Ok((changes, _)) => show::changes(&theirs(changes)),
-            Err(refusal) => show_refusal(refusal),
+            Ok((changes, _)) => show::changes(&Change::of_the_logic(changes.clone())),
+            Err(refusal) => refusal.shown(),
         };
         Told { answer, fuel: self.cost.fuel, took: self.took }
     }

@@ -57,17 +57,9 @@ impl Answer {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Changes(changes) => show::changes(changes),
-            Self::Refused(refusal) => refused(refusal),
-            Self::NotTakenOver(refusal) => format!("does not take the list over: {}", refused(refusal)),
+            Self::Refused(refusal) => refusal.shown(),
+            Self::NotTakenOver(refusal) => format!("does not take the list over: {}", refusal.shown()),
         }
-    }
-}
-
-fn refused(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Rejected(rejection) => show::rejection(rejection),
-        Refusal::Fault(fault) => format!("failed: {fault}"),
-        other => format!("refused: {other}"),
     }
 }
 

@@ -7,11 +7,10 @@ use super::answer::Answer;
 use super::report::Costs;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context};
-use crate::list::keeper::Keeper;
 use crate::list::revision::Revision;
 use crate::list::{Limits, List};
 use crate::logic::decide::{Decided, Decider, Refusal};
-use crate::logic::{Fault, Logic, Session};
+use crate::logic::{Logic, Session};
 
 /// How often a command is decided whose failure may be the machine's: it was busy, or had no room.
 const MAX_TRIES: usize = 3;
@@ -36,7 +35,7 @@ impl<'a> Side<'a> {
     pub(super) fn answer(&mut self, before: &Arc<List>, revision: &Revision, costs: &mut Costs) -> Answer {
         let mut list = before;
         let taken_over;
-        if before.keeper().is_some_and(|keeper| self.has_to_take_over(keeper)) {
+        if before.keeper().is_some_and(|keeper| keeper.has_to_hand_over(self.logic.keeper())) {
             match self.decide(before, &revision.context, &Command::Migrate, None) {
                 Ok(decided) => {
                     taken_over = decided.list;
@@ -49,17 +48,12 @@ impl<'a> Side<'a> {
             }
         }
         match self.decide(list, &revision.context, &revision.command, Some(costs)) {
-            Ok(decided) => Answer::Changes(of_the_logic(decided.changes)),
+            Ok(decided) => Answer::Changes(Change::of_the_logic(decided.changes)),
             Err(refusal) => {
                 costs.count(&refusal);
                 Answer::Refused(refusal)
             }
         }
-    }
-
-    /// A list of another logic is none of these: the command that hands it over says what becomes of it.
-    fn has_to_take_over(&self, keeper: &Keeper) -> bool {
-        keeper.logic() == &self.logic.id().name && !keeper.suits(self.logic.keeper())
     }
 
     fn decide(
@@ -71,7 +65,7 @@ impl<'a> Side<'a> {
     ) -> Result<Decided, Refusal> {
         let mut decided = self.decide_once(list, context, command, costs.as_deref_mut());
         for _ in 1..MAX_TRIES {
-            if !matches!(decided, Err(Refusal::Fault(Fault::Deadline { .. } | Fault::Instance(_)))) {
+            if !matches!(&decided, Err(Refusal::Fault(fault)) if fault.is_busy()) {
                 break;
             }
             decided = self.decide_once(list, context, command, costs.as_deref_mut());
@@ -105,10 +99,4 @@ impl<'a> Side<'a> {
         }
         decided
     }
-}
-
-/// Which version keeps the list, and whether it insists on one, is not what a logic decides.
-fn of_the_logic(mut changes: Vec<Change>) -> Vec<Change> {
-    changes.retain(|change| !matches!(change, Change::Adopt(_) | Change::Pin(_)));
-    changes
 }

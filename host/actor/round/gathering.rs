@@ -9,7 +9,6 @@ use super::Waiting;
 use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::date::Date;
-use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::{Outcome, Receipt, Revision};
 use crate::logic::catalog::{Digest, Version};
@@ -119,9 +118,7 @@ impl Round {
 
     /// Whether a version has to take the list over before it decides a command.
     pub(super) fn has_to_move(&self, version: &Version, command: &Command) -> bool {
-        let keeper = version.logic.keeper();
-        let elsewhere = |now: &&Arc<Keeper>| now.logic() == keeper.logic() && !now.suits(keeper);
-        self.list.keeper().filter(elsewhere).is_some()
+        self.list.keeper().is_some_and(|now| now.has_to_hand_over(version.logic.keeper()))
             && self.stuck != Some(*version.digest())
             && !is_a_move(command)
             && !matches!(command, Command::Erase | Command::Undo { .. })

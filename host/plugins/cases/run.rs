@@ -92,11 +92,7 @@ fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, shape: &Comman
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
     let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
     match decider.decide(list, context, &command) {
-        Ok(decided) => {
-            let mut changes = decided.changes;
-            changes.retain(|change| !matches!(change, Change::Adopt(_)));
-            Ok(Outcome::Done(changes, decided.list))
-        }
+        Ok(decided) => Ok(Outcome::Done(Change::of_the_logic(decided.changes), decided.list)),
         Err(Refusal::Rejected(rejection)) => Ok(Outcome::Rejected(rejection)),
         Err(Refusal::Fault(fault)) => Err(failed(&fault)),
         Err(refusal) => Ok(Outcome::Refused(refusal.to_string())),

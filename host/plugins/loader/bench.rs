@@ -12,7 +12,7 @@ use crate::crash;
 use crate::list::name::LogicName;
 use crate::list::revision::{LogicId, hex};
 use crate::logic::catalog::{Catalog, Digest, Gates, Standing, Version};
-use crate::logic::{Fault, Logic, battery};
+use crate::logic::{Logic, battery};
 use crate::wasm::{self, Engine, Isolation, LoadError};
 
 /// How often a component that was good once is loaded while the machine is too busy for it.
@@ -168,7 +168,7 @@ impl Bench {
         let bytes = self.kept.component(name, digest).map_err(|error| error.to_string())?;
         let mut loaded = self.load(name, &bytes);
         for _ in 1..MAX_LOADS {
-            if !matches!(loaded, Err(LoadError::Trial(Fault::Deadline { .. } | Fault::Instance(_)))) {
+            if !matches!(&loaded, Err(LoadError::Trial(fault)) if fault.is_busy()) {
                 break;
             }
             loaded = self.load(name, &bytes);
