@@ -172,8 +172,6 @@ enum TakeError {
     Load(#[from] LoadError),
     #[error("it fails its gates: {failed} of {asked} questions went wrong; {first}")]
     Gates { failed: usize, asked: usize, first: String, kind: &'static str },
-    #[error("it was quarantined, because {why}; mend it, or insist with force")]
-    Quarantined { digest: String, why: String },
     #[error("the component could not be stored: {0}")]
     NotKept(String),
     #[error(transparent)]
@@ -184,7 +182,6 @@ impl From<TakeError> for PluginError {
     fn from(error: TakeError) -> Self {
         match error {
             TakeError::Load(_) | TakeError::Gates { .. } => Self::Invalid(error.to_string()),
-            TakeError::Quarantined { digest, why } => Self::Quarantined { digest, why },
             TakeError::NotKept(why) => Self::Failed(why),
             TakeError::Standing(error) => error,
         }
@@ -197,7 +194,7 @@ impl TakeError {
         match self {
             Self::Load(LoadError::Trial(fault)) => fault.is_busy(),
             Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
-            Self::Load(_) | Self::Quarantined { .. } => false,
+            Self::Load(_) | Self::Standing(PluginError::Quarantined { .. }) => false,
             Self::NotKept(_) | Self::Standing(_) => true,
         }
     }

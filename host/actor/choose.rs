@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::round::{Round, Waiting, is_a_move};
 use super::{Actor, CallError, Request, told};
 use crate::list::List;
+use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::LogicName;
 use crate::list::revision::Receipt;
@@ -29,7 +30,6 @@ impl Actor {
         if let Command::Undo { changes, inverse, .. } = command {
             // Nobody but the version that keeps the list, or kept it then, can tell what belongs into it.
             if let Some(keeper) = keeper_after(list, changes, inverse) {
-                catalog.hold(keeper.logic(), &keeper.id.digest);
                 return catalog.usable(keeper.logic(), &keeper.id.digest).map(unseen);
             }
             if let Some(version) = catalog.keeping(list)? {
@@ -204,7 +204,12 @@ impl Actor {
             round.remember(Receipt { request, time: context.now, logic: logic.clone(), outcome });
         }
         let reply = match decided {
-            Ok(decided) => Ok(round.carry_out(version, session, command, context, decided)),
+            Ok(decided) => {
+                if decided.changes.iter().any(|change| matches!(change, Change::Pin(Some(_)))) {
+                    self.environment.catalog.hold(&logic.name, &logic.digest);
+                }
+                Ok(round.carry_out(version, session, command, context, decided))
+            }
             Err(refusal) => Err(CallError::Refused { refusal, logic }),
         };
         round.put_down(answer, reply);

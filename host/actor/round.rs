@@ -59,7 +59,7 @@ impl Actor {
         let round = self.decide_and_fetch(list, &mut waiting).await;
         self.put_back(waiting.into_iter().map(|left| Letter::Command(left.request, left.answer)).collect());
         if round.revisions.is_empty() && round.new_receipts == 0 && !round.rescheduled {
-            self.remember(&round);
+            self.remember_stuck(round.stuck);
             round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
             return Ok(());
         }
@@ -77,9 +77,7 @@ impl Actor {
             };
             // Nothing else of this round is kept; but that a version did not take the list over is not to be
             // found out twice.
-            if round.stuck.is_some() {
-                self.memory.lock().get_or_insert_default().stuck = round.stuck;
-            }
+            self.remember_stuck(round.stuck);
             fetches += 1;
             let fetched = match fetches > MAX_FETCHES {
                 true => Err("it was loaded and is gone again; try again in a moment".into()),
@@ -96,10 +94,7 @@ impl Actor {
         }
         let stored = self.environment.store.load(&self.name).await?;
         let list = Arc::new(stored.list);
-        if !stored.receipts.is_empty() || stored.wake_up.is_some() {
-            let memory = Memory { receipts: stored.receipts, wake_up: stored.wake_up, stuck: None };
-            *self.memory.lock() = Some(Box::new(memory));
-        }
+        self.remember(stored.receipts, stored.wake_up, None);
         self.published.store(Some(list.clone()));
         Ok(list)
     }
@@ -124,21 +119,28 @@ impl Actor {
             return if matches!(error, StoreError::Overloaded { .. }) { Ok(()) } else { Err(error) };
         }
         crash::point("committed");
-        self.published.store(Some(round.list.clone()));
-        self.remember(&round);
-        round.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
+        let Round { list, receipts, wake_up, stuck, answers, revisions, .. } = round;
+        self.published.store(Some(list));
+        self.remember(receipts, wake_up, stuck);
+        answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
         if let Some(events) = self.events.get() {
-            round.revisions.into_iter().for_each(|revision| drop(events.send(revision)));
+            revisions.into_iter().for_each(|revision| drop(events.send(revision)));
         }
         Ok(())
     }
 
     /// Keeps what the next round has to know besides the list.
-    fn remember(&self, round: &Round) {
-        let Round { receipts, wake_up, stuck, .. } = round;
-        let memory = (!receipts.is_empty() || wake_up.is_some() || stuck.is_some())
-            .then(|| Box::new(Memory { receipts: receipts.clone(), wake_up: *wake_up, stuck: *stuck }));
-        *self.memory.lock() = memory;
+    fn remember(&self, receipts: Vec<Receipt>, wake_up: Option<u64>, stuck: Option<Digest>) {
+        let worth_it = !receipts.is_empty() || wake_up.is_some() || stuck.is_some();
+        *self.memory.lock() = worth_it.then(|| Box::new(Memory { receipts, wake_up, stuck }));
+    }
+
+    /// Keeps which version could not take the list over, where nothing else of a round is kept.
+    fn remember_stuck(&self, stuck: Option<Digest>) {
+        let mut memory = self.memory.lock();
+        if memory.as_deref().and_then(|memory| memory.stuck) != stuck {
+            memory.get_or_insert_default().stuck = stuck;
+        }
     }
 
     /// Decides commands one after the other, each on what the one before it left; as many as fit

@@ -140,13 +140,13 @@ impl Catalog {
     pub fn publish(&self, logic: Box<dyn Logic>, source: &str, now: u64) {
         let name = logic.id().name.clone();
         let version = Version::new(logic, source, now);
-        self.change(&name, |standing| standing.publish(version.clone(), None, source, now));
+        self.change(&name, |standing| standing.publish(version, None, source, now));
     }
 
     /// Notes that a component was not taken, and why. What is live stays live.
     pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String, now: u64) {
         let event = Event { time: now, step: Step::Refused, source: source.into(), digest, version: None, why };
-        self.change(name, |standing| standing.note(event.clone()));
+        self.change(name, |standing| standing.note(event));
     }
 
     /// Puts a version that some list wants into memory; the one unused for longest goes when there are

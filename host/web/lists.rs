@@ -124,15 +124,11 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
             })?
         }
     };
-    let pinned = setup.logic.as_ref().is_some_and(|choice| choice.pin.is_some());
     let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
     let (logic, chosen) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();
     let command = Command::Configure { logic, pin: chosen.clone(), settings };
     let reply = asking.call(&web, &name, command).await?;
-    if pinned {
-        web.services.catalog.hold(&reply.logic.name, &reply.logic.digest);
-    }
     // A list that was not changed stays with the version that it has, which may not be who decided that.
     let keeper = list.keeper().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |keeper| &keeper.id);
     let pin = chosen.unwrap_or_else(|| list.pin().cloned());

@@ -450,7 +450,8 @@ impl Standing {
 }
 
 impl Known {
-    fn id(&self, logic: &LogicName) -> LogicId {
+    /// Which version it is, of the logic of that name.
+    pub fn id(&self, logic: &LogicName) -> LogicId {
         LogicId { name: logic.clone(), version: self.version.clone(), digest: self.digest }
     }
 }

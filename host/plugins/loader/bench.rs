@@ -54,12 +54,11 @@ impl Bench {
     /// Takes a component that is part of the program or was there at the start. What is known already
     /// stands as it stood when the server stopped.
     pub(super) fn take_at_start(&self, name: &LogicName, bytes: &[u8], source: &str, durably: Durably) {
-        if self.stands(name, &wasm::digest(bytes)) {
-            return;
-        }
+        let digest = wasm::digest(bytes);
         let standing = self.catalog.standing(name);
         // What cannot be loaded today may be tomorrow: nothing else takes its place.
-        if standing.as_ref().is_some_and(|standing| standing.waits_for_another(&wasm::digest(bytes))) {
+        let waits = standing.as_ref().is_some_and(|standing| standing.waits_for_another(&digest));
+        if waits || self.stands(name, &digest) {
             return;
         }
         // A newer program has newer rules, but they do not take the place of what somebody put there.
@@ -67,7 +66,7 @@ impl Bench {
         let publish = standing.as_ref().is_none_or(ours);
         let offer = Offer { name, bytes, source, publish, force: self.force };
         if let Err(error) = self.take_durably(offer, durably) {
-            self.refuse(name, source, Some(wasm::digest(bytes)), error.to_string());
+            self.refuse(name, source, Some(digest), error.to_string());
         }
     }
 
@@ -87,11 +86,8 @@ impl Bench {
     fn take_durably(&self, offer: Offer<'_>, durably: Durably) -> Result<Arc<LogicId>, TakeError> {
         let Offer { name, bytes, source, publish, force } = offer;
         let digest = wasm::digest(bytes);
-        if !force
-            && let Some(standing) = self.catalog.standing(name)
-            && let Some(quarantine) = standing.known(&digest).and_then(|known| known.quarantine.as_ref())
-        {
-            return Err(TakeError::Quarantined { digest: hex(&digest), why: quarantine.why.clone() });
+        if let Some(standing) = self.catalog.standing(name) {
+            may_decide(&standing, &digest, force)?;
         }
         let logic = self.load(name, bytes)?;
         let gates = if durably == Durably::Yes { Some(self.gates(&*logic, force)?) } else { None };
@@ -128,18 +124,15 @@ impl Bench {
         let mut failures = report.failures.clone();
         let (mut asked, mut differs) = (report.asked, Vec::new());
         if let Some(live) = self.catalog.live(&logic.id().name) {
-            let (keeper, described) = (live.logic.keeper(), live.logic.description());
-            differs = logic.description().differences(described);
+            differs = logic.description().differences(live.logic.description());
             differs.truncate(MAX_DIFFERENCES);
-            if !keeper.suits(logic.keeper()) {
-                let taken = battery::take_over(logic, keeper, described, &clock);
-                asked += taken.asked;
-                failures.extend(taken.failures);
-            }
+            let taken = taken_over(&live, logic);
+            asked += taken.asked;
+            failures.extend(taken.failures);
         }
         let forced: Vec<_> = failures.iter().map(battery::Failure::line).collect();
-        if let (Some(first), false) = (failures.first(), force) {
-            return Err(TakeError::Gates { failed: failures.len(), asked, first: first.line(), kind: first.kind });
+        if !force {
+            all_passed(&failures, asked)?;
         }
         let worst = report.worst();
         Ok(Gates {
@@ -181,19 +174,8 @@ impl Bench {
     /// it: what a version is asked when it is taken, and again when it is to be live next to another.
     pub(super) fn takes_over(&self, logic: &dyn Logic) -> Result<(), TakeError> {
         let Some(live) = self.catalog.live(&logic.id().name) else { return Ok(()) };
-        if live.logic.keeper().suits(logic.keeper()) {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        let (keeper, described) = (live.logic.keeper(), live.logic.description());
-        let report = battery::take_over(logic, keeper, described, &|| begun.elapsed());
-        match report.failures.first() {
-            None => Ok(()),
-            Some(first) => {
-                let failed = report.failures.len();
-                Err(TakeError::Gates { failed, asked: report.asked, first: first.line(), kind: first.kind })
-            }
-        }
+        let report = taken_over(&live, logic);
+        all_passed(&report.failures, report.asked)
     }
 
     /// Changes how a logic stands: durably first, then for everybody. A change that refuses itself, because
@@ -270,6 +252,33 @@ impl Bench {
     }
 }
 
+/// What becomes of lists of the live version when another one takes them over; nothing, where they mean the
+/// same to it.
+fn taken_over(live: &Version, logic: &dyn Logic) -> battery::Report {
+    let keeper = live.logic.keeper();
+    if keeper.suits(logic.keeper()) {
+        return battery::Report::default();
+    }
+    let begun = Instant::now();
+    battery::take_over(logic, keeper, live.logic.description(), &|| begun.elapsed())
+}
+
+fn all_passed(failures: &[battery::Failure], asked: usize) -> Result<(), TakeError> {
+    failures.first().map_or(Ok(()), |first| {
+        Err(TakeError::Gates { failed: failures.len(), asked, first: first.line(), kind: first.kind })
+    })
+}
+
+/// A version that fell before decides only for whoever insists.
+pub(super) fn may_decide(standing: &Standing, digest: &Digest, force: bool) -> Result<(), PluginError> {
+    match standing.fallen(digest) {
+        Some(quarantine) if !force => {
+            Err(PluginError::Quarantined { digest: hex(digest), why: quarantine.why.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Lets a version in that fell before only for whoever insists.
 pub(super) fn admit(
     standing: &mut Standing,
@@ -278,13 +287,7 @@ pub(super) fn admit(
     source: &str,
     now: u64,
 ) -> Result<(), PluginError> {
-    match standing.fallen(digest) {
-        Some(quarantine) if !force => {
-            Err(PluginError::Quarantined { digest: hex(digest), why: quarantine.why.clone() })
-        }
-        _ => {
-            standing.release(digest, source, now);
-            Ok(())
-        }
-    }
+    may_decide(standing, digest, force)?;
+    standing.release(digest, source, now);
+    Ok(())
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::{PluginError, Wish};
-use super::bench::{Bench, admit};
+use super::bench::{Bench, admit, may_decide};
 use crate::list::keeper::Pin;
 use crate::list::name::LogicName;
-use crate::list::revision::{LogicId, hex};
+use crate::list::revision::hex;
 use crate::logic::catalog::{Digest, Known, Standing, Version};
 
 /// Who makes the changes that are asked for.
@@ -65,18 +65,14 @@ impl Bench {
 
     /// The version that is meant, in memory. One that fell is only meant by whoever insists.
     fn find(&self, name: &LogicName, standing: &Standing, pin: &Pin, force: bool) -> Result<Arc<Version>, PluginError> {
-        let id = |known: &Known| LogicId { name: name.clone(), version: known.version.clone(), digest: known.digest };
-        let meant = standing.versions.iter().filter(|known| pin.accepts(&id(known)));
+        let meant = standing.versions.iter().filter(|known| pin.accepts(&known.id(name)));
         // Of a number, the newest that did not fall.
         let newest = meant.max_by(|a, b| {
             let rank = |known: &Known| (known.quarantine.is_none(), known.version.clone(), known.taken);
             rank(a).cmp(&rank(b))
         });
         let known = newest.ok_or_else(|| PluginError::Unknown(format!("version {pin} of {name}")))?;
-        if let (Some(quarantine), false) = (&known.quarantine, force) {
-            let (digest, why) = (hex(&known.digest), quarantine.why.clone());
-            return Err(PluginError::Quarantined { digest, why });
-        }
+        may_decide(standing, &known.digest, force)?;
         self.kept_version(name, &known.digest).map_err(PluginError::Failed)
     }
 
