@@ -13,8 +13,8 @@ use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::Draft;
 use hotlist::list::name::{ListName, LogicName};
-use hotlist::logic::catalog::Catalog;
 use hotlist::plugins::builtin::BUILTIN;
+use hotlist::rollout::Registry;
 use hotlist::store::memory::MemoryStore;
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 use tokio::runtime::Runtime;
@@ -35,15 +35,15 @@ const CALLERS: usize = 512;
 const ADDITIONS: usize = 200_000;
 
 fn cache(lists_grow: usize) -> Arc<Cache> {
-    let catalog = Arc::new(Catalog::default());
+    let registry = Arc::new(Registry::default());
     let engine = Engine::new(Settings::default()).expect("an engine");
     let (name, bytes) = BUILTIN[0];
     let name = LogicName::new(name).expect("a name");
     let logic = wasm::load(&engine, name.clone(), bytes, Isolation::Shared).expect("todo loads");
-    catalog.publish(logic, "bench", 0);
+    registry.publish(logic, "bench", 0);
     let environment = Environment {
         store: Arc::new(MemoryStore::with_history(10)),
-        catalog,
+        registry,
         clock: Arc::new(SystemClock::default()),
         tasks: TaskTracker::new(),
         limits: Limits { entries: lists_grow, ..Limits::default() },

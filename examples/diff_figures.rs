@@ -121,12 +121,16 @@ impl Writer {
         session: &mut dyn Session,
         random: &mut fastrand::Rng,
     ) -> anyhow::Result<Revision> {
-        let first_new = self.state.next_id();
+        let next_id_before = self.state.next_id();
         let command = match (random.u8(..8), self.entries.len()) {
             (0..4, ..10) | (_, 0) => {
-                self.entries.push_back(first_new);
+                self.entries.push_back(next_id_before);
                 let date = Date::new(2026, 11, random.u8(1..=30)).ok();
-                Command::Add(Draft { title: format!("remember entry number {first_new}"), date, ..Draft::default() })
+                Command::Add(Draft {
+                    title: format!("remember entry number {next_id_before}"),
+                    date,
+                    ..Draft::default()
+                })
             }
             (0..4, _) | (7, _) => Command::Delete { id: self.entries.pop_front().expect("there are some") },
             (_, count) => {
@@ -148,7 +152,7 @@ impl Writer {
             command,
             changes: decided.changes,
             inverse: decided.inverse,
-            first_new,
+            next_id_before,
         })
     }
 }

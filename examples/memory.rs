@@ -16,7 +16,7 @@ use hotlist::list::entry::Entry;
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
 use hotlist::list::{Limits, List};
-use hotlist::logic::catalog::Catalog;
+use hotlist::rollout::Registry;
 use hotlist::store::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio_util::task::TaskTracker;
 
@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     for entries in [0, 1, 10] {
         let environment = Environment {
             store: Arc::new(Same(entries)),
-            catalog: Arc::new(Catalog::default()),
+            registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),
             tasks: TaskTracker::new(),
             limits: Limits::default(),

@@ -19,12 +19,12 @@ use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::memory::MemoryStore;
 
-#[path = "../benches/store/stand_in.rs"]
-mod stand_in;
+#[path = "../benches/store/baseline.rs"]
+mod baseline;
 #[path = "../benches/store/workload.rs"]
 mod workload;
 
-use stand_in::StandIn;
+use baseline::StandIn;
 use workload::{Actor, list_name};
 
 fn main() -> anyhow::Result<()> {

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hotlist::actor::{Environment, Expect, Request};
-use hotlist::cache::alarm::Alarm;
+use hotlist::cache::wake_scheduler::WakeScheduler;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::ManualClock;
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::Draft;
 use hotlist::list::name::{ListName, LogicName};
-use hotlist::logic::catalog::Catalog;
+use hotlist::rollout::Registry;
 use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
 use tokio_util::task::TaskTracker;
@@ -108,7 +108,7 @@ async fn midnight(dir: &Path, lists: usize) -> anyhow::Result<()> {
         tokio::task::yield_now().await;
     }
     let waking = tokio::spawn({
-        let (begun, mut alarm) = (Instant::now(), Alarm::new(cache.clone()));
+        let (begun, mut alarm) = (Instant::now(), WakeScheduler::new(cache.clone()));
         async move {
             alarm.ring().await;
             alarm.rest().await;
@@ -142,11 +142,11 @@ async fn add(cache: &Arc<Cache>, list: String) -> anyhow::Result<()> {
 }
 
 fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<Arc<Cache>> {
-    let catalog = Arc::new(Catalog::default());
-    catalog.publish(Box::new(waking::Waking::new("todo")), "example", MIDNIGHT);
+    let registry = Arc::new(Registry::default());
+    registry.publish(Box::new(waking::Waking::new("todo")), "example", MIDNIGHT);
     let environment = Environment {
         store,
-        catalog,
+        registry,
         clock,
         tasks: TaskTracker::new(),
         limits: Limits { entries: 1_000_000, ..Limits::default() },

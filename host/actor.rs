@@ -4,11 +4,11 @@
 //! mailbox and a flag. The first letter into an empty mailbox schedules a task, which ends when
 //! the mailbox is empty again.
 
+mod batch;
 mod choose;
-mod round;
-pub mod told;
+pub mod decision_log;
 
-pub use round::WAKE_UP_RETRY;
+pub use batch::WAKE_UP_RETRY;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,15 +20,15 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::list::binding::Pin;
 use crate::list::change::Change;
 use crate::list::command::Command;
 use crate::list::entry::EntryId;
-use crate::list::keeper::Pin;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Idempotency, LogicId, Receipt, Revision};
 use crate::list::{Limits, List};
-use crate::logic::catalog::{Catalog, Digest};
 use crate::logic::decide::Refusal;
+use crate::rollout::{Digest, Registry};
 use crate::store::{MAX_COMMIT_REVISIONS, Store, StoreError};
 
 /// How many live events a slow subscriber may be behind before it has to catch up from the history.
@@ -39,7 +39,7 @@ pub struct Environment {
     /// Where lists are kept.
     pub store: Arc<dyn Store>,
     /// Who decides.
-    pub catalog: Arc<Catalog>,
+    pub registry: Arc<Registry>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The tasks that drain mailboxes; waited for when the server stops.
@@ -88,7 +88,7 @@ pub struct Reply {
     pub created: bool,
     /// The id that the next new entry would have had before the command: what the command put under
     /// this id or a later one is new, everything else was there already.
-    pub first_new: EntryId,
+    pub next_id_before: EntryId,
     /// What the command did.
     pub effect: Effect,
 }
@@ -198,7 +198,7 @@ pub enum CallError {
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// What lies in a mailbox.
-enum Letter {
+enum Message {
     Command(Box<Request>, Answer<Reply, CallError>),
     /// A reader who found no snapshot and wants the list loaded.
     Read(Answer<Arc<List>, StoreError>),
@@ -213,7 +213,7 @@ pub struct Actor {
     /// The last durable state, for readers. Empty until the list was loaded.
     published: ArcSwapOption<List>,
     /// What only the draining task touches; locked so that the type system sees that.
-    memory: Mutex<Option<Box<Memory>>>,
+    memory: Mutex<Option<Box<RetainedState>>>,
     /// There from the first subscription on.
     events: OnceLock<broadcast::Sender<Arc<Revision>>>,
     /// When somebody last asked for the actor: milliseconds since the epoch.
@@ -222,7 +222,7 @@ pub struct Actor {
 
 struct Mailbox {
     phase: Phase,
-    letters: Vec<Letter>,
+    messages: Vec<Message>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -237,11 +237,11 @@ enum Phase {
 
 /// What an actor remembers between two rounds besides the list; most remember nothing.
 #[derive(Clone, Default)]
-struct Memory {
+struct RetainedState {
     receipts: Vec<Receipt>,
     wake_up: Option<u64>,
     /// The version that could not take the list over; asked again when the list is loaded anew.
-    stuck: Option<Digest>,
+    migration_failed: Option<Digest>,
 }
 
 /// The actor was stopped; the cache has, or makes, another one.
@@ -252,7 +252,7 @@ impl Actor {
         Arc::new(Self {
             name,
             environment,
-            mailbox: Mutex::new(Mailbox { phase: Phase::Idle, letters: Vec::new() }),
+            mailbox: Mutex::new(Mailbox { phase: Phase::Idle, messages: Vec::new() }),
             published: ArcSwapOption::empty(),
             memory: Mutex::new(None),
             events: OnceLock::new(),
@@ -267,11 +267,11 @@ impl Actor {
         request: Box<Request>,
     ) -> Result<Result<Reply, CallError>, Stopped<Box<Request>>> {
         let (answer, answered) = oneshot::channel();
-        match self.post(Letter::Command(request, answer)) {
+        match self.post(Message::Command(request, answer)) {
             Ok(true) => Ok(answered.await.unwrap_or(Err(CallError::Crashed))),
             Ok(false) => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
-            Err(Letter::Command(request, _)) => Err(Stopped(request)),
-            Err(Letter::Read(_)) => unreachable!("a mailbox gives back the letter it was given"),
+            Err(Message::Command(request, _)) => Err(Stopped(request)),
+            Err(Message::Read(_)) => unreachable!("a mailbox gives back the letter it was given"),
         }
     }
 
@@ -281,7 +281,7 @@ impl Actor {
             return Ok(Ok(list));
         }
         let (answer, answered) = oneshot::channel();
-        match self.post(Letter::Read(answer)) {
+        match self.post(Message::Read(answer)) {
             Ok(true) => Ok(match answered.await {
                 Ok(answer) => answer.map_err(CallError::Store),
                 Err(_) => Err(CallError::Crashed),
@@ -336,15 +336,15 @@ impl Actor {
 
     /// Puts a letter into the mailbox. `Ok(false)`: the mailbox is full. `Err`: the actor stopped,
     /// here is the letter back.
-    fn post(self: &Arc<Self>, letter: Letter) -> Result<bool, Letter> {
+    fn post(self: &Arc<Self>, message: Message) -> Result<bool, Message> {
         let mut mailbox = self.mailbox.lock();
         if mailbox.phase == Phase::Stopped {
-            return Err(letter);
+            return Err(message);
         }
-        if mailbox.letters.len() >= self.environment.mailbox {
+        if mailbox.messages.len() >= self.environment.mailbox {
             return Ok(false);
         }
-        mailbox.letters.push(letter);
+        mailbox.messages.push(message);
         if mailbox.phase == Phase::Idle {
             mailbox.phase = Phase::Scheduled;
             drop(mailbox);
@@ -356,16 +356,16 @@ impl Actor {
     /// The loop: takes what waits, deals with it, until nothing waits.
     async fn drain(self: Arc<Self>) {
         let mut guard = StopOnPanic { actor: &self, armed: true };
-        let mut waiting = self.take();
-        while let Some(letters) = waiting {
-            if let Err(error) = self.round(letters).await {
+        let mut pending = self.take();
+        while let Some(messages) = pending {
+            if let Err(error) = self.batch(messages).await {
                 // Let it crash: nobody knows what the store has now, so the next actor asks it.
                 tracing::warn!(list = %self.name, %error, "actor stops; the list is loaded anew at the next request");
                 self.stop();
                 break;
             }
-            waiting = self.take();
-            if waiting.is_some() {
+            pending = self.take();
+            if pending.is_some() {
                 // A list with a never-ending stream of commands lets the others have their turn.
                 tokio::task::yield_now().await;
             }
@@ -375,30 +375,30 @@ impl Actor {
 
     /// The letters to deal with next, at most one commit's worth; when there are none, the actor is
     /// idle from that moment on.
-    fn take(&self) -> Option<Vec<Letter>> {
+    fn take(&self) -> Option<Vec<Message>> {
         let mut mailbox = self.mailbox.lock();
         if mailbox.phase == Phase::Stopped {
             return None;
         }
-        if mailbox.letters.is_empty() {
+        if mailbox.messages.is_empty() {
             mailbox.phase = Phase::Idle;
             return None;
         }
-        if mailbox.letters.len() <= MAX_COMMIT_REVISIONS {
-            return Some(std::mem::take(&mut mailbox.letters));
+        if mailbox.messages.len() <= MAX_COMMIT_REVISIONS {
+            return Some(std::mem::take(&mut mailbox.messages));
         }
-        let rest = mailbox.letters.split_off(MAX_COMMIT_REVISIONS);
-        Some(std::mem::replace(&mut mailbox.letters, rest))
+        let rest = mailbox.messages.split_off(MAX_COMMIT_REVISIONS);
+        Some(std::mem::replace(&mut mailbox.messages, rest))
     }
 
     /// Puts letters that did not fit into a round back, before those that came since.
-    fn put_back(&self, mut letters: Vec<Letter>) {
-        if letters.is_empty() {
+    fn put_back(&self, mut messages: Vec<Message>) {
+        if messages.is_empty() {
             return;
         }
         let mut mailbox = self.mailbox.lock();
-        letters.append(&mut mailbox.letters);
-        mailbox.letters = letters;
+        messages.append(&mut mailbox.messages);
+        mailbox.messages = messages;
     }
 
     /// Ends the actor, whatever waits: the senders of those letters learn it by the dropped answer.
@@ -406,7 +406,7 @@ impl Actor {
         let abandoned = {
             let mut mailbox = self.mailbox.lock();
             mailbox.phase = Phase::Stopped;
-            std::mem::take(&mut mailbox.letters)
+            std::mem::take(&mut mailbox.messages)
         };
         self.published.store(None);
         drop(abandoned);

@@ -4,9 +4,9 @@
 //! actor which is stopping gets the next one; an actor that nobody asked for in a while is
 //! passivated, and everything it knew is in the store.
 
-pub mod alarm;
 mod reading;
 mod undo;
+pub mod wake_scheduler;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -153,7 +153,7 @@ impl Cache {
     }
 
     /// Waits until a sweep is worth while before its time.
-    pub async fn pressed_for_room(&self) {
+    pub async fn above_high_watermark(&self) {
         self.pressure.notified().await;
     }
 

@@ -1,6 +1,6 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
-mod narrator;
+mod dev_log;
 mod plugin;
 mod serve;
 
@@ -82,7 +82,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let (usual, narrated) = match &cli.command {
-        Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (narrator::REST, true),
+        Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REST, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
         _ => ("info", false),
     };
@@ -94,7 +94,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -111,7 +111,7 @@ fn start_log(arguments: &LogArgs, usual: &str, narrated: bool) -> anyhow::Result
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().boxed(),
     };
-    let told = narrated.then(|| narrator::Narrator::default().with_filter(EnvFilter::new(narrator::FILTER)));
+    let told = narrated.then(|| dev_log::DevLog::default().with_filter(EnvFilter::new(dev_log::FILTER)));
     let started = registry().with(log.with_filter(filter)).with(told).try_init();
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
 }
@@ -122,7 +122,7 @@ fn coloured(output: &impl IsTerminal) -> bool {
 }
 
 #[expect(clippy::print_stderr, reason = "the command line's own voice")]
-fn complain(message: &str) {
+fn print_error(message: &str) {
     eprintln!("error: {message}");
 }
 

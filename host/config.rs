@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::list::Limits;
 use crate::list::name::LogicName;
-use crate::logic::catalog::Rule;
+use crate::rollout::QuarantinePolicy;
 use crate::wasm;
 use crate::web;
 
@@ -30,7 +30,7 @@ pub struct Config {
     /// Whether components are taken though they fell before, or fail their gates.
     pub force: bool,
     /// When a version of a logic falls.
-    pub rule: Rule,
+    pub rule: QuarantinePolicy,
     /// How large a list may become.
     pub limits: Limits,
     /// How many commands may wait for one list.
@@ -80,7 +80,7 @@ impl Config {
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),
             isolated: BTreeSet::new(),
             force: false,
-            rule: Rule::default(),
+            rule: QuarantinePolicy::default(),
             limits: Limits::default(),
             mailbox: 1_024,
             idle: Duration::from_secs(60),

@@ -4,18 +4,23 @@
 
 // What a list is.
 pub mod list;
+pub mod render;
 
 // What a list means: the trait, and the component behind it.
 pub mod logic;
 pub mod plugins;
 pub mod replay;
+pub mod rollout;
 pub mod wasm;
+
+// Tools for the authors of components.
+pub mod authoring;
 
 // Where a list is kept, and by whom.
 pub mod actor;
 pub mod cache;
 pub mod clock;
-mod crash;
+mod failpoint;
 pub mod store;
 
 // How it is reached.

@@ -5,16 +5,16 @@
 //! have in common. That is what lets readers hold a snapshot for as long as they like while the
 //! actor goes on.
 
+pub mod binding;
 pub mod change;
 pub mod command;
 pub mod date;
 pub mod entry;
-pub mod keeper;
+pub mod excerpt;
+pub mod history;
 pub mod name;
-pub mod recorded;
 pub mod revision;
 pub mod schema;
-pub mod show;
 pub mod value;
 
 use std::ops::Bound;
@@ -23,10 +23,11 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+use binding::{LogicBinding, Pin};
 use change::{Change, Violation};
 use date::Date;
 use entry::{Entry, EntryId, MAX_TITLE_CHARS};
-use keeper::{Keeper, Pin};
+use excerpt::{excerpt, quoted};
 use name::{LogicName, MAX_IDENTIFIER_BYTES};
 use revision::Revision;
 use schema::{Description, check_value};
@@ -54,7 +55,7 @@ impl Default for Limits {
 #[derive(Clone, PartialEq, Debug)]
 pub struct List {
     revision: u64,
-    keeper: Option<Arc<Keeper>>,
+    binding: Option<Arc<LogicBinding>>,
     pin: Option<Arc<Pin>>,
     next_id: EntryId,
     open: usize,
@@ -68,11 +69,11 @@ pub struct List {
 
 /// A list in the form it is stored in.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Folded {
+pub struct ListSnapshot {
     /// See [`List::revision`].
     pub revision: u64,
-    /// See [`List::keeper`].
-    pub keeper: Option<Arc<Keeper>>,
+    /// See [`List::binding`].
+    pub binding: Option<Arc<LogicBinding>>,
     /// See [`List::pin`].
     pub pin: Option<Arc<Pin>>,
     /// See [`List::next_id`].
@@ -94,7 +95,7 @@ impl List {
     pub fn absent(revision: u64) -> Self {
         Self {
             revision,
-            keeper: None,
+            binding: None,
             pin: None,
             next_id: 1,
             open: 0,
@@ -113,12 +114,12 @@ impl List {
 
     /// The logic that keeps this list; `None` when there is no list.
     pub fn logic(&self) -> Option<&LogicName> {
-        self.keeper.as_ref().map(|keeper| keeper.logic())
+        self.binding.as_ref().map(|binding| binding.logic())
     }
 
     /// The version that keeps this list; `None` when there is no list.
-    pub fn keeper(&self) -> Option<&Arc<Keeper>> {
-        self.keeper.as_ref()
+    pub fn binding(&self) -> Option<&Arc<LogicBinding>> {
+        self.binding.as_ref()
     }
 
     /// The version that this list insists on, if it does.
@@ -128,7 +129,7 @@ impl List {
 
     /// Whether there is a list of this name.
     pub fn exists(&self) -> bool {
-        self.keeper.is_some()
+        self.binding.is_some()
     }
 
     /// The id that the next new entry gets.
@@ -186,7 +187,7 @@ impl List {
     }
 
     /// The same as [`List::preview`]; besides, puts before `inverse` what takes the changes back.
-    pub fn preview_noting(&self, changes: &[Change], inverse: &mut Vec<Change>) -> Result<Self, Violation> {
+    pub fn apply_with_inverse(&self, changes: &[Change], inverse: &mut Vec<Change>) -> Result<Self, Violation> {
         let mut next = self.clone();
         let mut noted = Vec::with_capacity(changes.len() + inverse.len());
         for change in changes {
@@ -201,7 +202,7 @@ impl List {
     /// The list as it was before a revision, which has to be its last one.
     pub fn before(&self, revision: &Revision) -> Result<Self, Violation> {
         let mut before = self.preview(&revision.inverse)?;
-        before.next_id = revision.first_new;
+        before.next_id = revision.next_id_before;
         before.revision = revision.number.saturating_sub(1);
         Ok(before)
     }
@@ -238,15 +239,15 @@ impl List {
                 None => Change::Unset(field.name.clone()),
             }),
             Change::Unset(name) => self.unset(name).map(Change::Set),
-            Change::Adopt(keeper) => Some(match self.keeper.replace(keeper.clone()) {
-                Some(before) => Change::Adopt(before),
-                None => Change::Erase,
+            Change::BindLogic(binding) => Some(match self.binding.replace(binding.clone()) {
+                Some(before) => Change::BindLogic(before),
+                None => Change::DeleteList,
             }),
             Change::Pin(pin) => {
                 let before = std::mem::replace(&mut self.pin, pin.clone().map(Arc::new));
                 Some(Change::Pin(before.map(Arc::unwrap_or_clone)))
             }
-            Change::Erase => {
+            Change::DeleteList => {
                 *self = Self::absent(self.revision);
                 None
             }
@@ -316,13 +317,13 @@ impl List {
             Change::Put(entry) => self.check_entry(entry, description),
             // No setting ever had such a name, and the change would be kept with it.
             Change::Unset(name) if name.len() > MAX_IDENTIFIER_BYTES => {
-                Err(Violation::Content(format!("unset {}, which is not the name of a setting", show::text(name))))
+                Err(Violation::Content(format!("unset {}, which is not the name of a setting", quoted(name))))
             }
             // What is no longer declared may still be taken away.
             Change::Remove(_) | Change::Unset(_) => Ok(()),
             Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
                 .map_err(|error| Violation::Content(format!("set setting {error}"))),
-            Change::Adopt(_) | Change::Erase | Change::Pin(_) | Change::Restore(_) => {
+            Change::BindLogic(_) | Change::DeleteList | Change::Pin(_) | Change::Restore(_) => {
                 Err(Violation::Content("made a change that is the host's".into()))
             }
         })
@@ -344,7 +345,7 @@ impl List {
         let before = self.get(entry.id).map_or(&[][..], |entry| &entry.fields);
         for (at, field) in entry.fields.iter().enumerate() {
             if entry.fields[..at].iter().any(|earlier| earlier.name == field.name) {
-                return Err(content(format!("it has field {} twice", show::brief(&field.name))));
+                return Err(content(format!("it has field {} twice", excerpt(&field.name))));
             }
             if !before.contains(field) {
                 check_value(&description.fields, &field.name, &field.value).map_err(|e| content(e.to_string()))?;
@@ -354,10 +355,10 @@ impl List {
     }
 
     /// The list in the form it is stored in.
-    pub fn fold(&self) -> Folded {
-        Folded {
+    pub fn fold(&self) -> ListSnapshot {
+        ListSnapshot {
             revision: self.revision,
-            keeper: self.keeper.clone(),
+            binding: self.binding.clone(),
             pin: self.pin.clone(),
             next_id: self.next_id,
             entries: self.entries.values().cloned().collect(),
@@ -366,12 +367,12 @@ impl List {
     }
 }
 
-impl From<Folded> for List {
-    fn from(folded: Folded) -> Self {
+impl From<ListSnapshot> for List {
+    fn from(folded: ListSnapshot) -> Self {
         let dated = |entry: &Arc<Entry>| entry.date.map(|date| (date, entry.id));
         Self {
             revision: folded.revision,
-            keeper: folded.keeper,
+            binding: folded.binding,
             pin: folded.pin,
             next_id: folded.next_id,
             open: folded.entries.iter().filter(|entry| !entry.completed).count(),

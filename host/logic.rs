@@ -1,20 +1,17 @@
 //! What a list means, behind a trait: the actor asks, and does not know that wasm answers.
 
-pub mod battery;
-pub mod catalog;
 pub mod decide;
 pub mod read;
-pub mod shadow;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use std::sync::Arc;
 
 use crate::list::List;
+use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection, Violation};
 use crate::list::command::{Context, Page, Query};
 use crate::list::entry::{Draft, EntryId, Patch};
-use crate::list::keeper::Keeper;
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
 use crate::list::value::{Field, Value};
@@ -22,11 +19,11 @@ use crate::list::value::{Field, Value};
 /// One version of one logic, loaded and ready to decide.
 pub trait Logic: Send + Sync + 'static {
     /// The keeper that it is for the lists it decides about.
-    fn keeper(&self) -> &Arc<Keeper>;
+    fn binding(&self) -> &Arc<LogicBinding>;
 
     /// Which one it is.
     fn id(&self) -> &Arc<LogicId> {
-        &self.keeper().id
+        &self.binding().id
     }
 
     /// What it says of itself.
@@ -51,7 +48,7 @@ pub trait Session {
     fn begin(&mut self);
 
     /// Tells the session that its last answer broke the contract, so that it answers no more calls.
-    fn spoil(&mut self) {}
+    fn poison(&mut self) {}
 
     /// What the calls since [`Session::begin`] cost; nothing after a failed one, and nothing where
     /// nobody counts.
@@ -60,7 +57,7 @@ pub trait Session {
     }
 
     /// Asks what a command does to the list.
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault>;
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault>;
 
     /// Asks for a page of the list.
     fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault>;
@@ -83,7 +80,7 @@ pub type Decision = Result<Vec<Change>, Rejection>;
 
 /// One question to a logic.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask<'a> {
+pub enum Call<'a> {
     /// May this entry be added?
     Add(&'a Draft),
     /// May this entry be changed so?

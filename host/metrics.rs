@@ -15,10 +15,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::Registry as MetricRegistry;
 
 use crate::list::revision::hex;
-use crate::logic::catalog::{Catalog, Counters};
+use crate::rollout::{Counters, Registry};
 
 /// The methods told apart; any other counts as the last one.
 const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "other"];
@@ -95,12 +95,12 @@ impl Metrics {
     }
 
     /// All of it in the OpenMetrics text format, with what is read elsewhere.
-    pub fn render(self: &Arc<Self>, resident: usize, catalog: &Arc<Catalog>) -> Result<String, fmt::Error> {
-        let mut registry = Registry::with_prefix("hotlist");
-        let scrape = Scrape { metrics: self.clone(), resident, catalog: catalog.clone() };
-        registry.register_collector(Box::new(scrape));
+    pub fn render(self: &Arc<Self>, resident: usize, registry: &Arc<Registry>) -> Result<String, fmt::Error> {
+        let mut metrics = MetricRegistry::with_prefix("hotlist");
+        let scrape = Scrape { metrics: self.clone(), resident, registry: registry.clone() };
+        metrics.register_collector(Box::new(scrape));
         let mut out = String::new();
-        text::encode(&mut out, &registry)?;
+        text::encode(&mut out, &metrics)?;
         Ok(out)
     }
 }
@@ -109,7 +109,7 @@ impl Metrics {
 struct Scrape {
     metrics: Arc<Metrics>,
     resident: usize,
-    catalog: Arc<Catalog>,
+    registry: Arc<Registry>,
 }
 
 impl fmt::Debug for Scrape {
@@ -170,7 +170,7 @@ impl Scrape {
     }
 
     fn logics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let all = self.catalog.all();
+        let all = self.registry.all();
         let loaded = || all.iter().flat_map(|(name, standing)| standing.loaded().map(move |version| (name, version)));
         let mut tell = |metric: &str, help: &str, of: fn(&Counters) -> Vec<(&'static str, &AtomicU64)>| {
             let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
@@ -200,7 +200,7 @@ impl Scrape {
 
     /// What fell, and what the candidates do.
     fn trials(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let all = self.catalog.all();
+        let all = self.registry.all();
         let help = "Versions of a logic that are quarantined";
         let mut family = encoder.encode_descriptor("logic_quarantined_versions", help, None, MetricType::Gauge)?;
         for (name, standing) in all.iter() {

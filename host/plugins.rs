@@ -4,13 +4,9 @@
 //! the other, so two versions of a logic are published in the order in which they came, and a
 //! compiler at work holds up nobody but the next component.
 
-pub mod build;
+mod artifacts;
 pub mod builtin;
-pub mod cases;
-pub mod edits;
-mod kept;
 mod loader;
-pub mod scaffold;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -22,11 +18,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::list::keeper::Pin;
+use crate::list::binding::Pin;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::logic::Fault;
-use crate::logic::catalog::{Catalog, Digest};
+use crate::rollout::{Digest, Registry};
 use crate::wasm::{Engine, LoadError};
 
 /// The most logics a server has, and the most files a watched directory may hold.
@@ -51,7 +47,7 @@ pub struct Sources {
 
 /// What is to become of an uploaded component.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Taking {
+pub struct UploadOptions {
     /// Whether it is to be live, or only checked and kept.
     pub publish: bool,
     /// Whether it is taken though it fell before, or fails its gates.
@@ -60,7 +56,7 @@ pub struct Taking {
 
 /// What is wanted of a logic. What is not mentioned stays as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Wish {
+pub struct RolloutUpdate {
     /// The version that is to be live.
     pub live: Option<Pin>,
     /// The version that is to be on trial, or that none is.
@@ -83,27 +79,15 @@ enum Job {
     Upload {
         name: LogicName,
         bytes: Bytes,
-        taking: Taking,
+        options: UploadOptions,
         answer: oneshot::Sender<Result<Arc<LogicId>, PluginError>>,
     },
     /// Somebody wants another version live or on trial.
-    Wish {
-        name: LogicName,
-        wish: Wish,
-        answer: oneshot::Sender<Result<(), PluginError>>,
-    },
+    RolloutUpdate { name: LogicName, update: RolloutUpdate, answer: oneshot::Sender<Result<(), PluginError>> },
     /// A list wants a version that is not in memory.
-    Fetch {
-        name: LogicName,
-        digest: Digest,
-        answer: oneshot::Sender<Result<(), String>>,
-    },
+    Fetch { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<(), String>> },
     /// Somebody wants the bytes of a version.
-    Component {
-        name: LogicName,
-        digest: Digest,
-        answer: oneshot::Sender<Result<Vec<u8>, PluginError>>,
-    },
+    Component { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<Vec<u8>, PluginError>> },
     /// A standing changed in memory.
     Keep,
     /// Everything is to be written before the server stops.
@@ -175,7 +159,7 @@ enum TakeError {
     #[error("the component could not be stored: {0}")]
     NotKept(String),
     #[error(transparent)]
-    Standing(#[from] PluginError),
+    RolloutState(#[from] PluginError),
 }
 
 impl From<TakeError> for PluginError {
@@ -183,19 +167,19 @@ impl From<TakeError> for PluginError {
         match error {
             TakeError::Load(_) | TakeError::Gates { .. } => Self::Invalid(error.to_string()),
             TakeError::NotKept(why) => Self::Failed(why),
-            TakeError::Standing(error) => error,
+            TakeError::RolloutState(error) => error,
         }
     }
 }
 
 impl TakeError {
     /// Whether it may go differently the next time, for the machine was busy.
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Load(LoadError::Trial(fault)) => fault.is_busy(),
             Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
-            Self::Load(_) | Self::Standing(PluginError::Quarantined { .. }) => false,
-            Self::NotKept(_) | Self::Standing(_) => true,
+            Self::Load(_) | Self::RolloutState(PluginError::Quarantined { .. }) => false,
+            Self::NotKept(_) | Self::RolloutState(_) => true,
         }
     }
 }
@@ -215,7 +199,7 @@ pub enum StartError {
     },
     /// What is kept of a logic makes no sense: it was damaged, or is another program's.
     #[error("how logic {name} stands cannot be read from {path}: {why}; mend that file, or move its directory away")]
-    Standing {
+    RolloutState {
         /// The logic.
         name: LogicName,
         /// The file.
@@ -237,14 +221,14 @@ impl Plugins {
     /// is not taken is no error: the log and the catalog say why.
     pub async fn start(
         engine: Engine,
-        catalog: Arc<Catalog>,
+        registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
         sources: Sources,
     ) -> Result<Self, StartError> {
         let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_JOBS);
         let (ready, started) = oneshot::channel();
         let watcher_jobs = jobs.clone();
-        let run = move || match loader::Loader::open(engine, catalog, clock, sources, watcher_jobs) {
+        let run = move || match loader::Loader::open(engine, registry, clock, sources, watcher_jobs) {
             Ok(loader) => {
                 // Nobody waits for it any more when the server was stopped while it started.
                 let _ = ready.send(Ok(()));
@@ -258,13 +242,18 @@ impl Plugins {
     }
 
     /// Checks a component, keeps it durably, and publishes it if it is to be. Answers its identity.
-    pub async fn upload(&self, name: LogicName, bytes: Bytes, taking: Taking) -> Result<Arc<LogicId>, PluginError> {
-        self.ask(|answer| Job::Upload { name, bytes, taking, answer }).await
+    pub async fn upload(
+        &self,
+        name: LogicName,
+        bytes: Bytes,
+        options: UploadOptions,
+    ) -> Result<Arc<LogicId>, PluginError> {
+        self.ask(|answer| Job::Upload { name, bytes, options, answer }).await
     }
 
     /// Changes which versions of a logic decide; durable when this is answered.
-    pub async fn wish(&self, name: LogicName, wish: Wish) -> Result<(), PluginError> {
-        self.ask(|answer| Job::Wish { name, wish, answer }).await
+    pub async fn update(&self, name: LogicName, update: RolloutUpdate) -> Result<(), PluginError> {
+        self.ask(|answer| Job::RolloutUpdate { name, update, answer }).await
     }
 
     /// The component of a version.

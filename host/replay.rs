@@ -13,7 +13,7 @@
 
 mod answer;
 mod report;
-mod side;
+mod runner;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -25,17 +25,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::list::List;
 use crate::list::command::Command;
+use crate::list::history::{HistoryError, ListHistory};
 use crate::list::name::LogicName;
-use crate::list::recorded::{Contradiction, Recorded};
 use crate::list::revision::Revision;
-use crate::list::{List, show};
 use crate::logic::Logic;
+use crate::render;
 pub use answer::Kind;
 use answer::{Answer, compare};
 use report::cut;
 pub use report::{Costs, Difference, MAX_LISTED, Report, Unreadable};
-use side::Side;
+use runner::Side;
 pub use spread::Spread;
 
 /// How many lists wait for each thread. One would do to keep it busy, if all were of one size.
@@ -59,7 +60,7 @@ pub struct Replay<'a> {
 #[derive(Debug)]
 pub enum Item {
     /// A list.
-    List(Box<Recorded>),
+    List(Box<ListHistory>),
     /// A list that is there and cannot be read.
     Unreadable(Unreadable),
 }
@@ -97,7 +98,7 @@ impl Replay<'_> {
     fn feed<E>(
         &self,
         lists: impl IntoIterator<Item = Result<Item, E>>,
-        give: SyncSender<Box<Recorded>>,
+        give: SyncSender<Box<ListHistory>>,
     ) -> Result<Report, E> {
         let mut report = Report::default();
         for item in lists {
@@ -113,7 +114,7 @@ impl Replay<'_> {
         Ok(report)
     }
 
-    fn work(&self, lists: &Mutex<Receiver<Box<Recorded>>>) -> Report {
+    fn work(&self, lists: &Mutex<Receiver<Box<ListHistory>>>) -> Report {
         let mut report = Report::default();
         loop {
             let next = lists.lock().recv();
@@ -124,7 +125,7 @@ impl Replay<'_> {
     }
 
     /// Decides all of a list's commands again.
-    fn list(&self, list: &Recorded, report: &mut Report) {
+    fn list(&self, list: &ListHistory, report: &mut Report) {
         report.lists += 1;
         let mut on_list = OnList { replay: self, recorded: list, differs: false };
         if let Err(contradiction) = on_list.walk(report) {
@@ -138,13 +139,13 @@ impl Replay<'_> {
 /// The comparison on one list.
 struct OnList<'a> {
     replay: &'a Replay<'a>,
-    recorded: &'a Recorded,
+    recorded: &'a ListHistory,
     /// Whether there was a difference already: the first one is shown, the others are counted.
     differs: bool,
 }
 
 impl OnList<'_> {
-    fn walk(&mut self, report: &mut Report) -> Result<(), Contradiction> {
+    fn walk(&mut self, report: &mut Report) -> Result<(), HistoryError> {
         // A session lasts for one list, as it does where commands are decided for the first time.
         let mut old = Side::new(self.replay.old, self.replay.clock);
         let mut new = Side::new(self.replay.new, self.replay.clock);
@@ -182,8 +183,8 @@ impl OnList<'_> {
                 list: self.recorded.name.clone(),
                 revision: revision.number,
                 kind,
-                asked: cut(show::command(&revision.command)),
-                about: cut(show::list(before)),
+                asked: cut(render::command(&revision.command)),
+                about: cut(render::list(before)),
                 old: cut(old.shown()),
                 new: cut(new.shown()),
             });
@@ -194,6 +195,6 @@ impl OnList<'_> {
 /// Whether a version of that logic decided a revision, and would decide it again. That includes the one
 /// in which the logic took the list over from another.
 fn is_decided_by(revision: &Revision, logic: &LogicName) -> bool {
-    let by_the_host = matches!(revision.command, Command::Erase | Command::Undo { .. } | Command::Migrate);
+    let by_the_host = matches!(revision.command, Command::DeleteList | Command::Undo { .. } | Command::Migrate);
     !by_the_host && revision.logic.name == *logic
 }

@@ -4,10 +4,10 @@
 mod contract;
 pub mod embedded;
 pub mod faulty;
+#[cfg(test)]
+mod fixtures;
 pub mod memory;
 pub mod recording;
-#[cfg(test)]
-mod samples;
 
 use std::sync::Arc;
 

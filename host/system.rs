@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actor::Environment;
-use crate::cache::alarm::Alarm;
+use crate::cache::wake_scheduler::WakeScheduler;
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::logic::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::plugins::{Plugins, Sources};
+use crate::rollout::Registry;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, Options};
 use crate::wasm::{Engine, Settings};
@@ -40,10 +40,10 @@ const FINISH: Duration = Duration::from_secs(10);
 pub struct System {
     address: SocketAddr,
     store: Arc<dyn Store>,
-    catalog: Arc<Catalog>,
+    registry: Arc<Registry>,
     plugins: Arc<Plugins>,
     cache: Arc<Cache>,
-    keepers: TaskTracker,
+    background: TaskTracker,
     stop_keepers: CancellationToken,
     stop_web: CancellationToken,
     web: JoinHandle<()>,
@@ -65,21 +65,21 @@ impl System {
         let address = listener.local_addr()?;
 
         let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
-        let catalog = Arc::new(Catalog::new(config.rule));
+        let registry = Arc::new(Registry::new(config.rule));
         let sources = Sources {
             kept: config.data.join("logic"),
             watched: config.plugins.clone(),
             isolated: config.isolated.clone(),
             force: config.force,
         };
-        let plugins = Plugins::start(engine, catalog.clone(), clock.clone(), sources).await?;
-        if catalog.live(&config.default_logic).is_none() {
+        let plugins = Plugins::start(engine, registry.clone(), clock.clone(), sources).await?;
+        if registry.live(&config.default_logic).is_none() {
             anyhow::bail!("--default-logic {} is not loaded: the log says why", config.default_logic);
         }
 
         let environment = Arc::new(Environment {
             store: store.clone(),
-            catalog: catalog.clone(),
+            registry: registry.clone(),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
             limits: config.limits,
@@ -90,16 +90,16 @@ impl System {
         let bounds = Bounds { idle, resident: config.resident };
         let cache = Arc::new(Cache::new(environment, bounds));
 
-        let (keepers, stop_keepers) = (TaskTracker::new(), CancellationToken::new());
-        keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(sweep(cache.clone(), config.idle)));
-        keepers.spawn(stop_keepers.clone().run_until_cancelled_owned(Alarm::new(cache.clone()).run()));
+        let (background, stop_keepers) = (TaskTracker::new(), CancellationToken::new());
+        background.spawn(stop_keepers.clone().run_until_cancelled_owned(sweep(cache.clone(), config.idle)));
+        background.spawn(stop_keepers.clone().run_until_cancelled_owned(WakeScheduler::new(cache.clone()).run()));
 
         let plugins = Arc::new(plugins);
         let readiness = Arc::new(web::Readiness::default());
         let services = web::Services {
             cache: cache.clone(),
             plugins: plugins.clone(),
-            catalog: catalog.clone(),
+            registry: registry.clone(),
             clock,
             metrics: Arc::new(Metrics::default()),
             readiness: readiness.clone(),
@@ -109,7 +109,7 @@ impl System {
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, catalog, plugins, cache, keepers, stop_keepers, stop_web, web })
+        Ok(Self { address, store, registry, plugins, cache, background, stop_keepers, stop_web, web })
     }
 
     /// Where the server listens.
@@ -118,8 +118,8 @@ impl System {
     }
 
     /// The logics.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// Takes components in.
@@ -139,8 +139,8 @@ impl System {
         self.stop_web.cancel();
         let front = self.web.await.context("the HTTP front crashed");
         self.stop_keepers.cancel();
-        self.keepers.close();
-        self.keepers.wait().await;
+        self.background.close();
+        self.background.wait().await;
         let tasks = &self.cache.environment().tasks;
         tasks.close();
         if timeout(FINISH, tasks.wait()).await.is_err() {
@@ -179,10 +179,10 @@ async fn sweep(cache: Arc<Cache>, idle: Duration) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = cache.pressed_for_room() => {}
+            () = cache.above_high_watermark() => {}
         }
         let environment = cache.environment();
-        let unloaded = environment.catalog.unload_unused(environment.clock.now().saturating_sub(UNUSED_VERSION));
+        let unloaded = environment.registry.unload_unused(environment.clock.now().saturating_sub(UNUSED_VERSION));
         let swept = cache.sweep();
         if unloaded > 0 {
             tracing::debug!(unloaded, "let go of versions that no list uses");

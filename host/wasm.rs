@@ -4,13 +4,13 @@
 //! refused cheaply; then compiled (or taken from the cache of compiled code), described and tried
 //! out. Every call into it is bounded in fuel, time, memory, stack and size of answer.
 
+mod compile_limits;
 mod component;
-mod effort;
 pub mod engine;
+mod guest_log;
 mod inspect;
 mod instance;
 mod v0_1_0;
-mod voice;
 mod wasi;
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::logic::{Fault, Logic};
 
 pub use component::Isolation;
 pub use engine::{Engine, EngineError, Settings};
+pub use guest_log::TARGET as LOG_TARGET;
 pub use inspect::{CONTRACT, Contents};
-pub use voice::TARGET as LOG_TARGET;
 
 /// Why a component is not taken as logic.
 #[derive(Debug, thiserror::Error)]

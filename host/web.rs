@@ -8,12 +8,10 @@
 //! component.
 
 mod accept;
-mod asking;
 mod assets;
 mod body;
 mod caller;
 mod commands;
-mod conditions;
 mod entries;
 mod events;
 mod health;
@@ -25,14 +23,16 @@ mod lists;
 mod logic;
 mod openapi;
 mod options;
-mod pace;
 mod paths;
+mod preconditions;
 mod problem;
 mod query;
 mod recording;
+mod representations;
 mod routes;
-mod shapes;
+mod timeouts;
 mod undo;
+mod write_request;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -44,9 +44,9 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::list::List;
 use crate::list::name::{ListName, LogicName};
-use crate::logic::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::rollout::Registry;
 use problem::Problem;
 
 pub use accept::serve;
@@ -61,7 +61,7 @@ pub struct Services {
     /// Where uploaded components go.
     pub plugins: Arc<Plugins>,
     /// How the logics stand.
-    pub catalog: Arc<Catalog>,
+    pub registry: Arc<Registry>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -139,7 +139,7 @@ impl Web {
     }
 
     /// The logic that keeps a list, or would keep it if it came into being now.
-    fn keeper<'a>(&'a self, list: &'a List) -> &'a LogicName {
+    fn binding<'a>(&'a self, list: &'a List) -> &'a LogicName {
         list.logic().unwrap_or(&self.services.cache.environment().default_logic)
     }
 }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use hotlist::authoring::cases::Cases;
 use hotlist::list::name::LogicName;
-use hotlist::plugins::cases::Cases;
 use hotlist::wasm::{self, Isolation};
 use serde_json::Value;
 use support::logic::TestLogic;

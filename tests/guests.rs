@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, io};
 
-use hotlist::plugins::build::{embedded_source_digest, source_digest};
+use hotlist::authoring::build::{embedded_source_digest, source_digest};
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, ResourceLimiter, Store};

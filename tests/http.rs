@@ -2,8 +2,6 @@
 
 mod support;
 
-#[path = "http/conditions.rs"]
-mod conditions;
 #[path = "http/contract.rs"]
 mod contract;
 #[path = "http/entries.rs"]
@@ -18,6 +16,8 @@ mod lists;
 mod logic;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/conditions.rs"]
+mod preconditions;
 #[path = "http/problems.rs"]
 mod problems;
 #[path = "http/recording.rs"]

@@ -13,7 +13,8 @@ use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::{Decider, Refusal};
-use hotlist::logic::{Fault, Logic, Session, battery};
+use hotlist::logic::{Fault, Logic, Session};
+use hotlist::rollout::conformance;
 use hotlist::wasm::{self, Engine, Isolation, LoadError, Settings};
 use support::component;
 
@@ -35,12 +36,12 @@ fn context() -> Context {
 type Groups = Vec<(String, Vec<u64>)>;
 
 /// Decides commands one after the other, each in a session of its own, as a quiet list's actor does.
-struct Bench {
+struct Publisher {
     logic: Box<dyn Logic>,
     list: Arc<List>,
 }
 
-impl Bench {
+impl Publisher {
     fn new(logic: Box<dyn Logic>) -> Self {
         Self { logic, list: Arc::default() }
     }
@@ -92,7 +93,7 @@ fn code(refusal: Result<(), Refusal>) -> String {
 
 #[test]
 fn the_default_logic_keeps_a_list() {
-    let mut bench = Bench::new(load("todo"));
+    let mut bench = Publisher::new(load("todo"));
     bench.add("milk").unwrap();
     bench.decide(&add("dentist", Some("2026-11-24"))).unwrap();
     assert_eq!(code(bench.add("  ")), "title-empty");
@@ -108,7 +109,7 @@ fn the_default_logic_keeps_a_list() {
 
 #[test]
 fn strict_logic_has_visibly_other_rules() {
-    let mut bench = Bench::new(load("strict"));
+    let mut bench = Publisher::new(load("strict"));
     for title in ["a", "b", "c", "d"] {
         bench.add(title).unwrap();
     }
@@ -128,7 +129,7 @@ fn strict_logic_has_visibly_other_rules() {
 fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
     // A deadline that no busy machine reaches first: it is the fuel that is looked at here.
     let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
-    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
     bench.add("kept").unwrap();
     let deeds: [(&str, &[&str]); 12] = [
         ("trap", &["trap"]),
@@ -161,7 +162,7 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
 fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
     let settings = Settings { fuel: 1_000_000_000, memory: 256 << 20, answer_bytes: 256 << 20, ..Settings::default() };
     let settings = Settings { deadline: Duration::from_secs(60), instances: 8, ..settings };
-    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
     let refusal = bench.add("flood").unwrap_err();
     let flood = Violation::TooManyChanges { count: 100_000, limit: 20_000 };
     assert_eq!(refusal, Refusal::Fault(Fault::Violation(flood)));
@@ -171,7 +172,7 @@ fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
 #[test]
 fn the_deadline_holds_when_the_fuel_does_not() {
     let settings = Settings { fuel: u64::MAX / 2, ..Settings::default() };
-    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
     let refusal = bench.add("loop").unwrap_err();
     assert_eq!(refusal, Refusal::Fault(Fault::Deadline { milliseconds: 50 }));
     bench.add("kept").unwrap();
@@ -180,7 +181,7 @@ fn the_deadline_holds_when_the_fuel_does_not() {
 #[test]
 fn fuel_gives_the_same_verdict_at_every_try() {
     let enough = |fuel| {
-        let mut bench = Bench::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
+        let mut bench = Publisher::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
         bench.add("milk").is_ok()
     };
     // The trial at loading takes fuel, too, so the search begins where that succeeds.
@@ -202,12 +203,12 @@ fn fuel_gives_the_same_verdict_at_every_try() {
 #[test]
 fn logic_that_remembers_is_found_out() {
     let settings = Settings { check_every: 4, ..Settings::default() };
-    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
     let impure =
         (0..8).filter_map(|_| bench.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
     assert!(impure);
     let settings = Settings { check_every: 1, ..Settings::default() };
-    let mut bench = Bench::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
     for _ in 0..8 {
         bench.add("random-seed").unwrap();
     }
@@ -216,18 +217,18 @@ fn logic_that_remembers_is_found_out() {
 #[test]
 fn an_isolated_instance_never_serves_two_sessions() {
     let settings = || Settings { check_every: u64::MAX, ..Settings::default() };
-    let mut isolated = Bench::new(load_with(settings(), "hostile", Isolation::List));
+    let mut isolated = Publisher::new(load_with(settings(), "hostile", Isolation::List));
     (0..3).for_each(|_| isolated.add("remember").unwrap());
     let first = isolated.titles()[0].to_owned();
     assert!(isolated.titles().iter().all(|title| *title == first), "{:?}", isolated.titles());
-    let mut shared = Bench::new(load_with(settings(), "hostile", Isolation::Shared));
+    let mut shared = Publisher::new(load_with(settings(), "hostile", Isolation::Shared));
     (0..3).for_each(|_| shared.add("remember").unwrap());
     assert_ne!(shared.titles()[0], shared.titles()[2]);
 }
 
 #[test]
 fn a_warm_instance_serves_for_ever() {
-    let mut bench = Bench::new(load("todo"));
+    let mut bench = Publisher::new(load("todo"));
     bench.add("milk").unwrap();
     for turn in 0..20_000_u32 {
         let patch = Patch { title: Some(format!("milk {turn}")), ..Patch::default() };
@@ -334,7 +335,7 @@ fn the_rules_that_come_along_stand_the_battery() {
     for name in ["todo", "strict"] {
         let logic = load(name);
         let start = std::time::Instant::now();
-        let report = battery::run(&*logic, &|| start.elapsed());
+        let report = conformance::run(&*logic, &|| start.elapsed());
         assert_eq!(report.failures, [], "{name}");
         let costs = |name: &str| report.costs.iter().find(|costs| costs.name == name).unwrap();
         for name in ["add-entry", "update-entry", "clear-completed", "view by-date", "migrate"] {
@@ -348,7 +349,7 @@ fn the_rules_that_come_along_stand_the_battery() {
 #[test]
 fn rules_that_trap_fail_the_battery_at_the_view_that_does() {
     let logic = load("hostile");
-    let failures = battery::run(&*logic, &|| Duration::ZERO).failures;
+    let failures = conformance::run(&*logic, &|| Duration::ZERO).failures;
     assert!(!failures.is_empty());
     for failure in failures {
         assert_eq!((failure.name.as_str(), failure.kind), ("view trap", "trap"), "{failure:?}");

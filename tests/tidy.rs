@@ -9,43 +9,71 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_LINES: usize = 500;
 
 /// Which of our modules each module may name.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("list", &[]),
-    // A leaf that anybody with a need for time may know.
+    // Lists as people read them: used by logs, gates and reports.
+    ("render", &["list"]),
+    // A leaf that every module with a need for time may know.
     ("clock", &["list"]),
     // Another one: where tests have the process killed.
-    ("crash", &[]),
-    ("logic", &["list"]),
+    ("failpoint", &[]),
+    ("logic", &["list", "render"]),
     ("wasm", &["logic", "list"]),
-    // Where the lists come from that it asks about is not its business.
-    ("replay", &["logic", "list"]),
+    ("rollout", &["logic", "list", "render"]),
+    // Where the lists come from that it replays is not its business.
+    ("replay", &["logic", "list", "render"]),
     ("store", &["list"]),
-    ("actor", &["list", "logic", "store", "clock", "crash"]),
-    ("cache", &["actor", "list", "logic", "store", "clock"]),
-    ("plugins", &["wasm", "logic", "list", "clock", "crash"]),
+    ("actor", &["list", "logic", "rollout", "store", "clock", "failpoint", "render"]),
+    ("cache", &["actor", "list", "logic", "rollout", "store", "clock"]),
+    ("plugins", &["rollout", "wasm", "logic", "list", "clock", "failpoint"]),
+    ("authoring", &["rollout", "wasm", "logic", "list", "render"]),
     // Reads what is counted about each version.
-    ("metrics", &["logic", "list"]),
-    // The web maps the errors of all rooms to HTTP, and shows how the logics stand.
-    ("web", &["cache", "actor", "plugins", "list", "logic", "store", "clock", "metrics"]),
-    ("config", &["list", "logic", "wasm", "web"]),
-    ("system", &["list", "logic", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config", "clock"]),
+    ("metrics", &["rollout", "logic", "list"]),
+    // The web maps the errors of all modules to HTTP, and shows the state of each rollout.
+    ("web", &["cache", "actor", "plugins", "rollout", "list", "logic", "store", "clock", "metrics", "render"]),
+    ("config", &["list", "logic", "rollout", "wasm", "web"]),
+    (
+        "system",
+        &[
+            "list", "logic", "rollout", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config",
+            "clock",
+        ],
+    ),
     // The command line checks components, so it knows what loads one, and asks them about what a store recorded.
-    ("cli", &["config", "system", "plugins", "list", "logic", "wasm", "web", "actor", "replay", "store", "crash"]),
+    (
+        "cli",
+        &[
+            "config",
+            "system",
+            "plugins",
+            "authoring",
+            "rollout",
+            "list",
+            "logic",
+            "wasm",
+            "web",
+            "actor",
+            "replay",
+            "store",
+            "failpoint",
+            "render",
+        ],
+    ),
 ];
 
 /// Crates that have one home each, by the modules that they are at home in.
 const AT_HOME: [(&str, &[&str]); 14] = [
-    ("fail", &["crash"]),
-    ("rustix", &["crash"]),
+    ("fail", &["failpoint"]),
+    ("rustix", &["failpoint"]),
     ("wasmtime", &["wasm"]),
-    ("wasmparser", &["wasm", "plugins"]),
-    ("notify", &["plugins"]),
+    ("wasmparser", &["wasm", "authoring"]),
+    ("notify", &["plugins", "authoring"]),
     ("rusqlite", &["store"]),
     ("postcard", &["store"]),
     ("axum", &["web"]),
     ("hyper", &["web", "cli"]),
-    ("serde_json", &["web", "cli", "plugins"]),
-    ("toml", &["plugins"]),
+    ("serde_json", &["web", "cli", "plugins", "authoring"]),
+    ("toml", &["authoring"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ureq", &["cli"]),
@@ -74,7 +102,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// their code: without comments, and without tests, which may know more.
 fn host() -> Vec<(PathBuf, String, String)> {
     let folder = root().join("host");
-    let only_tests = ["tests.rs", "testing.rs", "contract.rs", "samples.rs", "main.rs", "lib.rs"];
+    let only_tests = ["tests.rs", "testing.rs", "contract.rs", "fixtures.rs", "main.rs", "lib.rs"];
     let kept = sources(&folder)
         .into_iter()
         .filter(|file| !only_tests.iter().any(|name| file.file_name().is_some_and(|file| file == *name)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hotlist::actor::{Environment, Expect, Request, WAKE_UP_RETRY};
-use hotlist::cache::alarm::{Alarm, MAX_WAKING};
+use hotlist::cache::wake_scheduler::{MAX_WAKING, WakeScheduler};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::config::Config;
@@ -18,7 +18,7 @@ use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
 use hotlist::list::value::{Field, Value};
-use hotlist::logic::catalog::Catalog;
+use hotlist::rollout::Registry;
 use hotlist::store::Store;
 use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::faulty::FaultyStore;
@@ -61,17 +61,17 @@ struct World {
     store: Arc<Kept>,
     clock: Arc<ManualClock>,
     cache: Arc<Cache>,
-    alarm: Alarm,
+    alarm: WakeScheduler,
 }
 
 impl World {
     /// Starts on a data directory, at a moment.
     fn start(data: &Path, now: u64) -> Self {
-        let (store, clock, catalog) = (open(data), Arc::new(ManualClock::at(now)), Arc::new(Catalog::default()));
-        catalog.publish(Box::new(Waking::new("todo")), "test", now);
+        let (store, clock, registry) = (open(data), Arc::new(ManualClock::at(now)), Arc::new(Registry::default()));
+        registry.publish(Box::new(Waking::new("todo")), "test", now);
         let environment = Environment {
             store: store.clone(),
-            catalog,
+            registry,
             clock: clock.clone(),
             tasks: TaskTracker::new(),
             limits: Limits::default(),
@@ -81,7 +81,7 @@ impl World {
         let bounds = Bounds { idle: 60_000, resident: 100_000 };
         let cache = Arc::new(Cache::new(Arc::new(environment), bounds));
         let runtime = Runtime::new().expect("a runtime");
-        Self { runtime, store, clock, alarm: Alarm::new(cache.clone()), cache }
+        Self { runtime, store, clock, alarm: WakeScheduler::new(cache.clone()), cache }
     }
 
     /// Ends as kill -9 does: whatever is not in the files is lost.
@@ -183,7 +183,7 @@ fn a_list_is_woken_once_however_often_the_alarm_rings() {
             tokio::task::yield_now().await;
         }
         // A second alarm, or a second server's worth of impatience.
-        let mut other = Alarm::new(world.cache.clone());
+        let mut other = WakeScheduler::new(world.cache.clone());
         other.ring().await;
         world.store.release();
         other.rest().await;
@@ -264,7 +264,7 @@ fn a_deleted_list_is_not_woken() {
     let data = tempfile::tempdir().expect("a directory");
     let world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
-    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Erase))).expect("it is deleted");
+    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::DeleteList))).expect("it is deleted");
     assert_eq!(world.next_due(), None);
     world.crash();
     let mut world = World::start(data.path(), DUE);
@@ -280,7 +280,7 @@ fn a_list_that_is_deleted_in_the_moment_of_its_waking_stays_deleted() {
     world.clock.advance(5_000);
     world.store.hold_commits();
     let (cache, bob) = (world.cache.clone(), name("bob"));
-    let deleting = world.runtime.spawn(async move { cache.call(&bob, request(Command::Erase)).await });
+    let deleting = world.runtime.spawn(async move { cache.call(&bob, request(Command::DeleteList)).await });
     world.runtime.block_on(async {
         while world.store.held_commits() == 0 {
             tokio::task::yield_now().await;
@@ -328,7 +328,7 @@ fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
     assert_eq!(world.cache.resident(), MAX_WAKING, "nobody is brought back before there is room");
     world.store.release();
     world.runtime.block_on(ringing).expect("it does not panic");
-    let mut world = World { alarm: Alarm::new(world.cache.clone()), ..world };
+    let mut world = World { alarm: WakeScheduler::new(world.cache.clone()), ..world };
     world.ring();
     assert_eq!(world.woken_of_many(), MANY, "one ring wakes all, and once");
 }
@@ -379,7 +379,7 @@ fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
 /// A whole server, whose loops run.
 async fn serve(data: &Path, store: Arc<Kept>, clock: Arc<ManualClock>) -> System {
     let system = System::start_with(Config::new(data.to_owned()), store, clock).await.expect("it starts");
-    system.catalog().publish(Box::new(Waking::new("todo")), "test", NOON);
+    system.registry().publish(Box::new(Waking::new("todo")), "test", NOON);
     system
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use hotlist::list::List;
+use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::Change;
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Entry};
-use hotlist::list::keeper::Keeper;
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::{LogicId, Revision};
 use hotlist::store::Commit;
@@ -45,13 +45,13 @@ impl Actor {
         let entry = Entry { id, title: title.clone(), date, completed: false, order: None, fields: Vec::new() };
         let mut changes = vec![Change::put(entry)];
         if !self.state.exists() {
-            changes.push(Change::Adopt(Arc::new(Keeper { id: self.logic.clone(), print: 0 })));
+            changes.push(Change::BindLogic(Arc::new(LogicBinding { id: self.logic.clone(), schema_fingerprint: 0 })));
         }
         if id > ENTRIES {
             changes.push(Change::Remove(id - ENTRIES));
         }
         let mut inverse = Vec::new();
-        let state = self.state.preview_noting(&changes, &mut inverse).expect("the changes apply");
+        let state = self.state.apply_with_inverse(&changes, &mut inverse).expect("the changes apply");
         self.state = Arc::new(state.succeeding(after));
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "someone".into(), seed: 1 };
@@ -63,7 +63,7 @@ impl Actor {
             command,
             changes,
             inverse,
-            first_new: id,
+            next_id_before: id,
         };
         Commit {
             name: self.name.clone(),

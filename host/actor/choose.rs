@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::round::{Round, Waiting, is_a_move};
-use super::{Actor, CallError, Request, told};
+use super::batch::{Batch, PendingCommand, is_a_move};
+use super::{Actor, CallError, Request, decision_log};
 use crate::list::List;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::LogicName;
 use crate::list::revision::Receipt;
-use crate::logic::catalog::{Chosen, Unready, Version};
 use crate::logic::decide::{Decided, Decider, Refusal, keeper_after};
-use crate::logic::shadow::{Case, Shadow};
 use crate::logic::{Cost, Fault, Session};
+use crate::rollout::shadows::{Case, Shadow};
+use crate::rollout::{ResolveError, Selection, Version};
 
 /// Who asks for what the host does by itself.
 const HOST: &str = "hotlist";
@@ -24,15 +24,15 @@ type Decision = Result<Decided, Refusal>;
 
 impl Actor {
     /// The version that decides a command about the list as the round has it.
-    pub(super) fn choose(&self, round: &Round, command: &Command) -> Result<Chosen, Unready> {
-        let (list, catalog) = (&round.list, &self.environment.catalog);
-        let unseen = |version| Chosen { version, shadow: None };
+    pub(super) fn choose(&self, batch: &Batch, command: &Command) -> Result<Selection, ResolveError> {
+        let (list, registry) = (&batch.list, &self.environment.registry);
+        let unseen = |version| Selection { version, shadow: None };
         if let Command::Undo { changes, inverse, .. } = command {
             // Nobody but the version that keeps the list, or kept it then, can tell what belongs into it.
-            if let Some(keeper) = keeper_after(list, changes, inverse) {
-                return catalog.usable(keeper.logic(), &keeper.id.digest).map(unseen);
+            if let Some(binding) = keeper_after(list, changes, inverse) {
+                return registry.usable(binding.logic(), &binding.id.digest).map(unseen);
             }
-            if let Some(version) = catalog.keeping(list)? {
+            if let Some(version) = registry.keeping(list)? {
                 return Ok(unseen(version));
             }
         }
@@ -41,19 +41,19 @@ impl Actor {
             Command::Configure { pin: Some(pin), .. } => pin.as_ref(),
             _ => list.pin().filter(|_| list.logic() == Some(&logic)),
         };
-        let chosen = catalog.choose(&logic, &self.name, pin)?;
+        let selection = registry.resolve(&logic, &self.name, pin)?;
         if pin.is_some() {
-            chosen.version.touch(round.moment.now);
+            selection.version.touch(batch.batch_clock.now);
         }
-        if round.stuck == Some(*chosen.version.digest())
+        if batch.migration_failed == Some(*selection.version.digest())
             && !is_a_move(command)
-            && list.keeper().is_some_and(|keeper| !keeper.suits(chosen.version.logic.keeper()))
-            && let Some(version) = catalog.keeping(list)?
+            && list.binding().is_some_and(|binding| !binding.is_schema_compatible(selection.version.logic.binding()))
+            && let Some(version) = registry.keeping(list)?
         {
-            version.touch(round.moment.now);
+            version.touch(batch.batch_clock.now);
             return Ok(unseen(version));
         }
-        Ok(chosen)
+        Ok(selection)
     }
 
     /// The logic that decides a command: the one that the command hands the list to, or its own.
@@ -66,52 +66,53 @@ impl Actor {
 
     /// Has a version take the list over from the one that keeps it, as a revision of its own. When it does
     /// not, the list stays where it is; another version may do better.
-    pub(super) fn move_list(&self, round: &mut Round, version: &Arc<Version>, session: &mut dyn Session) -> bool {
-        let context = self.context(round, &HOST.into());
-        let (decided, _) = self.ask(round, version, session, &context, &Command::Migrate, false);
+    pub(super) fn migrate_list(&self, batch: &mut Batch, version: &Arc<Version>, session: &mut dyn Session) -> bool {
+        let context = self.context(batch, &HOST.into());
+        let (decided, _) = self.ask(batch, version, session, &context, &Command::Migrate, false);
         let Err(refusal) = decided else {
             version.counters.migrated.fetch_add(1, Ordering::Relaxed);
             if let Ok(decided) = decided {
-                round.carry_out(version, session, Command::Migrate, context, decided);
+                batch.carry_out(version, session, Command::Migrate, context, decided);
             }
-            return !round.session_over;
+            return !batch.session_over;
         };
         version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(list = %self.name, to = %version.logic.id(), why = %refusal, "a list was not taken over, and stays with the version that keeps it");
         if let Refusal::Fault(fault) = &refusal {
-            round.session_over = true;
-            self.environment.catalog.failed(version, &self.name, fault, None, round.moment.now);
+            batch.session_over = true;
+            self.environment.registry.failed(version, &self.name, fault, None, batch.batch_clock.now);
         }
-        if let Some(keeper) = round.list.keeper() {
-            self.environment.catalog.hold(keeper.logic(), &keeper.id.digest);
+        if let Some(binding) = batch.list.binding() {
+            self.environment.registry.hold(binding.logic(), &binding.id.digest);
         }
-        round.stuck = Some(*version.digest());
+        batch.migration_failed = Some(*version.digest());
         false
     }
 
     /// Decides one command, and takes what comes of it into the round.
     pub(super) fn decide(
         &self,
-        round: &mut Round,
-        chosen: &Chosen,
+        batch: &mut Batch,
+        selection: &Selection,
         session: &mut dyn Session,
-        waiting: Waiting,
-    ) -> Option<Waiting> {
-        let version = &chosen.version;
-        let command = &waiting.request.command;
-        let context = self.context(round, &waiting.request.caller);
-        let watched = chosen.shadow.as_deref().filter(|shadow| is_the_logics(command) && shadow.has_room(&round.list));
-        let (decided, spent) = self.ask(round, version, session, &context, command, watched.is_some());
+        pending: PendingCommand,
+    ) -> Option<PendingCommand> {
+        let version = &selection.version;
+        let command = &pending.request.command;
+        let context = self.context(batch, &pending.request.caller);
+        let watched =
+            selection.shadow.as_deref().filter(|shadow| is_the_logics(command) && shadow.has_room(&batch.list));
+        let (decided, spent) = self.ask(batch, version, session, &context, command, watched.is_some());
         match decided {
-            Err(Refusal::Fault(fault)) => self.rescue(round, version, waiting, context, fault),
+            Err(Refusal::Fault(fault)) => self.fall_back(batch, version, pending, context, fault),
             decided => {
                 if is_the_logics(command) && matches!(decided, Ok(_) | Err(Refusal::Rejected(_))) {
                     version.did_well(&self.name);
                 }
                 if let Some(shadow) = watched {
-                    self.show(shadow, round, version, &context, command, &decided, spent);
+                    self.show(shadow, batch, version, &context, command, &decided, spent);
                 }
-                self.conclude(round, version, session, waiting, context, decided)
+                self.finish(batch, version, session, pending, context, decided)
             }
         }
     }
@@ -119,25 +120,25 @@ impl Actor {
     /// Asks a version; counts and tells what it says.
     fn ask(
         &self,
-        round: &Round,
+        batch: &Batch,
         version: &Version,
         session: &mut dyn Session,
         context: &Context,
         command: &Command,
         timed: bool,
     ) -> (Decision, (Cost, Duration)) {
-        let begun = (timed || told::wanted()).then(Instant::now);
+        let begun = (timed || decision_log::wanted()).then(Instant::now);
         let limits = self.environment.limits;
         let mut decider = Decider { logic: &*version.logic, session: &mut *session, limits };
-        let decided = decider.decide(&round.list, context, command);
+        let decided = decider.decide(&batch.list, context, command);
         let took = begun.map(|begun| begun.elapsed()).unwrap_or_default();
         match &decided {
             Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
             Err(Refusal::Rejected(_)) => drop(version.counters.rejected.fetch_add(1, Ordering::Relaxed)),
             Err(_) => {}
         }
-        if told::wanted() {
-            told::decision(&self.name, &context.caller, command, &decided, version.logic.id(), took);
+        if decision_log::wanted() {
+            decision_log::decision(&self.name, &context.caller, command, &decided, version.logic.id(), took);
         }
         let cost = if timed { session.cost() } else { Cost::default() };
         (decided, (cost, took))
@@ -145,21 +146,21 @@ impl Actor {
 
     /// A version failed at a command. Nothing was applied, so another one may decide it: the last good one
     /// at once, where it means the same by the list; or whichever is chosen after the version fell.
-    pub(super) fn rescue(
+    pub(super) fn fall_back(
         &self,
-        round: &mut Round,
+        batch: &mut Batch,
         failed: &Arc<Version>,
-        waiting: Waiting,
+        pending: PendingCommand,
         context: Context,
         fault: Fault,
-    ) -> Option<Waiting> {
-        round.session_over = true;
-        let catalog = &self.environment.catalog;
-        let instead = catalog.instead_of(failed, &round.list);
+    ) -> Option<PendingCommand> {
+        batch.session_over = true;
+        let registry = &self.environment.registry;
+        let instead = registry.instead_of(failed, &batch.list);
         let mut session = instead.as_ref().and_then(|version| version.logic.session().ok());
         let second = match (&instead, &mut session) {
             (Some(version), Some(session)) => {
-                Some(self.ask(round, version, session.as_mut(), &context, &waiting.request.command, false).0)
+                Some(self.ask(batch, version, session.as_mut(), &context, &pending.request.command, false).0)
             }
             _ => None,
         };
@@ -169,52 +170,52 @@ impl Actor {
             Err(Refusal::Fault(_)) => Some(true),
             Err(_) => None,
         });
-        let fell = catalog.failed(failed, &self.name, &fault, shared, round.moment.now);
+        let fell = registry.failed(failed, &self.name, &fault, shared, batch.batch_clock.now);
         match (&instead, &mut session, second) {
             (Some(version), Some(session), Some(decided)) if shared == Some(false) => {
                 failed.counters.rescued.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %self.name, failed = %failed.logic.id(), %fault, decided_by = %version.logic.id(), "a version failed at a command; the last good one decided it");
-                self.conclude(round, version, session.as_mut(), waiting, context, decided)
+                self.finish(batch, version, session.as_mut(), pending, context, decided)
             }
-            _ if fell && !waiting.retried => Some(Waiting { retried: true, ..waiting }),
+            _ if fell && !pending.retried => Some(PendingCommand { retried: true, ..pending }),
             _ => {
                 let logic = failed.logic.id().clone();
-                round.put_down(waiting.answer, Err(CallError::Refused { refusal: Refusal::Fault(fault), logic }));
+                batch.queue_reply(pending.answer, Err(CallError::Refused { refusal: Refusal::Fault(fault), logic }));
                 None
             }
         }
     }
 
     /// Takes a decision into the round.
-    fn conclude(
+    fn finish(
         &self,
-        round: &mut Round,
+        batch: &mut Batch,
         version: &Arc<Version>,
         session: &mut dyn Session,
-        waiting: Waiting,
+        pending: PendingCommand,
         context: Context,
         decided: Decision,
-    ) -> Option<Waiting> {
+    ) -> Option<PendingCommand> {
         let logic = version.logic.id().clone();
-        let Waiting { request, answer, .. } = waiting;
+        let PendingCommand { request, answer, .. } = pending;
         let Request { command, idempotency, .. } = *request;
         if let Some(request) = idempotency
-            && let Some(outcome) = round.outcome(&decided)
+            && let Some(outcome) = batch.outcome(&decided)
         {
-            round.remember(Receipt { request, time: context.now, logic: logic.clone(), outcome });
+            batch.save(Receipt { request, time: context.now, logic: logic.clone(), outcome });
         }
         let reply = match decided {
             Ok(decided) => {
                 if decided.changes.iter().any(|change| matches!(change, Change::Pin(Some(_)))) {
-                    self.environment.catalog.hold(&logic.name, &logic.digest);
+                    self.environment.registry.hold(&logic.name, &logic.digest);
                 }
-                Ok(round.carry_out(version, session, command, context, decided))
+                Ok(batch.carry_out(version, session, command, context, decided))
             }
             Err(refusal) => Err(CallError::Refused { refusal, logic }),
         };
-        round.put_down(answer, reply);
-        if let Some(fault) = round.wake_up_fault.take() {
-            self.environment.catalog.failed(version, &self.name, &fault, None, round.moment.now);
+        batch.queue_reply(answer, reply);
+        if let Some(fault) = batch.wake_up_fault.take() {
+            self.environment.registry.failed(version, &self.name, &fault, None, batch.batch_clock.now);
         }
         None
     }
@@ -224,7 +225,7 @@ impl Actor {
     fn show(
         &self,
         shadow: &Shadow,
-        round: &Round,
+        batch: &Batch,
         live: &Arc<Version>,
         context: &Context,
         command: &Command,
@@ -237,7 +238,7 @@ impl Actor {
         };
         shadow.send(Case {
             name: self.name.clone(),
-            list: round.list.clone(),
+            list: batch.list.clone(),
             context: context.clone(),
             command: command.clone(),
             limits: self.environment.limits,
@@ -251,5 +252,5 @@ impl Actor {
 
 /// Whether a command is one that versions may see differently.
 fn is_the_logics(command: &Command) -> bool {
-    !is_a_move(command) && !matches!(command, Command::Erase | Command::Undo { .. } | Command::Migrate)
+    !is_a_move(command) && !matches!(command, Command::DeleteList | Command::Undo { .. } | Command::Migrate)
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::{Cache, View};
 use crate::actor::CallError;
 use crate::list::List;
+use crate::list::binding::Pin;
 use crate::list::command::{Context, Group, Page, Query, Row};
-use crate::list::keeper::Pin;
 use crate::list::name::{ListName, LogicName};
 use crate::list::schema::Reading;
-use crate::logic::catalog::{Unready, Version};
 use crate::logic::decide::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
+use crate::rollout::{ResolveError, Version};
 
 /// How often a version is loaded that is gone again when it is needed.
 const MAX_FETCHES: usize = 3;
@@ -43,10 +43,10 @@ impl Cache {
                         .as_ref()
                         .map_or(described.reading == Reading::Logic, |view| described.view(view).is_some())
                 };
-                let instead = self.environment.catalog.instead_of(&version, &list).filter(knows);
+                let instead = self.environment.registry.instead_of(&version, &list).filter(knows);
                 let second = instead.map(|instead| (ask(&instead), instead));
                 let shared = second.as_ref().map(|(answer, _)| answer.is_err());
-                self.environment.catalog.failed(&version, name, &fault, shared, now);
+                self.environment.registry.failed(&version, name, &fault, shared, now);
                 match second {
                     Some((Ok(page), instead)) => (instead, Ok(page)),
                     _ => (version, Err(fault)),
@@ -67,10 +67,10 @@ impl Cache {
     pub async fn version(&self, name: &ListName, list: &List) -> Result<Arc<Version>, CallError> {
         let logic = list.logic().unwrap_or(&self.environment.default_logic);
         self.ready(|| {
-            let chosen = self.environment.catalog.choose(logic, name, list.pin())?.version;
-            match list.keeper() {
-                Some(keeper) if !keeper.suits(chosen.logic.keeper()) => {
-                    Ok(self.environment.catalog.keeping(list)?.unwrap_or(chosen))
+            let chosen = self.environment.registry.resolve(logic, name, list.pin())?.version;
+            match list.binding() {
+                Some(binding) if !binding.is_schema_compatible(chosen.logic.binding()) => {
+                    Ok(self.environment.registry.keeping(list)?.unwrap_or(chosen))
                 }
                 _ => Ok(chosen),
             }
@@ -85,21 +85,21 @@ impl Cache {
         logic: &LogicName,
         pin: Option<&Pin>,
     ) -> Result<Arc<Version>, CallError> {
-        self.ready(|| Ok(self.environment.catalog.choose(logic, name, pin)?.version)).await
+        self.ready(|| Ok(self.environment.registry.resolve(logic, name, pin)?.version)).await
     }
 
     /// Finds a version; has it loaded first where it is not in memory.
-    async fn ready(&self, find: impl Fn() -> Result<Arc<Version>, Unready>) -> Result<Arc<Version>, CallError> {
+    async fn ready(&self, find: impl Fn() -> Result<Arc<Version>, ResolveError>) -> Result<Arc<Version>, CallError> {
         for _ in 0..MAX_FETCHES {
             match find() {
                 Ok(version) => {
                     version.touch(self.environment.clock.now());
                     return Ok(version);
                 }
-                Err(Unready::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),
-                Err(Unready::NoVersion(logic, pin)) => return Err(CallError::NoVersion { logic, pin }),
-                Err(Unready::NotLoaded(logic, digest)) => {
-                    let fetched = self.environment.catalog.fetch(&logic, digest).await;
+                Err(ResolveError::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),
+                Err(ResolveError::NoVersion(logic, pin)) => return Err(CallError::NoVersion { logic, pin }),
+                Err(ResolveError::NotLoaded(logic, digest)) => {
+                    let fetched = self.environment.registry.fetch(&logic, digest).await;
                     fetched.map_err(|why| CallError::NotLoaded { logic, why })?;
                 }
             }

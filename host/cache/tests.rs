@@ -18,9 +18,9 @@ use crate::list::entry::{Draft, Patch};
 use crate::list::name::LogicName;
 use crate::list::revision::Idempotency;
 use crate::logic::Fault;
-use crate::logic::catalog::Catalog;
 use crate::logic::decide::Refusal;
 use crate::logic::testing::Native;
+use crate::rollout::Registry;
 use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, StoreError};
@@ -32,7 +32,7 @@ struct World {
     cache: Arc<Cache>,
     store: Arc<FaultyStore<MemoryStore>>,
     clock: Arc<ManualClock>,
-    catalog: Arc<Catalog>,
+    registry: Arc<Registry>,
 }
 
 impl World {
@@ -50,18 +50,18 @@ impl World {
 
     fn build(store: Arc<FaultyStore<MemoryStore>>, bounds: Bounds, mailbox: usize) -> Self {
         let clock = Arc::new(ManualClock::at(MIDNIGHT));
-        let catalog = Arc::new(Catalog::default());
-        catalog.publish(Native::version(1), "test", clock.now());
+        let registry = Arc::new(Registry::default());
+        registry.publish(Native::version(1), "test", clock.now());
         let environment = Environment {
             store: store.clone(),
-            catalog: catalog.clone(),
+            registry: registry.clone(),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
             limits: Limits { entries: 100, ..Limits::default() },
             mailbox,
             default_logic: LogicName::new("todo").unwrap(),
         };
-        Self { cache: Arc::new(Cache::new(Arc::new(environment), bounds)), store, clock, catalog }
+        Self { cache: Arc::new(Cache::new(Arc::new(environment), bounds)), store, clock, registry }
     }
 
     async fn add(&self, list: &str, title: &str) -> Result<Reply, CallError> {
@@ -235,7 +235,7 @@ async fn a_fault_costs_its_own_command_only() {
         world.add("bob", "milk").await.unwrap();
     }
     assert_eq!(world.titles("bob").await, ["milk", "milk"]);
-    let version = world.catalog.live(&LogicName::new("todo").unwrap()).unwrap();
+    let version = world.registry.live(&LogicName::new("todo").unwrap()).unwrap();
     assert_eq!(version.counters.faults.load(Ordering::Relaxed), 2);
 }
 
@@ -275,7 +275,7 @@ async fn room_is_made_by_passivating_the_longest_idle() {
         world.clock.advance(1);
     }
     assert!(matches!(world.add("one more", "milk").await, Err(CallError::TooManyLists { limit: 10 })));
-    world.cache.pressed_for_room().await;
+    world.cache.above_high_watermark().await;
     assert_eq!(world.cache.sweep(), 1);
     world.add("one more", "milk").await.unwrap();
     assert!(world.cache.actors.get(&name("list 0")).is_none());
@@ -327,7 +327,7 @@ async fn a_swap_happens_between_two_commands() {
         });
     }
     for major in 2..50 {
-        world.catalog.publish(Native::version(major), "test", world.clock.now());
+        world.registry.publish(Native::version(major), "test", world.clock.now());
         tokio::task::yield_now().await;
     }
     clients.join_all().await;
@@ -394,14 +394,14 @@ async fn deleting_all_entries_is_one_command_through_the_logic() {
 #[tokio::test]
 async fn a_list_is_handed_to_another_logic_with_its_migration() {
     let world = World::new();
-    world.catalog.publish(Native::named("kanban", 3), "test", MIDNIGHT);
+    world.registry.publish(Native::named("kanban", 3), "test", MIDNIGHT);
     world.add("bob", "milk").await.unwrap();
     let kanban = LogicName::new("kanban").unwrap();
     let configure =
         |logic: &LogicName| Command::Configure { logic: Some(logic.clone()), pin: None, settings: Vec::new() };
     let reply = world.cache.call(&name("bob"), request(configure(&kanban))).await.unwrap();
     assert_eq!(reply.logic.name, kanban);
-    assert!(matches!(&reply.changes()[0], Change::Adopt(keeper) if *keeper.logic() == kanban));
+    assert!(matches!(&reply.changes()[0], Change::BindLogic(binding) if *binding.logic() == kanban));
     assert_eq!(world.titles("bob").await, ["milk", "todo@1.0.0"]);
     assert_eq!(world.add("bob", "bread").await.unwrap().logic.name, kanban);
     let unknown = LogicName::new("unknown").unwrap();
@@ -413,9 +413,9 @@ async fn a_list_is_handed_to_another_logic_with_its_migration() {
 async fn a_deleted_list_is_gone_and_its_revisions_go_on() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    assert_eq!(world.cache.call(&name("bob"), request(Command::Erase)).await.unwrap().revision, 2);
+    assert_eq!(world.cache.call(&name("bob"), request(Command::DeleteList)).await.unwrap().revision, 2);
     assert!(!world.cache.read(&name("bob")).await.unwrap().exists());
-    let again = world.cache.call(&name("bob"), request(Command::Erase)).await.unwrap_err();
+    let again = world.cache.call(&name("bob"), request(Command::DeleteList)).await.unwrap_err();
     assert!(matches!(again, CallError::Refused { refusal: Refusal::NoSuchList, .. }));
     let reply = world.add("bob", "bread").await.unwrap();
     assert_eq!((reply.revision, reply.created), (3, true));
@@ -476,13 +476,13 @@ async fn a_list_is_woken_once_for_each_time_it_asked_for() {
 #[tokio::test]
 async fn a_list_that_cannot_be_woken_is_tried_again_later_and_a_deleted_one_never() {
     let world = World::new();
-    world.catalog.publish(Native::named("kanban", 1), "test", MIDNIGHT);
+    world.registry.publish(Native::named("kanban", 1), "test", MIDNIGHT);
     let kanban = Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
     for list in ["bob", "eve"] {
         world.cache.call(&name(list), request(kanban.clone())).await.unwrap();
         world.add(list, &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
     }
-    world.cache.call(&name("eve"), request(Command::Erase)).await.unwrap();
+    world.cache.call(&name("eve"), request(Command::DeleteList)).await.unwrap();
     // The logic is gone, as after a restart without its file.
     let gone = World::with_store(world.store.clone());
     gone.clock.advance(5_000);

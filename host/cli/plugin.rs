@@ -11,11 +11,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 
-use super::{complain, say};
+use super::{print_error, say};
+use crate::authoring::build::{self, Language};
+use crate::authoring::scaffold;
 use crate::list::name::LogicName;
 use crate::logic::Logic;
-use crate::plugins::build::{self, Language};
-use crate::plugins::scaffold;
 use crate::wasm::{self, Engine, Isolation, Settings};
 
 pub(super) use diff::USUAL_LOG as DIFF_LOG;
@@ -122,7 +122,7 @@ fn build(directory: &Path, output: Option<PathBuf>, all: bool) -> anyhow::Result
         match try_load(&built.path, &bytes) {
             Ok(logic) => say(&format!("{}: {} in {size} bytes", built.path.display(), logic.id())),
             Err(error) => {
-                complain(&format!("{} was built, and no server would take it: {error}", built.path.display()));
+                print_error(&format!("{} was built, and no server would take it: {error}", built.path.display()));
                 code = ExitCode::FAILURE;
             }
         }

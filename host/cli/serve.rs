@@ -10,11 +10,11 @@ use clap::Args;
 use hyper::header::HeaderName;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{complain, say};
+use super::{print_error, say};
 use crate::config::Config;
 use crate::list::Limits;
 use crate::list::name::LogicName;
-use crate::logic::catalog::Rule;
+use crate::rollout::QuarantinePolicy;
 use crate::system::System;
 use crate::{wasm, web};
 
@@ -46,13 +46,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "HOTLIST_FORCE", help_heading = "Versions")]
     force: bool,
     /// A version that failed this often within --quarantine-within is quarantined, and its lists fall back
-    #[arg(long, env = "HOTLIST_QUARANTINE_FAILURES", value_name = "FAILURES", default_value_t = Rule::default().failures, help_heading = "Versions")]
+    #[arg(long, env = "HOTLIST_QUARANTINE_FAILURES", value_name = "FAILURES", default_value_t = QuarantinePolicy::default().failures, help_heading = "Versions")]
     quarantine_failures: usize,
     /// The time within which --quarantine-failures count
     #[arg(long, env = "HOTLIST_QUARANTINE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Versions")]
     quarantine_within: Duration,
     /// So is one that failed this often in a row on one list, while the last good version did not
-    #[arg(long, env = "HOTLIST_QUARANTINE_IN_A_ROW", value_name = "FAILURES", default_value_t = Rule::default().in_a_row, help_heading = "Versions")]
+    #[arg(long, env = "HOTLIST_QUARANTINE_IN_A_ROW", value_name = "FAILURES", default_value_t = QuarantinePolicy::default().in_a_row, help_heading = "Versions")]
     quarantine_in_a_row: u32,
 
     /// Let everybody who reaches the address do everything
@@ -144,7 +144,7 @@ impl ServeArgs {
             default_logic: self.default_logic,
             isolated: self.isolate.into_iter().collect(),
             force: self.force,
-            rule: Rule {
+            rule: QuarantinePolicy {
                 failures: self.quarantine_failures,
                 within: u64::try_from(self.quarantine_within.as_millis()).unwrap_or(u64::MAX),
                 in_a_row: self.quarantine_in_a_row,
@@ -186,7 +186,7 @@ impl ServeArgs {
 
 /// Serves until a signal says stop.
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
-    let _armed = crate::crash::armed();
+    let _armed = crate::failpoint::armed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         // Listened to before anything is started, so that a signal is never lost.
@@ -213,6 +213,6 @@ pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
 
 /// Everything acknowledged is durable, so nothing is lost by leaving; only answers are.
 fn at_once() -> ExitCode {
-    complain("stopped at once; requests under way got no answer");
+    print_error("stopped at once; requests under way got no answer");
     ExitCode::from(INTERRUPTED)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::binding::{LogicBinding, Pin};
 use super::entry::{Entry, EntryId};
-use super::keeper::{Keeper, Pin};
 use super::value::Field;
 
 /// One step of what a command does. A revision applies all its steps, in order, or none.
@@ -18,9 +18,9 @@ pub enum Change {
     /// Gives a setting a value.
     Set(Field),
     /// Brings the list into being, or hands it to another version or logic. Only the host makes this one.
-    Adopt(Arc<Keeper>),
+    BindLogic(Arc<LogicBinding>),
     /// Ends the list with all that is in it. Only the host makes this one.
-    Erase,
+    DeleteList,
     /// Takes a setting's value away, if it has one.
     Unset(String),
     /// Ties the list to a version, or unties it. Only the host makes this one.
@@ -44,7 +44,7 @@ impl Change {
 
     /// Whether a logic decides it.
     pub fn is_of_the_logic(&self) -> bool {
-        !matches!(self, Self::Adopt(_) | Self::Pin(_))
+        !matches!(self, Self::BindLogic(_) | Self::Pin(_))
     }
 
     /// What the change is about.
@@ -53,9 +53,9 @@ impl Change {
             Self::Put(entry) | Self::Restore(entry) => Subject::Entry(entry.id),
             Self::Remove(id) => Subject::Entry(*id),
             Self::Set(Field { name, .. }) | Self::Unset(name) => Subject::Setting(name.clone()),
-            Self::Adopt(_) => Subject::Keeper,
+            Self::BindLogic(_) => Subject::LogicBinding,
             Self::Pin(_) => Subject::Pin,
-            Self::Erase => Subject::List,
+            Self::DeleteList => Subject::List,
         }
     }
 }
@@ -68,7 +68,7 @@ pub enum Subject {
     /// A setting.
     Setting(String),
     /// Which version keeps the list.
-    Keeper,
+    LogicBinding,
     /// Which version the list insists on.
     Pin,
     /// The list as a whole.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::binding::Pin;
 use super::change::Change;
 use super::date::Date;
 use super::entry::{Draft, EntryId, Patch};
-use super::keeper::Pin;
 use super::name::LogicName;
 use super::value::{Field, Value};
 
@@ -48,7 +48,7 @@ pub enum Command {
         settings: Vec<(String, Option<Value>)>,
     },
     /// Delete the list with all that is in it.
-    Erase,
+    DeleteList,
     /// The time that the logic asked to be woken at has come. Sent by the host itself.
     Wake,
     /// Another version of the list's logic is to keep the list, one whose lists hold something else.
@@ -75,7 +75,7 @@ impl Command {
             Self::Clear => "delete-entries",
             Self::Custom { name, .. } => name,
             Self::Configure { .. } => "configure",
-            Self::Erase => "delete-list",
+            Self::DeleteList => "delete-list",
             Self::Wake => "wake",
             Self::Migrate => "migrate",
             Self::Undo { .. } => "undo",

@@ -59,7 +59,7 @@ pub struct Revision {
     /// What takes it back, in order; empty when the list ended.
     pub inverse: Vec<Change>,
     /// The id that the next new entry would have had before the command.
-    pub first_new: EntryId,
+    pub next_id_before: EntryId,
 }
 
 /// The most bytes an idempotency key may have.
@@ -99,7 +99,7 @@ pub enum Outcome {
         /// Whether the command brought the list into being.
         created: bool,
         /// The id that the next new entry would have had before the command.
-        first_new: EntryId,
+        next_id_before: EntryId,
     },
     /// The logic said no.
     Rejected(Rejection),

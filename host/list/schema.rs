@@ -2,8 +2,8 @@
 
 mod differences;
 
+use super::excerpt::{excerpt, quoted};
 use super::name::{identifier, stable_hash};
-use super::show;
 use super::value::{Field, Kind, MAX_FIELDS, Value};
 
 /// The most commands, and the most views, a logic may describe.
@@ -101,7 +101,7 @@ impl SchemaError {
     fn new(name: &str, problem: impl Into<String>) -> Self {
         let mut problem = problem.into();
         problem.truncate(problem.floor_char_boundary(MAX_PROBLEM_BYTES));
-        Self { name: show::brief(name).into_owned(), problem }
+        Self { name: excerpt(name).into_owned(), problem }
     }
 }
 
@@ -113,7 +113,7 @@ impl Description {
 
     /// A number that tells descriptions apart by what their lists hold: the names, kinds and choices of
     /// fields and settings, in any order. What people read, commands and views do not count.
-    pub fn print(&self) -> u64 {
+    pub fn schema_fingerprint(&self) -> u64 {
         let mut lines: Vec<String> = Vec::new();
         for (role, schemas) in [("field", &self.fields), ("setting", &self.settings)] {
             lines.extend(schemas.iter().map(|schema| {
@@ -222,7 +222,7 @@ fn check_names<'a>(
 ) -> Result<(), SchemaError> {
     let mut seen = Vec::new();
     for (name, title) in items {
-        identifier(name).map_err(|error| SchemaError::new(place, format!("{}: {error}", show::text(name))))?;
+        identifier(name).map_err(|error| SchemaError::new(place, format!("{}: {error}", quoted(name))))?;
         check_text(name, title)?;
         if seen.contains(&name) {
             return Err(SchemaError::new(place, format!("{name} is described twice")));

@@ -37,9 +37,9 @@ fn described(fields: &[(&str, Kind)]) -> Description {
     }
 }
 
-fn keeper(major: u64) -> Arc<Keeper> {
+fn binding(major: u64) -> Arc<LogicBinding> {
     let name = LogicName::new("todo").unwrap();
-    Keeper::new(LogicId { name, version: semver::Version::new(major, 0, 0), digest: [0; 32] }, &described(&[]))
+    LogicBinding::new(LogicId { name, version: semver::Version::new(major, 0, 0), digest: [0; 32] }, &described(&[]))
 }
 
 /// A step of a random history: ids are small, so that steps often meet.
@@ -51,10 +51,10 @@ fn step() -> impl Strategy<Value = Change> {
         let name = format!("setting-{name}");
         if on { Change::Set(Field { name, value: Value::Boolean(true) }) } else { Change::Unset(name) }
     });
-    let adopt = (1..4_u64).prop_map(|major| Change::Adopt(keeper(major)));
+    let adopt = (1..4_u64).prop_map(|major| Change::BindLogic(binding(major)));
     let pin = any::<bool>().prop_map(|on| Change::Pin(on.then_some(Pin::Digest([1; 32]))));
     let restore = (1..12_u64).prop_map(|id| Change::Restore(Arc::new(entry(id, "back", None, false))));
-    prop_oneof![8 => put, 3 => remove, 2 => set, 1 => adopt, 1 => pin, 2 => restore, 1 => Just(Change::Erase)]
+    prop_oneof![8 => put, 3 => remove, 2 => set, 1 => adopt, 1 => pin, 2 => restore, 1 => Just(Change::DeleteList)]
 }
 
 /// The same as [`List`], without anything that makes it fast.
@@ -78,7 +78,7 @@ impl Model {
                 true
             }
             Change::Remove(id) => self.entries.remove(id).is_some(),
-            Change::Erase => {
+            Change::DeleteList => {
                 *self = Self { next_id: 1, ..Self::default() };
                 true
             }
@@ -95,7 +95,7 @@ impl Model {
                 self.settings.remove(name);
                 true
             }
-            Change::Pin(_) | Change::Adopt(_) => true,
+            Change::Pin(_) | Change::BindLogic(_) => true,
         }
     }
 }
@@ -140,16 +140,16 @@ proptest! {
     fn every_revision_that_does_not_end_the_list_can_be_taken_back_exactly(history in vec(vec(step(), 1..6), 0..40)) {
         let mut list = List::default();
         for mut changes in history {
-            if changes.contains(&Change::Erase) {
-                changes = vec![Change::Erase];
+            if changes.contains(&Change::DeleteList) {
+                changes = vec![Change::DeleteList];
             } else if !list.exists() {
-                changes.insert(0, Change::Adopt(keeper(1)));
+                changes.insert(0, Change::BindLogic(binding(1)));
             }
             let mut inverse = Vec::new();
-            let Ok(next) = list.preview_noting(&changes, &mut inverse) else { continue };
+            let Ok(next) = list.apply_with_inverse(&changes, &mut inverse) else { continue };
             let next = next.succeeding(list.revision());
             prop_assert_eq!(&next, &list.apply(&changes).unwrap());
-            if !changes.contains(&Change::Erase) {
+            if !changes.contains(&Change::DeleteList) {
                 let revision = revision(next.revision(), list.next_id(), changes, inverse);
                 prop_assert_eq!(&next.before(&revision).unwrap(), &list);
             }
@@ -158,10 +158,10 @@ proptest! {
     }
 }
 
-fn revision(number: u64, first_new: EntryId, changes: Vec<Change>, inverse: Vec<Change>) -> Revision {
+fn revision(number: u64, next_id_before: EntryId, changes: Vec<Change>, inverse: Vec<Change>) -> Revision {
     let today = Date::new(2026, 11, 23).unwrap();
     let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 0 };
-    Revision { number, context, logic: keeper(1).id.clone(), command: Command::Wake, changes, inverse, first_new }
+    Revision { number, context, logic: binding(1).id.clone(), command: Command::Wake, changes, inverse, next_id_before }
 }
 
 #[test]
@@ -170,10 +170,14 @@ fn a_description_s_print_tells_what_lists_hold_and_nothing_else() {
     let one = described(&[("rank", Kind::Number), ("column", Kind::Text)]);
     let renamed = Description { title: "Other".into(), version: semver::Version::new(9, 0, 0), ..one.clone() };
     let turned = described(&[("column", Kind::Text), ("rank", Kind::Number)]);
-    assert_eq!([one.print(), renamed.print()], [turned.print(); 2]);
+    assert_eq!([one.schema_fingerprint(), renamed.schema_fingerprint()], [turned.schema_fingerprint(); 2]);
     let retyped = described(&[("rank", Kind::Text), ("column", Kind::Text)]);
     let settings = Description { settings: one.fields.clone(), fields: Vec::new(), ..one.clone() };
-    assert!([retyped.print(), described(&[]).print(), settings.print()].iter().all(|print| *print != one.print()));
+    assert!(
+        [retyped.schema_fingerprint(), described(&[]).schema_fingerprint(), settings.schema_fingerprint()]
+            .iter()
+            .all(|print| *print != one.schema_fingerprint())
+    );
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn an_id_is_never_given_twice() {
 #[test]
 fn revisions_go_on_when_a_list_is_deleted() {
     let list = List::default().apply(&[Change::put(entry(1, "milk", None, false))]).unwrap();
-    let gone = list.apply(&[Change::Erase]).unwrap();
+    let gone = list.apply(&[Change::DeleteList]).unwrap();
     assert!(!gone.exists());
     assert_eq!((gone.revision(), gone.count(), gone.next_id()), (2, 0, 1));
 }

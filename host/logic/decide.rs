@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 pub use undo::keeper_after;
 
-use super::{Ask, Decision, Fault, Logic, Session};
+use super::{Call, Decision, Fault, Logic, Session};
+use crate::list::binding::{LogicBinding, Pin};
 use crate::list::change::{Change, Rejection, Subject};
 use crate::list::command::{Command, Context};
 use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
-use crate::list::keeper::{Keeper, Pin};
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
 use crate::list::value::Value;
-use crate::list::{Limits, List, show};
+use crate::list::{Limits, List};
+use crate::render;
 
 /// A command that may be carried out.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Refusal {
     /// For people who write rules: a rejection as a file of cases would write it.
     pub fn shown(&self) -> String {
         match self {
-            Self::Rejected(rejection) => show::rejection(rejection),
+            Self::Rejected(rejection) => render::rejection(rejection),
             Self::Fault(fault) => format!("failed: {fault}"),
             other => format!("refused: {other}"),
         }
@@ -98,14 +99,14 @@ impl Decider<'_> {
         self.session.begin();
         let mut draft = Draft { list: list.clone(), changes: Vec::new(), inverse: Vec::new() };
         match command {
-            Command::Add(entry) => self.ask(&mut draft, context, Ask::Add(entry))?,
-            Command::Update { id, patch } => self.ask(&mut draft, context, Ask::Update(*id, patch))?,
-            Command::Delete { id } => self.ask(&mut draft, context, Ask::Delete(*id))?,
+            Command::Add(entry) => self.ask(&mut draft, context, Call::Add(entry))?,
+            Command::Update { id, patch } => self.ask(&mut draft, context, Call::Update(*id, patch))?,
+            Command::Delete { id } => self.ask(&mut draft, context, Call::Delete(*id))?,
             Command::Clear => self.clear(&mut draft, context)?,
-            Command::Custom { name, arguments } => self.ask(&mut draft, context, Ask::Custom(name, arguments))?,
+            Command::Custom { name, arguments } => self.ask(&mut draft, context, Call::Custom(name, arguments))?,
             Command::Configure { pin, settings, .. } => self.configure(&mut draft, context, pin.as_ref(), settings)?,
-            Command::Erase => draft.add(vec![Change::Erase])?,
-            Command::Wake => self.ask(&mut draft, context, Ask::Wake)?,
+            Command::DeleteList => draft.add(vec![Change::DeleteList])?,
+            Command::Wake => self.ask(&mut draft, context, Call::Wake)?,
             Command::Migrate => self.take_over(&mut draft, context)?,
             Command::Undo { revision, changes, inverse } => self.undo(&mut draft, *revision, changes, inverse)?,
         }
@@ -138,8 +139,8 @@ impl Decider<'_> {
                 let mut given = settings.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
                 Ok(given.try_for_each(|(name, value)| check_value(&description.settings, name, value))?)
             }
-            Command::Erase | Command::Migrate | Command::Undo { .. } if !list.exists() => Err(Refusal::NoSuchList),
-            Command::Clear | Command::Erase | Command::Wake | Command::Migrate | Command::Undo { .. } => Ok(()),
+            Command::DeleteList | Command::Migrate | Command::Undo { .. } if !list.exists() => Err(Refusal::NoSuchList),
+            Command::Clear | Command::DeleteList | Command::Wake | Command::Migrate | Command::Undo { .. } => Ok(()),
         }
     }
 
@@ -153,14 +154,14 @@ impl Decider<'_> {
     }
 
     /// Asks the logic one question about the list as it is by now, and adds the answer.
-    fn ask(&mut self, draft: &mut Draft, context: &Context, ask: Ask<'_>) -> Result<(), Refusal> {
+    fn ask(&mut self, draft: &mut Draft, context: &Context, ask: Call<'_>) -> Result<(), Refusal> {
         let decision: Decision = self.session.decide(&draft.list, context, ask)?;
         let changes = decision.map_err(Refusal::Rejected)?;
         let checked = draft.list.check(&changes, self.logic.description(), self.limits);
         let added = checked.map_err(Fault::from).map_err(Refusal::from).and_then(|()| draft.add(changes));
         if added.is_err() {
             // Whatever made it answer so may still be in its memory.
-            self.session.spoil();
+            self.session.poison();
         }
         added
     }
@@ -170,7 +171,7 @@ impl Decider<'_> {
         for id in ids {
             // A logic that deletes one entry may have deleted others along with it.
             if draft.list.get(id).is_some() {
-                self.ask(draft, context, Ask::Delete(id))?;
+                self.ask(draft, context, Call::Delete(id))?;
             }
         }
         Ok(())
@@ -183,14 +184,14 @@ impl Decider<'_> {
         pin: Option<&Option<Pin>>,
         settings: &[(String, Option<Value>)],
     ) -> Result<(), Refusal> {
-        let keeper = self.logic.keeper();
-        let before = draft.list.keeper().cloned();
-        let handed_over = before.as_ref().is_none_or(|before| !before.suits(keeper));
+        let binding = self.logic.binding();
+        let before = draft.list.binding().cloned();
+        let handed_over = before.as_ref().is_none_or(|before| !before.is_schema_compatible(binding));
         if handed_over {
-            draft.add(vec![Change::Adopt(keeper.clone())])?;
+            draft.add(vec![Change::BindLogic(binding.clone())])?;
         }
         // A list that goes to another logic does not take along which version of the old one it wanted.
-        let elsewhere = before.as_ref().is_some_and(|before| before.logic() != keeper.logic());
+        let elsewhere = before.as_ref().is_some_and(|before| before.logic() != binding.logic());
         let pin = pin.or(elsewhere.then_some(&None));
         if let Some(pin) = pin
             && pin.as_ref() != draft.list.pin()
@@ -198,7 +199,7 @@ impl Decider<'_> {
             draft.add(vec![Change::Pin(pin.clone())])?;
         }
         if !settings.is_empty() {
-            self.ask(draft, context, Ask::Configure(settings))?;
+            self.ask(draft, context, Call::Configure(settings))?;
         }
         // With the settings that came along, for what becomes of the entries may depend on them.
         match before {
@@ -209,14 +210,14 @@ impl Decider<'_> {
 
     /// Takes a list over from another version of the same logic.
     fn take_over(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
-        let before = draft.list.keeper().cloned().ok_or(Refusal::NoSuchList)?;
-        draft.add(vec![Change::Adopt(self.logic.keeper().clone())])?;
+        let before = draft.list.binding().cloned().ok_or(Refusal::NoSuchList)?;
+        draft.add(vec![Change::BindLogic(self.logic.binding().clone())])?;
         self.migrate(draft, context, &before)
     }
 
-    fn migrate(&mut self, draft: &mut Draft, context: &Context, before: &Keeper) -> Result<(), Refusal> {
+    fn migrate(&mut self, draft: &mut Draft, context: &Context, before: &LogicBinding) -> Result<(), Refusal> {
         let from = format!("{}@{}", before.id.name, before.id.version);
-        self.ask(draft, context, Ask::Migrate(&from))
+        self.ask(draft, context, Call::Migrate(&from))
     }
 
     /// Turns the draft into a revision's worth of changes, within the limits of a list.
@@ -224,14 +225,14 @@ impl Decider<'_> {
         if draft.changes.is_empty() {
             return Ok(Decided { changes: draft.changes, inverse: Vec::new(), list: before.clone() });
         }
-        let keeper = self.logic.keeper();
-        let erased = matches!(draft.changes.first(), Some(Change::Erase));
-        let keeps = |now: &Arc<Keeper>| now != keeper && now.suits(keeper);
-        if !erased && draft.list.keeper().is_none_or(keeps) {
+        let binding = self.logic.binding();
+        let erased = matches!(draft.changes.first(), Some(Change::DeleteList));
+        let keeps = |now: &Arc<LogicBinding>| now != binding && now.is_schema_compatible(binding);
+        if !erased && draft.list.binding().is_none_or(keeps) {
             // The list comes into being with its first change, like the book's cache starts servers. And
             // what a version changed first says that it keeps the list from then on; unless the list means
             // something else to it, and is still to be taken over by whichever version can.
-            draft.add(vec![Change::Adopt(keeper.clone())])?;
+            draft.add(vec![Change::BindLogic(binding.clone())])?;
             draft.changes.rotate_right(1);
             draft.inverse.rotate_left(1);
         }
@@ -261,7 +262,7 @@ struct Draft {
 impl Draft {
     fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
         if !changes.is_empty() {
-            self.list = Arc::new(self.list.preview_noting(&changes, &mut self.inverse).map_err(Fault::from)?);
+            self.list = Arc::new(self.list.apply_with_inverse(&changes, &mut self.inverse).map_err(Fault::from)?);
         }
         if self.changes.is_empty() {
             self.changes = changes;

@@ -26,7 +26,7 @@ pub fn read(
         Ok(()) => Ok(Ok(page)),
         Err(violation) => {
             // Whatever made it answer so may still be in its memory.
-            session.spoil();
+            session.poison();
             Err(violation.into())
         }
     }
@@ -50,7 +50,7 @@ mod tests {
     use crate::list::change::Change;
     use crate::list::command::{Group, Row};
     use crate::list::entry::Entry;
-    use crate::logic::{Ask, Decision};
+    use crate::logic::{Call, Decision};
 
     /// Shows rows with these ids, whatever is asked.
     struct Shows(Vec<u64>, bool);
@@ -58,11 +58,11 @@ mod tests {
     impl Session for Shows {
         fn begin(&mut self) {}
 
-        fn spoil(&mut self) {
+        fn poison(&mut self) {
             self.1 = true;
         }
 
-        fn decide(&mut self, _: &Arc<List>, _: &Context, _: Ask<'_>) -> Result<Decision, Fault> {
+        fn decide(&mut self, _: &Arc<List>, _: &Context, _: Call<'_>) -> Result<Decision, Fault> {
             Ok(Ok(Vec::new()))
         }
 

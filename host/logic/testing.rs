@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::decide::Decider;
-use super::{Ask, Decision, Fault, Logic, Session};
+use super::{Call, Decision, Fault, Logic, Session};
+use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Group, Page, Query, Row};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry};
-use crate::list::keeper::Keeper;
+use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
-use crate::list::recorded::Recorded;
 use crate::list::revision::{LogicId, Revision};
 use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::Kind;
@@ -21,7 +21,7 @@ pub(crate) const UNLUCKY: u64 = 13;
 
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
 pub(crate) struct Native {
-    keeper: Arc<Keeper>,
+    binding: Arc<LogicBinding>,
     description: Description,
 }
 
@@ -62,13 +62,13 @@ impl Native {
             reading: Reading::Logic,
             wakes: true,
         };
-        Box::new(Self { keeper: Keeper::new(id, &description), description })
+        Box::new(Self { binding: LogicBinding::new(id, &description), description })
     }
 }
 
 impl Logic for Native {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -76,7 +76,7 @@ impl Logic for Native {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
-        Ok(Box::new(NativeSession { unlucky: self.keeper.id.version.major == UNLUCKY }))
+        Ok(Box::new(NativeSession { unlucky: self.binding.id.version.major == UNLUCKY }))
     }
 }
 
@@ -90,7 +90,7 @@ impl Session for NativeSession {
 
     /// Title `no` is rejected, `fault` fails, `panic` panics as no logic can, `foreign` breaks the
     /// contract.
-    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         let put = |id, title: &str| {
             Change::put(Entry {
                 id,
@@ -102,7 +102,7 @@ impl Session for NativeSession {
             })
         };
         Ok(Ok(match ask {
-            Ask::Add(draft) => match draft.title.as_str() {
+            Call::Add(draft) => match draft.title.as_str() {
                 "no" => {
                     let message = "No.".to_owned();
                     return Ok(Err(Rejection { code: "no".into(), message, field: None }));
@@ -112,21 +112,21 @@ impl Session for NativeSession {
                 "foreign" => vec![put(list.next_id() + 7, "foreign")],
                 title => vec![put(list.next_id(), title)],
             },
-            Ask::Update(id, patch) => vec![put(id, patch.title.as_deref().unwrap_or("untitled"))],
-            Ask::Delete(id) if list.get(id).is_some_and(|entry| entry.title == "stay") => {
+            Call::Update(id, patch) => vec![put(id, patch.title.as_deref().unwrap_or("untitled"))],
+            Call::Delete(id) if list.get(id).is_some_and(|entry| entry.title == "stay") => {
                 let message = "It stays.".to_owned();
                 return Ok(Err(Rejection { code: "stays".into(), message, field: None }));
             }
-            Ask::Delete(id) => vec![Change::Remove(id)],
-            Ask::Wake => vec![put(list.next_id(), "woken")],
-            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "not me") => {
+            Call::Delete(id) => vec![Change::Remove(id)],
+            Call::Wake => vec![put(list.next_id(), "woken")],
+            Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "not me") => {
                 return Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }));
             }
-            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "break") => {
+            Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "break") => {
                 return Err(Fault::Trap("as it was told to".into()));
             }
-            Ask::Migrate(from) => vec![put(list.next_id(), from)],
-            Ask::Custom(..) | Ask::Configure(_) => Vec::new(),
+            Call::Migrate(from) => vec![put(list.next_id(), from)],
+            Call::Custom(..) | Call::Configure(_) => Vec::new(),
         }))
     }
 
@@ -184,7 +184,7 @@ impl Recorder {
                 command,
                 changes: decided.changes,
                 inverse: decided.inverse,
-                first_new: before.next_id(),
+                next_id_before: before.next_id(),
             }));
             self.states.push(decided.list);
         }
@@ -199,8 +199,8 @@ impl Recorder {
         self.decide(logic, [undo])
     }
 
-    pub(crate) fn recorded(&self) -> Recorded {
+    pub(crate) fn recorded(&self) -> ListHistory {
         let list = List::clone(self.states.last().unwrap());
-        Recorded { name: self.name.clone(), list, revisions: self.revisions.clone() }
+        ListHistory { name: self.name.clone(), list, revisions: self.revisions.clone() }
     }
 }

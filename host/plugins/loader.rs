@@ -1,8 +1,8 @@
 //! The loader: the one thread on which components are checked, compiled and published, and on which a
 //! logic's standing is written.
 
-mod bench;
-mod wish;
+mod publisher;
+mod update;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-pub(super) use bench::{Bench, Offer};
+pub(super) use publisher::{Publisher, Submission};
 
+use super::artifacts::{ArtifactStore, Durably, STANDING};
 use super::builtin::BUILTIN;
-use super::kept::{Durably, Kept, STANDING};
 use super::watch::Watch;
-use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, Taking};
+use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, UploadOptions};
 use crate::clock::Clock;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
-use crate::logic::catalog::{Catalog, Digest, Record, Shelf};
+use crate::rollout::{Digest, Record, Registry, VersionSource};
 use crate::wasm::{self, Engine};
 
 /// After how long it is tried again to write what could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Loader {
-    bench: Bench,
+    publisher: Publisher,
     watch: Option<Watch>,
 }
 
 impl Loader {
     pub(super) fn open(
         engine: Engine,
-        catalog: Arc<Catalog>,
+        registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
         sources: Sources,
         jobs: mpsc::SyncSender<Job>,
@@ -47,29 +47,29 @@ impl Loader {
             what: "read",
             why: error.to_string(),
         };
-        let shelf = Kept::open(kept.clone()).map_err(unreadable)?;
-        let names = shelf.names().map_err(unreadable)?;
-        catalog.kept_by(Arc::new(Desk(jobs.clone())));
-        let bench = Bench { engine, catalog, clock, isolated, kept: shelf, force };
+        let artifacts = ArtifactStore::open(kept.clone()).map_err(unreadable)?;
+        let names = artifacts.names().map_err(unreadable)?;
+        registry.kept_by(Arc::new(LoaderHandle(jobs.clone())));
+        let publisher = Publisher { engine, registry, clock, isolated, kept: artifacts, force };
         for (name, bytes) in BUILTIN {
             let name = LogicName::new(name).expect("the names of built-in logics are names");
             // Also where it is not live: some list may insist on it, and a damaged one is made anew.
-            let kept = bench.kept.keep(&name, &wasm::digest(bytes), bytes, Durably::No);
+            let kept = publisher.kept.keep(&name, &wasm::digest(bytes), bytes, Durably::No);
             kept.map_err(unreadable)?;
         }
         for name in names {
-            bench.restore(&name).map_err(|why| {
+            publisher.restore(&name).map_err(|why| {
                 let path = kept.join(name.as_str()).join(STANDING).display().to_string();
-                StartError::Standing { name, path, why }
+                StartError::RolloutState { name, path, why }
             })?;
         }
         for (name, bytes) in BUILTIN {
             let name = LogicName::new(name).expect("the names of built-in logics are names");
-            bench.take_at_start(&name, bytes, "built in", Durably::No);
+            publisher.take_at_start(&name, bytes, "built in", Durably::No);
         }
-        let watch = watched.map(|directory: PathBuf| Watch::open(directory, &bench, jobs)).transpose()?;
-        bench.keep_unkept();
-        Ok(Self { bench, watch })
+        let watch = watched.map(|directory: PathBuf| Watch::open(directory, &publisher, jobs)).transpose()?;
+        publisher.save_dirty();
+        Ok(Self { publisher, watch })
     }
 
     /// Works until the server lets go of the other end.
@@ -77,9 +77,9 @@ impl Loader {
         loop {
             if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
                 // Before any further job: a directory that is never quiet is looked at, too.
-                watch.look(&self.bench);
+                watch.look(&self.publisher);
             }
-            let all_kept = self.bench.keep_unkept();
+            let all_kept = self.publisher.save_dirty();
             let next_look = self.watch.as_ref().map(Watch::next_look);
             let pause = if all_kept { next_look } else { Some(next_look.unwrap_or(RETRY).min(RETRY)) };
             let job = match pause {
@@ -93,61 +93,61 @@ impl Loader {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        self.bench.keep_unkept();
+        self.publisher.save_dirty();
     }
 
     /// Whoever waits for an answer may have hung up: then there is none, and the job is done all the same.
     fn carry_out(&mut self, job: Job) {
         match job {
-            Job::Upload { name, bytes, taking, answer } => drop(answer.send(self.upload(&name, &bytes, taking))),
-            Job::Wish { name, wish, answer } => drop(answer.send(self.bench.grant(&name, &wish))),
+            Job::Upload { name, bytes, options, answer } => drop(answer.send(self.upload(&name, &bytes, options))),
+            Job::RolloutUpdate { name, update, answer } => drop(answer.send(self.publisher.apply(&name, &update))),
             Job::Fetch { name, digest, answer } => drop(answer.send(self.fetch(&name, &digest))),
-            Job::Component { name, digest, answer } => drop(answer.send(self.bench.component(&name, &digest))),
+            Job::Component { name, digest, answer } => drop(answer.send(self.publisher.component(&name, &digest))),
             Job::Changed(paths) => self.watch.iter_mut().for_each(|watch| watch.note(paths.clone())),
             // What changed in memory is written after every job.
             Job::Keep | Job::Stop => {}
             Job::Close(done) => {
-                self.bench.keep_unkept();
+                self.publisher.save_dirty();
                 let _ = done.send(());
             }
         }
     }
 
-    fn upload(&self, name: &LogicName, bytes: &[u8], taking: Taking) -> Result<Arc<LogicId>, PluginError> {
-        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| taking.publish) {
+    fn upload(&self, name: &LogicName, bytes: &[u8], options: UploadOptions) -> Result<Arc<LogicId>, PluginError> {
+        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| options.publish) {
             return Err(PluginError::FromFile { name: name.clone(), file: file.display().to_string() });
         }
-        let known = self.bench.catalog.all();
+        let known = self.publisher.registry.all();
         if known.len() >= MAX_LOGICS && !known.contains_key(name) {
             return Err(PluginError::TooMany { limit: MAX_LOGICS });
         }
         let digest = wasm::digest(bytes);
-        if let Some(live) = self.bench.live_with(name, &digest) {
-            self.bench.restored(name, "upload");
+        if let Some(live) = self.publisher.live_with(name, &digest) {
+            self.publisher.restored(name, "upload");
             return Ok(live);
         }
-        let Taking { publish, force } = taking;
-        self.bench.take(Offer { name, bytes, source: "upload", publish, force }).map_err(|error| {
+        let UploadOptions { publish, force } = options;
+        self.publisher.take(Submission { name, bytes, source: "upload", publish, force }).map_err(|error| {
             // An unknown name with nothing live would stay in the catalog for ever: only a logic
             // that is there remembers what it refused.
             if known.contains_key(name) {
-                self.bench.refuse(name, "upload", Some(digest), error.to_string());
+                self.publisher.refuse(name, "upload", Some(digest), error.to_string());
             }
             error.into()
         })
     }
 
     fn fetch(&self, name: &LogicName, digest: &Digest) -> Result<(), String> {
-        let version = self.bench.kept_version(name, digest)?;
-        self.bench.catalog.add_spare(&version);
+        let version = self.publisher.kept_version(name, digest)?;
+        self.publisher.registry.add_spare(&version);
         Ok(())
     }
 }
 
-impl Bench {
+impl Publisher {
     /// Puts a logic into the catalog as it stood when that was last written.
     fn restore(&self, name: &LogicName) -> Result<(), String> {
-        let Some(record) = self.kept.standing(name).map_err(|error| error.to_string())? else { return Ok(()) };
+        let Some(record) = self.kept.state(name).map_err(|error| error.to_string())? else { return Ok(()) };
         let mut loaded = Vec::new();
         for digest in record.wanted() {
             let source = source_of(&record, &digest);
@@ -156,10 +156,10 @@ impl Bench {
                 Err(why) => self.refuse(name, &source, Some(digest), format!("it is kept, but does not load: {why}")),
             }
         }
-        let events = self.catalog.standing(name).map(|standing| standing.events.clone()).unwrap_or_default();
-        let mut standing = record.restore(&loaded);
-        events.into_iter().for_each(|event| standing.note(event));
-        if self.catalog.accept(self.catalog.propose(name, |now| *now = standing)) {
+        let events = self.registry.state(name).map(|state| state.events.clone()).unwrap_or_default();
+        let mut state = record.restore(&loaded);
+        events.into_iter().for_each(|event| state.note(event));
+        if self.registry.accept(self.registry.propose(name, |now| *now = state)) {
             return Ok(());
         }
         Err("its standing changed while it was read".into())
@@ -172,9 +172,9 @@ fn source_of(record: &Record, digest: &Digest) -> String {
 }
 
 /// The catalog's way to the loader.
-struct Desk(mpsc::SyncSender<Job>);
+struct LoaderHandle(mpsc::SyncSender<Job>);
 
-impl Shelf for Desk {
+impl VersionSource for LoaderHandle {
     fn fetch(&self, name: &LogicName, digest: Digest) -> BoxFuture<'static, Result<(), String>> {
         let (answer, answered) = oneshot::channel();
         let sent = self.0.try_send(Job::Fetch { name: name.clone(), digest, answer });

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::kept::components;
-use super::loader::{Bench, Offer};
+use super::artifacts::components;
+use super::loader::{Publisher, Submission};
 use super::{Job, MAX_LOGICS, StartError};
 use crate::list::name::LogicName;
 use crate::wasm;
@@ -69,7 +69,11 @@ type Stamp = (u64, Option<std::time::SystemTime>);
 
 impl Watch {
     /// Takes all components of a directory, and watches it from then on.
-    pub(super) fn open(directory: PathBuf, bench: &Bench, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
+    pub(super) fn open(
+        directory: PathBuf,
+        publisher: &Publisher,
+        jobs: mpsc::SyncSender<Job>,
+    ) -> Result<Self, StartError> {
         let failed = |what: &'static str, why: String| StartError::Directory {
             path: directory.display().to_string(),
             what,
@@ -100,10 +104,10 @@ impl Watch {
             noted: None,
             _watcher: watcher,
         };
-        watch.look(bench);
+        watch.look(publisher);
         watch.starting = false;
         // What is broken at the start is said at the start: nobody is in the middle of saving it.
-        watch.files.iter_mut().for_each(|(name, seen)| seen.report(bench, name));
+        watch.files.iter_mut().for_each(|(name, seen)| seen.report(publisher, name));
         Ok(watch)
     }
 
@@ -128,7 +132,7 @@ impl Watch {
     }
 
     /// Looks at every file that may have changed.
-    pub(super) fn look(&mut self, bench: &Bench) {
+    pub(super) fn look(&mut self, publisher: &Publisher) {
         self.look_at = Instant::now() + PATROL;
         self.noted = None;
         let named = std::mem::take(&mut self.named);
@@ -149,11 +153,11 @@ impl Watch {
         });
         for (name, path) in found.into_iter().take(MAX_LOGICS) {
             let named = named.contains(&path);
-            self.look_at_file(bench, name, path, named);
+            self.look_at_file(publisher, name, path, named);
         }
     }
 
-    fn look_at_file(&mut self, bench: &Bench, name: LogicName, path: PathBuf, named: bool) {
+    fn look_at_file(&mut self, publisher: &Publisher, name: LogicName, path: PathBuf, named: bool) {
         let metadata = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata,
             // A directory or a pipe of that name is no component. One that was renamed away in this
@@ -165,17 +169,17 @@ impl Watch {
             && !named
             && seen.stamp == stamp
         {
-            if let Some(pause) = seen.settle(bench, &name) {
+            if let Some(pause) = seen.settle(publisher, &name) {
                 self.look_at = self.look_at.min(Instant::now() + pause);
             }
             return;
         }
         let source = source(&path);
-        let bytes = match read(&path, bench.component_limit()) {
+        let bytes = match read(&path, publisher.component_limit()) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
-                bench.refuse(&name, &source, None, why.clone());
+                publisher.refuse(&name, &source, None, why.clone());
                 let failed = Some(Failed { why, reported: true, passing: true, since: Instant::now() });
                 self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
                 return;
@@ -187,30 +191,30 @@ impl Watch {
             && !seen.may_have_passed()
         {
             seen.stamp = stamp;
-            if let Some(pause) = seen.settle(bench, &name) {
+            if let Some(pause) = seen.settle(publisher, &name) {
                 self.look_at = self.look_at.min(Instant::now() + pause);
             }
             return; // unchanged bytes are no event
         }
-        let failed = if self.starting && bench.stands(&name, &digest) {
-            if bench.live_with(&name, &digest).is_none() {
+        let failed = if self.starting && publisher.stands(&name, &digest) {
+            if publisher.live_with(&name, &digest).is_none() {
                 tracing::warn!(logic = %name, file = %path.display(), "this file is not what is live: it was live or kept before, and stays as it is; save it anew, or change what is live with PATCH /logic/{name}");
             }
             None
-        } else if bench.live_with(&name, &digest).is_some() {
-            bench.restored(&name, &source);
+        } else if publisher.live_with(&name, &digest).is_some() {
+            publisher.restored(&name, &source);
             None
         } else {
-            let offer = Offer {
+            let submission = Submission {
                 name: &name,
                 bytes: &bytes,
                 source: &source,
                 publish: true,
-                force: self.starting && bench.force,
+                force: self.starting && publisher.force,
             };
-            bench.take(offer).err().map(|error| {
+            publisher.take(submission).err().map(|error| {
                 self.look_at = self.look_at.min(Instant::now() + SETTLE);
-                let passing = error.may_pass();
+                let passing = error.is_transient();
                 Failed { why: error.to_string(), reported: false, passing, since: Instant::now() }
             })
         };
@@ -221,21 +225,21 @@ impl Watch {
 impl Seen {
     /// Reports a component that was not taken, once, when it had its time to become whole. Answers
     /// how long that still is.
-    fn settle(&mut self, bench: &Bench, name: &LogicName) -> Option<Duration> {
+    fn settle(&mut self, publisher: &Publisher, name: &LogicName) -> Option<Duration> {
         let failed = self.failed.as_ref().filter(|failed| !failed.reported)?;
         let left = SETTLE.saturating_sub(failed.since.elapsed());
         if left.is_zero() {
-            self.report(bench, name);
+            self.report(publisher, name);
             return None;
         }
         Some(left)
     }
 
     /// Reports a component that was not taken, unless that was done.
-    fn report(&mut self, bench: &Bench, name: &LogicName) {
+    fn report(&mut self, publisher: &Publisher, name: &LogicName) {
         if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.reported) {
             failed.reported = true;
-            bench.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
+            publisher.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
         }
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::list::change::Change;
-use crate::list::show;
 use crate::logic::decide::Refusal;
+use crate::render;
 
 /// What a version makes of a command.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Answer {
     /// The answer in the words of a case.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Changes(changes) => show::changes(changes),
+            Self::Changes(changes) => render::changes(changes),
             Self::Refused(refusal) => refusal.shown(),
             Self::NotTakenOver(refusal) => format!("does not take the list over: {}", refusal.shown()),
         }

@@ -6,28 +6,28 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
+use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Context, Page, Query};
 use crate::list::entry::Entry;
-use crate::list::keeper::Keeper;
 use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Schema};
 use crate::list::value;
 use crate::logic::testing::{Native, Recorder, add};
-use crate::logic::{Ask, Cost, Decision, Fault, Session};
+use crate::logic::{Call, Cost, Decision, Fault, Session};
 
 /// Another version of the native logic. What an added title holds, it does otherwise: `[changes]`,
 /// `[rejects]` and `[fails]`.
 struct Other {
     native: Box<dyn Logic>,
-    keeper: Arc<Keeper>,
+    binding: Arc<LogicBinding>,
     description: Description,
 }
 
 impl Other {
     fn version(major: u64) -> Self {
         let native = Native::version(major);
-        Self { keeper: native.keeper().clone(), description: native.description().clone(), native }
+        Self { binding: native.binding().clone(), description: native.description().clone(), native }
     }
 
     /// One whose lists hold something else.
@@ -36,14 +36,14 @@ impl Other {
         let (name, title) = ("colour".to_owned(), "Colour".to_owned());
         let field = Schema { name, title, kind: value::Kind::Text, required: false, choices: Vec::new() };
         other.description.fields.push(field);
-        other.keeper = Keeper::new(LogicId::clone(other.native.id()), &other.description);
+        other.binding = LogicBinding::new(LogicId::clone(other.native.id()), &other.description);
         other
     }
 }
 
 impl Logic for Other {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -67,26 +67,26 @@ impl Session for OtherSession<'_> {
         Cost { fuel: 7, memory: 0 }
     }
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         assert!(!self.over, "a session in which a call failed is asked again");
         match ask {
-            Ask::Add(draft) if draft.title.contains("[changes]") => {
+            Call::Add(draft) if draft.title.contains("[changes]") => {
                 let title = format!("{} otherwise", draft.title);
                 let (id, fields) = (list.next_id(), Vec::new());
                 Ok(Ok(vec![Change::put(Entry { id, title, date: None, completed: false, order: None, fields })]))
             }
-            Ask::Add(draft) if draft.title.contains("[rejects]") => {
+            Call::Add(draft) if draft.title.contains("[rejects]") => {
                 Ok(Err(Rejection { code: "other".into(), message: "Not any more.".into(), field: None }))
             }
-            Ask::Add(draft) if draft.title.contains("[fails]") => {
+            Call::Add(draft) if draft.title.contains("[fails]") => {
                 self.over = true;
                 Err(Fault::Fuel { budget: 9 })
             }
             // An entry of this title stands in the way.
-            Ask::Migrate(_) if list.scan(0).any(|entry| entry.title == "stay") => {
+            Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "stay") => {
                 Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }))
             }
-            Ask::Migrate(_) => Ok(Ok(Vec::new())),
+            Call::Migrate(_) => Ok(Ok(Vec::new())),
             ask => self.native.decide(list, context, ask),
         }
     }
@@ -100,7 +100,7 @@ impl Session for OtherSession<'_> {
     }
 }
 
-fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<Recorded>) -> Report {
+fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<ListHistory>) -> Report {
     let (threads, done) = (NonZeroUsize::new(3).unwrap(), AtomicUsize::new(0));
     let count = lists.len();
     let items = lists.into_iter().map(|list| Ok::<_, ()>(Item::List(Box::new(list))));
@@ -113,11 +113,11 @@ fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<Recorded>) -> Report {
     report
 }
 
-fn run(lists: Vec<Recorded>) -> Report {
+fn run(lists: Vec<ListHistory>) -> Report {
     run_on(&*Native::version(1), &Other::version(2), lists)
 }
 
-fn recorded(list: &str, titles: &[&str]) -> Recorded {
+fn recorded(list: &str, titles: &[&str]) -> ListHistory {
     Recorder::new(list).decide(&*Native::version(1), titles.iter().map(|title| add(title))).recorded()
 }
 
@@ -159,7 +159,7 @@ fn what_no_version_of_the_logic_decided_is_passed_over() {
         settings: Vec::new(),
     };
     let undone = Recorder::new("undone").decide(&*todo, [add("[changes]")]).decide(&*todo, [add("milk")]).undo(&*todo);
-    let deleted = Recorder::new("deleted").decide(&*todo, [add("[changes]"), Command::Erase, add("[rejects]")]);
+    let deleted = Recorder::new("deleted").decide(&*todo, [add("[changes]"), Command::DeleteList, add("[rejects]")]);
     let lent = Recorder::new("lent")
         .decide(&*todo, [add("milk")])
         .decide(&*kanban, [hand_over(&*kanban), add("[changes]")])

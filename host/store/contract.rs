@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::samples::{Writer, name};
+use super::fixtures::{Writer, name};
 use super::{Commit, MAX_RECEIPTS, Store, StoreError, Stored, WakeUp};
 use crate::list::List;
 use crate::list::name::ListName;

@@ -12,13 +12,13 @@
 mod block;
 mod fold;
 mod lock;
+mod log_index;
 mod reader;
 mod record;
 mod recording;
 mod recover;
 mod schema;
 mod sweep;
-mod tails;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -40,7 +40,7 @@ use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use lock::DirectoryLock;
 use reader::Reader;
-use record::{Brief, Head};
+use record::{Head, ListMeta};
 pub use recording::Recording;
 use wal::Wal;
 use writer::{Prepared, Writer};
@@ -123,20 +123,20 @@ impl EmbeddedStore {
         let recovered = recover::recover(&db)?;
         tracing::info!(
             log_commits = recovered.sweep.rows(),
-            lists_in_log = recovered.tails.count(),
-            unreadable_lists = recovered.tails.quarantined_count(),
+            lists_in_log = recovered.log_index.count(),
+            unreadable_lists = recovered.log_index.quarantined_count(),
             took = ?begun.elapsed(),
             "opened the store in {}", dir.display(),
         );
         let (writes, requests) = sync_channel(options.queue);
         let (reads, read_requests) = sync_channel(options.read_queue);
         let read_requests = Arc::new(Mutex::new(read_requests));
-        let tails = Arc::new(Mutex::new(recovered.tails));
+        let log_index = Arc::new(Mutex::new(recovered.log_index));
         let poison = Arc::new(OnceLock::new());
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
-            let reader = Reader { db, tails: tails.clone(), keep: options.history };
+            let reader = Reader { db, log_index: log_index.clone(), keep: options.history };
             let requests = read_requests.clone();
             readers.push(start("store-reader", move || reader.run(&requests))?);
         }
@@ -144,7 +144,7 @@ impl EmbeddedStore {
         let writer = Writer {
             db,
             requests,
-            tails,
+            log_index,
             poison: poison.clone(),
             sweep: recovered.sweep,
             wal,
@@ -163,12 +163,12 @@ impl EmbeddedStore {
             return Err(StoreError::Poisoned { why: why.clone() });
         }
         commit.check()?;
-        let brief = Brief::of(&commit.state, commit.wake_up);
-        let head = Head { after: commit.after, erased: record::erased(&commit.revisions), brief };
-        let frame = block::frame(&commit.name, head.brief.revision, |bytes| record::log(&commit, &head, bytes));
+        let meta = ListMeta::of(&commit.state, commit.wake_up);
+        let head = Head { after: commit.after, erased: record::erased(&commit.revisions), meta };
+        let frame = block::frame(&commit.name, head.meta.revision, |bytes| record::log(&commit, &head, bytes));
         let (reply, answer) = oneshot::channel();
-        let Head { after, brief, .. } = head;
-        let prepared = Prepared { name: commit.name, after, brief, frame, state: Arc::downgrade(&commit.state), reply };
+        let Head { after, meta, .. } = head;
+        let prepared = Prepared { name: commit.name, after, meta, frame, state: Arc::downgrade(&commit.state), reply };
         match self.writes.try_send(writer::Request::Commit(prepared)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),

@@ -189,8 +189,8 @@ fn failed<T: Send + 'static>(error: StoreError) -> Pending<T> {
 mod tests {
     use super::*;
     use crate::store::contract;
+    use crate::store::fixtures::{Writer, name};
     use crate::store::memory::MemoryStore;
-    use crate::store::samples::{Writer, name};
 
     #[derive(Default)]
     struct Quiet;

@@ -140,7 +140,7 @@ impl MemoryStore {
 impl Held {
     fn add(&mut self, revisions: Vec<Arc<Revision>>, keep: usize) {
         for revision in revisions {
-            if revision.changes.contains(&Change::Erase) {
+            if revision.changes.contains(&Change::DeleteList) {
                 self.history.clear();
             }
             self.history.push_back(revision);

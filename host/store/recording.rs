@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
-use crate::list::{Folded, List};
+use crate::list::{List, ListSnapshot};
 
 /// The media type of a page.
 pub const MEDIA_TYPE: &str = "application/vnd.hotlist.recording";
@@ -31,7 +31,7 @@ pub struct Page {
     /// Revisions of the list, one after the other.
     pub revisions: Vec<Arc<Revision>>,
     /// The list as the last of them left it, if that is the last one.
-    pub list: Option<Folded>,
+    pub list: Option<ListSnapshot>,
 }
 
 /// A page of the list as it is, with those of the revisions that fit. They are the ones behind `after`;
@@ -102,11 +102,11 @@ fn checksum(name: &ListName, content: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use crate::list::revision::hex;
-    use crate::store::samples;
+    use crate::store::fixtures;
 
     #[test]
     fn the_bytes_of_a_page_are_pinned() {
-        let commit = samples::Writer::new("bob").create().add("Dentist").commit();
+        let commit = fixtures::Writer::new("bob").create().add("Dentist").commit();
         let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
         assert_eq!(hex(&bytes), include_str!("golden/recording-1.hex").trim(), "a type changed: raise VERSION");
         let back = take(&commit.name, &bytes).expect("it is whole");
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_list_comes_with_the_page_that_reaches_it() {
-        let first = samples::Writer::new("bob").create().add("Dentist");
+        let first = fixtures::Writer::new("bob").create().add("Dentist");
         let list = first.list.clone();
         let commit = first.add("Later").commit();
         let taken = |after: u64, revisions: &[Arc<Revision>]| {
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_page_that_is_large_is_cut_and_never_empty() {
         let title = "x".repeat(PAGE_BYTES);
-        let commit = samples::Writer::new("bob").create().add(&title).add("y").commit();
+        let commit = fixtures::Writer::new("bob").create().add(&title).add("y").commit();
         let taken = |after: usize| {
             let bytes = page(&commit.name, &commit.state, after as u64, &commit.revisions[after..]);
             take(&commit.name, &bytes).expect("it is whole").revisions.len()
@@ -141,9 +141,9 @@ mod tests {
 
     #[test]
     fn a_page_is_refused_after_any_flipped_bit_and_for_another_list() {
-        let commit = samples::Writer::new("bob").create().commit();
+        let commit = fixtures::Writer::new("bob").create().commit();
         let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
-        assert!(take(&samples::name("bop"), &bytes).is_err());
+        assert!(take(&fixtures::name("bop"), &bytes).is_err());
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();

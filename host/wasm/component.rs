@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::engine::{Engine, Weight};
+use super::engine::{Engine, InstanceClass};
 use super::instance::{Instance, Prepared};
 use super::{LoadError, digest, v0_1_0};
 use crate::list::List;
+use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Page, Query};
-use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::list::schema::Description;
-use crate::logic::{Ask, Cost, Decision, Fault, Logic, Session};
+use crate::logic::{Call, Cost, Decision, Fault, Logic, Session};
 
 /// The most bytes of the reason why a component cannot be compiled.
 const MAX_REASON_BYTES: usize = 2_000;
@@ -32,7 +32,7 @@ pub enum Isolation {
 
 /// One compiled component.
 pub(super) struct ComponentLogic {
-    keeper: Arc<Keeper>,
+    binding: Arc<LogicBinding>,
     description: Description,
     prepared: Prepared,
     isolation: Isolation,
@@ -47,7 +47,7 @@ impl ComponentLogic {
         name: LogicName,
         bytes: &[u8],
         isolation: Isolation,
-        weight: Weight,
+        weight: InstanceClass,
     ) -> Result<Self, LoadError> {
         let prepared = Prepared::compile(engine, weight, name.clone(), bytes)
             .map_err(|error| LoadError::Invalid(reason(&error)))?;
@@ -56,8 +56,8 @@ impl ComponentLogic {
             return Err(Fault::Impure.into());
         }
         let id = LogicId { name, version: description.version.clone(), digest: digest(bytes) };
-        let keeper = Keeper::new(id, &description);
-        Ok(Self { keeper, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
+        let binding = LogicBinding::new(id, &description);
+        Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }
 
     fn put_back(&self, instance: Instance) {
@@ -66,7 +66,7 @@ impl ComponentLogic {
             return;
         }
         let mut warm = self.warm.lock();
-        if warm.len() < settings.warm && self.prepared.engine().keep_warm(self.prepared.weight()) {
+        if warm.len() < settings.warm && self.prepared.engine().acquire_warm_slot(self.prepared.weight()) {
             warm.push(instance);
         }
     }
@@ -75,7 +75,7 @@ impl ComponentLogic {
 impl Drop for ComponentLogic {
     fn drop(&mut self) {
         for _ in self.warm.lock().drain(..) {
-            self.prepared.engine().cool_down(self.prepared.weight());
+            self.prepared.engine().release_warm_slot(self.prepared.weight());
         }
     }
 }
@@ -93,8 +93,8 @@ fn describe(prepared: &Prepared) -> Result<Description, LoadError> {
 }
 
 impl Logic for ComponentLogic {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -105,7 +105,7 @@ impl Logic for ComponentLogic {
         let warm = self.warm.lock().pop();
         let instance = match warm {
             Some(instance) => {
-                self.prepared.engine().cool_down(instance.weight());
+                self.prepared.engine().release_warm_slot(instance.weight());
                 instance
             }
             None => self.prepared.instantiate()?,
@@ -171,7 +171,7 @@ impl Session for ComponentSession<'_> {
         }
     }
 
-    fn spoil(&mut self) {
+    fn poison(&mut self) {
         self.instance = None;
     }
 
@@ -179,7 +179,7 @@ impl Session for ComponentSession<'_> {
         self.instance.as_ref().map_or_else(Cost::default, Instance::cost)
     }
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         self.call(list, context, |instance| v0_1_0::decide(instance, context, ask))
     }
 

@@ -26,7 +26,7 @@ pub(super) const HEAVY_TABLE_ELEMENTS: usize = 20_000;
 
 /// How much room a component may take.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Weight {
+pub(super) enum InstanceClass {
     /// A component that is its logic and little more, as those in Rust or C are.
     Light,
     /// A component that carries the engine of its language.
@@ -35,7 +35,7 @@ pub(super) enum Weight {
 
 /// What there is for one instance, and how many of them there may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct InstanceLimits {
     /// The fuel of one command.
     pub(super) fuel: u64,
     /// How long one command may take.
@@ -121,9 +121,9 @@ impl Default for Settings {
 
 impl Settings {
     /// What an instance of a weight may have.
-    pub(super) fn room(&self, weight: Weight) -> Room {
+    pub(super) fn room(&self, weight: InstanceClass) -> InstanceLimits {
         match weight {
-            Weight::Light => Room {
+            InstanceClass::Light => InstanceLimits {
                 fuel: self.fuel,
                 deadline: self.deadline,
                 instances: self.instances,
@@ -135,7 +135,7 @@ impl Settings {
                 keep_table_resident: 4 << 10,
                 pagemap_scan: Enabled::No,
             },
-            Weight::Heavy => Room {
+            InstanceClass::Heavy => InstanceLimits {
                 fuel: self.heavy_fuel,
                 deadline: self.heavy_deadline,
                 instances: self.heavy_instances,
@@ -186,7 +186,7 @@ pub enum EngineError {
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
-        let (light, heavy) = (Pool::new(&settings, Weight::Light)?, Pool::new(&settings, Weight::Heavy)?);
+        let (light, heavy) = (Pool::new(&settings, InstanceClass::Light)?, Pool::new(&settings, InstanceClass::Heavy)?);
         let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()])?;
         Ok(Self { shared: Arc::new(Shared { light, heavy, settings, _ticker: ticker }) })
     }
@@ -196,45 +196,45 @@ impl Engine {
         &self.shared.settings
     }
 
-    pub(super) fn wasmtime(&self, weight: Weight) -> &wasmtime::Engine {
+    pub(super) fn wasmtime(&self, weight: InstanceClass) -> &wasmtime::Engine {
         &self.pool(weight).engine
     }
 
-    fn pool(&self, weight: Weight) -> &Pool {
+    fn pool(&self, weight: InstanceClass) -> &Pool {
         match weight {
-            Weight::Light => &self.shared.light,
-            Weight::Heavy => &self.shared.heavy,
+            InstanceClass::Light => &self.shared.light,
+            InstanceClass::Heavy => &self.shared.heavy,
         }
     }
 
     /// A command's deadline, in ticks from now. One more than fits, because the first tick may be
     /// about to come.
-    pub(super) fn deadline_ticks(&self, weight: Weight) -> u64 {
+    pub(super) fn deadline_ticks(&self, weight: InstanceClass) -> u64 {
         let ticks = self.settings().room(weight).deadline.as_millis().div_ceil(TICK.as_millis());
         u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
     }
 
     /// Asks for a place among the warm instances. Half of the pool is always left for fresh ones.
-    pub(super) fn keep_warm(&self, weight: Weight) -> bool {
+    pub(super) fn acquire_warm_slot(&self, weight: InstanceClass) -> bool {
         let most = self.settings().room(weight).instances as usize / 2;
         let took = |warm: usize| (warm < most).then_some(warm + 1);
         self.pool(weight).warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took).is_ok()
     }
 
     /// Gives a place among the warm instances back.
-    pub(super) fn cool_down(&self, weight: Weight) {
+    pub(super) fn release_warm_slot(&self, weight: InstanceClass) {
         self.pool(weight).warm.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Pool {
-    fn new(settings: &Settings, weight: Weight) -> Result<Self, EngineError> {
+    fn new(settings: &Settings, weight: InstanceClass) -> Result<Self, EngineError> {
         let engine = config(settings, settings.room(weight)).and_then(|config| wasmtime::Engine::new(&config));
         Ok(Self { engine: engine.map_err(EngineError::Wasmtime)?, warm: AtomicUsize::new(0) })
     }
 }
 
-fn config(settings: &Settings, room: Room) -> wasmtime::Result<Config> {
+fn config(settings: &Settings, room: InstanceLimits) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(room.instances)
         .total_core_instances(room.instances * room.parts)

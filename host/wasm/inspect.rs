@@ -3,9 +3,9 @@
 use wasmparser::{Encoding, Instance, Parser, Payload};
 
 use super::LoadError;
-use super::effort::Effort;
-use super::engine::{Settings, Weight};
-use crate::list::show;
+use super::compile_limits::Effort;
+use super::engine::{InstanceClass, Settings};
+use crate::list::excerpt::excerpt;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "0.1.0";
@@ -114,9 +114,9 @@ impl Contents {
     /// Checks that the component is one of this contract and wants nothing else.
     pub(super) fn check(&self) -> Result<(), LoadError> {
         let allowed = ALLOWED_IMPORTS.map(|import| format!("{PACKAGE}{import}@{CONTRACT}"));
-        let theirs = show::brief(&self.contract()).into_owned();
+        let theirs = excerpt(&self.contract()).into_owned();
         let refuse = |import: &String| {
-            Err(LoadError::ForeignImport { import: show::brief(import).into_owned(), theirs: theirs.clone() })
+            Err(LoadError::ForeignImport { import: excerpt(import).into_owned(), theirs: theirs.clone() })
         };
         if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE) && !is_pretended(import)) {
             return refuse(import);
@@ -149,12 +149,12 @@ fn is_pretended(import: &str) -> bool {
 
 impl Needs {
     /// The lightest weight that gives as much.
-    pub(super) fn weight(self, settings: &Settings) -> Weight {
-        let light = settings.room(Weight::Light);
+    pub(super) fn weight(self, settings: &Settings) -> InstanceClass {
+        let light = settings.room(InstanceClass::Light);
         // The compiler adds instances of its own between those that it finds.
         let fits = self.instances <= light.parts as usize / 2
             && self.table_elements <= light.table_elements as u64
             && self.memory_bytes <= settings.memory as u64;
-        if fits { Weight::Light } else { Weight::Heavy }
+        if fits { InstanceClass::Light } else { InstanceClass::Heavy }
     }
 }

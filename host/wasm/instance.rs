@@ -5,9 +5,9 @@ use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::engine::{Engine, Weight};
+use super::engine::{Engine, InstanceClass};
+use super::guest_log::Voice;
 use super::v0_1_0;
-use super::voice::Voice;
 use super::wasi::{self, Forbidden};
 use crate::list::List;
 use crate::list::change::Violation;
@@ -33,7 +33,7 @@ pub(super) struct State {
 /// A compiled component, ready to be instantiated.
 pub(super) struct Prepared {
     engine: Engine,
-    weight: Weight,
+    weight: InstanceClass,
     name: LogicName,
     plugin: v0_1_0::ListPluginPre<State>,
 }
@@ -45,11 +45,16 @@ pub(super) struct Instance {
     /// How many commands it was given.
     pub(super) commands: u64,
     engine: Engine,
-    weight: Weight,
+    weight: InstanceClass,
 }
 
 impl Prepared {
-    pub(super) fn compile(engine: &Engine, weight: Weight, name: LogicName, bytes: &[u8]) -> wasmtime::Result<Self> {
+    pub(super) fn compile(
+        engine: &Engine,
+        weight: InstanceClass,
+        name: LogicName,
+        bytes: &[u8],
+    ) -> wasmtime::Result<Self> {
         let component = Component::new(engine.wasmtime(weight), bytes)?;
         let mut linker = Linker::new(engine.wasmtime(weight));
         v0_1_0::ListPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -62,7 +67,7 @@ impl Prepared {
         &self.engine
     }
 
-    pub(super) fn weight(&self) -> Weight {
+    pub(super) fn weight(&self) -> InstanceClass {
         self.weight
     }
 
@@ -113,7 +118,7 @@ impl Instance {
         self.store.data_mut().voice.mute();
     }
 
-    pub(super) fn weight(&self) -> Weight {
+    pub(super) fn weight(&self) -> InstanceClass {
         self.weight
     }
 
@@ -132,12 +137,12 @@ impl Instance {
     }
 }
 
-fn refill(store: &mut Store<State>, engine: &Engine, weight: Weight) {
+fn refill(store: &mut Store<State>, engine: &Engine, weight: InstanceClass) {
     store.set_fuel(engine.settings().room(weight).fuel).expect("the engine was configured to consume fuel");
     store.set_epoch_deadline(engine.deadline_ticks(weight));
 }
 
-fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine, weight: Weight) -> Fault {
+fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine, weight: InstanceClass) -> Fault {
     let room = engine.settings().room(weight);
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel { budget: room.fuel },

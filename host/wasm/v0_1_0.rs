@@ -13,7 +13,7 @@ use crate::list::command::{Context, Group, Page, Query, Row};
 use crate::list::entry::{Draft, Entry, EntryId, Patch};
 use crate::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
 use crate::list::value::{Field, Kind, Value};
-use crate::logic::{Ask, Decision, Fault};
+use crate::logic::{Call, Decision, Fault};
 
 mod bindings {
     #![allow(missing_docs, unused_qualifications, unreachable_pub, clippy::wildcard_imports)]
@@ -70,17 +70,17 @@ fn version(text: &str) -> Result<semver::Version, LoadError> {
 }
 
 /// Asks for a decision about the list that the instance was shown.
-pub(super) fn decide(instance: &mut Instance, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+pub(super) fn decide(instance: &mut Instance, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
     let logic = instance.plugin.hotlist_logic_todo_list_logic();
     let (store, cx) = (&mut instance.store, lower_context(context));
     let answer = match ask {
-        Ask::Add(draft) => logic.call_add_entry(store, &cx, &lower_draft(draft)),
-        Ask::Update(id, patch) => logic.call_update_entry(store, &cx, id, &lower_patch(patch)),
-        Ask::Delete(id) => logic.call_delete_entry(store, &cx, id),
-        Ask::Custom(name, arguments) => logic.call_command(store, &cx, name, &lower_fields(arguments)),
-        Ask::Configure(settings) => logic.call_configure(store, &cx, &lower_patches(settings)),
-        Ask::Wake => logic.call_wake(store, &cx),
-        Ask::Migrate(from) => logic.call_migrate(store, &cx, from),
+        Call::Add(draft) => logic.call_add_entry(store, &cx, &lower_draft(draft)),
+        Call::Update(id, patch) => logic.call_update_entry(store, &cx, id, &lower_patch(patch)),
+        Call::Delete(id) => logic.call_delete_entry(store, &cx, id),
+        Call::Custom(name, arguments) => logic.call_command(store, &cx, name, &lower_fields(arguments)),
+        Call::Configure(settings) => logic.call_configure(store, &cx, &lower_patches(settings)),
+        Call::Wake => logic.call_wake(store, &cx),
+        Call::Migrate(from) => logic.call_migrate(store, &cx, from),
     };
     match answer.map_err(|error| instance.fault(&error))? {
         Ok(changes) => Ok(Ok(changes.into_iter().map(lift_change).collect::<Result<_, _>>()?)),

@@ -23,7 +23,7 @@ const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// Any of WASI's resources: a stream, a clock's alarm, an open file. There is nothing behind it but
 /// its number.
-struct Pretended;
+struct VirtualResource;
 
 /// The number of the standard output.
 const STDOUT: u32 = 1;
@@ -34,7 +34,7 @@ const STDERR: u32 = 2;
 /// The number of everything else.
 const OTHER: u32 = 0;
 
-type Handle = Resource<Pretended>;
+type Handle = Resource<VirtualResource>;
 
 /// A call of something that no plugin gets.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub(super) fn link(linker: &mut Linker<State>, component: &Component) -> Result<
         for (item, export) in interface.exports(&engine) {
             match export.ty {
                 ComponentItem::Resource(_) => {
-                    defined.resource(item, ResourceType::host::<Pretended>(), |_, _| Ok(()))?;
+                    defined.resource(item, ResourceType::host::<VirtualResource>(), |_, _| Ok(()))?;
                 }
                 ComponentItem::ComponentFunc(_) => define(&mut defined, short, item)?,
                 _ => {}

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::pace::{Pace, Paced, Watched};
+use super::timeouts::{Pace, Paced, Watched};
 use super::{Options, Services, Web, routes};
 
 /// How long nothing is accepted after the operating system could not: it has run out of something,
@@ -117,7 +117,9 @@ impl Server {
         loop {
             match shutdown.run_until_cancelled(next()).await {
                 None => return,
-                Some(Ok((stream, place))) => drop(self.stages.tasks.spawn(self.clone().converse(stream, place))),
+                Some(Ok((stream, place))) => {
+                    drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, place)))
+                }
                 Some(Err(error)) if is_of_one_connection(&error) => {
                     tracing::debug!(%error, "a connection ended before it was accepted");
                 }
@@ -130,7 +132,7 @@ impl Server {
     }
 
     /// One connection, from its first byte to its last.
-    async fn converse(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
         let connections = &self.web.services.metrics.connections;
         connections.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = stream.set_nodelay(true) {

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Answer;
-use super::conditions::{Freshness, freshness};
 use super::openapi::{self, ReadProblems};
+use super::preconditions::{Freshness, freshness};
 use super::query::NoQuery;
-use super::shapes::empty;
+use super::representations::empty;
 use crate::list::revision::hex;
 
 /// A file and its tag.

@@ -7,16 +7,16 @@ use axum::http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asking::{Asking, Wants};
 use super::caller::Caller;
-use super::conditions::etag;
 use super::entries::next;
 use super::input::Named;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{NamedPath, Origin, segment};
+use super::preconditions::etag;
 use super::problem::{Kind, Problem};
 use super::query::{NoQuery, ViewQuery};
-use super::shapes::{EntryShape, Fields, json, link_next, name_logic, touched};
+use super::representations::{EntryShape, Fields, json, link_next, name_logic, touched};
+use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared, Web};
 use crate::actor::Reply;
 use crate::list::command::{Command, Query};
@@ -74,7 +74,7 @@ pub(super) struct GroupShape<'a> {
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     WriteProblems))]
 pub(super) async fn run(State(web): Shared, NamedPath(list, name): NamedPath, _: NoQuery, request: Request) -> Answer {
-    let asking = Asking::read(&web, request, Wants::JsonOrNothing).await?;
+    let asking = WriteRequest::read(&web, request, Wants::JsonOrNothing).await?;
     let arguments = Named::read(&asking.body)?;
     let snapshot = web.cache().read(&list).await?;
     let version = web.cache().version(&list, &snapshot).await?;

@@ -6,15 +6,15 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::asking::{Asking, Wants};
 use super::caller::Caller;
-use super::conditions::{Freshness, etag, freshness};
 use super::input::{EntryPatch, NewEntry};
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{EntryPath, ListPath, Origin};
+use super::preconditions::{Freshness, etag, freshness};
 use super::problem::Problem;
 use super::query::{EntriesQuery, NoQuery};
-use super::shapes::{EntryShape, empty, json, link_next, name_logic, touched};
+use super::representations::{EntryShape, empty, json, link_next, name_logic, touched};
+use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared, Web, commands};
 use crate::actor::Reply;
 use crate::cache::View;
@@ -110,7 +110,7 @@ pub(super) fn next(view: &View, query: &Query) -> Option<String> {
         headers(("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     (status = 204, description = "The list's logic took it, and keeps no entry for it"), WriteProblems))]
 pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
-    let asking = Asking::read(&web, request, Wants::Json).await?;
+    let asking = WriteRequest::read(&web, request, Wants::Json).await?;
     let new = NewEntry::read(&asking.body)?;
     let draft = match new.needs_schema() {
         true => new.into_draft(&fields_of(&web, &name).await?)?,
@@ -120,7 +120,7 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let reply = asking.call(&web, &name, Command::Add(draft)).await?;
     let (put, _) = touched(reply.changes());
     // A logic that adds several speaks of the one it adds first; else of the one it changes first.
-    let new = put.iter().find(|entry| entry.id >= reply.first_new);
+    let new = put.iter().find(|entry| entry.id >= reply.next_id_before);
     match (new, put.first()) {
         (Some(entry), _) => {
             let mut response = written(StatusCode::CREATED, entry, &prefix, reply.revision, &reply.logic)?;
@@ -143,7 +143,7 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     WriteProblems))]
 pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
-    let reply = Asking::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Clear).await?;
+    let reply = WriteRequest::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Clear).await?;
     Ok(gone(&reply))
 }
 
@@ -183,7 +183,7 @@ pub(super) async fn one(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     (status = 204, description = "The list's logic took the change, and the entry away with it"), WriteProblems))]
 pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _: NoQuery, request: Request) -> Answer {
-    let asking = Asking::read(&web, request, Wants::Patch).await?;
+    let asking = WriteRequest::read(&web, request, Wants::Patch).await?;
     let patch = EntryPatch::read(&asking.body)?;
     let patch = match patch.needs_schema() {
         true => patch.into_patch(&fields_of(&web, &name).await?)?,
@@ -213,7 +213,8 @@ pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     WriteProblems))]
 pub(super) async fn delete(State(web): Shared, EntryPath(name, id): EntryPath, _: NoQuery, request: Request) -> Answer {
-    let reply = Asking::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Delete { id }).await?;
+    let reply =
+        WriteRequest::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Delete { id }).await?;
     Ok(gone(&reply))
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::openapi::ReadProblems;
 use super::problem::{Kind, Problem};
 use super::query::NoQuery;
-use super::shapes::json;
+use super::representations::json;
 use super::{Answer, Shared};
 
 /// That all is well.
@@ -40,7 +40,7 @@ pub(super) async fn ready(State(web): Shared) -> Answer {
     (status = 200, description = "The counters", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> Answer {
     let services = &web.services;
-    let text = services.metrics.render(services.cache.resident(), &services.catalog);
+    let text = services.metrics.render(services.cache.resident(), &services.registry);
     let text = text.map_err(|error| Problem::internal("the counters could not be written", error))?;
     let mut response = Response::new(text.into());
     let of_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

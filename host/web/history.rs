@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin, segment};
 use super::query::HistoryQuery;
-use super::shapes::{EntryShape, Fields, Shown, json, link_next};
+use super::representations::{EntryShape, Fields, Shown, json, link_next};
 use super::{Answer, Shared};
 use crate::list::change::Change;
 use crate::list::command::Command;
@@ -45,7 +45,7 @@ pub(super) struct RevisionShape<'a> {
 /// One step of what a command did.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Change)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum ChangeShape<'a> {
     /// The entry was added, came back, or replaced the one of its id.
     Put {
@@ -70,7 +70,7 @@ pub(super) enum ChangeShape<'a> {
         setting: &'a str,
     },
     /// The list came into being, or another logic, or another version of its logic, keeps it.
-    Adopt {
+    BindLogic {
         /// The logic.
         logic: &'a str,
         /// The version: name, number and digest.
@@ -81,10 +81,10 @@ pub(super) enum ChangeShape<'a> {
     Pin {
         /// The version's number or digest; null for none.
         #[schema(value_type = Option<String>)]
-        pin: Option<Shown<&'a crate::list::keeper::Pin>>,
+        pin: Option<Shown<&'a crate::list::binding::Pin>>,
     },
     /// The list was deleted.
-    Erase,
+    DeleteList,
 }
 
 /// Milliseconds since the epoch, written as RFC 3339 has it.
@@ -122,9 +122,11 @@ impl<'a> ChangeShape<'a> {
             Change::Remove(id) => Self::Remove { id: *id },
             Change::Unset(name) => Self::Unset { setting: name },
             Change::Set(field) => Self::Set { settings: Fields(std::slice::from_ref::<Field>(field)) },
-            Change::Adopt(keeper) => Self::Adopt { logic: keeper.logic().as_str(), version: Shown(&keeper.id) },
+            Change::BindLogic(binding) => {
+                Self::BindLogic { logic: binding.logic().as_str(), version: Shown(&binding.id) }
+            }
             Change::Pin(pin) => Self::Pin { pin: pin.as_ref().map(Shown) },
-            Change::Erase => Self::Erase,
+            Change::DeleteList => Self::DeleteList,
         }
     }
 }

@@ -4,10 +4,10 @@ use utoipa::ToSchema;
 
 use super::json::{Json, Members};
 use super::problem::{Kind, Problem};
-use super::shapes::MAX_EXACT;
+use super::representations::MAX_EXACT;
+use crate::list::binding::LogicSelector;
 use crate::list::date::Date;
 use crate::list::entry::{Draft, EntryId, Patch};
-use crate::list::keeper::Choice;
 use crate::list::schema::Schema;
 use crate::list::value::{Field, Kind as ValueKind, Value};
 
@@ -57,7 +57,7 @@ pub(super) struct ListSetup {
     /// the list insists on: `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or `kanban@sha256:` and 64 hexadecimal
     /// digits. If absent, it stays as it is.
     #[schema(value_type = String, required = false)]
-    pub(super) logic: Option<Choice>,
+    pub(super) logic: Option<LogicSelector>,
     /// The settings to set, as the logic declares them; `null` takes one away.
     #[schema(value_type = Object, required = false)]
     pub(super) settings: Named,

@@ -5,18 +5,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asking::{Asking, Wants};
-use super::conditions::{Freshness, etag, freshness};
 use super::input::ListSetup;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{ListPath, Origin, segment};
+use super::preconditions::{Freshness, etag, freshness};
 use super::problem::Problem;
 use super::query::{ListsQuery, NoQuery};
-use super::shapes::{Described, ListShape, Shown, described, empty, json, link_next, name_logic};
+use super::representations::{Described, ListShape, Shown, described, empty, json, link_next, name_logic};
+use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared};
 use crate::actor::CallError;
+use crate::list::binding::{LogicSelector, Pin};
 use crate::list::command::Command;
-use crate::list::keeper::{Choice, Pin};
 use crate::list::revision::LogicId;
 use crate::store::{MAX_PAGE, Summary};
 
@@ -107,18 +107,18 @@ pub(super) async fn describe(
         headers(("ETag" = String, description = "The revision"), ("Hotlist-Logic" = String, description = "Who decided"))),
     WriteProblems))]
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
-    let asking = Asking::read(&web, request, Wants::JsonOrNothing).await?;
+    let asking = WriteRequest::read(&web, request, Wants::JsonOrNothing).await?;
     let setup = ListSetup::read(&asking.body)?;
     let list = web.cache().read(&name).await?;
-    let keeper = setup.logic.as_ref().map_or_else(|| web.keeper(&list), |choice| &choice.logic);
+    let binding = setup.logic.as_ref().map_or_else(|| web.binding(&list), |choice| &choice.logic);
     let version = match &setup.logic {
         None => web.cache().version(&name, &list).await?,
         Some(choice) => {
-            let found = web.cache().version_for(&name, keeper, choice.pin.as_ref()).await;
+            let found = web.cache().version_for(&name, binding, choice.pin.as_ref()).await;
             found.map_err(|error| match error {
-                CallError::NoLogic(_) => Problem::invalid("logic", format_args!("logic {keeper} is not loaded")),
+                CallError::NoLogic(_) => Problem::invalid("logic", format_args!("logic {binding} is not loaded")),
                 CallError::NoVersion { pin, .. } => {
-                    Problem::invalid("logic", format_args!("there is no version {pin} of {keeper}"))
+                    Problem::invalid("logic", format_args!("there is no version {pin} of {binding}"))
                 }
                 other => other.into(),
             })?
@@ -126,18 +126,18 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     };
     let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
-    let (logic, chosen) = setup.logic.map(|Choice { logic, pin }| (logic, pin)).unzip();
+    let (logic, chosen) = setup.logic.map(|LogicSelector { logic, pin }| (logic, pin)).unzip();
     let command = Command::Configure { logic, pin: chosen.clone(), settings };
     let reply = asking.call(&web, &name, command).await?;
     // A list that was not changed stays with the version that it has, which may not be who decided that.
-    let keeper = list.keeper().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |keeper| &keeper.id);
+    let binding = list.binding().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |binding| &binding.id);
     let pin = chosen.unwrap_or_else(|| list.pin().cloned());
     // But for that, only what the reply and the request have: a repetition then gets the same answer again.
     let shape = Set {
         name: name.as_str(),
         url: &url,
         logic: reply.logic.name.as_str(),
-        version: Shown(keeper),
+        version: Shown(binding),
         pin: pin.as_ref().map(Shown),
         revision: reply.revision,
     };
@@ -159,7 +159,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     responses((status = 204, description = "The list is gone",
         headers(("Hotlist-Logic" = String, description = "Who decided"))), WriteProblems))]
 pub(super) async fn delete(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
-    let reply = Asking::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Erase).await?;
+    let reply = WriteRequest::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::DeleteList).await?;
     let mut response = empty(StatusCode::NO_CONTENT);
     name_logic(response.headers_mut(), &reply.logic);
     Ok(response)

@@ -1,8 +1,8 @@
 //! The logics there are: how each stands, taking in another version, and which versions decide.
 
 mod description;
-mod standing;
-mod wish;
+mod state;
+mod update;
 
 use std::sync::atomic::Ordering;
 
@@ -16,12 +16,12 @@ use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{LogicPath, VersionPath};
 use super::problem::{Kind, Problem};
 use super::query::{NoQuery, UploadQuery};
-use super::shapes::{empty, json, name_logic};
+use super::representations::{empty, json, name_logic};
 use super::{Answer, Shared, Web};
 use crate::list::name::LogicName;
-use crate::plugins::Taking;
-use standing::{Described, LogicShape};
-use wish::LogicPatch;
+use crate::plugins::UploadOptions;
+use state::{Described, LogicShape};
+use update::LogicPatch;
 
 /// The media type of components.
 const WASM: &str = "application/wasm";
@@ -42,8 +42,8 @@ pub(super) struct Uploaded<'a> {
 #[utoipa::path(get, path = "/logic", tag = "logic", operation_id = "listLogic", responses(
     (status = 200, description = "The logics", body = [LogicShape]), ReadProblems))]
 pub(super) async fn all(State(web): Shared, _: NoQuery) -> Answer {
-    let all = web.services.catalog.all();
-    let shapes: Vec<_> = all.iter().map(|(name, standing)| LogicShape::new(name.as_str(), standing, false)).collect();
+    let all = web.services.registry.all();
+    let shapes: Vec<_> = all.iter().map(|(name, state)| LogicShape::new(name.as_str(), state, false)).collect();
     json(StatusCode::OK, &shapes)
 }
 
@@ -57,8 +57,8 @@ pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQue
 
 fn describe(web: &Web, name: &LogicName) -> Answer {
     let unknown = || Problem::new(Kind::NoLogic, format!("there is no logic {name}"));
-    let standing = web.services.catalog.standing(name).ok_or_else(unknown)?;
-    json(StatusCode::OK, &Described::new(name.as_str(), &standing))
+    let state = web.services.registry.state(name).ok_or_else(unknown)?;
+    json(StatusCode::OK, &Described::new(name.as_str(), &state))
 }
 
 /// Takes in a component, which then decides for its logic from the next command on; or, with
@@ -86,7 +86,7 @@ pub(super) async fn upload(
     let bounds = Bounds { name: "max component bytes", bytes: options.max_component_bytes, time: options.body_timeout };
     let component = bounds.read(&parts.headers, body).await?;
     let metrics = &web.services.metrics;
-    let taking = Taking { publish: query.publish, force: query.force };
+    let taking = UploadOptions { publish: query.publish, force: query.force };
     let uploaded = web.services.plugins.upload(name.clone(), component, taking).await;
     let outcome = if uploaded.is_ok() { &metrics.uploads_taken } else { &metrics.uploads_refused };
     outcome.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +111,7 @@ pub(super) async fn change(State(web): Shared, LogicPath(name): LogicPath, _: No
     let options = &web.options;
     let bounds = Bounds { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
     let patch = LogicPatch::read(&bounds.read(&parts.headers, body).await?)?;
-    web.services.plugins.wish(name.clone(), patch.wish()).await?;
+    web.services.plugins.update(name.clone(), patch.update()).await?;
     describe(&web, &name)
 }
 

@@ -9,8 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Web;
 use super::problem::{Kind, Problem};
+use crate::list::binding::digest;
 use crate::list::entry::EntryId;
-use crate::list::keeper::digest;
 use crate::list::name::{ListName, LogicName};
 
 /// What stands for itself in a path's segment: RFC 3986's unreserved characters.

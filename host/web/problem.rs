@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::shapes;
+use super::representations;
 use crate::actor::CallError;
 use crate::list::change::Rejection;
 use crate::list::name::{LogicName, NameError};
@@ -334,7 +334,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(logic) = &logic {
-            shapes::name_logic(headers, logic);
+            representations::name_logic(headers, logic);
         }
         let extra: Option<(HeaderName, HeaderValue)> = match status {
             StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER)),

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use super::openapi::ReadProblems;
 use super::paths::ListPath;
 use super::query::HistoryQuery;
-use super::shapes::empty;
+use super::representations::empty;
 use super::{Answer, Shared};
 use crate::store::recording::{MEDIA_TYPE, page};
 

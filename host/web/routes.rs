@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use super::problem::{Kind, Problem};
 use super::{
-    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, shapes,
-    undo,
+    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording,
+    representations, undo,
 };
 use crate::metrics::Work;
 
@@ -82,7 +82,7 @@ fn cors() -> CorsLayer {
         .allow_origin(AnyOrigin)
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, header("idempotency-key")])
-        .expose_headers([header::ETAG, header::LOCATION, header::LINK, shapes::HOTLIST_LOGIC.clone()])
+        .expose_headers([header::ETAG, header::LOCATION, header::LINK, representations::HOTLIST_LOGIC.clone()])
 }
 
 /// What every request goes through, the known and the unknown ones.

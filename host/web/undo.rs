@@ -2,13 +2,13 @@
 
 use axum::extract::{Request, State};
 
-use super::asking::{Asking, Wants};
 use super::commands::{Outcome, outcome};
 use super::input::UndoBody;
 use super::openapi::WriteProblems;
 use super::paths::ListPath;
 use super::problem::Document;
 use super::query::NoQuery;
+use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared};
 
 /// Takes back a revision: each entry and setting that it changed becomes what it was before, and what it
@@ -26,7 +26,7 @@ use super::{Answer, Shared};
         content_type = "application/problem+json"),
     WriteProblems))]
 pub(super) async fn undo(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
-    let asking = Asking::read(&web, request, Wants::JsonOrNothing).await?;
+    let asking = WriteRequest::read(&web, request, Wants::JsonOrNothing).await?;
     let UndoBody { revision } = UndoBody::read(&asking.body)?;
     let prefix = asking.origin.entries(&name);
     let reply = asking.undo(&web, &name, revision).await?;

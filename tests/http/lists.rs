@@ -111,7 +111,7 @@ async fn the_history_tells_who_changed_what_and_when() {
         json!([{
             "revision": 1, "time": "2026-11-23T12:00:00Z", "caller": "anonymous", "command": "add-entry",
             "logic": "todo@1.0.0+sha256:abababab",
-            "changes": [{"type": "adopt", "logic": "todo", "version": "todo@1.0.0+sha256:abababab"}, {"type": "put", "entry": entry}],
+            "changes": [{"type": "bind-logic", "logic": "todo", "version": "todo@1.0.0+sha256:abababab"}, {"type": "put", "entry": entry}],
         }])
     );
     assert_eq!(page.header("link"), "</lists/bob/history?after=1&limit=1>; rel=\"next\"");

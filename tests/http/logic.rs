@@ -35,7 +35,7 @@ async fn the_logics_are_shown_with_what_they_did() {
 async fn a_logic_that_never_came_up_is_shown_with_the_reason() {
     let server = Server::start().await;
     let name = LogicName::new("broken").expect("a name");
-    server.services.catalog.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
+    server.services.registry.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
     let logic = server.get("/logic/broken").await.json();
     assert_eq!((&logic["state"], &logic["failure"]), (&json!("failed"), &json!("it imports wasi:clocks")));
     let put = server.ask("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).answer().await;

@@ -1,8 +1,8 @@
 //! A list with its history as a program gets it: in pages, whole, and for a list that goes on.
 
 use hotlist::list::List;
+use hotlist::list::history::ListHistory;
 use hotlist::list::name::ListName;
-use hotlist::list::recorded::Recorded;
 use hotlist::store::recording::{MEDIA_TYPE, Page, take};
 
 use crate::support::Server;
@@ -33,7 +33,7 @@ async fn pages_lead_to_the_list_and_the_list_to_its_beginning() {
     assert_eq!(numbers(&last), [3, 4]);
     let list = List::from(last.list.expect("it reaches the list"));
     let revisions = [first.revisions, last.revisions].concat();
-    let recorded = Recorded { name: ListName::new("bob").expect("a name"), list, revisions };
+    let recorded = ListHistory { name: ListName::new("bob").expect("a name"), list, revisions };
     let counts: Result<Vec<_>, _> = recorded.steps().expect("a way").map(|step| step.map(|(l, _)| l.count())).collect();
     assert_eq!(counts, Ok(vec![0, 1, 2, 3]));
     let nothing_new = page(&server, "bob", "?after=4").await;

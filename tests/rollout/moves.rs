@@ -26,7 +26,10 @@ async fn a_list_moves_to_a_version_with_other_fields_once_by_a_revision_of_its_o
     let revisions = history(&server, "bob").await;
     let commands: Vec<_> = revisions.iter().map(|revision| revision["command"].clone()).collect();
     assert_eq!(commands, ["configure", "add-entry", "migrate", "add-entry", "add-entry"]);
-    assert_eq!((&revisions[2]["caller"], &revisions[2]["changes"][0]["type"]), (&json!("hotlist"), &json!("adopt")));
+    assert_eq!(
+        (&revisions[2]["caller"], &revisions[2]["changes"][0]["type"]),
+        (&json!("hotlist"), &json!("bind-logic"))
+    );
     let entry = server.get("/lists/bob/entries/1").await.json();
     assert_eq!(entry["fields"]["column"], "To do", "{entry}");
     assert_eq!(server.get("/lists/bob/views/board").await.status, 200);

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use hotlist::list::List;
+use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Group, Page, Query, Row};
 use hotlist::list::entry::{Draft, Entry, Patch};
-use hotlist::list::keeper::Keeper;
 use hotlist::list::name::LogicName;
 use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
 use hotlist::list::value::{Field, Kind, Value, find};
-use hotlist::logic::{Ask, Decision, Fault, Logic, Session};
+use hotlist::logic::{Call, Decision, Fault, Logic, Session};
 
 pub struct TestLogic {
-    keeper: Arc<Keeper>,
+    binding: Arc<LogicBinding>,
     description: Description,
 }
 
@@ -56,13 +56,13 @@ impl TestLogic {
             wakes: false,
         };
         let id = LogicId { name, version, digest: [0xab; 32] };
-        Self { keeper: Keeper::new(id, &description), description }
+        Self { binding: LogicBinding::new(id, &description), description }
     }
 }
 
 impl Logic for TestLogic {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -158,14 +158,14 @@ impl TestSession {
 impl Session for TestSession {
     fn begin(&mut self) {}
 
-    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         Ok(match ask {
-            Ask::Add(draft) => return Self::add(list, draft),
-            Ask::Update(id, patch) => Self::update(list.get(id).expect("the host checked"), patch),
-            Ask::Delete(id) => Ok(vec![Change::Remove(id)]),
-            Ask::Custom(name, arguments) => Self::custom(list, name, arguments),
-            Ask::Configure(settings) => Ok(settings.iter().cloned().map(configure).collect()),
-            Ask::Wake | Ask::Migrate(_) => Ok(Vec::new()),
+            Call::Add(draft) => return Self::add(list, draft),
+            Call::Update(id, patch) => Self::update(list.get(id).expect("the host checked"), patch),
+            Call::Delete(id) => Ok(vec![Change::Remove(id)]),
+            Call::Custom(name, arguments) => Self::custom(list, name, arguments),
+            Call::Configure(settings) => Ok(settings.iter().cloned().map(configure).collect()),
+            Call::Wake | Call::Migrate(_) => Ok(Vec::new()),
         })
     }
 

@@ -21,9 +21,9 @@ use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::list::Limits;
 use hotlist::list::name::LogicName;
-use hotlist::logic::catalog::Catalog;
 use hotlist::metrics::Metrics;
 use hotlist::plugins::{Plugins, Sources};
+use hotlist::rollout::Registry;
 use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
 use hotlist::wasm::{Engine, Settings};
@@ -67,17 +67,17 @@ impl Server {
         let store = Arc::new(FaultyStore::new(MemoryStore::with_history(history)));
         let data = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
-        let catalog = Arc::new(Catalog::default());
+        let registry = Arc::new(Registry::default());
         let sources = Sources { kept: data.path().join("logic"), ..Sources::default() };
-        let plugins = Plugins::start(engine(), catalog.clone(), clock.clone(), sources).await.expect("plugins");
-        catalog.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
-        catalog.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
+        let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), sources).await.expect("plugins");
+        registry.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
+        registry.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
         // The built-in one is not what the tests' lists fall back to.
         let todo = LogicName::new("todo").expect("a name");
-        assert!(catalog.accept(catalog.propose(&todo, |standing| standing.good = None)));
+        assert!(registry.accept(registry.propose(&todo, |standing| standing.last_good = None)));
         let environment = Environment {
             store: store.clone(),
-            catalog: catalog.clone(),
+            registry: registry.clone(),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
             limits: Limits { entries: 20, ..Limits::default() },
@@ -88,7 +88,7 @@ impl Server {
         let services = Services {
             cache,
             plugins: Arc::new(plugins),
-            catalog,
+            registry,
             clock,
             metrics: Arc::default(),
             readiness: Arc::new(Readiness::default()),

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use hotlist::list::List;
+use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Page, Query};
 use hotlist::list::entry::{Draft, Entry};
-use hotlist::list::keeper::Keeper;
 use hotlist::list::name::LogicName;
 use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{Description, Reading};
-use hotlist::logic::{Ask, Decision, Fault, Logic, Session};
+use hotlist::logic::{Call, Decision, Fault, Logic, Session};
 
 /// What an entry wants of the moment in its title.
 #[derive(Clone, Copy, PartialEq)]
-enum Wish {
+enum RolloutUpdate {
     /// `at 5000`: to be completed then.
     Complete,
     /// `idle at 5000`: a wake that changes nothing, and no other.
@@ -27,7 +27,7 @@ enum Wish {
 
 /// The logic.
 pub(crate) struct Waking {
-    keeper: Arc<Keeper>,
+    binding: Arc<LogicBinding>,
     description: Description,
 }
 
@@ -47,13 +47,13 @@ impl Waking {
             wakes: true,
         };
         let id = LogicId { name, version, digest: [0xcd; 32] };
-        Self { keeper: Keeper::new(id, &description), description }
+        Self { binding: LogicBinding::new(id, &description), description }
     }
 }
 
 impl Logic for Waking {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -68,14 +68,14 @@ impl Logic for Waking {
 struct WakingSession;
 
 /// The wishes that are open.
-fn wishes(list: &List) -> impl Iterator<Item = (&Entry, Wish, u64)> {
+fn wishes(list: &List) -> impl Iterator<Item = (&Entry, RolloutUpdate, u64)> {
     list.scan(0).filter(|entry| !entry.completed).filter_map(|entry| {
         let (wish, moment) = entry.title.rsplit_once("at ")?;
         let wish = match wish {
-            "" => Wish::Complete,
-            "idle " => Wish::Nothing,
-            "stuck " => Wish::Stuck,
-            "fail " => Wish::Fail,
+            "" => RolloutUpdate::Complete,
+            "idle " => RolloutUpdate::Nothing,
+            "stuck " => RolloutUpdate::Stuck,
+            "fail " => RolloutUpdate::Fail,
             _ => return None,
         };
         Some((&**entry, wish, moment.parse().ok()?))
@@ -85,23 +85,26 @@ fn wishes(list: &List) -> impl Iterator<Item = (&Entry, Wish, u64)> {
 impl Session for WakingSession {
     fn begin(&mut self) {}
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         let done = |entry: &Entry| Change::put(Entry { completed: true, ..entry.clone() });
         Ok(Ok(match ask {
-            Ask::Add(draft) => {
+            Call::Add(draft) => {
                 let Draft { title, date, completed, order, fields } = draft.clone();
                 vec![Change::put(Entry { id: list.next_id(), title, date, completed, order, fields })]
             }
-            Ask::Update(id, _) => list.get(id).map(|entry| done(entry)).into_iter().collect(),
-            Ask::Delete(id) => vec![Change::Remove(id)],
-            Ask::Wake => {
+            Call::Update(id, _) => list.get(id).map(|entry| done(entry)).into_iter().collect(),
+            Call::Delete(id) => vec![Change::Remove(id)],
+            Call::Wake => {
                 let due: Vec<_> = wishes(list).filter(|(_, _, moment)| *moment <= context.now).collect();
-                if due.iter().any(|(_, wish, _)| *wish == Wish::Fail) {
+                if due.iter().any(|(_, wish, _)| *wish == RolloutUpdate::Fail) {
                     return Err(Fault::Trap("as it was told to".into()));
                 }
-                due.iter().filter(|(_, wish, _)| *wish == Wish::Complete).map(|(entry, _, _)| done(entry)).collect()
+                due.iter()
+                    .filter(|(_, wish, _)| *wish == RolloutUpdate::Complete)
+                    .map(|(entry, _, _)| done(entry))
+                    .collect()
             }
-            Ask::Custom(..) | Ask::Configure(_) | Ask::Migrate(_) => Vec::new(),
+            Call::Custom(..) | Call::Configure(_) | Call::Migrate(_) => Vec::new(),
         }))
     }
 
@@ -110,7 +113,7 @@ impl Session for WakingSession {
     }
 
     fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
-        let open = wishes(list).filter(|(_, wish, moment)| *wish != Wish::Nothing || *moment > context.now);
+        let open = wishes(list).filter(|(_, wish, moment)| *wish != RolloutUpdate::Nothing || *moment > context.now);
         Ok(open.map(|(_, _, moment)| moment).min())
     }
 }

@@ -4,12 +4,12 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::logic::catalog::Version;
 use crate::logic::testing::UNLUCKY;
+use crate::rollout::Version;
 
 impl World {
     fn live(&self) -> Arc<Version> {
-        self.catalog.live(&LogicName::new("todo").unwrap()).unwrap()
+        self.registry.live(&LogicName::new("todo").unwrap()).unwrap()
     }
 
     /// The major version that decides a command about a list.
@@ -30,7 +30,7 @@ async fn a_list_that_a_version_says_no_to_stays_where_it_is_and_holds_up_no_othe
     for (list, title) in [("bob", "not me"), ("ann", "break"), ("eve", "milk")] {
         assert_eq!(world.decided_by(list, title).await, 1);
     }
-    world.catalog.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
     for _ in 0..3 {
         assert_eq!(world.decided_by("bob", "bread").await, 1, "it said no");
         assert_eq!(world.decided_by("ann", "bread").await, 1, "it failed");
@@ -44,7 +44,7 @@ async fn a_list_that_a_version_says_no_to_stays_where_it_is_and_holds_up_no_othe
     let counts = [&live.counters.migrated, &live.counters.not_migrated, &live.counters.faults].map(counted);
     assert_eq!(counts, [1, 2, 1], "each was asked once");
     // What it stayed for is gone, so the next version may take it.
-    world.catalog.publish(Native::with_a_field(3), "test", MIDNIGHT);
+    world.registry.publish(Native::with_a_field(3), "test", MIDNIGHT);
     assert_eq!(world.decided_by("eve", "tea").await, 3);
     assert_eq!(world.commands("eve").await.len(), 6, "it holds the same, so there is nothing to take over");
 }
@@ -53,7 +53,7 @@ async fn a_list_that_a_version_says_no_to_stays_where_it_is_and_holds_up_no_othe
 async fn what_moved_to_a_version_that_falls_moves_back_and_the_command_at_hand_is_decided() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    world.catalog.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "bread").await, 2);
     // Nobody can step in at once: the list has to be taken back first. So the first four are errors.
     let mut replies = Vec::new();
@@ -74,15 +74,15 @@ async fn what_moved_to_a_version_that_falls_moves_back_and_the_command_at_hand_i
 async fn a_list_whose_good_version_will_not_have_it_back_is_decided_as_it_is() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    world.catalog.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "not me").await, 2);
     for _ in 0..5 {
         world.add("bob", "fault").await.unwrap_err();
     }
     assert_eq!(world.decided_by("bob", "tea").await, 1);
     let list = world.cache.read(&name("bob")).await.unwrap();
-    assert_eq!(list.keeper().unwrap().id.version.major, 2, "it is still to be taken over by somebody");
-    world.catalog.publish(Native::with_a_field(3), "test", MIDNIGHT);
+    assert_eq!(list.binding().unwrap().id.version.major, 2, "it is still to be taken over by somebody");
+    world.registry.publish(Native::with_a_field(3), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "tea").await, 3);
     assert_eq!(world.commands("bob").await.iter().filter(|command| *command == "migrate").count(), 1);
 }
@@ -91,7 +91,7 @@ async fn a_list_whose_good_version_will_not_have_it_back_is_decided_as_it_is() {
 async fn what_the_last_good_version_does_not_know_is_not_said_to_be_decided_by_it() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    world.catalog.publish(Native::version(2), "test", MIDNIGHT);
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "bread").await, 2);
     let reply = world.add("bob", "fault").await.unwrap_err();
     assert!(
@@ -105,7 +105,7 @@ async fn what_the_last_good_version_does_not_know_is_not_said_to_be_decided_by_i
 async fn a_reading_at_which_new_rules_fail_is_answered_by_the_last_good_ones_and_counts() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    world.catalog.publish(Native::version(UNLUCKY), "test", MIDNIGHT);
+    world.registry.publish(Native::version(UNLUCKY), "test", MIDNIGHT);
     let query = Query { limit: 10, ..Query::default() };
     for reading in 1..=3 {
         let view = world.cache.view(&name("bob"), "ann".into(), &query).await.unwrap();

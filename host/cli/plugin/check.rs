@@ -9,10 +9,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{read, try_load};
-use crate::cli::{complain, say};
+use crate::cli::{print_error, say};
 use crate::list::revision::hex;
 use crate::list::schema::{CommandSchema, Description, Schema};
-use crate::logic::{Logic, battery};
+use crate::logic::Logic;
+use crate::rollout::conformance;
 use crate::wasm::{self, CONTRACT, Contents};
 
 pub(super) const HELP: &str = "\
@@ -29,7 +30,7 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let contents = wasm::contents(&bytes);
     let loaded = try_load(file, &bytes);
     let start = Instant::now();
-    let gates = loaded.as_ref().ok().map(|logic| battery::run(&**logic, &|| start.elapsed()));
+    let gates = loaded.as_ref().ok().map(|logic| conformance::run(&**logic, &|| start.elapsed()));
     if json {
         let mut report = as_json(&bytes, contents.as_ref().ok(), &loaded);
         report["gates"] = gates.as_ref().map_or(Value::Null, gates::as_json);
@@ -39,13 +40,13 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         gates.iter().flat_map(gates::as_text).for_each(|line| say(&line));
     }
     if let Err(error) = loaded {
-        complain(&format!("{} is not taken: {error}", file.display()));
+        print_error(&format!("{} is not taken: {error}", file.display()));
         return Ok(ExitCode::FAILURE);
     }
     match gates {
         Some(gates) if !gates.failures.is_empty() => {
             let (failed, asked) = (gates.failures.len(), gates.asked);
-            complain(&format!("{} fails its gates: {failed} of {asked} questions went wrong", file.display()));
+            print_error(&format!("{} fails its gates: {failed} of {asked} questions went wrong", file.display()));
             Ok(ExitCode::FAILURE)
         }
         _ => Ok(ExitCode::SUCCESS),

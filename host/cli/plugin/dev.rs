@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{guest_cargo, read, test};
 use crate::actor::{Expect, Request};
-use crate::cli::{coloured, complain, say};
+use crate::authoring::build::{self, Built, Project, SCRATCH};
+use crate::authoring::project_watcher::ProjectWatcher;
+use crate::cli::{coloured, print_error, say};
 use crate::config::Config;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
-use crate::logic::catalog::Version;
-use crate::plugins::Taking;
-use crate::plugins::build::{self, Built, Project, SCRATCH};
-use crate::plugins::edits::Edits;
+use crate::plugins::UploadOptions;
+use crate::rollout::Version;
 use crate::system::System;
 
 /// How long the builder waits for an edit before it looks whether anybody still wants one.
@@ -51,7 +51,7 @@ struct Attempt {
 }
 
 /// Where an edit goes.
-struct Workshop {
+struct DevSession {
     system: System,
     directory: PathBuf,
     /// The author's part of it, which is watched.
@@ -66,13 +66,13 @@ pub(super) fn dev(arguments: DevArgs) -> anyhow::Result<ExitCode> {
     runtime.context("cannot start the runtime")?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let workshop = Workshop::open(arguments).await?;
+        let session = DevSession::open(arguments).await?;
         let done = tokio::select! {
-            done = workshop.work() => done,
+            done = session.work() => done,
             () = either(&mut terminate, &mut interrupt) => Ok(()),
         };
         tokio::select! {
-            stopped = workshop.system.stop() => stopped?,
+            stopped = session.system.stop() => stopped?,
             () = either(&mut terminate, &mut interrupt) => {}
         }
         done.map(|()| ExitCode::SUCCESS)
@@ -86,7 +86,7 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-impl Workshop {
+impl DevSession {
     async fn open(arguments: DevArgs) -> anyhow::Result<Self> {
         let directory = arguments.directory;
         let name = build::name(&directory)?;
@@ -121,7 +121,7 @@ impl Workshop {
     }
 
     fn live(&self) -> Option<Arc<Version>> {
-        self.system.catalog().live(&self.name)
+        self.system.registry().live(&self.name)
     }
 
     /// Publishes what was built, says how long that took, and tries the cases on it.
@@ -129,7 +129,7 @@ impl Workshop {
         match self
             .system
             .plugins()
-            .upload(self.name.clone(), Bytes::from(component), Taking { publish: true, force: false })
+            .upload(self.name.clone(), Bytes::from(component), UploadOptions { publish: true, force: false })
             .await
         {
             Ok(id) => {
@@ -152,8 +152,8 @@ impl Workshop {
     fn stays(&self, why: &str) {
         let why = self.painted(why.to_owned(), 31);
         match self.live() {
-            Some(version) => complain(&format!("{why}\n{} stays live", version.logic.id())),
-            None => complain(&format!("{why}\nnothing is live yet")),
+            Some(version) => print_error(&format!("{why}\n{} stays live", version.logic.id())),
+            None => print_error(&format!("{why}\nnothing is live yet")),
         }
     }
 
@@ -168,7 +168,7 @@ impl Workshop {
         {
             match report {
                 Ok(lines) => lines.iter().for_each(|line| say(line)),
-                Err(error) => complain(&format!("{error:#}")),
+                Err(error) => print_error(&format!("{error:#}")),
             }
         }
     }
@@ -182,7 +182,7 @@ impl Workshop {
             idempotency: None,
         };
         if let Err(error) = self.system.cache().call(&self.list, request).await {
-            complain(&format!("list {} cannot be kept by {}: {error}", self.list.as_str(), self.name));
+            print_error(&format!("list {} cannot be kept by {}: {error}", self.list.as_str(), self.name));
         }
     }
 
@@ -196,7 +196,7 @@ fn start_builder(directory: &Path, project: Project) -> anyhow::Result<mpsc::Rec
     let directory = directory.to_owned();
     let (done, attempts) = mpsc::channel(1);
     // Watched before the first build, so that an edit meanwhile is not missed.
-    let mut edits = Edits::watch(project).with_context(|| format!("cannot watch {}", directory.display()))?;
+    let mut edits = ProjectWatcher::watch(project).with_context(|| format!("cannot watch {}", directory.display()))?;
     let work = move || {
         let mut saved = Instant::now();
         loop {
@@ -208,7 +208,7 @@ fn start_builder(directory: &Path, project: Project) -> anyhow::Result<mpsc::Rec
                     Ok(Some(saved)) => break saved,
                     Ok(None) if done.is_closed() => return,
                     Ok(None) => {}
-                    Err(error) => return complain(&format!("the project cannot be watched any more: {error}")),
+                    Err(error) => return print_error(&format!("the project cannot be watched any more: {error}")),
                 }
             };
         }

@@ -1,8 +1,8 @@
 //! `hotlist plugin diff`: what another version would have decided about all that is recorded.
 
-mod pattern;
+mod glob;
 mod remote;
-mod told;
+mod report;
 mod versions;
 
 use std::io::{IsTerminal, stderr};
@@ -17,14 +17,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::serve::DEFAULT_DATA;
-use crate::cli::{complain, say};
+use crate::cli::{print_error, say};
+use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
-use crate::list::recorded::Recorded;
 use crate::logic::Logic;
 use crate::replay::{Item, Replay, Report, Unreadable};
 use crate::store::StoreError;
 use crate::store::embedded::Recording;
-use pattern::Pattern;
+use glob::Glob;
 use remote::{Header, Remote};
 use versions::Versions;
 
@@ -75,7 +75,7 @@ pub(in crate::cli) struct DiffArgs {
     header: Vec<Header>,
     /// Only lists whose names fit: `*` stands for any characters, `?` for one
     #[arg(long, env = "HOTLIST_LISTS", value_name = "PATTERN", default_value = "*")]
-    lists: Pattern,
+    lists: Glob,
     /// The logic they are versions of [default: the name of NEW.wasm]
     #[arg(long, env = "HOTLIST_LOGIC", value_name = "NAME", value_parser = LogicName::new)]
     logic: Option<LogicName>,
@@ -94,17 +94,20 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
     let (place, versions, report) = match compare(arguments) {
         Ok(compared) => compared,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             return Ok(ExitCode::from(NO_ANSWER));
         }
     };
     if arguments.json {
-        say(&told::as_json(&versions, &report).to_string());
+        say(&report::as_json(&versions, &report).to_string());
     } else {
-        told::as_text(&place.to_string(), &versions, &report).iter().for_each(|line| say(line));
+        report::as_text(&place.to_string(), &versions, &report).iter().for_each(|line| say(line));
     }
     if report.unreadable_lists > 0 {
-        complain(&format!("{} could not be read, and nothing is known of that", told::lists(report.unreadable_lists)));
+        print_error(&format!(
+            "{} could not be read, and nothing is known of that",
+            report::lists(report.unreadable_lists)
+        ));
     }
     Ok(match (report.differing_commands(), report.unreadable_lists) {
         (0, 0) => ExitCode::SUCCESS,
@@ -158,7 +161,7 @@ fn replay(
 }
 
 /// A list of the data directory. One that cannot be read is no reason not to look at the others.
-fn item(read: Result<Recorded, StoreError>) -> anyhow::Result<Item> {
+fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<Item> {
     match read {
         Ok(list) => Ok(Item::List(Box::new(list))),
         Err(StoreError::Unreadable { name, why }) => {

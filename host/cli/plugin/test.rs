@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{guest_cargo, read, try_load};
-use crate::cli::{coloured, complain, say};
+use crate::authoring::build;
+use crate::authoring::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
+use crate::cli::{coloured, print_error, say};
 use crate::logic::Logic;
-use crate::plugins::build;
-use crate::plugins::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
 
 /// The exit code where no case was tried: 1 says what the rules did, and they were not asked. It is also
 /// clap's for wrong usage.
@@ -33,7 +33,7 @@ pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, a
   entries = [{ id = 1, title = "Milk", without = ["date"] }]
 
 For all cases, or in one: now, today, utc-offset (in minutes), caller, seed, settings, given.
-Ask one of: add, update, delete, clear, command, configure, unset, wake, migrate, view, next-wake-up.
+Call one of: add, update, delete, clear, command, configure, unset, wake, migrate, view, next-wake-up.
 Expect one of: rejected, refused (by the host), unchanged, changes (exactly these),
 entries (of each, what is named), settings-after, page (and more), wake-up.
 
@@ -68,7 +68,7 @@ pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
             if arguments.json {
                 say(&json!({ "error": error }).to_string());
             }
-            complain(&error);
+            print_error(&error);
             return Ok(ExitCode::from(NOT_TRIED));
         }
     };

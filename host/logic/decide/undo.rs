@@ -10,29 +10,32 @@ use std::sync::Arc;
 
 use super::{Decider, Draft, Refusal};
 use crate::list::List;
+use crate::list::binding::{LogicBinding, Pin};
 use crate::list::change::{Change, Subject, Violation};
 use crate::list::entry::{Entry, EntryId};
-use crate::list::keeper::{Keeper, Pin};
 use crate::list::value::{Field, Value, find};
 
 /// The version that has to decide whether a revision is taken back, where that is not the list's
 /// keeper: the one that the list goes back to with it.
-pub fn keeper_after<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<Keeper>> {
+pub fn keeper_after<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<LogicBinding>> {
     let (before, after) = handed_over(changes, inverse)?;
     // Where somebody else keeps it since, there is a conflict, which anybody can tell.
-    list.keeper().is_some_and(|now| now.suits(after)).then_some(before)
+    list.binding().is_some_and(|now| now.is_schema_compatible(after)).then_some(before)
 }
 
 /// Whom a revision took the list from and whom it gave it to, if its contents mean something else to
 /// the two. That a version is replaced by one that suits it is no part of what people did.
-fn handed_over<'a, 'b>(changes: &'a [Change], inverse: &'b [Change]) -> Option<(&'b Arc<Keeper>, &'a Arc<Keeper>)> {
+fn handed_over<'a, 'b>(
+    changes: &'a [Change],
+    inverse: &'b [Change],
+) -> Option<(&'b Arc<LogicBinding>, &'a Arc<LogicBinding>)> {
     let (before, after) = (adopted(inverse)?, adopted(changes)?);
-    (!before.suits(after)).then_some((before, after))
+    (!before.is_schema_compatible(after)).then_some((before, after))
 }
 
-fn adopted(changes: &[Change]) -> Option<&Arc<Keeper>> {
+fn adopted(changes: &[Change]) -> Option<&Arc<LogicBinding>> {
     changes.iter().rev().find_map(|change| match change {
-        Change::Adopt(keeper) => Some(keeper),
+        Change::BindLogic(binding) => Some(binding),
         _ => None,
     })
 }
@@ -48,11 +51,11 @@ impl Decider<'_> {
         let refuse = |Obstacle { why, about }: Obstacle| Refusal::Conflict { revision, why, about };
         let list = draft.list.clone();
         let mut back = takes_back(&list, changes, inverse).map_err(refuse)?;
-        if let Some(keeper) = keeper_after(&list, changes, inverse) {
-            back.extend(self.hand_back(&list, keeper, inverse).map_err(refuse)?);
+        if let Some(binding) = keeper_after(&list, changes, inverse) {
+            back.extend(self.hand_back(&list, binding, inverse).map_err(refuse)?);
         }
         if back.is_empty() {
-            let born = inverse.contains(&Change::Erase);
+            let born = inverse.contains(&Change::DeleteList);
             let why = match born {
                 true => "it brought the list into being, and nothing else; delete the list instead",
                 false => "there is nothing in it to take back",
@@ -66,14 +69,14 @@ impl Decider<'_> {
     /// The changes that have an earlier version keep the list again. It is pinned to it, or its next
     /// command would bring it forward again; unless the revision chose among versions itself, for then
     /// its choice is what is taken back.
-    fn hand_back(&self, list: &List, keeper: &Arc<Keeper>, inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
-        if keeper.id != *self.logic.id() {
-            return Err(Obstacle::new(format!("the list goes back to {} with it, which is not loaded", keeper.id)));
+    fn hand_back(&self, list: &List, binding: &Arc<LogicBinding>, inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
+        if binding.id != *self.logic.id() {
+            return Err(Obstacle::new(format!("the list goes back to {} with it, which is not loaded", binding.id)));
         }
-        let mut back = vec![Change::Adopt(keeper.clone())];
+        let mut back = vec![Change::BindLogic(binding.clone())];
         let chosen = inverse.iter().any(|change| matches!(change, Change::Pin(_)));
-        if !chosen && list.logic() == Some(keeper.logic()) {
-            back.push(Change::Pin(Some(Pin::Digest(keeper.id.digest))));
+        if !chosen && list.logic() == Some(binding.logic()) {
+            back.push(Change::Pin(Some(Pin::Digest(binding.id.digest))));
         }
         Ok(back)
     }
@@ -81,7 +84,7 @@ impl Decider<'_> {
     /// Checks what comes back as if the list's logic had answered it.
     fn check_undo(&self, list: &List, back: &[Change]) -> Result<(), Obstacle> {
         let as_answered = |change: &Change| match change {
-            Change::Adopt(_) | Change::Pin(_) | Change::Erase => None,
+            Change::BindLogic(_) | Change::Pin(_) | Change::DeleteList => None,
             Change::Restore(entry) => Some(Change::Put(entry.clone())),
             other => Some(other.clone()),
         };
@@ -129,7 +132,7 @@ impl<'a> State<'a> {
             Change::Set(field) => Self::Setting(&field.name, Some(&field.value)),
             Change::Unset(name) => Self::Setting(name, None),
             Change::Pin(pin) => Self::Pin(pin.as_ref()),
-            Change::Adopt(_) | Change::Erase => return None,
+            Change::BindLogic(_) | Change::DeleteList => return None,
         })
     }
 
@@ -166,13 +169,13 @@ fn states(changes: &[Change]) -> HashMap<Subject, State<'_>> {
 /// The changes that bring back what a revision found, one for each thing, in the order in which it
 /// touched them.
 fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
-    if changes.contains(&Change::Erase) {
+    if changes.contains(&Change::DeleteList) {
         return Err(Obstacle::new("it ended the list"));
     }
     if let Some((_, after)) = handed_over(changes, inverse)
-        && let Some(now) = list.keeper().filter(|now| !now.suits(after))
+        && let Some(now) = list.binding().filter(|now| !now.is_schema_compatible(after))
     {
-        return Err(Obstacle::since(Subject::Keeper, format_args!("{} took the list over", now.id)));
+        return Err(Obstacle::since(Subject::LogicBinding, format_args!("{} took the list over", now.id)));
     }
     let (found, mut left) = (states(inverse), states(changes));
     let mut back = Vec::new();

@@ -157,12 +157,12 @@ impl<'db> Blocks<'db> {
 mod tests {
     use super::*;
     use crate::list::revision::hex;
-    use crate::store::samples;
+    use crate::store::fixtures;
 
     fn block() -> Block {
         let mut block = Block::new(7);
         for (list, revision) in [("ann", 1), ("bob", 258)] {
-            let name = samples::name(list);
+            let name = fixtures::name(list);
             block.push(
                 &name,
                 revision,

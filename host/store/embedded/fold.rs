@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 use super::block::{Block, Blocks, Frame};
-use super::record::{self, Body, Brief, Kind};
-use super::tails::{Row, Tail};
+use super::log_index::{Row, Tail};
+use super::record::{self, Body, Kind, ListMeta};
 use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::MAX_RECEIPTS;
@@ -52,7 +52,7 @@ pub(super) struct Fold<'db> {
 
 /// A list's folded row.
 pub(super) struct Base {
-    pub(super) brief: Brief,
+    pub(super) meta: ListMeta,
     /// The last commit that is in it.
     pub(super) seq: u64,
     snapshot: Vec<u8>,
@@ -68,21 +68,21 @@ impl Base {
         let row = select.query_row([name.as_str()], |row| {
             Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
         });
-        let Some((revision, seq, brief, snapshot)) = row.optional()? else { return Ok(None) };
-        Ok(Some(Self { brief: read_brief(name, revision, seq, &brief)?, seq, snapshot }))
+        let Some((revision, seq, meta, snapshot)) = row.optional()? else { return Ok(None) };
+        Ok(Some(Self { meta: read_brief(name, revision, seq, &meta)?, seq, snapshot }))
     }
 
     /// The list itself.
     pub(super) fn list(&self, name: &ListName) -> Result<List, String> {
-        record::snapshot(name, self.brief.revision, &self.snapshot)
+        record::snapshot(name, self.meta.revision, &self.snapshot)
     }
 }
 
 /// Takes what is known of a list from its folded row's columns.
-pub(super) fn read_brief(name: &ListName, revision: u64, seq: u64, bytes: &[u8]) -> Result<Brief, String> {
-    let (in_seq, brief): (u64, Brief) = record::decode(Kind::Brief, name, revision, bytes)?;
-    match (in_seq == seq, brief.revision == revision) {
-        (true, true) => Ok(brief),
+pub(super) fn read_brief(name: &ListName, revision: u64, seq: u64, bytes: &[u8]) -> Result<ListMeta, String> {
+    let (in_seq, meta): (u64, ListMeta) = record::decode(Kind::ListMeta, name, revision, bytes)?;
+    match (in_seq == seq, meta.revision == revision) {
+        (true, true) => Ok(meta),
         _ => Err("its folded row contradicts itself".into()),
     }
 }
@@ -138,12 +138,12 @@ impl<'db> Fold<'db> {
             Some(state) => state,
             None => Arc::new(replay(name, base.as_ref(), &bodies)?),
         };
-        let revision = tail.brief.revision;
-        let brief = record::encode(Kind::Brief, name, revision, &(last.seq, &tail.brief));
+        let revision = tail.meta.revision;
+        let meta = record::encode(Kind::ListMeta, name, revision, &(last.seq, &tail.meta));
         let snapshot = record::encode(Kind::Snapshot, name, revision, &state.fold());
-        let columns = params![name.as_str(), revision, last.seq, brief, snapshot];
+        let columns = params![name.as_str(), revision, last.seq, meta, snapshot];
         if !state.exists() || self.list.execute(columns)? == 0 {
-            self.move_list(name, state.exists(), columns)?;
+            self.migrate_list(name, state.exists(), columns)?;
         }
         if bodies.iter().any(|body| !body.receipts.is_empty()) {
             self.add_receipts(name, &records, &bodies)?;
@@ -152,7 +152,7 @@ impl<'db> Fold<'db> {
     }
 
     /// Writes a list's folded row where it was not: a list came into being, or is no more.
-    fn move_list(&self, name: &ListName, exists: bool, columns: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    fn migrate_list(&self, name: &ListName, exists: bool, columns: &[&dyn ToSql]) -> rusqlite::Result<()> {
         let (insert, delete) = match exists {
             true => ("INSERT INTO lists VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM gone WHERE name = ?1"),
             false => ("INSERT OR REPLACE INTO gone VALUES (?1, ?2, ?3, ?4, ?5)", "DELETE FROM lists WHERE name = ?1"),
@@ -171,9 +171,9 @@ impl<'db> Fold<'db> {
         }
         let (mut run, mut end) = (Vec::new(), 0);
         // Rows that bring receipts only have no revisions to keep.
-        let kept = |body: &&Body<'_>| body.head.brief.revision >= horizon && body.head.after < body.head.brief.revision;
+        let kept = |body: &&Body<'_>| body.head.meta.revision >= horizon && body.head.after < body.head.meta.revision;
         for body in bodies.iter().filter(kept) {
-            end = body.head.brief.revision;
+            end = body.head.meta.revision;
             if body.head.after + 1 < erased.unwrap_or(0) {
                 let kept = record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= horizon);
                 run.extend(record::run(&kept.collect::<Vec<_>>()));
@@ -233,8 +233,8 @@ fn apply(list: &mut List, body: &Body<'_>) -> Result<(), String> {
             .apply(&revision.changes)
             .map_err(|error| format!("revision {} does not apply: {error}", revision.number))?;
     }
-    if Brief::of(list, body.head.brief.wake_up) != body.head.brief {
-        return Err(format!("its log row {} does not lead where it says", body.head.brief.revision));
+    if ListMeta::of(list, body.head.meta.wake_up) != body.head.meta {
+        return Err(format!("its log row {} does not lead where it says", body.head.meta.revision));
     }
     Ok(())
 }

@@ -8,11 +8,11 @@ use rusqlite::{Connection, params};
 
 use super::block::Blocks;
 use super::fold::{self, Base, Fault};
-use super::record::{self, Body, Brief, Kind};
+use super::log_index::LogIndex;
+use super::record::{self, Body, Kind, ListMeta};
 use super::schema;
-use super::tails::Tails;
+use crate::list::history::ListHistory;
 use crate::list::name::ListName;
-use crate::list::recorded::Recorded;
 use crate::list::revision::{Receipt, Revision};
 use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
 
@@ -34,7 +34,7 @@ pub(super) enum Request {
 /// One thread's connection, and what memory knows of the log.
 pub(super) struct Reader {
     pub(super) db: Connection,
-    pub(super) tails: Arc<Mutex<Tails>>,
+    pub(super) log_index: Arc<Mutex<LogIndex>>,
     /// How many revisions of history a list keeps.
     pub(super) keep: u64,
 }
@@ -61,8 +61,8 @@ impl Reader {
                 fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
             let bodies = fold::bodies(name, &records)?;
             let list = fold::replay(name, base.as_ref(), &bodies)?;
-            let last = bodies.last().map(|body| &body.head.brief).or(base.as_ref().map(|base| &base.brief));
-            let wake_up = last.and_then(|brief| brief.wake_up);
+            let last = bodies.last().map(|body| &body.head.meta).or(base.as_ref().map(|base| &base.meta));
+            let wake_up = last.and_then(|meta| meta.wake_up);
             let mut receipts = folded_receipts(db, name)?;
             receipts.extend(bodies.into_iter().flat_map(|body| body.receipts));
             receipts.drain(..receipts.len().saturating_sub(MAX_RECEIPTS));
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// The list of that name with all of its history that there is.
-    pub(super) fn recorded(&self, name: &ListName) -> Result<Recorded, StoreError> {
+    pub(super) fn recorded(&self, name: &ListName) -> Result<ListHistory, StoreError> {
         let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
         let rows = self.rows(name)?;
         let recorded = self.in_transaction(|db| {
@@ -97,7 +97,7 @@ impl Reader {
             let list = fold::replay(name, base.as_ref(), &bodies)?;
             let wanted = Wanted { after: 0, limit: usize::MAX, keep: u64::MAX };
             let revisions = kept(db, name, base.as_ref(), &bodies, wanted)?;
-            Ok(Recorded { name: name.clone(), list, revisions })
+            Ok(ListHistory { name: name.clone(), list, revisions })
         });
         recorded.map_err(|fault| fault.into_error("read a list with its history", unreadable))
     }
@@ -105,22 +105,22 @@ impl Reader {
     /// The lists behind `after` that exist.
     pub(super) fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
         loop {
-            let sweeps = self.tails.lock().sweeps();
+            let sweeps = self.log_index.lock().sweeps();
             let page = self.try_page(after, limit)?;
             // A list that a sweep forgot in between might have been read in its state before.
-            if self.tails.lock().sweeps() == sweeps {
+            if self.log_index.lock().sweeps() == sweeps {
                 return Ok(page);
             }
         }
     }
 
     fn try_page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
-        let mut page = self.tails.lock().unfolded(after, limit);
+        let mut page = self.log_index.lock().unfolded(after, limit);
         self.folded(after, limit, &mut page)?;
         page.sort_by(|(a, _), (b, _)| a.cmp(b));
         page.dedup_by(|(a, _), (b, _)| a == b);
         page.truncate(limit);
-        Ok(page.into_iter().filter_map(|(name, brief)| summary(name, brief)).collect())
+        Ok(page.into_iter().filter_map(|(name, meta)| summary(name, meta)).collect())
     }
 
     /// Adds the first lists behind `after` that exist and have a folded row.
@@ -128,7 +128,7 @@ impl Reader {
         &self,
         after: Option<&ListName>,
         limit: usize,
-        page: &mut Vec<(ListName, Brief)>,
+        page: &mut Vec<(ListName, ListMeta)>,
     ) -> Result<(), StoreError> {
         let failed = schema::failed("read a page of lists");
         let sql = "SELECT name, revision, seq, brief FROM lists WHERE name > ?1 ORDER BY name";
@@ -143,9 +143,9 @@ impl Reader {
                 continue;
             };
             // Whatever memory knows of a list is at least as new as its folded row.
-            let known = self.tails.lock().get(&name).map(|tail| tail.brief.clone());
-            let brief = match known {
-                Some(brief) => brief,
+            let known = self.log_index.lock().get(&name).map(|tail| tail.meta.clone());
+            let meta = match known {
+                Some(meta) => meta,
                 None => {
                     let columns = || Ok((row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
                     let (revision, seq, bytes) = columns().map_err(&failed)?;
@@ -153,8 +153,8 @@ impl Reader {
                         .map_err(|why| StoreError::Unreadable { name: name.clone(), why })?
                 }
             };
-            if brief.logic.is_some() {
-                page.push((name, brief));
+            if meta.logic.is_some() {
+                page.push((name, meta));
             }
         }
         Ok(())
@@ -189,11 +189,11 @@ impl Reader {
     }
 
     /// The list's rows in the log; none of a list that is known to be unreadable.
-    fn rows(&self, name: &ListName) -> Result<Vec<super::tails::Row>, StoreError> {
-        let tails = self.tails.lock();
-        match tails.quarantined(name) {
+    fn rows(&self, name: &ListName) -> Result<Vec<super::log_index::Row>, StoreError> {
+        let log_index = self.log_index.lock();
+        match log_index.quarantined(name) {
             Some(why) => Err(StoreError::Unreadable { name: name.clone(), why: why.clone() }),
-            None => Ok(tails.get(name).map(|tail| tail.rows.clone()).unwrap_or_default()),
+            None => Ok(log_index.get(name).map(|tail| tail.rows.clone()).unwrap_or_default()),
         }
     }
 
@@ -216,9 +216,9 @@ impl Fault {
     }
 }
 
-fn summary(name: ListName, brief: Brief) -> Option<Summary> {
-    let logic = brief.logic?;
-    Some(Summary { name, logic, revision: brief.revision, entries: brief.entries, open: brief.open })
+fn summary(name: ListName, meta: ListMeta) -> Option<Summary> {
+    let logic = meta.logic?;
+    Some(Summary { name, logic, revision: meta.revision, entries: meta.entries, open: meta.open })
 }
 
 fn folded_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, Fault> {
@@ -249,14 +249,14 @@ fn kept(
     Wanted { after, limit, keep }: Wanted,
 ) -> Result<Vec<Arc<Revision>>, Fault> {
     let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
-    let last = bodies.last().map(|body| &body.head.brief).or(base.map(|base| &base.brief));
-    let end = last.map_or(0, |brief| brief.revision);
+    let last = bodies.last().map(|body| &body.head.meta).or(base.map(|base| &base.meta));
+    let end = last.map_or(0, |meta| meta.revision);
     let from = after.saturating_add(1).max(erased).max((end + 1).saturating_sub(keep));
     if from > end {
         return Ok(Vec::new());
     }
     let mut found = folded_history(db, name, from, limit)?;
-    for body in bodies.iter().filter(|body| body.head.brief.revision >= from) {
+    for body in bodies.iter().filter(|body| body.head.meta.revision >= from) {
         if found.len() < limit {
             found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
         }

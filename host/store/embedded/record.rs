@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::list::change::Change;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Receipt, Revision};
-use crate::list::{Folded, List};
+use crate::list::{List, ListSnapshot};
 use crate::store::Commit;
 
 /// The version of the encoding below. A change to any stored type is a new version.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     /// One commit; its number is the revision it leads to.
     Log = 1,
     /// What is known of a folded list without reading it; the number is its revision.
-    Brief = 2,
+    ListMeta = 2,
     /// A folded list; the number is its revision.
     Snapshot = 3,
     /// Consecutive revisions; the number is the last one's.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 
 /// What is known of a list without reading it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Brief {
+pub(super) struct ListMeta {
     pub(super) revision: u64,
     pub(super) logic: Option<LogicName>,
     pub(super) entries: usize,
@@ -48,7 +48,7 @@ pub(super) struct Brief {
     pub(super) wake_up: Option<u64>,
 }
 
-impl Brief {
+impl ListMeta {
     pub(super) fn of(list: &List, wake_up: Option<u64>) -> Self {
         Self {
             revision: list.revision(),
@@ -68,7 +68,7 @@ pub(super) struct Head {
     /// The last of its revisions that deletes the list.
     pub(super) erased: Option<u64>,
     /// The list after it.
-    pub(super) brief: Brief,
+    pub(super) meta: ListMeta,
 }
 
 /// A commit's record taken apart. The revisions stay encoded, for folding moves them as they are.
@@ -85,7 +85,7 @@ pub(super) fn log(commit: &Commit, head: &Head, mut bytes: Vec<u8>) -> Vec<u8> {
     let bytes = append(bytes, head);
     let bytes = append(bytes, &commit.receipts);
     let mut bytes = append(bytes, &commit.revisions);
-    seal_at(Kind::Log, commit.name.as_str(), head.brief.revision, &mut bytes[begin..]);
+    seal_at(Kind::Log, commit.name.as_str(), head.meta.revision, &mut bytes[begin..]);
     bytes
 }
 
@@ -112,7 +112,7 @@ pub(super) fn directory_lists(last: u64, bytes: &[u8]) -> Result<Vec<(String, u6
 /// Takes the beginning of a commit's record.
 pub(super) fn log_head(name: &ListName, revision: u64, bytes: &[u8]) -> Result<Head, String> {
     let (head, _) = take::<Head>(unseal(Kind::Log, name, revision, bytes)?)?;
-    if head.brief.revision == revision { Ok(head) } else { Err(format!("its log row {revision} says otherwise")) }
+    if head.meta.revision == revision { Ok(head) } else { Err(format!("its log row {revision} says otherwise")) }
 }
 
 /// Takes a commit's record apart.
@@ -137,7 +137,7 @@ pub(super) fn decode<T: DeserializeOwned>(kind: Kind, name: &ListName, number: u
 
 /// Takes a list from its snapshot row.
 pub(super) fn snapshot(name: &ListName, revision: u64, bytes: &[u8]) -> Result<List, String> {
-    let folded: Folded = decode(Kind::Snapshot, name, revision, bytes)?;
+    let folded: ListSnapshot = decode(Kind::Snapshot, name, revision, bytes)?;
     if folded.revision != revision {
         return Err(format!("its snapshot is of revision {}, not {revision}", folded.revision));
     }
@@ -177,7 +177,7 @@ pub(super) fn run(revisions: &[Arc<Revision>]) -> Vec<u8> {
 
 /// The last of the revisions that deletes its list.
 pub(super) fn erased(revisions: &[Arc<Revision>]) -> Option<u64> {
-    let erases = |revision: &&Arc<Revision>| revision.changes.contains(&Change::Erase);
+    let erases = |revision: &&Arc<Revision>| revision.changes.contains(&Change::DeleteList);
     revisions.iter().rev().find(erases).map(|revision| revision.number)
 }
 
@@ -237,7 +237,7 @@ impl Kind {
     fn noun(self) -> &'static str {
         match self {
             Self::Log => "log",
-            Self::Brief => "summary",
+            Self::ListMeta => "summary",
             Self::Snapshot => "snapshot",
             Self::History => "history",
             Self::Receipt => "receipt",
@@ -250,12 +250,12 @@ impl Kind {
 mod tests {
     use super::*;
     use crate::list::revision::hex;
-    use crate::store::samples;
+    use crate::store::fixtures;
 
     #[test]
     fn the_bytes_of_a_log_row_are_pinned() {
-        let commit = samples::Writer::new("bob").create().with_receipt("k").commit();
-        let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, Some(7)) };
+        let commit = fixtures::Writer::new("bob").create().with_receipt("k").commit();
+        let head = Head { after: 0, erased: None, meta: ListMeta::of(&commit.state, Some(7)) };
         let row = log(&commit, &head, Vec::new());
         assert_eq!(hex(&row), include_str!("golden/log-3.hex").trim(), "a stored type changed: raise ENCODING");
         let body = log_body(&commit.name, 1, &row).expect("it is whole");
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_snapshot_are_pinned() {
-        let commit = samples::Writer::new("bob").create().add("Dentist").commit();
+        let commit = fixtures::Writer::new("bob").create().add("Dentist").commit();
         let row = encode(Kind::Snapshot, &commit.name, 2, &commit.state.fold());
         assert_eq!(hex(&row), include_str!("golden/snapshot-3.hex").trim(), "a stored type changed: raise ENCODING");
         assert_eq!(snapshot(&commit.name, 2, &row).as_ref(), Ok(&*commit.state));
@@ -274,8 +274,8 @@ mod tests {
 
     #[test]
     fn a_row_is_unreadable_after_any_flipped_bit_and_in_any_other_place() {
-        let commit = samples::Writer::new("bob").create().commit();
-        let head = Head { after: 0, erased: None, brief: Brief::of(&commit.state, None) };
+        let commit = fixtures::Writer::new("bob").create().commit();
+        let head = Head { after: 0, erased: None, meta: ListMeta::of(&commit.state, None) };
         let row = log(&commit, &head, Vec::new());
         let reads =
             |name: &str, revision, row: &[u8]| log_head(&ListName::new(name).expect("a name"), revision, row).is_ok();

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 use super::reader::Reader;
 use super::{recover, schema};
+use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
-use crate::list::recorded::Recorded;
 use crate::store::StoreError;
 
 /// The cache of pages, in bytes: lists are read in their order, and each only once.
@@ -52,9 +52,9 @@ impl Recording {
         let db = schema::open_observer(dir, CACHE_BYTES)?;
         // Deferred: the moment is that of the first look, which is into the log.
         db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))?;
-        let tails = recover::look(&db)?;
-        let besides_folded = tails.besides_folded();
-        let reader = Reader { db, tails: Arc::new(Mutex::new(tails)), keep: u64::MAX };
+        let log_index = recover::look(&db)?;
+        let besides_folded = log_index.besides_folded();
+        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), keep: u64::MAX };
         Ok(Self { reader, besides_folded })
     }
 
@@ -74,7 +74,7 @@ impl Recording {
     pub fn lists<'a>(
         &'a self,
         wanted: impl Fn(&ListName) -> bool + 'a,
-    ) -> impl Iterator<Item = Result<Recorded, StoreError>> + 'a {
+    ) -> impl Iterator<Item = Result<ListHistory, StoreError>> + 'a {
         let read = move |named: Result<Named, StoreError>| match named {
             Ok(Ok(name)) if wanted(&name) => self.list(&name).transpose(),
             Ok(Ok(_)) => None,
@@ -89,7 +89,7 @@ impl Recording {
     }
 
     /// The list of that name, unless its last commit in the log deleted it.
-    fn list(&self, name: &ListName) -> Result<Option<Recorded>, StoreError> {
+    fn list(&self, name: &ListName) -> Result<Option<ListHistory>, StoreError> {
         let recorded = self.reader.recorded(name)?;
         Ok(recorded.list.exists().then_some(recorded))
     }

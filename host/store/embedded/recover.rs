@@ -8,16 +8,16 @@ use std::sync::{Arc, Weak};
 use rusqlite::Connection;
 
 use super::block::{Block, Frame};
-use super::record::{self, Brief};
+use super::log_index::{LogIndex, Row};
+use super::record::{self, ListMeta};
 use super::schema;
 use super::sweep::{self, Sweep};
-use super::tails::{Row, Tails};
 use crate::list::name::{ListName, LogicName};
 use crate::store::StoreError;
 
 /// What the log says.
 pub(super) struct Recovered {
-    pub(super) tails: Tails,
+    pub(super) log_index: LogIndex,
     pub(super) sweep: Sweep,
 }
 
@@ -32,7 +32,7 @@ struct Fault {
 /// The pass over the log.
 #[derive(Default)]
 struct Pass {
-    tails: Tails,
+    log_index: LogIndex,
     faults: Vec<Fault>,
     /// Whether memory keeps the rows, which is as much as the log has.
     holds: bool,
@@ -42,7 +42,7 @@ struct Pass {
 
 /// What a pass over the log found.
 struct Found {
-    tails: Tails,
+    log_index: LogIndex,
     faults: Vec<Fault>,
     cut: u64,
     end: u64,
@@ -51,22 +51,22 @@ struct Found {
 
 /// Reads the log, and sets aside the commits of lists that cannot be read.
 pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
-    let Found { mut tails, faults, cut, end, bytes } = read(db, false)?;
-    set_aside_faults(db, &mut tails, faults).map_err(schema::failed("read the log"))?;
-    Ok(Recovered { tails, sweep: Sweep::new(cut, end, bytes) })
+    let Found { mut log_index, faults, cut, end, bytes } = read(db, false)?;
+    set_aside_faults(db, &mut log_index, faults).map_err(schema::failed("read the log"))?;
+    Ok(Recovered { log_index, sweep: Sweep::new(cut, end, bytes) })
 }
 
 /// Reads the log, and changes nothing: what is damaged is only taken note of. The rows stay in memory,
 /// for whoever looks is going to read all lists, each of which has commits in many rows.
-pub(super) fn look(db: &Connection) -> Result<Tails, StoreError> {
-    let Found { mut tails, faults, .. } = read(db, true)?;
+pub(super) fn look(db: &Connection) -> Result<LogIndex, StoreError> {
+    let Found { mut log_index, faults, .. } = read(db, true)?;
     for Fault { name, why, .. } in faults {
         match ListName::new(&name) {
-            Ok(name) => tails.set_aside(name, why),
+            Ok(name) => log_index.isolate(name, why),
             Err(_) => tracing::error!(list = name, why, "a commit in the log cannot be read"),
         }
     }
-    Ok(tails)
+    Ok(log_index)
 }
 
 fn read(db: &Connection, holds: bool) -> Result<Found, StoreError> {
@@ -90,7 +90,7 @@ fn read(db: &Connection, holds: bool) -> Result<Found, StoreError> {
         end = seq;
         pass.row(seq, first, &directory, commits)?;
     }
-    Ok(Found { tails: pass.tails, faults: pass.faults, cut, end, bytes: bytes as u64 })
+    Ok(Found { log_index: pass.log_index, faults: pass.faults, cut, end, bytes: bytes as u64 })
 }
 
 fn set_aside_earlier(db: &Connection) -> rusqlite::Result<Vec<Fault>> {
@@ -126,23 +126,23 @@ impl Pass {
         let name = name.and_then(|name| ListName::new(name).map_err(|error| error.to_string()));
         let name = name.map_err(|error| format!("its name is damaged: {error}"))?;
         let mut head = record::log_head(&name, frame.revision, frame.record)?;
-        if head.brief.logic == self.logic {
-            head.brief.logic.clone_from(&self.logic);
+        if head.meta.logic == self.logic {
+            head.meta.logic.clone_from(&self.logic);
         } else {
-            self.logic.clone_from(&head.brief.logic);
+            self.logic.clone_from(&head.meta.logic);
         }
-        match self.tails.get(&name) {
-            Some(tail) if tail.brief.revision != head.after => {
-                return Err(format!("its log goes from revision {} to {}", tail.brief.revision, head.after + 1));
+        match self.log_index.get(&name) {
+            Some(tail) if tail.meta.revision != head.after => {
+                return Err(format!("its log goes from revision {} to {}", tail.meta.revision, head.after + 1));
             }
             Some(_) => {}
             None => {
                 // Whether it has a folded row is not known, and nothing depends on it.
-                self.tails.learn(name.clone(), Brief { revision: head.after, ..Brief::default() });
+                self.log_index.learn(name.clone(), ListMeta { revision: head.after, ..ListMeta::default() });
             }
         }
         let row = Row { seq, block: self.holds.then(|| block.clone()) };
-        self.tails.push(&name, head.brief, &mut Weak::new(), row);
+        self.log_index.push(&name, head.meta, &mut Weak::new(), row);
         Ok(())
     }
 }
@@ -155,7 +155,7 @@ fn owner(directory: &[u8], seq: u64, place: u64) -> Result<(String, u64), String
 }
 
 /// A fault makes its whole list unreadable: the commits before it would be an older list.
-fn set_aside_faults(db: &Connection, tails: &mut Tails, faults: Vec<Fault>) -> rusqlite::Result<()> {
+fn set_aside_faults(db: &Connection, log_index: &mut LogIndex, faults: Vec<Fault>) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     for Fault { name: text, why, evidence } in faults {
         if let Some((seq, revision, record)) = evidence {
@@ -168,10 +168,10 @@ fn set_aside_faults(db: &Connection, tails: &mut Tails, faults: Vec<Fault>) -> r
             sweep::quarantine_row(db, seq, &text, revision, &record, &why)?;
         }
         let Ok(name) = ListName::new(&text) else { continue };
-        if let Some(tail) = tails.get(&name) {
+        if let Some(tail) = log_index.get(&name) {
             sweep::quarantine(db, &name, &tail.rows, &why)?;
         }
-        tails.set_aside(name, why);
+        log_index.isolate(name, why);
     }
     transaction.commit()
 }

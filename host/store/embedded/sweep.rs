@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::Options;
 use super::block::Blocks;
 use super::fold::{Fault, Fold};
-use super::tails::{Row, Tails};
+use super::log_index::{LogIndex, Row};
 use crate::list::name::ListName;
 
 /// How many lists an idle writer folds before it looks into its queue again.
@@ -90,16 +90,16 @@ impl Sweep {
     }
 
     /// Begins a sweep if the log is over a limit and none is under way.
-    pub(super) fn begin_if_due(&mut self, tails: &Mutex<Tails>, options: &Options) {
+    pub(super) fn begin_if_due(&mut self, log_index: &Mutex<LogIndex>, options: &Options) {
         let over = self.rows() > options.log_rows || self.bytes > options.log_bytes as u64;
         if over && !self.is_under_way() {
-            self.begin(tails);
+            self.begin(log_index);
         }
     }
 
     /// Begins a sweep over all that is in the log now.
-    pub(super) fn begin(&mut self, tails: &Mutex<Tails>) {
-        let names = tails.lock().begin_sweep();
+    pub(super) fn begin(&mut self, log_index: &Mutex<LogIndex>) {
+        let names = log_index.lock().begin_sweep();
         tracing::debug!(rows = self.rows(), lists = names.len(), "folding the log");
         self.count = names.len();
         self.names = sorted(names);
@@ -124,7 +124,7 @@ impl Sweep {
     pub(super) fn slice(
         &mut self,
         db: &Connection,
-        tails: &Mutex<Tails>,
+        log_index: &Mutex<LogIndex>,
         commits: usize,
         options: &Options,
     ) -> rusqlite::Result<Slice> {
@@ -135,7 +135,7 @@ impl Sweep {
         let mut fold = Fold::prepare(db, options.history)?;
         for _ in 0..self.pace(commits, options) {
             let Some(name) = self.names.pop() else { break };
-            let Some(tail) = tails.lock().get(&name).cloned() else { continue };
+            let Some(tail) = log_index.lock().get(&name).cloned() else { continue };
             let Some(last) = tail.rows.last() else { continue };
             match fold.list(&name, &tail) {
                 Ok(()) => slice.folded.push((name, last.seq)),
@@ -155,18 +155,18 @@ impl Sweep {
     }
 
     /// Takes note of what a slice did, now that it is durable.
-    pub(super) fn done(&mut self, slice: Slice, tails: &Mutex<Tails>) {
+    pub(super) fn done(&mut self, slice: Slice, log_index: &Mutex<LogIndex>) {
         if slice.cut > self.cut && slice.cut == self.upto {
             self.bytes -= self.upto_bytes;
         }
         self.cut = slice.cut;
-        let mut tails = tails.lock();
+        let mut log_index = log_index.lock();
         for (name, seq) in slice.folded {
-            tails.folded(&name, seq);
+            log_index.folded(&name, seq);
         }
         for (name, why) in slice.faults {
             tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were set aside");
-            tails.set_aside(name, why);
+            log_index.isolate(name, why);
         }
     }
 }

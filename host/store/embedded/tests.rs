@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::contract::{self, Ending, Subject};
-use crate::store::samples::{Writer as Sample, name};
+use crate::store::fixtures::{Writer as Sample, name};
 
 struct Embedded {
     dir: TempDir,

@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use super::block::{Block, FULL_BYTES};
 use super::fold::{self, Fault};
 use super::lock::DirectoryLock;
+use super::log_index::{Ahead, LogIndex, Row};
 use super::reader;
-use super::record::Brief;
+use super::record::ListMeta;
 use super::sweep::{Slice, Sweep};
-use super::tails::{Ahead, Row, Tails};
 use super::wal::{self, Wal};
 use super::{Options, SLOW_WRITE};
 use crate::list::List;
@@ -40,7 +40,7 @@ pub(super) enum Request {
 pub(super) struct Prepared {
     pub(super) name: ListName,
     pub(super) after: u64,
-    pub(super) brief: Brief,
+    pub(super) meta: ListMeta,
     pub(super) frame: Vec<u8>,
     pub(super) state: Weak<List>,
     pub(super) reply: oneshot::Sender<Answer>,
@@ -63,7 +63,7 @@ struct Written {
 pub(super) struct Writer {
     pub(super) db: Connection,
     pub(super) requests: Receiver<Request>,
-    pub(super) tails: Arc<Mutex<Tails>>,
+    pub(super) log_index: Arc<Mutex<LogIndex>>,
     pub(super) poison: Arc<OnceLock<String>>,
     pub(super) sweep: Sweep,
     pub(super) wal: Wal,
@@ -131,12 +131,12 @@ impl Writer {
         let begun = Instant::now();
         match self.transaction(batch) {
             Ok((written, slice)) => {
-                self.sweep.done(slice, &self.tails);
+                self.sweep.done(slice, &self.log_index);
                 self.acknowledge(batch, written);
             }
             Err(error) => self.fail(batch, &error),
         }
-        self.sweep.begin_if_due(&self.tails, &self.options);
+        self.sweep.begin_if_due(&self.log_index, &self.options);
         if let Err(error) = self.wal.written(&self.db) {
             self.poisoned(&error);
         }
@@ -152,11 +152,11 @@ impl Writer {
         let mut written = Written { verdicts: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.sweep.last() + 1);
         for commit in batch {
-            if let Err(error) = check(&self.db, &self.tails, commit)? {
+            if let Err(error) = check(&self.db, &self.log_index, commit)? {
                 written.verdicts.push(Err(error));
                 continue;
             }
-            block.push(&commit.name, commit.brief.revision, &commit.frame);
+            block.push(&commit.name, commit.meta.revision, &commit.frame);
             written.verdicts.push(Ok(block.last()));
             if block.bytes().len() >= FULL_BYTES {
                 let next = Block::new(block.last() + 1);
@@ -166,7 +166,7 @@ impl Writer {
         if !block.is_empty() {
             written.blocks.push(self.append(block)?);
         }
-        let slice = self.sweep.slice(&self.db, &self.tails, batch.len(), &self.options)?;
+        let slice = self.sweep.slice(&self.db, &self.log_index, batch.len(), &self.options)?;
         transaction.commit()?;
         Ok((written, slice))
     }
@@ -185,16 +185,16 @@ impl Writer {
             self.sweep.appended(block.last(), block.bytes().len());
         }
         let mut blocks = blocks.into_iter().peekable();
-        let mut tails = self.tails.lock();
+        let mut log_index = self.log_index.lock();
         for (commit, verdict) in batch.iter_mut().zip(&verdicts) {
             let Ok(seq) = *verdict else { continue };
             while blocks.next_if(|block| block.last() < seq).is_some() {}
             let row = Row { seq, block: blocks.peek().cloned() };
-            let brief = std::mem::take(&mut commit.brief);
-            let count = tails.push(&commit.name, brief, &mut commit.state, row);
+            let meta = std::mem::take(&mut commit.meta);
+            let count = log_index.push(&commit.name, meta, &mut commit.state, row);
             self.sweep.has_tail(&commit.name, count);
         }
-        drop(tails);
+        drop(log_index);
         for (commit, verdict) in batch.drain(..).zip(verdicts) {
             commit.answer(verdict.map(drop));
         }
@@ -203,7 +203,7 @@ impl Writer {
     fn fail(&self, batch: &mut Vec<Prepared>, error: &rusqlite::Error) {
         self.poisoned(error);
         for commit in batch.drain(..) {
-            let what = format!("write revision {} of list {:?}", commit.brief.revision, commit.name.as_str());
+            let what = format!("write revision {} of list {:?}", commit.meta.revision, commit.name.as_str());
             commit.answer(Err(StoreError::Failed { what, why: error.to_string() }));
         }
     }
@@ -215,7 +215,7 @@ impl Writer {
 
     /// Folds all lists, empties the log and the write-ahead log.
     fn fold_everything(&mut self) -> Result<(), StoreError> {
-        self.sweep.begin(&self.tails);
+        self.sweep.begin(&self.log_index);
         while self.sweep.is_under_way() && self.poison.get().is_none() {
             self.write(&mut Vec::new());
         }
@@ -257,10 +257,10 @@ impl Prepared {
 }
 
 /// Takes a commit into the batch, if it continues its list with all that is before it in the batch.
-fn check(db: &Connection, tails: &Mutex<Tails>, commit: &Prepared) -> rusqlite::Result<Result<(), StoreError>> {
+fn check(db: &Connection, log_index: &Mutex<LogIndex>, commit: &Prepared) -> rusqlite::Result<Result<(), StoreError>> {
     let conflict = |found| Ok(Err(StoreError::Conflict { name: commit.name.clone(), expected: commit.after, found }));
-    let next = Ahead { revision: commit.brief.revision, wake_up: commit.brief.wake_up };
-    let mut locked = tails.lock();
+    let next = Ahead { revision: commit.meta.revision, wake_up: commit.meta.wake_up };
+    let mut locked = log_index.lock();
     let before = match locked.ahead(&commit.name) {
         Some(ahead) if ahead.revision != commit.after => return conflict(ahead.revision),
         Some(ahead) => std::mem::replace(ahead, next),
@@ -269,15 +269,15 @@ fn check(db: &Connection, tails: &Mutex<Tails>, commit: &Prepared) -> rusqlite::
                 return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why: why.clone() }));
             }
             drop(locked);
-            let brief = match look_up(db, &commit.name) {
-                Ok(brief) => brief,
+            let meta = match look_up(db, &commit.name) {
+                Ok(meta) => meta,
                 Err(Fault::List(why)) => return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why })),
                 Err(Fault::Database(error)) => return Err(error),
             };
-            if brief.revision != commit.after {
-                return conflict(brief.revision);
+            if meta.revision != commit.after {
+                return conflict(meta.revision);
             }
-            std::mem::replace(&mut tails.lock().learn(commit.name.clone(), brief).ahead, next)
+            std::mem::replace(&mut log_index.lock().learn(commit.name.clone(), meta).ahead, next)
         }
     };
     set_timer(db, &commit.name, before.wake_up, next.wake_up)?;
@@ -285,14 +285,14 @@ fn check(db: &Connection, tails: &Mutex<Tails>, commit: &Prepared) -> rusqlite::
 }
 
 /// What is known of a list that has nothing in the log.
-fn look_up(db: &Connection, name: &ListName) -> Result<Brief, Fault> {
+fn look_up(db: &Connection, name: &ListName) -> Result<ListMeta, Fault> {
     let mut select = db.prepare_cached(
         "SELECT revision, seq, brief FROM lists WHERE name = ?1
          UNION ALL SELECT revision, seq, brief FROM gone WHERE name = ?1",
     )?;
     let row = select.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
-    let brief = row.optional()?.map(|(revision, seq, bytes)| fold::read_brief(name, revision, seq, &bytes));
-    Ok(brief.transpose()?.unwrap_or_default())
+    let meta = row.optional()?.map(|(revision, seq, bytes)| fold::read_brief(name, revision, seq, &bytes));
+    Ok(meta.transpose()?.unwrap_or_default())
 }
 
 fn set_timer(db: &Connection, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {

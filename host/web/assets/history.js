@@ -31,7 +31,7 @@ function sentences(revisions) {
       case "remove": gone.add(change.id); return `deleted ${quoted(change.id)}`;
       case "set": return `set ${Object.entries(change.settings).map(setting).join(", ")}`;
       case "unset": return `took away ${change.setting}`;
-      case "adopt": return `chose the rules ${change.logic}`;
+      case "bind-logic": return `chose the rules ${change.logic}`;
       case "pin": return change.pin ? `chose version ${change.pin}` : "chose whichever version is live";
       default: return "deleted the list";
     }

@@ -56,10 +56,10 @@ function takenBack(revisions) {
 }
 
 // That a version was replaced by a like one on the way is no part of what people did.
-const isChosen = ({ type }, command) => type !== "adopt" || ["configure", "migrate", "undo"].includes(command);
+const isChosen = ({ type }, command) => type !== "bind-logic" || ["configure", "migrate", "undo"].includes(command);
 
 // Whether there is anything in a revision to take back. What stands in the way only the server knows.
 function canBeUndone({ command, changes, revision }) {
-  const matters = (change) => change.type !== "adopt" || (revision > 1 && isChosen(change, command));
-  return changes.some((change) => change.type !== "erase" && matters(change));
+  const matters = (change) => change.type !== "bind-logic" || (revision > 1 && isChosen(change, command));
+  return changes.some((change) => change.type !== "delete-list" && matters(change));
 }

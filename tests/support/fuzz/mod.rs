@@ -103,7 +103,7 @@ pub struct Input {
 }
 
 /// What inputs are made of.
-pub struct Workshop {
+pub struct DevSession {
     /// The components in `plugins/built`, by name.
     real: BTreeMap<String, Vec<u8>>,
     contract: made::Contract,
@@ -111,7 +111,7 @@ pub struct Workshop {
     limit: usize,
 }
 
-impl Workshop {
+impl DevSession {
     pub fn open() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut real = BTreeMap::new();

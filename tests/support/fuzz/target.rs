@@ -10,11 +10,12 @@ use hotlist::list::command::{Command, Context, Query};
 use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
-use hotlist::logic::catalog::{Catalog, MAX_EVENTS, Standing};
+use hotlist::logic::Logic;
 use hotlist::logic::decide::{Decider, Refusal};
 use hotlist::logic::read::read;
-use hotlist::logic::{Logic, battery};
-use hotlist::plugins::{PluginError, Plugins, Sources, Taking};
+use hotlist::plugins::{PluginError, Plugins, Sources, UploadOptions};
+use hotlist::rollout::conformance;
+use hotlist::rollout::{MAX_EVENTS, Registry, RolloutState};
 use hotlist::wasm::{Engine, Settings, digest};
 
 /// The most bytes of the text that says why a component was not taken. A person reads it.
@@ -72,7 +73,7 @@ pub struct Outcome {
 pub(super) struct Target {
     runtime: tokio::runtime::Runtime,
     plugins: Plugins,
-    catalog: Arc<Catalog>,
+    registry: Arc<Registry>,
     /// Where uploads are kept.
     _data: tempfile::TempDir,
 }
@@ -82,11 +83,11 @@ impl Target {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let data = tempfile::tempdir().expect("a directory");
         let engine = Engine::new(Settings::default()).expect("an engine");
-        let catalog = Arc::new(Catalog::default());
+        let registry = Arc::new(Registry::default());
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
         let sources = Sources { kept: data.path().join("logic"), ..Sources::default() };
-        let plugins = runtime.block_on(Plugins::start(engine, catalog.clone(), clock, sources)).expect("plugins");
-        Self { runtime, plugins, catalog, _data: data }
+        let plugins = runtime.block_on(Plugins::start(engine, registry.clone(), clock, sources)).expect("plugins");
+        Self { runtime, plugins, registry, _data: data }
     }
 
     /// Uploads a component, and asks it all there is to ask if it is taken. `Err` says what is wrong
@@ -97,7 +98,7 @@ impl Target {
         let before = self.standing(&name);
         let begun = Instant::now();
         // Half of them with insistence, so that what fails its gates is lived with, too.
-        let taking = Taking { publish: true, force: seed % 4 >= 2 };
+        let taking = UploadOptions { publish: true, force: seed % 4 >= 2 };
         let bytes_sent = Bytes::copy_from_slice(bytes);
         let answer = self.runtime.block_on(self.plugins.upload(name.clone(), bytes_sent, taking));
         let upload = begun.elapsed();
@@ -122,8 +123,8 @@ impl Target {
         Ok(Outcome { refused, why, upload, asking: begun.elapsed() })
     }
 
-    fn standing(&self, name: &LogicName) -> Standing {
-        self.catalog.standing(name).map(|standing| Standing::clone(&standing)).unwrap_or_default()
+    fn standing(&self, name: &LogicName) -> RolloutState {
+        self.registry.state(name).map(|state| RolloutState::clone(&state)).unwrap_or_default()
     }
 }
 
@@ -138,8 +139,8 @@ fn reason(error: &PluginError, why: &str) -> Result<&'static str, String> {
     Ok(REASONS.iter().find(|(text, _)| why.contains(text)).map_or("other", |(_, kind)| kind))
 }
 
-fn check_events(standing: &Standing) -> Result<(), String> {
-    let long = |event: &&hotlist::logic::catalog::Event| event.why.len() > MAX_REASON_BYTES;
+fn check_events(standing: &RolloutState) -> Result<(), String> {
+    let long = |event: &&hotlist::rollout::Event| event.why.len() > MAX_REASON_BYTES;
     match standing.events.iter().find(long) {
         Some(event) => Err(format!("an event of {} has a long text", event.source)),
         None if standing.events.len() > MAX_EVENTS => Err(format!("there are {} events", standing.events.len())),
@@ -148,7 +149,7 @@ fn check_events(standing: &Standing) -> Result<(), String> {
 }
 
 /// What was live before a refusal is live after it.
-fn check_unchanged(before: &Standing, after: &Standing) -> Result<(), String> {
+fn check_unchanged(before: &RolloutState, after: &RolloutState) -> Result<(), String> {
     match (&before.live, &after.live) {
         (None, None) => Ok(()),
         (Some(before), Some(after)) if Arc::ptr_eq(before, after) => Ok(()),
@@ -159,8 +160,8 @@ fn check_unchanged(before: &Standing, after: &Standing) -> Result<(), String> {
 /// Asks what a server would, through the same checks. Whatever it answers, the checks have to hold.
 fn ask_everything(logic: &dyn Logic) -> Result<(), String> {
     let begun = Instant::now();
-    let report = battery::run(logic, &|| begun.elapsed());
-    if report.failures.len() > battery::MAX_FAILURES {
+    let report = conformance::run(logic, &|| begun.elapsed());
+    if report.failures.len() > conformance::MAX_FAILURES {
         return Err(format!("the battery went on after {} failures", report.failures.len()));
     }
     keep_a_list(logic)
@@ -204,7 +205,7 @@ fn command(number: u64, list: &List) -> Command {
     match number % 8 {
         5 => Command::Update { id: first, patch: Patch { completed: Some(true), ..Patch::default() } },
         6 => Command::Delete { id: first },
-        7 if number > 20 => Command::Erase,
+        7 if number > 20 => Command::DeleteList,
         7 => Command::Wake,
         _ => Command::Add(Draft { title: format!("entry {number}"), ..Draft::default() }),
     }

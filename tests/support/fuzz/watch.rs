@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 pub use super::target::Outcome;
 use super::target::Target;
-use super::{Input, Kind, Workshop};
+use super::{DevSession, Input, Kind};
 
 /// How much of the processors' time one input may take, from upload to the last answer, over all
 /// threads.
@@ -56,7 +56,7 @@ impl fmt::Display for Finding {
 
 /// Throws inputs, one after the other.
 pub struct Watch {
-    workshop: Workshop,
+    session: DevSession,
     inputs: Option<Sender<Arc<Input>>>,
     /// Who throws them; nobody waits for it any more when it hangs.
     thrower: Option<JoinHandle<()>>,
@@ -113,13 +113,13 @@ impl Watch {
         };
         let thrower = std::thread::Builder::new().name("thrower".into()).spawn(throw).expect("a thread");
         let counts = Counts { memory_at_start: Memory::read(), ..Counts::default() };
-        Self { workshop: Workshop::open(), inputs: Some(inputs), thrower: Some(thrower), outcomes, counts }
+        Self { session: DevSession::open(), inputs: Some(inputs), thrower: Some(thrower), outcomes, counts }
     }
 
     /// Throws the input of a seed. `Ok(None)` if there is none.
     pub fn throw(&mut self, seed: u64) -> Result<Option<(Kind, Outcome)>, Box<Finding>> {
         MAKING.store(true, Ordering::Relaxed);
-        let made = catch_unwind(AssertUnwindSafe(|| self.workshop.make(seed)));
+        let made = catch_unwind(AssertUnwindSafe(|| self.session.make(seed)));
         MAKING.store(false, Ordering::Relaxed);
         let panics = std::mem::take(&mut *PANICS.lock()); // those of the tools are not the server's
         let input = match made {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::logic::battery::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
+use crate::rollout::conformance::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
 
 /// What the columns of the table are.
 const HEAD: [&str; 10] =

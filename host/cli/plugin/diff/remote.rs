@@ -12,9 +12,9 @@ use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::list::List;
-use crate::list::keeper;
+use crate::list::binding;
+use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
-use crate::list::recorded::Recorded;
 use crate::list::revision::hex;
 use crate::replay::{Item, Unreadable};
 use crate::store::{MAX_PAGE, recording};
@@ -88,7 +88,7 @@ impl Remote {
         let answer = self.get(&format!("/logic/{logic}"))?.json()?;
         let digest = answer["live"]["digest"].as_str().and_then(|text| text.strip_prefix("sha256:"));
         digest
-            .and_then(keeper::digest)
+            .and_then(binding::digest)
             .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.url))
     }
 
@@ -135,7 +135,7 @@ impl Remote {
                 revisions.extend(page.revisions);
                 if let Some(folded) = page.list {
                     let list = List::from(folded);
-                    return Ok(Some(Item::List(Box::new(Recorded { name: name.clone(), list, revisions }))));
+                    return Ok(Some(Item::List(Box::new(ListHistory { name: name.clone(), list, revisions }))));
                 }
                 // Neither the end nor a step towards it: the list was deleted and made anew meanwhile.
                 match next {

@@ -231,7 +231,7 @@ fn the_beginning_and_the_end_of_a_list_are_not_taken_back() {
     let born = past.decide(logic, 0, &Command::Configure { logic: None, pin: None, settings: vec![] }).unwrap();
     let text = "it brought the list into being, and nothing else; delete the list instead";
     assert_eq!(past.conflict(logic, born), (text.into(), None));
-    let erased = past.decide(logic, 0, &Command::Erase).unwrap();
+    let erased = past.decide(logic, 0, &Command::DeleteList).unwrap();
     assert_eq!(past.undo(logic, erased), Err(Refusal::NoSuchList));
     let added = past.add(logic, "milk");
     assert_eq!(past.conflict(logic, erased), ("it ended the list".into(), None));
@@ -275,7 +275,7 @@ fn an_entry_of_another_list_does_not_get_into_this_one() {
         past.add(logic, title);
     }
     let deleted = past.decide(logic, 0, &Command::Delete { id: 2 }).unwrap();
-    past.decide(logic, 0, &Command::Erase).unwrap();
+    past.decide(logic, 0, &Command::DeleteList).unwrap();
     past.add(logic, "of the next list");
     assert_eq!(past.conflict(logic, deleted), ("entry 2 is of an earlier list of this name".into(), None));
 }
@@ -291,16 +291,16 @@ fn undoing_a_migration_brings_fields_and_keeper_back_and_keeps_them() {
     let after = past.list.clone();
     assert_ne!(contents(&before), contents(&after));
     let (_, done) = past.revisions.last().unwrap();
-    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(one.keeper()));
+    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(one.binding()));
     let text = format!("the list goes back to {} with it, which is not loaded", one.id());
     assert_eq!(past.conflict(two, migrated), (text, None));
     let undone = past.undo(one, migrated).unwrap();
-    assert_eq!((contents(&past.list), past.list.keeper()), (contents(&before), Some(one.keeper())));
+    assert_eq!((contents(&past.list), past.list.binding()), (contents(&before), Some(one.binding())));
     assert_eq!(past.list.pin(), Some(&Pin::Digest(one.id().digest)));
     let (_, done) = past.revisions.last().unwrap();
-    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(two.keeper()));
+    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(two.binding()));
     past.undo(two, undone).unwrap();
-    assert_eq!((contents(&past.list), past.list.keeper()), (contents(&after), Some(two.keeper())));
+    assert_eq!((contents(&past.list), past.list.binding()), (contents(&after), Some(two.binding())));
     assert_eq!(past.list.pin(), None, "redone, the list follows what is live again");
 }
 
@@ -317,7 +317,7 @@ fn undoing_the_choice_of_a_version_brings_the_choice_before_back() {
     let moved = past.decide(two, 0, &choose(Some("2"))).unwrap();
     let pin = |past: &Past| past.list.pin().map(ToString::to_string);
     past.undo(one, moved).unwrap();
-    assert_eq!((past.list.keeper(), pin(&past)), (Some(one.keeper()), Some("1".into())));
+    assert_eq!((past.list.binding(), pin(&past)), (Some(one.binding()), Some("1".into())));
     let free = past.undo(one, pinned).unwrap();
     assert_eq!(pin(&past), None);
     past.decide(one, 0, &choose(Some("1.0"))).unwrap();
@@ -326,7 +326,7 @@ fn undoing_the_choice_of_a_version_brings_the_choice_before_back() {
     let handed_over = past.decide(two, 0, &choose(None)).unwrap();
     past.decide(&Numbered::version("todo", 3), 0, &Command::Migrate).unwrap();
     let text = "todo@3.0.0+sha256:03030303 took the list over since";
-    assert_eq!(past.conflict(two, handed_over), (text.into(), Some(Subject::Keeper)));
+    assert_eq!(past.conflict(two, handed_over), (text.into(), Some(Subject::LogicBinding)));
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_list_that_goes_back_to_another_logic_is_not_pinned() {
     let logic = Some(LogicName::new("other").unwrap());
     let handed = past.decide(other, 0, &Command::Configure { logic, pin: Some(None), settings: vec![] }).unwrap();
     past.undo(todo, handed).unwrap();
-    assert_eq!((past.list.keeper(), past.list.pin()), (Some(todo.keeper()), None));
+    assert_eq!((past.list.binding(), past.list.pin()), (Some(todo.binding()), None));
 }
 
 #[test]
@@ -346,16 +346,16 @@ fn the_first_change_that_a_version_made_is_taken_back_without_going_back_to_the_
     let one = &Numbered::version("todo", 1);
     let rebuilt = Numbered::version("todo", 1);
     let id = LogicId { digest: [9; 32], ..LogicId::clone(rebuilt.id()) };
-    let rebuilt = &Numbered { keeper: Keeper::new(id, &rebuilt.description), ..rebuilt };
+    let rebuilt = &Numbered { binding: LogicBinding::new(id, &rebuilt.description), ..rebuilt };
     let mut past = Past::new();
     past.add(one, "milk");
     let renamed = past.patch(rebuilt, 1, titled("tea"));
     let other = &Numbered::version("todo", 2);
     let (_, done) = past.revisions.last().unwrap();
-    assert!(done.changes.contains(&Change::Adopt(rebuilt.keeper().clone())));
+    assert!(done.changes.contains(&Change::BindLogic(rebuilt.binding().clone())));
     assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), None);
     past.undo(rebuilt, renamed).unwrap();
-    assert_eq!((past.list.get(1).unwrap().title.as_str(), past.list.keeper()), ("milk", Some(rebuilt.keeper())));
+    assert_eq!((past.list.get(1).unwrap().title.as_str(), past.list.binding()), ("milk", Some(rebuilt.binding())));
     let added = past.add(rebuilt, "");
     past.decide(rebuilt, 0, &Command::Delete { id: 1 }).unwrap();
     past.decide(rebuilt, 0, &Command::Delete { id: 2 }).unwrap();

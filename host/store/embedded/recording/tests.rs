@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::list::revision::Revision;
 use crate::store::embedded::{EmbeddedStore, Options};
-use crate::store::samples::{Writer, name};
+use crate::store::fixtures::{Writer, name};
 use crate::store::{Commit, Store};
 
 /// The answers come from the store's own threads, so any executor will do.
@@ -22,7 +22,7 @@ fn all_options() -> [Options; 3] {
     [None, Some(0), Some(3)].map(|rows| Options { log_rows: rows.unwrap_or(500_000), ..Options::default() })
 }
 
-fn all(dir: &Path) -> Vec<Recorded> {
+fn all(dir: &Path) -> Vec<ListHistory> {
     let recording = Recording::open(dir).unwrap();
     recording.lists(|_| true).collect::<Result<_, _>>().unwrap()
 }
@@ -52,7 +52,7 @@ fn all_lists_come_in_order_with_what_the_store_says_of_them() {
         let recorded = all(dir.path());
         let names: Vec<_> = recorded.iter().map(|list| list.name.as_str()).collect();
         assert_eq!(names, ["a/b", "ann", "bob", "日曜日"]);
-        for Recorded { name, list, revisions } in recorded {
+        for ListHistory { name, list, revisions } in recorded {
             assert_eq!(list, block_on(store.load(&name)).unwrap().list);
             assert_eq!(revisions, block_on(store.history(&name, 0, 1_000)).unwrap());
         }
@@ -182,8 +182,8 @@ fn a_list_that_cannot_be_read_is_named_the_others_come_and_nothing_is_written() 
     );
     drop(recording);
     assert!(std::fs::read(dir.path().join("hotlist.db")).unwrap() == before);
-    let set_aside: u64 = sql(dir.path()).query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
-    assert_eq!(set_aside, 0);
+    let isolate: u64 = sql(dir.path()).query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
+    assert_eq!(isolate, 0);
 }
 
 #[test]

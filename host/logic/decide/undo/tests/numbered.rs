@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use crate::list::List;
+use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Context, Page, Query};
 use crate::list::entry::{Entry, EntryId, Patch};
-use crate::list::keeper::Keeper;
 use crate::list::name::LogicName;
 use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::{Field, Kind, Value};
-use crate::logic::{Ask, Decision, Fault, Logic, Session};
+use crate::logic::{Call, Decision, Fault, Logic, Session};
 
 /// A logic whose entries and settings have one number each, under a name that says which version it is;
 /// taking a list over renames them.
 pub(super) struct Numbered {
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) binding: Arc<LogicBinding>,
     pub(super) description: Description,
 }
 
@@ -38,7 +38,7 @@ impl Numbered {
         };
         let (name, version) = (LogicName::new(name).unwrap(), description.version.clone());
         let digest = [u8::try_from(major).unwrap(); 32];
-        Self { keeper: Keeper::new(LogicId { name, version, digest }, &description), description }
+        Self { binding: LogicBinding::new(LogicId { name, version, digest }, &description), description }
     }
 
     fn number(&self) -> &str {
@@ -47,8 +47,8 @@ impl Numbered {
 }
 
 impl Logic for Numbered {
-    fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.binding
     }
 
     fn description(&self) -> &Description {
@@ -114,10 +114,10 @@ impl NumberedSession<'_> {
 impl Session for NumberedSession<'_> {
     fn begin(&mut self) {}
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Ask<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         Ok(Ok(match ask {
-            Ask::Add(draft) => vec![Change::put(self.entry(list.next_id(), &draft.title, 0))],
-            Ask::Update(id, Patch { title, date, completed, order, fields }) => {
+            Call::Add(draft) => vec![Change::put(self.entry(list.next_id(), &draft.title, 0))],
+            Call::Update(id, Patch { title, date, completed, order, fields }) => {
                 let mut entry = Entry::clone(list.get(id).unwrap());
                 entry.title = title.clone().unwrap_or(entry.title);
                 entry.date = date.unwrap_or(entry.date);
@@ -128,16 +128,16 @@ impl Session for NumberedSession<'_> {
                 }
                 vec![Change::put(entry)]
             }
-            Ask::Delete(id) => vec![Change::Remove(id)],
-            Ask::Configure(settings) => {
+            Call::Delete(id) => vec![Change::Remove(id)],
+            Call::Configure(settings) => {
                 let change = |(name, value): &(String, Option<Value>)| match value.clone() {
                     Some(value) => Change::Set(Field { name: name.clone(), value }),
                     None => Change::Unset(name.clone()),
                 };
                 settings.iter().map(change).collect()
             }
-            Ask::Wake | Ask::Custom(..) => self.some(list, context.seed),
-            Ask::Migrate(_) => self.renamed(list),
+            Call::Wake | Call::Custom(..) => self.some(list, context.seed),
+            Call::Migrate(_) => self.renamed(list),
         }))
     }
 

@@ -1,0 +1,205 @@
+//! What came, compared with what was expected: one line for each difference.
+
+use std::collections::BTreeMap;
+
+use super::Problem;
+use super::format::{ChangeShape, EntryShape, Expected, GroupShape, RejectedShape};
+use super::rendering::{self, NOTHING};
+use super::run::Outcome;
+use super::value::{Optional, fields, fields_like, optional};
+use crate::list::List;
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Group, Page};
+use crate::list::entry::{Entry, EntryId};
+use crate::list::excerpt::quoted;
+use crate::list::schema::{Description, Schema};
+use crate::list::value::{Field, Value};
+use crate::render::{self as shown, array, change};
+
+/// How an outcome differs from the expectation. An error says why the two cannot be compared.
+pub(super) fn compare(
+    expected: &Expected,
+    outcome: &Outcome,
+    description: &Description,
+) -> Result<Vec<Problem>, String> {
+    let mut found = Differences::default();
+    match (expected, outcome) {
+        (Expected::Rejected(expected), Outcome::Rejected(came)) => found.rejection(expected, came),
+        (Expected::Refused(part), Outcome::Refused(why)) if why.contains(part) => {}
+        (Expected::Unchanged, Outcome::Done(changes, _)) if changes.is_empty() => {}
+        (Expected::Changes(expected), Outcome::Done(changes, _)) => found.changes(expected, changes, description)?,
+        (Expected::Entries(expected), Outcome::Done(_, list)) => found.entries(expected, list, &description.fields)?,
+        (Expected::SettingsAfter(expected), Outcome::Done(_, list)) => {
+            let expected = fields(expected, &description.settings)?;
+            found.members("settings", &named(expected), &present(list.settings()));
+        }
+        (Expected::Page { groups, more }, Outcome::Page(page)) => found.page(groups, *more, page)?,
+        (Expected::WakeUp(expected), Outcome::WakeUp(came)) if expected.0.map(|m| m.0) == came.map(|m| m.0) => {}
+        _ => found.add("answer", rendering::expected(expected), rendering::outcome(outcome)),
+    }
+    Ok(found.problems)
+}
+
+/// What is expected of an entry, a row or the settings, by name; `None` must not be there.
+type Members = BTreeMap<String, Option<Value>>;
+
+/// Fields as they are expected, or as they came.
+fn named(fields: Vec<Field>) -> Members {
+    fields.into_iter().map(|field| (field.name, Some(field.value))).collect()
+}
+
+fn present(fields: &[Field]) -> Members {
+    named(fields.to_vec())
+}
+
+/// What is named of an expected entry.
+fn expected_members(shape: &EntryShape, schemas: &[Schema]) -> Result<Members, String> {
+    let mut members = Members::new();
+    let mut expect = |name: &str, value: Option<Value>| members.insert(name.to_owned(), value);
+    for (name, value) in [
+        ("title", shape.title.clone().map(Value::Text)),
+        ("date", shape.date.map(|day| Value::Date(day.0))),
+        ("completed", shape.completed.map(Value::Boolean)),
+        ("order", shape.order.map(Value::Number)),
+    ] {
+        if value.is_some() {
+            expect(name, value);
+        }
+    }
+    for field in fields(&shape.fields, schemas)? {
+        expect(&rendering::field_name(&field.name), Some(field.value));
+    }
+    for name in &shape.without {
+        match optional(name, schemas).map_err(|problem| format!("without: {problem}"))? {
+            Optional::Date => expect("date", None),
+            Optional::Order => expect("order", None),
+            Optional::Field(name) => expect(&rendering::field_name(name), None),
+        };
+    }
+    Ok(members)
+}
+
+#[derive(Default)]
+struct Differences {
+    problems: Vec<Problem>,
+}
+
+impl Differences {
+    fn add(&mut self, at: &str, expected: String, came: String) {
+        self.problems.push(Problem::Difference { at: at.to_owned(), expected, came });
+    }
+
+    fn members(&mut self, place: &str, expected: &Members, came: &Members) {
+        let shown = |value: Option<&Value>| value.map_or(NOTHING.to_owned(), shown::value);
+        for (name, expected) in expected {
+            let (expected, came) = (expected.as_ref(), came.get(name).and_then(Option::as_ref));
+            if expected != came {
+                self.add(&format!("{place}, {name}"), shown(expected), shown(came));
+            }
+        }
+    }
+
+    fn entry(&mut self, expected: &Members, came: &Entry) {
+        let came_members = rendering::members(came).into_iter().map(|(name, value)| (name, Some(value))).collect();
+        self.members(&format!("entry {}", came.id), expected, &came_members);
+    }
+
+    fn rejection(&mut self, expected: &RejectedShape, came: &Rejection) {
+        let shown = |given: Option<&String>| given.map_or(NOTHING.to_owned(), |given| quoted(given));
+        for (name, expected, came) in [
+            ("code", Some(&expected.code), Some(&came.code)),
+            ("message", expected.message.as_ref(), Some(&came.message)),
+            ("field", expected.field.as_ref(), came.field.as_ref()),
+        ] {
+            if expected.is_some() && expected != came {
+                self.add(&format!("rejected, {name}"), shown(expected), shown(came));
+            }
+        }
+    }
+
+    /// Exactly these changes, in this order.
+    fn changes(&mut self, expected: &[ChangeShape], came: &[Change], description: &Description) -> Result<(), String> {
+        for at in 0..expected.len().max(came.len()) {
+            match (expected.get(at), came.get(at)) {
+                (Some(ChangeShape::Put(shape)), Some(Change::Put(entry))) if shape.id == entry.id => {
+                    let exactly = exactly(expected_members(shape, &description.fields)?, entry);
+                    self.entry(&exactly, entry);
+                }
+                (Some(ChangeShape::Remove(expected)), Some(Change::Remove(came))) if expected == came => {}
+                (Some(ChangeShape::Unset(expected)), Some(Change::Unset(came))) if expected == came => {}
+                (Some(ChangeShape::Set(table)), Some(Change::Set(came)))
+                    if fields(table, &description.settings)? == std::slice::from_ref(came) => {}
+                (expected, came) => {
+                    let expected = expected.map_or(NOTHING.to_owned(), rendering::expected_change);
+                    let came = came.map_or(NOTHING.to_owned(), change);
+                    self.add(&format!("change {}", at + 1), expected, came);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// These entries and no others; of each, what is named.
+    fn entries(&mut self, expected: &[EntryShape], list: &List, schemas: &[Schema]) -> Result<(), String> {
+        let ids: Vec<EntryId> = expected.iter().map(|entry| entry.id).collect();
+        let came: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
+        if ids != came {
+            let shown = |ids: &[EntryId]| array(ids.iter().map(EntryId::to_string));
+            self.add("ids of the entries", shown(&ids), shown(&came));
+        }
+        for shape in expected {
+            let members = expected_members(shape, schemas)?;
+            if let Some(entry) = list.get(shape.id) {
+                self.entry(&members, entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// These groups with these rows; of each, what is named.
+    fn page(&mut self, expected: &[GroupShape], more: Option<bool>, came: &Page) -> Result<(), String> {
+        let names: Vec<_> = expected.iter().map(|group| group.name.as_str()).collect();
+        let came_names: Vec<_> = came.groups.iter().map(|group| group.name.as_str()).collect();
+        if names == came_names {
+            for (expected, came) in expected.iter().zip(&came.groups) {
+                self.group(expected, came)?;
+            }
+        } else {
+            let shown = |names: Vec<&str>| array(names.into_iter().map(quoted));
+            self.add("names of the groups", shown(names), shown(came_names));
+        }
+        if let Some(more) = more.filter(|more| *more != came.more) {
+            self.add("more", more.to_string(), came.more.to_string());
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, expected: &GroupShape, came: &Group) -> Result<(), String> {
+        let place = format!("group {}", quoted(&expected.name));
+        if let Some(title) = expected.title.as_ref().filter(|title| **title != came.title) {
+            self.add(&format!("{place}, title"), quoted(title), quoted(&came.title));
+        }
+        let computed = named(fields_like(&expected.computed, &came.computed)?);
+        self.members(&place, &computed, &present(&came.computed));
+        let rows = array(expected.rows.iter().map(|row| row.id.to_string()));
+        let came_rows = array(came.rows.iter().map(|row| row.id.to_string()));
+        if rows != came_rows {
+            self.add(&format!("{place}, rows"), rows, came_rows);
+            return Ok(());
+        }
+        for (expected, came) in expected.rows.iter().zip(&came.rows) {
+            let computed = named(fields_like(&expected.computed, &came.computed)?);
+            self.members(&format!("{place}, row {}", expected.id), &computed, &present(&came.computed));
+        }
+        Ok(())
+    }
+}
+
+/// What is expected of an entry that is named in full: nothing else may be there.
+fn exactly(mut expected: Members, came: &Entry) -> Members {
+    expected.entry("completed".into()).or_insert(Some(Value::Boolean(false)));
+    for (name, _) in rendering::members(came) {
+        expected.entry(name).or_insert(None);
+    }
+    expected
+}

@@ -1,0 +1,145 @@
+//! What a comparison came to, for people and for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::versions::Versions;
+use crate::list::excerpt::quoted;
+use crate::logic::Logic;
+use crate::replay::{Costs, Difference, Kind, Report, Spread, Unreadable};
+
+/// How many lists' differences people are shown; programs get [`crate::replay::MAX_LISTED`].
+const MAX_SHOWN: usize = 10;
+
+/// What the columns of the table are.
+const HEAD: [&str; 8] = ["", "time p50", "p99", "max", "fuel p50", "p99", "max", "faults"];
+
+/// The percentiles that are told; besides, the most.
+const PERCENTILES: [u8; 2] = [50, 99];
+
+pub(super) fn as_text(place: &str, versions: &Versions, report: &Report) -> Vec<String> {
+    let mut lines = vec![
+        format!("old       {}", versions.old.id()),
+        format!("new       {}", versions.new.id()),
+        format!("recorded  {place}: {}, {}", lists(report.lists), counted(report.commands, "command")),
+        format!("differ    {}", verdict(report)),
+    ];
+    for difference in report.differences.iter().take(MAX_SHOWN) {
+        lines.push(String::new());
+        lines.extend(shown(difference));
+    }
+    let more = usize::try_from(report.differing_lists).unwrap_or(usize::MAX).saturating_sub(MAX_SHOWN);
+    if more > 0 {
+        lines.push(format!("\n… and in {} more; --json has the first differences of up to 1,000", lists(more as u64)));
+    }
+    for Unreadable { name, why } in report.unreadable.iter().take(MAX_SHOWN) {
+        lines.push(format!("\nnot read  {}: {why}", quoted(name)));
+    }
+    lines.push(String::new());
+    let rows = [HEAD.map(str::to_owned), row("old", &report.old), row("new", &report.new)];
+    lines.extend(aligned(&rows));
+    lines
+}
+
+/// How many commands differ, in which way.
+fn verdict(report: &Report) -> String {
+    if report.differing_commands() == 0 {
+        return "nothing".into();
+    }
+    let by_kind: Vec<_> = report.differing.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let commands = counted(report.differing_commands(), "command");
+    format!("{commands} in {}: {}", lists(report.differing_lists), by_kind.join(", "))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+pub(super) fn lists(count: u64) -> String {
+    counted(count, "list")
+}
+
+fn shown(difference: &Difference) -> [String; 5] {
+    let Difference { list, revision, kind, asked, about, old, new } = difference;
+    [
+        format!("{kind} at revision {revision} of {}", quoted(list.as_str())),
+        format!("  asked  {asked}"),
+        format!("  about  {about}"),
+        format!("  old    {old}"),
+        format!("  new    {new}"),
+    ]
+}
+
+fn row(name: &str, costs: &Costs) -> [String; HEAD.len()] {
+    let time = |nanoseconds| format!("{:.1?}", Duration::from_nanos(nanoseconds));
+    let [time_50, time_99] = PERCENTILES.map(|p| time(costs.time.percentile(p)));
+    let [fuel_50, fuel_99] = PERCENTILES.map(|p| costs.fuel.percentile(p).to_string());
+    let faults = match costs.faults.len() {
+        0 => "0".into(),
+        _ => costs.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", "),
+    };
+    let (time_max, fuel_max) = (time(costs.time.max()), costs.fuel.max().to_string());
+    [name.to_owned(), time_50, time_99, time_max, fuel_50, fuel_99, fuel_max, faults]
+}
+
+/// Lines whose columns stand below each other, the words to the left and the numbers to the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let cell = |(at, cell): (usize, &String)| match at {
+        0 => format!("{cell:<8}"),
+        _ => format!("{cell:>width$}", width = width(at)),
+    };
+    rows.iter().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
+}
+
+pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {
+    let by_kind = Kind::ALL.map(|kind| (kind.as_str().to_owned(), report.differing.get(&kind).copied().unwrap_or(0)));
+    let unreadable = |Unreadable { name, why }: &Unreadable| json!({"list": name, "why": why});
+    json!({
+        "logic": versions.new.id().name.as_str(),
+        "old": side(&*versions.old, &report.old),
+        "new": side(&*versions.new, &report.new),
+        "lists": report.lists,
+        "commands": report.commands,
+        "passed-over": report.passed_over,
+        "differing": {
+            "lists": report.differing_lists,
+            "commands": report.differing_commands(),
+            "kinds": by_kind.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        },
+        "differences": report.differences.iter().map(difference).collect::<Value>(),
+        "unreadable": {
+            "lists": report.unreadable_lists,
+            "first": report.unreadable.iter().map(unreadable).collect::<Value>(),
+        },
+    })
+}
+
+fn difference(difference: &Difference) -> Value {
+    let Difference { list, revision, kind, asked, about, old, new } = difference;
+    json!({
+        "list": list.as_str(),
+        "revision": revision,
+        "kind": kind.as_str(),
+        "asked": asked,
+        "about": about,
+        "old": old,
+        "new": new,
+    })
+}
+
+fn side(logic: &dyn Logic, costs: &Costs) -> Value {
+    let spread = |spread: &Spread| {
+        let [p50, p99] = PERCENTILES.map(|per_cent| spread.percentile(per_cent));
+        json!({"p50": p50, "p99": p99, "max": spread.max()})
+    };
+    json!({
+        "version": logic.id().version.to_string(),
+        "digest": logic.id().digest_text(),
+        "measured": costs.time.count(),
+        "nanoseconds": spread(&costs.time),
+        "fuel": spread(&costs.fuel),
+        "faults": costs.faults,
+    })
+}

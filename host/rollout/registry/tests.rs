@@ -1,0 +1,220 @@
+//! What becomes of versions: who is live, who falls, who decides about which list.
+
+use super::super::record::Record;
+use super::super::state::{MAX_EVENTS, MAX_VERSIONS, bucket};
+use super::*;
+use crate::logic::testing::Native;
+
+const NOW: u64 = 1_000_000;
+
+fn logic() -> LogicName {
+    LogicName::new("todo").unwrap()
+}
+
+fn list(name: &str) -> ListName {
+    ListName::new(name).unwrap()
+}
+
+fn version(major: u64) -> Arc<Version> {
+    Version::new(Native::version(major), "test", NOW)
+}
+
+/// A catalog in which these versions were live one after the other.
+fn registry(majors: &[u64]) -> Registry {
+    let registry = Registry::default();
+    majors.iter().for_each(|major| registry.publish(Native::version(*major), "test", NOW));
+    registry
+}
+
+fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
+    let candidate = version(major);
+    let proposal = registry.propose(&logic(), |state| {
+        state.keep(&candidate, None, NOW);
+        state.stage_candidate(candidate.clone(), percent, false, "test", NOW);
+    });
+    assert!(registry.accept(proposal));
+}
+
+/// The major version that decides about a list.
+fn decides(registry: &Registry, name: &str, pin: Option<&str>) -> Result<u64, ResolveError> {
+    let pin = pin.map(|pin| pin.parse().unwrap());
+    registry.resolve(&logic(), &list(name), pin.as_ref()).map(|selection| selection.version.id().version.major)
+}
+
+fn fault() -> Fault {
+    Fault::Trap("as it was told to".into())
+}
+
+#[test]
+fn of_two_published_versions_the_newer_is_live_and_the_older_is_the_good_one() {
+    let state = registry(&[1, 2]).state(&logic()).unwrap();
+    let major = |version: &Option<Arc<Version>>| version.as_ref().map(|version| version.id().version.major);
+    assert_eq!((major(&state.live), major(&state.last_good)), (Some(2), Some(1)));
+}
+
+#[test]
+fn a_canary_s_lists_are_chosen_by_name_and_raising_the_percentage_moves_none_back() {
+    let registry = registry(&[1]);
+    let names: Vec<_> = (0..2_000).map(|n| format!("list {n}")).collect();
+    let mut on_trial: BTreeSet<&String> = BTreeSet::new();
+    for percent in [0, 1, 10, 11, 50, 99, 100] {
+        stage_candidate(&registry, 2, percent);
+        let now: BTreeSet<_> = names.iter().filter(|name| decides(&registry, name, None) == Ok(2)).collect();
+        assert!(on_trial.is_subset(&now), "at {percent} per cent");
+        let expected = names.len() * usize::from(percent) / 100;
+        assert!(now.len().abs_diff(expected) <= 60, "{} of {expected} at {percent} per cent", now.len());
+        on_trial = now;
+    }
+    assert_eq!(on_trial.len(), names.len());
+    stage_candidate(&registry, 2, 0);
+    assert!(names.iter().all(|name| decides(&registry, name, None) == Ok(1)));
+}
+
+#[test]
+fn which_hundredth_a_list_belongs_to_is_the_same_for_ever() {
+    // Another number here moves lists of running canaries.
+    assert_eq!(["bob", "ann", "shopping/home", "日曜日"].map(|name| bucket(&list(name))), [64, 56, 5, 82]);
+}
+
+#[test]
+fn a_pinned_list_stays_with_its_version_whatever_is_live() {
+    let registry = registry(&[1, 2]);
+    assert_eq!(decides(&registry, "bob", Some("1")), Ok(1));
+    assert_eq!(decides(&registry, "bob", None), Ok(2));
+    registry.publish(Native::version(3), "test", NOW);
+    let digest = [1; 32];
+    // The first one left memory when the third came.
+    assert_eq!(decides(&registry, "bob", Some("1.0")), Err(ResolveError::NotLoaded(logic(), digest)));
+    registry.add_spare(&version(1));
+    assert_eq!(decides(&registry, "bob", Some("1.0")), Ok(1));
+    assert!(matches!(decides(&registry, "bob", Some("7")), Err(ResolveError::NoVersion(..))));
+    assert_eq!(registry.unload_unused(NOW + 1), 1);
+    assert_eq!(decides(&registry, "bob", Some("1.0")), Err(ResolveError::NotLoaded(logic(), digest)));
+}
+
+#[test]
+fn a_version_that_fails_too_often_falls_and_its_lists_go_back() {
+    let registry = registry(&[1, 2]);
+    let live = registry.live(&logic()).unwrap();
+    let fell: Vec<_> =
+        (0..5).map(|n| registry.failed(&live, &list(&n.to_string()), &fault(), Some(false), NOW)).collect();
+    assert_eq!(fell, [false, false, false, false, true]);
+    assert_eq!(decides(&registry, "bob", None), Ok(1));
+    assert_eq!(decides(&registry, "bob", Some("2")), Ok(1), "a list that is pinned to it, too");
+    let state = registry.state(&logic()).unwrap();
+    assert!(state.last_good.is_none());
+    let event = state.events.back().unwrap();
+    assert_eq!((event.step, event.version.as_ref().map(|version| version.major)), (Step::Quarantined, Some(2)));
+    assert!(event.why.contains("failed 5 times within 10000 ms; the last one: it trapped"), "{}", event.why);
+    assert!(registry.dirty().contains(&logic()), "it has to be written");
+    assert!(!registry.failed(&live, &list("bob"), &fault(), Some(false), NOW), "it cannot fall twice");
+}
+
+#[test]
+fn a_version_does_not_fall_where_the_other_one_fails_too_or_where_there_is_none() {
+    let registry = registry(&[1, 2]);
+    let live = registry.live(&logic()).unwrap();
+    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(true), NOW)));
+    let no_room = Fault::Instance("no room".into());
+    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &no_room, None, NOW)));
+    let alone = self::registry(&[1]);
+    let live = alone.live(&logic()).unwrap();
+    assert!(!(0..50).any(|_| alone.failed(&live, &list("bob"), &fault(), None, NOW)));
+    assert_eq!(decides(&alone, "bob", None), Ok(1));
+}
+
+#[test]
+fn a_candidate_that_falls_leaves_the_live_version_alone() {
+    let registry = registry(&[1, 2]);
+    stage_candidate(&registry, 3, 100);
+    let candidate = registry.resolve(&logic(), &list("bob"), None).unwrap().version;
+    assert_eq!(candidate.id().version.major, 3);
+    assert!((0..3).any(|_| registry.failed(&candidate, &list("bob"), &fault(), Some(false), NOW)));
+    assert_eq!(decides(&registry, "bob", None), Ok(2));
+    let state = registry.state(&logic()).unwrap();
+    assert!(state.candidate.is_none() && state.last_good.is_some());
+}
+
+#[test]
+fn what_a_record_holds_comes_back_as_it_was() {
+    let registry = registry(&[1, 2, 3]);
+    stage_candidate(&registry, 4, 10);
+    let before = registry.state(&logic()).unwrap();
+    let text = serde_json::to_string(&before.record()).unwrap();
+    let record: Record = serde_json::from_str(&text).unwrap();
+    let loaded: Vec<_> = (1..=4).map(version).collect();
+    let after = record.clone().restore(&loaded);
+    assert_eq!(after.record(), record);
+    assert_eq!(after.versions, before.versions);
+    assert_eq!(record.restore(&loaded[..2]).live.map(|live| live.id().version.major), Some(2), "the good one steps in");
+}
+
+#[test]
+fn a_proposal_is_void_when_a_version_fell_meanwhile() {
+    let registry = registry(&[1, 2]);
+    let proposal = registry.propose(&logic(), |state| state.publish(version(3), None, "test", NOW));
+    let live = registry.live(&logic()).unwrap();
+    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), NOW)));
+    assert!(!registry.accept(proposal));
+    assert_eq!(decides(&registry, "bob", None), Ok(1));
+}
+
+#[test]
+fn of_many_versions_the_oldest_go_that_nobody_needs() {
+    let registry = registry(&[1, 2]);
+    registry.hold(&logic(), &[1; 32]);
+    let last = u64::try_from(MAX_VERSIONS).unwrap() + 9;
+    (3..=last).for_each(|major| registry.publish(Native::version(major), "test", NOW));
+    let state = registry.state(&logic()).unwrap();
+    let majors: Vec<_> = state.versions.iter().map(|known| known.version.major).collect();
+    assert_eq!(majors.len(), MAX_VERSIONS);
+    assert_eq!((majors[0], majors[1], majors[MAX_VERSIONS - 1]), (1, last - 30, last), "{majors:?}");
+    assert_eq!(state.events.len(), (last as usize).min(MAX_EVENTS));
+}
+
+#[test]
+fn a_version_that_was_only_kept_decides_for_no_list_that_is_pinned_by_number() {
+    let registry = registry(&[1]);
+    stage_candidate(&registry, 2, 0);
+    assert!(matches!(decides(&registry, "bob", Some("2")), Err(ResolveError::NoVersion(..))));
+    let digest = format!("sha256:{}", "02".repeat(32));
+    assert_eq!(decides(&registry, "bob", Some(&digest)), Ok(2), "whoever names its bytes wants it");
+    registry.publish(Native::version(2), "test", NOW);
+    assert_eq!(decides(&registry, "bob", Some("2")), Ok(2));
+}
+
+#[test]
+fn a_good_version_that_falls_is_good_no_more() {
+    let registry = registry(&[1, 2]);
+    let last_good = registry.state(&logic()).unwrap().last_good.clone().unwrap();
+    assert!((0..3).any(|_| registry.failed(&last_good, &list("bob"), &fault(), Some(false), NOW)));
+    assert!(registry.state(&logic()).unwrap().last_good.is_none());
+    let live = registry.live(&logic()).unwrap();
+    assert!(
+        !(0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), None, NOW)),
+        "there is nothing to go back to"
+    );
+    assert_eq!(decides(&registry, "bob", None), Ok(2));
+}
+
+#[test]
+fn whoever_goes_back_does_not_fall_back_to_what_they_went_back_from() {
+    let registry = registry(&[1, 2]);
+    let last_good = registry.state(&logic()).unwrap().last_good.clone().unwrap();
+    assert!(registry.accept(registry.propose(&logic(), |state| state.publish(last_good.clone(), None, "test", NOW))));
+    assert_eq!(decides(&registry, "bob", None), Ok(1));
+    assert!(registry.state(&logic()).unwrap().last_good.is_none());
+}
+
+#[test]
+fn what_could_not_be_loaded_stays_on_record_until_something_changes() {
+    let record = registry(&[1, 2]).state(&logic()).unwrap().record();
+    let mut state = record.clone().restore(&[version(1)]);
+    assert_eq!(state.live.as_ref().map(|live| live.id().version.major), Some(1));
+    assert_eq!(state.record(), record);
+    state.publish(version(3), None, "test", NOW);
+    assert_eq!(state.record().live, Some([3; 32]));
+    let nothing = record.clone().restore(&[]);
+    assert!(nothing.live.is_none() && nothing.record() == record);
+    assert!(nothing.waits_for_another(&[7; 32]) && !nothing.waits_for_another(&[2; 32]));
+}

@@ -1,0 +1,110 @@
+//! Lists and commits for tests.
+
+use std::sync::Arc;
+
+use super::Commit;
+use crate::list::List;
+use crate::list::binding::LogicBinding;
+use crate::list::change::Change;
+use crate::list::command::{Command, Context};
+use crate::list::date::Date;
+use crate::list::entry::{Draft, Entry};
+use crate::list::name::{ListName, LogicName};
+use crate::list::revision::{Idempotency, LogicId, Outcome, Receipt, Revision};
+
+/// Makes the commits of one list, as its actor would. What is asked for gathers until
+/// [`Writer::commit`] takes it.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) name: ListName,
+    pub(crate) list: List,
+    pub(crate) wake_up: Option<u64>,
+    gathered: Vec<Arc<Revision>>,
+    receipts: Vec<Receipt>,
+}
+
+pub(crate) fn name(name: &str) -> ListName {
+    ListName::new(name).expect("a list's name")
+}
+
+fn binding() -> Arc<LogicBinding> {
+    let name = LogicName::new("todo").expect("a logic's name");
+    let id = LogicId { name, version: semver::Version::new(1, 2, 3), digest: [7; 32] };
+    Arc::new(LogicBinding { id: Arc::new(id), schema_fingerprint: 7 })
+}
+
+impl Writer {
+    pub(crate) fn new(list: &str) -> Self {
+        Self::at(list, List::default())
+    }
+
+    pub(crate) fn at(list: &str, state: List) -> Self {
+        Self { name: name(list), list: state, wake_up: None, gathered: Vec::new(), receipts: Vec::new() }
+    }
+
+    fn revise(mut self, command: Command, changes: Vec<Change>) -> Self {
+        let today = Date::new(2026, 11, 23).expect("a day");
+        let context = Context { now: 1_795_000_000_000, today, utc_offset: 60, caller: "ann".into(), seed: 42 };
+        let (next_id_before, mut inverse) = (self.list.next_id(), Vec::new());
+        let list = self.list.apply_with_inverse(&changes, &mut inverse).expect("the sample's changes apply");
+        self.list = list.succeeding(self.list.revision());
+        let number = self.list.revision();
+        let revision =
+            Revision { number, context, logic: binding().id.clone(), command, changes, inverse, next_id_before };
+        self.gathered.push(Arc::new(revision));
+        self
+    }
+
+    pub(crate) fn create(self) -> Self {
+        let logic = Some(binding().logic().clone());
+        let configure = Command::Configure { logic, pin: None, settings: Vec::new() };
+        self.revise(configure, vec![Change::BindLogic(binding())])
+    }
+
+    pub(crate) fn add(self, title: &str) -> Self {
+        let draft = Draft { title: title.into(), date: Date::new(2026, 11, 24).ok(), ..Draft::default() };
+        let entry = Entry {
+            id: self.list.next_id(),
+            title: draft.title.clone(),
+            date: draft.date,
+            completed: false,
+            order: None,
+            fields: Vec::new(),
+        };
+        self.revise(Command::Add(draft), vec![Change::put(entry)])
+    }
+
+    pub(crate) fn erase(self) -> Self {
+        self.revise(Command::DeleteList, vec![Change::DeleteList])
+    }
+
+    pub(crate) fn with_receipt(mut self, key: &str) -> Self {
+        let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
+        let outcome =
+            Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, next_id_before: 1 };
+        self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: binding().id.clone(), outcome });
+        self
+    }
+
+    pub(crate) fn wake_at(mut self, time: Option<u64>) -> Self {
+        self.wake_up = time;
+        self
+    }
+
+    /// Takes what gathered.
+    pub(crate) fn take(&mut self) -> Commit {
+        Commit {
+            name: self.name.clone(),
+            after: self.list.revision() - self.gathered.len() as u64,
+            revisions: std::mem::take(&mut self.gathered),
+            receipts: std::mem::take(&mut self.receipts),
+            state: Arc::new(self.list.clone()),
+            wake_up: self.wake_up,
+        }
+    }
+
+    /// Takes what gathered, and the writer with it.
+    pub(crate) fn commit(mut self) -> Commit {
+        self.take()
+    }
+}
