@@ -1,31 +1,39 @@
-//! The one source of time and chance, so that tests move time and nothing sleeps.
+//! The only source of time and random numbers, so that tests can move time and never sleep.
+//!
+//! There are two kinds of time. [`Clock::now`] is the wall clock: it dates what is stored and shown, and it can step
+//! backwards when the machine's time is corrected. [`Clock::monotonic`] never steps backwards: it measures how long
+//! something took, or how long ago it happened.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::list::date::Date;
 
-/// What the world outside tells: the time, the local date, a random number.
+/// Source of the time, the local date and random numbers.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since the epoch, UTC.
+    /// Returns the wall clock's time in milliseconds since the epoch, UTC. A later call may return an earlier time.
     fn now(&self) -> u64;
 
-    /// The date at a moment where the server is, and how many minutes it is ahead of UTC then.
+    /// Returns the time that has passed since an arbitrary start. A later call never returns less.
+    fn monotonic(&self) -> Duration;
+
+    /// Returns the date in the server's time zone at a wall-clock time, and the zone's offset from UTC in minutes.
     fn local_at(&self, now: u64) -> (Date, i32);
 
-    /// A random number.
+    /// Returns a random number.
     fn seed(&self) -> u64;
 }
 
-/// The machine's clock, in its time zone or the one that `TZ` names.
+/// The machine's clock, in the machine's time zone or the one that `TZ` names.
 #[derive(Debug)]
 pub struct SystemClock {
     zone: jiff::tz::TimeZone,
+    started: Instant,
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { zone: jiff::tz::TimeZone::system() }
+        Self { zone: jiff::tz::TimeZone::system(), started: Instant::now() }
     }
 }
 
@@ -34,6 +42,10 @@ impl Clock for SystemClock {
     fn now(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
     }
 
     fn local_at(&self, now: u64) -> (Date, i32) {
@@ -45,28 +57,44 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, and draws seeds from a sequence. In UTC.
+/// A clock for tests, in UTC. Its two times only change when a test moves them, and its seeds count up from 1.
 #[derive(Debug)]
 pub struct ManualClock {
     now: AtomicU64,
+    monotonic_ms: AtomicU64,
     seeds: AtomicU64,
 }
 
 impl ManualClock {
-    /// A clock that stands at a moment, in milliseconds since the epoch.
+    /// Returns a clock whose wall-clock time is `now`, in milliseconds since the epoch, and whose monotonic time is zero.
     pub fn at(now: u64) -> Self {
-        Self { now: AtomicU64::new(now), seeds: AtomicU64::new(1) }
+        Self { now: AtomicU64::new(now), monotonic_ms: AtomicU64::new(0), seeds: AtomicU64::new(1) }
     }
 
-    /// Moves the clock on.
+    /// Lets time pass: moves the wall-clock and the monotonic time forward together.
     pub fn advance(&self, milliseconds: u64) {
         self.now.fetch_add(milliseconds, Ordering::SeqCst);
+        self.monotonic_ms.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+
+    /// Sets the wall-clock time, also backwards, as a time server's correction does. The monotonic time stays.
+    pub fn set_wall(&self, now: u64) {
+        self.now.store(now, Ordering::SeqCst);
+    }
+
+    /// Moves only the monotonic time forward, as a wall clock that was corrected backwards meanwhile would show.
+    pub fn advance_monotonic(&self, milliseconds: u64) {
+        self.monotonic_ms.fetch_add(milliseconds, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic_ms.load(Ordering::SeqCst))
     }
 
     fn local_at(&self, now: u64) -> (Date, i32) {
@@ -90,6 +118,24 @@ fn local_in(zone: &jiff::tz::TimeZone, now: u64) -> (Date, i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_leaves_the_monotonic_time_alone() {
+        let clock = ManualClock::at(10_000);
+        clock.advance(500);
+        assert_eq!((clock.now(), clock.monotonic()), (10_500, Duration::from_millis(500)));
+        clock.set_wall(2_000);
+        assert_eq!((clock.now(), clock.monotonic()), (2_000, Duration::from_millis(500)));
+        clock.advance_monotonic(250);
+        assert_eq!((clock.now(), clock.monotonic()), (2_000, Duration::from_millis(750)));
+    }
+
+    #[test]
+    fn the_machines_monotonic_time_never_decreases() {
+        let clock = SystemClock::default();
+        let readings: Vec<Duration> = (0..1_000).map(|_| clock.monotonic()).collect();
+        assert!(readings.is_sorted(), "{readings:?}");
+    }
 
     #[test]
     fn the_date_and_the_offset_are_the_time_zones() {
