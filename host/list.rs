@@ -186,21 +186,27 @@ impl List {
         Ok(next)
     }
 
-    /// The same as [`List::preview`]; besides, puts before `inverse` what takes the changes back.
-    pub fn apply_with_inverse(&self, changes: &[Change], inverse: &mut Vec<Change>) -> Result<Self, Violation> {
+    /// Applies changes like [`List::preview`], and appends to `reverts` the change that reverts each of them.
+    ///
+    /// `reverts` is in the order of the changes, so that a revision in many parts appends to one vector. Reversed
+    /// once at the end, it is the revision's inverse. After an error, `reverts` is as it was.
+    pub fn apply_with_inverse(&self, changes: &[Change], reverts: &mut Vec<Change>) -> Result<Self, Violation> {
         let mut next = self.clone();
-        let mut noted = Vec::with_capacity(changes.len() + inverse.len());
+        let recorded = reverts.len();
         for change in changes {
-            noted.extend(next.step(change)?);
+            match next.step(change) {
+                Ok(revert) => reverts.extend(revert),
+                Err(violation) => {
+                    reverts.truncate(recorded);
+                    return Err(violation);
+                }
+            }
         }
-        noted.reverse();
-        noted.append(inverse);
-        *inverse = noted;
         Ok(next)
     }
 
-    /// The list as it was before a revision, which has to be its last one.
-    pub fn before(&self, revision: &Revision) -> Result<Self, Violation> {
+    /// Returns the list as it was before its last revision, which `revision` has to be.
+    pub fn revert(&self, revision: &Revision) -> Result<Self, Violation> {
         let mut before = self.preview(&revision.inverse)?;
         before.next_id = revision.next_id_before;
         before.revision = revision.number.saturating_sub(1);

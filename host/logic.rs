@@ -47,6 +47,17 @@ pub trait Session {
     /// Begins a command: refills the budget of fuel and time that all its calls share.
     fn begin(&mut self);
 
+    /// Begins a command that makes one call for each of `parts` entries, instead of [`Session::begin`].
+    ///
+    /// The time of the whole command grows with its parts, up to a bound. Its fuel is refilled for each part by
+    /// [`Session::begin_part`].
+    fn begin_in_parts(&mut self, _parts: usize) {
+        self.begin();
+    }
+
+    /// Begins one part of a command: refills the fuel, and leaves the time that is left to the command.
+    fn begin_part(&mut self) {}
+
     /// Tells the session that its last answer broke the contract, so that it answers no more calls.
     fn poison(&mut self) {}
 

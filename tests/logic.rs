@@ -6,10 +6,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotlist::list::change::{Rejection, Violation};
+use hotlist::list::change::{Change, Rejection, Violation};
 use hotlist::list::command::{Command, Context, Query};
 use hotlist::list::date::Date;
-use hotlist::list::entry::{Draft, Patch};
+use hotlist::list::entry::{Draft, Entry, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::{Decider, Refusal};
@@ -198,6 +198,32 @@ fn fuel_gives_the_same_verdict_at_every_try() {
         assert!(loads(plenty) && enough(plenty));
         assert!(!loads(too_little));
     }
+}
+
+/// A list that holds as many entries as it may by default.
+fn full_list() -> Arc<List> {
+    let entry = |id| {
+        let (title, fields) = (format!("entry {id}"), Vec::new());
+        Change::put(Entry { id, title, date: None, completed: false, order: None, fields })
+    };
+    let changes: Vec<_> = (1..=Limits::default().entries as u64).map(entry).collect();
+    Arc::new(List::default().apply(&changes).unwrap())
+}
+
+#[test]
+fn a_list_that_can_be_filled_can_be_emptied_in_one_revision() {
+    // Enough fuel for what a command asks about one entry, and too little for what it asks about all of them. The
+    // deadline is one that no busy machine reaches first.
+    let settings = Settings { fuel: 4_000_000, deadline: Duration::from_secs(60), ..Settings::default() };
+    let logic = load_with(settings, "todo", Isolation::Shared);
+    let (list, limits) = (full_list(), Limits::default());
+    let mut session = logic.session().unwrap();
+    let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
+    let decided = decider.decide(&list, &context(), &Command::Clear).unwrap();
+    assert_eq!((decided.list.count(), decided.list.revision()), (0, list.revision() + 1));
+    assert_eq!((decided.changes.len(), decided.inverse.len()), (10_001, 10_001), "the list gets its logic with it");
+    let fuel = session.cost().fuel;
+    assert!(fuel > 4_000_000, "all parts are counted, and each may use the budget: {fuel}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Actor {
         }
         let mut inverse = Vec::new();
         let state = self.state.apply_with_inverse(&changes, &mut inverse).expect("the changes apply");
+        inverse.reverse();
         self.state = Arc::new(state.succeeding(after));
         let today = Date::new(2026, 11, 23).expect("a day");
         let context = Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "someone".into(), seed: 1 };

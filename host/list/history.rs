@@ -74,7 +74,7 @@ impl ListHistory {
                 break;
             }
             let back = |violation| HistoryError::Back { revision: revision.number, violation };
-            list = list.before(revision).map_err(back)?;
+            list = list.revert(revision).map_err(back)?;
             first = at;
         }
         let steps = self.revisions[first..].iter();

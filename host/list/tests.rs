@@ -147,11 +147,12 @@ proptest! {
             }
             let mut inverse = Vec::new();
             let Ok(next) = list.apply_with_inverse(&changes, &mut inverse) else { continue };
+            inverse.reverse();
             let next = next.succeeding(list.revision());
             prop_assert_eq!(&next, &list.apply(&changes).unwrap());
             if !changes.contains(&Change::DeleteList) {
                 let revision = revision(next.revision(), list.next_id(), changes, inverse);
-                prop_assert_eq!(&next.before(&revision).unwrap(), &list);
+                prop_assert_eq!(&next.revert(&revision).unwrap(), &list);
             }
             list = next;
         }

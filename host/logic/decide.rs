@@ -11,13 +11,17 @@ pub use undo::keeper_after;
 
 use super::{Call, Decision, Fault, Logic, Session};
 use crate::list::binding::{LogicBinding, Pin};
-use crate::list::change::{Change, Rejection, Subject};
+use crate::list::change::{Change, Rejection, Subject, Violation};
 use crate::list::command::{Command, Context};
 use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
 use crate::list::value::Value;
 use crate::list::{Limits, List};
 use crate::render;
+
+/// The most changes that [`Command::Clear`] may make for each entry, on average and beyond what one call may make.
+/// Deleting an entry may change those that name it.
+const MAX_CHANGES_PER_CLEARED_ENTRY: usize = 16;
 
 /// A command that may be carried out.
 #[derive(Debug)]
@@ -96,8 +100,11 @@ impl Decider<'_> {
     /// Decides one command. The list is only read; the answer holds its successor.
     pub fn decide(&mut self, list: &Arc<List>, context: &Context, command: &Command) -> Result<Decided, Refusal> {
         self.admit(list, command)?;
-        self.session.begin();
-        let mut draft = Draft { list: list.clone(), changes: Vec::new(), inverse: Vec::new() };
+        match command {
+            Command::Clear => self.session.begin_in_parts(list.count()),
+            _ => self.session.begin(),
+        }
+        let mut draft = Draft { list: list.clone(), changes: Vec::new(), reverts: Vec::new() };
         match command {
             Command::Add(entry) => self.ask(&mut draft, context, Call::Add(entry))?,
             Command::Update { id, patch } => self.ask(&mut draft, context, Call::Update(*id, patch))?,
@@ -168,10 +175,18 @@ impl Decider<'_> {
 
     fn clear(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
         let ids: Vec<EntryId> = draft.list.scan(0).map(|entry| entry.id).collect();
+        let limit = self.limits.changes.saturating_add(ids.len().saturating_mul(MAX_CHANGES_PER_CLEARED_ENTRY));
         for id in ids {
             // A logic that deletes one entry may have deleted others along with it.
-            if draft.list.get(id).is_some() {
-                self.ask(draft, context, Call::Delete(id))?;
+            if draft.list.get(id).is_none() {
+                continue;
+            }
+            self.session.begin_part();
+            self.ask(draft, context, Call::Delete(id))?;
+            let count = draft.changes.len();
+            if count > limit {
+                self.session.poison();
+                return Err(Fault::from(Violation::TooManyChanges { count, limit }).into());
             }
         }
         Ok(())
@@ -234,7 +249,7 @@ impl Decider<'_> {
             // something else to it, and is still to be taken over by whichever version can.
             draft.add(vec![Change::BindLogic(binding.clone())])?;
             draft.changes.rotate_right(1);
-            draft.inverse.rotate_left(1);
+            draft.reverts.rotate_right(1);
         }
         let list = &draft.list;
         for (what, size, limit, size_before) in [
@@ -247,7 +262,8 @@ impl Decider<'_> {
             }
         }
         let list = Arc::unwrap_or_clone(draft.list).succeeding(before.revision());
-        Ok(Decided { changes: draft.changes, inverse: draft.inverse, list: Arc::new(list) })
+        draft.reverts.reverse();
+        Ok(Decided { changes: draft.changes, inverse: draft.reverts, list: Arc::new(list) })
     }
 }
 
@@ -255,14 +271,14 @@ impl Decider<'_> {
 struct Draft {
     list: Arc<List>,
     changes: Vec<Change>,
-    /// What takes the changes back, in order.
-    inverse: Vec<Change>,
+    /// The change that reverts each of the changes, in their order: reversed, the inverse of them all.
+    reverts: Vec<Change>,
 }
 
 impl Draft {
     fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
         if !changes.is_empty() {
-            self.list = Arc::new(self.list.apply_with_inverse(&changes, &mut self.inverse).map_err(Fault::from)?);
+            self.list = Arc::new(self.list.apply_with_inverse(&changes, &mut self.reverts).map_err(Fault::from)?);
         }
         if self.changes.is_empty() {
             self.changes = changes;
@@ -303,3 +319,6 @@ fn check_order(order: Option<f64>) -> Result<(), SchemaError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

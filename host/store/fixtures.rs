@@ -47,6 +47,7 @@ impl Writer {
         let context = Context { now: 1_795_000_000_000, today, utc_offset: 60, caller: "ann".into(), seed: 42 };
         let (next_id_before, mut inverse) = (self.list.next_id(), Vec::new());
         let list = self.list.apply_with_inverse(&changes, &mut inverse).expect("the sample's changes apply");
+        inverse.reverse();
         self.list = list.succeeding(self.list.revision());
         let number = self.list.revision();
         let revision =

@@ -60,6 +60,11 @@ impl ComponentLogic {
         Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }
 
+    /// Whether the instance's command, or part of one, is one of those whose first call is made a second time.
+    fn is_to_check(&self, instance: &Instance) -> bool {
+        instance.commands.is_multiple_of(self.prepared.engine().settings().check_every)
+    }
+
     fn put_back(&self, instance: Instance) {
         let settings = self.prepared.engine().settings();
         if self.isolation == Isolation::List || instance.commands >= settings.recycle_after {
@@ -164,10 +169,20 @@ impl<'a> ComponentSession<'a> {
 
 impl Session for ComponentSession<'_> {
     fn begin(&mut self) {
+        self.begin_in_parts(0);
+    }
+
+    fn begin_in_parts(&mut self, parts: usize) {
         if let Some(instance) = &mut self.instance {
-            instance.begin();
-            let check_every = self.logic.prepared.engine().settings().check_every;
-            self.to_check = instance.commands.is_multiple_of(check_every);
+            instance.begin(parts);
+            self.to_check = self.logic.is_to_check(instance);
+        }
+    }
+
+    fn begin_part(&mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.begin_part();
+            self.to_check = self.logic.is_to_check(instance);
         }
     }
 

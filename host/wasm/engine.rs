@@ -15,6 +15,13 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, 
 /// How finely the deadline of a command is measured.
 const TICK: Duration = Duration::from_millis(5);
 
+/// A command in parts gets one more [deadline](Settings::deadline) for each so many parts.
+const PARTS_PER_DEADLINE: u32 = 500;
+
+/// The most deadlines that a command in parts gets: what 10,000 parts get, the default limit on a list's entries. It
+/// bounds how long one command can block its actor's thread.
+const MAX_DEADLINES: u32 = 21;
+
 /// The most core modules, and the most tables, of a component that carries the engine of its language.
 pub(super) const HEAVY_PARTS: u32 = 64;
 
@@ -207,11 +214,9 @@ impl Engine {
         }
     }
 
-    /// A command's deadline, in ticks from now. One more than fits, because the first tick may be
-    /// about to come.
-    pub(super) fn deadline_ticks(&self, weight: InstanceClass) -> u64 {
-        let ticks = self.settings().room(weight).deadline.as_millis().div_ceil(TICK.as_millis());
-        u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
+    /// Returns how long a command with so many parts may take.
+    pub(super) fn deadline(&self, weight: InstanceClass, parts: usize) -> Duration {
+        deadline_in_parts(self.settings().room(weight).deadline, parts)
     }
 
     /// Asks for a place among the warm instances. Half of the pool is always left for fresh ones.
@@ -232,6 +237,18 @@ impl Pool {
         let engine = config(settings, settings.room(weight)).and_then(|config| wasmtime::Engine::new(&config));
         Ok(Self { engine: engine.map_err(EngineError::Wasmtime)?, warm: AtomicUsize::new(0) })
     }
+}
+
+/// Returns the deadline of a command with so many parts, where a command in one has `deadline`.
+fn deadline_in_parts(deadline: Duration, parts: usize) -> Duration {
+    let parts = u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE);
+    deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE)
+}
+
+/// Returns a deadline in ticks from now. It is one tick more than fits, because the first tick may be about to come.
+pub(super) fn deadline_ticks(deadline: Duration) -> u64 {
+    let ticks = deadline.as_millis().div_ceil(TICK.as_millis());
+    u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
 }
 
 fn config(settings: &Settings, room: InstanceLimits) -> wasmtime::Result<Config> {
@@ -276,4 +293,16 @@ fn start_ticker(engines: [wasmtime::EngineWeak; 2]) -> std::io::Result<mpsc::Sen
         }
     })?;
     Ok(alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_of_a_command_grows_with_its_parts_up_to_a_bound() {
+        let deadline = |parts| deadline_in_parts(Duration::from_millis(50), parts).as_micros();
+        assert_eq!([0, 1, 500, 10_000].map(deadline), [50_000, 50_100, 100_000, 1_050_000]);
+        assert_eq!([10_001, usize::MAX].map(deadline), [1_050_000; 2]);
+    }
 }

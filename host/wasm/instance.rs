@@ -1,11 +1,12 @@
 //! One instance in one store: made, called within its limits, and dropped after its first failure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::engine::{Engine, InstanceClass};
+use super::engine::{Engine, InstanceClass, deadline_ticks};
 use super::guest_log::Voice;
 use super::v0_1_0;
 use super::wasi::{self, Forbidden};
@@ -24,6 +25,10 @@ pub(super) struct State {
     /// Where the random numbers of the call at hand have come to.
     random: u64,
     voice: Voice,
+    /// How long the command at hand may take.
+    deadline: Duration,
+    /// The fuel that the finished parts of the command at hand used.
+    parts_fuel: u64,
     memory: usize,
     memory_limit: usize,
     /// Whether the instance wanted more memory than it may have.
@@ -79,7 +84,7 @@ impl Prepared {
         let mut store = Store::new(self.engine.wasmtime(self.weight), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(settings.answer_bytes);
-        refill(&mut store, &self.engine, self.weight);
+        refill(&mut store, &self.engine, self.weight, 0);
         match self.plugin.instantiate(&mut store) {
             Ok(plugin) => Ok(Instance { store, plugin, commands: 0, engine: self.engine.clone(), weight: self.weight }),
             Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine, self.weight)),
@@ -90,13 +95,22 @@ impl Prepared {
 }
 
 impl Instance {
-    /// Begins a command, with the budget of one.
-    pub(super) fn begin(&mut self) {
+    /// Begins a command, with the time that a command with so many parts may take, and the fuel of one part.
+    pub(super) fn begin(&mut self, parts: usize) {
         self.commands += 1;
         let state = self.store.data_mut();
         state.refused_memory = false;
         state.voice.begin();
-        refill(&mut self.store, &self.engine, self.weight);
+        refill(&mut self.store, &self.engine, self.weight, parts);
+    }
+
+    /// Begins the next part of a command, with the fuel of one. The part counts as a command of its own where
+    /// commands are counted to recycle and to check instances.
+    pub(super) fn begin_part(&mut self) {
+        self.commands += 1;
+        let fuel = self.cost().fuel;
+        self.store.data_mut().parts_fuel = fuel;
+        refuel(&mut self.store, &self.engine, self.weight);
     }
 
     /// Sets the list and the circumstances that the next call is about.
@@ -125,10 +139,9 @@ impl Instance {
     /// What the calls since [`Instance::begin`] cost.
     pub(super) fn cost(&self) -> Cost {
         let left = self.store.get_fuel().expect("the engine was configured to consume fuel");
-        Cost {
-            fuel: self.engine.settings().room(self.weight).fuel.saturating_sub(left),
-            memory: self.store.data().memory,
-        }
+        let state = self.store.data();
+        let used = self.engine.settings().room(self.weight).fuel.saturating_sub(left);
+        Cost { fuel: state.parts_fuel.saturating_add(used), memory: state.memory }
     }
 
     /// What an error of a call means.
@@ -137,9 +150,16 @@ impl Instance {
     }
 }
 
-fn refill(store: &mut Store<State>, engine: &Engine, weight: InstanceClass) {
+fn refill(store: &mut Store<State>, engine: &Engine, weight: InstanceClass, parts: usize) {
+    let deadline = engine.deadline(weight, parts);
+    let state = store.data_mut();
+    (state.deadline, state.parts_fuel) = (deadline, 0);
+    store.set_epoch_deadline(deadline_ticks(deadline));
+    refuel(store, engine, weight);
+}
+
+fn refuel(store: &mut Store<State>, engine: &Engine, weight: InstanceClass) {
     store.set_fuel(engine.settings().room(weight).fuel).expect("the engine was configured to consume fuel");
-    store.set_epoch_deadline(engine.deadline_ticks(weight));
 }
 
 fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine, weight: InstanceClass) -> Fault {
@@ -147,7 +167,7 @@ fn fault(error: &wasmtime::Error, store: &Store<State>, engine: &Engine, weight:
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel { budget: room.fuel },
         Some(Trap::Interrupt) => {
-            Fault::Deadline { milliseconds: room.deadline.as_millis().try_into().unwrap_or(u64::MAX) }
+            Fault::Deadline { milliseconds: store.data().deadline.as_millis().try_into().unwrap_or(u64::MAX) }
         }
         Some(Trap::StackOverflow) => Fault::Stack,
         // An allocator that gets no memory ends the plugin; the reason is the memory.
@@ -167,6 +187,8 @@ impl State {
             now: 0,
             random: 0,
             voice: Voice::of(name),
+            deadline: Duration::ZERO,
+            parts_fuel: 0,
             memory: 0,
             memory_limit,
             refused_memory: false,

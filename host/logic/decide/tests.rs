@@ -1,0 +1,92 @@
+//! Deciding a command that makes one call for each entry.
+
+use super::*;
+use crate::list::command::{Page, Query};
+use crate::list::entry::Entry;
+use crate::logic::testing::Native;
+
+/// A session that counts the budgets it is given, and changes each entry several times before it deletes it.
+struct Budgeted {
+    changes_per_entry: usize,
+    /// The parts of each command that was begun.
+    commands: Vec<usize>,
+    parts: usize,
+    poisoned: bool,
+}
+
+impl Budgeted {
+    fn new(changes_per_entry: usize) -> Self {
+        Self { changes_per_entry, commands: Vec::new(), parts: 0, poisoned: false }
+    }
+
+    fn clear(&mut self, list: &Arc<List>, limits: Limits) -> Result<Decided, Refusal> {
+        let context =
+            Context { now: 0, today: "2026-11-23".parse().unwrap(), utc_offset: 0, caller: "ann".into(), seed: 1 };
+        let logic = Native::version(1);
+        Decider { logic: &*logic, session: self, limits }.decide(list, &context, &Command::Clear)
+    }
+}
+
+impl Session for Budgeted {
+    fn begin(&mut self) {
+        self.commands.push(1);
+    }
+
+    fn begin_in_parts(&mut self, parts: usize) {
+        self.commands.push(parts);
+    }
+
+    fn begin_part(&mut self) {
+        self.parts += 1;
+    }
+
+    fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    fn decide(&mut self, list: &Arc<List>, _: &Context, call: Call<'_>) -> Result<Decision, Fault> {
+        let Call::Delete(id) = call else { panic!("only deletions: {call:?}") };
+        let mut changes = vec![Change::Put(list.get(id).unwrap().clone()); self.changes_per_entry - 1];
+        changes.push(Change::Remove(id));
+        Ok(Ok(changes))
+    }
+
+    fn view(&mut self, _: &Arc<List>, _: &Context, _: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        panic!("nothing is viewed")
+    }
+
+    fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
+        Ok(None)
+    }
+}
+
+fn list_of(entries: u64) -> Arc<List> {
+    let entry = |id| {
+        let (title, fields) = (format!("entry {id}"), Vec::new());
+        Change::put(Entry { id, title, date: None, completed: false, order: None, fields })
+    };
+    let bind = Change::BindLogic(Native::version(1).binding().clone());
+    let changes: Vec<_> = [bind].into_iter().chain((1..=entries).map(entry)).collect();
+    Arc::new(List::default().apply(&changes).unwrap())
+}
+
+#[test]
+fn clearing_a_list_has_a_budget_for_each_entry_and_reverts_as_one_revision() {
+    let (list, mut session) = (list_of(3), Budgeted::new(2));
+    let decided = session.clear(&list, Limits::default()).unwrap();
+    assert_eq!((&session.commands[..], session.parts, session.poisoned), (&[3][..], 3, false));
+    assert_eq!((decided.list.count(), decided.list.revision()), (0, list.revision() + 1));
+    let before = decided.list.preview(&decided.inverse).unwrap();
+    assert!(before.scan(0).eq(list.scan(0)), "{before:?}");
+}
+
+#[test]
+fn clearing_a_list_may_not_make_changes_without_bound() {
+    let (list, limits) = (list_of(4), Limits { changes: 40, ..Limits::default() });
+    assert!(Budgeted::new(16).clear(&list, limits).is_ok());
+    let mut session = Budgeted::new(40);
+    let (count, limit) = (120, 40 + 4 * MAX_CHANGES_PER_CLEARED_ENTRY);
+    let violation = Violation::TooManyChanges { count, limit };
+    assert_eq!(session.clear(&list, limits).unwrap_err(), Refusal::Fault(Fault::Violation(violation)));
+    assert!(session.poisoned);
+}
