@@ -59,7 +59,7 @@ fn names(count: usize) -> Arc<Vec<ListName>> {
 
 fn add() -> Request {
     let command = Command::Add(Draft { title: "Buy some milk".into(), ..Draft::default() });
-    Request { command, caller: "anonymous".into(), expect: Expect::Anything, idempotency: None }
+    Request { command: command.into(), caller: "anonymous".into(), expect: Expect::Anything, idempotency: None }
 }
 
 /// Two worker threads, as on the machine the targets are for.

@@ -136,7 +136,8 @@ async fn add(cache: &Arc<Cache>, list: String) -> anyhow::Result<()> {
     let draft = Draft { title: format!("at {MIDNIGHT}"), ..Draft::default() };
     let draft = if list == "bystander" { Draft { title: "milk".into(), ..draft } } else { draft };
     let command = Command::Add(draft);
-    let request = Request { command, caller: "alice".into(), expect: Expect::Anything, idempotency: None };
+    let request =
+        Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None };
     cache.call(&ListName::new(&list)?, request).await?;
     Ok(())
 }

@@ -7,8 +7,12 @@
 mod batch;
 mod choose;
 pub mod decision_log;
+mod error;
+mod request;
 
 pub use batch::WAKE_UP_RETRY;
+pub use error::CallError;
+pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request};
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +24,9 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::list::binding::Pin;
-use crate::list::change::Change;
-use crate::list::command::Command;
-use crate::list::entry::EntryId;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{Idempotency, LogicId, Receipt, Revision};
+use crate::list::revision::{Receipt, Revision};
 use crate::list::{Limits, List};
-use crate::logic::decide::Refusal;
 use crate::rollout::{Digest, Registry};
 use crate::store::{MAX_COMMIT_REVISIONS, Store, StoreError};
 
@@ -50,148 +49,6 @@ pub struct Environment {
     pub mailbox: usize,
     /// The logic of lists that were not given another one.
     pub default_logic: LogicName,
-}
-
-/// A command, and all that the caller says with it.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What is asked.
-    pub command: Command,
-    /// Who asks.
-    pub caller: Arc<str>,
-    /// The state the list has to be in.
-    pub expect: Expect,
-    /// Makes a repetition of the request recognisable.
-    pub idempotency: Option<Idempotency>,
-}
-
-/// A condition on the list, checked in the same moment in which the command is decided.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Expect {
-    /// None.
-    #[default]
-    Anything,
-    /// There is a list.
-    Exists,
-    /// The list is at one of these revisions.
-    Revision(Vec<u64>),
-}
-
-/// A command that was carried out and is durable.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Who decided.
-    pub logic: Arc<LogicId>,
-    /// The list's revision after the command.
-    pub revision: u64,
-    /// Whether the command brought the list into being.
-    pub created: bool,
-    /// The id that the next new entry would have had before the command: what the command put under
-    /// this id or a later one is new, everything else was there already.
-    pub next_id_before: EntryId,
-    /// What the command did.
-    pub effect: Effect,
-}
-
-/// What a command did.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// It made this revision.
-    Revised(Arc<Revision>),
-    /// The request had been carried out before, and did this then.
-    Repeated(Vec<Change>),
-    /// It changed nothing.
-    Nothing,
-}
-
-impl Reply {
-    /// The changes that were made.
-    pub fn changes(&self) -> &[Change] {
-        match &self.effect {
-            Effect::Revised(revision) => &revision.changes,
-            Effect::Repeated(changes) => changes,
-            Effect::Nothing => &[],
-        }
-    }
-}
-
-/// Why a command was not carried out. The list is as it was before it, except where noted.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-pub enum CallError {
-    /// The list's mailbox is full.
-    #[error("the list has {limit} commands waiting already; try again in a moment")]
-    Overloaded {
-        /// The limit.
-        limit: usize,
-    },
-    /// The server holds as many lists in memory as it may.
-    #[error("the server holds {limit} lists in memory, which is its limit; try again in a moment")]
-    TooManyLists {
-        /// The limit.
-        limit: usize,
-    },
-    /// It was decided that the command is not carried out.
-    #[error("{refusal}")]
-    Refused {
-        /// Why.
-        refusal: Refusal,
-        /// Who decided.
-        logic: Arc<LogicId>,
-    },
-    /// The condition on the list's state does not hold.
-    #[error("the list is at revision {revision}, which is not what the request expects")]
-    Stale {
-        /// The revision the list is at.
-        revision: u64,
-    },
-    /// The idempotency key belongs to another request.
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// No component of this name is loaded.
-    #[error("logic {0} is not loaded")]
-    NoLogic(LogicName),
-    /// The list insists on a version that is not there.
-    #[error("there is no version {pin} of {logic}, which the list insists on; pin it to another one, or to none")]
-    NoVersion {
-        /// The logic.
-        logic: LogicName,
-        /// The version.
-        pin: Pin,
-    },
-    /// The version that the list insists on is kept, and could not be loaded.
-    #[error("the version of {logic} that keeps the list could not be loaded: {why}")]
-    NotLoaded {
-        /// The logic.
-        logic: LogicName,
-        /// What went wrong.
-        why: String,
-    },
-    /// The list has not come to this revision.
-    #[error("the list has no revision {number}, its last one is {last}")]
-    NoRevision {
-        /// The revision.
-        number: u64,
-        /// The last one.
-        last: u64,
-    },
-    /// The revision is so old that the history does not hold it any more.
-    #[error("revision {number} is not kept any more; {kept} are, of which {oldest} is the oldest")]
-    Forgotten {
-        /// The revision.
-        number: u64,
-        /// The oldest one that is kept.
-        oldest: u64,
-        /// How many are.
-        kept: u64,
-    },
-    /// The store failed. When it failed to commit, the command may or may not be carried out after
-    /// a restart.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The actor ended before it answered; the next request finds another one. The command may or
-    /// may not have been carried out.
-    #[error("the list's actor ended before it answered")]
-    Crashed,
 }
 
 /// Where an answer goes.

@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::list::List;
-use crate::list::name::{ListName, LogicName};
+use crate::list::name::ListName;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::rollout::Registry;
@@ -136,10 +136,5 @@ impl Web {
     async fn existing(&self, name: &ListName) -> Result<Arc<List>, Problem> {
         let list = self.cache().read(name).await?;
         if list.exists() { Ok(list) } else { Err(Problem::no_list()) }
-    }
-
-    /// The logic that keeps a list, or would keep it if it came into being now.
-    fn binding<'a>(&'a self, list: &'a List) -> &'a LogicName {
-        list.logic().unwrap_or(&self.services.cache.environment().default_logic)
     }
 }

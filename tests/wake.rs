@@ -48,7 +48,7 @@ fn name(list: &str) -> ListName {
 }
 
 fn request(command: Command) -> Request {
-    Request { command, caller: "alice".into(), expect: Expect::Anything, idempotency: None }
+    Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None }
 }
 
 fn add(title: &str) -> Request {

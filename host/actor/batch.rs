@@ -154,7 +154,7 @@ impl Actor {
         let mut batch =
             Batch::new(list, self.memory.lock().as_deref().cloned().unwrap_or_default(), self.batch_clock());
         while let Some(next) = pending.front().filter(|next| next.admitted || batch.has_room()) {
-            match self.choose(&batch, &next.request.command) {
+            match self.choose(&batch, next.request.command.outline()) {
                 Ok(selection) => self.decide_with(&mut batch, &selection, pending),
                 Err(ResolveError::NotLoaded(logic, digest)) => match unfetched.take_if(|(known, _)| *known == digest) {
                     Some((_, why)) => batch.refuse_next(pending, CallError::NotLoaded { logic, why }),
@@ -183,8 +183,10 @@ impl Actor {
         while pending.front().is_some_and(|next| next.admitted || batch.has_room())
             && let Some(next) = pending.pop_front()
         {
-            let Some(selection) =
-                self.choose(batch, &next.request.command).ok().filter(|again| Arc::ptr_eq(&again.version, version))
+            let Some(selection) = self
+                .choose(batch, next.request.command.outline())
+                .ok()
+                .filter(|again| Arc::ptr_eq(&again.version, version))
             else {
                 pending.push_front(next);
                 return;
@@ -240,7 +242,7 @@ impl Actor {
             return None;
         }
         let pending = PendingCommand { admitted: true, ..pending };
-        if batch.has_to_move(&selection.version, &pending.request.command)
+        if batch.has_to_move(&selection.version, pending.request.command.outline())
             && !self.migrate_list(batch, &selection.version, session)
         {
             return Some(pending);
@@ -251,7 +253,7 @@ impl Actor {
     /// The answer to a command that is not to be decided. Comes before the list may move to another version:
     /// a caller knows nothing of that.
     fn without_deciding(&self, batch: &mut Batch, request: &Request) -> Option<Result<Reply, CallError>> {
-        if request.command == Command::Wake && !batch.is_to_be_woken() {
+        if *request.command.outline() == Command::Wake && !batch.is_to_be_woken() {
             return Some(Err(CallError::Stale { revision: batch.list.revision() }));
         }
         if let Some(idempotency) = &request.idempotency

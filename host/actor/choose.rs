@@ -98,7 +98,16 @@ impl Actor {
         pending: PendingCommand,
     ) -> Option<PendingCommand> {
         let version = &selection.version;
-        let command = &pending.request.command;
+        let source = pending.request.command.clone();
+        let command = match source.prepare(version.logic.description()) {
+            Ok(command) => command,
+            Err(input) => {
+                let logic = version.logic.id().clone();
+                batch.queue_reply(pending.answer, Err(CallError::Invalid { input, logic }));
+                return None;
+            }
+        };
+        let command = &*command;
         let context = self.context(batch, &pending.request.caller);
         let watched =
             selection.shadow.as_deref().filter(|shadow| is_the_logics(command) && shadow.has_room(&batch.list));
@@ -112,7 +121,7 @@ impl Actor {
                 if let Some(shadow) = watched {
                     self.show(shadow, batch, version, &context, command, &decided, spent);
                 }
-                self.finish(batch, version, session, pending, context, decided)
+                self.finish(batch, version, session, pending, command.clone(), context, decided)
             }
         }
     }
@@ -158,9 +167,11 @@ impl Actor {
         let registry = &self.environment.registry;
         let instead = registry.instead_of(failed, &batch.list);
         let mut session = instead.as_ref().and_then(|version| version.logic.session().ok());
-        let second = match (&instead, &mut session) {
-            (Some(version), Some(session)) => {
-                Some(self.ask(batch, version, session.as_mut(), &context, &pending.request.command, false).0)
+        let source = pending.request.command.clone();
+        let command = instead.as_ref().and_then(|version| source.prepare(version.logic.description()).ok());
+        let second = match (&instead, &mut session, command.as_deref()) {
+            (Some(version), Some(session), Some(command)) => {
+                Some(self.ask(batch, version, session.as_mut(), &context, command, false).0)
             }
             _ => None,
         };
@@ -171,11 +182,11 @@ impl Actor {
             Err(_) => None,
         });
         let fell = registry.failed(failed, &self.name, &fault, shared, batch.batch_clock.now);
-        match (&instead, &mut session, second) {
-            (Some(version), Some(session), Some(decided)) if shared == Some(false) => {
+        match (&instead, &mut session, second.zip(command)) {
+            (Some(version), Some(session), Some((decided, command))) if shared == Some(false) => {
                 failed.counters.rescued.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %self.name, failed = %failed.logic.id(), %fault, decided_by = %version.logic.id(), "a version failed at a command; the last good one decided it");
-                self.finish(batch, version, session.as_mut(), pending, context, decided)
+                self.finish(batch, version, session.as_mut(), pending, command.into_owned(), context, decided)
             }
             _ if fell && !pending.retried => Some(PendingCommand { retried: true, ..pending }),
             _ => {
@@ -187,18 +198,20 @@ impl Actor {
     }
 
     /// Takes a decision into the round.
+    #[expect(clippy::too_many_arguments, reason = "a decision with all that led to it")]
     fn finish(
         &self,
         batch: &mut Batch,
         version: &Arc<Version>,
         session: &mut dyn Session,
         pending: PendingCommand,
+        command: Command,
         context: Context,
         decided: Decision,
     ) -> Option<PendingCommand> {
         let logic = version.logic.id().clone();
         let PendingCommand { request, answer, .. } = pending;
-        let Request { command, idempotency, .. } = *request;
+        let Request { idempotency, .. } = *request;
         if let Some(request) = idempotency
             && let Some(outcome) = batch.outcome(&decided)
         {

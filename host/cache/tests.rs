@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::actor::{Effect, Expect};
+use crate::actor::{CommandSource, Effect, Expect, InvalidInput, Prepare};
 use crate::clock::{Clock, ManualClock};
 use crate::list::Limits;
 use crate::list::change::Change;
@@ -17,6 +17,7 @@ use crate::list::command::{Command, Query};
 use crate::list::entry::{Draft, Patch};
 use crate::list::name::LogicName;
 use crate::list::revision::Idempotency;
+use crate::list::schema::Description;
 use crate::logic::Fault;
 use crate::logic::decide::Refusal;
 use crate::logic::testing::Native;
@@ -92,7 +93,7 @@ fn name(name: &str) -> ListName {
 }
 
 fn request(command: Command) -> Request {
-    Request { command, caller: "alice".into(), expect: Expect::Anything, idempotency: None }
+    Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None }
 }
 
 fn add(title: &str) -> Request {
@@ -332,6 +333,50 @@ async fn a_swap_happens_between_two_commands() {
     }
     clients.join_all().await;
     assert_eq!(world.add("list 0", "milk").await.unwrap().logic.version.major, 49);
+}
+
+/// A body whose meaning is the version that reads it: the entry is titled with the version's number.
+#[derive(Debug)]
+struct TitledByVersion;
+
+impl Prepare for TitledByVersion {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        let title = description.version.to_string();
+        match description.fields.first() {
+            None => Ok(Command::Add(Draft { title, ..Draft::default() })),
+            Some(field) => Err(InvalidInput { member: field.name.clone(), message: "it is refused".into() }),
+        }
+    }
+}
+
+fn titled_by_version() -> Request {
+    let outline = Command::Add(Draft::default());
+    Request { command: CommandSource::Deferred { outline, body: Arc::new(TitledByVersion) }, ..add("") }
+}
+
+#[tokio::test]
+async fn a_body_is_read_by_the_version_that_decides_also_when_it_was_published_while_the_command_waited() {
+    let world = World::new();
+    world.store.hold_commits();
+    let first = world.add_held("bob", "milk").await;
+    let bob = name("bob");
+    let mut waiting = std::pin::pin!(world.cache.call(&bob, titled_by_version()));
+    assert!(futures_util::poll!(&mut waiting).is_pending(), "the command is in the mailbox");
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    world.store.release();
+    first.await.unwrap().unwrap();
+    assert_eq!(waiting.await.unwrap().logic.version.major, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "2.0.0"]);
+}
+
+#[tokio::test]
+async fn a_body_that_the_deciding_version_does_not_take_names_the_member_and_the_version() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    let refused = world.cache.call(&name("bob"), titled_by_version()).await.unwrap_err();
+    let CallError::Invalid { input, logic } = refused else { panic!("{refused:?}") };
+    assert_eq!((input.to_string().as_str(), logic.version.major), ("rank: it is refused", 2));
 }
 
 #[tokio::test]

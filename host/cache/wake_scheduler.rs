@@ -155,8 +155,12 @@ impl WakeScheduler {
 }
 
 async fn wake(cache: Arc<Cache>, wake_up: WakeUp) -> Done {
-    let request =
-        Request { command: Command::Wake, caller: "hotlist".into(), expect: Expect::Anything, idempotency: None };
+    let request = Request {
+        command: Command::Wake.into(),
+        caller: "hotlist".into(),
+        expect: Expect::Anything,
+        idempotency: None,
+    };
     let woken = match timeout(PATIENCE, cache.call(&wake_up.name, request)).await {
         // Put off, or deleted, since the store was asked.
         Ok(Ok(_) | Err(CallError::Stale { .. })) => Ok(()),

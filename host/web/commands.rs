@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::entries::next;
-use super::input::Named;
+use super::input::{CustomCommand, Named};
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{NamedPath, Origin, segment};
 use super::preconditions::etag;
@@ -19,7 +19,7 @@ use super::representations::{EntryShape, Fields, json, link_next, name_logic, to
 use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared, Web};
 use crate::actor::Reply;
-use crate::list::command::{Command, Query};
+use crate::list::command::Query;
 use crate::list::entry::EntryId;
 use crate::list::name::ListName;
 
@@ -76,13 +76,8 @@ pub(super) struct GroupShape<'a> {
 pub(super) async fn run(State(web): Shared, NamedPath(list, name): NamedPath, _: NoQuery, request: Request) -> Answer {
     let asking = WriteRequest::read(&web, request, Wants::JsonOrNothing).await?;
     let arguments = Named::read(&asking.body)?;
-    let snapshot = web.cache().read(&list).await?;
-    let version = web.cache().version(&list, &snapshot).await?;
-    // A command that is not known here may be once the actor gets to it: the actor has the last word.
-    let schemas = version.logic.description().command(&name).map_or(&[][..], |command| &command.arguments);
-    let arguments = arguments.into_fields(schemas)?;
     let prefix = asking.origin.entries(&list);
-    let reply = asking.call(&web, &list, Command::Custom { name, arguments }).await?;
+    let reply = asking.call(&web, &list, CustomCommand { name, arguments }).await?;
     outcome(&reply, &prefix)
 }
 

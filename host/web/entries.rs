@@ -1,13 +1,11 @@
 //! The entries of a list: a collection that conforms to Todo-Backend, with what Hotlist adds to it.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::caller::Caller;
-use super::input::{EntryPatch, NewEntry};
+use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{EntryPath, ListPath, Origin};
 use super::preconditions::{Freshness, etag, freshness};
@@ -15,14 +13,12 @@ use super::problem::Problem;
 use super::query::{EntriesQuery, NoQuery};
 use super::representations::{EntryShape, empty, json, link_next, name_logic, touched};
 use super::write_request::{Wants, WriteRequest};
-use super::{Answer, Shared, Web, commands};
+use super::{Answer, Shared, commands};
 use crate::actor::Reply;
 use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
-use crate::list::name::ListName;
 use crate::list::revision::LogicId;
-use crate::list::schema::Schema;
 
 /// The entries of a list. A list that does not exist has none.
 #[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",
@@ -112,12 +108,8 @@ pub(super) fn next(view: &View, query: &Query) -> Option<String> {
 pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> Answer {
     let asking = WriteRequest::read(&web, request, Wants::Json).await?;
     let new = NewEntry::read(&asking.body)?;
-    let draft = match new.needs_schema() {
-        true => new.into_draft(&fields_of(&web, &name).await?)?,
-        false => new.into_draft(&[])?,
-    };
     let prefix = asking.origin.entries(&name);
-    let reply = asking.call(&web, &name, Command::Add(draft)).await?;
+    let reply = asking.call(&web, &name, new).await?;
     let (put, _) = touched(reply.changes());
     // A logic that adds several speaks of the one it adds first; else of the one it changes first.
     let new = put.iter().find(|entry| entry.id >= reply.next_id_before);
@@ -185,12 +177,8 @@ pub(super) async fn one(
 pub(super) async fn change(State(web): Shared, EntryPath(name, id): EntryPath, _: NoQuery, request: Request) -> Answer {
     let asking = WriteRequest::read(&web, request, Wants::Patch).await?;
     let patch = EntryPatch::read(&asking.body)?;
-    let patch = match patch.needs_schema() {
-        true => patch.into_patch(&fields_of(&web, &name).await?)?,
-        false => patch.into_patch(&[])?,
-    };
     let prefix = asking.origin.entries(&name);
-    let reply = asking.call(&web, &name, Command::Update { id, patch }).await?;
+    let reply = asking.call(&web, &name, EntryUpdate { id, patch }).await?;
     let (put, removed) = touched(reply.changes());
     if let Some(entry) = put.into_iter().find(|entry| entry.id == id) {
         return written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic);
@@ -216,12 +204,6 @@ pub(super) async fn delete(State(web): Shared, EntryPath(name, id): EntryPath, _
     let reply =
         WriteRequest::read(&web, request, Wants::Nothing).await?.call(&web, &name, Command::Delete { id }).await?;
     Ok(gone(&reply))
-}
-
-/// The custom fields that a list's entries may have.
-async fn fields_of(web: &Arc<Web>, name: &ListName) -> Result<Vec<Schema>, Problem> {
-    let list = web.cache().read(name).await?;
-    Ok(web.cache().version(name, &list).await?.logic.description().fields.clone())
 }
 
 /// The answer to a command that has an entry to show.

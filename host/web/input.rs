@@ -1,18 +1,22 @@
 //! The bodies that callers send, from JSON members to the list's own types.
 
+use std::sync::Arc;
+
 use utoipa::ToSchema;
 
 use super::json::{Json, Members};
 use super::problem::{Kind, Problem};
 use super::representations::MAX_EXACT;
+use crate::actor::{CommandSource, InvalidInput, Prepare};
 use crate::list::binding::LogicSelector;
+use crate::list::command::Command;
 use crate::list::date::Date;
 use crate::list::entry::{Draft, EntryId, Patch};
-use crate::list::schema::Schema;
+use crate::list::schema::{Description, Schema};
 use crate::list::value::{Field, Kind as ValueKind, Value};
 
 /// What `POST /lists/{list}/entries` takes.
-#[derive(ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct NewEntry {
     /// What is to be done; up to 1,000 characters.
     title: String,
@@ -31,7 +35,7 @@ pub(super) struct NewEntry {
 }
 
 /// What `PATCH /lists/{list}/entries/{id}` takes: a merge patch, where `null` takes away.
-#[derive(ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct EntryPatch {
     /// A new title.
     #[schema(value_type = String, required = false)]
@@ -50,8 +54,26 @@ pub(super) struct EntryPatch {
     fields: Named,
 }
 
+/// A merge patch and the entry that it is for.
+#[derive(Debug)]
+pub(super) struct EntryUpdate {
+    /// The entry.
+    pub(super) id: EntryId,
+    /// Its changes.
+    pub(super) patch: EntryPatch,
+}
+
+/// One of the logic's own commands with the arguments that the body holds.
+#[derive(Debug)]
+pub(super) struct CustomCommand {
+    /// The command's name.
+    pub(super) name: String,
+    /// Its arguments.
+    pub(super) arguments: Named,
+}
+
 /// What `PUT /lists/{list}` takes.
-#[derive(ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct ListSetup {
     /// The logic that is to keep the list, in whichever version is live: `kanban`; or in the one version that
     /// the list insists on: `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or `kanban@sha256:` and 64 hexadecimal
@@ -91,15 +113,11 @@ impl NewEntry {
         Ok(read)
     }
 
-    /// Whether there are values that need a schema to be understood.
-    pub(super) fn needs_schema(&self) -> bool {
-        !self.fields.0.is_empty()
-    }
-
-    /// The entry to add, its fields understood as the logic declares them.
-    pub(super) fn into_draft(self, schemas: &[Schema]) -> Result<Draft, Problem> {
+    /// The entry to add, with its fields as the schemas declare them.
+    fn draft(&self, schemas: &[Schema]) -> Result<Draft, InvalidInput> {
         let Self { title, date, completed, order, fields } = self;
-        Ok(Draft { title, date, completed, order, fields: fields.into_fields(schemas)? })
+        let fields = fields.fields(schemas)?;
+        Ok(Draft { title: title.clone(), date: *date, completed: *completed, order: *order, fields })
     }
 }
 
@@ -118,15 +136,11 @@ impl EntryPatch {
         Ok(read)
     }
 
-    /// Whether there are values that need a schema to be understood.
-    pub(super) fn needs_schema(&self) -> bool {
-        !self.fields.0.is_empty()
-    }
-
-    /// The changes to make, the fields understood as the logic declares them.
-    pub(super) fn into_patch(self, schemas: &[Schema]) -> Result<Patch, Problem> {
+    /// The changes to make, with the fields as the schemas declare them.
+    fn patch(&self, schemas: &[Schema]) -> Result<Patch, InvalidInput> {
         let Self { title, date, completed, order, fields } = self;
-        Ok(Patch { title, date, completed, order, fields: fields.into_values(schemas)? })
+        let fields = fields.values(schemas)?;
+        Ok(Patch { title: title.clone(), date: *date, completed: *completed, order: *order, fields })
     }
 }
 
@@ -142,6 +156,71 @@ impl ListSetup {
         let read = Self { logic: logic.transpose()?, settings: Named::take(&mut members, "settings")? };
         members.done(&["logic", "settings"])?;
         Ok(read)
+    }
+}
+
+impl Prepare for NewEntry {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        self.draft(&description.fields).map(Command::Add)
+    }
+}
+
+impl From<NewEntry> for CommandSource {
+    fn from(new: NewEntry) -> Self {
+        let NewEntry { title, date, completed, order, .. } = &new;
+        let (title, fields) = (title.clone(), Vec::new());
+        let outline = Command::Add(Draft { title, date: *date, completed: *completed, order: *order, fields });
+        if new.fields.0.is_empty() { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(new) } }
+    }
+}
+
+impl Prepare for EntryUpdate {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        Ok(Command::Update { id: self.id, patch: self.patch.patch(&description.fields)? })
+    }
+}
+
+impl From<EntryUpdate> for CommandSource {
+    fn from(update: EntryUpdate) -> Self {
+        let EntryPatch { title, date, completed, order, fields } = &update.patch;
+        let patch =
+            Patch { title: title.clone(), date: *date, completed: *completed, order: *order, fields: Vec::new() };
+        let outline = Command::Update { id: update.id, patch };
+        if fields.0.is_empty() { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(update) } }
+    }
+}
+
+impl Prepare for CustomCommand {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        // The actor refuses a command that the description does not have.
+        let schemas = description.command(&self.name).map_or(&[][..], |command| &command.arguments);
+        Ok(Command::Custom { name: self.name.clone(), arguments: self.arguments.fields(schemas)? })
+    }
+}
+
+impl From<CustomCommand> for CommandSource {
+    fn from(command: CustomCommand) -> Self {
+        let outline = Command::Custom { name: command.name.clone(), arguments: Vec::new() };
+        Self::Deferred { outline, body: Arc::new(command) }
+    }
+}
+
+impl ListSetup {
+    fn command(&self, settings: Vec<(String, Option<Value>)>) -> Command {
+        let (logic, pin) = self.logic.clone().map(|LogicSelector { logic, pin }| (logic, pin)).unzip();
+        Command::Configure { logic, pin, settings }
+    }
+}
+
+impl Prepare for ListSetup {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        Ok(self.command(self.settings.values(&description.settings)?))
+    }
+}
+
+impl From<ListSetup> for CommandSource {
+    fn from(setup: ListSetup) -> Self {
+        Self::Deferred { outline: setup.command(Vec::new()), body: Arc::new(setup) }
     }
 }
 
@@ -182,54 +261,61 @@ impl Named {
     }
 
     /// The values that are there; `null` is none.
-    pub(super) fn into_fields(self, schemas: &[Schema]) -> Result<Vec<Field>, Problem> {
-        let values = self.into_values(schemas)?;
+    fn fields(&self, schemas: &[Schema]) -> Result<Vec<Field>, InvalidInput> {
+        let values = self.values(schemas)?;
         Ok(values.into_iter().filter_map(|(name, value)| Some(Field { name, value: value? })).collect())
     }
 
     /// The values by name; none where it is `null`.
-    pub(super) fn into_values(self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, Problem> {
-        let understand = |(name, json): (String, Json)| {
-            let kind = schemas.iter().find(|schema| schema.name == name).map(|schema| schema.kind);
-            let value = value(&name, json, kind)?;
-            Ok((name, value))
+    fn values(&self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, InvalidInput> {
+        let understand = |(name, json): &(String, Json)| {
+            let kind = schemas.iter().find(|schema| schema.name == *name).map(|schema| schema.kind);
+            Ok((name.clone(), value(name, json, kind)?))
         };
-        self.0.into_iter().map(understand).collect()
+        self.0.iter().map(understand).collect()
     }
 }
 
-/// A JSON value as the kind that is declared. Where none is, or another one, the actor says so.
-fn value(name: &str, json: Json, declared: Option<ValueKind>) -> Result<Option<Value>, Problem> {
+/// A JSON value as the kind that is declared. A value of no declared kind, or of another one, is refused by
+/// the actor.
+fn value(name: &str, json: &Json, declared: Option<ValueKind>) -> Result<Option<Value>, InvalidInput> {
     Ok(Some(match json {
         Json::Null => return Ok(None),
-        Json::Boolean(value) => Value::Boolean(value),
-        Json::Number(value) if declared == Some(ValueKind::Entry) => Value::Entry(id(name, value)?),
-        Json::Number(value) => Value::Number(value),
-        Json::Text(text) if declared == Some(ValueKind::Date) => Value::Date(day(name, &text)?),
-        Json::Text(text) => Value::Text(text),
+        Json::Boolean(value) => Value::Boolean(*value),
+        Json::Number(value) if declared == Some(ValueKind::Entry) => Value::Entry(id(name, *value)?),
+        Json::Number(value) => Value::Number(*value),
+        Json::Text(text) if declared == Some(ValueKind::Date) => {
+            Value::Date(text.parse().map_err(|error| invalid(name, error))?)
+        }
+        Json::Text(text) => Value::Text(text.clone()),
         Json::Array(items) if declared == Some(ValueKind::Entries) => {
-            let ids = items.into_iter().map(|item| match item {
-                Json::Number(number) => id(name, number),
-                other => Err(Problem::invalid(name, format!("it has {} among its entries' ids", other.is()))),
+            let ids = items.iter().map(|item| match item {
+                Json::Number(number) => id(name, *number),
+                other => Err(invalid(name, format_args!("it has {} among its entries' ids", other.is()))),
             });
             Value::Entries(ids.collect::<Result<_, _>>()?)
         }
         Json::Array(items) => {
-            let texts = items.into_iter().map(|item| match item {
-                Json::Text(text) => Ok(text),
-                other => Err(Problem::invalid(name, format!("it has {} among its texts", other.is()))),
+            let texts = items.iter().map(|item| match item {
+                Json::Text(text) => Ok(text.clone()),
+                other => Err(invalid(name, format_args!("it has {} among its texts", other.is()))),
             });
             Value::Texts(texts.collect::<Result<_, _>>()?)
         }
         other @ Json::Object(_) => {
-            return Err(mistyped(name, &other, "a boolean, a number, a text or an array"));
+            let wanted = "a boolean, a number, a text or an array";
+            return Err(invalid(name, format_args!("it is {} where {wanted} is expected", other.is())));
         }
     }))
 }
 
+fn invalid(member: &str, problem: impl std::fmt::Display) -> InvalidInput {
+    InvalidInput { member: member.to_owned(), message: problem.to_string() }
+}
+
 /// An entry's id, as JSON can say it exactly.
-fn id(name: &str, number: f64) -> Result<EntryId, Problem> {
-    let no_id = || Problem::invalid(name, format!("{number} is no entry's id: those are whole numbers from 1 on"));
+fn id(name: &str, number: f64) -> Result<EntryId, InvalidInput> {
+    let no_id = || invalid(name, format_args!("{number} is no entry's id: those are whole numbers from 1 on"));
     whole(number).ok_or_else(no_id)
 }
 

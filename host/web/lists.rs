@@ -15,7 +15,7 @@ use super::representations::{Described, ListShape, Shown, described, empty, json
 use super::write_request::{Wants, WriteRequest};
 use super::{Answer, Shared};
 use crate::actor::CallError;
-use crate::list::binding::{LogicSelector, Pin};
+use crate::list::binding::Pin;
 use crate::list::command::Command;
 use crate::list::revision::LogicId;
 use crate::store::{MAX_PAGE, Summary};
@@ -110,25 +110,17 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let asking = WriteRequest::read(&web, request, Wants::JsonOrNothing).await?;
     let setup = ListSetup::read(&asking.body)?;
     let list = web.cache().read(&name).await?;
-    let binding = setup.logic.as_ref().map_or_else(|| web.binding(&list), |choice| &choice.logic);
-    let version = match &setup.logic {
-        None => web.cache().version(&name, &list).await?,
-        Some(choice) => {
-            let found = web.cache().version_for(&name, binding, choice.pin.as_ref()).await;
-            found.map_err(|error| match error {
-                CallError::NoLogic(_) => Problem::invalid("logic", format_args!("logic {binding} is not loaded")),
-                CallError::NoVersion { pin, .. } => {
-                    Problem::invalid("logic", format_args!("there is no version {pin} of {binding}"))
-                }
-                other => other.into(),
-            })?
-        }
-    };
-    let settings = setup.settings.into_values(&version.logic.description().settings)?;
     let url = asking.origin.list(&name);
-    let (logic, chosen) = setup.logic.map(|LogicSelector { logic, pin }| (logic, pin)).unzip();
-    let command = Command::Configure { logic, pin: chosen.clone(), settings };
-    let reply = asking.call(&web, &name, command).await?;
+    let chosen = setup.logic.as_ref().map(|choice| choice.pin.clone());
+    let names_logic = setup.logic.is_some();
+    let reply = asking.call(&web, &name, setup).await.map_err(|error| match error {
+        CallError::NoLogic(_) | CallError::NoVersion { .. } if !names_logic => error.into(),
+        CallError::NoLogic(logic) => Problem::invalid("logic", format_args!("logic {logic} is not loaded")),
+        CallError::NoVersion { logic, pin } => {
+            Problem::invalid("logic", format_args!("there is no version {pin} of {logic}"))
+        }
+        other => other.into(),
+    })?;
     // A list that was not changed stays with the version that it has, which may not be who decided that.
     let binding = list.binding().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |binding| &binding.id);
     let pin = chosen.unwrap_or_else(|| list.pin().cloned());

@@ -258,6 +258,7 @@ impl From<CallError> for Problem {
             CallError::Overloaded { limit } => Self::new(Kind::Overloaded, text).with_limit("mailbox", limit),
             CallError::TooManyLists { limit } => Self::new(Kind::Overloaded, text).with_limit("resident lists", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
+            CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
             CallError::Stale { revision } => {
                 let mut problem = Self::new(Kind::Stale, text);
                 problem.0.revision = Some(revision);

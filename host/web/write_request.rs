@@ -9,7 +9,7 @@ use super::body::{Bounds, require_type};
 use super::paths::Origin;
 use super::problem::Problem;
 use super::{Web, idempotency, preconditions};
-use crate::actor::{Expect, Reply, Request};
+use crate::actor::{CallError, CommandSource, Expect, Reply, Request};
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::list::revision::Idempotency;
@@ -63,14 +63,20 @@ impl WriteRequest {
     }
 
     /// Has a list's actor carry out a command.
-    pub(super) async fn call(self, web: &Web, list: &ListName, command: Command) -> Result<Reply, Problem> {
+    pub(super) async fn call(
+        self,
+        web: &Web,
+        list: &ListName,
+        command: impl Into<CommandSource>,
+    ) -> Result<Reply, CallError> {
         let Self { caller, expect, idempotency, .. } = self;
-        Ok(web.cache().call(list, Request { command, caller, expect, idempotency }).await?)
+        web.cache().call(list, Request { command: command.into(), caller, expect, idempotency }).await
     }
+
     /// Has a list's actor take back a revision, or the last one.
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
         let Self { caller, expect, idempotency, .. } = self;
-        let request = |command| Request { command, caller, expect, idempotency };
+        let request = |command: Command| Request { command: command.into(), caller, expect, idempotency };
         Ok(web.cache().undo(list, revision, request).await?)
     }
 }

@@ -108,7 +108,7 @@ impl Batch {
     /// Answers the next command with an error.
     pub(super) fn refuse_next(&mut self, pending: &mut VecDeque<PendingCommand>, why: CallError) {
         if let Some(next) = pending.pop_front() {
-            if next.request.command == Command::Wake {
+            if *next.request.command.outline() == Command::Wake {
                 // Nobody can wake it now; it is tried again later, and not for ever.
                 self.is_to_be_woken();
             }

@@ -176,7 +176,7 @@ impl DevSession {
     /// Has the list kept by the plugin, also if another logic keeps it so far.
     async fn hand_over_list(&self) {
         let request = Request {
-            command: Command::Configure { logic: Some(self.name.clone()), pin: None, settings: Vec::new() },
+            command: Command::Configure { logic: Some(self.name.clone()), pin: None, settings: Vec::new() }.into(),
             caller: "anonymous".into(),
             expect: Expect::Anything,
             idempotency: None,

@@ -1,0 +1,98 @@
+//! Why a list's actor did not carry out a command.
+
+use std::sync::Arc;
+
+use super::request::InvalidInput;
+use crate::list::binding::Pin;
+use crate::list::name::LogicName;
+use crate::list::revision::LogicId;
+use crate::logic::decide::Refusal;
+use crate::store::StoreError;
+
+/// Why a command was not carried out. The list is as it was before the command, except where a variant
+/// says otherwise.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum CallError {
+    /// The mailbox of the list is full.
+    #[error("the list has {limit} commands waiting already; try again in a moment")]
+    Overloaded {
+        /// The most messages a mailbox holds.
+        limit: usize,
+    },
+    /// The server holds as many lists in memory as its configuration allows.
+    #[error("the server holds {limit} lists in memory, which is its limit; try again in a moment")]
+    TooManyLists {
+        /// The most lists in memory.
+        limit: usize,
+    },
+    /// The deciding version, or the host on its behalf, refused the command.
+    #[error("{refusal}")]
+    Refused {
+        /// The reason.
+        refusal: Refusal,
+        /// The version that decided.
+        logic: Arc<LogicId>,
+    },
+    /// The body of the command does not fit the description of the deciding version.
+    #[error("{input}")]
+    Invalid {
+        /// The member at fault, and what is wrong with it.
+        input: InvalidInput,
+        /// The version that decided.
+        logic: Arc<LogicId>,
+    },
+    /// The condition on the list's state does not hold.
+    #[error("the list is at revision {revision}, which is not what the request expects")]
+    Stale {
+        /// The current revision of the list.
+        revision: u64,
+    },
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// No component of this name is loaded.
+    #[error("logic {0} is not loaded")]
+    NoLogic(LogicName),
+    /// The list is pinned to a version that does not exist, or that is quarantined.
+    #[error("there is no version {pin} of {logic}, which the list insists on; pin it to another one, or to none")]
+    NoVersion {
+        /// The logic.
+        logic: LogicName,
+        /// The pin of the list.
+        pin: Pin,
+    },
+    /// The version that has to decide is stored, and could not be loaded.
+    #[error("the version of {logic} that keeps the list could not be loaded: {why}")]
+    NotLoaded {
+        /// The logic.
+        logic: LogicName,
+        /// The error of the loader.
+        why: String,
+    },
+    /// The list has no revision of this number yet.
+    #[error("the list has no revision {number}, its last one is {last}")]
+    NoRevision {
+        /// The number that was asked for.
+        number: u64,
+        /// The number of the last revision.
+        last: u64,
+    },
+    /// The history does not hold the revision any more.
+    #[error("revision {number} is not kept any more; {kept} are, of which {oldest} is the oldest")]
+    Forgotten {
+        /// The number that was asked for.
+        number: u64,
+        /// The number of the oldest revision in the history.
+        oldest: u64,
+        /// How many revisions the history holds.
+        kept: u64,
+    },
+    /// The store failed. When it failed to commit, the command may or may not be carried out after
+    /// a restart.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The actor ended before it answered; the next request finds another one. The command may or
+    /// may not have been carried out.
+    #[error("the list's actor ended before it answered")]
+    Crashed,
+}

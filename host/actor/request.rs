@@ -1,0 +1,140 @@
+//! What a caller sends to a list's actor, and what it gets back.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::list::change::Change;
+use crate::list::command::Command;
+use crate::list::entry::EntryId;
+use crate::list::revision::{Idempotency, LogicId, Revision};
+use crate::list::schema::Description;
+
+/// A command with its caller, its precondition and its idempotency key.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The command, or the body it is made from.
+    pub command: CommandSource,
+    /// The caller's name.
+    pub caller: Arc<str>,
+    /// The state the list has to be in.
+    pub expect: Expect,
+    /// The key that makes a repetition of the request recognisable.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A command, or a body that becomes a command once the deciding version is known.
+///
+/// A body may hold values whose types only the description of a version declares: a JSON text may be a text
+/// or a date. The actor resolves the version, so the actor has the command made. A body that was understood
+/// earlier would be understood by a version that may be replaced before the decision.
+#[derive(Clone, Debug)]
+pub enum CommandSource {
+    /// A command that means the same to every version.
+    Ready(Command),
+    /// A body that the description of the deciding version gives a meaning.
+    Deferred {
+        /// The command without the values that need a description. It holds all that selects a version.
+        outline: Command,
+        /// Makes the command.
+        body: Arc<dyn Prepare>,
+    },
+}
+
+/// A body from which a command is made.
+pub trait Prepare: Send + Sync + fmt::Debug {
+    /// Makes the command as the description declares its values. The actor may call this more than once, with
+    /// the description of each version that it asks to decide.
+    ///
+    /// # Errors
+    ///
+    /// A value is not of its declared type.
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput>;
+}
+
+/// A value in a body that does not fit the description of the deciding version.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{member}: {message}")]
+pub struct InvalidInput {
+    /// The name of the field, setting or argument.
+    pub member: String,
+    /// What is wrong with its value.
+    pub message: String,
+}
+
+impl CommandSource {
+    /// The command as far as it is known without a description. Everything that selects a version is in it.
+    pub fn outline(&self) -> &Command {
+        match self {
+            Self::Ready(command) | Self::Deferred { outline: command, .. } => command,
+        }
+    }
+
+    /// The command as the description declares its values.
+    ///
+    /// # Errors
+    ///
+    /// A value is not of its declared type.
+    pub fn prepare(&self, description: &Description) -> Result<Cow<'_, Command>, InvalidInput> {
+        match self {
+            Self::Ready(command) => Ok(Cow::Borrowed(command)),
+            Self::Deferred { body, .. } => body.prepare(description).map(Cow::Owned),
+        }
+    }
+}
+
+impl From<Command> for CommandSource {
+    fn from(command: Command) -> Self {
+        Self::Ready(command)
+    }
+}
+
+/// A condition on the list, checked immediately before the command is decided.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Expect {
+    /// No condition.
+    #[default]
+    Anything,
+    /// The list exists.
+    Exists,
+    /// The list is at one of these revisions.
+    Revision(Vec<u64>),
+}
+
+/// A command that was carried out and is durable.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The version that decided.
+    pub logic: Arc<LogicId>,
+    /// The list's revision after the command.
+    pub revision: u64,
+    /// Whether the command created the list.
+    pub created: bool,
+    /// The id that the next new entry would have had before the command. An entry that the command put under
+    /// this id or a later one is new, every other entry existed before.
+    pub next_id_before: EntryId,
+    /// The changes of the command, and whether they are new.
+    pub effect: Effect,
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// The command made this revision.
+    Revised(Arc<Revision>),
+    /// The request is a repetition. These are the changes that the first one made.
+    Repeated(Vec<Change>),
+    /// The command changed nothing.
+    Nothing,
+}
+
+impl Reply {
+    /// The changes that the command made, now or when the request was first carried out.
+    pub fn changes(&self) -> &[Change] {
+        match &self.effect {
+            Effect::Revised(revision) => &revision.changes,
+            Effect::Repeated(changes) => changes,
+            Effect::Nothing => &[],
+        }
+    }
+}
