@@ -24,7 +24,7 @@ use crate::rollout::{Counters, Registry};
 const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "other"];
 
 /// The classes of status codes, from 1xx on.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The upper bounds of the latency buckets, in seconds.
 const BUCKETS: [f64; 14] =
@@ -32,7 +32,7 @@ const BUCKETS: [f64; 14] =
 
 /// What a request is for, as far as its latency goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Work {
+pub enum RequestClass {
     /// It reads.
     Read,
     /// It writes, so that its latency has a durable commit in it.
@@ -41,46 +41,74 @@ pub enum Work {
     Upload,
 }
 
-const WORKS: [(Work, &str); 3] = [(Work::Read, "read"), (Work::Write, "write"), (Work::Upload, "upload")];
+const CLASSES: [(RequestClass, &str); 3] =
+    [(RequestClass::Read, "read"), (RequestClass::Write, "write"), (RequestClass::Upload, "upload")];
 
 /// The counters of a server.
 #[derive(Debug)]
 pub struct Metrics {
     /// By the template of the route, of which there are few.
     requests: DashMap<Box<str>, Route>,
-    seconds: [Histogram; WORKS.len()],
+    seconds: [Histogram; CLASSES.len()],
     /// Components that were uploaded and taken.
     pub uploads_taken: AtomicU64,
     /// Components that were uploaded and refused.
     pub uploads_refused: AtomicU64,
     /// Event streams that are open.
-    pub event_streams: AtomicI64,
+    pub event_streams: OpenGauge,
     /// Connections that are open.
-    pub connections: AtomicI64,
+    pub connections: OpenGauge,
 }
 
 /// Requests to one route, by method and class of status.
 #[derive(Default, Debug)]
-struct Route([[AtomicU64; CLASSES.len()]; METHODS.len()]);
+struct Route([[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()]);
 
 impl Default for Metrics {
     fn default() -> Self {
         Self {
             requests: DashMap::new(),
-            seconds: WORKS.map(|_| Histogram::new(BUCKETS)),
+            seconds: CLASSES.map(|_| Histogram::new(BUCKETS)),
             uploads_taken: AtomicU64::new(0),
             uploads_refused: AtomicU64::new(0),
-            event_streams: AtomicI64::new(0),
-            connections: AtomicI64::new(0),
+            event_streams: OpenGauge::default(),
+            connections: OpenGauge::default(),
         }
+    }
+}
+
+/// Number of things that are open.
+#[derive(Clone, Default, Debug)]
+pub struct OpenGauge(Arc<AtomicI64>);
+
+/// Counts one open thing in an [`OpenGauge`] until it is dropped, also by a panic.
+#[derive(Debug)]
+pub struct OpenGuard(Arc<AtomicI64>);
+
+impl OpenGauge {
+    /// Counts one more, until the guard is dropped.
+    pub fn enter(&self) -> OpenGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OpenGuard(self.0.clone())
+    }
+
+    /// The number of guards that are not dropped.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Metrics {
     /// Counts an answered request.
-    pub fn request(&self, route: &str, method: &str, status: u16) {
+    pub fn count_request(&self, route: &str, method: &str, status: u16) {
         let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
-        let class = usize::from(status / 100).saturating_sub(1).min(CLASSES.len() - 1);
+        let class = usize::from(status / 100).saturating_sub(1).min(STATUS_CLASSES.len() - 1);
         if let Some(known) = self.requests.get(route) {
             known.0[method][class].fetch_add(1, Ordering::Relaxed);
             return;
@@ -89,8 +117,8 @@ impl Metrics {
     }
 
     /// Notes how long a request took from its head to the head of its answer.
-    pub fn took(&self, work: Work, time: Duration) {
-        let at = WORKS.iter().position(|(known, _)| *known == work);
+    pub fn observe_latency(&self, class: RequestClass, time: Duration) {
+        let at = CLASSES.iter().position(|(known, _)| *known == class);
         at.into_iter().for_each(|at| self.seconds[at].observe(time.as_secs_f64()));
     }
 
@@ -126,8 +154,8 @@ impl Collector for Scrape {
         let resident = i64::try_from(self.resident).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("resident_lists", "Lists in memory", resident),
-            ("event_streams", "Event streams that are open", metrics.event_streams.load(Ordering::Relaxed)),
-            ("connections", "Connections that are open", metrics.connections.load(Ordering::Relaxed)),
+            ("event_streams", "Event streams that are open", metrics.event_streams.get()),
+            ("connections", "Connections that are open", metrics.connections.get()),
         ] {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
@@ -147,7 +175,7 @@ impl Scrape {
         let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
         for route in &self.metrics.requests {
             for (method, classes) in METHODS.iter().zip(&route.value().0) {
-                for (class, count) in CLASSES.iter().zip(classes) {
+                for (class, count) in STATUS_CLASSES.iter().zip(classes) {
                     let count = count.load(Ordering::Relaxed);
                     // What never happened is left out: most methods and classes of most routes.
                     if count > 0 {
@@ -163,7 +191,7 @@ impl Scrape {
     fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Time from the head of a request to the head of its answer";
         let mut family = encoder.encode_descriptor("request_seconds", help, None, MetricType::Histogram)?;
-        for ((_, work), histogram) in WORKS.iter().zip(&self.metrics.seconds) {
+        for ((_, work), histogram) in CLASSES.iter().zip(&self.metrics.seconds) {
             histogram.encode(family.encode_family(&[("work", *work)])?)?;
         }
         Ok(())
@@ -242,10 +270,10 @@ mod tests {
     #[test]
     fn what_was_counted_is_written_in_open_metrics() {
         let metrics = Arc::new(Metrics::default());
-        metrics.request("/lists", "GET", 200);
-        metrics.request("/lists", "GET", 204);
-        metrics.request("/lists", "BREW", 418);
-        metrics.took(Work::Write, Duration::from_millis(3));
+        metrics.count_request("/lists", "GET", 200);
+        metrics.count_request("/lists", "GET", 204);
+        metrics.count_request("/lists", "BREW", 418);
+        metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
         let text = metrics.render(7, &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,

@@ -192,7 +192,7 @@ fn a_server_that_wants_to_know_who_asks_is_told() {
     let scene = Scene::start(&["--caller-header", "x-user"]);
     let refused = scene.remotely("todo.wasm", &[]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.complained.contains("401") && refused.said.is_empty(), "{}", refused.complained);
+    assert!(refused.complained.contains("403") && refused.said.is_empty(), "{}", refused.complained);
     let told = scene.remotely("todo.wasm", &["--header", "X-User: ann"]);
     assert_eq!(told.code, Some(0), "{}", told.complained);
 }

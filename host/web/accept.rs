@@ -1,9 +1,8 @@
-//! Takes connections in, and sees them off.
+//! Accept loop: serves connections, and ends them when the server stops.
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,31 +18,35 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::timeouts::{Pace, Paced, Watched};
-use super::{Options, Services, Web, routes};
+use super::options::Options;
+use super::state::{Services, Web};
+use super::timeouts::{ConnectionTimeouts, TimedBody, TimedStream};
+use super::{contract, routes};
 
-/// How long nothing is accepted after the operating system could not: it has run out of something,
-/// and needs a connection to end.
+/// How long the loop pauses after an error of `accept`: the operating system lacks a resource, which another
+/// connection has to release.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+/// How often a silent HTTP/2 client is pinged, and how long it may take to reply.
 const PING: Duration = Duration::from_secs(20);
 
-/// Hyper takes no smaller limit on a head.
+/// The smallest limit on a request head that hyper accepts.
 const LEAST_HEADER_BYTES: usize = 8192;
 
-/// Answers requests until `shutdown`; then accepts no more, ends the event streams, lets the requests
-/// at hand finish for as long as [`Options::drain_limit`], and drops what is left.
+/// Serves requests until `shutdown`.
+///
+/// Then it accepts no more connections, ends the event streams, waits up to [`Options::drain_limit`] for the requests
+/// in progress, and drops the rest.
 pub async fn serve(listener: TcpListener, services: Services, options: Options, shutdown: CancellationToken) {
     let stages = Stages { drain: CancellationToken::new(), drop: CancellationToken::new(), tasks: TaskTracker::new() };
     let drain_limit = options.drain_limit;
-    let web = Web::new(services, options, stages.drain.clone());
+    let web = Web::new(services, options, contract::text(), stages.drain.clone());
     let server =
         Arc::new(Server { router: routes::router(&web), builder: builder(&web.options, &stages), web, stages });
     server.accept(listener, &shutdown).await;
     server.web.services.readiness.drain();
     let stages = &server.stages;
-    // Event streams never end by themselves: they end here, and with them what their connections wait for.
+    // An event stream never ends by itself, so its connection would not end either.
     stages.drain.cancel();
     stages.tasks.close();
     if tokio::time::timeout(drain_limit, stages.tasks.wait()).await.is_err() {
@@ -53,13 +56,13 @@ pub async fn serve(listener: TcpListener, services: Services, options: Options, 
     }
 }
 
-/// The end of a server, step by step.
+/// Steps of stopping a server.
 struct Stages {
-    /// No further requests.
+    /// Ends event streams and idle connections.
     drain: CancellationToken,
-    /// No waiting either.
+    /// Ends requests in progress.
     drop: CancellationToken,
-    /// Everything that may have to be waited for.
+    /// All connections, and all requests of HTTP/2 connections.
     tasks: TaskTracker,
 }
 
@@ -70,7 +73,7 @@ struct Server {
     stages: Stages,
 }
 
-/// Runs the requests of HTTP/2 connections, each of which is a task of its own.
+/// Executor of HTTP/2 requests, each of which is a task of its own.
 #[derive(Clone)]
 struct Tracked {
     tasks: TaskTracker,
@@ -92,7 +95,7 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // `pace` does this, and more.
+        // `timeouts` does this, and more.
         .header_read_timeout(None)
         .max_buf_size(options.max_header_bytes.max(LEAST_HEADER_BYTES))
         .max_headers(options.max_headers);
@@ -108,58 +111,58 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
 
 impl Server {
     async fn accept(self: &Arc<Self>, listener: TcpListener, shutdown: &CancellationToken) {
-        let room = Arc::new(Semaphore::new(self.web.options.max_connections));
+        let slots = Arc::new(Semaphore::new(self.web.options.max_connections));
         let next = async || {
-            let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+            let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
             let (stream, _) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, place))
+            Ok::<_, io::Error>((stream, slot))
         };
         loop {
             match shutdown.run_until_cancelled(next()).await {
                 None => return,
-                Some(Ok((stream, place))) => {
-                    drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, place)))
-                }
-                Some(Err(error)) if is_of_one_connection(&error) => {
+                Some(Ok((stream, slot))) => drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, slot))),
+                Some(Err(error)) if concerns_one_connection(&error) => {
                     tracing::debug!(%error, "a connection ended before it was accepted");
                 }
                 Some(Err(error)) => {
-                    tracing::error!(%error, "cannot accept connections; trying again");
+                    tracing::error!(%error, "cannot accept connections, trying again");
                     shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await;
                 }
             }
         }
     }
 
-    /// One connection, from its first byte to its last.
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
-        let connections = &self.web.services.metrics.connections;
-        connections.fetch_add(1, Ordering::Relaxed);
+    /// Serves one connection until it ends.
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, slot: OwnedSemaphorePermit) {
+        let _open = self.web.services.metrics.connections.enter();
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot send small answers at once");
+            tracing::debug!(%error, "cannot turn off Nagle's algorithm, small responses may be late");
         }
         let options = &self.web.options;
-        let pace = Pace::new(options.header_timeout, options.idle_timeout);
+        let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
         let service = service_fn(|request: Request<Incoming>| {
-            let busy = pace.begin(request.version());
+            let in_flight = timeouts.begin(request.version());
             let mut router = self.router.clone();
             async move {
-                router.call(request).await.map(|response: Response<_>| response.map(|body| Paced::new(body, busy)))
+                router
+                    .call(request)
+                    .await
+                    .map(|response: Response<_>| response.map(|body| TimedBody::new(body, in_flight)))
             }
         });
-        let io = TokioIo::new(Watched::new(stream, pace.clone()));
+        let io = TokioIo::new(TimedStream::new(stream, timeouts.clone()));
         let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
         let served = tokio::select! {
             served = &mut connection => Some(served),
-            over = pace.exceeded() => {
-                tracing::debug!(over, "a client took too long");
+            activity = timeouts.exceeded() => {
+                tracing::debug!(activity, "closing a connection, the client is too slow");
                 None
             }
             () = self.stages.drain.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     served = &mut connection => Some(served),
-                    _ = pace.exceeded() => None,
+                    _ = timeouts.exceeded() => None,
                     () = self.stages.drop.cancelled() => None,
                 }
             }
@@ -167,13 +170,12 @@ impl Server {
         if let Some(Err(error)) = served {
             tracing::debug!(error, "a connection broke");
         }
-        connections.fetch_sub(1, Ordering::Relaxed);
-        drop(place);
+        drop(slot);
     }
 }
 
-/// Whether an error of `accept` says something about one client only.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether an error of `accept` concerns only the connection that was to be accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 
 /// How large a body may be and how long it may take.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct BodyLimits {
     /// The name of the limit on its size.
     pub(super) name: &'static str,
     /// The most bytes it may have.
@@ -20,7 +20,7 @@ pub(super) struct Bounds {
     pub(super) time: Duration,
 }
 
-impl Bounds {
+impl BodyLimits {
     /// Reads a body to its end.
     pub(super) async fn read(self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
         // A length that is announced is refused before a client waits for "100 Continue".
@@ -33,7 +33,7 @@ impl Bounds {
             Err(_) => {
                 let seconds = usize::try_from(self.time.as_secs()).unwrap_or(usize::MAX);
                 let detail = format!("the body did not arrive within {} ms", self.time.as_millis());
-                Err(Problem::new(Kind::Timeout, detail).with_limit("body timeout seconds", seconds))
+                Err(Problem::new(ProblemKind::Timeout, detail).with_limit("body timeout seconds", seconds))
             }
         }
     }
@@ -42,7 +42,7 @@ impl Bounds {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let broken = |error| Problem::new(Kind::Malformed, format!("the body broke off: {error}"));
+            let broken = |error| Problem::new(ProblemKind::Malformed, format!("the body broke off: {error}"));
             let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
             if first.len() + rest.len() + data.len() > self.bytes {
                 return Err(self.exceeded());
@@ -65,7 +65,7 @@ impl Bounds {
 
     fn exceeded(self) -> Problem {
         let detail = format!("the body has over {} bytes", self.bytes);
-        Problem::new(Kind::TooLarge, detail).with_limit(self.name, self.bytes)
+        Problem::new(ProblemKind::TooLarge, detail).with_limit(self.name, self.bytes)
     }
 }
 
@@ -82,5 +82,5 @@ pub(super) fn require_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), 
         Some(essence) => format!("the body is {essence:?}; send {allowed}"),
         None => format!("there is no Content-Type; send {allowed}"),
     };
-    Err(Problem::new(Kind::MediaType, detail).with_field("Content-Type"))
+    Err(Problem::new(ProblemKind::MediaType, detail).with_field("Content-Type"))
 }

@@ -1,4 +1,4 @@
-//! Who asks: a header that a trusted proxy sets, or nobody in particular.
+//! Caller of a request: named by a header that a trusted proxy sets, or anonymous.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use super::Web;
-use super::problem::{Kind, Problem};
-
-/// The caller of every request when no header says who it is.
-pub(super) const ANONYMOUS: &str = "anonymous";
+use super::problem::{Problem, ProblemKind};
+use super::state::Web;
 
 /// The most bytes a caller's name may have.
 const MAX_CALLER_BYTES: usize = 200;
 
-/// Who asks.
+/// Extractor of the caller.
 pub(super) struct Caller(pub(super) Arc<str>);
 
 impl Web {
-    /// Who sent a request with these headers.
+    /// The caller of a request with these headers.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
         let Some(header) = &self.options.caller_header else { return Ok(self.anonymous.clone()) };
-        let wrong = |detail: String| Err(Problem::new(Kind::BadHeader, detail).with_field(header.as_str()));
+        let wrong = |detail: String| Err(Problem::new(ProblemKind::BadHeader, detail).with_field(header.as_str()));
         let mut values = headers.get_all(header).iter();
         let Some(value) = values.next() else {
-            let detail = format!("the header {header}, which says who asks, is missing");
-            return Err(Problem::new(Kind::NoCaller, detail).with_field(header.as_str()));
+            let detail = format!(
+                "the header {header}, which names the caller, is missing; send requests through the proxy that sets it"
+            );
+            // Not a 401: that needs a challenge which a client can answer, and only the proxy can set this header.
+            return Err(Problem::new(ProblemKind::NoCaller, detail).with_field(header.as_str()));
         };
         if values.next().is_some() {
             return wrong(format!("the header {header} is there twice"));

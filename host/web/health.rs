@@ -7,10 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::openapi::ReadProblems;
-use super::problem::{Kind, Problem};
+use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::representations::json;
-use super::{Answer, Shared};
+use super::state::Shared;
 
 /// That all is well.
 #[derive(Serialize, ToSchema)]
@@ -21,24 +21,24 @@ pub(super) struct Health {
 
 /// Whether the process is alive: if it answers, it is.
 #[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "It is alive", body = Health)))]
-pub(super) async fn live() -> Answer {
+pub(super) async fn live() -> HandlerResult {
     json(StatusCode::OK, &Health { status: "live" })
 }
 
 /// Whether the server wants requests: not before it is started up, and not when it is stopping.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "It wants requests", body = Health), ReadProblems))]
-pub(super) async fn ready(State(web): Shared) -> Answer {
+pub(super) async fn ready(State(web): Shared) -> HandlerResult {
     if web.services.readiness.is_ready() {
         return json(StatusCode::OK, &Health { status: "ready" });
     }
-    Err(Problem::new(Kind::NotReady, "the server is starting or stopping"))
+    Err(Problem::new(ProblemKind::NotReady, "the server is starting or stopping"))
 }
 
 /// What the server counts, in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics", responses(
     (status = 200, description = "The counters", body = String, content_type = "application/openmetrics-text")))]
-pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> Answer {
+pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let services = &web.services;
     let text = services.metrics.render(services.cache.resident(), &services.registry);
     let text = text.map_err(|error| Problem::internal("the counters could not be written", error))?;

@@ -1,151 +1,150 @@
-//! Who changed what, when, and under which version of which logic.
+//! History of a list: its revisions, with their callers and the versions that decided them.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::headers::link_next;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin, segment};
+use super::problem::HandlerResult;
 use super::query::HistoryQuery;
-use super::representations::{EntryShape, Fields, Shown, json, link_next};
-use super::{Answer, Shared};
+use super::representations::{DisplayAsString, EntryBody, Fields, json};
+use super::state::Shared;
+use super::timestamp::Timestamp;
+use crate::list::binding::Pin;
 use crate::list::change::Change;
 use crate::list::command::Command;
 use crate::list::entry::EntryId;
-use crate::list::revision::Revision;
+use crate::list::revision::{LogicId, Revision};
 use crate::list::value::Field;
 use crate::store::MAX_PAGE;
 
 /// A revision of a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Revision)]
-pub(super) struct RevisionShape<'a> {
+pub(super) struct RevisionBody<'a> {
     /// Its number.
     revision: u64,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    time: Moment,
-    /// Who asked for it.
+    time: Timestamp,
+    /// The caller who requested it.
     caller: &'a str,
-    /// Who decided it: name, version and digest.
+    /// The version that decided: name, number and digest.
     #[schema(value_type = String)]
-    logic: Shown<&'a crate::list::revision::LogicId>,
+    logic: DisplayAsString<&'a LogicId>,
     /// The command that was carried out: `add-entry`, `update-entry`, `delete-entry`, `delete-entries`, `configure`,
     /// `delete-list`, `wake`, `migrate`, `undo`, or one of the logic's own.
     command: &'a str,
-    /// The revision that it took back, if it is an `undo`.
+    /// The revision that was undone, if this is an `undo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     undone: Option<u64>,
-    /// What it did, in order.
-    changes: Vec<ChangeShape<'a>>,
+    /// The changes, in order.
+    changes: Vec<ChangeBody<'a>>,
 }
 
-/// One step of what a command did.
+/// One change of a revision.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Change)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-pub(super) enum ChangeShape<'a> {
-    /// The entry was added, came back, or replaced the one of its id.
+pub(super) enum ChangeBody<'a> {
+    /// An entry was added, restored, or replaced the one with its id.
     Put {
         /// The entry.
-        entry: EntryShape<'a>,
+        entry: EntryBody<'a>,
     },
-    /// The entry was removed.
+    /// An entry was removed.
     Remove {
-        /// Which one.
+        /// The entry's id.
         #[schema(value_type = u64)]
         id: EntryId,
     },
-    /// Settings got these values.
+    /// Settings were set to these values.
     Set {
         /// The settings.
         #[schema(value_type = Object)]
         settings: Fields<'a>,
     },
-    /// A setting has no value any more.
+    /// A setting lost its value.
     Unset {
         /// The setting.
         setting: &'a str,
     },
-    /// The list came into being, or another logic, or another version of its logic, keeps it.
+    /// The list was created, or bound to another logic or version.
     BindLogic {
         /// The logic.
         logic: &'a str,
         /// The version: name, number and digest.
         #[schema(value_type = String)]
-        version: Shown<&'a crate::list::revision::LogicId>,
+        version: DisplayAsString<&'a LogicId>,
     },
-    /// The list insists on a version from now on, or on none.
+    /// The list was pinned to a version, or to none.
     Pin {
         /// The version's number or digest; null for none.
         #[schema(value_type = Option<String>)]
-        pin: Option<Shown<&'a crate::list::binding::Pin>>,
+        pin: Option<DisplayAsString<&'a Pin>>,
     },
     /// The list was deleted.
     DeleteList,
 }
 
-/// Milliseconds since the epoch, written as RFC 3339 has it.
-pub(super) struct Moment(pub(super) u64);
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let moment = i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        serializer.collect_str(&moment.unwrap_or(jiff::Timestamp::MAX))
-    }
-}
-
-impl<'a> RevisionShape<'a> {
-    /// A revision of a list whose entries' URLs begin with the prefix.
+impl<'a> RevisionBody<'a> {
+    /// `prefix` is what the URLs of the list's entries begin with.
     pub(super) fn new(revision: &'a Revision, prefix: &'a str) -> Self {
         Self {
             revision: revision.number,
-            time: Moment(revision.context.now),
+            time: Timestamp(revision.context.now),
             caller: &revision.context.caller,
-            logic: Shown(&revision.logic),
+            logic: DisplayAsString(&revision.logic),
             command: revision.command.name(),
             undone: match revision.command {
                 Command::Undo { revision, .. } => Some(revision),
                 _ => None,
             },
-            changes: revision.changes.iter().map(|change| ChangeShape::new(change, prefix)).collect(),
+            changes: revision.changes.iter().map(|change| ChangeBody::new(change, prefix)).collect(),
         }
     }
 }
 
-impl<'a> ChangeShape<'a> {
+impl<'a> ChangeBody<'a> {
     fn new(change: &'a Change, prefix: &'a str) -> Self {
         match change {
-            Change::Put(entry) | Change::Restore(entry) => Self::Put { entry: EntryShape::new(entry, prefix) },
+            Change::Put(entry) | Change::Restore(entry) => Self::Put { entry: EntryBody::new(entry, prefix) },
             Change::Remove(id) => Self::Remove { id: *id },
             Change::Unset(name) => Self::Unset { setting: name },
             Change::Set(field) => Self::Set { settings: Fields(std::slice::from_ref::<Field>(field)) },
             Change::BindLogic(binding) => {
-                Self::BindLogic { logic: binding.logic().as_str(), version: Shown(&binding.id) }
+                Self::BindLogic { logic: binding.logic().as_str(), version: DisplayAsString(&binding.id) }
             }
-            Change::Pin(pin) => Self::Pin { pin: pin.as_ref().map(Shown) },
+            Change::Pin(pin) => Self::Pin { pin: pin.as_ref().map(DisplayAsString) },
             Change::DeleteList => Self::DeleteList,
         }
     }
 }
 
-/// The revisions of a list that are kept, the oldest first.
+/// Lists the retained revisions of a list, the oldest first.
 #[utoipa::path(get, path = "/lists/{list}/history", tag = "history", operation_id = "getHistory",
     params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
-    (status = 200, description = "The revisions", body = [RevisionShape],
+    (status = 200, description = "The revisions", body = [RevisionBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems))]
-pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, origin: Origin, query: HistoryQuery) -> Answer {
+pub(super) async fn read(
+    State(web): Shared,
+    ListPath(name): ListPath,
+    origin: Origin,
+    query: HistoryQuery,
+) -> HandlerResult {
     let HistoryQuery { after, limit } = query;
     web.existing(&name).await?;
     let mut revisions = web.cache().history(&name, after, (limit + 1).min(MAX_PAGE)).await?;
     let more = revisions.len() > limit || (limit == MAX_PAGE && revisions.len() == limit);
     revisions.truncate(limit);
     let prefix = origin.entries(&name);
-    let shapes: Vec<_> = revisions.iter().map(|revision| RevisionShape::new(revision, &prefix)).collect();
-    let mut response = json(StatusCode::OK, &shapes)?;
+    let bodies: Vec<_> = revisions.iter().map(|revision| RevisionBody::new(revision, &prefix)).collect();
+    let mut response = json(StatusCode::OK, &bodies)?;
     if let (true, Some(last)) = (more, revisions.last()) {
         let target = format!("/lists/{}/history?after={}&limit={limit}", segment(name.as_str()), last.number);
         link_next(response.headers_mut(), &target);

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use crate::list::revision::{Idempotency, MAX_KEY_BYTES};
 
 const HEADER: &str = "idempotency-key";
@@ -19,7 +19,7 @@ pub(super) fn of(
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let wrong = |detail: &str| {
-        Problem::new(Kind::BadHeader, format!("Idempotency-Key: {detail}")).with_field("Idempotency-Key")
+        Problem::new(ProblemKind::BadHeader, format!("Idempotency-Key: {detail}")).with_field("Idempotency-Key")
     };
     if values.next().is_some() {
         return Err(wrong("it is there twice"));

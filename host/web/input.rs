@@ -5,7 +5,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 use super::json::{Json, Members};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::representations::MAX_EXACT;
 use crate::actor::{CommandSource, InvalidInput, Prepare};
 use crate::list::binding::LogicSelector;
@@ -31,7 +31,7 @@ pub(super) struct NewEntry {
     /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, arrays of texts,
     /// an entry's id or an array of them.
     #[schema(value_type = Object, required = false)]
-    fields: Named,
+    fields: FieldValues,
 }
 
 /// What `PATCH /lists/{list}/entries/{id}` takes: a merge patch, where `null` takes away.
@@ -51,7 +51,7 @@ pub(super) struct EntryPatch {
     order: Option<Option<f64>>,
     /// For each field named: a new value, or `null` for none.
     #[schema(value_type = Object, required = false)]
-    fields: Named,
+    fields: FieldValues,
 }
 
 /// A merge patch and the entry that it is for.
@@ -69,7 +69,7 @@ pub(super) struct CustomCommand {
     /// The command's name.
     pub(super) name: String,
     /// Its arguments.
-    pub(super) arguments: Named,
+    pub(super) arguments: FieldValues,
 }
 
 /// What `PUT /lists/{list}` takes.
@@ -82,7 +82,7 @@ pub(super) struct ListSetup {
     pub(super) logic: Option<LogicSelector>,
     /// The settings to set, as the logic declares them; `null` takes one away.
     #[schema(value_type = Object, required = false)]
-    pub(super) settings: Named,
+    pub(super) settings: FieldValues,
 }
 
 /// What `POST /lists/{list}/undo` takes.
@@ -96,7 +96,7 @@ pub(super) struct UndoBody {
 
 /// Values with names, whose types only a logic's declaration can tell for sure.
 #[derive(Debug)]
-pub(super) struct Named(Vec<(String, Json)>);
+pub(super) struct FieldValues(Vec<(String, Json)>);
 
 impl NewEntry {
     /// Reads the body.
@@ -107,7 +107,7 @@ impl NewEntry {
             date: date(&mut members, "date")?.flatten(),
             completed: boolean(&mut members, "completed")?.unwrap_or(false),
             order: number(&mut members, "order")?.flatten(),
-            fields: Named::take(&mut members, "fields")?,
+            fields: FieldValues::take(&mut members, "fields")?,
         };
         members.done(&["title", "date", "completed", "order", "fields"])?;
         Ok(read)
@@ -130,7 +130,7 @@ impl EntryPatch {
             date: date(&mut members, "date")?,
             completed: boolean(&mut members, "completed")?,
             order: number(&mut members, "order")?,
-            fields: Named::take(&mut members, "fields")?,
+            fields: FieldValues::take(&mut members, "fields")?,
         };
         members.done(&["title", "date", "completed", "order", "fields"])?;
         Ok(read)
@@ -148,12 +148,12 @@ impl ListSetup {
     /// Reads the body; none at all asks for nothing in particular.
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
-            return Ok(Self { logic: None, settings: Named(Vec::new()) });
+            return Ok(Self { logic: None, settings: FieldValues(Vec::new()) });
         }
         let mut members = Members::parse(body)?;
         let logic = text(&mut members, "logic")?;
         let logic = logic.map(|name| name.parse().map_err(|error| Problem::invalid("logic", error)));
-        let read = Self { logic: logic.transpose()?, settings: Named::take(&mut members, "settings")? };
+        let read = Self { logic: logic.transpose()?, settings: FieldValues::take(&mut members, "settings")? };
         members.done(&["logic", "settings"])?;
         Ok(read)
     }
@@ -243,7 +243,7 @@ impl UndoBody {
     }
 }
 
-impl Named {
+impl FieldValues {
     /// Reads a body that is nothing but named values; none at all is no values.
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
@@ -326,7 +326,8 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 pub(super) fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {
-    Problem::new(Kind::Invalid, format!("{name}: it is {} where {wanted} is expected", json.is())).with_field(name)
+    Problem::new(ProblemKind::Invalid, format!("{name}: it is {} where {wanted} is expected", json.is()))
+        .with_field(name)
 }
 
 fn day(name: &str, text: &str) -> Result<Date, Problem> {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 
 /// The most members of one object in a body. More than any body here needs, few enough to look for
 /// duplicates one by one.
@@ -57,9 +57,9 @@ impl Members {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         match serde_json::from_slice::<Json>(body) {
             Ok(Json::Object(members)) => Ok(Self(members)),
-            Ok(other) => Err(Problem::new(Kind::Invalid, format!("the body is {}, not an object", other.is()))),
+            Ok(other) => Err(Problem::new(ProblemKind::Invalid, format!("the body is {}, not an object", other.is()))),
             Err(error) if error.is_data() => Err(refused(&error.to_string())),
-            Err(error) => Err(Problem::new(Kind::Malformed, format!("the body is not JSON: {error}"))),
+            Err(error) => Err(Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {error}"))),
         }
     }
 
@@ -91,12 +91,13 @@ fn refused(error: &str) -> Problem {
     // serde_json adds " at line 1 column 2" to what the visitor said.
     let text = error.rsplit_once(" at line ").map_or(error, |(text, _)| text);
     if text == TOO_MANY {
-        let problem = Problem::new(Kind::Invalid, format!("an object in the body has over {MAX_MEMBERS} members"));
+        let problem =
+            Problem::new(ProblemKind::Invalid, format!("an object in the body has over {MAX_MEMBERS} members"));
         return problem.with_limit("members", MAX_MEMBERS);
     }
     match text.strip_prefix(DUPLICATE) {
         Some(name) => Problem::invalid(name, "it is there twice"),
-        None => Problem::new(Kind::Invalid, text),
+        None => Problem::new(ProblemKind::Invalid, text),
     }
 }
 

@@ -11,16 +11,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{Bounds, require_type};
+use super::body::{BodyLimits, require_type};
+use super::headers::name_logic;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{LogicPath, VersionPath};
-use super::problem::{Kind, Problem};
+use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::{NoQuery, UploadQuery};
-use super::representations::{empty, json, name_logic};
-use super::{Answer, Shared, Web};
+use super::representations::{empty, json};
+use super::state::{Shared, Web};
 use crate::list::name::LogicName;
 use crate::plugins::UploadOptions;
-use state::{Described, LogicShape};
+use state::{LogicBody, LogicDetailBody};
 use update::LogicPatch;
 
 /// The media type of components.
@@ -29,7 +30,7 @@ const WASM: &str = "application/wasm";
 /// A component that was taken.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Uploaded)]
-pub(super) struct Uploaded<'a> {
+pub(super) struct UploadedBody<'a> {
     /// The logic's name.
     name: &'a str,
     /// The version that the component gives itself.
@@ -40,25 +41,25 @@ pub(super) struct Uploaded<'a> {
 
 /// The logics, by name.
 #[utoipa::path(get, path = "/logic", tag = "logic", operation_id = "listLogic", responses(
-    (status = 200, description = "The logics", body = [LogicShape]), ReadProblems))]
-pub(super) async fn all(State(web): Shared, _: NoQuery) -> Answer {
+    (status = 200, description = "The logics", body = [LogicBody]), ReadProblems))]
+pub(super) async fn all(State(web): Shared, _: NoQuery) -> HandlerResult {
     let all = web.services.registry.all();
-    let shapes: Vec<_> = all.iter().map(|(name, state)| LogicShape::new(name.as_str(), state, false)).collect();
+    let shapes: Vec<_> = all.iter().map(|(name, state)| LogicBody::new(name.as_str(), state, false)).collect();
     json(StatusCode::OK, &shapes)
 }
 
 /// One logic.
 #[utoipa::path(get, path = "/logic/{name}", tag = "logic", operation_id = "getLogic",
     params(("name" = String, Path, description = "The logic's name")), responses(
-    (status = 200, description = "The logic", body = Described), ReadProblems))]
-pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery) -> Answer {
+    (status = 200, description = "The logic", body = LogicDetailBody), ReadProblems))]
+pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery) -> HandlerResult {
     describe(&web, &name)
 }
 
-fn describe(web: &Web, name: &LogicName) -> Answer {
-    let unknown = || Problem::new(Kind::NoLogic, format!("there is no logic {name}"));
+fn describe(web: &Web, name: &LogicName) -> HandlerResult {
+    let unknown = || Problem::new(ProblemKind::NoLogic, format!("there is no logic {name}"));
     let state = web.services.registry.state(name).ok_or_else(unknown)?;
-    json(StatusCode::OK, &Described::new(name.as_str(), &state))
+    json(StatusCode::OK, &LogicDetailBody::new(name.as_str(), &state))
 }
 
 /// Takes in a component, which then decides for its logic from the next command on; or, with
@@ -66,7 +67,7 @@ fn describe(web: &Web, name: &LogicName) -> Answer {
 #[utoipa::path(put, path = "/logic/{name}", tag = "logic", operation_id = "putLogic",
     request_body(content_type = "application/wasm", description = "A component"),
     params(("name" = String, Path, description = "The logic's name"), UploadQuery), responses(
-    (status = 201, description = "It was checked and kept, and published if it was to be", body = Uploaded, headers(
+    (status = 201, description = "It was checked and kept, and published if it was to be", body = UploadedBody, headers(
         ("Location" = String, description = "The logic"), ("Hotlist-Logic" = String, description = "The new version"))),
     WriteProblems))]
 pub(super) async fn upload(
@@ -74,16 +75,17 @@ pub(super) async fn upload(
     LogicPath(name): LogicPath,
     query: UploadQuery,
     request: Request,
-) -> Answer {
+) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &[WASM])?;
     let Ok(_permit) = web.uploads.try_acquire() else {
         let limit = web.options.max_uploads;
-        let detail = format!("there are {limit} components on their way in, which is the limit");
-        return Err(Problem::new(Kind::Overloaded, detail).with_limit("max uploads", limit));
+        let detail = format!("{limit} components are being uploaded, which is the limit");
+        return Err(Problem::overloaded(detail, "max uploads", limit));
     };
     let options = &web.options;
-    let bounds = Bounds { name: "max component bytes", bytes: options.max_component_bytes, time: options.body_timeout };
+    let bounds =
+        BodyLimits { name: "max component bytes", bytes: options.max_component_bytes, time: options.body_timeout };
     let component = bounds.read(&parts.headers, body).await?;
     let metrics = &web.services.metrics;
     let taking = UploadOptions { publish: query.publish, force: query.force };
@@ -91,7 +93,7 @@ pub(super) async fn upload(
     let outcome = if uploaded.is_ok() { &metrics.uploads_taken } else { &metrics.uploads_refused };
     outcome.fetch_add(1, Ordering::Relaxed);
     let id = uploaded?;
-    let shape = Uploaded { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
+    let shape = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
     let mut response = json(StatusCode::CREATED, &shape)?;
     name_logic(response.headers_mut(), &id);
     if let Ok(location) = HeaderValue::from_str(&format!("/logic/{name}")) {
@@ -104,12 +106,17 @@ pub(super) async fn upload(
 /// effect from the next command on, and durable when it is answered.
 #[utoipa::path(patch, path = "/logic/{name}", tag = "logic", operation_id = "patchLogic",
     request_body(content = LogicPatch), params(("name" = String, Path, description = "The logic's name")), responses(
-    (status = 200, description = "How the logic stands now", body = Described), WriteProblems))]
-pub(super) async fn change(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery, request: Request) -> Answer {
+    (status = 200, description = "How the logic stands now", body = LogicDetailBody), WriteProblems))]
+pub(super) async fn change(
+    State(web): Shared,
+    LogicPath(name): LogicPath,
+    _: NoQuery,
+    request: Request,
+) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
     let options = &web.options;
-    let bounds = Bounds { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
+    let bounds = BodyLimits { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
     let patch = LogicPatch::read(&bounds.read(&parts.headers, body).await?)?;
     web.services.plugins.update(name.clone(), patch.update()).await?;
     describe(&web, &name)
@@ -120,7 +127,7 @@ pub(super) async fn change(State(web): Shared, LogicPath(name): LogicPath, _: No
     params(("name" = String, Path, description = "The logic's name"),
         ("digest" = String, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not")),
     responses((status = 200, description = "The component", content_type = "application/wasm"), ReadProblems))]
-pub(super) async fn component(State(web): Shared, VersionPath(name, digest): VersionPath, _: NoQuery) -> Answer {
+pub(super) async fn component(State(web): Shared, VersionPath(name, digest): VersionPath, _: NoQuery) -> HandlerResult {
     let bytes = web.services.plugins.component(name, digest).await?;
     let mut response = empty(StatusCode::OK);
     *response.body_mut() = bytes.into();

@@ -1,45 +1,57 @@
-//! The contract: OpenAPI 3.1, made from the handlers and the types that they really read and write.
+//! Parts of the OpenAPI document that many operations share.
 
 use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
 use utoipa::openapi::response::Response;
-use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::{problem, routes};
+use super::problem;
 
-/// The problems that any reading request may get.
+/// Problems that any request that reads may get.
 pub(super) struct ReadProblems;
 
-/// The problems that any writing request may get.
+/// Problems that any request that writes may get.
 pub(super) struct WriteProblems;
 
-/// What each status means here.
-const MEANINGS: [(&str, &str, Of); 13] = [
-    ("400", "The request is malformed", Of::Both),
-    ("401", "The request does not say who asks, which this server wants to know", Of::Both),
-    ("404", "What the path names does not exist", Of::Both),
-    ("408", "The body took too long", Of::Writing),
-    ("409", "The list's logic says no, or a limit or a later change stands in the way", Of::Both),
-    ("412", "If-Match does not hold", Of::Both),
-    ("413", "The body is too large", Of::Writing),
-    ("415", "The body is of a type that is not taken here", Of::Writing),
-    ("422", "The request is well-formed, but not valid; `field` names the member at fault", Of::Both),
-    ("429", "Too many requests; `Retry-After` says when to try again", Of::Nobody),
-    ("431", "The head is too large; this answer has no body", Of::Both),
-    ("500", "The list's logic failed, or the server did", Of::Both),
-    ("503", "There is too much to do, or the store is not available; `Retry-After` says when to try again", Of::Both),
+/// Meaning of each status.
+const MEANINGS: [(&str, &str, AppliesTo); 13] = [
+    ("400", "The request is malformed", AppliesTo::Both),
+    (
+        "403",
+        "The request does not name its caller: it did not come through the proxy that this server trusts",
+        AppliesTo::Both,
+    ),
+    ("404", "What the path names does not exist", AppliesTo::Both),
+    ("408", "The body took too long", AppliesTo::Writing),
+    ("409", "The list's logic rejects the command, or a limit or a later change is in the way", AppliesTo::Both),
+    ("412", "If-Match does not hold", AppliesTo::Both),
+    ("413", "The body is too large", AppliesTo::Writing),
+    ("415", "The body has a media type that is not accepted here", AppliesTo::Writing),
+    ("422", "The request is well-formed, but not valid; `field` names the member at fault", AppliesTo::Both),
+    ("429", "Too many requests; `Retry-After` says when to try again", AppliesTo::NoRequest),
+    ("431", "The head is too large; this answer has no body", AppliesTo::Both),
+    (
+        "500",
+        "The list's logic failed, or the server did; after `outcome-unknown` the change may have been made",
+        AppliesTo::Both,
+    ),
+    (
+        "503",
+        "Too much to do, or the store is not available. Nothing was carried out; `Retry-After` says when to try again",
+        AppliesTo::Both,
+    ),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Of {
+enum AppliesTo {
     Both,
     Writing,
-    Nobody,
+    NoRequest,
 }
 
 fn problems(writing: bool) -> BTreeMap<String, RefOr<Response>> {
-    let applies = |of: Of| of == Of::Both || (writing && of == Of::Writing);
+    let applies = |of: AppliesTo| of == AppliesTo::Both || (writing && of == AppliesTo::Writing);
     let response = |(status, meaning): (&str, &str)| {
         let mut response = ResponseBuilder::new().description(meaning);
         if status != "431" {
@@ -67,9 +79,9 @@ impl IntoResponses for WriteProblems {
     }
 }
 
-/// What the contract begins with; the routes are added to it.
+/// The document without the routes, which are added to it.
 pub(super) fn base() -> OpenApi {
-    let about = "A multi-user todo server. Each list is kept by a logic, which decides what its entries may be. \
+    let about = "A multi-user todo server. Each list is bound to a logic, which decides what its entries may be. \
         Every error is a problem document, RFC 9457.";
     let info = InfoBuilder::new()
         .title("Hotlist")
@@ -77,29 +89,8 @@ pub(super) fn base() -> OpenApi {
         .description(Some(about))
         .license(Some(utoipa::openapi::License::new(env!("CARGO_PKG_LICENSE"))));
     let mut schemas = Vec::new();
-    <problem::Document<'_> as utoipa::ToSchema>::schemas(&mut schemas);
-    schemas.push(("Problem".to_owned(), <problem::Document<'_> as utoipa::PartialSchema>::schema()));
+    <problem::ProblemBody<'_> as utoipa::ToSchema>::schemas(&mut schemas);
+    schemas.push(("Problem".to_owned(), <problem::ProblemBody<'_> as utoipa::PartialSchema>::schema()));
     let components = utoipa::openapi::ComponentsBuilder::new().schemas_from_iter(schemas).build();
     OpenApiBuilder::new().info(info.build()).components(Some(components)).build()
-}
-
-/// The contract of this server.
-pub fn document() -> OpenApi {
-    let mut document = routes::documented().into_openapi();
-    // The macros have no word for a body that may be left out.
-    for path in ["/lists/{list}", "/lists/{list}/commands/{name}", "/lists/{list}/undo"] {
-        let item = document.paths.paths.get_mut(path);
-        let operations = item.map(|item| [item.put.as_mut(), item.post.as_mut()]);
-        for operation in operations.into_iter().flatten().flatten() {
-            if let Some(RefOr::T(body)) = &mut operation.request_body {
-                body.required = Some(Required::False);
-            }
-        }
-    }
-    document
-}
-
-/// The contract as JSON.
-pub(super) fn text() -> String {
-    document().to_json().expect("a contract is texts and numbers under fixed names")
 }

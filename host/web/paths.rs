@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Web;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
+use super::state::Web;
 use crate::list::binding::digest;
 use crate::list::entry::EntryId;
 use crate::list::name::{ListName, LogicName};
@@ -43,7 +43,7 @@ pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
         let escape = after.as_bytes().get(..2);
         if !escape.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
             let detail = "a % in the path is not followed by two hexadecimal digits";
-            return Err(Problem::new(Kind::Malformed, detail));
+            return Err(Problem::new(ProblemKind::Malformed, detail));
         }
         rest = after;
     }
@@ -51,7 +51,7 @@ pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
 }
 
 async fn named(parts: &mut Parts) -> Result<RawPathParams, Problem> {
-    let refused = |_| Problem::new(Kind::Malformed, "the path does not decode to UTF-8");
+    let refused = |_| Problem::new(ProblemKind::Malformed, "the path does not decode to UTF-8");
     RawPathParams::from_request_parts(parts, &()).await.map_err(refused)
 }
 
@@ -97,7 +97,7 @@ impl FromRequestParts<Arc<Web>> for VersionPath {
         let params = named(parts).await?;
         let text = part(&params, "digest");
         let digest = digest(text.strip_prefix("sha256:").unwrap_or(text));
-        let no_digest = || Problem::new(Kind::BadName, "the version is not named by 64 hexadecimal digits");
+        let no_digest = || Problem::new(ProblemKind::BadName, "the version is not named by 64 hexadecimal digits");
         Ok(Self(LogicName::new(part(&params, "name"))?, digest.ok_or_else(no_digest)?))
     }
 }
@@ -141,13 +141,13 @@ impl Web {
         let detail = format!(
             "this server is not {name}; it is told its name with --public-url, or answers to any with --allow-anonymous"
         );
-        Err(Problem::new(Kind::Misdirected, detail).with_field("Host"))
+        Err(Problem::new(ProblemKind::Misdirected, detail).with_field("Host"))
     }
 }
 
 /// The host that a request was sent to, with its port if it names one.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
-    let wrong = |detail| Problem::new(Kind::BadHeader, detail).with_field("Host");
+    let wrong = |detail| Problem::new(ProblemKind::BadHeader, detail).with_field("Host");
     // HTTP/2 has it in the URI, HTTP/1 in a header.
     let host = match uri.authority() {
         Some(authority) => authority.as_str(),

@@ -1,16 +1,16 @@
-//! Entity tags: a list's revision as one, and the conditions that requests make with them.
+//! Preconditions of requests (RFC 9110, section 13). The entity tag of a list is its revision.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use crate::actor::Expect;
 
-/// The tags of one `If-Match` or `If-None-Match`.
+/// Value of an `If-Match` or `If-None-Match`.
 #[derive(PartialEq, Debug)]
 enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any tag.
     Any,
-    /// These.
+    /// One of these tags.
     Listed(Vec<Tag>),
 }
 
@@ -20,43 +20,38 @@ struct Tag {
     opaque: String,
 }
 
-/// Whether a reader needs an answer at all.
+/// Whether a reader needs a new representation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Freshness {
-    /// What the reader has is still right.
+    /// The reader has the current representation.
     Fresh,
-    /// The reader has nothing, or something old.
+    /// The reader has none, or an old one.
     Stale,
 }
 
-/// A revision as a strong entity tag.
-pub(super) fn etag(revision: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{revision}\"")).expect("quotes and digits may stand in a header")
-}
-
-/// The condition of a writing request. The actor checks it in the moment in which it decides.
+/// The precondition of a request that writes. The actor checks it when it decides the command.
 pub(super) fn expect(headers: &HeaderMap) -> Result<Expect, Problem> {
     if headers.contains_key(header::IF_NONE_MATCH) {
-        // Better refused than ignored: the list has no atomic "only if it is not there".
-        let detail = "If-None-Match is for reading; a request that writes may say If-Match";
-        return Err(Problem::new(Kind::BadHeader, detail).with_field("If-None-Match"));
+        // Refused instead of ignored, because the actor has no precondition that a list does not exist.
+        let detail = "If-None-Match applies to reads only; use If-Match on a write";
+        return Err(Problem::new(ProblemKind::BadHeader, detail).with_field("If-None-Match"));
     }
     Ok(match tags(headers, &header::IF_MATCH)? {
         None => Expect::Anything,
         Some(Tags::Any) => Expect::Exists,
-        // A weak tag, or one that is not a revision's, matches nothing; so it does here.
+        // A weak tag never matches in If-Match, and a tag that is not a revision matches no list.
         Some(Tags::Listed(tags)) => Expect::Revision(tags.iter().filter_map(Tag::revision).collect()),
     })
 }
 
-/// The conditions of a reading request, of something with this tag at this revision.
+/// Evaluates the preconditions of a request that reads something with this tag.
 pub(super) fn freshness(headers: &HeaderMap, tag: &HeaderValue) -> Result<Freshness, Problem> {
     let current = tag.as_bytes();
     let current = &current[1..current.len().saturating_sub(1).max(1)];
     if let Some(Tags::Listed(tags)) = tags(headers, &header::IF_MATCH)?
         && !tags.iter().any(|tag| !tag.weak && tag.opaque.as_bytes() == current)
     {
-        return Err(Problem::new(Kind::Stale, "what is here does not match the request's If-Match"));
+        return Err(Problem::new(ProblemKind::Stale, "the current entity tag does not match If-Match"));
     }
     let fresh = match tags(headers, &header::IF_NONE_MATCH)? {
         None => false,
@@ -67,7 +62,7 @@ pub(super) fn freshness(headers: &HeaderMap, tag: &HeaderValue) -> Result<Freshn
 }
 
 impl Tag {
-    /// The revision that the tag stands for, exactly as [`etag`] writes it.
+    /// The revision, if the tag is written exactly as [`super::headers::etag`] writes it.
     fn revision(&self) -> Option<u64> {
         let revision: u64 = self.opaque.parse().ok()?;
         (!self.weak && revision.to_string() == self.opaque).then_some(revision)
@@ -79,21 +74,21 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem>
     for value in headers.get_all(name) {
         let wrong = || {
             let detail = format!("{name}: it is neither * nor a list of entity tags such as \"7\"");
-            Problem::new(Kind::BadHeader, detail).with_field(name.as_str())
+            Problem::new(ProblemKind::BadHeader, detail).with_field(name.as_str())
         };
         let text = value.to_str().map_err(|_| wrong())?.trim();
         match (&mut found, text) {
             (None, "*") => found = Some(Tags::Any),
             (Some(_), "*") | (Some(Tags::Any), _) => return Err(wrong()),
-            (None, _) => found = Some(Tags::Listed(listed(text).ok_or_else(wrong)?)),
-            (Some(Tags::Listed(tags)), _) => tags.extend(listed(text).ok_or_else(wrong)?),
+            (None, _) => found = Some(Tags::Listed(parse_list(text).ok_or_else(wrong)?)),
+            (Some(Tags::Listed(tags)), _) => tags.extend(parse_list(text).ok_or_else(wrong)?),
         }
     }
     Ok(found)
 }
 
-/// Reads a list such as `"1", W/"2"`. A tag may hold a comma, so the list cannot just be split.
-fn listed(mut text: &str) -> Option<Vec<Tag>> {
+/// Parses a list such as `"1", W/"2"`. A tag may contain a comma, so the list cannot be split at commas.
+fn parse_list(mut text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     loop {
         text = text.trim_start_matches([' ', '\t', ',']);
@@ -137,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn a_malformed_list_of_tags_is_refused() {
         for bad in ["", "7", r#""7"#, r#""7" "8""#, r#""a b""#, "*, \"7\"", "w/\"7\"", ","] {
             assert!(read(header::IF_NONE_MATCH, &[bad]).is_err(), "{bad}");
         }
@@ -145,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_expects_only_strong_tags_that_are_revisions() {
+    fn a_write_matches_only_strong_tags_that_are_revisions() {
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_MATCH, HeaderValue::from_static(r#""7", W/"8", "09", "x", "18446744073709551615""#));
         assert_eq!(expect(&headers).expect("a condition"), Expect::Revision(vec![7, u64::MAX]));

@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
-use super::Web;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
+use super::state::Web;
 use crate::list::date::Date;
 use crate::list::entry::EntryId;
 use crate::list::name::ListName;
@@ -89,13 +89,13 @@ pub(super) struct UploadQuery {
 pub(super) struct NoQuery;
 
 /// The parameters of a request, to be taken out one by one.
-struct Given<'a>(Vec<(String, String)>, &'a Web);
+struct QueryParameters<'a>(Vec<(String, String)>, &'a Web);
 
 fn wrong(name: &str, problem: impl std::fmt::Display) -> Problem {
-    Problem::new(Kind::BadQuery, format!("{name}: {problem}")).with_field(name)
+    Problem::new(ProblemKind::BadQuery, format!("{name}: {problem}")).with_field(name)
 }
 
-impl<'a> Given<'a> {
+impl<'a> QueryParameters<'a> {
     fn read(query: Option<&str>, known: &[&str], web: &'a Web) -> Result<Self, Problem> {
         let mut given: Vec<(String, String)> = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -155,7 +155,7 @@ impl<'a> Given<'a> {
 
 fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
-    let refused = |_| Problem::new(Kind::BadQuery, "a query parameter does not decode to UTF-8");
+    let refused = |_| Problem::new(ProblemKind::BadQuery, "a query parameter does not decode to UTF-8");
     percent_decode_str(&spaced).decode_utf8().map(Into::into).map_err(refused)
 }
 
@@ -167,7 +167,7 @@ macro_rules! extract {
 
             async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
                 #[allow(unused_mut, unused_variables, reason = "one of them takes no parameters")]
-                let mut $given = Given::read(parts.uri.query(), &[$($known),*], web)?;
+                let mut $given = QueryParameters::read(parts.uri.query(), &[$($known),*], web)?;
                 Ok($read)
             }
         }

@@ -1,16 +1,17 @@
-//! A list with its history, complete, for programs that want to decide it again.
+//! Recording of a list: its complete history, for programs that decide it again.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 
 use super::openapi::ReadProblems;
 use super::paths::ListPath;
+use super::problem::HandlerResult;
 use super::query::HistoryQuery;
 use super::representations::empty;
-use super::{Answer, Shared};
+use super::state::Shared;
 use crate::store::recording::{MEDIA_TYPE, page};
 
-/// A list with the revisions of it that are kept, the oldest first, with all that they were decided by.
+/// Reads a list with its retained revisions, the oldest first, and everything that they were decided by.
 ///
 /// Opaque: a page is for a Hotlist program of the same version, such as `hotlist plugin diff`. It may have
 /// fewer revisions than asked for. The page that reaches the list's last revision holds the list, too;
@@ -20,7 +21,7 @@ use crate::store::recording::{MEDIA_TYPE, page};
     params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
     (status = 200, description = "A page of the recording", content_type = "application/vnd.hotlist.recording",
         body = Vec<u8>), ReadProblems))]
-pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, query: HistoryQuery) -> Answer {
+pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, query: HistoryQuery) -> HandlerResult {
     let HistoryQuery { after, limit } = query;
     // The list first: what is later in the history than the list is left out, and what it is missing
     // would be missed.

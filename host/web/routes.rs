@@ -1,8 +1,7 @@
-//! Which handler answers what, and what every request goes through around it.
+//! Routes, and the middleware that every request passes.
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,18 +13,18 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::{Kind, Problem};
-use super::{
-    Shared, Web, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording,
-    representations, undo,
-};
-use crate::metrics::Work;
+use super::failure_log::Failure;
+use super::headers::HOTLIST_LOGIC;
+use super::problem::{Problem, ProblemKind};
+use super::state::{Shared, Web};
+use super::{assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo, views};
+use crate::metrics::RequestClass;
 
-/// The paths that answer also who does not say who asks: probes and scrapers.
-const FOR_ANYBODY: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+/// Paths that need neither a caller nor a known host, for probes and scrapers.
+const UNRESTRICTED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// The collection and its entries, which pages of other origins may use.
-fn open_to_browsers() -> OpenApiRouter<Arc<Web>> {
+fn cross_origin_routes() -> OpenApiRouter<Arc<Web>> {
     OpenApiRouter::new().routes(routes!(entries::all, entries::add, entries::clear)).routes(routes!(
         entries::one,
         entries::change,
@@ -33,13 +32,13 @@ fn open_to_browsers() -> OpenApiRouter<Arc<Web>> {
     ))
 }
 
-/// All the rest.
-fn own() -> OpenApiRouter<Arc<Web>> {
+/// All other routes.
+fn same_origin_routes() -> OpenApiRouter<Arc<Web>> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(lists::all))
         .routes(routes!(lists::describe, lists::set, lists::delete))
         .routes(routes!(commands::run))
-        .routes(routes!(commands::view))
+        .routes(routes!(views::read))
         .routes(routes!(history::read))
         .routes(routes!(undo::undo))
         .routes(routes!(recording::read))
@@ -58,21 +57,21 @@ fn own() -> OpenApiRouter<Arc<Web>> {
 
 /// The routes with their documentation.
 pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
-    own().merge(open_to_browsers())
+    same_origin_routes().merge(cross_origin_routes())
 }
 
-/// The routes, ready to answer.
+/// The router that serves requests.
 pub(super) fn router(web: &Arc<Web>) -> Router {
-    let open = match web.options.caller_header {
-        // Who may ask is decided by a proxy, and a page of another origin cannot speak for a caller.
-        Some(_) => open_to_browsers(),
-        None => open_to_browsers().layer(cors()),
+    let cross_origin = match web.options.caller_header {
+        // A proxy decides who the caller is, and a page of another origin must not act in the caller's name.
+        Some(_) => cross_origin_routes(),
+        None => cross_origin_routes().layer(cors()),
     };
-    let (router, _) = own().merge(open).split_for_parts();
+    let (router, _) = same_origin_routes().merge(cross_origin).split_for_parts();
     router
-        .fallback(nothing_here)
+        .fallback(no_route)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(web.clone(), around))
+        .layer(from_fn_with_state(web.clone(), instrument))
         .with_state(web.clone())
 }
 
@@ -82,61 +81,66 @@ fn cors() -> CorsLayer {
         .allow_origin(AnyOrigin)
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, header("idempotency-key")])
-        .expose_headers([header::ETAG, header::LOCATION, header::LINK, representations::HOTLIST_LOGIC.clone()])
+        .expose_headers([header::ETAG, header::LOCATION, header::LINK, HOTLIST_LOGIC.clone()])
 }
 
-/// What every request goes through, the known and the unknown ones.
-async fn around(State(web): Shared, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
+/// Checks, counts and logs a request, also one without a route.
+async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let clock = &web.services.clock;
+    let started = clock.monotonic();
     let method = request.method().clone();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let response = match admit(&web, route, &request) {
-        Ok(()) => named(next.run(request).await),
+    let mut response = match admit(&web, route, &request) {
+        Ok(()) => with_method_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
-    let took = started.elapsed();
+    let ended = clock.monotonic();
+    let took = ended.saturating_sub(started);
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        web.failure_log.record(ended, &failure);
+    }
     let metrics = &web.services.metrics;
-    metrics.request(route, method.as_str(), response.status().as_u16());
-    metrics.took(work(&method, route), took);
+    metrics.count_request(route, method.as_str(), response.status().as_u16());
+    metrics.observe_latency(class(&method, route), took);
     tracing::debug!(%method, route, status = response.status().as_u16(), ?took, "answered");
     response
 }
 
-/// Refuses what no handler should have to look at.
+/// Refuses requests before a handler sees them.
 fn admit(web: &Web, route: &str, request: &Request) -> Result<(), Problem> {
     paths::check(request.uri())?;
-    if !FOR_ANYBODY.contains(&route) {
+    if !UNRESTRICTED.contains(&route) {
         web.check_host(request.uri(), request.headers())?;
         web.caller(request.headers())?;
     }
     Ok(())
 }
 
-/// The answer to a method that a path does not have comes without a body: gives it one.
-fn named(response: Response) -> Response {
+/// Gives a 405 the problem document that the router leaves out.
+fn with_method_problem(response: Response) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
     let allow = response.headers().get(header::ALLOW).cloned();
     let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("none");
     let detail = format!("the methods of this path are: {}", allowed.replace(',', ", "));
-    let mut named = Problem::new(Kind::Method, detail).into_response();
+    let mut response = Problem::new(ProblemKind::Method, detail).into_response();
     if let Some(allow) = allow {
-        named.headers_mut().insert(header::ALLOW, allow);
+        response.headers_mut().insert(header::ALLOW, allow);
     }
-    named
+    response
 }
 
-fn work(method: &Method, route: &str) -> Work {
+fn class(method: &Method, route: &str) -> RequestClass {
     match *method {
-        Method::GET | Method::HEAD | Method::OPTIONS => Work::Read,
-        _ if route.starts_with("/logic") => Work::Upload,
-        _ => Work::Write,
+        Method::GET | Method::HEAD | Method::OPTIONS => RequestClass::Read,
+        _ if route.starts_with("/logic") => RequestClass::Upload,
+        _ => RequestClass::Write,
     }
 }
 
-async fn nothing_here() -> Problem {
-    Problem::new(Kind::NoRoute, "there is nothing at this path; /openapi.json says what there is")
+async fn no_route() -> Problem {
+    Problem::new(ProblemKind::NoRoute, "there is nothing at this path; /openapi.json lists the paths there are")
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

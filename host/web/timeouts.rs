@@ -1,8 +1,8 @@
-//! How long a connection may take over things, so that nobody holds one for nothing.
+//! Timeouts of a connection, so that no client holds one without using it.
 //!
-//! Hyper has a timer of its own for the head of a request, but it runs also while a kept-alive
-//! connection rests, does not run until the first bytes have told HTTP/1 from HTTP/2, and there is
-//! none for an idle HTTP/2 connection or for a client that does not read its answer.
+//! Hyper has a timer for the head of a request, which is not enough. It also runs while a kept-alive connection is
+//! idle. It does not run until the first bytes have distinguished HTTP/1 from HTTP/2. And it covers neither an idle
+//! HTTP/2 connection nor a client that does not read its response.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,127 +18,128 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// What one connection is at.
-pub(super) struct Pace {
+/// Timeouts of one connection.
+pub(super) struct ConnectionTimeouts {
     header: Duration,
     idle: Duration,
-    state: Mutex<State>,
+    activity: Mutex<Activity>,
 }
 
-struct State {
-    /// Requests whose answers are not out yet.
+/// What a connection is doing, and since when.
+struct Activity {
+    /// Requests whose responses are not written yet.
     in_flight: usize,
-    /// Whether the head of a request is on its way in; on HTTP/2 nobody can tell from outside.
+    /// Whether the head of a request is arriving. On HTTP/2 this cannot be observed from outside.
     reading: bool,
     http2: bool,
-    /// Since when it is as it is.
+    /// When `in_flight` or `reading` last changed.
     since: Instant,
-    /// Since when the client takes nothing of what is written.
+    /// Since when the client reads nothing of what is written.
     stalled: Option<Instant>,
 }
 
-impl Pace {
-    /// The pace of a connection that was just accepted: the head of its first request is awaited.
+impl ConnectionTimeouts {
+    /// The timeouts of a connection that was just accepted, and whose first request has to arrive.
     pub(super) fn new(header: Duration, idle: Duration) -> Arc<Self> {
         let since = Instant::now();
-        let state = State { in_flight: 0, reading: true, http2: false, since, stalled: None };
-        Arc::new(Self { header, idle, state: Mutex::new(state) })
+        let activity = Activity { in_flight: 0, reading: true, http2: false, since, stalled: None };
+        Arc::new(Self { header, idle, activity: Mutex::new(activity) })
     }
 
-    /// A request arrived; it is over when what is returned is dropped.
-    pub(super) fn begin(self: &Arc<Self>, version: Version) -> Busy {
-        let mut state = self.state.lock();
-        state.in_flight += 1;
-        state.reading = false;
-        state.http2 = version == Version::HTTP_2;
-        Busy(self.clone())
+    /// Records that a request arrived. It ends when the returned guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InFlight {
+        let mut activity = self.activity.lock();
+        activity.in_flight += 1;
+        activity.reading = false;
+        activity.http2 = version == Version::HTTP_2;
+        InFlight(self.clone())
     }
 
-    /// Waits until the client has taken too long over something, and says over what.
+    /// Waits until the client has exceeded a timeout. Returns what the client was too slow to do.
     pub(super) async fn exceeded(&self) -> &'static str {
         loop {
-            // What begins in the meantime may have a nearer end than what is now, but none before this.
+            // What begins from now on may have an earlier deadline than what goes on now, but none before this.
             let soonest = Instant::now() + self.header.min(self.idle);
-            let next_look = match self.deadline() {
+            let next_check = match self.deadline() {
                 Some((deadline, over)) if deadline <= Instant::now() => return over,
                 Some((deadline, _)) => deadline.min(soonest),
                 None => soonest,
             };
-            tokio::time::sleep_until(next_look).await;
+            tokio::time::sleep_until(next_check).await;
         }
     }
 
     fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let state = self.state.lock();
-        if let Some(stalled) = state.stalled {
-            return Some((stalled + self.idle, "reading its answer"));
+        let activity = self.activity.lock();
+        if let Some(stalled) = activity.stalled {
+            return Some((stalled + self.idle, "reading the response"));
         }
-        match (state.in_flight, state.reading) {
-            (0, true) => Some((state.since + self.header, "the head of a request")),
-            (0, false) => Some((state.since + self.idle, "asking again")),
+        match (activity.in_flight, activity.reading) {
+            (0, true) => Some((activity.since + self.header, "sending the head of a request")),
+            (0, false) => Some((activity.since + self.idle, "sending another request")),
             _ => None,
         }
     }
 
     fn received(&self) {
-        let mut state = self.state.lock();
-        if state.in_flight == 0 && !state.reading && !state.http2 {
-            state.reading = true;
-            state.since = Instant::now();
+        let mut activity = self.activity.lock();
+        if activity.in_flight == 0 && !activity.reading && !activity.http2 {
+            activity.reading = true;
+            activity.since = Instant::now();
         }
     }
 
-    fn wrote(&self, taken: bool) {
-        let mut state = self.state.lock();
-        if taken {
-            state.stalled = None;
+    fn wrote(&self, accepted: bool) {
+        let mut activity = self.activity.lock();
+        if accepted {
+            activity.stalled = None;
         } else {
-            state.stalled.get_or_insert_with(Instant::now);
+            activity.stalled.get_or_insert_with(Instant::now);
         }
     }
 }
 
-/// A request that is being answered.
-pub(super) struct Busy(Arc<Pace>);
+/// Guard of a request that is not answered yet.
+pub(super) struct InFlight(Arc<ConnectionTimeouts>);
 
-impl Drop for Busy {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.in_flight -= 1;
-        if state.in_flight == 0 {
-            state.since = Instant::now();
+        let mut activity = self.0.activity.lock();
+        activity.in_flight -= 1;
+        if activity.in_flight == 0 {
+            activity.since = Instant::now();
         }
     }
 }
 
-/// A connection that tells its pace what goes over it.
-pub(super) struct Watched {
+/// TCP stream that reports its activity to the timeouts of its connection.
+pub(super) struct TimedStream {
     stream: TcpStream,
-    pace: Arc<Pace>,
+    timeouts: Arc<ConnectionTimeouts>,
 }
 
-impl Watched {
-    /// Watches a connection.
-    pub(super) fn new(stream: TcpStream, pace: Arc<Pace>) -> Self {
-        Self { stream, pace }
+impl TimedStream {
+    /// Wraps a stream.
+    pub(super) fn new(stream: TcpStream, timeouts: Arc<ConnectionTimeouts>) -> Self {
+        Self { stream, timeouts }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if buf.filled().len() > before {
-            self.pace.received();
+            self.timeouts.received();
         }
         Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.pace.wrote(wrote.is_ready());
+        self.timeouts.wrote(wrote.is_ready());
         wrote
     }
 
@@ -148,7 +149,7 @@ impl AsyncWrite for Watched {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.pace.wrote(wrote.is_ready());
+        self.timeouts.wrote(wrote.is_ready());
         wrote
     }
 
@@ -165,20 +166,20 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// The body of an answer; when it is out, the request is over.
-pub(super) struct Paced {
+/// Body of a response. The request ends when the body is dropped.
+pub(super) struct TimedBody {
     body: Body,
-    _busy: Busy,
+    _in_flight: InFlight,
 }
 
-impl Paced {
-    /// Ends a request with this body.
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+impl TimedBody {
+    /// Wraps the body that ends a request.
+    pub(super) fn new(body: Body, in_flight: InFlight) -> Self {
+        Self { body, _in_flight: in_flight }
     }
 }
 
-impl HttpBody for Paced {
+impl HttpBody for TimedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,37 +1,38 @@
-//! A request that writes, read as a whole: who asks, on what condition, with which body.
+//! Request that writes: its caller, precondition, idempotency key and body.
 
 use std::sync::Arc;
 
 use axum::extract::Request as HttpRequest;
 use bytes::Bytes;
 
-use super::body::{Bounds, require_type};
+use super::body::{BodyLimits, require_type};
 use super::paths::Origin;
 use super::problem::Problem;
-use super::{Web, idempotency, preconditions};
+use super::state::Web;
+use super::{idempotency, preconditions};
 use crate::actor::{CallError, CommandSource, Expect, Reply, Request};
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::list::revision::Idempotency;
 
-/// Which body a request has to have.
+/// Body that a handler expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wants {
-    /// None; if there is one, it is not looked at.
+pub(super) enum ExpectedBody {
+    /// None. A body is ignored.
     Nothing,
     /// JSON.
     Json,
     /// JSON, or no body at all.
     JsonOrNothing,
-    /// JSON, which may call itself a merge patch.
+    /// JSON, which may also be sent as a merge patch.
     Patch,
 }
 
 /// A request that writes.
 pub(super) struct WriteRequest {
-    /// Where it was sent to.
+    /// The origin that the request was sent to.
     pub(super) origin: Origin,
-    /// Its body.
+    /// The body.
     pub(super) body: Bytes,
     caller: Arc<str>,
     expect: Expect,
@@ -39,22 +40,23 @@ pub(super) struct WriteRequest {
 }
 
 impl WriteRequest {
-    /// Reads a request, the body last: what is wrong with the rest is said without waiting for it.
-    pub(super) async fn read(web: &Web, request: HttpRequest, wants: Wants) -> Result<Self, Problem> {
+    /// Reads a request. The body is read last, so that an error in the headers is reported without waiting for it.
+    pub(super) async fn read(web: &Web, request: HttpRequest, expected_body: ExpectedBody) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
         let caller = web.caller(headers)?;
         let expect = preconditions::expect(headers)?;
         let origin = web.origin(&parts.uri, headers)?;
-        match wants {
-            Wants::Json => require_type(headers, &["application/json"])?,
-            Wants::Patch => require_type(headers, &["application/merge-patch+json", "application/json"])?,
-            Wants::Nothing | Wants::JsonOrNothing => {}
+        match expected_body {
+            ExpectedBody::Json => require_type(headers, &["application/json"])?,
+            ExpectedBody::Patch => require_type(headers, &["application/merge-patch+json", "application/json"])?,
+            ExpectedBody::Nothing | ExpectedBody::JsonOrNothing => {}
         }
         let options = &web.options;
-        let bounds = Bounds { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
-        let body = if wants == Wants::Nothing { Bytes::new() } else { bounds.read(headers, body).await? };
-        if wants == Wants::JsonOrNothing && !body.is_empty() {
+        let bounds = BodyLimits { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
+        let body =
+            if expected_body == ExpectedBody::Nothing { Bytes::new() } else { bounds.read(headers, body).await? };
+        if expected_body == ExpectedBody::JsonOrNothing && !body.is_empty() {
             require_type(headers, &["application/json"])?;
         }
         let path = parts.uri.path();
@@ -62,8 +64,18 @@ impl WriteRequest {
         Ok(Self { origin, body, caller, expect, idempotency })
     }
 
-    /// Has a list's actor carry out a command.
+    /// Has the list's actor carry out a command.
     pub(super) async fn call(
+        self,
+        web: &Web,
+        list: &ListName,
+        command: impl Into<CommandSource>,
+    ) -> Result<Reply, Problem> {
+        self.send(web, list, command).await.map_err(Problem::of_write)
+    }
+
+    /// Like [`WriteRequest::call`], for a handler that reports some errors in its own way.
+    pub(super) async fn send(
         self,
         web: &Web,
         list: &ListName,
@@ -73,10 +85,10 @@ impl WriteRequest {
         web.cache().call(list, Request { command: command.into(), caller, expect, idempotency }).await
     }
 
-    /// Has a list's actor take back a revision, or the last one.
+    /// Undoes a revision of a list, or the last one.
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
         let Self { caller, expect, idempotency, .. } = self;
         let request = |command: Command| Request { command: command.into(), caller, expect, idempotency };
-        Ok(web.cache().undo(list, revision, request).await?)
+        web.cache().undo(list, revision, request).await.map_err(Problem::of_write)
     }
 }

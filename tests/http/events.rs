@@ -1,10 +1,10 @@
 //! Server-sent events.
 
+use hotlist::list::name::ListName;
 use hotlist::web::Options;
 use serde_json::json;
 
 use crate::support::{Sending, Server, metrics};
-use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn a_new_stream_says_where_it_stands_and_then_what_happens() {
@@ -61,6 +61,20 @@ async fn a_client_that_missed_more_than_is_kept_is_told_to_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_stream_that_cannot_read_the_history_says_so_before_it_ends() {
+    let server = Server::start().await;
+    for title in ["a", "b"] {
+        server.add("bob", title).await;
+    }
+    server.store.make_unreadable(ListName::new("bob").expect("a name"), "a checksum does not match");
+    let mut events = server.ask("GET", "/lists/bob/events").header("last-event-id", "1").stream().await;
+    let problem = events.expect("problem", 1).await;
+    assert_eq!(problem["type"], "urn:hotlist:problem:unreadable");
+    assert!(!problem.to_string().contains("checksum"), "{problem}");
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
 async fn a_stream_over_more_than_a_batch_of_history_is_whole() {
     let server = Server::start().await;
     server.add("bob", "a").await;
@@ -79,10 +93,10 @@ async fn streams_end_when_the_server_stops_and_are_counted_until_then() {
     let server = Server::start().await;
     let mut events = server.ask("GET", "/lists/bob/events").stream().await;
     events.expect("ready", 0).await;
-    assert_eq!(metrics(&server).event_streams.load(Ordering::Relaxed), 1);
+    assert_eq!(metrics(&server).event_streams.get(), 1);
     server.shutdown.cancel();
     assert_eq!(events.next().await, None);
     let services = server.services.clone();
     server.stop().await;
-    assert_eq!(services.metrics.event_streams.load(Ordering::Relaxed), 0);
+    assert_eq!(services.metrics.event_streams.get(), 0);
 }

@@ -1,13 +1,18 @@
 //! What a client may not do to the server, however it tries.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hotlist::web::Options;
+use hotlist::clock::{Clock, ManualClock};
+use hotlist::list::date::Date;
+use hotlist::store::StoreError;
+use hotlist::web::{Options, Services, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{PATIENCE, Sending, Server};
+use crate::support::{NOON, PATIENCE, Sending, Server, metrics};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -99,10 +104,17 @@ async fn connections_over_the_limit_wait_until_one_ends() {
     let server = Server::with(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = TcpStream::connect(server.address).await.expect("a connection");
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
-    first.read_u8().await.expect("an answer");
+    assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0);
     let mut second = TcpStream::connect(server.address).await.expect("a connection");
     second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+    // The server learns of the second connection before it learns of these requests.
+    for _ in 0..3 {
+        first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+        let read = tokio::time::timeout(PATIENCE, first.read(&mut [0; 1024])).await.expect("an answer in time");
+        assert_ne!(read.expect("an answer"), 0);
+    }
     assert_eq!(second.try_read(&mut [0; 1]).expect_err("nothing").kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(metrics(&server).connections.get(), 1);
     drop(first);
     let answered = tokio::time::timeout(PATIENCE, second.read_u8()).await.expect("its turn comes");
     assert_eq!(answered.expect("an answer"), b'H');
@@ -116,8 +128,13 @@ async fn event_streams_over_the_limit_are_refused_and_a_closed_one_makes_room() 
     let refused = server.get("/lists/bob/events").await;
     assert_eq!(refused.problem(503, "overloaded")["limit"], json!({"name": "max event streams", "value": 1}));
     drop(first);
-    // The server learns of it a moment later.
-    while server.ask("GET", "/lists/bob/events").send().await.expect("an answer").status() != 200 {}
+    // The server notices a moment later.
+    let reopened = async {
+        while server.ask("GET", "/lists/bob/events").send().await.expect("an answer").status() != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reopened).await.expect("the closed stream makes room");
 }
 
 #[tokio::test]
@@ -128,4 +145,77 @@ async fn a_list_that_would_become_too_large_is_refused() {
     }
     let problem = server.post("/lists/bob/entries", r#"{"title":"x"}"#).await.problem(409, "full");
     assert_eq!(problem["limit"], json!({"name": "entries", "value": 20}));
+}
+
+/// A writer of log lines that a test can read.
+#[derive(Clone, Default)]
+struct LogLines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_refused_requests_is_one_line_of_the_log() {
+    let server = Server::start().await;
+    let lines = LogLines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
+    // The test's runtime has one thread, so the server logs here, too.
+    let logging = tracing::subscriber::set_default(subscriber.finish());
+    for _ in 0..20 {
+        server.store.fail_next_commit(StoreError::Overloaded { limit: 7 });
+        server.post("/lists/bob/entries", r#"{"title":"x"}"#).await.problem(503, "overloaded");
+    }
+    for _ in 0..20 {
+        server.post("/lists/bob/entries", r#"{"title":"no room"}"#).await.problem(503, "overloaded");
+    }
+    drop(logging);
+    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.contains("store queue") && !lines.contains("ERROR"), "{lines}");
+}
+
+/// A clock that panics when the duration of a request is measured.
+struct BrokenClock(ManualClock);
+
+impl Clock for BrokenClock {
+    fn now(&self) -> u64 {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        panic!("the test asked for it")
+    }
+
+    fn local_at(&self, now: u64) -> (Date, i32) {
+        self.0.local_at(now)
+    }
+
+    fn seed(&self) -> u64 {
+        self.0.seed()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_task_panics_is_not_counted_any_more() {
+    let server = Server::start().await;
+    let services = Services { clock: Arc::new(BrokenClock(ManualClock::at(NOON))), ..server.services.clone() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(serve(listener, services, Options::default(), server.shutdown.clone()));
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+    let end = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("the server closes");
+    assert!(end.is_err(), "the clock was to panic");
+    server.shutdown.cancel();
+    tokio::time::timeout(PATIENCE, task).await.expect("it ends").expect("it does not panic");
+    assert_eq!(metrics(&server).connections.get(), 0);
 }

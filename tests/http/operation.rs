@@ -52,7 +52,9 @@ async fn a_trusted_header_names_the_caller_and_is_required_then() {
     let server = Server::with(Options { caller_header: header, ..Options::default() }).await;
     let get = |path: &str, user: &str| server.ask("GET", path).header("x-user", user).answer();
     for path in ["/lists", "/lists/bob/entries", "/logic", "/", "/nope"] {
-        server.get(path).await.problem(401, "caller-missing");
+        let answer = server.get(path).await;
+        answer.problem(403, "caller-missing");
+        assert_eq!(answer.headers.get("www-authenticate"), None);
     }
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(server.get(path).await.status, 200);
@@ -102,8 +104,9 @@ async fn a_stopping_server_finishes_what_it_has_begun_and_takes_nothing_new() {
     let add = tokio::spawn(add.answer());
     server.commit_is_held().await;
     server.shutdown.cancel();
-    // Its listener is gone as soon as nobody is taken in any more.
-    while TcpStream::connect(server.address).await.is_ok() {}
+    // The server closes its listener when it accepts no more connections.
+    let closed = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, closed).await.expect("the listener closes");
     server.store.release();
     let answer = add.await.expect("it does not panic");
     assert_eq!((answer.status.as_u16(), answer.header("connection")), (201, "close"));

@@ -167,14 +167,19 @@ async fn a_logic_that_fails_is_named_and_its_insides_are_not() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_a_503_that_keeps_its_secrets() {
+async fn a_commit_that_fails_is_an_unknown_outcome_that_asks_for_no_blind_repetition() {
     let server = Server::start().await;
     let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
     server.store.fail_next_commit(StoreError::Failed { what, why });
     let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
-    let problem = answer.problem(503, "store-unavailable");
-    assert_eq!(answer.header("retry-after"), "1");
+    let problem = answer.problem(500, "outcome-unknown");
+    assert_eq!(answer.headers.get("retry-after"), None);
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("Idempotency-Key")), "{problem}");
     assert!(!problem.to_string().contains("secret") && !problem.to_string().contains("fire"), "{problem}");
+    // The next one was not sent to the storage at all.
+    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    answer.problem(503, "store-unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
 }
 
 #[tokio::test]

@@ -120,9 +120,12 @@ impl Server {
 
     /// Waits until the store holds back a commit.
     pub async fn commit_is_held(&self) {
-        while self.store.held_commits() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let held = async {
+            while self.store.held_commits() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, held).await.expect("a commit is held back in time");
     }
 
     /// Adds an entry, which must succeed.

@@ -60,7 +60,7 @@ async function ask(method, path, body) {
   if (response.status < 500) unsure.delete(write);
   const decider = response.headers.get("hotlist-logic");
   if (decider && state.name !== null && path.startsWith(`${root(state.name)}/`)) heard(decider);
-  if (response.status === 401) {
+  if (response.status === 401 || response.status === 403) {
     const text = `The server does not know who you are: ${answer?.detail ?? "sign in again."}`;
     notice("signed-out", text, "Reload", () => location.reload());
   } else {

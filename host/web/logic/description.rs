@@ -8,25 +8,25 @@ use crate::list::schema::{Description, Reading, Schema};
 /// What a logic says of itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Description)]
-pub(in crate::web) struct DescriptionShape<'a> {
+pub(in crate::web) struct DescriptionBody<'a> {
     /// What it does.
     summary: &'a str,
     /// Who answers a reading that names no view: `host` or `logic`.
     reading: &'static str,
     /// The custom fields of its entries.
-    fields: Vec<SchemaShape<'a>>,
+    fields: Vec<FieldSchemaBody<'a>>,
     /// The settings of its lists.
-    settings: Vec<SchemaShape<'a>>,
+    settings: Vec<FieldSchemaBody<'a>>,
     /// Its commands.
-    commands: Vec<CommandShape<'a>>,
+    commands: Vec<CommandSchemaBody<'a>>,
     /// Its views.
-    views: Vec<NameShape<'a>>,
+    views: Vec<ViewNameBody<'a>>,
 }
 
 /// A custom field, setting or argument.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FieldSchema)]
-pub(in crate::web) struct SchemaShape<'a> {
+pub(in crate::web) struct FieldSchemaBody<'a> {
     /// Its name.
     name: &'a str,
     /// What people call it.
@@ -42,29 +42,29 @@ pub(in crate::web) struct SchemaShape<'a> {
 /// A command of a logic.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CommandSchema)]
-pub(in crate::web) struct CommandShape<'a> {
+pub(in crate::web) struct CommandSchemaBody<'a> {
     /// Its name.
     name: &'a str,
     /// What people call it.
     title: &'a str,
     /// What it takes.
-    arguments: Vec<SchemaShape<'a>>,
+    arguments: Vec<FieldSchemaBody<'a>>,
 }
 
 /// A name with what people call it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ViewName)]
-pub(in crate::web) struct NameShape<'a> {
+pub(in crate::web) struct ViewNameBody<'a> {
     /// The name.
     name: &'a str,
     /// What people call it.
     title: &'a str,
 }
 
-impl<'a> DescriptionShape<'a> {
+impl<'a> DescriptionBody<'a> {
     pub(super) fn new(description: &'a Description) -> Self {
-        let schemas = |schemas: &'a [Schema]| schemas.iter().map(SchemaShape::new).collect();
-        let commands = description.commands.iter().map(|command| CommandShape {
+        let schemas = |schemas: &'a [Schema]| schemas.iter().map(FieldSchemaBody::new).collect();
+        let commands = description.commands.iter().map(|command| CommandSchemaBody {
             name: &command.name,
             title: &command.title,
             arguments: schemas(&command.arguments),
@@ -75,12 +75,12 @@ impl<'a> DescriptionShape<'a> {
             fields: schemas(&description.fields),
             settings: schemas(&description.settings),
             commands: commands.collect(),
-            views: description.views.iter().map(|view| NameShape { name: &view.name, title: &view.title }).collect(),
+            views: description.views.iter().map(|view| ViewNameBody { name: &view.name, title: &view.title }).collect(),
         }
     }
 }
 
-impl<'a> SchemaShape<'a> {
+impl<'a> FieldSchemaBody<'a> {
     fn new(schema: &'a Schema) -> Self {
         let Schema { name, title, kind, required, choices } = schema;
         Self { name, title, kind: kind.as_str(), required: *required, choices }

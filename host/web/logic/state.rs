@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::history::Moment;
-use super::description::DescriptionShape;
+use super::super::timestamp::Timestamp;
+use super::description::DescriptionBody;
 use crate::list::revision::hex;
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
 use crate::rollout::{Candidate, Digest, Event, Gates, RolloutState, Step, Version, VersionRecord};
@@ -14,7 +14,7 @@ use crate::rollout::{Candidate, Digest, Event, Gates, RolloutState, Step, Versio
 /// How a logic stands.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Logic)]
-pub(in crate::web) struct LogicShape<'a> {
+pub(in crate::web) struct LogicBody<'a> {
     /// Its name.
     name: &'a str,
     /// `live`: a version decides; `kept`: there are versions, and none is live; `failed`: no version could ever be
@@ -22,13 +22,13 @@ pub(in crate::web) struct LogicShape<'a> {
     state: &'static str,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    live: Option<VersionShape<'a>>,
+    live: Option<LoadedVersionBody<'a>>,
     /// The version that lists fall back to when the live one fails too often: the one that was live before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_good: Option<VersionShape<'a>>,
+    last_good: Option<LoadedVersionBody<'a>>,
     /// The version on trial.
     #[serde(skip_serializing_if = "Option::is_none")]
-    candidate: Option<CandidateShape<'a>>,
+    candidate: Option<CandidateBody<'a>>,
     /// Why the newest component offered was not taken, or why it was quarantined, if that is the newest that
     /// happened.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub(in crate::web) struct LogicShape<'a> {
 /// A version that is in memory, with what it did since it was loaded.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoadedVersion)]
-pub(in crate::web) struct VersionShape<'a> {
+pub(in crate::web) struct LoadedVersionBody<'a> {
     /// What it calls itself.
     title: &'a str,
     /// The version it gives itself.
@@ -47,7 +47,7 @@ pub(in crate::web) struct VersionShape<'a> {
     digest: String,
     /// Since when it is live; for others, since when it is in memory.
     #[schema(value_type = String, format = DateTime)]
-    since: Moment,
+    since: Timestamp,
     /// Where it came from.
     source: &'a str,
     /// Commands it carried out.
@@ -70,21 +70,21 @@ pub(in crate::web) struct VersionShape<'a> {
 /// A version on trial.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Candidate)]
-pub(in crate::web) struct CandidateShape<'a> {
+pub(in crate::web) struct CandidateBody<'a> {
     /// Which one.
     #[serde(flatten)]
-    version: VersionShape<'a>,
+    version: LoadedVersionBody<'a>,
     /// For how many lists of a hundred it decides. Which ones depends on their names only.
     percent: u8,
     /// What was found in the shadow of the live version, if the candidate works there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    shadow: Option<ShadowShape>,
+    shadow: Option<ShadowBody>,
 }
 
 /// What a candidate in the shadow of the live version found.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Shadow)]
-pub(in crate::web) struct ShadowShape {
+pub(in crate::web) struct ShadowBody {
     /// Commands that both decided.
     compared: u64,
     /// Commands that wait to be compared.
@@ -95,7 +95,7 @@ pub(in crate::web) struct ShadowShape {
     differences: DifferenceCounts,
     /// The last of them, the newest last; only where one logic is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<Vec<DifferenceShape>>,
+    last: Option<Vec<DifferenceBody>>,
 }
 
 /// How often a candidate differed, by how.
@@ -115,10 +115,10 @@ pub(in crate::web) struct DifferenceCounts {
 /// A command at which the candidate differs.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Difference)]
-pub(in crate::web) struct DifferenceShape {
+pub(in crate::web) struct DifferenceBody {
     /// When it was decided.
     #[schema(value_type = String, format = DateTime)]
-    time: Moment,
+    time: Timestamp,
     /// Of which list.
     list: String,
     /// The revision that the list was at.
@@ -130,15 +130,15 @@ pub(in crate::web) struct DifferenceShape {
     /// How they differ: `changes`, `rejection`, `view` or `fault`.
     kind: &'static str,
     /// What the live version answered.
-    live: ToldShape,
+    live: MeasuredAnswerBody,
     /// What the candidate answered.
-    candidate: ToldShape,
+    candidate: MeasuredAnswerBody,
 }
 
 /// An answer with its price.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MeasuredAnswer)]
-pub(in crate::web) struct ToldShape {
+pub(in crate::web) struct MeasuredAnswerBody {
     /// The answer, for people.
     answer: String,
     /// Fuel for deciding: about one WebAssembly instruction each.
@@ -150,23 +150,23 @@ pub(in crate::web) struct ToldShape {
 /// A logic with its versions, what it says of itself and what happened to it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogicDescription)]
-pub(in crate::web) struct Described<'a> {
+pub(in crate::web) struct LogicDetailBody<'a> {
     /// How it stands.
     #[serde(flatten)]
-    logic: LogicShape<'a>,
+    logic: LogicBody<'a>,
     /// What the live version says of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<DescriptionShape<'a>>,
+    description: Option<DescriptionBody<'a>>,
     /// All versions that are kept or remembered, the oldest first.
-    versions: Vec<KnownShape<'a>>,
+    versions: Vec<VersionBody<'a>>,
     /// What happened to it, the newest last.
-    events: Vec<EventShape<'a>>,
+    events: Vec<LogicEventBody<'a>>,
 }
 
 /// A version, in memory or not.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Version)]
-pub(in crate::web) struct KnownShape<'a> {
+pub(in crate::web) struct VersionBody<'a> {
     /// The version it gives itself.
     version: String,
     /// The SHA-256 of its component.
@@ -175,7 +175,7 @@ pub(in crate::web) struct KnownShape<'a> {
     state: &'static str,
     /// When it was taken.
     #[schema(value_type = String, format = DateTime)]
-    taken: Moment,
+    taken: Timestamp,
     /// Where it came from.
     source: &'a str,
     /// Whether it is in memory.
@@ -183,19 +183,19 @@ pub(in crate::web) struct KnownShape<'a> {
     /// Since when it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    quarantined: Option<Moment>,
+    quarantined: Option<Timestamp>,
     /// Why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     /// What the gates found when it was taken; absent for what is part of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gates: Option<GatesShape<'a>>,
+    gates: Option<GatesBody<'a>>,
 }
 
 /// What the gates found.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Gates)]
-pub(in crate::web) struct GatesShape<'a> {
+pub(in crate::web) struct GatesBody<'a> {
     /// How many questions it was asked.
     asked: usize,
     /// The most fuel that an answer took.
@@ -214,10 +214,10 @@ pub(in crate::web) struct GatesShape<'a> {
 /// Something that happened to a logic.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogicEvent)]
-pub(in crate::web) struct EventShape<'a> {
+pub(in crate::web) struct LogicEventBody<'a> {
     /// When.
     #[schema(value_type = String, format = DateTime)]
-    time: Moment,
+    time: Timestamp,
     /// What: `published`, `kept`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
     #[schema(value_type = String)]
     event: Step,
@@ -243,7 +243,7 @@ fn count(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-impl<'a> LogicShape<'a> {
+impl<'a> LogicBody<'a> {
     /// A logic; with the differences of its candidate, or without.
     pub(super) fn new(name: &'a str, state: &'a RolloutState, whole: bool) -> Self {
         let status = match &state.live {
@@ -251,21 +251,21 @@ impl<'a> LogicShape<'a> {
             None if state.versions.iter().any(|known| known.quarantine.is_none()) => "kept",
             None => "failed",
         };
-        let live = state.live.as_deref().map(|live| VersionShape::new(live, state.since));
-        let last_good = state.last_good.as_deref().map(|last_good| VersionShape::new(last_good, last_good.since));
-        let candidate = state.candidate.as_ref().map(|trial| CandidateShape::new(trial, whole));
+        let live = state.live.as_deref().map(|live| LoadedVersionBody::new(live, state.since));
+        let last_good = state.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
+        let candidate = state.candidate.as_ref().map(|trial| CandidateBody::new(trial, whole));
         Self { name, state: status, live, last_good, candidate, failure: state.failure() }
     }
 }
 
-impl<'a> VersionShape<'a> {
+impl<'a> LoadedVersionBody<'a> {
     fn new(version: &'a Version, since: u64) -> Self {
         let (id, counters) = (version.id(), &version.counters);
         Self {
             title: &version.logic.description().title,
             version: id.version.to_string(),
             digest: id.digest_text(),
-            since: Moment(since),
+            since: Timestamp(since),
             source: &version.source,
             accepted: count(&counters.accepted),
             rejected: count(&counters.rejected),
@@ -278,17 +278,17 @@ impl<'a> VersionShape<'a> {
     }
 }
 
-impl<'a> CandidateShape<'a> {
+impl<'a> CandidateBody<'a> {
     fn new(trial: &'a Candidate, whole: bool) -> Self {
         Self {
-            version: VersionShape::new(&trial.version, trial.version.since),
+            version: LoadedVersionBody::new(&trial.version, trial.version.since),
             percent: trial.percent,
-            shadow: trial.shadow.as_ref().map(|shadow| ShadowShape::new(shadow.tally(), whole)),
+            shadow: trial.shadow.as_ref().map(|shadow| ShadowBody::new(shadow.tally(), whole)),
         }
     }
 }
 
-impl ShadowShape {
+impl ShadowBody {
     fn new(tally: &Tally, whole: bool) -> Self {
         Self {
             compared: count(&tally.compared),
@@ -300,45 +300,45 @@ impl ShadowShape {
                 view: count(&tally.view),
                 fault: count(&tally.fault),
             },
-            last: whole.then(|| tally.last().into_iter().map(DifferenceShape::new).collect()),
+            last: whole.then(|| tally.last().into_iter().map(DifferenceBody::new).collect()),
         }
     }
 }
 
-impl DifferenceShape {
+impl DifferenceBody {
     fn new(difference: Difference) -> Self {
         Self {
-            time: Moment(difference.time),
+            time: Timestamp(difference.time),
             list: difference.list.as_str().to_owned(),
             revision: difference.revision,
             caller: difference.caller.to_string(),
             command: difference.command,
             kind: difference.kind.as_str(),
-            live: ToldShape::new(difference.live),
-            candidate: ToldShape::new(difference.candidate),
+            live: MeasuredAnswerBody::new(difference.live),
+            candidate: MeasuredAnswerBody::new(difference.candidate),
         }
     }
 }
 
-impl ToldShape {
+impl MeasuredAnswerBody {
     fn new(told: MeasuredAnswer) -> Self {
         let micros = u64::try_from(told.took.as_micros()).unwrap_or(u64::MAX);
         Self { answer: told.answer, fuel: told.fuel, micros }
     }
 }
 
-impl<'a> Described<'a> {
+impl<'a> LogicDetailBody<'a> {
     pub(super) fn new(name: &'a str, state: &'a RolloutState) -> Self {
         Self {
-            logic: LogicShape::new(name, state, true),
-            description: state.live.as_deref().map(|live| DescriptionShape::new(live.logic.description())),
-            versions: state.versions.iter().map(|known| KnownShape::new(known, state)).collect(),
-            events: state.events.iter().map(EventShape::new).collect(),
+            logic: LogicBody::new(name, state, true),
+            description: state.live.as_deref().map(|live| DescriptionBody::new(live.logic.description())),
+            versions: state.versions.iter().map(|known| VersionBody::new(known, state)).collect(),
+            events: state.events.iter().map(LogicEventBody::new).collect(),
         }
     }
 }
 
-impl<'a> KnownShape<'a> {
+impl<'a> VersionBody<'a> {
     fn new(known: &'a VersionRecord, state: &RolloutState) -> Self {
         let is = |version: Option<&std::sync::Arc<Version>>| version.is_some_and(|v| *v.digest() == known.digest);
         let status = match () {
@@ -352,17 +352,17 @@ impl<'a> KnownShape<'a> {
             version: known.version.to_string(),
             digest: digest_text(&known.digest),
             state: status,
-            taken: Moment(known.taken),
+            taken: Timestamp(known.taken),
             source: &known.source,
             loaded: state.loaded().any(|version| *version.digest() == known.digest),
-            quarantined: known.quarantine.as_ref().map(|quarantine| Moment(quarantine.time)),
+            quarantined: known.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
             why: known.quarantine.as_ref().map(|quarantine| quarantine.why.as_str()),
-            gates: known.gates.as_ref().map(GatesShape::new),
+            gates: known.gates.as_ref().map(GatesBody::new),
         }
     }
 }
 
-impl<'a> GatesShape<'a> {
+impl<'a> GatesBody<'a> {
     fn new(gates: &'a Gates) -> Self {
         let Gates { asked, worst_fuel, worst_micros, worst_memory, forced, differs } = gates;
         let (asked, worst_fuel, worst_micros, worst_memory) = (*asked, *worst_fuel, *worst_micros, *worst_memory);
@@ -370,10 +370,10 @@ impl<'a> GatesShape<'a> {
     }
 }
 
-impl<'a> EventShape<'a> {
+impl<'a> LogicEventBody<'a> {
     fn new(event: &'a Event) -> Self {
         Self {
-            time: Moment(event.time),
+            time: Timestamp(event.time),
             event: event.step,
             source: &event.source,
             digest: event.digest.as_ref().map(digest_text),

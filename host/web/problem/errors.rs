@@ -1,0 +1,160 @@
+//! Problems made from the errors of other modules.
+
+use std::sync::Arc;
+
+use super::Problem;
+use super::kind::ProblemKind;
+use crate::actor::CallError;
+use crate::list::change::Rejection;
+use crate::list::name::{LogicName, NameError};
+use crate::list::revision::LogicId;
+use crate::list::schema::SchemaError;
+use crate::logic::Fault;
+use crate::logic::decide::Refusal;
+use crate::plugins::PluginError;
+use crate::store::StoreError;
+
+impl Problem {
+    /// The error of a request that writes.
+    ///
+    /// A commit that was sent and not acknowledged may be durable or not. That is a 500, because clients and proxies
+    /// repeat a 503 by themselves, which would carry out the command twice. It has no `Retry-After` either.
+    pub(in crate::web) fn of_write(error: CallError) -> Self {
+        match &error {
+            CallError::Crashed | CallError::Store(StoreError::Failed { .. }) => Self::new(
+                ProblemKind::OutcomeUnknown,
+                "the server failed while it stored the change, which may have been made or not; look at the list, \
+                 or repeat the request with the same Idempotency-Key if it had one",
+            )
+            .with_cause(error.to_string()),
+            _ => error.into(),
+        }
+    }
+
+    /// The logic of a list has no version that could decide.
+    fn logic_not_loaded(name: &LogicName) -> Self {
+        Self::new(ProblemKind::NotLoaded, format!("logic {name} is not loaded"))
+    }
+
+    fn rejected(rejection: Rejection) -> Self {
+        let kind = if rejection.field.is_some() { ProblemKind::RejectedValue } else { ProblemKind::Rejected };
+        let mut problem = Self::new(kind, rejection.message);
+        problem.0.code = Some(rejection.code);
+        problem.0.field = rejection.field;
+        problem
+    }
+
+    fn fault(fault: &Fault, logic: &LogicId) -> Self {
+        let mut problem = match fault {
+            Fault::Instance(_) => {
+                let detail = format!("there is no room for another instance of {logic}");
+                Self::new(ProblemKind::Overloaded, detail).with_cause(fault.to_string())
+            }
+            // A trap's text can be anything, so it is only logged and shown with the logic.
+            Fault::Trap(_) => Self::new(ProblemKind::Fault, format!("{logic} failed: it trapped")),
+            _ => Self::new(ProblemKind::Fault, format!("{logic} failed: {fault}")),
+        };
+        if problem.0.cause.is_none() {
+            tracing::warn!(%logic, %fault, "a logic failed");
+        }
+        problem.0.code = Some(fault.kind().to_owned());
+        problem
+    }
+
+    fn refusal(refusal: Refusal, logic: Arc<LogicId>) -> Self {
+        let text = refusal.to_string();
+        let problem = match refusal {
+            Refusal::Rejected(rejection) => Self::rejected(rejection),
+            Refusal::Fault(fault) => Self::fault(&fault, &logic),
+            Refusal::NoSuchList => Self::no_list(),
+            Refusal::NoSuchEntry(_) => Self::new(ProblemKind::NoEntry, text),
+            Refusal::NoSuchCommand(_) => Self::new(ProblemKind::NoCommand, text),
+            Refusal::Invalid(SchemaError { name, problem }) => Self::invalid(&name, problem),
+            Refusal::Conflict { .. } => Self::new(ProblemKind::Conflict, text),
+            Refusal::Full { what, limit } => Self::new(ProblemKind::Full, text).with_limit(what, limit),
+        };
+        problem.with_logic(logic)
+    }
+
+    fn store(error: &StoreError) -> Self {
+        let cause = error.to_string();
+        let problem = match error {
+            StoreError::Overloaded { limit } => return Self::overloaded(cause, "store queue", *limit),
+            StoreError::Unreadable { .. } => Self::new(
+                ProblemKind::Unreadable,
+                "the list exists, but the server cannot read it; the server's log says why",
+            ),
+            StoreError::Poisoned { .. } => Self::new(
+                ProblemKind::Store,
+                "the store accepts no writes since one failed; the server has to be restarted",
+            ),
+            StoreError::Conflict { .. } => {
+                Self::new(ProblemKind::Store, "another writer changed the list first; try again")
+            }
+            StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
+            StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
+                Self::new(ProblemKind::Store, "the store failed; the server's log says why")
+            }
+        };
+        problem.with_cause(cause)
+    }
+}
+
+/// The error of a request that reads. For one that writes see [`Problem::of_write`].
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let text = error.to_string();
+        match error {
+            CallError::Overloaded { limit } => Self::overloaded(text, "mailbox", limit),
+            CallError::TooManyLists { limit } => Self::overloaded(text, "resident lists", limit),
+            CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
+            CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
+            CallError::Stale { revision } => Self::new(ProblemKind::Stale, text).with_revision(revision),
+            CallError::KeyReused => Self::new(ProblemKind::KeyReused, text).with_field("Idempotency-Key"),
+            CallError::NoLogic(name) => Self::logic_not_loaded(&name),
+            CallError::NoVersion { .. } => Self::new(ProblemKind::NoVersion, text),
+            CallError::NotLoaded { .. } => Self::new(
+                ProblemKind::Unloadable,
+                "the version that the list is bound to could not be loaded; the server's log says why",
+            )
+            .with_cause(text),
+            CallError::NoRevision { .. } => Self::new(ProblemKind::NoRevision, text),
+            CallError::Forgotten { .. } => Self::new(ProblemKind::Forgotten, text),
+            CallError::Store(error) => Self::store(&error),
+            CallError::Crashed => {
+                Self::new(ProblemKind::Overloaded, "the list's actor stopped; try again").with_cause(text)
+            }
+        }
+    }
+}
+
+impl From<PluginError> for Problem {
+    fn from(error: PluginError) -> Self {
+        let text = error.to_string();
+        match error {
+            PluginError::Invalid(_) => Self::new(ProblemKind::BadComponent, text),
+            PluginError::Quarantined { .. } => Self::new(ProblemKind::Quarantined, text),
+            PluginError::Unknown(_) => Self::new(ProblemKind::NoLogic, text),
+            PluginError::NoCandidate | PluginError::NoLive(_) | PluginError::IsLive(_) => {
+                Self::new(ProblemKind::Invalid, text).with_field("candidate")
+            }
+            PluginError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
+            PluginError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
+            PluginError::Busy { limit } => Self::overloaded(text, "waiting components", limit),
+            PluginError::Failed(_) => {
+                Self::new(ProblemKind::Store, "the component could not be stored; the server's log says why")
+                    .with_cause(text)
+            }
+        }
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        let problem = Self::new(ProblemKind::BadName, error.to_string());
+        match error {
+            NameError::TooLong { limit, .. } => problem.with_limit("name bytes", limit),
+            NameError::Empty | NameError::Character(_) => problem,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Kinds of problems: the stable last part of `type`, the status, and the title.
+
+use axum::http::StatusCode;
+
+macro_rules! kinds {
+    ($($kind:ident $name:literal $status:ident $title:literal;)*) => {
+        /// Kind of a problem. Clients may rely on its name.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(in crate::web) enum ProblemKind { $($kind),* }
+
+        impl ProblemKind {
+            /// The name of the kind.
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name),* }
+            }
+            /// The stable type URN.
+            pub(super) fn urn(self) -> &'static str {
+                match self { $(Self::$kind => concat!("urn:hotlist:problem:", $name)),* }
+            }
+            pub(super) fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status),* }
+            }
+            pub(super) fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Malformed "malformed" BAD_REQUEST "The request is malformed";
+    BadQuery "query" BAD_REQUEST "A query parameter is not valid";
+    BadName "name" BAD_REQUEST "The name is not a valid name";
+    BadHeader "header" BAD_REQUEST "A header is not valid";
+    NoCaller "caller-missing" FORBIDDEN "The request does not name its caller";
+    NoRoute "route-not-found" NOT_FOUND "There is nothing at this path";
+    NoList "list-not-found" NOT_FOUND "There is no such list";
+    NoEntry "entry-not-found" NOT_FOUND "The list has no such entry";
+    NoCommand "command-not-found" NOT_FOUND "The list's logic has no such command";
+    NoView "view-not-found" NOT_FOUND "The list's logic has no such view";
+    NoLogic "logic-not-found" NOT_FOUND "There is no such logic";
+    NoRevision "revision-not-found" NOT_FOUND "The list has no such revision";
+    Forgotten "revision-not-kept" GONE "The revision is no longer retained";
+    Method "method" METHOD_NOT_ALLOWED "The path does not have this method";
+    Timeout "timeout" REQUEST_TIMEOUT "The request took too long";
+    Rejected "rejected" CONFLICT "The list's logic rejects the command";
+    Full "full" CONFLICT "A limit is reached";
+    Conflict "undo-conflict" CONFLICT "The revision cannot be taken back";
+    FromFile "logic-from-file" CONFLICT "The logic comes from a file";
+    NoVersion "version-not-found" CONFLICT "The list is pinned to a version that does not exist";
+    Quarantined "quarantined" CONFLICT "The version is quarantined";
+    Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
+    TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
+    MediaType "media-type" UNSUPPORTED_MEDIA_TYPE "The body has a media type that is not accepted here";
+    Misdirected "host" MISDIRECTED_REQUEST "The request is for another host";
+    Invalid "invalid" UNPROCESSABLE_ENTITY "The request is not valid";
+    RejectedValue "rejected-value" UNPROCESSABLE_ENTITY "The list's logic rejects a value";
+    KeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key belongs to another request";
+    BadComponent "component" UNPROCESSABLE_ENTITY "The component is not accepted";
+    Unloadable "version-not-loaded" SERVICE_UNAVAILABLE "A version of a logic could not be loaded";
+    Fault "logic-failed" INTERNAL_SERVER_ERROR "The list's logic failed";
+    Internal "internal" INTERNAL_SERVER_ERROR "The server failed";
+    Unreadable "unreadable" INTERNAL_SERVER_ERROR "The list cannot be read";
+    OutcomeUnknown "outcome-unknown" INTERNAL_SERVER_ERROR "Whether the change was made is not known";
+    Overloaded "overloaded" SERVICE_UNAVAILABLE "There is too much to do at the moment";
+    NotLoaded "logic-not-loaded" SERVICE_UNAVAILABLE "The list's logic is not loaded";
+    Store "store-unavailable" SERVICE_UNAVAILABLE "The store is not available";
+    NotReady "not-ready" SERVICE_UNAVAILABLE "The server accepts no requests now";
+}

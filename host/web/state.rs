@@ -1,0 +1,91 @@
+//! State that all handlers share.
+
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::failure_log::FailureLog;
+use super::options::Options;
+use super::problem::Problem;
+use super::readiness::Readiness;
+use super::tagged_content::TaggedContent;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::list::List;
+use crate::list::name::ListName;
+use crate::metrics::Metrics;
+use crate::plugins::Plugins;
+use crate::rollout::Registry;
+
+/// Caller of every request when no header is configured to name one.
+const ANONYMOUS: &str = "anonymous";
+
+/// Parts of the server that the handlers use.
+#[derive(Clone)]
+pub struct Services {
+    /// The lists.
+    pub cache: Arc<Cache>,
+    /// The loader of uploaded components.
+    pub plugins: Arc<Plugins>,
+    /// The rollout state of each logic.
+    pub registry: Arc<Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether the server wants requests.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Everything that a handler can reach.
+pub(super) struct Web {
+    pub(super) services: Services,
+    pub(super) options: Options,
+    /// The caller's name when no header gives one. Shared, because every request needs it.
+    pub(super) anonymous: Arc<str>,
+    /// One permit for each event stream that may be open.
+    pub(super) event_streams: Arc<Semaphore>,
+    /// One permit for each component that may be uploaded at a time.
+    pub(super) uploads: Semaphore,
+    /// Ends the event streams, which would otherwise keep their connections open for ever.
+    pub(super) stopping: CancellationToken,
+    /// Logs overload and store failures once per burst.
+    pub(super) failure_log: FailureLog,
+    /// The OpenAPI document. A handler cannot make it, because it is made from the routes.
+    pub(super) contract: TaggedContent,
+}
+
+/// Extractor of the shared state.
+pub(super) type Shared = axum::extract::State<Arc<Web>>;
+
+impl Web {
+    pub(super) fn new(
+        services: Services,
+        options: Options,
+        contract: String,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            services,
+            anonymous: ANONYMOUS.into(),
+            event_streams: Arc::new(Semaphore::new(options.max_event_streams)),
+            uploads: Semaphore::new(options.max_uploads),
+            stopping,
+            failure_log: FailureLog::default(),
+            contract: TaggedContent::new(HeaderValue::from_static("application/json"), contract),
+            options,
+        })
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.services.cache
+    }
+
+    /// Reads a list that must exist.
+    pub(super) async fn existing(&self, name: &ListName) -> Result<Arc<List>, Problem> {
+        let list = self.cache().read(name).await?;
+        if list.exists() { Ok(list) } else { Err(Problem::no_list()) }
+    }
+}
