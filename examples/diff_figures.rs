@@ -16,14 +16,15 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
-use hotlist::list::entry::{Draft, EntryId, Patch};
+use hotlist::list::entry::{Draft, Patch};
+use hotlist::list::id::EntryId;
 use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
 use hotlist::logic::{Logic, Session};
 use hotlist::plugins::builtin::BUILTIN;
-use hotlist::replay::{Costs, Item, Replay, Spread};
+use hotlist::replay::{Replay, ReplayItem, Spread, VersionCosts};
 use hotlist::store::embedded::{EmbeddedStore, Options, Recording};
 use hotlist::store::{Commit, Store};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
@@ -163,7 +164,7 @@ fn diff(dir: &Path, new: &[u8], old: &[u8]) -> anyhow::Result<()> {
     let (start, cpu) = (Instant::now(), cpu_time()?);
     let recording = Recording::open(dir)?;
     let opened = start.elapsed();
-    let lists = recording.lists(|_| true).map(|list| Ok::<_, anyhow::Error>(Item::List(Box::new(list?))));
+    let lists = recording.lists(|_| true).map(|list| Ok::<_, anyhow::Error>(ReplayItem::List(Box::new(list?))));
     let (threads, clock) = (available_parallelism()?, || start.elapsed());
     let report = Replay { old: &*old, new: &*new, threads, clock: &clock, done: &|| () }.run(lists)?;
     let took = start.elapsed();
@@ -181,7 +182,7 @@ fn diff(dir: &Path, new: &[u8], old: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_costs(name: &str, costs: &Costs) {
+fn print_costs(name: &str, costs: &VersionCosts) {
     let spread =
         |spread: &Spread| format!("p50 {}, p99 {}, max {}", spread.percentile(50), spread.percentile(99), spread.max());
     println!("{name}: {} ns; {} units of fuel; faults {:?}", spread(&costs.time), spread(&costs.fuel), costs.faults);

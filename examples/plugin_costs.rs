@@ -14,8 +14,8 @@ use hotlist::list::date::Date;
 use hotlist::list::entry::Draft;
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
-use hotlist::logic::decide::{Decider, Refusal};
-use hotlist::logic::{Logic, Session};
+use hotlist::logic::decide::Decider;
+use hotlist::logic::{Logic, Refusal, Session};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 
 /// How many commands each median is of.

@@ -17,8 +17,9 @@ use tokio::sync::{Notify, broadcast};
 use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
 use crate::list::List;
 use crate::list::command::Page;
+use crate::list::id::LogicId;
 use crate::list::name::ListName;
-use crate::list::revision::{LogicId, Revision};
+use crate::list::revision::Revision;
 use crate::store::Summary;
 
 /// How often a request that keeps meeting stopped actors tries the next one. Each try finds an

@@ -9,12 +9,15 @@ pub mod binding;
 pub mod change;
 pub mod command;
 pub mod date;
+pub mod digest;
 pub mod entry;
 pub mod excerpt;
 pub mod history;
+pub mod id;
 pub mod name;
 pub mod revision;
 pub mod schema;
+pub mod selector;
 pub mod value;
 
 use std::ops::Bound;
@@ -23,14 +26,16 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use binding::{LogicBinding, Pin};
+use binding::LogicBinding;
 use change::{Change, Violation};
 use date::Date;
-use entry::{Entry, EntryId, MAX_TITLE_CHARS};
+use entry::{Entry, MAX_TITLE_CHARS};
 use excerpt::{excerpt, quoted};
+use id::EntryId;
 use name::{LogicName, MAX_IDENTIFIER_BYTES};
 use revision::Revision;
 use schema::{Description, check_value};
+use selector::Pin;
 use value::{Field, MAX_FIELDS};
 
 /// How large a list, and one call's changes to it, may become.
@@ -361,7 +366,7 @@ impl List {
     }
 
     /// The list in the form it is stored in.
-    pub fn fold(&self) -> ListSnapshot {
+    pub fn snapshot(&self) -> ListSnapshot {
         ListSnapshot {
             revision: self.revision,
             binding: self.binding.clone(),

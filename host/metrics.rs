@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as MetricRegistry;
 
-use crate::list::revision::hex;
+use crate::list::digest::hex;
 use crate::rollout::{Counters, Registry};
 
 /// The methods told apart; any other counts as the last one.

@@ -18,9 +18,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::list::binding::Pin;
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
+use crate::list::selector::Pin;
 use crate::logic::Fault;
 use crate::rollout::{Digest, Registry};
 use crate::wasm::{Engine, LoadError};

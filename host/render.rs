@@ -4,8 +4,9 @@
 use crate::list::List;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Group, Page, Query};
-use crate::list::entry::{Entry, EntryId};
+use crate::list::entry::Entry;
 use crate::list::excerpt::quoted;
+use crate::list::id::EntryId;
 use crate::list::value::{Field, Value};
 
 /// The most entries, changes or rows that are shown one by one.

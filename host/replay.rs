@@ -32,11 +32,11 @@ use crate::list::name::LogicName;
 use crate::list::revision::Revision;
 use crate::logic::Logic;
 use crate::render;
-pub use answer::Kind;
-use answer::{Answer, compare};
+pub use answer::DifferenceKind;
+use answer::{ReplayAnswer, compare};
 use report::cut;
-pub use report::{Costs, Difference, MAX_LISTED, Report, Unreadable};
-use runner::Side;
+pub use report::{Difference, MAX_LISTED, Report, Unreadable, VersionCosts};
+use runner::Runner;
 pub use spread::Spread;
 
 /// How many lists wait for each thread. One would do to keep it busy, if all were of one size.
@@ -58,7 +58,7 @@ pub struct Replay<'a> {
 
 /// What a source of lists gives.
 #[derive(Debug)]
-pub enum Item {
+pub enum ReplayItem {
     /// A list.
     List(Box<ListHistory>),
     /// A list that is there and cannot be read.
@@ -72,7 +72,7 @@ impl Replay<'_> {
     /// # Errors
     ///
     /// The source's: it ends the comparison.
-    pub fn run<E>(&self, lists: impl IntoIterator<Item = Result<Item, E>>) -> Result<Report, E> {
+    pub fn run<E>(&self, lists: impl IntoIterator<Item = Result<ReplayItem, E>>) -> Result<Report, E> {
         let (give, take) = sync_channel(self.threads.get() * LISTS_AHEAD);
         // Theirs alone: when the last of them ends, the channel does, and nobody waits for room in it.
         let take = Arc::new(Mutex::new(take));
@@ -97,15 +97,15 @@ impl Replay<'_> {
     /// Hands out what the source gives, and reports what it could not read.
     fn feed<E>(
         &self,
-        lists: impl IntoIterator<Item = Result<Item, E>>,
+        lists: impl IntoIterator<Item = Result<ReplayItem, E>>,
         give: SyncSender<Box<ListHistory>>,
     ) -> Result<Report, E> {
         let mut report = Report::default();
         for item in lists {
             match item? {
                 // Nobody takes it where every thread panicked, which is found out when they are joined.
-                Item::List(list) => drop(give.send(list)),
-                Item::Unreadable(unreadable) => {
+                ReplayItem::List(list) => drop(give.send(list)),
+                ReplayItem::Unreadable(unreadable) => {
                     report.unreadable(unreadable);
                     (self.done)();
                 }
@@ -147,8 +147,8 @@ struct OnList<'a> {
 impl OnList<'_> {
     fn walk(&mut self, report: &mut Report) -> Result<(), HistoryError> {
         // A session lasts for one list, as it does where commands are decided for the first time.
-        let mut old = Side::new(self.replay.old, self.replay.clock);
-        let mut new = Side::new(self.replay.new, self.replay.clock);
+        let mut old = Runner::new(self.replay.old, self.replay.clock);
+        let mut new = Runner::new(self.replay.new, self.replay.clock);
         let mut moves = true;
         for step in self.recorded.steps()? {
             let (before, revision) = step?;
@@ -162,7 +162,7 @@ impl OnList<'_> {
             if let Some(kind) = compare(&was, &would_be) {
                 self.differ(report, (&before, revision), kind, (&was, &would_be));
                 // Once it is clear that the list cannot be had, there is nothing to compare with.
-                moves = kind != Kind::Migration;
+                moves = kind != DifferenceKind::Migration;
             }
         }
         Ok(())
@@ -172,8 +172,8 @@ impl OnList<'_> {
         &mut self,
         report: &mut Report,
         (before, revision): (&List, &Revision),
-        kind: Kind,
-        (old, new): (&Answer, &Answer),
+        kind: DifferenceKind,
+        (old, new): (&ReplayAnswer, &ReplayAnswer),
     ) {
         report.count(kind);
         let first = !std::mem::replace(&mut self.differs, true);

@@ -24,8 +24,8 @@ use crate::list::date::Date;
 use crate::list::entry::Draft;
 use crate::list::name::LogicName;
 use crate::list::schema::{Reading, SchemaError};
-use crate::logic::decide::{Decider, Refusal};
-use crate::logic::{Fault, Logic};
+use crate::logic::decide::Decider;
+use crate::logic::{Fault, Logic, Refusal};
 
 pub use component::Isolation;
 pub use engine::{Engine, EngineError, Settings};

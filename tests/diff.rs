@@ -243,7 +243,7 @@ fn a_list_that_cannot_be_read_is_named_and_leaves_the_question_open() {
 fn the_live_version_of_a_data_directory_is_what_it_is_compared_with() {
     let scene = Scene::with_lists(&[]);
     let strict = component("strict");
-    let digest: String = hotlist::list::revision::hex(&hotlist::wasm::digest(&strict));
+    let digest: String = hotlist::list::digest::hex(&hotlist::wasm::digest(&strict));
     let folder = scene.file("data/logic/todo");
     fs::create_dir_all(&folder).expect("a directory");
     fs::write(folder.join(format!("{digest}.wasm")), strict).expect("it is written");

@@ -8,8 +8,9 @@ use hotlist::list::change::Change;
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::id::LogicId;
 use hotlist::list::name::{ListName, LogicName};
-use hotlist::list::revision::{LogicId, Revision};
+use hotlist::list::revision::Revision;
 use hotlist::store::Commit;
 
 /// Beyond so many entries the oldest is removed, so that lists keep a usual size.

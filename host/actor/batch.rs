@@ -9,9 +9,8 @@ use super::{Actor, Answer, CallError, Effect, Expect, Message, Reply, Request, R
 use crate::failpoint;
 use crate::list::List;
 use crate::list::command::{Command, Context};
-use crate::list::revision::{Outcome, Receipt};
-use crate::logic::decide::Refusal;
-use crate::logic::{Fault, Session};
+use crate::list::revision::{CommandOutcome, Receipt};
+use crate::logic::{Fault, Refusal, Session};
 use crate::rollout::{Digest, ResolveError, Selection, Version};
 use crate::store::{Commit, StoreError};
 pub use gathering::WAKE_UP_RETRY;
@@ -294,10 +293,10 @@ fn repeat(first: &Receipt, same: bool) -> Result<Reply, CallError> {
     }
     let logic = first.logic.clone();
     match first.outcome.clone() {
-        Outcome::Done { revision, changes, created, next_id_before } => {
+        CommandOutcome::Done { revision, changes, created, next_id_before } => {
             Ok(Reply { logic, revision, created, next_id_before, effect: Effect::Repeated(changes) })
         }
-        Outcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
+        CommandOutcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::LogicName;
 use crate::list::revision::Receipt;
-use crate::logic::decide::{Decided, Decider, Refusal, keeper_after};
-use crate::logic::{Cost, Fault, Session};
+use crate::logic::decide::{Decided, Decider, binding_after_undo};
+use crate::logic::{Cost, Fault, Refusal, Session};
 use crate::rollout::shadows::{Case, Shadow};
 use crate::rollout::{ResolveError, Selection, Version};
 
@@ -29,7 +29,7 @@ impl Actor {
         let unseen = |version| Selection { version, shadow: None };
         if let Command::Undo { changes, inverse, .. } = command {
             // Nobody but the version that keeps the list, or kept it then, can tell what belongs into it.
-            if let Some(binding) = keeper_after(list, changes, inverse) {
+            if let Some(binding) = binding_after_undo(list, changes, inverse) {
                 return registry.usable(binding.logic(), &binding.id.digest).map(unseen);
             }
             if let Some(version) = registry.keeping(list)? {

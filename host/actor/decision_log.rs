@@ -6,9 +6,10 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::list::command::Command;
+use crate::list::id::LogicId;
 use crate::list::name::ListName;
-use crate::list::revision::LogicId;
-use crate::logic::decide::{Decided, Refusal};
+use crate::logic::Refusal;
+use crate::logic::decide::Decided;
 use crate::render;
 
 /// What the events are logged under.

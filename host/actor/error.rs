@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::request::InvalidInput;
-use crate::list::binding::Pin;
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
-use crate::logic::decide::Refusal;
+use crate::list::selector::Pin;
+use crate::logic::Refusal;
 use crate::store::StoreError;
 
 /// Why a command was not carried out. The list is as it was before the command, except where a variant

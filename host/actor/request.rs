@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::list::change::Change;
 use crate::list::command::Command;
-use crate::list::entry::EntryId;
-use crate::list::revision::{Idempotency, LogicId, Revision};
+use crate::list::id::{EntryId, LogicId};
+use crate::list::revision::{Idempotency, Revision};
 use crate::list::schema::Description;
 
 /// A command with its caller, its precondition and its idempotency key.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{Cache, View};
 use crate::actor::CallError;
 use crate::list::List;
-use crate::list::binding::Pin;
 use crate::list::command::{Context, Group, Page, Query, Row};
 use crate::list::name::{ListName, LogicName};
 use crate::list::schema::Reading;
-use crate::logic::decide::Refusal;
+use crate::list::selector::Pin;
+use crate::logic::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
 use crate::rollout::{ResolveError, Version};
 

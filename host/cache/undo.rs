@@ -8,7 +8,7 @@ use crate::list::change::Subject;
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
-use crate::logic::decide::Refusal;
+use crate::logic::Refusal;
 
 /// How many revisions are read at a time by who looks for the one that stands in the way of an undo.
 const PAGE: u64 = 100;

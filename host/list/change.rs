@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::binding::{LogicBinding, Pin};
-use super::entry::{Entry, EntryId};
+use super::binding::LogicBinding;
+use super::entry::Entry;
+use super::id::EntryId;
+use super::selector::Pin;
 use super::value::Field;
 
 /// One step of what a command does. A revision applies all its steps, in order, or none.
@@ -37,13 +39,13 @@ impl Change {
 
     /// Those of some changes that a logic decides: which version keeps a list, and whether it insists on one, is
     /// the host's business.
-    pub fn of_the_logic(mut changes: Vec<Self>) -> Vec<Self> {
-        changes.retain(Self::is_of_the_logic);
+    pub fn made_by_logic(mut changes: Vec<Self>) -> Vec<Self> {
+        changes.retain(Self::is_made_by_logic);
         changes
     }
 
     /// Whether a logic decides it.
-    pub fn is_of_the_logic(&self) -> bool {
+    pub fn is_made_by_logic(&self) -> bool {
         !matches!(self, Self::BindLogic(_) | Self::Pin(_))
     }
 

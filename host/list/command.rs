@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::binding::Pin;
 use super::change::Change;
 use super::date::Date;
-use super::entry::{Draft, EntryId, Patch};
+use super::entry::{Draft, Patch};
+use super::id::EntryId;
 use super::name::LogicName;
+use super::selector::Pin;
 use super::value::{Field, Value};
 
 /// Something a caller wants done to a list.

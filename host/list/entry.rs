@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::date::Date;
+use super::id::EntryId;
 use super::value::{Field, Value};
 
 /// The most characters a title may have.
 pub const MAX_TITLE_CHARS: usize = 1_000;
-
-/// Names an entry within its list. Ids start at 1, grow, and are never given twice.
-pub type EntryId = u64;
 
 /// One thing to do.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,47 +1,12 @@
 //! One step in a list's history.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Rejection};
 use super::command::{Command, Context};
-use super::entry::EntryId;
-use super::name::LogicName;
-
-/// Names one exact logic: which, in its own version's words, and of which bytes.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct LogicId {
-    /// The logic.
-    pub name: LogicName,
-    /// The version it gives itself.
-    pub version: semver::Version,
-    /// The SHA-256 of its component.
-    pub digest: [u8; 32],
-}
-
-/// How many bytes of a digest are shown to people.
-const SHOWN_DIGEST_BYTES: usize = 4;
-
-impl LogicId {
-    /// The digest as `sha256:` and 64 hexadecimal digits.
-    pub fn digest_text(&self) -> String {
-        format!("sha256:{}", hex(&self.digest))
-    }
-}
-
-impl fmt::Display for LogicId {
-    /// As replies name it: `kanban@1.2.0+sha256:ab12cd34`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}+sha256:{}", self.name, self.version, hex(&self.digest[..SHOWN_DIGEST_BYTES]))
-    }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use super::id::{EntryId, LogicId};
 
 /// A command that was carried out: everything needed to apply it again, or to decide it again.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -84,12 +49,12 @@ pub struct Receipt {
     /// Who decided.
     pub logic: Arc<LogicId>,
     /// The answer.
-    pub outcome: Outcome,
+    pub outcome: CommandOutcome,
 }
 
 /// The decided end of a command. Failures are none: a repetition of those is a new try.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// It was carried out.
     Done {
         /// The list's revision after it.

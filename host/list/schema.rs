@@ -4,7 +4,7 @@ mod differences;
 
 use super::excerpt::{excerpt, quoted};
 use super::name::{identifier, stable_hash};
-use super::value::{Field, Kind, MAX_FIELDS, Value};
+use super::value::{Field, MAX_FIELDS, Value, ValueKind};
 
 /// The most commands, and the most views, a logic may describe.
 pub const MAX_COMMANDS: usize = 64;
@@ -50,7 +50,7 @@ pub struct Schema {
     /// What people call it.
     pub title: String,
     /// Its type.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// For an argument: whether it must be given.
     pub required: bool,
     /// For texts: the only values allowed; empty allows all.
@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn choice(name: &str, choices: Vec<String>) -> Schema {
-        Schema { name: name.into(), title: String::new(), kind: Kind::Text, required: false, choices }
+        Schema { name: name.into(), title: String::new(), kind: ValueKind::Text, required: false, choices }
     }
 
     #[test]

@@ -7,17 +7,18 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 
 use super::*;
 use crate::list::command::{Command, Context};
-use crate::list::revision::{LogicId, Revision};
+use crate::list::id::LogicId;
+use crate::list::revision::Revision;
 use crate::list::schema::{Reading, Schema};
-use crate::list::value::{Kind, Value};
+use crate::list::value::{Value, ValueKind};
 
 fn entry(id: EntryId, title: &str, day: Option<u8>, completed: bool) -> Entry {
     let date = day.map(|day| Date::new(2026, 11, day).unwrap());
     Entry { id, title: title.into(), date, completed, order: None, fields: Vec::new() }
 }
 
-fn described(fields: &[(&str, Kind)]) -> Description {
-    let schema = |(name, kind): &(&str, Kind)| Schema {
+fn described(fields: &[(&str, ValueKind)]) -> Description {
+    let schema = |(name, kind): &(&str, ValueKind)| Schema {
         name: (*name).into(),
         title: String::new(),
         kind: *kind,
@@ -130,7 +131,7 @@ proptest! {
                 let on_day: Vec<_> = all.iter().copied().filter(|entry| entry.date == Some(day)).collect();
                 prop_assert_eq!(list.on_date(day, 0).map(AsRef::as_ref).collect::<Vec<_>>(), on_day);
             }
-            prop_assert_eq!(&List::from(list.fold()), &list);
+            prop_assert_eq!(&List::from(list.snapshot()), &list);
         }
     }
 }
@@ -167,12 +168,12 @@ fn revision(number: u64, next_id_before: EntryId, changes: Vec<Change>, inverse:
 
 #[test]
 fn a_description_s_print_tells_what_lists_hold_and_nothing_else() {
-    let described = |fields: &[(&str, Kind)]| described(fields);
-    let one = described(&[("rank", Kind::Number), ("column", Kind::Text)]);
+    let described = |fields: &[(&str, ValueKind)]| described(fields);
+    let one = described(&[("rank", ValueKind::Number), ("column", ValueKind::Text)]);
     let renamed = Description { title: "Other".into(), version: semver::Version::new(9, 0, 0), ..one.clone() };
-    let turned = described(&[("column", Kind::Text), ("rank", Kind::Number)]);
+    let turned = described(&[("column", ValueKind::Text), ("rank", ValueKind::Number)]);
     assert_eq!([one.schema_fingerprint(), renamed.schema_fingerprint()], [turned.schema_fingerprint(); 2]);
-    let retyped = described(&[("rank", Kind::Text), ("column", Kind::Text)]);
+    let retyped = described(&[("rank", ValueKind::Text), ("column", ValueKind::Text)]);
     let settings = Description { settings: one.fields.clone(), fields: Vec::new(), ..one.clone() };
     assert!(
         [retyped.schema_fingerprint(), described(&[]).schema_fingerprint(), settings.schema_fingerprint()]
@@ -209,7 +210,7 @@ fn what_a_logic_did_not_declare_is_a_violation() {
     let field = |name: &str, value: Value| Field { name: name.into(), value };
     let put = |fields: Vec<Field>| [Change::put(Entry { fields, ..entry(1, "milk", None, false) })];
     let list = List::default();
-    let description = described(&[("litres", Kind::Number)]);
+    let description = described(&[("litres", ValueKind::Number)]);
     let check = |fields: Vec<Field>| list.check(&put(fields), &description, Limits::default());
     assert_eq!(check(vec![field("litres", Value::Number(2.0))]), Ok(()));
     let problem = |fields: Vec<Field>| check(fields).unwrap_err().to_string();
@@ -245,7 +246,7 @@ fn settings_count_among_the_bytes_of_a_list_once() {
     let set = |text: &str| Change::Set(Field { name: "zone".into(), value: Value::Text(text.into()) });
     let list = List::default().apply(&[set("UTC"), set("Europe/Prague")]).unwrap();
     assert_eq!(list.bytes(), "zone".len() + "Europe/Prague".len());
-    assert_eq!(List::from(list.fold()), list);
+    assert_eq!(List::from(list.snapshot()), list);
 }
 
 #[test]

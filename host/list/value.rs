@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::date::Date;
-use super::entry::EntryId;
+use super::id::EntryId;
 
 /// The most bytes one text value may have.
 pub const MAX_TEXT_BYTES: usize = 10_000;
@@ -38,7 +38,7 @@ pub enum Value {
 
 /// The type of a [`Value`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ValueKind {
     /// [`Value::Boolean`]
     Boolean,
     /// [`Value::Number`]
@@ -66,15 +66,15 @@ pub struct Field {
 
 impl Value {
     /// The type of this value.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ValueKind {
         match self {
-            Self::Boolean(_) => Kind::Boolean,
-            Self::Number(_) => Kind::Number,
-            Self::Text(_) => Kind::Text,
-            Self::Date(_) => Kind::Date,
-            Self::Texts(_) => Kind::Texts,
-            Self::Entry(_) => Kind::Entry,
-            Self::Entries(_) => Kind::Entries,
+            Self::Boolean(_) => ValueKind::Boolean,
+            Self::Number(_) => ValueKind::Number,
+            Self::Text(_) => ValueKind::Text,
+            Self::Date(_) => ValueKind::Date,
+            Self::Texts(_) => ValueKind::Texts,
+            Self::Entry(_) => ValueKind::Entry,
+            Self::Entries(_) => ValueKind::Entries,
         }
     }
 
@@ -124,7 +124,7 @@ impl Field {
     }
 }
 
-impl Kind {
+impl ValueKind {
     /// The name of the type, as descriptions and problems write it.
     pub fn as_str(self) -> &'static str {
         match self {

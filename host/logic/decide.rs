@@ -7,17 +7,21 @@ mod undo;
 
 use std::sync::Arc;
 
-pub use undo::keeper_after;
+pub use undo::binding_after_undo;
 
-use super::{Call, Decision, Fault, Logic, Session};
-use crate::list::binding::{LogicBinding, Pin};
-use crate::list::change::{Change, Rejection, Subject, Violation};
+use super::call::{Call, Decision};
+use super::fault::Fault;
+use super::refusal::Refusal;
+use super::{Logic, Session};
+use crate::list::binding::LogicBinding;
+use crate::list::change::{Change, Violation};
 use crate::list::command::{Command, Context};
-use crate::list::entry::{EntryId, MAX_TITLE_CHARS, Patch};
+use crate::list::entry::{MAX_TITLE_CHARS, Patch};
+use crate::list::id::EntryId;
 use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
+use crate::list::selector::Pin;
 use crate::list::value::Value;
 use crate::list::{Limits, List};
-use crate::render;
 
 /// The most changes that [`Command::Clear`] may make for each entry, on average and beyond what one call may make.
 /// Deleting an entry may change those that name it.
@@ -32,58 +36,6 @@ pub struct Decided {
     pub inverse: Vec<Change>,
     /// The list with the changes applied, at the next revision; or as it was, if there are none.
     pub list: Arc<List>,
-}
-
-/// Why a command is not carried out.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The list's logic says no.
-    #[error("{}", .0.message)]
-    Rejected(Rejection),
-    /// The list's logic failed.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// There is no such list.
-    #[error("there is no such list")]
-    NoSuchList,
-    /// The list has no such entry.
-    #[error("the list has no entry {0}")]
-    NoSuchEntry(EntryId),
-    /// The logic has no such command.
-    #[error("the list's logic has no command {0}")]
-    NoSuchCommand(String),
-    /// The command is not of the form that the logic declares.
-    #[error(transparent)]
-    Invalid(#[from] SchemaError),
-    /// A revision cannot be taken back; the text says what stands in the way.
-    #[error("revision {revision} cannot be taken back: {why}")]
-    Conflict {
-        /// The revision.
-        revision: u64,
-        /// What stands in the way.
-        why: String,
-        /// What was changed since, if that stands in the way.
-        about: Option<Subject>,
-    },
-    /// The list would become too large.
-    #[error("a list may have {limit} {what}, and this one would have more")]
-    Full {
-        /// What there would be too much of: `entries` or `bytes of text`.
-        what: &'static str,
-        /// How much there may be.
-        limit: usize,
-    },
-}
-
-impl Refusal {
-    /// For people who write rules: a rejection as a file of cases would write it.
-    pub fn shown(&self) -> String {
-        match self {
-            Self::Rejected(rejection) => render::rejection(rejection),
-            Self::Fault(fault) => format!("failed: {fault}"),
-            other => format!("refused: {other}"),
-        }
-    }
 }
 
 /// One logic's decisions about one list, under the host's limits.

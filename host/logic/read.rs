@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Fault, Session};
+use super::Session;
+use super::fault::Fault;
 use crate::list::List;
 use crate::list::change::{Rejection, Violation};
 use crate::list::command::{Context, Page, Query};

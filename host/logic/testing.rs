@@ -10,10 +10,11 @@ use crate::list::command::{Command, Context, Group, Page, Query, Row};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry};
 use crate::list::history::ListHistory;
+use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{LogicId, Revision};
+use crate::list::revision::Revision;
 use crate::list::schema::{Description, Reading, Schema};
-use crate::list::value::Kind;
+use crate::list::value::ValueKind;
 use crate::list::{Limits, List};
 
 /// The major version that fails at every reading.
@@ -36,7 +37,7 @@ impl Native {
         let rank = Schema {
             name: "rank".into(),
             title: String::new(),
-            kind: Kind::Number,
+            kind: ValueKind::Number,
             required: false,
             choices: Vec::new(),
         };

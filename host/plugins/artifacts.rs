@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::list::digest::hex;
 use crate::list::name::LogicName;
-use crate::list::revision::hex;
 use crate::rollout::{Digest, Record, RolloutState};
 use crate::wasm;
 

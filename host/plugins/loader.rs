@@ -20,8 +20,8 @@ use super::builtin::BUILTIN;
 use super::watch::Watch;
 use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, UploadOptions};
 use crate::clock::Clock;
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::rollout::{Digest, Record, Registry, VersionSource};
 use crate::wasm::{self, Engine};
 

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use crate::list::change::Change;
-use crate::logic::decide::Refusal;
+use crate::logic::Refusal;
 use crate::render;
 
 /// What a version makes of a command.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ReplayAnswer {
     /// The changes that are the logic's own.
     Changes(Vec<Change>),
     /// It is not carried out.
@@ -19,7 +19,7 @@ pub(super) enum Answer {
 
 /// How two answers differ, by the stronger word that fits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
+pub enum DifferenceKind {
     /// Both carry the command out, and not in the same way.
     Changes,
     /// One refuses what the other does not, or they refuse it in other words.
@@ -31,7 +31,7 @@ pub enum Kind {
     Migration,
 }
 
-impl Kind {
+impl DifferenceKind {
     /// All there are.
     pub const ALL: [Self; 4] = [Self::Changes, Self::Rejection, Self::Fault, Self::Migration];
 
@@ -46,13 +46,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl Answer {
+impl ReplayAnswer {
     /// The answer in the words of a case.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -64,16 +64,22 @@ impl Answer {
 }
 
 /// How the one differs from the other, if it does.
-pub(super) fn compare(one: &Answer, other: &Answer) -> Option<Kind> {
+pub(super) fn compare(one: &ReplayAnswer, other: &ReplayAnswer) -> Option<DifferenceKind> {
     match (one, other) {
-        (Answer::NotTakenOver(_), _) | (_, Answer::NotTakenOver(_)) => Some(Kind::Migration),
-        (Answer::Changes(one), Answer::Changes(other)) => (one != other).then_some(Kind::Changes),
+        (ReplayAnswer::NotTakenOver(_), _) | (_, ReplayAnswer::NotTakenOver(_)) => Some(DifferenceKind::Migration),
+        (ReplayAnswer::Changes(one), ReplayAnswer::Changes(other)) => (one != other).then_some(DifferenceKind::Changes),
         // Where it failed, and in which words, is different in each build of the same source.
-        (Answer::Refused(Refusal::Fault(one)), Answer::Refused(Refusal::Fault(other))) => {
-            (one.kind() != other.kind()).then_some(Kind::Fault)
+        (ReplayAnswer::Refused(Refusal::Fault(one)), ReplayAnswer::Refused(Refusal::Fault(other))) => {
+            (one.kind() != other.kind()).then_some(DifferenceKind::Fault)
         }
-        (Answer::Refused(Refusal::Fault(_)), _) | (_, Answer::Refused(Refusal::Fault(_))) => Some(Kind::Fault),
-        (Answer::Refused(one), Answer::Refused(other)) => (one != other).then_some(Kind::Rejection),
-        (Answer::Refused(_), Answer::Changes(_)) | (Answer::Changes(_), Answer::Refused(_)) => Some(Kind::Rejection),
+        (ReplayAnswer::Refused(Refusal::Fault(_)), _) | (_, ReplayAnswer::Refused(Refusal::Fault(_))) => {
+            Some(DifferenceKind::Fault)
+        }
+        (ReplayAnswer::Refused(one), ReplayAnswer::Refused(other)) => {
+            (one != other).then_some(DifferenceKind::Rejection)
+        }
+        (ReplayAnswer::Refused(_), ReplayAnswer::Changes(_)) | (ReplayAnswer::Changes(_), ReplayAnswer::Refused(_)) => {
+            Some(DifferenceKind::Rejection)
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::answer::Kind;
+use super::answer::DifferenceKind;
 use super::spread::Spread;
 use crate::list::name::ListName;
-use crate::logic::decide::Refusal;
+use crate::logic::Refusal;
 
 /// The most lists of which the first difference is kept, and the most lists that are named as
 /// unreadable; the first ones by name. All are counted.
@@ -28,7 +28,7 @@ pub struct Report {
     /// How many lists have a command that would be decided differently.
     pub differing_lists: u64,
     /// How many commands would be decided differently, by how.
-    pub differing: BTreeMap<Kind, u64>,
+    pub differing: BTreeMap<DifferenceKind, u64>,
     /// The first difference of each list, by the lists' names.
     pub differences: Vec<Difference>,
     /// How many lists could not be read.
@@ -36,9 +36,9 @@ pub struct Report {
     /// Which ones.
     pub unreadable: Vec<Unreadable>,
     /// What the one cost.
-    pub old: Costs,
+    pub old: VersionCosts,
     /// What the other cost.
-    pub new: Costs,
+    pub new: VersionCosts,
 }
 
 /// A command that would be decided differently.
@@ -49,7 +49,7 @@ pub struct Difference {
     /// The revision that the command made.
     pub revision: u64,
     /// How the two differ.
-    pub kind: Kind,
+    pub kind: DifferenceKind,
     /// The command, as a file of cases would write it.
     pub asked: String,
     /// The list before it.
@@ -71,7 +71,7 @@ pub struct Unreadable {
 
 /// What the answers of one version cost.
 #[derive(Clone, Debug, Default)]
-pub struct Costs {
+pub struct VersionCosts {
     /// Nanoseconds by the clock on the wall, for each command it answered to.
     pub time: Spread,
     /// Fuel, for the same.
@@ -86,7 +86,7 @@ impl Report {
         self.differing.values().sum()
     }
 
-    pub(super) fn count(&mut self, kind: Kind) {
+    pub(super) fn count(&mut self, kind: DifferenceKind) {
         *self.differing.entry(kind).or_default() += 1;
     }
 
@@ -120,7 +120,7 @@ impl Report {
     }
 }
 
-impl Costs {
+impl VersionCosts {
     pub(super) fn add(&mut self, time: Duration, fuel: u64) {
         self.time.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         self.fuel.add(fuel);

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Answer;
-use super::report::Costs;
+use super::answer::ReplayAnswer;
+use super::report::VersionCosts;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::revision::Revision;
 use crate::list::{Limits, List};
-use crate::logic::decide::{Decided, Decider, Refusal};
-use crate::logic::{Logic, Session};
+use crate::logic::decide::{Decided, Decider};
+use crate::logic::{Logic, Refusal, Session};
 
 /// How often a command is decided whose failure may be the machine's: it was busy, or had no room.
 const MAX_TRIES: usize = 3;
 
 /// A version with its session, which lasts until a call fails.
-pub(super) struct Side<'a> {
+pub(super) struct Runner<'a> {
     logic: &'a dyn Logic,
     session: Option<Box<dyn Session + 'a>>,
     clock: &'a (dyn Fn() -> Duration + Sync),
 }
 
-impl<'a> Side<'a> {
+impl<'a> Runner<'a> {
     pub(super) fn new(logic: &'a dyn Logic, clock: &'a (dyn Fn() -> Duration + Sync)) -> Self {
         Self { logic, session: None, clock }
     }
@@ -32,7 +32,7 @@ impl<'a> Side<'a> {
     ///
     /// That is done for each command anew, since each finds another list: what the version made of the
     /// one before has, by itself, nothing to do with this one. It costs a call more for each.
-    pub(super) fn answer(&mut self, before: &Arc<List>, revision: &Revision, costs: &mut Costs) -> Answer {
+    pub(super) fn answer(&mut self, before: &Arc<List>, revision: &Revision, costs: &mut VersionCosts) -> ReplayAnswer {
         let mut list = before;
         let taken_over;
         if before.binding().is_some_and(|binding| binding.needs_migration(self.logic.binding())) {
@@ -43,15 +43,15 @@ impl<'a> Side<'a> {
                 }
                 Err(refusal) => {
                     costs.count(&refusal);
-                    return Answer::NotTakenOver(refusal);
+                    return ReplayAnswer::NotTakenOver(refusal);
                 }
             }
         }
         match self.decide(list, &revision.context, &revision.command, Some(costs)) {
-            Ok(decided) => Answer::Changes(Change::of_the_logic(decided.changes)),
+            Ok(decided) => ReplayAnswer::Changes(Change::made_by_logic(decided.changes)),
             Err(refusal) => {
                 costs.count(&refusal);
-                Answer::Refused(refusal)
+                ReplayAnswer::Refused(refusal)
             }
         }
     }
@@ -61,7 +61,7 @@ impl<'a> Side<'a> {
         list: &Arc<List>,
         context: &Context,
         command: &Command,
-        mut costs: Option<&mut Costs>,
+        mut costs: Option<&mut VersionCosts>,
     ) -> Result<Decided, Refusal> {
         let mut decided = self.decide_once(list, context, command, costs.as_deref_mut());
         for _ in 1..MAX_TRIES {
@@ -79,7 +79,7 @@ impl<'a> Side<'a> {
         list: &Arc<List>,
         context: &Context,
         command: &Command,
-        costs: Option<&mut Costs>,
+        costs: Option<&mut VersionCosts>,
     ) -> Result<Decided, Refusal> {
         let session = match &mut self.session {
             Some(session) => session,

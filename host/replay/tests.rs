@@ -10,7 +10,7 @@ use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Context, Page, Query};
 use crate::list::entry::Entry;
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
 use crate::list::schema::{Description, Schema};
 use crate::list::value;
 use crate::logic::testing::{Native, Recorder, add};
@@ -34,7 +34,7 @@ impl Other {
     fn of_another_print(major: u64) -> Self {
         let mut other = Self::version(major);
         let (name, title) = ("colour".to_owned(), "Colour".to_owned());
-        let field = Schema { name, title, kind: value::Kind::Text, required: false, choices: Vec::new() };
+        let field = Schema { name, title, kind: value::ValueKind::Text, required: false, choices: Vec::new() };
         other.description.fields.push(field);
         other.binding = LogicBinding::new(LogicId::clone(other.native.id()), &other.description);
         other
@@ -103,7 +103,7 @@ impl Session for OtherSession<'_> {
 fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<ListHistory>) -> Report {
     let (threads, done) = (NonZeroUsize::new(3).unwrap(), AtomicUsize::new(0));
     let count = lists.len();
-    let items = lists.into_iter().map(|list| Ok::<_, ()>(Item::List(Box::new(list))));
+    let items = lists.into_iter().map(|list| Ok::<_, ()>(ReplayItem::List(Box::new(list))));
     let told = || {
         done.fetch_add(1, Ordering::Relaxed);
     };
@@ -133,11 +133,11 @@ fn exactly_the_commands_that_differ_are_found_and_the_first_of_each_list_is_show
     assert_eq!((report.lists, report.commands, report.passed_over, report.differing_lists), (3, 8, 0, 2));
     assert_eq!(kinds(&report), [("changes", 2), ("rejection", 1), ("fault", 1)]);
     let [bob, eve] = &report.differences[..] else { panic!("{:?}", report.differences) };
-    assert_eq!((bob.list.as_str(), bob.revision, bob.kind), ("bob", 2, Kind::Changes));
+    assert_eq!((bob.list.as_str(), bob.revision, bob.kind), ("bob", 2, DifferenceKind::Changes));
     assert_eq!(bob.asked, r#"add = { title = "[changes]" }"#);
     assert!(bob.about.contains("milk") && !bob.about.contains("[changes]"), "{}", bob.about);
     assert!(!bob.old.contains("otherwise") && bob.new.contains("[changes] otherwise"), "{bob:?}");
-    assert_eq!((eve.list.as_str(), eve.revision, eve.kind), ("eve", 1, Kind::Fault));
+    assert_eq!((eve.list.as_str(), eve.revision, eve.kind), ("eve", 1, DifferenceKind::Fault));
     assert_eq!(eve.new, "failed: it used up its budget of 9 units of fuel");
     assert_eq!(report.new.faults.iter().collect::<Vec<_>>(), [(&"fuel", &1)]);
     assert!(report.old.faults.is_empty());
@@ -184,7 +184,7 @@ fn a_version_of_another_print_decides_after_it_took_the_list_over() {
     let stuck = run_on(&*old, &new, vec![stuck, recorded("eve", &["milk"])]);
     assert_eq!((stuck.commands, stuck.passed_over, kinds(&stuck)), (4, 1, vec![("migration", 1)]));
     let [bob] = &stuck.differences[..] else { panic!("{:?}", stuck.differences) };
-    assert_eq!((bob.revision, bob.kind), (3, Kind::Migration));
+    assert_eq!((bob.revision, bob.kind), (3, DifferenceKind::Migration));
     assert!(bob.old.starts_with("changes") && bob.new.contains("does not take the list over: rejected"), "{bob:?}");
 }
 
@@ -203,9 +203,9 @@ fn what_cannot_be_read_is_named_and_the_others_are_compared() {
     let mut torn = recorded("torn", &["milk", "tea", "rye"]);
     torn.revisions.remove(1);
     let lists = [
-        Ok(Item::Unreadable(Unreadable { name: "lost".into(), why: "its row is damaged".into() })),
-        Ok(Item::List(Box::new(torn))),
-        Ok::<_, ()>(Item::List(Box::new(recorded("bob", &["[changes]"])))),
+        Ok(ReplayItem::Unreadable(Unreadable { name: "lost".into(), why: "its row is damaged".into() })),
+        Ok(ReplayItem::List(Box::new(torn))),
+        Ok::<_, ()>(ReplayItem::List(Box::new(recorded("bob", &["[changes]"])))),
     ];
     let (old, new, threads) = (Native::version(1), Other::version(2), NonZeroUsize::MIN);
     let replay = Replay { old: &*old, new: &new, threads, clock: &|| Duration::ZERO, done: &|| () };
@@ -232,7 +232,7 @@ fn a_thread_that_panics_ends_the_comparison_with_its_panic() {
         let (old, new) = (Native::version(1), Native::version(2));
         let clock = || panic!("the clock is broken");
         let replay = Replay { old: &*old, new: &*new, threads: NonZeroUsize::MIN, clock: &clock, done: &|| () };
-        replay.run(lists.into_iter().map(|list| Ok::<_, ()>(Item::List(Box::new(list)))))
+        replay.run(lists.into_iter().map(|list| Ok::<_, ()>(ReplayItem::List(Box::new(list)))))
     });
     assert!(std::panic::catch_unwind(panicking).is_err());
 }

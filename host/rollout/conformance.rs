@@ -22,9 +22,9 @@ use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
 use crate::list::excerpt::quoted;
 use crate::list::{Limits, List};
-use crate::logic::decide::{Decider, Refusal};
+use crate::logic::decide::Decider;
 use crate::logic::read::read;
-use crate::logic::{Fault, Logic, Session};
+use crate::logic::{Fault, Logic, Refusal, Session};
 use crate::render;
 
 /// After so many failures nothing more is asked: the first ones say enough, and each may have taken

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::shadows::Shadow;
 use super::state::{Candidate, Event, RolloutState, VersionRecord, Wanted};
 use super::version::{Digest, Version};
-use crate::list::binding::digest;
-use crate::list::revision::hex;
+use crate::list::digest::{hex, parse_digest};
 
 /// A logic's standing in the form it is stored in.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -108,7 +107,7 @@ pub(super) mod digits {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;
 
-    use super::{Digest, digest, hex};
+    use super::{Digest, hex, parse_digest};
 
     pub(crate) fn serialize<S: Serializer>(bytes: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex(bytes))
@@ -116,7 +115,8 @@ pub(super) mod digits {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
         let text = String::deserialize(deserializer)?;
-        digest(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not a digest of 64 hexadecimal digits")))
+        parse_digest(&text)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a digest of 64 hexadecimal digits")))
     }
 }
 

@@ -12,9 +12,9 @@ use super::policy::QuarantinePolicy;
 use super::state::{Event, ResolveError, RolloutState, Selection, Step};
 use super::version::{Digest, Version};
 use crate::list::List;
-use crate::list::binding::Pin;
+use crate::list::digest::hex;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::hex;
+use crate::list::selector::Pin;
 use crate::logic::{Fault, Logic};
 
 /// Every logic by name. Reading is wait-free; a change replaces the whole map in one step, so a

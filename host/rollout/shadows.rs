@@ -19,9 +19,9 @@ use crate::list::command::{Command, Context, Page, Query};
 use crate::list::name::ListName;
 use crate::list::schema::Reading;
 use crate::list::{Limits, List};
-use crate::logic::decide::{Decided, Decider, Refusal};
+use crate::logic::decide::{Decided, Decider};
 use crate::logic::read::read;
-use crate::logic::{Cost, Fault, Logic, Session};
+use crate::logic::{Cost, Fault, Logic, Refusal, Session};
 use crate::render;
 
 /// How many differences are kept; the oldest go first.
@@ -357,7 +357,7 @@ fn compare(seats: &mut SessionSlots<'_>, case: &Case) -> Result<Option<Differenc
     };
     if let Some(kind) = kind {
         let answer = match &decided {
-            Ok(decided) => render::changes(&Change::of_the_logic(decided.changes.clone())),
+            Ok(decided) => render::changes(&Change::made_by_logic(decided.changes.clone())),
             Err(refusal) => refusal.shown(),
         };
         return Ok(Some(case.difference(kind, case.live_told(), told(answer))));
@@ -414,7 +414,7 @@ fn page(
 }
 
 fn same_changes(one: &[Change], other: &[Change]) -> bool {
-    let ours = |change: &&Change| change.is_of_the_logic();
+    let ours = |change: &&Change| change.is_made_by_logic();
     one.iter().filter(ours).eq(other.iter().filter(ours))
 }
 
@@ -429,7 +429,7 @@ fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
 impl Case {
     fn live_told(&self) -> MeasuredAnswer {
         let answer = match &self.answer {
-            Ok((changes, _)) => render::changes(&Change::of_the_logic(changes.clone())),
+            Ok((changes, _)) => render::changes(&Change::made_by_logic(changes.clone())),
             Err(refusal) => refusal.shown(),
         };
         MeasuredAnswer { answer, fuel: self.cost.fuel, took: self.took }

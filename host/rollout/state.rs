@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::record::{CandidateRecord, digits, digits_if_any};
 use super::shadows::Shadow;
 use super::version::{Digest, Version};
-use crate::list::binding::Pin;
+use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName, stable_hash};
-use crate::list::revision::LogicId;
+use crate::list::selector::Pin;
 
 /// How many past events of one logic are remembered; the oldest go first.
 pub const MAX_EVENTS: usize = 100;

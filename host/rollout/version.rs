@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::policy::Failures;
-use crate::list::revision::LogicId;
+pub use crate::list::digest::Digest;
+use crate::list::id::LogicId;
 use crate::logic::{Fault, Logic};
-
-/// The SHA-256 of a component.
-pub type Digest = [u8; 32];
 
 /// A version that is loaded.
 pub struct Version {

@@ -9,8 +9,9 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry};
+use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{Idempotency, LogicId, Outcome, Receipt, Revision};
+use crate::list::revision::{CommandOutcome, Idempotency, Receipt, Revision};
 
 /// Makes the commits of one list, as its actor would. What is asked for gathers until
 /// [`Writer::commit`] takes it.
@@ -81,8 +82,12 @@ impl Writer {
 
     pub(crate) fn with_receipt(mut self, key: &str) -> Self {
         let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
-        let outcome =
-            Outcome::Done { revision: self.list.revision(), changes: Vec::new(), created: false, next_id_before: 1 };
+        let outcome = CommandOutcome::Done {
+            revision: self.list.revision(),
+            changes: Vec::new(),
+            created: false,
+            next_id_before: 1,
+        };
         self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: binding().id.clone(), outcome });
         self
     }

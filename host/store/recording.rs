@@ -46,7 +46,7 @@ pub fn page(name: &ListName, list: &List, after: u64, revisions: &[Arc<Revision>
         encoded = append(encoded, revision);
         (count, last) = (count + 1, revision.number);
     }
-    let folded = (last >= list.revision()).then(|| list.fold());
+    let folded = (last >= list.revision()).then(|| list.snapshot());
     // As postcard writes `Page`: the number of revisions, each of them, the list.
     let mut bytes = append(vec![0; PREFIX_BYTES], &(count as u64));
     bytes.extend_from_slice(&encoded);
@@ -101,7 +101,7 @@ fn checksum(name: &ListName, content: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::revision::hex;
+    use crate::list::digest::hex;
     use crate::store::fixtures;
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
         assert_eq!(hex(&bytes), include_str!("golden/recording-1.hex").trim(), "a type changed: raise VERSION");
         let back = take(&commit.name, &bytes).expect("it is whole");
-        assert_eq!(back, Page { revisions: commit.revisions, list: Some(commit.state.fold()) });
+        assert_eq!(back, Page { revisions: commit.revisions, list: Some(commit.state.snapshot()) });
     }
 
     #[test]

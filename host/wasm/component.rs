@@ -11,8 +11,8 @@ use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Page, Query};
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::list::schema::Description;
 use crate::logic::{Call, Cost, Decision, Fault, Logic, Session};
 

@@ -10,9 +10,10 @@ use super::instance::{Instance, State};
 use crate::list;
 use crate::list::change::{Change, Rejection, Violation};
 use crate::list::command::{Context, Group, Page, Query, Row};
-use crate::list::entry::{Draft, Entry, EntryId, Patch};
+use crate::list::entry::{Draft, Entry, Patch};
+use crate::list::id::EntryId;
 use crate::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
-use crate::list::value::{Field, Kind, Value};
+use crate::list::value::{Field, Value, ValueKind};
 use crate::logic::{Call, Decision, Fault};
 
 mod bindings {
@@ -311,13 +312,13 @@ fn schemas(schemas: Vec<wit::Schema>) -> Vec<Schema> {
         name: schema.name,
         title: schema.title,
         kind: match schema.kind {
-            wit::Kind::Boolean => Kind::Boolean,
-            wit::Kind::Number => Kind::Number,
-            wit::Kind::Text => Kind::Text,
-            wit::Kind::Date => Kind::Date,
-            wit::Kind::Texts => Kind::Texts,
-            wit::Kind::Entry => Kind::Entry,
-            wit::Kind::Entries => Kind::Entries,
+            wit::Kind::Boolean => ValueKind::Boolean,
+            wit::Kind::Number => ValueKind::Number,
+            wit::Kind::Text => ValueKind::Text,
+            wit::Kind::Date => ValueKind::Date,
+            wit::Kind::Texts => ValueKind::Texts,
+            wit::Kind::Entry => ValueKind::Entry,
+            wit::Kind::Entries => ValueKind::Entries,
         },
         required: schema.required,
         choices: schema.choices,

@@ -15,7 +15,7 @@ use super::representations::{EntryBody, json, touched};
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
-use crate::list::entry::EntryId;
+use crate::list::id::EntryId;
 
 /// Result of a command.
 #[derive(Serialize, ToSchema)]

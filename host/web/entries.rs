@@ -21,7 +21,7 @@ use crate::actor::Reply;
 use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
 
 /// Lists the entries of a list. A list that does not exist has none.
 #[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",

@@ -224,8 +224,8 @@ mod tests {
     use super::*;
     use crate::list::command::{Command, Context};
     use crate::list::date::Date;
+    use crate::list::id::LogicId;
     use crate::list::name::LogicName;
-    use crate::list::revision::LogicId;
 
     fn revisions(numbers: &[u64]) -> Vec<Arc<Revision>> {
         let name = LogicName::new("todo").expect("a name");

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
 
 /// Header that names the logic which took part in a response.
 pub(super) static HOTLIST_LOGIC: HeaderName = HeaderName::from_static("hotlist-logic");

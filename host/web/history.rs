@@ -13,11 +13,11 @@ use super::query::HistoryQuery;
 use super::representations::{DisplayAsString, EntryBody, Fields, json};
 use super::state::Shared;
 use super::timestamp::Timestamp;
-use crate::list::binding::Pin;
 use crate::list::change::Change;
 use crate::list::command::Command;
-use crate::list::entry::EntryId;
-use crate::list::revision::{LogicId, Revision};
+use crate::list::id::{EntryId, LogicId};
+use crate::list::revision::Revision;
+use crate::list::selector::Pin;
 use crate::list::value::Field;
 use crate::store::MAX_PAGE;
 

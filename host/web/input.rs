@@ -8,12 +8,13 @@ use super::json::{Json, Members};
 use super::problem::{Problem, ProblemKind};
 use super::representations::MAX_EXACT;
 use crate::actor::{CommandSource, InvalidInput, Prepare};
-use crate::list::binding::LogicSelector;
 use crate::list::command::Command;
 use crate::list::date::Date;
-use crate::list::entry::{Draft, EntryId, Patch};
+use crate::list::entry::{Draft, Patch};
+use crate::list::id::EntryId;
 use crate::list::schema::{Description, Schema};
-use crate::list::value::{Field, Kind as ValueKind, Value};
+use crate::list::selector::LogicSelector;
+use crate::list::value::{Field, Value, ValueKind};
 
 /// What `POST /lists/{list}/entries` takes.
 #[derive(Debug, ToSchema)]

@@ -16,9 +16,9 @@ use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::CallError;
-use crate::list::binding::Pin;
 use crate::list::command::Command;
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
+use crate::list::selector::Pin;
 use crate::store::{MAX_PAGE, Summary};
 
 /// Result of creating or configuring a list.

@@ -9,8 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::problem::{Problem, ProblemKind};
 use super::state::Web;
-use crate::list::binding::digest;
-use crate::list::entry::EntryId;
+use crate::list::digest::parse_digest;
+use crate::list::id::EntryId;
 use crate::list::name::{ListName, LogicName};
 
 /// What stands for itself in a path's segment: RFC 3986's unreserved characters.
@@ -96,7 +96,7 @@ impl FromRequestParts<Arc<Web>> for VersionPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
         let params = named(parts).await?;
         let text = part(&params, "digest");
-        let digest = digest(text.strip_prefix("sha256:").unwrap_or(text));
+        let digest = parse_digest(text.strip_prefix("sha256:").unwrap_or(text));
         let no_digest = || Problem::new(ProblemKind::BadName, "the version is not named by 64 hexadecimal digits");
         Ok(Self(LogicName::new(part(&params, "name"))?, digest.ok_or_else(no_digest)?))
     }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::failure_log::Failure;
 use super::headers::name_logic;
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
 
 pub(super) use kind::ProblemKind;
 

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use super::problem::{Problem, ProblemKind};
 use super::state::Web;
 use crate::list::date::Date;
-use crate::list::entry::EntryId;
+use crate::list::id::EntryId;
 use crate::list::name::ListName;
 
 /// Which part of a list of lists is wanted.

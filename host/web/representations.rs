@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use super::problem::{HandlerResult, Problem};
 use crate::list::List;
-use crate::list::binding::Pin;
 use crate::list::change::Change;
-use crate::list::entry::{Entry, EntryId};
-use crate::list::revision::LogicId;
+use crate::list::entry::Entry;
+use crate::list::id::{EntryId, LogicId};
+use crate::list::selector::Pin;
 use crate::list::value::{Field, Value};
 
 /// An entry.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::preconditions::{Freshness, freshness};
 use super::problem::HandlerResult;
 use super::representations::empty;
-use crate::list::revision::hex;
+use crate::list::digest::hex;
 
 /// Content that stays the same as long as the program runs, with the tag of its digest.
 pub(super) struct TaggedContent {

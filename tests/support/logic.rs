@@ -7,10 +7,10 @@ use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Group, Page, Query, Row};
 use hotlist::list::entry::{Draft, Entry, Patch};
+use hotlist::list::id::LogicId;
 use hotlist::list::name::LogicName;
-use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{CommandSchema, Description, Reading, Schema, ViewSchema};
-use hotlist::list::value::{Field, Kind, Value, find};
+use hotlist::list::value::{Field, Value, ValueKind, find};
 use hotlist::logic::{Call, Decision, Fault, Logic, Session};
 
 pub struct TestLogic {
@@ -22,7 +22,7 @@ impl TestLogic {
     pub fn new(name: &str, version: &str) -> Self {
         let version: semver::Version = version.parse().expect("a version");
         let name = LogicName::new(name).expect("a name");
-        let schema = |name: &str, kind: Kind| Schema {
+        let schema = |name: &str, kind: ValueKind| Schema {
             name: name.into(),
             title: name.into(),
             kind,
@@ -30,26 +30,26 @@ impl TestLogic {
             choices: Vec::new(),
         };
         let command = |name: &str, arguments| CommandSchema { name: name.into(), title: name.into(), arguments };
-        let entry = || Schema { required: true, ..schema("entry", Kind::Entry) };
+        let entry = || Schema { required: true, ..schema("entry", ValueKind::Entry) };
         let view = |name: &str| ViewSchema { name: name.into(), title: name.into() };
         let description = Description {
             title: "Todo".into(),
             summary: "For tests.".into(),
             version: version.clone(),
             fields: vec![
-                schema("due", Kind::Date),
-                schema("tags", Kind::Texts),
-                schema("points", Kind::Number),
-                schema("after", Kind::Entries),
-                schema("parent", Kind::Entry),
+                schema("due", ValueKind::Date),
+                schema("tags", ValueKind::Texts),
+                schema("points", ValueKind::Number),
+                schema("after", ValueKind::Entries),
+                schema("parent", ValueKind::Entry),
             ],
-            settings: vec![schema("colour", Kind::Text)],
+            settings: vec![schema("colour", ValueKind::Text)],
             commands: vec![
                 command("clear-completed", Vec::new()),
-                command("due-all", vec![Schema { required: true, ..schema("day", Kind::Date) }]),
-                command("remove-these", vec![schema("entries", Kind::Entries)]),
+                command("due-all", vec![Schema { required: true, ..schema("day", ValueKind::Date) }]),
+                command("remove-these", vec![schema("entries", ValueKind::Entries)]),
                 command("finish", vec![entry()]),
-                command("do-after", vec![entry(), schema("others", Kind::Entries)]),
+                command("do-after", vec![entry(), schema("others", ValueKind::Entries)]),
             ],
             views: vec![view("open-first"), view("panic")],
             reading: Reading::Host,

@@ -7,8 +7,8 @@ use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::{Change, Rejection};
 use hotlist::list::command::{Context, Page, Query};
 use hotlist::list::entry::{Draft, Entry};
+use hotlist::list::id::LogicId;
 use hotlist::list::name::LogicName;
-use hotlist::list::revision::LogicId;
 use hotlist::list::schema::{Description, Reading};
 use hotlist::logic::{Call, Decision, Fault, Logic, Session};
 

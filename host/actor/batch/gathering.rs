@@ -10,9 +10,9 @@ use crate::list::List;
 use crate::list::command::{Command, Context};
 use crate::list::date::Date;
 use crate::list::name::LogicName;
-use crate::list::revision::{Outcome, Receipt, Revision};
-use crate::logic::decide::{Decided, Refusal};
-use crate::logic::{Fault, Session};
+use crate::list::revision::{CommandOutcome, Receipt, Revision};
+use crate::logic::decide::Decided;
+use crate::logic::{Fault, Refusal, Session};
 use crate::rollout::{Digest, Version};
 use crate::store::{MAX_COMMIT_REVISIONS, MAX_RECEIPTS};
 
@@ -175,15 +175,15 @@ impl Batch {
     }
 
     /// What a receipt says of a decision. Failures get none: they may go differently the next time.
-    pub(in crate::actor) fn outcome(&self, decided: &Result<Decided, Refusal>) -> Option<Outcome> {
+    pub(in crate::actor) fn outcome(&self, decided: &Result<Decided, Refusal>) -> Option<CommandOutcome> {
         match decided {
-            Ok(decided) => Some(Outcome::Done {
+            Ok(decided) => Some(CommandOutcome::Done {
                 revision: decided.list.revision(),
                 changes: decided.changes.clone(),
                 created: decided.list.exists() && !self.list.exists(),
                 next_id_before: self.list.next_id(),
             }),
-            Err(Refusal::Rejected(rejection)) => Some(Outcome::Rejected(rejection.clone())),
+            Err(Refusal::Rejected(rejection)) => Some(CommandOutcome::Rejected(rejection.clone())),
             Err(_) => None,
         }
     }

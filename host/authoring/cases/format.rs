@@ -5,7 +5,7 @@ use toml::{Spanned, Table, Value as Toml};
 
 use super::CasesError;
 use super::time::{Day, Moment};
-use crate::list::entry::EntryId;
+use crate::list::id::EntryId;
 
 /// The time of a case that does not say another: 2026-11-23T12:00:00Z.
 const DEFAULT_NOW: Moment = Moment(1_795_435_200_000);

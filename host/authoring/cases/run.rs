@@ -10,13 +10,13 @@ use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry, Patch};
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema, check_fields};
 use crate::list::{Limits, List};
-use crate::logic::decide::{Decider, Refusal};
+use crate::logic::decide::Decider;
 use crate::logic::read::read;
-use crate::logic::{Fault, Logic};
+use crate::logic::{Fault, Logic, Refusal};
 
 /// What came of a case.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, shape: &Comman
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
     let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
     match decider.decide(list, context, &command) {
-        Ok(decided) => Ok(Outcome::Done(Change::of_the_logic(decided.changes), decided.list)),
+        Ok(decided) => Ok(Outcome::Done(Change::made_by_logic(decided.changes), decided.list)),
         Err(Refusal::Rejected(rejection)) => Ok(Outcome::Rejected(rejection)),
         Err(Refusal::Fault(fault)) => Err(failed(&fault)),
         Err(refusal) => Ok(Outcome::Refused(refusal.to_string())),

@@ -3,25 +3,27 @@
 use toml::{Table, Value as Toml};
 
 use super::time::Day;
-use crate::list::entry::EntryId;
+use crate::list::id::EntryId;
 use crate::list::schema::Schema;
-use crate::list::value::{Field, Kind, Value};
+use crate::list::value::{Field, Value, ValueKind};
 
 /// A value as a list would hold it. Where the logic declares one `kind` and TOML has none of its
 /// own for it, that decides; what is of another kind stays what it is, for the host to refuse.
-pub(super) fn value(given: &Toml, kind: Option<Kind>) -> Result<Value, String> {
+pub(super) fn value(given: &Toml, kind: Option<ValueKind>) -> Result<Value, String> {
     Ok(match (given, kind) {
         (Toml::Boolean(given), _) => Value::Boolean(*given),
         // The contract has one kind of number.
-        (Toml::Integer(given), Some(Kind::Entry)) => Value::Entry(id(*given)?),
+        (Toml::Integer(given), Some(ValueKind::Entry)) => Value::Entry(id(*given)?),
         (Toml::Integer(given), _) => Value::Number(*given as f64),
         (Toml::Float(given), _) => Value::Number(*given),
-        (Toml::String(given), Some(Kind::Date)) => {
+        (Toml::String(given), Some(ValueKind::Date)) => {
             given.parse().map_or_else(|_| Value::Text(given.clone()), Value::Date)
         }
         (Toml::String(given), _) => Value::Text(given.clone()),
         (Toml::Datetime(given), _) => Value::Date(Day::try_from(*given)?.0),
-        (Toml::Array(given), Some(Kind::Entries)) => Value::Entries(given.iter().map(entry).collect::<Result<_, _>>()?),
+        (Toml::Array(given), Some(ValueKind::Entries)) => {
+            Value::Entries(given.iter().map(entry).collect::<Result<_, _>>()?)
+        }
         (Toml::Array(given), _) => Value::Texts(given.iter().map(quoted).collect::<Result<_, _>>()?),
         (Toml::Table(_), _) => return Err("it is a table, and no value is one".into()),
     })
@@ -49,7 +51,7 @@ pub(super) fn fields_like(given: &Table, others: &[Field]) -> Result<Vec<Field>,
     named(given, |name| others.iter().find(|other| other.name == name).map(|other| other.value.kind()))
 }
 
-fn named(given: &Table, kind: impl Fn(&str) -> Option<Kind>) -> Result<Vec<Field>, String> {
+fn named(given: &Table, kind: impl Fn(&str) -> Option<ValueKind>) -> Result<Vec<Field>, String> {
     let field = |(name, given): (&String, &Toml)| {
         let value = value(given, kind(name)).map_err(|problem| format!("{name}: {problem}"))?;
         Ok(Field { name: name.clone(), value })
@@ -87,7 +89,7 @@ pub(super) fn optional<'a>(name: &'a str, schemas: &[Schema]) -> Result<Optional
 mod tests {
     use super::*;
 
-    fn of(text: &str, kind: Option<Kind>) -> Result<Value, String> {
+    fn of(text: &str, kind: Option<ValueKind>) -> Result<Value, String> {
         let table: Table = text.parse().expect("it is TOML");
         value(&table["a"], kind)
     }
@@ -112,16 +114,16 @@ mod tests {
     #[test]
     fn a_date_in_quotes_is_one_where_a_date_is_declared() {
         let day = "2026-11-23".parse().expect("a day");
-        assert_eq!(of("a = '2026-11-23'", Some(Kind::Date)), Ok(Value::Date(day)));
-        assert_eq!(of("a = 'soon'", Some(Kind::Date)), Ok(Value::Text("soon".into())));
+        assert_eq!(of("a = '2026-11-23'", Some(ValueKind::Date)), Ok(Value::Date(day)));
+        assert_eq!(of("a = 'soon'", Some(ValueKind::Date)), Ok(Value::Text("soon".into())));
     }
 
     #[test]
     fn numbers_are_entries_where_entries_are_declared() {
-        assert_eq!(of("a = 3", Some(Kind::Entry)), Ok(Value::Entry(3)));
-        assert_eq!(of("a = [3, 1]", Some(Kind::Entries)), Ok(Value::Entries(vec![3, 1])));
-        assert_eq!(of("a = -3", Some(Kind::Entry)), Err("-3 is not an entry's id".into()));
-        assert_eq!(of("a = ['3']", Some(Kind::Entries)), Err("its item \"3\" is not an entry's id".into()));
+        assert_eq!(of("a = 3", Some(ValueKind::Entry)), Ok(Value::Entry(3)));
+        assert_eq!(of("a = [3, 1]", Some(ValueKind::Entries)), Ok(Value::Entries(vec![3, 1])));
+        assert_eq!(of("a = -3", Some(ValueKind::Entry)), Err("-3 is not an entry's id".into()));
+        assert_eq!(of("a = ['3']", Some(ValueKind::Entries)), Err("its item \"3\" is not an entry's id".into()));
     }
 
     #[test]

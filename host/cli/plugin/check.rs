@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{read, try_load};
 use crate::cli::{print_error, say};
-use crate::list::revision::hex;
+use crate::list::digest::hex;
 use crate::list::schema::{CommandSchema, Description, Schema};
 use crate::logic::Logic;
 use crate::rollout::conformance;

@@ -21,7 +21,7 @@ use crate::cli::{print_error, say};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
 use crate::logic::Logic;
-use crate::replay::{Item, Replay, Report, Unreadable};
+use crate::replay::{Replay, ReplayItem, Report, Unreadable};
 use crate::store::StoreError;
 use crate::store::embedded::Recording;
 use glob::Glob;
@@ -149,7 +149,7 @@ fn compare(arguments: &DiffArgs) -> anyhow::Result<(Place, Versions, Report)> {
 fn replay(
     versions: &Versions,
     bar: &ProgressBar,
-    lists: impl Iterator<Item = anyhow::Result<Item>>,
+    lists: impl Iterator<Item = anyhow::Result<ReplayItem>>,
 ) -> anyhow::Result<Report> {
     let start = Instant::now();
     let (old, new): (&dyn Logic, &dyn Logic) = (&*versions.old, &*versions.new);
@@ -161,11 +161,11 @@ fn replay(
 }
 
 /// A list of the data directory. One that cannot be read is no reason not to look at the others.
-fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<Item> {
+fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<ReplayItem> {
     match read {
-        Ok(list) => Ok(Item::List(Box::new(list))),
+        Ok(list) => Ok(ReplayItem::List(Box::new(list))),
         Err(StoreError::Unreadable { name, why }) => {
-            Ok(Item::Unreadable(Unreadable { name: name.as_str().to_owned(), why }))
+            Ok(ReplayItem::Unreadable(Unreadable { name: name.as_str().to_owned(), why }))
         }
         Err(error) => Err(error.into()),
     }

@@ -57,9 +57,9 @@ fn schemas(what: &str, now: &[Schema], before: &[Schema], lines: &mut Vec<String
 mod tests {
     use super::*;
     use crate::list::schema::{CommandSchema, Reading, ViewSchema};
-    use crate::list::value::Kind;
+    use crate::list::value::ValueKind;
 
-    fn schema(name: &str, kind: Kind) -> Schema {
+    fn schema(name: &str, kind: ValueKind) -> Schema {
         Schema { name: name.into(), title: String::new(), kind, required: false, choices: Vec::new() }
     }
 
@@ -80,14 +80,14 @@ mod tests {
     #[test]
     fn what_lists_and_clients_can_tell_is_said_a_line_for_each() {
         let before = described(
-            vec![schema("rank", Kind::Number), schema("column", Kind::Text)],
-            vec![schema("to", Kind::Text)],
+            vec![schema("rank", ValueKind::Number), schema("column", ValueKind::Text)],
+            vec![schema("to", ValueKind::Text)],
             "board",
         );
-        let required = Schema { required: true, ..schema("entry", Kind::Entry) };
+        let required = Schema { required: true, ..schema("entry", ValueKind::Entry) };
         let now = described(
-            vec![schema("rank", Kind::Text), schema("lane", Kind::Text)],
-            vec![schema("to", Kind::Text), required],
+            vec![schema("rank", ValueKind::Text), schema("lane", ValueKind::Text)],
+            vec![schema("to", ValueKind::Text), required],
             "table",
         );
         assert_eq!(

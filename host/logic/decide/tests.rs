@@ -1,6 +1,7 @@
 //! Deciding a command that makes one call for each entry.
 
 use super::*;
+use crate::list::change::Rejection;
 use crate::list::command::{Page, Query};
 use crate::list::entry::Entry;
 use crate::logic::testing::Native;

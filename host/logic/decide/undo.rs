@@ -8,16 +8,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Decider, Draft, Refusal};
+use super::{Decider, Draft};
 use crate::list::List;
-use crate::list::binding::{LogicBinding, Pin};
+use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Subject, Violation};
-use crate::list::entry::{Entry, EntryId};
+use crate::list::entry::Entry;
+use crate::list::id::EntryId;
+use crate::list::selector::Pin;
 use crate::list::value::{Field, Value, find};
+use crate::logic::refusal::Refusal;
 
 /// The version that has to decide whether a revision is taken back, where that is not the list's
 /// keeper: the one that the list goes back to with it.
-pub fn keeper_after<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<LogicBinding>> {
+pub fn binding_after_undo<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<LogicBinding>> {
     let (before, after) = handed_over(changes, inverse)?;
     // Where somebody else keeps it since, there is a conflict, which anybody can tell.
     list.binding().is_some_and(|now| now.is_schema_compatible(after)).then_some(before)
@@ -51,7 +54,7 @@ impl Decider<'_> {
         let refuse = |Obstacle { why, about }: Obstacle| Refusal::Conflict { revision, why, about };
         let list = draft.list.clone();
         let mut back = takes_back(&list, changes, inverse).map_err(refuse)?;
-        if let Some(binding) = keeper_after(&list, changes, inverse) {
+        if let Some(binding) = binding_after_undo(&list, changes, inverse) {
             back.extend(self.hand_back(&list, binding, inverse).map_err(refuse)?);
         }
         if back.is_empty() {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::super::{PluginError, RolloutUpdate};
 use super::publisher::{Publisher, admit, may_decide};
-use crate::list::binding::Pin;
+use crate::list::digest::hex;
 use crate::list::name::LogicName;
-use crate::list::revision::hex;
+use crate::list::selector::Pin;
 use crate::rollout::{Digest, RolloutState, Version, VersionRecord};
 
 /// Who makes the changes that are asked for.

@@ -14,11 +14,11 @@ use crate::list::binding::LogicBinding;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context, Query};
 use crate::list::date::Date;
-use crate::list::entry::{Draft, Entry, EntryId, Patch};
+use crate::list::entry::{Draft, Entry, Patch};
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema};
-use crate::list::value::{Field, Kind, Value};
+use crate::list::value::{Field, Value, ValueKind};
 
 /// How many entries each of the lists has, from the smallest on, so that the first failure that is
 /// found is one that is easily read.
@@ -188,17 +188,17 @@ impl Generator<'_> {
     /// A value that fits the schema. Ids of entries are there for kinds of value that name them.
     fn value(&mut self, schema: &Schema, ids: &[EntryId], range: Range) -> Value {
         match schema.kind {
-            Kind::Boolean => Value::Boolean(self.rng.bool()),
-            Kind::Number => Value::Number(self.number(range)),
-            Kind::Date => Value::Date(self.date(range)),
-            Kind::Text => Value::Text(self.one_of(&schema.choices, range)),
-            Kind::Texts => {
+            ValueKind::Boolean => Value::Boolean(self.rng.bool()),
+            ValueKind::Number => Value::Number(self.number(range)),
+            ValueKind::Date => Value::Date(self.date(range)),
+            ValueKind::Text => Value::Text(self.one_of(&schema.choices, range)),
+            ValueKind::Texts => {
                 let count = self.rng.usize(0..4);
                 Value::Texts((0..count).map(|_| self.one_of(&schema.choices, range)).collect())
             }
             // Of an empty list there is no entry; then the host refuses a command, and a field may say so.
-            Kind::Entry => Value::Entry(self.rng.choice(ids).copied().unwrap_or(1)),
-            Kind::Entries => {
+            ValueKind::Entry => Value::Entry(self.rng.choice(ids).copied().unwrap_or(1)),
+            ValueKind::Entries => {
                 let count = self.rng.usize(0..4);
                 Value::Entries((0..count).filter_map(|_| self.rng.choice(ids).copied()).collect())
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::list::binding::LogicBinding;
-use crate::list::revision::LogicId;
+use crate::list::id::LogicId;
 use crate::list::schema::{CommandSchema, Description, Schema, ViewSchema};
-use crate::list::value::Kind;
+use crate::list::value::ValueKind;
 use crate::logic::testing::Native;
 use crate::logic::{Call, Cost, Decision};
 
@@ -29,12 +29,12 @@ impl MeasuredAnswer {
             required: name == "text",
             choices: Vec::new(),
         };
-        let selection = Schema { choices: vec!["l".into(), "kg".into()], ..schema("texts", Kind::Texts) };
+        let selection = Schema { choices: vec!["l".into(), "kg".into()], ..schema("texts", ValueKind::Texts) };
         let schemas = vec![
-            schema("text", Kind::Text),
-            schema("number", Kind::Number),
-            schema("date", Kind::Date),
-            schema("boolean", Kind::Boolean),
+            schema("text", ValueKind::Text),
+            schema("number", ValueKind::Number),
+            schema("date", ValueKind::Date),
+            schema("boolean", ValueKind::Boolean),
             selection,
         ];
         let description = Description {

@@ -156,7 +156,7 @@ impl<'db> Blocks<'db> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::revision::hex;
+    use crate::list::digest::hex;
     use crate::store::fixtures;
 
     fn block() -> Block {

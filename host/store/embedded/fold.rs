@@ -140,7 +140,7 @@ impl<'db> Fold<'db> {
         };
         let revision = tail.meta.revision;
         let meta = record::encode(Kind::ListMeta, name, revision, &(last.seq, &tail.meta));
-        let snapshot = record::encode(Kind::Snapshot, name, revision, &state.fold());
+        let snapshot = record::encode(Kind::Snapshot, name, revision, &state.snapshot());
         let columns = params![name.as_str(), revision, last.seq, meta, snapshot];
         if !state.exists() || self.list.execute(columns)? == 0 {
             self.migrate_list(name, state.exists(), columns)?;

@@ -249,7 +249,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::revision::hex;
+    use crate::list::digest::hex;
     use crate::store::fixtures;
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_snapshot_are_pinned() {
         let commit = fixtures::Writer::new("bob").create().add("Dentist").commit();
-        let row = encode(Kind::Snapshot, &commit.name, 2, &commit.state.fold());
+        let row = encode(Kind::Snapshot, &commit.name, 2, &commit.state.snapshot());
         assert_eq!(hex(&row), include_str!("golden/snapshot-3.hex").trim(), "a stored type changed: raise ENCODING");
         assert_eq!(snapshot(&commit.name, 2, &row).as_ref(), Ok(&*commit.state));
     }

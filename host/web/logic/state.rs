@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
-use crate::list::revision::hex;
+use crate::list::digest::hex;
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
 use crate::rollout::{Candidate, Digest, Event, Gates, RolloutState, Step, Version, VersionRecord};
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::super::input::{boolean, mistyped, number, text};
 use super::super::json::{Json, Members};
 use super::super::problem::Problem;
-use crate::list::binding::Pin;
+use crate::list::selector::Pin;
 use crate::plugins::RolloutUpdate;
 
 /// What `PATCH /logic/{name}` takes. What is absent stays as it is.

@@ -6,11 +6,10 @@ use super::Problem;
 use super::kind::ProblemKind;
 use crate::actor::CallError;
 use crate::list::change::Rejection;
+use crate::list::id::LogicId;
 use crate::list::name::{LogicName, NameError};
-use crate::list::revision::LogicId;
 use crate::list::schema::SchemaError;
-use crate::logic::Fault;
-use crate::logic::decide::Refusal;
+use crate::logic::{Fault, Refusal};
 use crate::plugins::PluginError;
 use crate::store::StoreError;
 

@@ -12,11 +12,10 @@ use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::list::List;
-use crate::list::binding;
+use crate::list::digest::{hex, parse_digest};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::hex;
-use crate::replay::{Item, Unreadable};
+use crate::replay::{ReplayItem, Unreadable};
 use crate::store::{MAX_PAGE, recording};
 
 /// How long one answer may take.
@@ -88,7 +87,7 @@ impl Remote {
         let answer = self.get(&format!("/logic/{logic}"))?.json()?;
         let digest = answer["live"]["digest"].as_str().and_then(|text| text.strip_prefix("sha256:"));
         digest
-            .and_then(binding::digest)
+            .and_then(parse_digest)
             .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.url))
     }
 
@@ -105,7 +104,7 @@ impl Remote {
     pub(super) fn lists<'a>(
         &'a self,
         wanted: impl Fn(&ListName) -> bool + 'a,
-    ) -> impl Iterator<Item = anyhow::Result<Item>> + 'a {
+    ) -> impl Iterator<Item = anyhow::Result<ReplayItem>> + 'a {
         let names = Names { remote: self, waiting: VecDeque::new(), after: None, over: false };
         names.filter_map(move |name| match name {
             Ok(name) if wanted(&name) => self.recorded(&name).transpose(),
@@ -115,8 +114,9 @@ impl Remote {
     }
 
     /// A list with its history, unless it is gone by now.
-    fn recorded(&self, name: &ListName) -> anyhow::Result<Option<Item>> {
-        let unreadable = |why: String| Ok(Some(Item::Unreadable(Unreadable { name: name.as_str().to_owned(), why })));
+    fn recorded(&self, name: &ListName) -> anyhow::Result<Option<ReplayItem>> {
+        let unreadable =
+            |why: String| Ok(Some(ReplayItem::Unreadable(Unreadable { name: name.as_str().to_owned(), why })));
         for _ in 0..MAX_TRIES {
             let mut revisions = Vec::new();
             let mut after = 0;
@@ -135,7 +135,7 @@ impl Remote {
                 revisions.extend(page.revisions);
                 if let Some(folded) = page.list {
                     let list = List::from(folded);
-                    return Ok(Some(Item::List(Box::new(ListHistory { name: name.clone(), list, revisions }))));
+                    return Ok(Some(ReplayItem::List(Box::new(ListHistory { name: name.clone(), list, revisions }))));
                 }
                 // Neither the end nor a step towards it: the list was deleted and made anew meanwhile.
                 match next {

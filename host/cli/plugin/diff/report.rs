@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::versions::Versions;
 use crate::list::excerpt::quoted;
 use crate::logic::Logic;
-use crate::replay::{Costs, Difference, Kind, Report, Spread, Unreadable};
+use crate::replay::{Difference, DifferenceKind, Report, Spread, Unreadable, VersionCosts};
 
 /// How many lists' differences people are shown; programs get [`crate::replay::MAX_LISTED`].
 const MAX_SHOWN: usize = 10;
@@ -71,7 +71,7 @@ fn shown(difference: &Difference) -> [String; 5] {
     ]
 }
 
-fn row(name: &str, costs: &Costs) -> [String; HEAD.len()] {
+fn row(name: &str, costs: &VersionCosts) -> [String; HEAD.len()] {
     let time = |nanoseconds| format!("{:.1?}", Duration::from_nanos(nanoseconds));
     let [time_50, time_99] = PERCENTILES.map(|p| time(costs.time.percentile(p)));
     let [fuel_50, fuel_99] = PERCENTILES.map(|p| costs.fuel.percentile(p).to_string());
@@ -94,7 +94,8 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 }
 
 pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {
-    let by_kind = Kind::ALL.map(|kind| (kind.as_str().to_owned(), report.differing.get(&kind).copied().unwrap_or(0)));
+    let by_kind =
+        DifferenceKind::ALL.map(|kind| (kind.as_str().to_owned(), report.differing.get(&kind).copied().unwrap_or(0)));
     let unreadable = |Unreadable { name, why }: &Unreadable| json!({"list": name, "why": why});
     json!({
         "logic": versions.new.id().name.as_str(),
@@ -129,7 +130,7 @@ fn difference(difference: &Difference) -> Value {
     })
 }
 
-fn side(logic: &dyn Logic, costs: &Costs) -> Value {
+fn side(logic: &dyn Logic, costs: &VersionCosts) -> Value {
     let spread = |spread: &Spread| {
         let [p50, p99] = PERCENTILES.map(|per_cent| spread.percentile(per_cent));
         json!({"p50": p50, "p99": p99, "max": spread.max()})

@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::Place;
 use crate::cli::plugin::{name_of, read};
-use crate::list::binding;
+use crate::list::digest::{hex, parse_digest};
 use crate::list::name::LogicName;
-use crate::list::revision::hex;
 use crate::logic::Logic;
 use crate::plugins::builtin::BUILTIN;
 use crate::wasm::{self, Engine, Isolation, Settings};
@@ -97,7 +96,7 @@ fn live_in(data: &Path, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
 /// The digest that a logic's standing names as the live one's.
 fn live_digest(standing: &[u8]) -> Option<[u8; 32]> {
     let standing: Value = serde_json::from_slice(standing).ok()?;
-    binding::digest(standing["live"].as_str()?)
+    parse_digest(standing["live"].as_str()?)
 }
 
 fn built_in(name: &LogicName) -> Option<&'static [u8]> {

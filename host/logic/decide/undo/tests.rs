@@ -12,8 +12,8 @@ use crate::list::Limits;
 use crate::list::command::{Command, Context};
 use crate::list::date::Date;
 use crate::list::entry::{Draft as NewEntry, Patch};
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::logic::Logic;
 use crate::logic::decide::Decided;
 
@@ -291,14 +291,14 @@ fn undoing_a_migration_brings_fields_and_keeper_back_and_keeps_them() {
     let after = past.list.clone();
     assert_ne!(contents(&before), contents(&after));
     let (_, done) = past.revisions.last().unwrap();
-    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(one.binding()));
+    assert_eq!(binding_after_undo(&past.list, &done.changes, &done.inverse), Some(one.binding()));
     let text = format!("the list goes back to {} with it, which is not loaded", one.id());
     assert_eq!(past.conflict(two, migrated), (text, None));
     let undone = past.undo(one, migrated).unwrap();
     assert_eq!((contents(&past.list), past.list.binding()), (contents(&before), Some(one.binding())));
     assert_eq!(past.list.pin(), Some(&Pin::Digest(one.id().digest)));
     let (_, done) = past.revisions.last().unwrap();
-    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), Some(two.binding()));
+    assert_eq!(binding_after_undo(&past.list, &done.changes, &done.inverse), Some(two.binding()));
     past.undo(two, undone).unwrap();
     assert_eq!((contents(&past.list), past.list.binding()), (contents(&after), Some(two.binding())));
     assert_eq!(past.list.pin(), None, "redone, the list follows what is live again");
@@ -353,7 +353,7 @@ fn the_first_change_that_a_version_made_is_taken_back_without_going_back_to_the_
     let other = &Numbered::version("todo", 2);
     let (_, done) = past.revisions.last().unwrap();
     assert!(done.changes.contains(&Change::BindLogic(rebuilt.binding().clone())));
-    assert_eq!(keeper_after(&past.list, &done.changes, &done.inverse), None);
+    assert_eq!(binding_after_undo(&past.list, &done.changes, &done.inverse), None);
     past.undo(rebuilt, renamed).unwrap();
     assert_eq!((past.list.get(1).unwrap().title.as_str(), past.list.binding()), ("milk", Some(rebuilt.binding())));
     let added = past.add(rebuilt, "");

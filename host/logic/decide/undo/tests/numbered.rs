@@ -6,11 +6,11 @@ use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Context, Page, Query};
-use crate::list::entry::{Entry, EntryId, Patch};
+use crate::list::entry::{Entry, Patch};
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::LogicName;
-use crate::list::revision::LogicId;
 use crate::list::schema::{Description, Reading, Schema};
-use crate::list::value::{Field, Kind, Value};
+use crate::list::value::{Field, Value, ValueKind};
 use crate::logic::{Call, Decision, Fault, Logic, Session};
 
 /// A logic whose entries and settings have one number each, under a name that says which version it is;
@@ -24,7 +24,7 @@ impl Numbered {
     pub(super) fn version(name: &str, major: u64) -> Self {
         let number = format!("number-{major}");
         let schema =
-            Schema { name: number, title: String::new(), kind: Kind::Number, required: false, choices: vec![] };
+            Schema { name: number, title: String::new(), kind: ValueKind::Number, required: false, choices: vec![] };
         let description = Description {
             title: "Numbered".into(),
             summary: String::new(),

@@ -1,0 +1,140 @@
+//! How callers choose which logic, and which version of it, decides about a list.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digest, hex, parse_digest};
+use super::id::LogicId;
+use super::name::{LogicName, NameError};
+
+/// The version that a list insists on, whichever is live.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Pin {
+    /// The newest version of this number: `1`, `1.2` or `1.2.3`.
+    Version {
+        /// The first part.
+        major: u64,
+        /// The second part, if it matters.
+        minor: Option<u64>,
+        /// The third part, if it matters.
+        patch: Option<u64>,
+    },
+    /// The component of exactly these bytes.
+    Digest(Digest),
+}
+
+/// What a list is to be kept by, as callers write it: `kanban`, `kanban@1.2`, or
+/// `kanban@sha256:` and 64 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogicSelector {
+    /// The logic.
+    pub logic: LogicName,
+    /// The version, if it is not to be whichever is live.
+    pub pin: Option<Pin>,
+}
+
+/// Why a text is no [`LogicSelector`] or no [`Pin`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SelectorError {
+    /// The part before `@` is no logic's name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The part behind it is no version.
+    #[error("{0:?} is no version; give one to three numbers such as 1.2, or sha256: and 64 hexadecimal digits")]
+    Version(String),
+}
+
+impl Pin {
+    /// Whether a version is one of those that the list accepts.
+    pub fn accepts(&self, id: &LogicId) -> bool {
+        match self {
+            Self::Digest(digest) => *digest == id.digest,
+            Self::Version { major, minor, patch } => {
+                let is = &id.version;
+                *major == is.major
+                    && minor.is_none_or(|minor| minor == is.minor)
+                    && patch.is_none_or(|patch| patch == is.patch)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => write!(f, "sha256:{}", hex(digest)),
+            Self::Version { major, minor, patch } => {
+                write!(f, "{major}")?;
+                [minor, patch].into_iter().flatten().try_for_each(|part| write!(f, ".{part}"))
+            }
+        }
+    }
+}
+
+impl FromStr for Pin {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        let no_version = || SelectorError::Version(text.into());
+        if let Some(digits) = text.strip_prefix("sha256:") {
+            return parse_digest(digits).map(Self::Digest).ok_or_else(no_version);
+        }
+        let part = |part: &str| part.parse().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit()));
+        let parts: Option<Vec<u64>> = text.split('.').map(part).collect();
+        match parts.as_deref() {
+            Some(&[major, ref rest @ ..]) if rest.len() <= 2 => {
+                Ok(Self::Version { major, minor: rest.first().copied(), patch: rest.get(1).copied() })
+            }
+            _ => Err(no_version()),
+        }
+    }
+}
+
+impl FromStr for LogicSelector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        let (name, pin) = text.split_once('@').map_or((text, None), |(name, pin)| (name, Some(pin)));
+        Ok(Self { logic: LogicName::new(name)?, pin: pin.map(str::parse).transpose()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(version: (u64, u64, u64)) -> LogicId {
+        let version = semver::Version::new(version.0, version.1, version.2);
+        LogicId { name: LogicName::new("kanban").unwrap(), version, digest: [0xab; 32] }
+    }
+
+    #[test]
+    fn a_choice_is_written_as_it_was_read() {
+        let digits = "ab".repeat(32);
+        for (text, pin) in [
+            ("kanban".to_owned(), None),
+            ("kanban@1".into(), Some("1".to_owned())),
+            ("kanban@1.2".into(), Some("1.2".into())),
+            ("kanban@1.2.30".into(), Some("1.2.30".into())),
+            (format!("kanban@sha256:{digits}"), Some(format!("sha256:{digits}"))),
+        ] {
+            let choice: LogicSelector = text.parse().unwrap();
+            assert_eq!((choice.logic.as_str(), choice.pin.map(|pin| pin.to_string())), ("kanban", pin), "{text}");
+        }
+        for bad in
+            ["", "@1", "kanban@", "kanban@1.", "kanban@+1", "kanban@1.2.3.4", "kanban@latest", "kanban@sha256:ab"]
+        {
+            assert!(bad.parse::<LogicSelector>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pin_accepts_the_versions_of_its_number() {
+        let accepts = |pin: &str, version| pin.parse::<Pin>().unwrap().accepts(&id(version));
+        assert!(accepts("1", (1, 9, 9)) && accepts("1.2", (1, 2, 9)) && accepts("1.2.3", (1, 2, 3)));
+        assert!(!accepts("1", (2, 0, 0)) && !accepts("1.2", (1, 3, 0)) && !accepts("1.2.3", (1, 2, 4)));
+        assert!(Pin::Digest([0xab; 32]).accepts(&id((1, 0, 0))) && !Pin::Digest([1; 32]).accepts(&id((1, 0, 0))));
+    }
+}
