@@ -95,7 +95,7 @@ async fn rules_swapped_fifty_times_under_load_fail_no_request_and_lose_no_entry(
 
 /// Checks that the history names, for each entry, the version that the reply named.
 async fn one_version_decided_each(server: &Process, acknowledged: &[load::Acknowledged]) {
-    let mut sender = load::connect(server.address).await.expect("a connection");
+    let connection = load::connect(server.address).expect("a client");
     let mut named: BTreeMap<(&str, u64), &str> = BTreeMap::new();
     for one in acknowledged {
         assert_eq!(named.insert((&one.list, one.id), &one.logic), None, "an id was given twice: {one:?}");
@@ -105,7 +105,7 @@ async fn one_version_decided_each(server: &Process, acknowledged: &[load::Acknow
     lists.dedup();
     for list in lists {
         let path = format!("/lists/{list}/history?limit=1000");
-        let (_, _, history) = load::send(&mut sender, Method::GET, &path, String::new()).await.expect("a history");
+        let (_, _, history) = load::send(&connection, Method::GET, &path, String::new()).await.expect("a history");
         for revision in history.as_array().expect("revisions") {
             let changes = revision["changes"].as_array().expect("changes").iter();
             for id in changes.filter_map(|change| change["entry"]["id"].as_u64()) {

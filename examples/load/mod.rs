@@ -8,13 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 /// The largest reply that is read.
 const MAX_REPLY_BYTES: usize = 4 << 20;
@@ -127,8 +122,8 @@ pub async fn run(load: &Load, stop: Arc<AtomicBool>) -> Report {
 
 async fn connection(load: Load, number: usize, ticket: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Report {
     let mut report = Report::default();
-    let mut sender = match connect(load.address).await {
-        Ok(sender) => sender,
+    let client = match connect(load.address) {
+        Ok(client) => client,
         Err(error) => {
             report.failed = 1;
             report.failures.push(format!("{error:#}"));
@@ -148,8 +143,8 @@ async fn connection(load: Load, number: usize, ticket: Arc<AtomicU64>, stop: Arc
         };
         let begun = Instant::now();
         let done = match adds {
-            true => add(&mut sender, &list, format!("entry {number}-{at}"), &mut report).await,
-            false => read(&mut sender, &list, &mut report).await,
+            true => add(&client, &list, format!("entry {number}-{at}"), &mut report).await,
+            false => read(&client, &list, &mut report).await,
         };
         if let Err(error) = done {
             // After a failure nobody knows what is on the connection.
@@ -169,24 +164,21 @@ fn spread(number: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Opens a connection.
-pub async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    // The requests on the connection learn of its end by themselves.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
+/// A client with one connection to the server, for one request after the other.
+pub struct Connection {
+    client: Client,
+    address: SocketAddr,
 }
 
-async fn add(
-    sender: &mut SendRequest<Full<Bytes>>,
-    list: &str,
-    title: String,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+/// Makes a client, which opens its connection with the first request.
+pub fn connect(address: SocketAddr) -> anyhow::Result<Connection> {
+    let client = Client::builder().no_proxy().http1_only().tcp_nodelay(true).pool_max_idle_per_host(1).build()?;
+    Ok(Connection { client, address })
+}
+
+async fn add(connection: &Connection, list: &str, title: String, report: &mut Report) -> anyhow::Result<()> {
     let body = serde_json::json!({ "title": title }).to_string();
-    let (status, logic, body) = send(sender, Method::POST, &format!("/lists/{list}/entries"), body).await?;
+    let (status, logic, body) = send(connection, Method::POST, &format!("/lists/{list}/entries"), body).await?;
     *report.versions.entry(logic.clone()).or_default() += 1;
     if status == StatusCode::CONFLICT || status == StatusCode::UNPROCESSABLE_ENTITY {
         ensure!(body["detail"].is_string() && body["code"].is_string(), "a rejection without a reason: {body}");
@@ -201,21 +193,21 @@ async fn add(
     Ok(())
 }
 
-async fn read(sender: &mut SendRequest<Full<Bytes>>, list: &str, report: &mut Report) -> anyhow::Result<()> {
+async fn read(connection: &Connection, list: &str, report: &mut Report) -> anyhow::Result<()> {
     let (status, _, body) =
-        send(sender, Method::GET, &format!("/lists/{list}/entries?limit=50"), String::new()).await?;
+        send(connection, Method::GET, &format!("/lists/{list}/entries?limit=50"), String::new()).await?;
     ensure!(status == StatusCode::OK && body.is_array(), "reading {list} was answered with {status}: {body}");
     report.answered += 1;
     Ok(())
 }
 
 /// The entries of a list, as the server tells them now: id and title.
-pub async fn entries(sender: &mut SendRequest<Full<Bytes>>, list: &str) -> anyhow::Result<BTreeMap<u64, String>> {
+pub async fn entries(connection: &Connection, list: &str) -> anyhow::Result<BTreeMap<u64, String>> {
     let mut all = BTreeMap::new();
     let mut after = 0;
     loop {
         let path = format!("/lists/{list}/entries?limit=1000&after={after}");
-        let (status, _, body) = send(sender, Method::GET, &path, String::new()).await?;
+        let (status, _, body) = send(connection, Method::GET, &path, String::new()).await?;
         ensure!(status == StatusCode::OK, "reading {list} was answered with {status}: {body}");
         let page = body.as_array().context("entries are an array")?;
         for entry in page {
@@ -231,37 +223,39 @@ pub async fn entries(sender: &mut SendRequest<Full<Bytes>>, list: &str) -> anyho
 
 /// The acknowledged additions that the server does not have any more.
 pub async fn missing(address: SocketAddr, acknowledged: &[Acknowledged]) -> anyhow::Result<Vec<Acknowledged>> {
-    let mut sender = connect(address).await?;
+    let connection = connect(address)?;
     let mut by_list: BTreeMap<&str, Vec<&Acknowledged>> = BTreeMap::new();
     acknowledged.iter().for_each(|one| by_list.entry(&one.list).or_default().push(one));
     let mut missing = Vec::new();
     for (list, expected) in by_list {
-        let there = entries(&mut sender, list).await?;
+        let there = entries(&connection, list).await?;
         let gone = expected.into_iter().filter(|one| there.get(&one.id) != Some(&one.title));
         missing.extend(gone.cloned());
     }
     Ok(missing)
 }
 
-/// Sends one request; answers status, the logic that the reply names, and the body.
+/// Sends one request. Returns the status, the logic that the reply names, and the body.
 pub async fn send(
-    sender: &mut SendRequest<Full<Bytes>>,
+    connection: &Connection,
     method: Method,
     path: &str,
     body: String,
 ) -> anyhow::Result<(StatusCode, String, Value)> {
-    let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+    let mut request = connection.client.request(method, format!("http://{}{path}", connection.address));
     if !body.is_empty() {
-        request = request.header("content-type", "application/json");
+        request = request.header("content-type", "application/json").body(body);
     }
-    sender.ready().await.context("the connection was closed")?;
-    let reply = sender.send_request(request.body(Full::from(body))?).await.context("no reply")?;
+    let mut reply = request.send().await.context("no reply")?;
     let status = reply.status();
     let mut named = reply.headers().get_all("hotlist-logic").iter();
     let logic = named.next().and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
     ensure!(named.next().is_none(), "two logics answered one request");
-    let bytes = Limited::new(reply.into_body(), MAX_REPLY_BYTES).collect().await;
-    let bytes = bytes.map_err(|error| anyhow::anyhow!("the reply broke off: {error}"))?.to_bytes();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reply.chunk().await.context("the reply broke off")? {
+        bytes.extend_from_slice(&chunk);
+        ensure!(bytes.len() <= MAX_REPLY_BYTES, "the reply is larger than {MAX_REPLY_BYTES} bytes");
+    }
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
     Ok((status, logic, body))
 }

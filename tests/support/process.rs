@@ -1,7 +1,7 @@
 //! The built program as a process of its own: started, asked, killed.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -80,23 +80,20 @@ pub fn program() -> Command {
     command
 }
 
-/// Asks a server for a resource on a connection of its own, blocking.
+/// Asks a server for a resource, blocking.
 pub fn get(address: SocketAddr, path: &str) -> (u16, Value) {
     send(address, "GET", path, "")
 }
 
-/// Sends a server a request with a body of JSON, or with none, on a connection of its own, blocking.
+/// Sends a request with a JSON body, or with no body if it is empty. Blocks until the reply is read.
 pub fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
-    use std::io::Write;
-    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n").expect("it is sent");
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).max_idle_connections(0);
+    let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
     if !body.is_empty() {
-        write!(stream, "content-type: application/json\r\ncontent-length: {}\r\n", body.len()).expect("it is sent");
+        request = request.header("content-type", "application/json");
     }
-    write!(stream, "\r\n{body}").expect("it is sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    let request = request.body(body.to_owned()).expect("a well-formed request");
+    let mut reply = agent.build().new_agent().run(request).expect("a reply");
+    let text = reply.body_mut().read_to_string().expect("a body of text");
+    (reply.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
 }
