@@ -1,17 +1,20 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
 mod dev_log;
+mod output;
 mod plugin;
 mod serve;
+mod table;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use output::{is_stderr_coloured, print_error};
 
 /// A multi-user todo server whose rules are WebAssembly components, swapped while it runs.
 #[derive(Parser, Debug)]
@@ -28,13 +31,13 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   hotlist                                  serve on http://127.0.0.1:8080, data in ./hotlist-data
-  hotlist --plugins ./rules                take ./rules/NAME.wasm as logic NAME, and watch for new versions
-  hotlist plugin new my-rules              write the project of a plugin, in Rust, JavaScript or Python
-  hotlist plugin dev my-rules              serve, and take it up anew each time it is saved
-  hotlist plugin build my-rules            make a component of it
-  hotlist plugin check rules/todo.wasm     say what a component is, whether a server would take it, and what it costs
-  hotlist plugin test plugins/todo         build a plugin, and try its tables of cases on it
-  hotlist plugin diff rules/todo.wasm      say which recorded commands it would decide differently than the live one
+  hotlist --plugins ./rules                load ./rules/NAME.wasm as logic NAME, and watch for new versions
+  hotlist plugin new my-rules              create the project of a plugin, in Rust, JavaScript or Python
+  hotlist plugin dev my-rules              serve, and rebuild and swap the plugin each time it is saved
+  hotlist plugin build my-rules            build the component of a project
+  hotlist plugin check rules/todo.wasm     show what a component is, whether a server accepts it, and what it costs
+  hotlist plugin test plugins/todo         build a plugin and run its tables of cases
+  hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -54,7 +57,7 @@ struct LogArgs {
     /// [default: info; for `plugin dev` and `plugin diff`: warn]
     #[arg(long, global = true, env = "HOTLIST_LOG", value_name = "FILTER")]
     log: Option<String>,
-    /// How to write the log
+    /// The format of the log
     #[arg(long, global = true, env = "HOTLIST_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
@@ -67,7 +70,7 @@ enum LogFormat {
     Json,
 }
 
-/// Reads the arguments of the process, and does what they say.
+/// Runs the command that the arguments of the process name.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
@@ -76,17 +79,17 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // clap writes help to the output and mistakes to the error output, each with its code.
+            // clap prints help on the output and mistakes on the error output, each with its exit code.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let (usual, narrated) = match &cli.command {
-        Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REST, true),
+    let (default_filter, with_dev_log) = match &cli.command {
+        Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
         _ => ("info", false),
     };
-    let done = start_log(&cli.log, usual, narrated).and_then(|()| match cli.command {
+    let done = start_log(&cli.log, default_filter, with_dev_log).and_then(|()| match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
@@ -100,35 +103,19 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Logs to the error output, in colour if that is a terminal and nobody said `NO_COLOR`. What a
-/// developer wants to see of decisions and rules is told on the output instead.
-fn start_log(arguments: &LogArgs, usual: &str, narrated: bool) -> anyhow::Result<()> {
-    let wanted = arguments.log.as_deref().unwrap_or(usual);
+/// Starts the log on the error output. The developer's log of decisions goes to the standard output instead.
+fn start_log(arguments: &LogArgs, default_filter: &str, with_dev_log: bool) -> anyhow::Result<()> {
+    let wanted = arguments.log.as_deref().unwrap_or(default_filter);
     let filter =
         EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
-    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(coloured(&std::io::stderr()));
+    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(is_stderr_coloured());
     let log = match arguments.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().boxed(),
     };
-    let told = narrated.then(|| dev_log::DevLog::default().with_filter(EnvFilter::new(dev_log::FILTER)));
-    let started = registry().with(log.with_filter(filter)).with(told).try_init();
+    let dev_log = with_dev_log.then(|| dev_log::DevLog::default().with_filter(EnvFilter::new(dev_log::FILTER)));
+    let started = registry().with(log.with_filter(filter)).with(dev_log).try_init();
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
-}
-
-/// Whether what is written there may be in colour: it is a terminal, and nobody said `NO_COLOR`.
-fn coloured(output: &impl IsTerminal) -> bool {
-    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-#[expect(clippy::print_stderr, reason = "the command line's own voice")]
-fn print_error(message: &str) {
-    eprintln!("error: {message}");
-}
-
-/// Says a line on the output. Where nobody reads that any more, as behind `| head`, there is nobody to tell.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 #[cfg(test)]
@@ -141,17 +128,17 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The environment variables of a command's flags, each of which has to have one of this form.
+    /// The environment variables of a command's flags. Asserts that each flag has one of the form `PREFIX_FLAG`.
     fn variables(command: &clap::Command, prefix: &str) -> Vec<String> {
         let flags = command.get_arguments().filter(|flag| flag.get_long().is_some());
-        let named = flags.filter(|flag| !["help", "version"].contains(&flag.get_id().as_str()));
+        let own = flags.filter(|flag| !["help", "version"].contains(&flag.get_id().as_str()));
         let variable = |flag: &clap::Arg| {
             let variable = flag.get_env().and_then(|variable| variable.to_str()).unwrap_or_default();
             let name = flag.get_long().expect("flags are long").to_uppercase().replace('-', "_");
             assert_eq!(variable, format!("{prefix}{name}"));
             variable.to_owned()
         };
-        named.map(variable).collect()
+        own.map(variable).collect()
     }
 
     #[test]
@@ -161,7 +148,7 @@ mod tests {
         assert_eq!(serve.len() + 2, variables(&command, "HOTLIST_").len());
         for tool in command.find_subcommand("plugin").expect("there is plugin").get_subcommands() {
             let prefix = if tool.get_name() == "dev" { "HOTLIST_DEV_" } else { "HOTLIST_" };
-            // A comparison is of what a server has recorded, so it means the same directory.
+            // A comparison reads what a server recorded, so both mean the same directory.
             let meant = |name: &String| tool.get_name() == "diff" && name == "HOTLIST_DATA";
             let shared = variables(tool, prefix).into_iter().filter(|name| serve.contains(name) && !meant(name));
             let shared: Vec<_> = shared.collect();

@@ -1,5 +1,4 @@
-//! All that can be configured, as one checked value. How it is written on a command line is not
-//! known here.
+//! The configuration of a server as one checked value. The command line makes it of flags and environment variables.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,65 +11,64 @@ use crate::rollout::QuarantinePolicy;
 use crate::wasm;
 use crate::web;
 
-/// How a server is to be.
+/// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen. Port 0 takes any free one.
+    /// The address to listen on. Port 0 takes any free one.
     pub listen: SocketAddr,
-    /// Where lists, uploads and compiled code are kept.
+    /// The directory of lists, uploaded components and compiled code.
     pub data: PathBuf,
-    /// A directory of `NAME.wasm` files to take as logic and to watch.
+    /// A directory of `NAME.wasm` files to load as logic and to watch.
     pub plugins: Option<PathBuf>,
-    /// Whether anybody who reaches the address may do anything.
+    /// Whether every client that reaches the address may do everything.
     pub allow_anonymous: bool,
-    /// The logic of lists that were not given another one.
+    /// The logic of lists that name no other.
     pub default_logic: LogicName,
     /// The logics whose instances never serve two lists.
     pub isolated: BTreeSet<LogicName>,
-    /// Whether components are taken though they fell before, or fail their gates.
+    /// Whether to accept components that were quarantined before or fail their gates.
     pub force: bool,
-    /// When a version of a logic falls.
-    pub rule: QuarantinePolicy,
-    /// How large a list may become.
+    /// When a version is quarantined.
+    pub quarantine: QuarantinePolicy,
+    /// The limits of each list.
     pub limits: Limits,
-    /// How many commands may wait for one list.
+    /// The most commands that wait for one list.
     pub mailbox: usize,
-    /// How long nobody asked for a list until it leaves the memory.
+    /// How long a list is unused before it leaves the memory.
     pub idle: Duration,
     /// The most lists in memory.
     pub resident: usize,
-    /// How many revisions of each list are kept.
+    /// The most revisions in the history of each list.
     pub history: usize,
     /// The limits under which logic runs.
     pub wasm: wasm::Settings,
-    /// The limits and names of the HTTP front.
+    /// The limits and names of the HTTP server.
     pub web: web::Options,
 }
 
-/// What is wrong with a configuration, named by the flag that says it.
+/// Why a configuration is refused. Each error names the flag to change.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Everybody could do everything.
+    /// The address is reachable from other machines and no proxy authenticates callers.
     #[error(
-        "--listen {0} is reachable from other machines, and nothing checks who calls: put an authenticating proxy \
-         before it and name its header with --caller-header, or say --allow-anonymous if everybody may do everything"
+        "--listen {0} is reachable from other machines, and no caller is authenticated: put an authenticating proxy \
+         before it and name its header with --caller-header, or add --allow-anonymous to let every caller do everything"
     )]
-    Open(SocketAddr),
+    Unauthenticated(SocketAddr),
     /// A number is out of its range.
-    #[error("--{flag} {given} is out of range: it takes {range}")]
+    #[error("--{flag} {given} is out of range: give {range}")]
     Range {
         /// The flag.
         flag: &'static str,
-        /// What was given.
+        /// The value.
         given: String,
-        /// What it takes.
+        /// The values that the flag takes.
         range: &'static str,
     },
 }
 
 impl Config {
-    /// A server on a free port of this machine that keeps its data in `data`, with the defaults
-    /// for everything else.
+    /// A server on a free port of this machine with its data in `data` and the defaults for everything else.
     pub fn new(data: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -80,7 +78,7 @@ impl Config {
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),
             isolated: BTreeSet::new(),
             force: false,
-            rule: QuarantinePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             limits: Limits::default(),
             mailbox: 1_024,
             idle: Duration::from_secs(60),
@@ -91,9 +89,9 @@ impl Config {
         }
     }
 
-    /// The names under which a server that anybody on this machine may use can be asked: otherwise
-    /// any page in a browser here could make itself one of its clients. `None` where somebody
-    /// checks who calls, or everybody may do everything.
+    /// The host names that requests may use, for a server that does not authenticate callers. Under any other name, a
+    /// page of another site in a browser on this machine could send requests (DNS rebinding). `None` allows every
+    /// name: where a proxy authenticates callers, or where every caller may do everything.
     pub fn hosts(&self) -> Option<Vec<String>> {
         if self.allow_anonymous || self.web.caller_header.is_some() {
             return None;
@@ -104,19 +102,19 @@ impl Config {
         Some(local.into_iter().chain([self.listen.ip().to_string()]).chain(public).collect())
     }
 
-    /// Checks what the types do not: that the values make sense, and make sense together.
+    /// Checks the values against their ranges and against each other.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let open = !self.listen.ip().is_loopback() && self.web.caller_header.is_none();
-        if open && !self.allow_anonymous {
-            return Err(ConfigError::Open(self.listen));
+        let is_open = !self.listen.ip().is_loopback() && self.web.caller_header.is_none();
+        if is_open && !self.allow_anonymous {
+            return Err(ConfigError::Unauthenticated(self.listen));
         }
         let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 12] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", self.history, 1..=1_000_000, "1 to 1000000 revisions"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
-            ("quarantine-failures", self.rule.failures, 1..=1_000, "1 to 1000 failures"),
-            ("quarantine-in-a-row", self.rule.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
+            ("quarantine-failures", self.quarantine.failures, 1..=1_000, "1 to 1000 failures"),
+            ("quarantine-in-a-row", self.quarantine.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
             ("memory-mib", self.wasm.memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("heavy-memory-mib", self.wasm.heavy_memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("instances", self.wasm.instances as usize, 4..=10_000, "4 to 10000 instances"),
@@ -145,11 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listening_to_other_machines_needs_somebody_to_check_who_calls() {
+    fn listening_to_other_machines_needs_authentication_or_consent() {
         let mut config = Config::new("data".into());
         assert_eq!(config.check(), Ok(()));
         config.listen = SocketAddr::from(([0, 0, 0, 0], 8080));
-        assert_eq!(config.check(), Err(ConfigError::Open(config.listen)));
+        assert_eq!(config.check(), Err(ConfigError::Unauthenticated(config.listen)));
         config.web.caller_header = Some("x-forwarded-user".parse().unwrap());
         assert_eq!(config.check(), Ok(()));
         config.web.caller_header = None;
@@ -162,6 +160,6 @@ mod tests {
         let mut config = Config::new("data".into());
         config.mailbox = 0;
         let error = config.check().unwrap_err();
-        assert_eq!(error.to_string(), "--mailbox 0 is out of range: it takes 1 to 1000000 commands");
+        assert_eq!(error.to_string(), "--mailbox 0 is out of range: give 1 to 1000000 commands");
     }
 }

@@ -1,21 +1,28 @@
-//! Named points at which a test has the process killed, to see what the next start makes of it.
+//! Named points at which a test kills the process, to check what the next start makes of the data.
 //!
-//! Where they are, nothing may be half done that is not undone or finished by the next start. Armed by
-//! `FAILPOINTS=name=return` in the environment, in builds for tests only: in any other, a point compiles
-//! to nothing.
+//! At each of these points, the next start must be able to undo or finish everything that is half done. The
+//! environment arms a point with `FAILPOINTS=name=return`. The points exist under the feature `failpoints` only,
+//! which the package's own tests enable: in the shipped program a point is an empty function.
 
-use fail::fail_point;
-
-/// Ends the process as `kill -9` does, if this point is armed.
+/// Ends the process as `kill -9` does if this point is armed.
+#[cfg(feature = "failpoints")]
 pub(crate) fn point(name: &'static str) {
-    fail_point!(name, |_| {
-        // Nothing of this process runs after it: no destructor, no buffer is flushed.
+    fail::fail_point!(name, |_| {
+        // Nothing of this process runs after the signal: no destructor, and no buffer is flushed.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     });
-    let _ = name;
 }
 
-/// Arms what the environment says, for as long as the answer lives.
-pub(crate) fn armed() -> fail::FailScenario<'static> {
+/// Does nothing: this program has no failpoints.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn point(_name: &'static str) {}
+
+/// Arms the points that the environment names, until the returned value is dropped.
+#[cfg(feature = "failpoints")]
+pub(crate) fn arm() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()
 }
+
+/// Arms nothing: this program has no failpoints.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn arm() {}

@@ -65,7 +65,7 @@ impl System {
         let address = listener.local_addr()?;
 
         let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
-        let registry = Arc::new(Registry::new(config.rule));
+        let registry = Arc::new(Registry::new(config.quarantine));
         let sources = Sources {
             kept: config.data.join("logic"),
             watched: config.plugins.clone(),

@@ -111,7 +111,7 @@ fn goes_the_way(language: &str, source: &str, sentence: &str, slip: &str) {
     let address = address.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect("an address");
     let address = address.parse().expect("an address");
     dev.says("passed, 0 failed");
-    dev.says("list first-rule, kept by first-rule@");
+    dev.says("list first-rule, decided by first-rule@");
     let digest = || get(address, "/logic/first-rule").1["live"]["digest"].clone();
     let first = digest();
 

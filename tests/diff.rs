@@ -202,14 +202,14 @@ fn what_cannot_be_answered_is_2_and_says_what_to_do() {
     let scene = Scene::start(&[]);
     let nowhere = run(&scene.file("todo.wasm"), &["--data", "/nowhere"]);
     assert_eq!(nowhere.code, Some(2));
-    assert!(nowhere.complained.contains("cannot read what is recorded in /nowhere"), "{}", nowhere.complained);
+    assert!(nowhere.complained.contains("cannot read the recorded lists in /nowhere"), "{}", nowhere.complained);
     let missing = scene.diff("none.wasm", &[]);
     assert_eq!((missing.code, missing.complained.contains("none.wasm")), (Some(2), true), "{}", missing.complained);
     let unknown = scene.diff("todo.wasm", &["--logic", "mine"]);
     assert_eq!((unknown.code, unknown.complained.contains("--against")), (Some(2), true), "{}", unknown.complained);
     fs::write(scene.file("broken.wasm"), "broken").expect("it is written");
     let broken = scene.diff("broken.wasm", &["--logic", "todo"]);
-    assert_eq!((broken.code, broken.complained.contains("broken.wasm is not taken")), (Some(2), true));
+    assert_eq!((broken.code, broken.complained.contains("no server accepts")), (Some(2), true));
     for usage in [&["--server", "http://127.0.0.1:1", "--data", "x"][..], &["--header", "a: b"], &["--lists"]] {
         assert_eq!(run(&scene.file("todo.wasm"), usage).code, Some(2), "{usage:?}");
     }
@@ -217,7 +217,7 @@ fn what_cannot_be_answered_is_2_and_says_what_to_do() {
     let address = format!("http://{}", taken.local_addr().expect("an address"));
     drop(taken);
     let closed = run(&closed, &["--server", &address]);
-    assert_eq!((closed.code, closed.complained.contains("cannot ask")), (Some(2), true), "{}", closed.complained);
+    assert_eq!((closed.code, closed.complained.contains("cannot get")), (Some(2), true), "{}", closed.complained);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_list_that_cannot_be_read_is_named_and_leaves_the_question_open() {
     let open = diff("todo.wasm");
     assert_eq!(open.code, Some(2), "{}", open.said);
     assert!(open.said.contains("not read  \"calm\": its snapshot row"), "{}", open.said);
-    assert!(open.complained.contains("1 list could not be read"), "{}", open.complained);
+    assert!(open.complained.contains("cannot read 1 list"), "{}", open.complained);
     // What is known is known.
     assert_eq!(diff("strict.wasm").code, Some(1));
 }

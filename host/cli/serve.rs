@@ -1,4 +1,4 @@
-//! `hotlist serve`: flags and environment to a configuration, a server to its end.
+//! `hotlist serve`: makes a configuration of flags and environment variables, and runs a server until a signal.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,62 +10,62 @@ use clap::Args;
 use hyper::header::HeaderName;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{print_error, say};
+use super::output::{print_error, print_line};
 use crate::config::Config;
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::QuarantinePolicy;
 use crate::system::System;
-use crate::{wasm, web};
+use crate::{failpoint, wasm, web};
 
-/// The exit code after a second signal: the same as a shell gives for an interrupted program.
+/// The exit code after a second signal, which is the code of a shell for an interrupted program.
 const INTERRUPTED: u8 = 130;
 
-/// Where lists are kept unless somebody says otherwise.
+/// The data directory where neither a flag nor the environment names one.
 pub(super) const DEFAULT_DATA: &str = "./hotlist-data";
 
 #[derive(Args, Debug)]
 pub(super) struct ServeArgs {
-    /// Where to listen; port 0 takes any free one
+    /// The address to listen on; port 0 takes any free one
     #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where lists are kept
+    /// The directory of all data: lists, uploaded components and compiled code
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
-    /// Take every NAME.wasm in DIR as logic NAME, and every new version when it is saved
+    /// Load each NAME.wasm in DIR as logic NAME, and each new version when it is saved
     #[arg(long, env = "HOTLIST_PLUGINS", value_name = "DIR")]
     plugins: Option<PathBuf>,
-    /// The logic of lists that were not given another one
+    /// The logic of lists that name no other
     #[arg(long, env = "HOTLIST_DEFAULT_LOGIC", value_name = "NAME", default_value = "todo", value_parser = LogicName::new)]
     default_logic: LogicName,
-    /// Logics whose instances never serve two lists, for code not trusted with all of them
+    /// Logics whose instances never serve two lists, for code that may not see more than one
     #[arg(long, env = "HOTLIST_ISOLATE", value_name = "NAME", value_delimiter = ',', value_parser = LogicName::new)]
     isolate: Vec<LogicName>,
 
-    /// Take components though they were quarantined before, or fail their gates
+    /// Accept components that were quarantined before or fail their gates
     #[arg(long, env = "HOTLIST_FORCE", help_heading = "Versions")]
     force: bool,
-    /// A version that failed this often within --quarantine-within is quarantined, and its lists fall back
+    /// Failures within --quarantine-within after which a version is quarantined and its lists fall back
     #[arg(long, env = "HOTLIST_QUARANTINE_FAILURES", value_name = "FAILURES", default_value_t = QuarantinePolicy::default().failures, help_heading = "Versions")]
     quarantine_failures: usize,
-    /// The time within which --quarantine-failures count
+    /// The time over which --quarantine-failures are counted
     #[arg(long, env = "HOTLIST_QUARANTINE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Versions")]
     quarantine_within: Duration,
-    /// So is one that failed this often in a row on one list, while the last good version did not
+    /// Failures in a row on one list, while the last-good version does not fail, that quarantine a version
     #[arg(long, env = "HOTLIST_QUARANTINE_IN_A_ROW", value_name = "FAILURES", default_value_t = QuarantinePolicy::default().in_a_row, help_heading = "Versions")]
     quarantine_in_a_row: u32,
 
-    /// Let everybody who reaches the address do everything
+    /// Let every client that reaches the address do everything
     #[arg(long, env = "HOTLIST_ALLOW_ANONYMOUS", help_heading = "Access")]
     allow_anonymous: bool,
     /// The header in which an authenticating reverse proxy names the caller, such as X-Forwarded-User
     #[arg(long, env = "HOTLIST_CALLER_HEADER", value_name = "HEADER", help_heading = "Access")]
     caller_header: Option<HeaderName>,
-    /// The address that clients see, when it is not the one in their Host header
+    /// The URL that clients use, where it differs from their Host header
     #[arg(long, env = "HOTLIST_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
     public_url: Option<String>,
 
-    /// How long nobody asked for a list until it leaves the memory
+    /// How long a list is unused before it leaves the memory
     #[arg(long, env = "HOTLIST_IDLE", value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Limits")]
     idle: Duration,
     /// The most lists in memory
@@ -77,10 +77,10 @@ pub(super) struct ServeArgs {
         help_heading = "Limits"
     )]
     max_resident: usize,
-    /// How many commands may wait for one list
+    /// The most commands that wait for one list
     #[arg(long, env = "HOTLIST_MAILBOX", value_name = "COMMANDS", default_value_t = 1_024, help_heading = "Limits")]
     mailbox: usize,
-    /// How many revisions of each list are kept
+    /// The most revisions in the history of one list
     #[arg(long, env = "HOTLIST_HISTORY", value_name = "REVISIONS", default_value_t = 1_000, help_heading = "Limits")]
     history: usize,
     /// The most entries in one list
@@ -98,38 +98,38 @@ pub(super) struct ServeArgs {
     /// The most event streams at a time
     #[arg(long, env = "HOTLIST_MAX_EVENT_STREAMS", value_name = "STREAMS", default_value_t = web::Options::default().max_event_streams, help_heading = "Limits")]
     max_event_streams: usize,
-    /// How long requests under way get when the server stops
+    /// How long requests in progress may take when the server stops
     #[arg(long, env = "HOTLIST_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Limits")]
     drain: Duration,
 
     /// The fuel of one command: about one WebAssembly instruction each
     #[arg(long, env = "HOTLIST_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().fuel, help_heading = "Limits of logic")]
     fuel: u64,
-    /// How long one command may take by the clock on the wall
+    /// How long one command may take, in wall-clock time
     #[arg(long, env = "HOTLIST_DEADLINE", value_name = "TIME", default_value = "50ms", value_parser = duration, help_heading = "Limits of logic")]
     deadline: Duration,
-    /// The fuel of one command where the component carries the engine of its language (JavaScript, Python)
+    /// The fuel of one command of a component with a language engine (JavaScript, Python)
     #[arg(long, env = "HOTLIST_HEAVY_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().heavy_fuel, help_heading = "Limits of logic")]
     heavy_fuel: u64,
-    /// How long one command may take there
+    /// How long one command of such a component may take, in wall-clock time
     #[arg(long, env = "HOTLIST_HEAVY_DEADLINE", value_name = "TIME", default_value = "500ms", value_parser = duration, help_heading = "Limits of logic")]
     heavy_deadline: Duration,
-    /// The memory of one instance
+    /// The most memory of one instance, in MiB
     #[arg(long, env = "HOTLIST_MEMORY_MIB", value_name = "MIB", default_value_t = wasm::Settings::default().memory >> 20, help_heading = "Limits of logic")]
     memory_mib: usize,
-    /// How much memory an instance may have that carries the engine of its language, in MiB (JavaScript, Python)
+    /// The most memory of one instance with a language engine, in MiB
     #[arg(long, env = "HOTLIST_HEAVY_MEMORY_MIB", value_name = "MIB", default_value_t = wasm::Settings::default().heavy_memory >> 20, help_heading = "Limits of logic")]
     heavy_memory_mib: usize,
     /// The most instances at a time
     #[arg(long, env = "HOTLIST_INSTANCES", value_name = "INSTANCES", default_value_t = wasm::Settings::default().instances, help_heading = "Limits of logic")]
     instances: u32,
-    /// The most instances at a time that carry the engine of their language
+    /// The most instances with a language engine at a time
     #[arg(long, env = "HOTLIST_HEAVY_INSTANCES", value_name = "INSTANCES", default_value_t = wasm::Settings::default().heavy_instances, help_heading = "Limits of logic")]
     heavy_instances: u32,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let form = || format!("{text:?} is not a time; write it as 60s, 500ms or 2m");
+    let form = || format!("{text:?} is not a duration; write it as 60s, 500ms or 2m");
     let duration: jiff::SignedDuration = text.parse().map_err(|_| form())?;
     Duration::try_from(duration).map_err(|_| form())
 }
@@ -144,7 +144,7 @@ impl ServeArgs {
             default_logic: self.default_logic,
             isolated: self.isolate.into_iter().collect(),
             force: self.force,
-            rule: QuarantinePolicy {
+            quarantine: QuarantinePolicy {
                 failures: self.quarantine_failures,
                 within: u64::try_from(self.quarantine_within.as_millis()).unwrap_or(u64::MAX),
                 in_a_row: self.quarantine_in_a_row,
@@ -184,12 +184,12 @@ impl ServeArgs {
     }
 }
 
-/// Serves until a signal says stop.
+/// Serves until a signal asks the program to stop.
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
-    let _armed = crate::failpoint::armed();
+    let _armed = failpoint::arm();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
-        // Listened to before anything is started, so that a signal is never lost.
+        // Installed before anything starts, so that no signal is lost.
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let system = tokio::select! {
@@ -197,7 +197,7 @@ pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
             _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
         };
-        say(&format!("hotlist listens on http://{}", system.address()));
+        print_line(&format!("hotlist listens on http://{}", system.address()));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -205,14 +205,17 @@ pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
         tracing::info!("stopping; a second signal stops at once");
         tokio::select! {
             stopped = system.stop() => stopped.map(|()| ExitCode::SUCCESS),
-            _ = terminate.recv() => Ok(at_once()),
-            _ = interrupt.recv() => Ok(at_once()),
+            _ = terminate.recv() => Ok(stop_at_once()),
+            _ = interrupt.recv() => Ok(stop_at_once()),
         }
     })
 }
 
-/// Everything acknowledged is durable, so nothing is lost by leaving; only answers are.
-fn at_once() -> ExitCode {
-    print_error("stopped at once; requests under way got no answer");
+/// Ends the program without waiting. Every acknowledged change is durable, so only replies are lost.
+fn stop_at_once() -> ExitCode {
+    print_error("stopped at once; requests in progress got no reply");
     ExitCode::from(INTERRUPTED)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! `hotlist plugin check`: what a component is, and whether a server would take it.
+//! `hotlist plugin check`: what a component is, and whether a server accepts it.
 
 mod gates;
 
@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{read, try_load};
-use crate::cli::{print_error, say};
+use super::component::{load, read};
+use crate::cli::output::{print_error, print_line};
 use crate::list::digest::hex;
 use crate::list::schema::{CommandSchema, Description, Schema};
 use crate::logic::Logic;
@@ -17,36 +17,35 @@ use crate::rollout::conformance;
 use crate::wasm::{self, CONTRACT, Contents};
 
 pub(super) const HELP: &str = "\
-The gates: lists and commands are made from what the component describes, always the same ones, and
-each is decided on two instances of its own and on one that has decided others. All three have to
-agree, and none may fail; a rejection is no failure. What that cost is shown for each command, in
-fuel (about one WebAssembly instruction), time and memory, with the making of the instance where
-that is a fresh one.
+The gates: probes are made from the component's description, always the same ones. Each is decided on
+two instances of its own and on one that has decided others. All three must agree and none may fail;
+a rejection is no failure. The table shows the cost of each command in fuel (about one WebAssembly
+instruction), time and memory. The cost on a fresh instance includes the creation of the instance.
 
-Exit codes: 0 a server would take it, 1 it would not or a gate failed, 2 wrong usage.";
+Exit codes: 0 a server accepts it, 1 a server refuses it or a gate failed, 2 wrong usage.";
 
 pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let bytes = read(file)?;
     let contents = wasm::contents(&bytes);
-    let loaded = try_load(file, &bytes);
+    let loaded = load(file, &bytes);
     let start = Instant::now();
     let gates = loaded.as_ref().ok().map(|logic| conformance::run(&**logic, &|| start.elapsed()));
     if json {
         let mut report = as_json(&bytes, contents.as_ref().ok(), &loaded);
         report["gates"] = gates.as_ref().map_or(Value::Null, gates::as_json);
-        say(&report.to_string());
+        print_line(&report.to_string());
     } else {
-        as_text(&bytes, contents.as_ref().ok(), &loaded).iter().for_each(|line| say(line));
-        gates.iter().flat_map(gates::as_text).for_each(|line| say(&line));
+        as_text(&bytes, contents.as_ref().ok(), &loaded).iter().for_each(|line| print_line(line));
+        gates.iter().flat_map(gates::as_text).for_each(|line| print_line(&line));
     }
     if let Err(error) = loaded {
-        print_error(&format!("{} is not taken: {error}", file.display()));
+        print_error(&format!("no server accepts {}: {error}", file.display()));
         return Ok(ExitCode::FAILURE);
     }
     match gates {
         Some(gates) if !gates.failures.is_empty() => {
             let (failed, asked) = (gates.failures.len(), gates.asked);
-            print_error(&format!("{} fails its gates: {failed} of {asked} questions went wrong", file.display()));
+            print_error(&format!("{} fails its gates: {failed} of {asked} probes failed", file.display()));
             Ok(ExitCode::FAILURE)
         }
         _ => Ok(ExitCode::SUCCESS),

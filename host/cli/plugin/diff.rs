@@ -1,11 +1,11 @@
-//! `hotlist plugin diff`: what another version would have decided about all that is recorded.
+//! `hotlist plugin diff`: decides the recorded commands again with two versions and compares the answers.
 
-mod glob;
+mod place;
 mod remote;
 mod report;
 mod versions;
 
-use std::io::{IsTerminal, stderr};
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,69 +14,70 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
+use wildmatch::WildMatch;
 
+use crate::cli::output::{print_error, print_line};
 use crate::cli::serve::DEFAULT_DATA;
-use crate::cli::{print_error, say};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
 use crate::logic::Logic;
 use crate::replay::{Replay, ReplayItem, Report, Unreadable};
 use crate::store::StoreError;
 use crate::store::embedded::Recording;
-use glob::Glob;
+use place::Place;
 use remote::{Header, Remote};
 use versions::Versions;
 
-/// The exit code where the question has no answer: it cannot be asked so, or not all could be read.
-const NO_ANSWER: u8 = 2;
+/// The exit code where the comparison is incomplete: wrong usage, or lists that cannot be read.
+const INCOMPLETE: u8 = 2;
 
-/// What is logged unless somebody says otherwise. What the versions print is not: they are asked
-/// thousands of times what they have been asked before.
-pub(in crate::cli) const USUAL_LOG: &str = "warn,hotlist::plugin=off";
+/// The default filter of the log. The lines that the versions print are left out, because each version decides
+/// thousands of commands that were decided before.
+pub(in crate::cli) const DEFAULT_LOG: &str = "warn,hotlist::plugin=off";
 
-pub(super) const HELP: &str = r#"Each recorded command is decided twice more, by both versions, on its list as it was then, at the time
-and by the caller of then. Nothing is written; a server that uses the data goes on meanwhile.
+pub(super) const HELP: &str = r#"Both versions decide each recorded command again, on its list as it was before the command and with the
+recorded time and caller. Nothing is written, and a server that uses the data may run meanwhile.
 
-  hotlist plugin diff rules/todo.wasm                         against what is live in ./hotlist-data
+  hotlist plugin diff rules/todo.wasm                         against the live version in ./hotlist-data
   hotlist plugin diff new.wasm --logic todo --against old.wasm --lists 'team-*'
   hotlist plugin diff rules/todo.wasm --server https://todo.example --header 'Authorization: Bearer …'
 
 How two answers differ:
-  changes     both carry the command out, and not in the same way
-  rejection   one says no where the other does not, or in other words
-  fault       one fails where the other does not, or in another way
-  migration   a version holds other fields or settings in its lists and does not take this one over;
-              the rest of the list is passed over
+  changes     both accept the command and make different changes
+  rejection   one rejects the command and the other does not, or both do with different reasons
+  fault       one fails and the other does not, or both fail in different ways
+  migration   a version with other fields or settings does not migrate the list; the rest of the list
+              is passed over
 
-Only commands that were carried out are recorded, so what the new version would allow and the old one
-refused is not seen. Passed over is what no version of the logic decided: undoing, deleting the list,
-and the time in which another logic kept it. A list that was deleted has no history any more.
+Only accepted commands are recorded, so a command that the old version rejected and the new one would
+accept is not seen. Commands that no version of the logic decided are passed over: undo, deleting the
+list, and all commands while another logic decided the list. A deleted list has no history.
 
-Exit codes: 0 no differences; 1 differences; 2 wrong usage, or it could not be done. Where some lists
-could not be read it is 1 if there are differences in the others, and 2 if there are none."#;
+Exit codes: 0 no differences, 1 differences, 2 wrong usage or a comparison that failed. If some lists
+cannot be read, the code is 1 if the others differ and 2 if they do not."#;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct DiffArgs {
     /// The component of the new version
     #[arg(value_name = "NEW.wasm")]
     new: PathBuf,
-    /// The component to compare it with [default: the version that is live]
+    /// The component of the old version [default: the live version]
     #[arg(long, env = "HOTLIST_AGAINST", value_name = "OLD.wasm")]
     against: Option<PathBuf>,
     /// The data directory of a server, which may be running
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
-    /// Ask a running server instead of its data directory: without --data and HOTLIST_DATA
+    /// Read from a running server instead of a data directory; excludes --data and HOTLIST_DATA
     #[arg(long, env = "HOTLIST_SERVER", value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
-    /// A header for every request to the server, for those that want to know who asks; repeatable
+    /// A header for every request to the server, such as one that names the caller; repeatable
     #[arg(long, env = "HOTLIST_HEADER", hide_env_values = true, value_name = "NAME: VALUE", requires = "server")]
     header: Vec<Header>,
-    /// Only lists whose names fit: `*` stands for any characters, `?` for one
-    #[arg(long, env = "HOTLIST_LISTS", value_name = "PATTERN", default_value = "*")]
-    lists: Glob,
-    /// The logic they are versions of [default: the name of NEW.wasm]
+    /// Only lists whose names match: `*` stands for any characters, `?` for one
+    #[arg(long, env = "HOTLIST_LISTS", value_name = "PATTERN", default_value = "*", value_parser = pattern)]
+    lists: WildMatch,
+    /// The logic that both are versions of [default: the name of NEW.wasm]
     #[arg(long, env = "HOTLIST_LOGIC", value_name = "NAME", value_parser = LogicName::new)]
     logic: Option<LogicName>,
     /// Write JSON, with the first difference of up to 1,000 lists
@@ -84,10 +85,8 @@ pub(in crate::cli) struct DiffArgs {
     json: bool,
 }
 
-/// Where the recorded lists are.
-enum Place {
-    Directory(PathBuf),
-    Server(Remote),
+fn pattern(text: &str) -> Result<WildMatch, Infallible> {
+    Ok(WildMatch::new(text))
 }
 
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
@@ -95,23 +94,23 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
         Ok(compared) => compared,
         Err(error) => {
             print_error(&format!("{error:#}"));
-            return Ok(ExitCode::from(NO_ANSWER));
+            return Ok(ExitCode::from(INCOMPLETE));
         }
     };
     if arguments.json {
-        say(&report::as_json(&versions, &report).to_string());
+        print_line(&report::as_json(&versions, &report).to_string());
     } else {
-        report::as_text(&place.to_string(), &versions, &report).iter().for_each(|line| say(line));
+        report::as_text(&place.to_string(), &versions, &report).iter().for_each(|line| print_line(line));
     }
     if report.unreadable_lists > 0 {
         print_error(&format!(
-            "{} could not be read, and nothing is known of that",
+            "cannot read {}, which the comparison leaves out",
             report::lists(report.unreadable_lists)
         ));
     }
     Ok(match (report.differing_commands(), report.unreadable_lists) {
         (0, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(NO_ANSWER),
+        (0, _) => ExitCode::from(INCOMPLETE),
         (_, _) => ExitCode::FAILURE,
     })
 }
@@ -122,20 +121,20 @@ fn compare(arguments: &DiffArgs) -> anyhow::Result<(Place, Versions, Report)> {
         None => Place::Directory(arguments.data.clone()),
     };
     let versions = Versions::load(&arguments.new, arguments.against.as_deref(), arguments.logic.clone(), &place)?;
-    let fits = |name: &ListName| arguments.lists.fits(name.as_str());
+    let matches = |name: &ListName| arguments.lists.matches(name.as_str());
     let report = match &place {
         Place::Server(server) => {
-            // How many lists there are is not known before all are named.
+            // A server names its lists page by page, so their number is not known beforehand.
             let bar = progress(None);
-            replay(&versions, &bar, server.lists(fits))?
+            replay(&versions, &bar, server.lists(matches))?
         }
         Place::Directory(directory) => {
-            let what = || format!("cannot read what is recorded in {}", directory.display());
+            let what = || format!("cannot read the recorded lists in {}", directory.display());
             let recording = Recording::open(directory).with_context(what)?;
             let bar = progress(Some(recording.count().with_context(what)?));
-            // What is not looked at is done with, too.
+            // A list that is left out counts as done.
             let wanted = |name: &ListName| {
-                fits(name) || {
+                matches(name) || {
                     bar.inc(1);
                     false
                 }
@@ -160,7 +159,7 @@ fn replay(
     report
 }
 
-/// A list of the data directory. One that cannot be read is no reason not to look at the others.
+/// A list of the data directory. A list that cannot be read does not end the comparison of the others.
 fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<ReplayItem> {
     match read {
         Ok(list) => Ok(ReplayItem::List(Box::new(list))),
@@ -171,12 +170,9 @@ fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<ReplayItem> {
     }
 }
 
-/// A bar on a terminal, and nothing anywhere else.
+/// A progress bar on the error output, which shows it on a terminal only.
 fn progress(lists: Option<usize>) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(lists.map(|lists| lists as u64), ProgressDrawTarget::stderr());
+    let bar = lists.map_or_else(ProgressBar::no_length, |lists| ProgressBar::new(lists as u64));
     let template = match lists {
         Some(_) => "{elapsed} [{bar:40}] {pos} of {len} lists",
         None => "{elapsed} {pos} lists",
@@ -186,11 +182,44 @@ fn progress(lists: Option<usize>) -> ProgressBar {
     bar
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Directory(directory) => write!(f, "{}", directory.display()),
-            Self::Server(server) => write!(f, "{}", server.url()),
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        WildMatch::new(pattern).matches(name)
+    }
+
+    /// What a pattern means, without anything that makes it fast.
+    fn matches_slowly(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], name) => name.is_empty(),
+            (['*', rest @ ..], name) => (0..=name.len()).any(|taken| matches_slowly(rest, &name[taken..])),
+            (['?', rest @ ..], [_, others @ ..]) => matches_slowly(rest, others),
+            ([c, rest @ ..], [first, others @ ..]) => c == first && matches_slowly(rest, others),
+            (_, []) => false,
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_it_means(pattern in "[ab?*é]{0,8}", name in "[abé/]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(matches(&pattern, &name), matches_slowly(&chars(&pattern), &chars(&name)));
+        }
+    }
+
+    #[test]
+    fn no_character_of_a_name_ends_a_star() {
+        assert!(matches("team-*", "team-a/b") && matches("*.todo", "../x.todo") && matches("日?日", "日曜日"));
+        assert!(!matches("team-*", "a team-b") && !matches("?", "") && !matches("", "a") && matches("*", ""));
+    }
+
+    #[test]
+    fn many_stars_take_no_longer_than_few() {
+        let pattern = "*a".repeat(100) + "b";
+        assert!(!matches(&pattern, &"a".repeat(200)));
     }
 }

@@ -1,4 +1,4 @@
-//! `hotlist plugin test`: tables of cases, tried on a component.
+//! `hotlist plugin test`: runs tables of cases against a component.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,16 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{guest_cargo, read, try_load};
+use super::component::{self, guest_cargo, read};
 use crate::authoring::build;
 use crate::authoring::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
-use crate::cli::{coloured, print_error, say};
+use crate::cli::output::{green, print_error, print_line, red};
 use crate::logic::Logic;
 
-/// The exit code where no case was tried: 1 says what the rules did, and they were not asked. It is also
-/// clap's for wrong usage.
-const NOT_TRIED: u8 = 2;
+/// The exit code where no case ran. 1 would say that the rules failed a case. 2 is also clap's code for wrong usage.
+const NOT_RUN: u8 = 2;
 
-pub(super) const HELP: &str = r#"A case says what a list holds, what is asked, and what has to come:
+pub(super) const HELP: &str = r#"A case names the entries of a list, one command or query, and the expected result:
 
   given = [{ title = "Milk", date = 2026-11-23 }]  # for all cases: entries 1, 2, 3 …
 
@@ -37,16 +36,16 @@ Call one of: add, update, delete, clear, command, configure, unset, wake, migrat
 Expect one of: rejected, refused (by the host), unchanged, changes (exactly these),
 entries (of each, what is named), settings-after, page (and more), wake-up.
 
-Exit codes: 0 all passed, 1 some failed, 2 none was tried: wrong usage, a file that holds no cases, a plugin
-that cannot be built or is not taken. With --json, that is an object with the member `error`."#;
+Exit codes: 0 all passed, 1 some failed, 2 none ran: wrong usage, a file without cases, or a plugin that
+cannot be built or that no server accepts. With --json, code 2 comes with an object with the member `error`."#;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct TestArgs {
-    /// A plugin's crate, which is built first, or a component
+    /// The project of a plugin, which is built first, or a component
     #[arg(default_value = ".", value_name = "DIR|FILE")]
     plugin: PathBuf,
-    /// Files of cases, or folders of them [default: *.cases.toml in the folder of the plugin, and
-    /// in its `cases`]
+    /// Files of cases or folders with such files [default: *.cases.toml in the plugin's folder and in
+    /// its folder `cases`]
     #[arg(long, value_name = "PATH", env = "HOTLIST_CASES")]
     cases: Vec<PathBuf>,
     /// Write JSON
@@ -54,56 +53,57 @@ pub(in crate::cli) struct TestArgs {
     json: bool,
 }
 
-/// A file of cases, and what became of each.
-struct Tried {
+/// A file of cases with the verdict on each case.
+struct CaseFile {
     file: PathBuf,
     verdicts: Vec<Verdict>,
 }
 
 pub(super) fn test(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
-    let tried = match try_all(arguments) {
-        Ok(tried) => tried,
+    let files = match run_all(arguments) {
+        Ok(files) => files,
         Err(error) => {
             let error = format!("{error:#}");
             if arguments.json {
-                say(&json!({ "error": error }).to_string());
+                print_line(&json!({ "error": error }).to_string());
             }
             print_error(&error);
-            return Ok(ExitCode::from(NOT_TRIED));
+            return Ok(ExitCode::from(NOT_RUN));
         }
     };
     if arguments.json {
-        say(&as_json(&tried).to_string());
+        print_line(&as_json(&files).to_string());
     } else {
-        as_text(&tried, coloured(&io::stdout())).iter().for_each(|line| say(line));
+        as_text(&files).iter().for_each(|line| print_line(line));
     }
-    let passed = tried.iter().all(|tried| tried.failed() == 0);
+    let passed = files.iter().all(|file| file.failed() == 0);
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn try_all(arguments: &TestArgs) -> anyhow::Result<Vec<Tried>> {
-    // All are read before anything is built or run: a slip of the pen costs no time.
+fn run_all(arguments: &TestArgs) -> anyhow::Result<Vec<CaseFile>> {
+    // All files are read before the plugin is built, so that a typing error is reported at once.
     let files: Vec<_> = find(arguments)?.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
     let logic = load(&arguments.plugin)?;
-    Ok(files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(&*logic) }).collect())
+    Ok(files.into_iter().map(|(file, cases)| CaseFile { file, verdicts: cases.run(&*logic) }).collect())
 }
 
-/// What became of the cases in a plugin's folder, in lines. None is no mistake: they may not be
-/// written yet.
-pub(super) fn report(folder: &Path, logic: &dyn Logic, colour: bool) -> anyhow::Result<Vec<String>> {
+/// Runs the cases in a plugin's folder and formats the verdicts. A folder without cases gives no lines: the cases may
+/// not be written yet.
+pub(super) fn report(folder: &Path, logic: &dyn Logic) -> anyhow::Result<Vec<String>> {
     let files: Vec<_> = files_at(folder)?.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
-    let tried: Vec<_> = files.into_iter().map(|(file, cases)| Tried { file, verdicts: cases.run(logic) }).collect();
-    Ok(if tried.is_empty() { Vec::new() } else { as_text(&tried, colour) })
+    let files = files.into_iter().map(|(file, cases)| CaseFile { file, verdicts: cases.run(logic) });
+    let files: Vec<_> = files.collect();
+    Ok(if files.is_empty() { Vec::new() } else { as_text(&files) })
 }
 
-/// The files of cases to try, in order.
+/// The files of cases to run, in order.
 fn find(arguments: &TestArgs) -> anyhow::Result<Vec<PathBuf>> {
     let plugin = &arguments.plugin;
     let folder = if plugin.is_dir() { plugin } else { plugin.parent().unwrap_or(plugin) };
-    // A file in this folder is named without a folder, and its parent is the empty path.
+    // The parent of a file named without a folder is the empty path.
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if !plugin.exists() {
-        anyhow::bail!("there is no {}: name a plugin's crate or a component", plugin.display());
+        anyhow::bail!("there is no {}: name the project of a plugin or a component", plugin.display());
     }
     let default = [folder.to_owned()];
     let places = if arguments.cases.is_empty() { &default[..] } else { &arguments.cases };
@@ -122,7 +122,7 @@ fn find(arguments: &TestArgs) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file of cases itself, or those of a folder and of the `cases` in it.
+/// The files of cases at a path: the file itself, or those in a folder and in its folder `cases`.
 fn files_at(place: &Path) -> io::Result<Vec<PathBuf>> {
     if !place.is_dir() {
         return place.metadata().map(|_| vec![place.to_owned()]);
@@ -141,11 +141,11 @@ fn files_at(place: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn parse(file: PathBuf) -> anyhow::Result<(PathBuf, Cases)> {
     let text = String::from_utf8(read(&file)?).with_context(|| format!("{} is not UTF-8", file.display()))?;
-    let cases = Cases::parse(&text).with_context(|| format!("{} cannot be run", file.display()))?;
+    let cases = Cases::parse(&text).with_context(|| format!("cannot run {}", file.display()))?;
     Ok((file, cases))
 }
 
-/// The component itself, or the one that is built of a crate.
+/// Loads a component, or builds a project and loads its component.
 fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
     let file = if plugin.is_dir() {
         build::build(plugin, &build::Options { guest_cargo: guest_cargo(), ..build::Options::default() })?.path
@@ -153,10 +153,10 @@ fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
         plugin.to_owned()
     };
     let bytes = read(&file)?;
-    try_load(&file, &bytes).with_context(|| format!("{} is not taken", file.display()))
+    component::load(&file, &bytes).with_context(|| format!("no server accepts {}", file.display()))
 }
 
-impl Tried {
+impl CaseFile {
     fn failed(&self) -> usize {
         self.verdicts.iter().filter(|verdict| !verdict.passed()).count()
     }
@@ -166,9 +166,7 @@ impl Tried {
     }
 }
 
-fn as_text(tried: &[Tried], colour: bool) -> Vec<String> {
-    let painted = |text: String, code: u8| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text };
-    let (green, red) = (|text| painted(text, 32), |text| painted(text, 31));
+fn as_text(files: &[CaseFile]) -> Vec<String> {
     let count = |passed: usize, failed: usize| {
         let passed_text = format!("{passed} passed");
         match failed {
@@ -177,20 +175,20 @@ fn as_text(tried: &[Tried], colour: bool) -> Vec<String> {
         }
     };
     let mut lines = Vec::new();
-    for file in tried {
+    for file in files {
         lines.push(format!("{}: {}", file.file.display(), count(file.passed(), file.failed())));
         for verdict in file.verdicts.iter().filter(|verdict| !verdict.passed()) {
-            lines.push(format!("  {} {} (line {})", red("FAILED".into()), verdict.name, verdict.line));
+            lines.push(format!("  {} {} (line {})", red("FAILED"), verdict.name, verdict.line));
             lines.extend(verdict.problems.iter().map(|problem| format!("    {problem}")));
         }
     }
-    let failed: usize = tried.iter().map(Tried::failed).sum();
-    let passed: usize = tried.iter().map(Tried::passed).sum();
+    let failed: usize = files.iter().map(CaseFile::failed).sum();
+    let passed: usize = files.iter().map(CaseFile::passed).sum();
     lines.push(format!("{passed} passed, {failed} failed"));
     lines
 }
 
-fn as_json(tried: &[Tried]) -> Value {
+fn as_json(files: &[CaseFile]) -> Value {
     let problem = |problem: &Problem| match problem {
         Problem::Difference { at, expected, came } => json!({"at": at, "expected": expected, "came": came}),
         Problem::Failure(failure) => json!({"failure": failure}),
@@ -199,13 +197,13 @@ fn as_json(tried: &[Tried]) -> Value {
         let problems: Value = verdict.problems.iter().map(problem).collect();
         json!({"name": verdict.name, "line": verdict.line, "passed": verdict.passed(), "problems": problems})
     };
-    let file = |tried: &Tried| {
-        let cases: Value = tried.verdicts.iter().map(verdict).collect();
-        json!({"file": tried.file.display().to_string(), "cases": cases})
+    let file = |file: &CaseFile| {
+        let cases: Value = file.verdicts.iter().map(verdict).collect();
+        json!({"file": file.file.display().to_string(), "cases": cases})
     };
     json!({
-        "passed": tried.iter().map(Tried::passed).sum::<usize>(),
-        "failed": tried.iter().map(Tried::failed).sum::<usize>(),
-        "files": tried.iter().map(file).collect::<Value>(),
+        "passed": files.iter().map(CaseFile::passed).sum::<usize>(),
+        "failed": files.iter().map(CaseFile::failed).sum::<usize>(),
+        "files": files.iter().map(file).collect::<Value>(),
     })
 }

@@ -1,23 +1,25 @@
-//! How a component stood the battery, for people and for programs.
+//! The result of the conformance gates, for people and for programs.
 
 use serde_json::{Value, json};
 
+use crate::cli::output::red;
+use crate::cli::table::aligned;
 use crate::rollout::conformance::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
 
-/// What the columns of the table are.
+/// The heads of the table's columns.
 const HEAD: [&str; 10] =
     ["command", "instance", "asked", "refused", "fuel, median", "worst", "µs, median", "worst", "KiB, median", "worst"];
 
-/// How many of the columns are words, which stand to the left.
+/// How many of the columns hold words.
 const WORD_COLUMNS: usize = 2;
 
 pub(super) fn as_text(report: &Report) -> Vec<String> {
-    let mut lines = vec![format!("gates     {} questions, {} failed", report.asked, report.failures.len())];
+    let mut lines = vec![format!("gates     {} probes, {} failed", report.asked, report.failures.len())];
     if report.out_of_time {
-        lines.push(format!("  after {} s no more were asked", MAX_TIME.as_secs()));
+        lines.push(format!("  stopped after {} s, before all probes were decided", MAX_TIME.as_secs()));
     }
     for failure in &report.failures {
-        lines.push(format!("FAILED {}: {}", failure.name, failure.why));
+        lines.push(format!("{} {}: {}", red("FAILED"), failure.name, failure.why));
         lines.push(format!("  asked  {}", failure.question));
         lines.push(format!("  about  {}", failure.list));
     }
@@ -27,7 +29,7 @@ pub(super) fn as_text(report: &Report) -> Vec<String> {
         rows.push(row(costs, "warm", &costs.warm));
         rows.push(row(costs, "fresh", &costs.fresh));
     }
-    lines.extend(aligned(&rows));
+    lines.extend(aligned(&rows, WORD_COLUMNS));
     lines
 }
 
@@ -45,22 +47,6 @@ fn row(costs: &Costs, instance: &str, spread: &Spread) -> [String; HEAD.len()] {
         (median.memory >> 10).to_string(),
         (worst.memory >> 10).to_string(),
     ]
-}
-
-/// Lines whose columns stand below each other.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let cell = |(at, (cell, width)): (usize, (&String, usize))| match at {
-        at if at < WORD_COLUMNS => format!("{cell:<width$}"),
-        _ => format!("{cell:>width$}"),
-    };
-    let line = |row: &[String; N]| row.iter().zip(widths).enumerate().map(cell).collect::<Vec<_>>().join("  ");
-    rows.iter().map(line).collect()
 }
 
 pub(super) fn as_json(report: &Report) -> Value {

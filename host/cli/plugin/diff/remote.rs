@@ -1,4 +1,4 @@
-//! What a running server has recorded, asked for over HTTP.
+//! Reads recorded lists and components from a running server over HTTP.
 
 use std::collections::VecDeque;
 use std::str::FromStr;
@@ -18,21 +18,21 @@ use crate::list::name::{ListName, LogicName};
 use crate::replay::{ReplayItem, Unreadable};
 use crate::store::{MAX_PAGE, recording};
 
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one reply may take.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most bytes of an answer: a page of a recording may have one revision, and the list, of any size
-/// that lists have.
-const MAX_ANSWER_BYTES: u64 = 512 << 20;
+/// The most bytes of a reply. A page of a recording holds at least one revision and the list, of any size that the
+/// limits of a list allow.
+const MAX_REPLY_BYTES: u64 = 512 << 20;
 
-/// How often a server is asked that has too much to do, or a list is read that changes meanwhile.
+/// How often a request to an overloaded server is sent, and how often a list is read that changes meanwhile.
 const MAX_TRIES: usize = 5;
 
-/// How long a server that has too much to do is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a request to an overloaded server is sent again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How much of what a server says instead of an answer is repeated.
-const MAX_TOLD_CHARS: usize = 300;
+/// The most characters of a problem's detail that an error repeats.
+const MAX_DETAIL_CHARS: usize = 300;
 
 /// A header for every request.
 #[derive(Clone, Debug)]
@@ -42,24 +42,24 @@ impl FromStr for Header {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("{text:?} is no header; write it as 'Name: value'");
+        let form = || format!("{text:?} is not a header; write it as 'Name: value'");
         let (name, value) = text.split_once(':').ok_or_else(form)?;
         let mut value = HeaderValue::from_str(value.trim()).map_err(|_| form())?;
-        // What it is for is often a secret, and an error must not tell it.
+        // The value is often a secret, which an error must not show.
         value.set_sensitive(true);
         Ok(Self(name.trim().parse().map_err(|_| form())?, value))
     }
 }
 
-/// A server.
+/// A client of one running server.
 pub(super) struct Remote {
     agent: Agent,
     url: String,
     headers: Vec<Header>,
 }
 
-/// What a server answers with.
-struct Answer {
+/// A reply of the server.
+struct Reply {
     status: StatusCode,
     body: Vec<u8>,
 }
@@ -67,13 +67,13 @@ struct Answer {
 impl Remote {
     pub(super) fn new(url: &str, headers: &[Header]) -> anyhow::Result<Self> {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
-            anyhow::bail!("--server {url:?} is no address of a server; write it as https://todo.example");
+            anyhow::bail!("--server {url:?} is not the address of a server; write it as https://todo.example");
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // Headers may say who asks: they are for this server.
+            // Headers may hold credentials, which are for this server only.
             .max_redirects(0)
-            .timeout_global(Some(PATIENCE));
+            .timeout_global(Some(REPLY_TIMEOUT));
         let agent = config.build().new_agent();
         Ok(Self { agent, url: url.trim_end_matches('/').to_owned(), headers: headers.to_vec() })
     }
@@ -82,10 +82,10 @@ impl Remote {
         &self.url
     }
 
-    /// The digest of the version that decides for a logic now.
+    /// The digest of the live version of a logic.
     pub(super) fn live(&self, logic: &LogicName) -> anyhow::Result<[u8; 32]> {
-        let answer = self.get(&format!("/logic/{logic}"))?.json()?;
-        let digest = answer["live"]["digest"].as_str().and_then(|text| text.strip_prefix("sha256:"));
+        let reply = self.get(&format!("/logic/{logic}"))?.json()?;
+        let digest = reply["live"]["digest"].as_str().and_then(|text| text.strip_prefix("sha256:"));
         digest
             .and_then(parse_digest)
             .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.url))
@@ -93,19 +93,18 @@ impl Remote {
 
     /// The component of one version.
     pub(super) fn component(&self, logic: &LogicName, digest: &[u8; 32]) -> anyhow::Result<Vec<u8>> {
-        let answer = self.get(&format!("/logic/{logic}/versions/{}", hex(digest)));
-        let answer = answer.and_then(Answer::done);
-        answer.map(|answer| answer.body).with_context(|| {
-            format!("the live version of {logic} cannot be had from {}; name one with --against", self.url)
+        let reply = self.get(&format!("/logic/{logic}/versions/{}", hex(digest))).and_then(Reply::ok);
+        reply.map(|reply| reply.body).with_context(|| {
+            format!("cannot download the live version of {logic} from {}; name one with --against", self.url)
         })
     }
 
-    /// The wanted ones of the lists that exist, by name, each with its history as it is when it is read.
+    /// The lists that `wanted` selects, ordered by name, each with its history at the time of the request.
     pub(super) fn lists<'a>(
         &'a self,
         wanted: impl Fn(&ListName) -> bool + 'a,
     ) -> impl Iterator<Item = anyhow::Result<ReplayItem>> + 'a {
-        let names = Names { remote: self, waiting: VecDeque::new(), after: None, over: false };
+        let names = Names { remote: self, page: VecDeque::new(), after: None, at_end: false };
         names.filter_map(move |name| match name {
             Ok(name) if wanted(&name) => self.recorded(&name).transpose(),
             Ok(_) => None,
@@ -113,7 +112,7 @@ impl Remote {
         })
     }
 
-    /// A list with its history, unless it is gone by now.
+    /// A list with its history. `None` if the list was deleted meanwhile.
     fn recorded(&self, name: &ListName) -> anyhow::Result<Option<ReplayItem>> {
         let unreadable =
             |why: String| Ok(Some(ReplayItem::Unreadable(Unreadable { name: name.as_str().to_owned(), why })));
@@ -121,13 +120,13 @@ impl Remote {
             let mut revisions = Vec::new();
             let mut after = 0;
             loop {
-                let answer = self.get(&format!("{}/recording?after={after}&limit={MAX_PAGE}", path_of(name)))?;
-                match answer.status {
+                let reply = self.get(&format!("{}/recording?after={after}&limit={MAX_PAGE}", path_of(name)))?;
+                match reply.status {
                     StatusCode::NOT_FOUND => return Ok(None),
-                    StatusCode::INTERNAL_SERVER_ERROR => return unreadable(answer.told()),
+                    StatusCode::INTERNAL_SERVER_ERROR => return unreadable(reply.problem()),
                     _ => {}
                 }
-                let page = match recording::take(name, &answer.done()?.body) {
+                let page = match recording::take(name, &reply.ok()?.body) {
                     Ok(page) => page,
                     Err(why) => return unreadable(why),
                 };
@@ -137,56 +136,60 @@ impl Remote {
                     let list = List::from(folded);
                     return Ok(Some(ReplayItem::List(Box::new(ListHistory { name: name.clone(), list, revisions }))));
                 }
-                // Neither the end nor a step towards it: the list was deleted and made anew meanwhile.
+                // An empty page that is not the last: the list was deleted and created again meanwhile.
                 match next {
                     Some(next) => after = next,
                     None => break,
                 }
             }
         }
-        unreadable(format!("it was deleted and made anew each of {MAX_TRIES} times that it was read"))
+        unreadable(format!("it was deleted and created again during each of {MAX_TRIES} attempts to read it"))
     }
 
-    /// Asks for a resource; again where the server has too much to do.
-    fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let mut answer = self.try_get(path)?;
+    /// Requests a resource, and again while the server is overloaded.
+    fn get(&self, path: &str) -> anyhow::Result<Reply> {
+        let mut reply = self.try_get(path)?;
         for _ in 1..MAX_TRIES {
-            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            if reply.status != StatusCode::SERVICE_UNAVAILABLE {
                 break;
             }
             pause();
-            answer = self.try_get(path)?;
+            reply = self.try_get(path)?;
         }
-        Ok(answer)
+        Ok(reply)
     }
 
-    fn try_get(&self, path: &str) -> anyhow::Result<Answer> {
-        let what = || format!("cannot ask {} for {path}", self.url);
+    fn try_get(&self, path: &str) -> anyhow::Result<Reply> {
+        let what = || format!("cannot get {path} from {}", self.url);
         let mut request = self.agent.get(format!("{}{path}", self.url));
         for Header(name, value) in &self.headers {
             request = request.header(name, value);
         }
         let mut response = request.call().with_context(what)?;
         let status = response.status();
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec().with_context(what)?;
-        Ok(Answer { status, body })
+        let body = response.body_mut().with_config().limit(MAX_REPLY_BYTES).read_to_vec().with_context(what)?;
+        Ok(Reply { status, body })
     }
 }
 
-impl Answer {
-    fn done(self) -> anyhow::Result<Self> {
-        if self.status == StatusCode::OK { Ok(self) } else { Err(anyhow::anyhow!("the server says {}", self.told())) }
+impl Reply {
+    /// The reply if its status is 200, else its problem as an error.
+    fn ok(self) -> anyhow::Result<Self> {
+        match self.status {
+            StatusCode::OK => Ok(self),
+            _ => Err(anyhow::anyhow!("the server replied {}", self.problem())),
+        }
     }
 
     fn json(self) -> anyhow::Result<Value> {
-        serde_json::from_slice(&self.done()?.body).context("the server's answer is not JSON; is it Hotlist's address?")
+        serde_json::from_slice(&self.ok()?.body).context("the server's reply is not JSON; is it Hotlist's address?")
     }
 
-    /// What it says instead of what was asked for.
-    fn told(&self) -> String {
+    /// The status and the detail of the problem that the server replied with.
+    fn problem(&self) -> String {
         let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let detail = problem["detail"].as_str().unwrap_or("without a reason");
-        let detail: String = detail.chars().filter(|c| !c.is_control()).take(MAX_TOLD_CHARS).collect();
+        let detail: String = detail.chars().filter(|c| !c.is_control()).take(MAX_DETAIL_CHARS).collect();
         format!("{}: {detail}", self.status)
     }
 }
@@ -194,22 +197,23 @@ impl Answer {
 /// The names of a server's lists, in order, a page at a time.
 struct Names<'a> {
     remote: &'a Remote,
-    waiting: VecDeque<ListName>,
+    page: VecDeque<ListName>,
     after: Option<ListName>,
-    over: bool,
+    at_end: bool,
 }
 
 impl Names<'_> {
     fn refill(&mut self) -> anyhow::Result<()> {
-        let behind = self.after.as_ref().map_or_else(String::new, |name| format!("&after={}", escaped(name)));
-        let page = self.remote.get(&format!("/lists?limit={MAX_PAGE}{behind}"))?.json()?;
+        let after = self.after.as_ref().map_or_else(String::new, |name| format!("&after={}", escaped(name)));
+        let page = self.remote.get(&format!("/lists?limit={MAX_PAGE}{after}"))?.json()?;
         let lists = page.as_array().context("the server's lists are not an array; is it Hotlist's address?")?;
         for list in lists {
             let name = list["name"].as_str().context("a list of the server has no name")?;
-            self.waiting.push_back(ListName::new(name).with_context(|| format!("a list is called {name:?}"))?);
+            self.page
+                .push_back(ListName::new(name).with_context(|| format!("a list of the server has the name {name:?}"))?);
         }
-        self.over = self.waiting.is_empty();
-        self.after = self.waiting.back().cloned().or(self.after.take());
+        self.at_end = self.page.is_empty();
+        self.after = self.page.back().cloned().or(self.after.take());
         Ok(())
     }
 }
@@ -218,14 +222,14 @@ impl Iterator for Names<'_> {
     type Item = anyhow::Result<ListName>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.waiting.is_empty()
-            && !self.over
+        if self.page.is_empty()
+            && !self.at_end
             && let Err(error) = self.refill()
         {
-            self.over = true;
+            self.at_end = true;
             return Some(Err(error));
         }
-        self.waiting.pop_front().map(Ok)
+        self.page.pop_front().map(Ok)
     }
 }
 
@@ -237,10 +241,10 @@ fn escaped(name: &ListName) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC)
 }
 
-/// Waits for a while, as nobody ever sends anything.
+/// Waits for [`RETRY_PAUSE`], which a receiver with an idle sender does.
 fn pause() {
-    let (_nobody, nothing) = mpsc::channel::<()>();
-    let _ = nothing.recv_timeout(PAUSE);
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(RETRY_PAUSE);
 }
 
 #[cfg(test)]
@@ -257,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_says_who_asks_is_not_shown() {
+    fn the_value_of_a_header_is_not_shown() {
         let header: Header = "Authorization: Bearer secret".parse().unwrap();
         assert!(!format!("{header:?}").contains("secret"));
     }
 
     #[test]
-    fn a_path_is_no_address() {
+    fn an_address_without_a_scheme_is_refused() {
         assert!(Remote::new("todo.example", &[]).is_err());
         assert_eq!(Remote::new("https://todo.example/", &[]).unwrap().url(), "https://todo.example");
     }

@@ -1,21 +1,22 @@
-//! What a comparison came to, for people and for programs.
+//! The result of a comparison, for people and for programs.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::versions::Versions;
+use crate::cli::table::aligned;
 use crate::list::excerpt::quoted;
 use crate::logic::Logic;
 use crate::replay::{Difference, DifferenceKind, Report, Spread, Unreadable, VersionCosts};
 
-/// How many lists' differences people are shown; programs get [`crate::replay::MAX_LISTED`].
+/// The most lists whose differences the text shows. JSON has up to [`crate::replay::MAX_LISTED`].
 const MAX_SHOWN: usize = 10;
 
-/// What the columns of the table are.
+/// The heads of the table's columns.
 const HEAD: [&str; 8] = ["", "time p50", "p99", "max", "fuel p50", "p99", "max", "faults"];
 
-/// The percentiles that are told; besides, the most.
+/// The percentiles that are shown besides the maximum.
 const PERCENTILES: [u8; 2] = [50, 99];
 
 pub(super) fn as_text(place: &str, versions: &Versions, report: &Report) -> Vec<String> {
@@ -38,11 +39,11 @@ pub(super) fn as_text(place: &str, versions: &Versions, report: &Report) -> Vec<
     }
     lines.push(String::new());
     let rows = [HEAD.map(str::to_owned), row("old", &report.old), row("new", &report.new)];
-    lines.extend(aligned(&rows));
+    lines.extend(aligned(&rows, 1));
     lines
 }
 
-/// How many commands differ, in which way.
+/// How many commands differ, by kind of difference.
 fn verdict(report: &Report) -> String {
     if report.differing_commands() == 0 {
         return "nothing".into();
@@ -81,16 +82,6 @@ fn row(name: &str, costs: &VersionCosts) -> [String; HEAD.len()] {
     };
     let (time_max, fuel_max) = (time(costs.time.max()), costs.fuel.max().to_string());
     [name.to_owned(), time_50, time_99, time_max, fuel_50, fuel_99, fuel_max, faults]
-}
-
-/// Lines whose columns stand below each other, the words to the left and the numbers to the right.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let cell = |(at, cell): (usize, &String)| match at {
-        0 => format!("{cell:<8}"),
-        _ => format!("{cell:>width$}", width = width(at)),
-    };
-    rows.iter().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
 }
 
 pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {

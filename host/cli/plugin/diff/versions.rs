@@ -1,4 +1,4 @@
-//! The two versions: the new one of a file, the old one of a file or the one that is live.
+//! The two versions to compare: the new one from a file, the old one from a file or the live one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::Place;
-use crate::cli::plugin::{name_of, read};
+use super::place::Place;
+use crate::cli::plugin::component::{logic_of, read};
 use crate::list::digest::{hex, parse_digest};
 use crate::list::name::LogicName;
 use crate::logic::Logic;
@@ -20,8 +20,8 @@ const LOGIC_FOLDER: &str = "logic";
 /// The file beside a logic's components that says which one is live.
 const STANDING_FILE: &str = "standing.json";
 
-/// How long one command may take by the clock. More than servers allow, for here a busy machine would
-/// make a difference of it; what never ends is found by its fuel, which is the same everywhere.
+/// The wall-clock deadline of one command, longer than a server's. On a busy machine a server's deadline would cause
+/// differences. A command that never ends runs out of fuel, which is the same on every machine.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Two versions of a logic, loaded.
@@ -38,24 +38,24 @@ impl Versions {
         logic: Option<LogicName>,
         place: &Place,
     ) -> anyhow::Result<Self> {
-        let name = logic.map_or_else(|| name_of(new).context("say which logic it is a version of with --logic"), Ok)?;
+        let name = logic.map_or_else(|| logic_of(new).context("name the logic with --logic"), Ok)?;
         let new_bytes = read(new)?;
         let (old_bytes, old_source) = match against {
             Some(file) => (read(file)?, file.display().to_string()),
             None => live(place, &name)?,
         };
-        // Each command is decided once by each: whether a logic keeps state is for `plugin check`.
+        // Each version decides each command once. Whether a logic keeps state is checked by `plugin check`.
         let (deadline, heavy_deadline) = (DEADLINE, DEADLINE);
         let engine = Engine::new(Settings { check_every: u64::MAX, deadline, heavy_deadline, ..Settings::default() })?;
         let load = |bytes: &[u8], source: &str| {
             wasm::load(&engine, name.clone(), bytes, Isolation::Shared)
-                .with_context(|| format!("{source} is not taken as logic {name}"))
+                .with_context(|| format!("no server accepts {source} as logic {name}"))
         };
         Ok(Self { old: load(&old_bytes, &old_source)?, new: load(&new_bytes, &new.display().to_string())? })
     }
 }
 
-/// The component that decides for a logic now, and where it was found.
+/// The component of a logic's live version, and where it was found.
 fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
     let (bytes, source) = match place {
         Place::Directory(data) => live_in(data, name)?,
@@ -65,7 +65,7 @@ fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
             let own = built_in(name).filter(|bytes| wasm::digest(bytes) == digest);
             let bytes = own.map_or_else(|| server.component(name, &digest), |bytes| Ok(bytes.to_vec()))?;
             if wasm::digest(&bytes) != digest {
-                anyhow::bail!("{source} came with other bytes; name the component to compare with by --against");
+                anyhow::bail!("{source} has other bytes than its digest says; name a component with --against");
             }
             (bytes, source)
         }
@@ -80,7 +80,7 @@ fn live_in(data: &Path, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let bytes = built_in(name).with_context(|| {
-                format!("no version of {name} is known in {}; name one with --against", data.display())
+                format!("there is no version of {name} in {}; name one with --against", data.display())
             })?;
             return Ok((bytes.to_vec(), format!("the built-in {name}")));
         }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_data_directory_says_which_version_is_live() {
+    fn a_data_directory_names_the_live_version() {
         let data = tempfile::tempdir().unwrap();
         let todo = LogicName::new("todo").unwrap();
         let (bytes, source) = live_in(data.path(), &todo).unwrap();

@@ -1,0 +1,21 @@
+//! The place of the recorded lists: a data directory, or a running server.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::remote::Remote;
+
+/// Where the recorded lists are.
+pub(super) enum Place {
+    Directory(PathBuf),
+    Server(Remote),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(directory) => write!(f, "{}", directory.display()),
+            Self::Server(server) => write!(f, "{}", server.url()),
+        }
+    }
+}

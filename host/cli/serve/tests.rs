@@ -1,0 +1,156 @@
+//! Each flag and each environment variable of `hotlist serve` reaches its field of the configuration.
+
+use std::collections::BTreeSet;
+use std::process::Command as Process;
+
+use clap::{Arg, ArgAction, Command, FromArgMatches};
+
+use super::*;
+
+/// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
+const VALUES: [(&str, &str); 30] = [
+    ("listen", "127.0.0.9:9"),
+    ("data", "/data"),
+    ("plugins", "/plugins"),
+    ("default-logic", "strict"),
+    ("isolate", "mine,yours"),
+    ("force", "true"),
+    ("quarantine-failures", "11"),
+    ("quarantine-within", "12ms"),
+    ("quarantine-in-a-row", "13"),
+    ("allow-anonymous", "true"),
+    ("caller-header", "x-user"),
+    ("public-url", "https://todo.example"),
+    ("idle", "14ms"),
+    ("max-resident", "15"),
+    ("mailbox", "16"),
+    ("history", "17"),
+    ("max-entries", "100018"),
+    ("max-list-bytes", "19"),
+    ("max-body", "20"),
+    ("max-connections", "21"),
+    ("max-event-streams", "22"),
+    ("drain", "23ms"),
+    ("fuel", "24"),
+    ("deadline", "25ms"),
+    ("heavy-fuel", "26"),
+    ("heavy-deadline", "27ms"),
+    ("memory-mib", "28"),
+    ("heavy-memory-mib", "29"),
+    ("instances", "30"),
+    ("heavy-instances", "31"),
+];
+
+/// The configuration that [`VALUES`] mean. It is written in full, so that a new field does not compile before it
+/// has a value here.
+fn expected() -> Config {
+    let name = |name: &str| LogicName::new(name).expect("a name");
+    let ms = Duration::from_millis;
+    let (wasm, web) = (wasm::Settings::default(), web::Options::default());
+    Config {
+        listen: "127.0.0.9:9".parse().expect("an address"),
+        data: "/data".into(),
+        plugins: Some("/plugins".into()),
+        allow_anonymous: true,
+        default_logic: name("strict"),
+        isolated: BTreeSet::from([name("mine"), name("yours")]),
+        force: true,
+        quarantine: QuarantinePolicy { failures: 11, within: 12, in_a_row: 13 },
+        limits: Limits { entries: 100_018, bytes: 19, changes: 200_036 },
+        mailbox: 16,
+        idle: ms(14),
+        resident: 15,
+        history: 17,
+        wasm: wasm::Settings {
+            fuel: 24,
+            deadline: ms(25),
+            heavy_fuel: 26,
+            heavy_deadline: ms(27),
+            memory: 28 << 20,
+            heavy_memory: 29 << 20,
+            instances: 30,
+            heavy_instances: 31,
+            // No flag sets the others.
+            stack: wasm.stack,
+            answer_bytes: wasm.answer_bytes,
+            component_bytes: wasm.component_bytes,
+            warm: wasm.warm,
+            recycle_after: wasm.recycle_after,
+            check_every: wasm.check_every,
+            cache: wasm.cache,
+        },
+        web: web::Options {
+            caller_header: Some("x-user".parse().expect("a header")),
+            public_url: Some("https://todo.example".into()),
+            max_body_bytes: 20,
+            max_connections: 21,
+            max_event_streams: 22,
+            drain_limit: ms(23),
+            // No flag sets the others.
+            max_component_bytes: web.max_component_bytes,
+            max_uploads: web.max_uploads,
+            header_timeout: web.header_timeout,
+            idle_timeout: web.idle_timeout,
+            body_timeout: web.body_timeout,
+            max_header_bytes: web.max_header_bytes,
+            max_headers: web.max_headers,
+            max_streams_per_connection: web.max_streams_per_connection,
+            heartbeat: web.heartbeat,
+            page_size: web.page_size,
+            max_page_size: web.max_page_size,
+            hosts: web.hosts,
+        },
+    }
+}
+
+/// Parses arguments and the environment. Compares all fields at once by their debug output.
+#[track_caller]
+fn assert_expected(arguments: &[String]) {
+    let matches = command().try_get_matches_from(arguments).expect("the flags are well-formed");
+    let parsed = ServeArgs::from_arg_matches(&matches).expect("all flags are there").config();
+    assert_eq!(format!("{parsed:#?}"), format!("{:#?}", expected()));
+}
+
+fn command() -> Command {
+    ServeArgs::augment_args(Command::new("serve"))
+}
+
+/// The flags of the command with their values.
+fn flags() -> Vec<(Arg, &'static str)> {
+    let value = |flag: &Arg| {
+        let name = flag.get_long().expect("flags are long");
+        let value = VALUES.iter().find(|(flag, _)| *flag == name);
+        (flag.clone(), value.unwrap_or_else(|| panic!("--{name} has no value in this test")).1)
+    };
+    let flags: Vec<_> = command().get_arguments().map(value).collect();
+    assert_eq!(flags.len(), VALUES.len(), "a flag of this test is gone");
+    flags
+}
+
+#[test]
+fn each_flag_reaches_its_field() {
+    let mut arguments = vec!["serve".to_owned()];
+    for (flag, value) in flags() {
+        arguments.push(format!("--{}", flag.get_long().expect("flags are long")));
+        arguments.extend((!matches!(flag.get_action(), ArgAction::SetTrue)).then(|| value.to_owned()));
+    }
+    assert_expected(&arguments);
+}
+
+#[test]
+fn each_environment_variable_reaches_its_field() {
+    let mut process = Process::new(std::env::current_exe().expect("this test is a program"));
+    process.args(["--exact", "cli::serve::tests::the_environment_is_as_expected", "--ignored"]);
+    for (flag, value) in flags() {
+        process.env(flag.get_env().expect("each flag has a variable"), value);
+    }
+    let output = process.output().expect("this test starts again");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
+#[test]
+#[ignore = "started by each_environment_variable_reaches_its_field, which sets the variables"]
+fn the_environment_is_as_expected() {
+    assert_expected(&["serve".to_owned()]);
+}
