@@ -17,7 +17,7 @@ use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
 use hotlist::list::{Limits, List};
 use hotlist::rollout::Registry;
-use hotlist::store::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio_util::task::TaskTracker;
 
 /// How many lists are made resident.
@@ -59,6 +59,10 @@ impl Store for Same {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         ready(Ok(None)).boxed()
+    }
+
+    fn health(&self) -> Health {
+        Health::Healthy
     }
 
     fn close(&self) -> Pending<()> {

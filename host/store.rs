@@ -3,15 +3,19 @@
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+pub mod error;
 pub mod faulty;
 #[cfg(test)]
 mod fixtures;
+pub mod health;
 pub mod memory;
 pub mod recording;
 
 use std::sync::Arc;
 
+pub use error::StoreError;
 use futures_util::future::BoxFuture;
+pub use health::Health;
 
 use crate::list::List;
 use crate::list::name::{ListName, LogicName};
@@ -71,6 +75,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The earliest wake-up time of all lists.
     fn next_due(&self) -> Pending<Option<u64>>;
+
+    /// Whether the store takes writes. Costs no disk access, so a readiness probe may call it.
+    fn health(&self) -> Health;
 
     /// Writes what is only in memory, refuses new calls with [`StoreError::Closed`], and gives the
     /// data back to the operating system: once this is answered, the store may be opened again.
@@ -158,70 +165,4 @@ pub struct WakeUp {
     pub at: u64,
     /// Which one.
     pub name: ListName,
-}
-
-/// Why the store could not do what was asked.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another writer was faster.
-    #[error("list {name:?} is at revision {found}, the commit continues {expected}")]
-    Conflict {
-        /// The list.
-        name: ListName,
-        /// The revision the commit continues.
-        expected: u64,
-        /// The revision the list is at.
-        found: u64,
-    },
-    /// A list is there and cannot be made sense of.
-    #[error("list {name:?} cannot be read: {why}")]
-    Unreadable {
-        /// The list.
-        name: ListName,
-        /// What does not fit.
-        why: String,
-    },
-    /// The storage itself failed.
-    #[error("the store failed to {what}: {why}")]
-    Failed {
-        /// What was attempted, on what.
-        what: String,
-        /// What the storage said.
-        why: String,
-    },
-    /// An earlier write failed; see promise 5.
-    #[error("the store takes no more writes since one failed ({why}); restart the server")]
-    Poisoned {
-        /// What failed then.
-        why: String,
-    },
-    /// More calls are waiting than the store's queue holds. Nothing was done; try again later.
-    #[error("the store's queue of {limit} calls is full")]
-    Overloaded {
-        /// The limit.
-        limit: usize,
-    },
-    /// The store was closed.
-    #[error("the store is closed")]
-    Closed,
-    /// Another process has the data.
-    #[error(
-        "the data directory {path} is in use by another process ({holder}); stop it, or choose another directory with --data"
-    )]
-    Locked {
-        /// The directory.
-        path: String,
-        /// What is known of the process.
-        holder: String,
-    },
-    /// The data is of another version of the program.
-    #[error("the data directory {path} has format {found}, this program reads {known}; use the program that wrote it")]
-    Format {
-        /// The directory.
-        path: String,
-        /// The format it has.
-        found: String,
-        /// The format this program reads.
-        known: String,
-    },
 }

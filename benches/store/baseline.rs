@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hotlist::list::name::ListName;
 use hotlist::list::revision::Revision;
-use hotlist::store::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio::sync::oneshot;
 
 /// As long as a durable write takes, more or less, so that as many answers come at once.
@@ -78,6 +78,10 @@ impl Store for StandIn {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         nothing()
+    }
+
+    fn health(&self) -> Health {
+        Health::Healthy
     }
 
     fn close(&self) -> Pending<()> {

@@ -35,7 +35,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Commit, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::{Commit, Health, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use lock::DirectoryLock;
@@ -244,6 +244,10 @@ impl Store for EmbeddedStore {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.read(Reader::next_due)
+    }
+
+    fn health(&self) -> Health {
+        self.poison.get().map_or(Health::Healthy, |why| Health::WriteFailed { why: why.clone() })
     }
 
     fn close(&self) -> Pending<()> {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Commit, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 
@@ -49,8 +49,8 @@ impl<S: Store> FaultyStore<S> {
         Self { inner, faults: Mutex::default() }
     }
 
-    /// The next commit fails with this error and reaches no disk. After [`StoreError::Failed`] the
-    /// store is poisoned, as its promise says. Several calls fail several commits.
+    /// The next commit fails with this error and reaches no disk. After [`StoreError::Failed`] and
+    /// [`StoreError::Unknown`] the store is poisoned, as its promise says. Several calls fail several commits.
     pub fn fail_next_commit(&self, error: StoreError) {
         self.faults.lock().next_commits.push_back(error);
     }
@@ -135,7 +135,7 @@ impl<S: Store> Store for FaultyStore<S> {
             return failed(StoreError::Poisoned { why: why.clone() });
         }
         if let Some(error) = faults.next_commits.pop_front() {
-            if let StoreError::Failed { why, .. } = &error {
+            if let StoreError::Failed { why, .. } | StoreError::Unknown { why, .. } = &error {
                 faults.poisoned = Some(why.clone());
             }
             return failed(error);
@@ -172,6 +172,13 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.inner.next_due()
+    }
+
+    fn health(&self) -> Health {
+        match &self.faults.lock().poisoned {
+            Some(why) => Health::WriteFailed { why: why.clone() },
+            None => self.inner.health(),
+        }
     }
 
     /// Waiting commits are dropped unmade.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 
-use super::{Commit, MAX_PAGE, MAX_RECEIPTS, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::{Commit, Health, MAX_PAGE, MAX_RECEIPTS, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use crate::list::List;
 use crate::list::change::Change;
 use crate::list::name::ListName;
@@ -188,6 +188,10 @@ impl Store for MemoryStore {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.answer(|| Ok(self.timers.lock().first().map(|first| first.at)))
+    }
+
+    fn health(&self) -> Health {
+        Health::Healthy
     }
 
     fn close(&self) -> Pending<()> {

@@ -170,7 +170,7 @@ async fn a_logic_that_fails_is_named_and_its_insides_are_not() {
 async fn a_commit_that_fails_is_an_unknown_outcome_that_asks_for_no_blind_repetition() {
     let server = Server::start().await;
     let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
-    server.store.fail_next_commit(StoreError::Failed { what, why });
+    server.store.fail_next_commit(StoreError::Unknown { what, why });
     let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
     let problem = answer.problem(500, "outcome-unknown");
     assert_eq!(answer.headers.get("retry-after"), None);

@@ -20,7 +20,7 @@ impl Problem {
     /// repeat a 503 by themselves, which would carry out the command twice. It has no `Retry-After` either.
     pub(in crate::web) fn of_write(error: CallError) -> Self {
         match &error {
-            CallError::Crashed | CallError::Store(StoreError::Failed { .. }) => Self::new(
+            CallError::Crashed | CallError::Store(StoreError::Unknown { .. }) => Self::new(
                 ProblemKind::OutcomeUnknown,
                 "the server failed while it stored the change, which may have been made or not; look at the list, \
                  or repeat the request with the same Idempotency-Key if it had one",
@@ -91,9 +91,10 @@ impl Problem {
                 Self::new(ProblemKind::Store, "another writer changed the list first; try again")
             }
             StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
-            StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
-                Self::new(ProblemKind::Store, "the store failed; the server's log says why")
-            }
+            StoreError::Unknown { .. }
+            | StoreError::Failed { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Format { .. } => Self::new(ProblemKind::Store, "the store failed; the server's log says why"),
         };
         problem.with_cause(cause)
     }

@@ -1,0 +1,85 @@
+//! The errors of a store, and what each one says about a commit.
+
+use crate::list::name::ListName;
+
+/// Why the store could not do what was asked.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was faster.
+    #[error("list {name:?} is at revision {found}, the commit continues {expected}")]
+    Conflict {
+        /// The list.
+        name: ListName,
+        /// The revision the commit continues.
+        expected: u64,
+        /// The revision the list is at.
+        found: u64,
+    },
+    /// A list is there and cannot be made sense of.
+    #[error("list {name:?} cannot be read: {why}")]
+    Unreadable {
+        /// The list.
+        name: ListName,
+        /// What does not fit.
+        why: String,
+    },
+    /// The storage failed, or the call was refused. A commit was not carried out.
+    #[error("the store failed to {what}: {why}")]
+    Failed {
+        /// What was attempted, on what.
+        what: String,
+        /// What the storage said.
+        why: String,
+    },
+    /// The store failed while it carried out the commit, which may be there after a restart.
+    #[error("whether the store carried out a commit is not known ({what}): {why}")]
+    Unknown {
+        /// What was attempted, on what.
+        what: String,
+        /// What the storage said.
+        why: String,
+    },
+    /// The store takes no writes until it is opened anew; see promise 5. A commit was not carried out.
+    #[error("the store takes no more writes ({why}); restart the server")]
+    Poisoned {
+        /// What failed then.
+        why: String,
+    },
+    /// More calls are waiting than the store's queue holds. Nothing was done; try again later.
+    #[error("the store's queue of {limit} calls is full")]
+    Overloaded {
+        /// The limit.
+        limit: usize,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// Another process has the data.
+    #[error(
+        "the data directory {path} is in use by another process ({holder}); stop it, or choose another directory with --data"
+    )]
+    Locked {
+        /// The directory.
+        path: String,
+        /// What is known of the process.
+        holder: String,
+    },
+    /// The data is of another version of the program.
+    #[error("the data directory {path} has format {found}, this program reads {known}; use the program that wrote it")]
+    Format {
+        /// The directory.
+        path: String,
+        /// The format it has.
+        found: String,
+        /// The format this program reads.
+        known: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the outcome of the commit is unknown: it may be durable, so repeating it may do the same
+    /// thing twice. After every other error the commit was not carried out.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+}

@@ -1,0 +1,37 @@
+//! Whether a store takes writes.
+
+/// The health of a store. A store that is unhealthy stays so until it is opened anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// The store takes writes. A closed store keeps this health: closing is no fault.
+    Healthy,
+    /// A durable write failed, so every later write is refused. Reads go on.
+    WriteFailed {
+        /// The write, and what the storage said.
+        why: String,
+    },
+    /// A thread of the store panicked, so every later write is refused.
+    ThreadFailed {
+        /// The name of the thread.
+        thread: &'static str,
+        /// The message of the panic.
+        why: String,
+    },
+}
+
+impl Health {
+    /// Whether the store takes writes.
+    pub fn is_healthy(&self) -> bool {
+        matches!(self, Self::Healthy)
+    }
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Healthy => f.write_str("healthy"),
+            Self::WriteFailed { why } => write!(f, "a durable write failed: {why}"),
+            Self::ThreadFailed { thread, why } => write!(f, "the thread {thread} panicked: {why}"),
+        }
+    }
+}
