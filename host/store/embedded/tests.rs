@@ -312,7 +312,7 @@ fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
         }
         bob = bob.add(&long);
     }
-    assert!(matches!(failures[0], StoreError::Failed { .. }), "{:?}", failures[0]);
+    assert!(matches!(failures[0], StoreError::Unknown { .. }), "{:?}", failures[0]);
     assert!(matches!(failures[1], StoreError::Poisoned { .. }), "{:?}", failures[1]);
     let small = block_on(store.commit(Sample::new("ann").create().commit()));
     assert!(matches!(small, Err(StoreError::Poisoned { .. })), "{small:?}");

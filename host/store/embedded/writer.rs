@@ -204,7 +204,7 @@ impl Writer {
         self.poisoned(error);
         for commit in batch.drain(..) {
             let what = format!("write revision {} of list {:?}", commit.meta.revision, commit.name.as_str());
-            commit.answer(Err(StoreError::Failed { what, why: error.to_string() }));
+            commit.answer(Err(StoreError::Unknown { what, why: error.to_string() }));
         }
     }
 
