@@ -14,6 +14,7 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use hdrhistogram::Histogram;
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Patch};
@@ -24,7 +25,7 @@ use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
 use hotlist::logic::{Logic, Session};
 use hotlist::plugins::builtin::BUILTIN;
-use hotlist::replay::{Replay, ReplayItem, Spread, VersionCosts};
+use hotlist::replay::{Replay, ReplayItem, VersionCosts};
 use hotlist::store::embedded::{EmbeddedStore, Options, Recording};
 use hotlist::store::{Commit, Store};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
@@ -183,9 +184,16 @@ fn diff(dir: &Path, new: &[u8], old: &[u8]) -> anyhow::Result<()> {
 }
 
 fn print_costs(name: &str, costs: &VersionCosts) {
-    let spread =
-        |spread: &Spread| format!("p50 {}, p99 {}, max {}", spread.percentile(50), spread.percentile(99), spread.max());
-    println!("{name}: {} ns; {} units of fuel; faults {:?}", spread(&costs.time), spread(&costs.fuel), costs.faults);
+    let percentiles = |histogram: &Histogram<u64>| {
+        let [p50, p99] = [0.5, 0.99].map(|quantile| histogram.value_at_quantile(quantile));
+        format!("p50 {p50}, p99 {p99}, max {}", histogram.max())
+    };
+    println!(
+        "{name}: {} ns; {} units of fuel; faults {:?}",
+        percentiles(&costs.time),
+        percentiles(&costs.fuel),
+        costs.faults
+    );
 }
 
 /// How long this process was on a processor, with its threads that have ended.

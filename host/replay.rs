@@ -14,7 +14,6 @@
 mod answer;
 mod report;
 mod runner;
-mod spread;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +36,6 @@ use answer::{ReplayAnswer, compare};
 use report::cut;
 pub use report::{Difference, MAX_LISTED, Report, Unreadable, VersionCosts};
 use runner::Runner;
-pub use spread::Spread;
 
 /// How many lists wait for each thread. One would do to keep it busy, if all were of one size.
 const LISTS_AHEAD: usize = 4;

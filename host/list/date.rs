@@ -1,98 +1,89 @@
-//! A day of the calendar, with no clock and no time zone near it.
+//! Calendar dates, without a clock and without a time zone.
 
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 
-/// A day of the Gregorian calendar in the years 0 to 9999, written `2026-11-23`. There is no value
-/// of this type that is not a real day.
+/// A day of the Gregorian calendar in the years 0 to 9999, written as `2026-11-23`.
+///
+/// The calendar is jiff's. The stored form is our own, the three numbers, so that it does not change with a library.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "(u16, u8, u8)", into = "(u16, u8, u8)")]
-pub struct Date {
-    year: u16,
-    month: u8,
-    day: u8,
-}
+pub struct Date(civil::Date);
 
-/// Why something is not a date.
+/// The reason why something is not a date.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DateError {
-    /// The text is not of the form `YYYY-MM-DD`.
+    /// The text does not have the form `YYYY-MM-DD`.
     #[error("{0:?} is not a date; write it as YYYY-MM-DD, such as 2026-11-23")]
     Form(String),
-    /// The form is right, but the calendar has no such day.
+    /// The calendar has no such day.
     #[error("the calendar has no {year:04}-{month:02}-{day:02}")]
     NoSuchDay {
-        /// The year given.
+        /// The given year.
         year: i32,
-        /// The month given.
+        /// The given month.
         month: u8,
-        /// The day given.
+        /// The given day.
         day: u8,
     },
 }
 
+/// The most characters of a malformed date that an error repeats.
+const MAX_REPEATED_CHARS: usize = 40;
+
 impl Date {
-    /// The day with these numbers, if the calendar has it.
+    /// Returns the day with these numbers, if the calendar has it.
     pub fn new(year: i32, month: u8, day: u8) -> Result<Self, DateError> {
-        let none = DateError::NoSuchDay { year, month, day };
-        match u16::try_from(year) {
-            Ok(y) if y <= 9999 && day >= 1 && day <= days_in(y, month) => Ok(Self { year: y, month, day }),
-            _ => Err(none),
-        }
+        let date = || {
+            let year = i16::try_from(year).ok().filter(|year| *year >= 0)?;
+            civil::Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+        };
+        date().map(Self).ok_or(DateError::NoSuchDay { year, month, day })
     }
 
-    /// The year, 0 to 9999.
+    /// Returns the year, 0 to 9999.
     pub fn year(self) -> i32 {
-        i32::from(self.year)
+        i32::from(self.0.year())
     }
 
-    /// The month, 1 to 12.
+    /// Returns the month, 1 to 12.
     pub fn month(self) -> u8 {
-        self.month
+        self.0.month().unsigned_abs()
     }
 
-    /// The day of the month, 1 to 31.
+    /// Returns the day of the month, 1 to 31.
     pub fn day(self) -> u8 {
-        self.day
-    }
-}
-
-/// How many days a month has; none when there is no such month.
-fn days_in(year: u16, month: u8) -> u8 {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 => 28 + u8::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => 0,
+        self.0.day().unsigned_abs()
     }
 }
 
 impl FromStr for Date {
     type Err = DateError;
 
+    /// Reads exactly `YYYY-MM-DD`. jiff's own parser takes more forms.
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let form = || DateError::Form(text.chars().take(40).collect());
+        let malformed = || DateError::Form(text.chars().take(MAX_REPEATED_CHARS).collect());
         let bytes = text.as_bytes();
-        let shaped = bytes.len() == 10
-            && bytes.iter().enumerate().all(|(at, b)| match at {
-                4 | 7 => *b == b'-',
-                _ => b.is_ascii_digit(),
+        let has_form = bytes.len() == 10
+            && bytes.iter().enumerate().all(|(at, byte)| match at {
+                4 | 7 => *byte == b'-',
+                _ => byte.is_ascii_digit(),
             });
-        if !shaped {
-            return Err(form());
+        if !has_form {
+            return Err(malformed());
         }
-        let number = |range: std::ops::Range<usize>| text[range].parse::<u16>().map_err(|_| form());
-        let small = |n: u16| u8::try_from(n).map_err(|_| form());
-        Self::new(i32::from(number(0..4)?), small(number(5..7)?)?, small(number(8..10)?)?)
+        let two_digits = |at: usize| text[at..at + 2].parse::<u8>().map_err(|_| malformed());
+        let year = text[..4].parse::<i32>().map_err(|_| malformed())?;
+        Self::new(year, two_digits(5)?, two_digits(8)?)
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        write!(f, "{:04}-{:02}-{:02}", self.year(), self.month(), self.day())
     }
 }
 
@@ -105,7 +96,7 @@ impl TryFrom<(u16, u8, u8)> for Date {
 
 impl From<Date> for (u16, u8, u8) {
     fn from(date: Date) -> Self {
-        (date.year, date.month, date.day)
+        (date.0.year().unsigned_abs(), date.month(), date.day())
     }
 }
 
@@ -114,12 +105,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_that_the_calendar_has_not_are_refused() {
+    fn days_that_the_calendar_does_not_have_are_refused() {
         for bad in ["2026-02-30", "2025-02-29", "1900-02-29", "2026-04-31", "2026-13-01", "2026-00-10", "2026-01-00"] {
             assert!(matches!(bad.parse::<Date>(), Err(DateError::NoSuchDay { .. })), "{bad}");
         }
         for good in ["2024-02-29", "2000-02-29", "0000-01-01", "9999-12-31"] {
             assert_eq!(good.parse::<Date>().map(|d| d.to_string()).as_deref(), Ok(good));
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (year, month, day) in [(-1, 1, 1), (10_000, 1, 1), (i32::MAX, 1, 1), (2026, 128, 1), (2026, 1, 255)] {
+            assert_eq!(Date::new(year, month, day), Err(DateError::NoSuchDay { year, month, day }));
+        }
+        assert!(Date::try_from((u16::MAX, 1, 1)).is_err());
+    }
+
+    #[test]
+    fn dates_are_in_the_order_of_the_calendar_and_stored_as_three_numbers() {
+        let dates = ["0000-01-01", "1999-12-31", "2000-01-31", "2000-02-01", "9999-12-31"];
+        let dates = dates.map(|date| date.parse::<Date>().unwrap());
+        assert!(dates.is_sorted());
+        for date in dates {
+            let stored = postcard::to_allocvec(&date).unwrap();
+            let numbers = (u16::try_from(date.year()).unwrap(), date.month(), date.day());
+            assert_eq!(stored, postcard::to_allocvec(&numbers).unwrap());
+            assert_eq!(postcard::from_bytes(&stored), Ok(date));
         }
     }
 

@@ -141,7 +141,27 @@ fn exactly_the_commands_that_differ_are_found_and_the_first_of_each_list_is_show
     assert_eq!(eve.new, "failed: it used up its budget of 9 units of fuel");
     assert_eq!(report.new.faults.iter().collect::<Vec<_>>(), [(&"fuel", &1)]);
     assert!(report.old.faults.is_empty());
-    assert_eq!((report.new.fuel.count(), report.new.fuel.percentile(50)), (7, 7));
+    assert_eq!((report.new.fuel.len(), report.new.fuel.value_at_quantile(0.5)), (7, 7));
+}
+
+#[test]
+fn costs_of_several_threads_are_merged_and_percentiles_are_at_most_one_per_cent_too_large() {
+    let (mut one, mut other) = (VersionCosts::default(), VersionCosts::default());
+    for fuel in 1..=10_000_u64 {
+        let costs = if fuel % 2 == 0 { &mut one } else { &mut other };
+        costs.add(Duration::from_nanos(fuel), 100 * fuel);
+    }
+    other.add(Duration::from_secs(1 << 40), u64::MAX);
+    one.merge(&other);
+    assert_eq!((one.time.len(), one.fuel.len()), (10_001, 10_001));
+    for (quantile, exact) in [(0.5, 5_000), (0.99, 9_900)] {
+        let found = one.time.value_at_quantile(quantile);
+        assert!((exact..=exact + exact / 100).contains(&found), "{found} for {exact}");
+        let found = one.fuel.value_at_quantile(quantile);
+        assert!((100 * exact..=101 * exact).contains(&found), "{found} for {exact}");
+    }
+    let none = VersionCosts::default();
+    assert_eq!((none.time.len(), none.time.max(), none.time.value_at_quantile(0.5)), (0, 0, 0));
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::versions::Versions;
 use crate::cli::table::aligned;
 use crate::list::excerpt::quoted;
 use crate::logic::Logic;
-use crate::replay::{Difference, DifferenceKind, Report, Spread, Unreadable, VersionCosts};
+use crate::replay::{Difference, DifferenceKind, Report, Unreadable, VersionCosts};
 
 /// The most lists whose differences the text shows. JSON has up to [`crate::replay::MAX_LISTED`].
 const MAX_SHOWN: usize = 10;
@@ -16,8 +17,8 @@ const MAX_SHOWN: usize = 10;
 /// The heads of the table's columns.
 const HEAD: [&str; 8] = ["", "time p50", "p99", "max", "fuel p50", "p99", "max", "faults"];
 
-/// The percentiles that are shown besides the maximum.
-const PERCENTILES: [u8; 2] = [50, 99];
+/// The quantiles that a report shows, besides the maximum.
+const QUANTILES: [f64; 2] = [0.5, 0.99];
 
 pub(super) fn as_text(place: &str, versions: &Versions, report: &Report) -> Vec<String> {
     let mut lines = vec![
@@ -74,8 +75,8 @@ fn shown(difference: &Difference) -> [String; 5] {
 
 fn row(name: &str, costs: &VersionCosts) -> [String; HEAD.len()] {
     let time = |nanoseconds| format!("{:.1?}", Duration::from_nanos(nanoseconds));
-    let [time_50, time_99] = PERCENTILES.map(|p| time(costs.time.percentile(p)));
-    let [fuel_50, fuel_99] = PERCENTILES.map(|p| costs.fuel.percentile(p).to_string());
+    let [time_50, time_99] = QUANTILES.map(|p| time(costs.time.value_at_quantile(p)));
+    let [fuel_50, fuel_99] = QUANTILES.map(|p| costs.fuel.value_at_quantile(p).to_string());
     let faults = match costs.faults.len() {
         0 => "0".into(),
         _ => costs.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", "),
@@ -122,16 +123,16 @@ fn difference(difference: &Difference) -> Value {
 }
 
 fn side(logic: &dyn Logic, costs: &VersionCosts) -> Value {
-    let spread = |spread: &Spread| {
-        let [p50, p99] = PERCENTILES.map(|per_cent| spread.percentile(per_cent));
-        json!({"p50": p50, "p99": p99, "max": spread.max()})
+    let percentiles = |histogram: &Histogram<u64>| {
+        let [p50, p99] = QUANTILES.map(|quantile| histogram.value_at_quantile(quantile));
+        json!({"p50": p50, "p99": p99, "max": histogram.max()})
     };
     json!({
         "version": logic.id().version.to_string(),
         "digest": logic.id().digest_text(),
-        "measured": costs.time.count(),
-        "nanoseconds": spread(&costs.time),
-        "fuel": spread(&costs.fuel),
+        "measured": costs.time.len(),
+        "nanoseconds": percentiles(&costs.time),
+        "fuel": percentiles(&costs.fuel),
         "faults": costs.faults,
     })
 }
