@@ -176,7 +176,7 @@ impl TakeError {
     /// Whether it may go differently the next time, for the machine was busy.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Load(LoadError::Trial(fault)) => fault.is_busy(),
+            Self::Load(LoadError::SmokeTest(fault)) => fault.is_busy(),
             Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
             Self::Load(_) | Self::RolloutState(PluginError::Quarantined { .. }) => false,
             Self::NotKept(_) | Self::RolloutState(_) => true,

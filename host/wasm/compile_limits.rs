@@ -1,17 +1,16 @@
-//! How much work a component would be to compile, read from its bytes before anything is compiled.
+//! Estimates the work of compiling a component from its bytes, before anything is compiled.
 //!
-//! A compiler that has begun cannot be stopped, and what it takes grows faster than what it is given:
-//! without these limits, 70 KB of components made of components took all memory there was, and one
-//! function of 1 MB a minute. Each limit is about three times of what CPython and SpiderMonkey need,
-//! which are the largest that are known to be of use.
+//! A running compiler cannot be stopped, and its time and memory grow faster than the size of its input. Without these
+//! limits, 70 KB of nested components used all memory of the machine, and one function of 1 MB compiled for a minute.
+//! Each limit is about three times what CPython and SpiderMonkey need, the largest useful components that are known.
 
 use wasmparser::{ComponentInstance, FunctionBody, Instance, Operator, Payload};
 
-use super::LoadError;
 use super::engine::{HEAVY_MEMORIES, HEAVY_PARTS, HEAVY_TABLE_ELEMENTS};
+use super::error::LoadError;
 
-/// The most components inside that are made instances of. Each may be made of several of another one,
-/// so what there is in the end is up to three to the power of a third of this.
+/// The most instances of nested components. Each may consist of several instances of another component, so the total
+/// is up to three to the power of a third of this number.
 const MAX_NESTED: u64 = 8;
 
 /// The most functions.
@@ -32,33 +31,33 @@ const MAX_JUMPS: u64 = 32_000;
 /// The same over all functions. SpiderMonkey has 510,000.
 const MAX_ALL_JUMPS: u64 = 2_000_000;
 
-/// The most jumps of a function times as many again, over all functions: what the compiler takes to find
-/// out which ways lead where. SpiderMonkey has 490 million.
-const MAX_WAYS: u64 = 2_000_000_000;
+/// The most squares of a function's jumps, over all functions. The compiler's control-flow analysis takes that long.
+/// SpiderMonkey has 490 million.
+const MAX_JUMP_PAIRS: u64 = 2_000_000_000;
 
-/// The most blocks in blocks. CPython goes 781 deep.
+/// The deepest nesting of blocks. CPython nests 781.
 const MAX_DEPTH: u64 = 2_000;
 
-/// The most loops in loops.
+/// The deepest nesting of loops.
 const MAX_LOOP_DEPTH: u64 = 50;
 
-/// The most instructions of one function, each counted once for each local: what the compiler
-/// considers when it gives out registers. SpiderMonkey has a function with 4.2 million.
+/// The most instructions of one function, times its locals. The compiler's register allocation takes that long.
+/// SpiderMonkey has a function with 4.2 million.
 const MAX_FUNCTION_WORK: u64 = 16_000_000;
 
 /// The same over all functions. SpiderMonkey has 61 million.
 const MAX_WORK: u64 = 200_000_000;
 
-/// The most jumps of one function, each counted once for each local: what the compiler keeps in
-/// memory. SpiderMonkey has a function with 500,000.
+/// The most jumps of one function, times its locals. The compiler holds that many in memory. SpiderMonkey has a
+/// function with 500,000.
 const MAX_FUNCTION_EDGES: u64 = 4_000_000;
 
 /// The same over all functions. SpiderMonkey has 7.5 million.
 const MAX_EDGES: u64 = 20_000_000;
 
-/// What was found so far.
+/// The counts of a component, as far as it was read.
 #[derive(Default)]
-pub(super) struct Effort {
+pub(super) struct CompileEstimate {
     nested: u64,
     modules: u64,
     instances: u64,
@@ -67,24 +66,24 @@ pub(super) struct Effort {
     functions: u64,
     code_bytes: u64,
     jumps: u64,
-    ways: u64,
+    jump_pairs: u64,
     work: u64,
     edges: u64,
 }
 
-/// What was found so far in one function.
+/// The counts of one function.
 #[derive(Default)]
-struct Body {
+struct FunctionEstimate {
     instructions: u64,
     jumps: u64,
     depth: u64,
-    /// How deep each of the loops is that are open.
+    /// The depth of each open loop.
     loops: Vec<u64>,
 }
 
-impl Effort {
-    /// Takes note of a part of a component, and refuses it when there is too much of anything.
-    pub(super) fn note(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
+impl CompileEstimate {
+    /// Adds a part of a component. Fails at the first count above its limit.
+    pub(super) fn add(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::ModuleSection { .. } => self.modules += 1,
             Payload::ComponentInstanceSection(section) => {
@@ -107,44 +106,44 @@ impl Effort {
             }
             Payload::TypeSection(section) => {
                 for function in section.clone().into_iter_err_on_gc_types() {
-                    let Ok(function) = function else { break }; // the compiler says what is wrong with it
+                    let Ok(function) = function else { break }; // the compiler names what is wrong with it
                     let most = function.params().len().max(function.results().len());
                     within("one of its functions", "parameters or results", most as u64, MAX_PARAMETERS)?;
                 }
             }
-            Payload::CodeSectionEntry(body) => return self.note_body(body),
+            Payload::CodeSectionEntry(body) => return self.add_function(body),
             _ => return Ok(()),
         }
-        within("it", "components inside that are made instances of", self.nested, MAX_NESTED)?;
+        within("it", "instances of nested components", self.nested, MAX_NESTED)?;
         within("it", "core modules", self.modules, HEAVY_PARTS.into())?;
         within("it", "core instances", self.instances, HEAVY_PARTS.into())?;
         within("it", "memories", self.memories, HEAVY_MEMORIES.into())?;
         within("it", "tables", self.tables, HEAVY_PARTS.into())
     }
 
-    fn note_body(&mut self, code: &FunctionBody<'_>) -> Result<(), LoadError> {
+    fn add_function(&mut self, code: &FunctionBody<'_>) -> Result<(), LoadError> {
         const ONE: &str = "one of its functions";
         self.functions += 1;
         self.code_bytes += code.as_bytes().len() as u64;
         within("it", "functions", self.functions, MAX_FUNCTIONS)?;
         within("it", "bytes of code", self.code_bytes, MAX_CODE_BYTES)?;
         within(ONE, "bytes", code.as_bytes().len() as u64, MAX_FUNCTION_BYTES)?;
-        let mut locals = 1; // its value, or what it leaves on the stack
+        let mut locals = 1; // for the values on the stack
         for group in code.get_locals_reader()? {
             locals += u64::from(group?.0);
         }
-        let mut body = Body::default();
+        let mut body = FunctionEstimate::default();
         for operator in code.get_operators_reader()? {
-            body.note(&operator?)?;
+            body.add(&operator?)?;
         }
         let (work, edges) = (body.instructions * locals, body.jumps * locals);
         self.jumps += body.jumps;
-        self.ways += body.jumps * body.jumps;
+        self.jump_pairs += body.jumps * body.jumps;
         self.work += work;
         self.edges += edges;
         within(ONE, "jumps and calls", body.jumps, MAX_JUMPS)?;
         within("it", "jumps and calls", self.jumps, MAX_ALL_JUMPS)?;
-        within("it", "jumps times jumps of the same function", self.ways, MAX_WAYS)?;
+        within("it", "jumps times jumps of the same function", self.jump_pairs, MAX_JUMP_PAIRS)?;
         within(ONE, "instructions times locals", work, MAX_FUNCTION_WORK)?;
         within("it", "instructions times locals", self.work, MAX_WORK)?;
         within(ONE, "jumps times locals", edges, MAX_FUNCTION_EDGES)?;
@@ -152,15 +151,15 @@ impl Effort {
     }
 }
 
-impl Body {
-    fn note(&mut self, operator: &Operator<'_>) -> Result<(), LoadError> {
+impl FunctionEstimate {
+    fn add(&mut self, operator: &Operator<'_>) -> Result<(), LoadError> {
         self.instructions += 1;
         match operator {
             Operator::Loop { .. } => {
                 self.jumps += 1;
                 self.depth += 1;
                 self.loops.push(self.depth);
-                within("one of its functions", "loops in loops", self.loops.len() as u64, MAX_LOOP_DEPTH)?;
+                within("one of its functions", "nested loops", self.loops.len() as u64, MAX_LOOP_DEPTH)?;
             }
             Operator::Block { .. } | Operator::If { .. } => {
                 self.jumps += 1;
@@ -180,7 +179,7 @@ impl Body {
             | Operator::ReturnCallIndirect { .. } => self.jumps += 1,
             _ => {}
         }
-        within("one of its functions", "blocks in blocks", self.depth, MAX_DEPTH)
+        within("one of its functions", "nested blocks", self.depth, MAX_DEPTH)
     }
 }
 
@@ -188,17 +187,11 @@ fn within(place: &'static str, what: &'static str, count: u64, limit: u64) -> Re
     if count <= limit { Ok(()) } else { Err(LoadError::TooMuch { place, what, count, limit }) }
 }
 
-impl From<wasmparser::BinaryReaderError> for LoadError {
-    fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::NotAComponent(error.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::wasm::inspect::inspect;
 
-    /// Why a component is refused that is given as text.
+    /// The error of a component, which is given as text.
     fn refused(text: &str) -> String {
         inspect(&wat::parse_str(text).unwrap()).expect_err("it is too much").to_string()
     }
@@ -219,11 +212,11 @@ mod tests {
             format!("(component $all (component $c0) {floors})")
         };
         assert!(inspect(&wat::parse_str(tower(4)).unwrap()).is_ok());
-        assert!(refused(&tower(30)).starts_with("it has 10 components inside that are made instances of"));
+        assert!(refused(&tower(30)).starts_with("it has 10 instances of nested components"));
     }
 
     #[test]
-    fn what_a_pool_has_no_room_for_is_found_before_it_is_compiled() {
+    fn a_component_that_fits_no_pool_is_refused_before_it_is_compiled() {
         let modules =
             |contents: &str, count| format!("(component {})", format!("(core module {contents})").repeat(count));
         assert_eq!(refused(&modules("", 65)), "it has 65 core modules, and 64 is the most that is compiled");
@@ -244,8 +237,8 @@ mod tests {
             (function(&format!("(param{})", " i32".repeat(101))), "parameters or results"),
             (function(&"block end ".repeat(33_000)), "jumps and calls"),
             (function(&format!("block i32.const 0 br_table{} end", " 0".repeat(33_000))), "jumps and calls"),
-            (nested("block ", 2_001), "blocks in blocks"),
-            (nested("loop ", 51), "loops in loops"),
+            (nested("block ", 2_001), "nested blocks"),
+            (nested("loop ", 51), "nested loops"),
             (function(&format!("(local{}) {}", " i32".repeat(200), "block end ".repeat(21_000))), "jumps times locals"),
             (
                 function(&format!("(local{}) {}", " i32".repeat(400), "nop ".repeat(41_000))),

@@ -1,12 +1,14 @@
-//! A component as [`Logic`]: instances kept warm and shared, or one for each session.
+//! A component as [`Logic`]. Sessions share warm instances, or each session has an instance of its own.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::engine::{Engine, InstanceClass};
+use super::error::LoadError;
+use super::inspect::digest;
 use super::instance::{Instance, Prepared};
-use super::{LoadError, digest, v0_1_0};
+use super::v0_1_0;
 use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
@@ -16,17 +18,17 @@ use crate::list::name::LogicName;
 use crate::list::schema::Description;
 use crate::logic::{Call, Cost, Decision, Fault, Logic, Session};
 
-/// The most bytes of the reason why a component cannot be compiled.
+/// The most bytes of a compiler error that are passed on.
 const MAX_REASON_BYTES: usize = 2_000;
 
-/// Who may meet whom inside an instance.
+/// Which lists may share an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {
-    /// Instances serve any list, one command after the other. Fast, and safe as far as the logic
-    /// keeps nothing between calls, which is checked now and then.
+    /// An instance serves any list, one command after the other. Fast, and safe as long as the logic has no state
+    /// between calls. A sample of commands is checked for that.
     #[default]
     Shared,
-    /// An instance never serves two lists: for code that is not trusted with all of them.
+    /// An instance never serves two lists. For code that may not see more than one.
     List,
 }
 
@@ -36,8 +38,7 @@ pub(super) struct ComponentLogic {
     description: Description,
     prepared: Prepared,
     isolation: Isolation,
-    /// Instances that wait for the next session, the one used last on top: its memory is in the
-    /// processor's cache.
+    /// Unused instances. The last one used is on top, because its memory is in the processor's cache.
     warm: Mutex<Vec<Instance>>,
 }
 
@@ -47,9 +48,9 @@ impl ComponentLogic {
         name: LogicName,
         bytes: &[u8],
         isolation: Isolation,
-        weight: InstanceClass,
+        class: InstanceClass,
     ) -> Result<Self, LoadError> {
-        let prepared = Prepared::compile(engine, weight, name.clone(), bytes)
+        let prepared = Prepared::compile(engine, class, name.clone(), bytes)
             .map_err(|error| LoadError::Invalid(reason(&error)))?;
         let description = describe(&prepared)?;
         if description != describe(&prepared)? {
@@ -60,8 +61,8 @@ impl ComponentLogic {
         Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }
 
-    /// Whether the instance's command, or part of one, is one of those whose first call is made a second time.
-    fn is_to_check(&self, instance: &Instance) -> bool {
+    /// Whether the first call of the instance's current command, or part of one, is repeated.
+    fn is_sampled(&self, instance: &Instance) -> bool {
         instance.commands.is_multiple_of(self.prepared.engine().settings().check_every)
     }
 
@@ -71,7 +72,7 @@ impl ComponentLogic {
             return;
         }
         let mut warm = self.warm.lock();
-        if warm.len() < settings.warm && self.prepared.engine().acquire_warm_slot(self.prepared.weight()) {
+        if warm.len() < settings.warm && self.prepared.engine().acquire_warm_slot(self.prepared.class()) {
             warm.push(instance);
         }
     }
@@ -80,12 +81,12 @@ impl ComponentLogic {
 impl Drop for ComponentLogic {
     fn drop(&mut self) {
         for _ in self.warm.lock().drain(..) {
-            self.prepared.engine().release_warm_slot(self.prepared.weight());
+            self.prepared.engine().release_warm_slot(self.prepared.class());
         }
     }
 }
 
-/// What the compiler says, without most of the names that it quotes, which may be long.
+/// The compiler's error, cut off: it quotes names of any length.
 fn reason(error: &wasmtime::Error) -> String {
     let mut reason = format!("{error:#}");
     reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
@@ -110,7 +111,7 @@ impl Logic for ComponentLogic {
         let warm = self.warm.lock().pop();
         let instance = match warm {
             Some(instance) => {
-                self.prepared.engine().release_warm_slot(instance.weight());
+                self.prepared.engine().release_warm_slot(instance.class());
                 instance
             }
             None => self.prepared.instantiate()?,
@@ -123,21 +124,21 @@ impl Logic for ComponentLogic {
     }
 }
 
-/// A session holds an instance, and gives it back when it ends; unless a call failed, for after
-/// that nobody knows what the instance's memory holds.
+/// A session with its instance, which it gives back when it ends. After a failed call the instance is dropped
+/// instead, because the content of its memory is unknown.
 struct ComponentSession<'a> {
     logic: &'a ComponentLogic,
     instance: Option<Instance>,
-    /// Whether the next call is one of those that are made a second time: the first of a command.
-    to_check: bool,
+    /// Whether the next call is repeated on a fresh instance. Only the first call of a command is.
+    repeat_next: bool,
 }
 
 impl<'a> ComponentSession<'a> {
     fn new(logic: &'a ComponentLogic, instance: Instance) -> Self {
-        Self { logic, instance: Some(instance), to_check: false }
+        Self { logic, instance: Some(instance), repeat_next: false }
     }
 
-    /// Makes one call, and now and then a second time on a fresh instance.
+    /// Makes a call. Repeats a sample of calls on a fresh instance and compares the answers.
     fn call<T: PartialEq>(
         &mut self,
         list: &Arc<List>,
@@ -145,18 +146,18 @@ impl<'a> ComponentSession<'a> {
         call: impl Fn(&mut Instance) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let Some(instance) = &mut self.instance else {
-            return Err(Fault::Instance("the session is over after a failed call".into()));
+            return Err(Fault::Instance("the session ended with a failed call".into()));
         };
         instance.show(list, context);
         let answer = call(instance);
         if answer.is_err() {
             self.instance = None;
-        } else if std::mem::take(&mut self.to_check) {
-            // When there is no room for a second instance, the check can wait; the command cannot.
+        } else if std::mem::take(&mut self.repeat_next) {
+            // With a full pool there is no check: the command must not wait for one.
             let Ok(mut fresh) = self.logic.prepared.instantiate() else { return answer };
             fresh.show(list, context);
             fresh.mute();
-            // A failure of the second one says nothing: it began with more to set up.
+            // A failure of the fresh instance proves nothing, because its start used a part of the budget.
             let again = call(&mut fresh);
             if again.is_ok() && again != answer {
                 self.instance = None;
@@ -175,14 +176,14 @@ impl Session for ComponentSession<'_> {
     fn begin_in_parts(&mut self, parts: usize) {
         if let Some(instance) = &mut self.instance {
             instance.begin(parts);
-            self.to_check = self.logic.is_to_check(instance);
+            self.repeat_next = self.logic.is_sampled(instance);
         }
     }
 
     fn begin_part(&mut self) {
         if let Some(instance) = &mut self.instance {
             instance.begin_part();
-            self.to_check = self.logic.is_to_check(instance);
+            self.repeat_next = self.logic.is_sampled(instance);
         }
     }
 
@@ -194,8 +195,8 @@ impl Session for ComponentSession<'_> {
         self.instance.as_ref().map_or_else(Cost::default, Instance::cost)
     }
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
-        self.call(list, context, |instance| v0_1_0::decide(instance, context, ask))
+    fn decide(&mut self, list: &Arc<List>, context: &Context, call: Call<'_>) -> Result<Decision, Fault> {
+        self.call(list, context, |instance| v0_1_0::decide(instance, context, call))
     }
 
     fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {

@@ -1,8 +1,7 @@
-//! The engine: its settings, the pools of instances, the ticker that ends what runs too long.
+//! The engine: its settings, its two pools of instances, and the ticker that ends calls past their deadline.
 //!
-//! There are two pools, for a component that carries the engine of its language, as JavaScript's and
-//! Python's do, takes a hundred times the room of one that does not, and a pool's slots are all of
-//! one size.
+//! A component in JavaScript or Python carries the engine of its language and takes a hundred times the memory of one
+//! that does not. The slots of a pool are all of one size, so each of the two classes has a pool.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,95 +11,93 @@ use std::time::Duration;
 
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How finely the deadline of a command is measured.
+/// The resolution of deadlines.
 const TICK: Duration = Duration::from_millis(5);
 
-/// A command in parts gets one more [deadline](Settings::deadline) for each so many parts.
+/// The number of parts after which a command in parts gets one more [deadline](Settings::deadline).
 const PARTS_PER_DEADLINE: u32 = 500;
 
 /// The most deadlines that a command in parts gets: what 10,000 parts get, the default limit on a list's entries. It
 /// bounds how long one command can block its actor's thread.
 const MAX_DEADLINES: u32 = 21;
 
-/// The most core modules, and the most tables, of a component that carries the engine of its language.
+/// The most core modules, and the most tables, of a component with a language engine.
 pub(super) const HEAVY_PARTS: u32 = 64;
 
-/// The most memories of such a component.
+/// The most memories of a component with a language engine.
 pub(super) const HEAVY_MEMORIES: u32 = 4;
 
-/// The most elements of one of its tables.
+/// The most elements of a table of a component with a language engine.
 pub(super) const HEAVY_TABLE_ELEMENTS: usize = 20_000;
 
-/// How much room a component may take.
+/// The size class of a component's instances, which decides on the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum InstanceClass {
-    /// A component that is its logic and little more, as those in Rust or C are.
+    /// A component that holds little more than its logic, such as one in Rust or C.
     Light,
-    /// A component that carries the engine of its language.
+    /// A component with a language engine, such as one in JavaScript or Python.
     Heavy,
 }
 
-/// What there is for one instance, and how many of them there may be.
+/// The limits of one instance, and the number of instances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InstanceLimits {
     /// The fuel of one command.
     pub(super) fuel: u64,
     /// How long one command may take.
     pub(super) deadline: Duration,
-    /// Instances at a time.
+    /// The most instances at a time.
     pub(super) instances: u32,
-    /// The most memory of one, in bytes.
+    /// The most memory of one instance, in bytes.
     pub(super) memory: usize,
-    /// The most core modules, and the most tables, of one: its own, and what adapters add.
+    /// The most core modules, and the most tables, of one instance, including those that adapters add.
     pub(super) parts: u32,
-    /// The most memories of one.
+    /// The most memories of one instance.
     memories: u32,
     /// The most elements of a table. Logic in Rust uses a few dozen, Python's engine 5,700.
     pub(super) table_elements: usize,
-    /// How much of an instance's memory stays with its slot in the pool, so that the next instance
-    /// in it finds its pages there. Measured: a fresh instance costs half as much with it.
+    /// The bytes of memory that stay resident in a slot, so that its next instance finds the pages mapped. Measured: a
+    /// fresh instance costs half as much with them.
     keep_resident: usize,
-    /// The same for tables.
+    /// The bytes of tables that stay resident in a slot.
     keep_table_resident: usize,
-    /// Whether to ask the system which pages were written to. It pays where there are many pages.
+    /// Whether to ask the kernel which pages were written. It pays for large memories only.
     pagemap_scan: Enabled,
 }
 
 /// The limits under which components run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The fuel of one command, in wasmtime's unit: about one WebAssembly instruction. The same
-    /// command runs out of it on every machine, or on none.
+    /// The fuel of one command, in wasmtime's unit: about one WebAssembly instruction. A command runs out of fuel on
+    /// every machine or on none.
     pub fuel: u64,
-    /// How long one command may take by the clock on the wall: the net under the fuel.
+    /// The wall-clock deadline of one command, which ends what the fuel does not.
     pub deadline: Duration,
-    /// The fuel of one command where the component carries the engine of its language: that computes
-    /// the same with some fifty times the instructions.
+    /// The fuel of one command of a component with a language engine, which takes about fifty times the instructions.
     pub heavy_fuel: u64,
-    /// How long one command may take there.
+    /// The wall-clock deadline of one command of a component with a language engine.
     pub heavy_deadline: Duration,
-    /// How much memory an instance may have, over all its memories, in bytes.
+    /// The most bytes of all memories of an instance.
     pub memory: usize,
-    /// The same for an instance that carries the engine of its language.
+    /// The most bytes of all memories of an instance with a language engine.
     pub heavy_memory: usize,
-    /// How much stack a call may use, in bytes.
+    /// The most bytes of stack that a call may use.
     pub stack: usize,
-    /// How many bytes of values a call may hand over in either direction.
+    /// The most bytes of values that a call may pass in either direction.
     pub answer_bytes: usize,
-    /// How large a component may be, in bytes.
+    /// The most bytes of a component.
     pub component_bytes: usize,
-    /// How many instances there may be at a time. At most half of them are kept warm.
+    /// The most instances at a time. At most half of them are warm.
     pub instances: u32,
-    /// The same for instances that carry the engine of their language.
+    /// The most instances with a language engine at a time.
     pub heavy_instances: u32,
-    /// How many instances of one version are kept warm: as many as there are threads to use them.
+    /// The most warm instances of one version: by default one for each thread.
     pub warm: usize,
-    /// After how many commands a warm instance is replaced by a fresh one.
+    /// The number of commands after which a warm instance is replaced.
     pub recycle_after: u64,
-    /// One command in so many is decided a second time on a fresh instance, and has to come out the
-    /// same.
+    /// One command in this number is decided a second time on a fresh instance, which must decide the same.
     pub check_every: u64,
-    /// Where compiled code is kept; `None` compiles anew each time.
+    /// The directory of compiled code. `None` compiles a component each time it is loaded.
     pub cache: Option<PathBuf>,
 }
 
@@ -127,9 +124,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What an instance of a weight may have.
-    pub(super) fn room(&self, weight: InstanceClass) -> InstanceLimits {
-        match weight {
+    /// The limits of the instances of a class.
+    pub(super) fn limits_of(&self, class: InstanceClass) -> InstanceLimits {
+        match class {
             InstanceClass::Light => InstanceLimits {
                 fuel: self.fuel,
                 deadline: self.deadline,
@@ -168,25 +165,25 @@ struct Shared {
     light: Pool,
     heavy: Pool,
     settings: Settings,
-    /// Ends the ticker when the last handle to the engine goes.
+    /// Ends the ticker thread when the last handle to the engine is dropped.
     _ticker: mpsc::Sender<()>,
 }
 
-/// The engine for one weight.
+/// The engine of one class.
 struct Pool {
     engine: wasmtime::Engine,
-    /// How many instances are kept warm, over all versions.
+    /// The number of warm instances of all versions.
     warm: AtomicUsize,
 }
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// wasmtime does not take the settings, or the machine does not give what they want.
-    #[error("the wasm engine could not be started: {0:#}")]
+    /// wasmtime refuses the settings, or the machine has too little memory for them.
+    #[error("cannot start the wasm engine: {0:#}")]
     Wasmtime(wasmtime::Error),
-    /// The machine gives no thread.
-    #[error("the thread that watches over deadlines could not be started: {0}")]
+    /// The system starts no thread.
+    #[error("cannot start the thread that measures deadlines: {0}")]
     Thread(#[from] std::io::Error),
 }
 
@@ -198,48 +195,48 @@ impl Engine {
         Ok(Self { shared: Arc::new(Shared { light, heavy, settings, _ticker: ticker }) })
     }
 
-    /// The limits.
+    /// The settings that the engine was started with.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
     }
 
-    pub(super) fn wasmtime(&self, weight: InstanceClass) -> &wasmtime::Engine {
-        &self.pool(weight).engine
+    pub(super) fn wasmtime(&self, class: InstanceClass) -> &wasmtime::Engine {
+        &self.pool(class).engine
     }
 
-    fn pool(&self, weight: InstanceClass) -> &Pool {
-        match weight {
+    fn pool(&self, class: InstanceClass) -> &Pool {
+        match class {
             InstanceClass::Light => &self.shared.light,
             InstanceClass::Heavy => &self.shared.heavy,
         }
     }
 
-    /// Returns how long a command with so many parts may take.
-    pub(super) fn deadline(&self, weight: InstanceClass, parts: usize) -> Duration {
-        deadline_in_parts(self.settings().room(weight).deadline, parts)
+    /// Returns how long a command of a number of parts may take.
+    pub(super) fn deadline(&self, class: InstanceClass, parts: usize) -> Duration {
+        deadline_in_parts(self.settings().limits_of(class).deadline, parts)
     }
 
-    /// Asks for a place among the warm instances. Half of the pool is always left for fresh ones.
-    pub(super) fn acquire_warm_slot(&self, weight: InstanceClass) -> bool {
-        let most = self.settings().room(weight).instances as usize / 2;
-        let took = |warm: usize| (warm < most).then_some(warm + 1);
-        self.pool(weight).warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took).is_ok()
+    /// Takes a slot for a warm instance, if one is free. Half of the pool is always left for fresh instances.
+    pub(super) fn acquire_warm_slot(&self, class: InstanceClass) -> bool {
+        let most = self.settings().limits_of(class).instances as usize / 2;
+        let taken = |warm: usize| (warm < most).then_some(warm + 1);
+        self.pool(class).warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
 
-    /// Gives a place among the warm instances back.
-    pub(super) fn release_warm_slot(&self, weight: InstanceClass) {
-        self.pool(weight).warm.fetch_sub(1, Ordering::Relaxed);
+    /// Gives the slot of a warm instance back.
+    pub(super) fn release_warm_slot(&self, class: InstanceClass) {
+        self.pool(class).warm.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Pool {
-    fn new(settings: &Settings, weight: InstanceClass) -> Result<Self, EngineError> {
-        let engine = config(settings, settings.room(weight)).and_then(|config| wasmtime::Engine::new(&config));
+    fn new(settings: &Settings, class: InstanceClass) -> Result<Self, EngineError> {
+        let engine = config(settings, settings.limits_of(class)).and_then(|config| wasmtime::Engine::new(&config));
         Ok(Self { engine: engine.map_err(EngineError::Wasmtime)?, warm: AtomicUsize::new(0) })
     }
 }
 
-/// Returns the deadline of a command with so many parts, where a command in one has `deadline`.
+/// Returns the deadline of a command of a number of parts. `deadline` is that of a command in one part.
 fn deadline_in_parts(deadline: Duration, parts: usize) -> Duration {
     let parts = u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE);
     deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE)
@@ -251,20 +248,20 @@ pub(super) fn deadline_ticks(deadline: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
 }
 
-fn config(settings: &Settings, room: InstanceLimits) -> wasmtime::Result<Config> {
+fn config(settings: &Settings, limits: InstanceLimits) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(room.instances)
-        .total_core_instances(room.instances * room.parts)
-        .total_memories(room.instances * room.memories)
-        .total_tables(room.instances * room.parts)
-        .max_core_instances_per_component(room.parts)
-        .max_memories_per_component(room.memories)
-        .max_tables_per_component(room.parts)
-        .max_memory_size(room.memory)
-        .table_elements(room.table_elements)
-        .linear_memory_keep_resident(room.keep_resident)
-        .table_keep_resident(room.keep_table_resident)
-        .pagemap_scan(room.pagemap_scan);
+    pool.total_component_instances(limits.instances)
+        .total_core_instances(limits.instances * limits.parts)
+        .total_memories(limits.instances * limits.memories)
+        .total_tables(limits.instances * limits.parts)
+        .max_core_instances_per_component(limits.parts)
+        .max_memories_per_component(limits.memories)
+        .max_tables_per_component(limits.parts)
+        .max_memory_size(limits.memory)
+        .table_elements(limits.table_elements)
+        .linear_memory_keep_resident(limits.keep_resident)
+        .table_keep_resident(limits.keep_table_resident)
+        .pagemap_scan(limits.pagemap_scan);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
@@ -284,7 +281,7 @@ fn config(settings: &Settings, room: InstanceLimits) -> wasmtime::Result<Config>
     Ok(config)
 }
 
-/// Lets time pass for the engines until the sender returned is dropped.
+/// Starts the thread that advances the engines' epochs until the returned sender is dropped.
 fn start_ticker(engines: [wasmtime::EngineWeak; 2]) -> std::io::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel();
     std::thread::Builder::new().name("wasm-ticker".into()).spawn(move || {

@@ -1,33 +1,33 @@
-//! What a component prints, as lines on the log.
+//! Logs what a component prints, line by line.
 
 use crate::list::name::LogicName;
 
-/// How much one command may print; what is more is dropped, and the log says so.
+/// The most bytes that one command may print. The rest is dropped with a warning.
 const MAX_PRINTED_BYTES: usize = 4_096;
 
-/// What every line is logged under, so that a filter can tell a plugin's lines from the server's.
+/// The target of each logged line, which lets a filter tell a plugin's lines from the server's.
 pub const TARGET: &str = "hotlist::plugin";
 
-/// Gathers what one instance prints.
-pub(super) struct Voice {
+/// Collects what one instance prints and logs it line by line.
+pub(super) struct GuestLog {
     name: LogicName,
-    /// A line that has not ended yet.
+    /// The line that has not ended yet.
     line: Vec<u8>,
     printed: usize,
     muted: bool,
 }
 
-impl Voice {
-    pub(super) fn of(name: LogicName) -> Self {
+impl GuestLog {
+    pub(super) fn new(name: LogicName) -> Self {
         Self { name, line: Vec::new(), printed: 0, muted: false }
     }
 
-    /// Says nothing any more: for an instance that only repeats what another one said.
+    /// Stops logging. For an instance that repeats a call of another instance, whose lines are logged already.
     pub(super) fn mute(&mut self) {
         self.muted = true;
     }
 
-    /// Ends a command's output, and begins the next one's.
+    /// Ends the output of a command and begins the output of the next.
     pub(super) fn begin(&mut self) {
         if self.printed > 0 {
             self.end_line(false);
@@ -35,14 +35,14 @@ impl Voice {
         }
     }
 
-    /// Takes what is printed.
+    /// Adds printed bytes.
     pub(super) fn print(&mut self, is_error: bool, bytes: &[u8]) {
-        let room = MAX_PRINTED_BYTES.saturating_sub(self.printed);
-        if self.muted || (room == 0 && self.printed > MAX_PRINTED_BYTES) {
+        let left = MAX_PRINTED_BYTES.saturating_sub(self.printed);
+        if self.muted || (left == 0 && self.printed > MAX_PRINTED_BYTES) {
             return;
         }
         self.printed += bytes.len();
-        for piece in bytes[..bytes.len().min(room)].split_inclusive(|byte| *byte == b'\n') {
+        for piece in bytes[..bytes.len().min(left)].split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
             if self.line.ends_with(b"\n") {
                 self.end_line(is_error);
@@ -55,7 +55,7 @@ impl Voice {
     }
 
     fn end_line(&mut self, is_error: bool) {
-        // A plugin must not be able to move the cursor of whoever reads the log.
+        // Control characters could move the cursor of a terminal that shows the log.
         let line: String = String::from_utf8_lossy(&self.line).trim_end().chars().map(visible).collect();
         self.line.clear();
         if line.is_empty() {
@@ -83,9 +83,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
+    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Paper {
+    impl Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().write(bytes)
         }
@@ -95,24 +95,24 @@ mod tests {
         }
     }
 
-    /// The lines of the log after a plugin's deeds, without times.
-    fn logged(deeds: impl FnOnce(&mut Voice)) -> Vec<String> {
-        let paper = Paper::default();
-        let writer = paper.clone();
+    /// The lines of the log after a plugin printed, without times.
+    fn logged(print: impl FnOnce(&mut GuestLog)) -> Vec<String> {
+        let buffer = SharedBuffer::default();
+        let writer = buffer.clone();
         let log =
             tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(log, || deeds(&mut Voice::of(LogicName::new("mine").expect("a name"))));
-        let text = String::from_utf8(paper.0.lock().clone()).expect("text");
+        tracing::subscriber::with_default(log, || print(&mut GuestLog::new(LogicName::new("mine").expect("a name"))));
+        let text = String::from_utf8(buffer.0.lock().clone()).expect("text");
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
     #[test]
     fn what_is_printed_in_pieces_is_logged_in_lines() {
-        let lines = logged(|voice| {
-            voice.print(false, b"one ");
-            voice.print(false, b"line\nand the ");
-            voice.print(false, b"next");
-            voice.begin();
+        let lines = logged(|guest_log| {
+            guest_log.print(false, b"one ");
+            guest_log.print(false, b"line\nand the ");
+            guest_log.print(false, b"next");
+            guest_log.begin();
         });
         assert_eq!(
             lines,
@@ -122,18 +122,18 @@ mod tests {
 
     #[test]
     fn a_line_cannot_hide_another() {
-        let lines = logged(|voice| voice.print(true, b"\x1b[2J\xffgone\r\n"));
+        let lines = logged(|guest_log| guest_log.print(true, b"\x1b[2J\xffgone\r\n"));
         assert_eq!(lines, ["WARN hotlist::plugin: \u{fffd}[2J\u{fffd}gone logic=mine"]);
     }
 
     #[test]
-    fn a_command_that_prints_much_is_cut_short_and_the_next_one_speaks_again() {
-        let lines = logged(|voice| {
+    fn a_command_that_prints_much_is_cut_short_and_the_next_one_prints_again() {
+        let lines = logged(|guest_log| {
             for _ in 0..10 {
-                voice.print(false, &[b'x'; MAX_PRINTED_BYTES]);
+                guest_log.print(false, &[b'x'; MAX_PRINTED_BYTES]);
             }
-            voice.begin();
-            voice.print(false, b"again\n");
+            guest_log.begin();
+            guest_log.print(false, b"again\n");
         });
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert_eq!(lines[0].matches('x').count(), MAX_PRINTED_BYTES);
@@ -142,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_muted_voice_says_nothing() {
-        let lines = logged(|voice| {
-            voice.mute();
-            voice.print(false, b"line\n");
+    fn a_muted_instance_logs_nothing() {
+        let lines = logged(|guest_log| {
+            guest_log.mute();
+            guest_log.print(false, b"line\n");
         });
         assert!(lines.is_empty(), "{lines:?}");
     }

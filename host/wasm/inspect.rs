@@ -1,77 +1,62 @@
-//! What a component is, read from its bytes: neither compiled nor run.
+//! The imports, exports and sizes of a component, read from its bytes without compiling or running it.
 
+use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Instance, Parser, Payload};
 
-use super::LoadError;
-use super::compile_limits::Effort;
+use super::compile_limits::CompileEstimate;
+use super::contract::{ALLOWED_IMPORTS, CONTRACT, EXPORT, PACKAGE, VIRTUAL_PACKAGES, WASI, WASI_VERSION};
 use super::engine::{InstanceClass, Settings};
+use super::error::LoadError;
 use crate::list::excerpt::excerpt;
 
-/// The version of the contract that this host speaks.
-pub const CONTRACT: &str = "0.1.0";
-
-/// Where all that belongs to the contract is.
-const PACKAGE: &str = "hotlist:logic/";
-
-/// The unit in which a memory is declared.
+/// The unit of a memory's declared size.
 const PAGE_BYTES: u64 = 65_536;
 
-/// What every WebAssembly binary begins with.
+/// The first bytes of every WebAssembly binary.
 const MAGIC: &[u8] = b"\0asm";
 
-/// What plugins may import: the list at hand, the types it is made of, and the log.
-const ALLOWED_IMPORTS: [&str; 3] = ["current-list", "types", "log"];
-
-/// Where all that belongs to WASI is.
-pub(super) const WASI: &str = "wasi:";
-
-/// The parts of WASI that the engines of languages import. All of it is pretended, see
-/// [`super::wasi`].
-const PRETENDED: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
-
-/// The version of WASI that is pretended.
-const WASI_VERSION: &str = "0.2.";
-
-/// What plugins must export.
-const EXPORT: &str = "todo-list-logic";
-
-/// What a component wants and what it gives.
+/// The imports, exports and sizes of a component.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Contents {
     /// The names of its imports.
     pub imports: Vec<String>,
     /// The names of its exports.
     pub exports: Vec<String>,
-    /// What its parts need.
+    /// What its core modules need.
     pub needs: Needs,
 }
 
-/// What the core modules in a component need, as far as their declarations tell.
+/// What the core modules of a component need, as far as their declarations say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Needs {
-    /// How many core instances are made.
+    /// The number of core instances.
     pub instances: usize,
-    /// The largest table at its beginning, in elements.
+    /// The largest initial size of a table, in elements.
     pub table_elements: u64,
-    /// The largest memory at its beginning, in bytes.
+    /// The largest initial size of a memory, in bytes.
     pub memory_bytes: u64,
 }
 
-/// Reads the names of a component's imports and exports. Refuses one that would be too much work.
-pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
+/// The SHA-256 of a component's bytes, which identifies the version.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Reads the imports, exports and sizes of a component. Refuses a component that would take too long to compile.
+pub fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
     if !bytes.starts_with(MAGIC) {
-        return Err(LoadError::NotAComponent("it does not begin with the bytes that WebAssembly begins with".into()));
+        return Err(LoadError::NotAComponent("its first bytes are not those of WebAssembly".into()));
     }
     let mut contents = Contents::default();
-    let mut effort = Effort::default();
+    let mut estimate = CompileEstimate::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
-        effort.note(&payload)?;
+        estimate.add(&payload)?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(LoadError::NotAComponent(
-                    "it is a core module; `hotlist plugin build` makes a component of one".into(),
+                    "it is a core module; build a component with `hotlist plugin build`".into(),
                 ));
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
@@ -111,22 +96,22 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
 }
 
 impl Contents {
-    /// Checks that the component is one of this contract and wants nothing else.
+    /// Checks that the component exports this contract and imports nothing foreign.
     pub(super) fn check(&self) -> Result<(), LoadError> {
         let allowed = ALLOWED_IMPORTS.map(|import| format!("{PACKAGE}{import}@{CONTRACT}"));
         let theirs = excerpt(&self.contract()).into_owned();
         let refuse = |import: &String| {
             Err(LoadError::ForeignImport { import: excerpt(import).into_owned(), theirs: theirs.clone() })
         };
-        if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE) && !is_pretended(import)) {
+        if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE) && !is_virtual(import)) {
             return refuse(import);
         }
-        // A component of another version imports that version's list: say the version, which is
-        // the reason, and not the import, which is its consequence.
+        // A component of another contract version also imports that version's list. The error names the version,
+        // which is the reason, and not the import, which is a consequence.
         if !self.exports.contains(&format!("{PACKAGE}{EXPORT}@{CONTRACT}")) {
             return Err(LoadError::OtherWorld { theirs });
         }
-        match self.imports.iter().find(|import| !allowed.contains(import) && !is_pretended(import)) {
+        match self.imports.iter().find(|import| !allowed.contains(import) && !is_virtual(import)) {
             Some(import) => refuse(import),
             None => Ok(()),
         }
@@ -139,19 +124,19 @@ impl Contents {
     }
 }
 
-/// Whether an import is a part of WASI that is pretended.
-fn is_pretended(import: &str) -> bool {
+/// Whether an import is a part of WASI that the host implements virtually.
+fn is_virtual(import: &str) -> bool {
     let parts = import.strip_prefix(WASI).and_then(|rest| rest.split_once('/'));
     let Some((package, interface)) = parts else { return false };
     let version = interface.split_once('@').map(|(_, version)| version);
-    PRETENDED.contains(&package) && version.is_some_and(|version| version.starts_with(WASI_VERSION))
+    VIRTUAL_PACKAGES.contains(&package) && version.is_some_and(|version| version.starts_with(WASI_VERSION))
 }
 
 impl Needs {
-    /// The lightest weight that gives as much.
-    pub(super) fn weight(self, settings: &Settings) -> InstanceClass {
-        let light = settings.room(InstanceClass::Light);
-        // The compiler adds instances of its own between those that it finds.
+    /// The lightest class whose limits are large enough.
+    pub(super) fn class(self, settings: &Settings) -> InstanceClass {
+        let light = settings.limits_of(InstanceClass::Light);
+        // The compiler adds instances of its own to those that it finds.
         let fits = self.instances <= light.parts as usize / 2
             && self.table_elements <= light.table_elements as u64
             && self.memory_bytes <= settings.memory as u64;

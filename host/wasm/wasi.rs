@@ -1,28 +1,30 @@
-//! The part of WASI that the engines of other languages want, pretended: every answer is a function
-//! of the command at hand.
+//! A virtual implementation of the part of WASI that language engines import. Each result is a function of the current
+//! command.
 //!
-//! JavaScript and Python come with an engine that imports WASI 0.2, whether or not a plugin uses it.
-//! Here the time is the command's, and sleeping takes none; chance comes from the command's seed;
-//! what is printed goes to the log; there are no arguments, no environment, no files. Whatever else
-//! is called, such as a socket, ends the call with an error that names it.
+//! The engines of JavaScript and Python import WASI 0.2, whether or not a plugin uses it. In this implementation:
+//!
+//! - the time is the time of the command, and sleeping takes no time;
+//! - random numbers follow from the command's seed;
+//! - printed text goes to the log;
+//! - there are no arguments, environment variables or files;
+//! - any other function, such as one that opens a socket, ends the call with an error that names the function.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
-use super::inspect::WASI;
-use super::instance::State;
+use super::contract::WASI;
+use super::state::InstanceState;
 
-/// The most random bytes that one call gives.
+/// The most random bytes that one call returns.
 const MAX_RANDOM_BYTES: u64 = 65_536;
 
-/// How many bytes the guest is told that it may print at once.
-const PRINT_BYTES: u64 = 4_096;
+/// The number of bytes that the guest may print in one call.
+const MAX_WRITE_BYTES: u64 = 4_096;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
-/// Any of WASI's resources: a stream, a clock's alarm, an open file. There is nothing behind it but
-/// its number.
+/// Any resource of WASI, such as a stream or a file. It consists of its number.
 struct VirtualResource;
 
 /// The number of the standard output.
@@ -36,12 +38,12 @@ const OTHER: u32 = 0;
 
 type Handle = Resource<VirtualResource>;
 
-/// A call of something that no plugin gets.
+/// A call of a function that no plugin may call.
 #[derive(Debug, thiserror::Error)]
-#[error("it called {0}, which no plugin gets")]
+#[error("it called {0}, which no plugin may call")]
 pub(super) struct Forbidden(String);
 
-/// Why a stream does not do what it is asked to.
+/// The error of an operation on a stream.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
 enum StreamError {
@@ -51,7 +53,7 @@ enum StreamError {
     Closed,
 }
 
-/// A moment, since the epoch.
+/// A time since the epoch.
 #[derive(ComponentType, Lift, Lower)]
 #[component(record)]
 struct Datetime {
@@ -61,8 +63,8 @@ struct Datetime {
 
 type Streamed<T> = std::result::Result<T, StreamError>;
 
-/// Defines all of WASI that a component imports.
-pub(super) fn link(linker: &mut Linker<State>, component: &Component) -> Result<()> {
+/// Defines each WASI function that a component imports.
+pub(super) fn link(linker: &mut Linker<InstanceState>, component: &Component) -> Result<()> {
     let engine = linker.engine().clone();
     for (name, import) in component.component_type().imports(&engine) {
         let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
@@ -82,14 +84,14 @@ pub(super) fn link(linker: &mut Linker<State>, component: &Component) -> Result<
 }
 
 /// Defines one function of an interface: `wall-clock` of `clocks` is `clocks/wall-clock`.
-fn define(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -> Result<()> {
+fn define(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     match interface {
         "clocks/wall-clock" | "clocks/monotonic-clock" => define_clock(at, interface, function),
-        "random/random" | "random/insecure" | "random/insecure-seed" => define_chance(at, interface, function),
+        "random/random" | "random/insecure" | "random/insecure-seed" => define_random(at, interface, function),
         "io/streams" => define_stream(at, interface, function),
         "io/poll" => match function {
             "poll" => at.func_wrap(function, |_: Cx<'_>, (all,): (Vec<Handle>,)| {
-                // Whatever is waited for has come.
+                // Everything is ready at once.
                 Ok(((0..u32::try_from(all.len()).unwrap_or(u32::MAX)).collect::<Vec<_>>(),))
             }),
             "[method]pollable.ready" => at.func_wrap(function, |_: Cx<'_>, (_,): (Handle,)| Ok((true,))),
@@ -112,9 +114,9 @@ fn define(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -
     }
 }
 
-type Cx<'a> = StoreContextMut<'a, State>;
+type Cx<'a> = StoreContextMut<'a, InstanceState>;
 
-fn define_clock(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -> Result<()> {
+fn define_clock(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     match (interface, function) {
         ("clocks/wall-clock", "now") => at.func_wrap(function, |cx: Cx<'_>, (): ()| {
             let now = cx.data().now;
@@ -134,32 +136,32 @@ fn define_clock(at: &mut LinkerInstance<'_, State>, interface: &str, function: &
     }
 }
 
-fn define_chance(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -> Result<()> {
+fn define_random(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     match function {
         "get-random-bytes" | "get-insecure-random-bytes" => {
             at.func_wrap(function, |mut cx: Cx<'_>, (count,): (u64,)| {
                 if count > MAX_RANDOM_BYTES {
                     return Err(Forbidden(format!("for {count} random bytes, the limit is {MAX_RANDOM_BYTES}")).into());
                 }
-                let bytes: Vec<u8> = (0..count).map(|_| cx.data_mut().chance() as u8).collect();
+                let bytes: Vec<u8> = (0..count).map(|_| cx.data_mut().next_random() as u8).collect();
                 Ok((bytes,))
             })
         }
         "get-random-u64" | "get-insecure-random-u64" => {
-            at.func_wrap(function, |mut cx: Cx<'_>, (): ()| Ok((cx.data_mut().chance(),)))
+            at.func_wrap(function, |mut cx: Cx<'_>, (): ()| Ok((cx.data_mut().next_random(),)))
         }
         "insecure-seed" => at.func_wrap(function, |mut cx: Cx<'_>, (): ()| {
             let state = cx.data_mut();
-            Ok(((state.chance(), state.chance()),))
+            Ok(((state.next_random(), state.next_random()),))
         }),
         _ => forbid(at, interface, function),
     }
 }
 
-fn define_stream(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -> Result<()> {
+fn define_stream(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     match function {
         "[method]output-stream.check-write" => {
-            at.func_wrap(function, |_: Cx<'_>, (_,): (Handle,)| Ok((Streamed::Ok(PRINT_BYTES),)))
+            at.func_wrap(function, |_: Cx<'_>, (_,): (Handle,)| Ok((Streamed::Ok(MAX_WRITE_BYTES),)))
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             at.func_wrap(function, |mut cx: Cx<'_>, (stream, bytes): (Handle, Vec<u8>)| {
@@ -181,7 +183,7 @@ fn define_stream(at: &mut LinkerInstance<'_, State>, interface: &str, function: 
     }
 }
 
-fn forbid(at: &mut LinkerInstance<'_, State>, interface: &str, function: &str) -> Result<()> {
+fn forbid(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     let name = format!("{WASI}{interface}.{function}");
     at.func_new(function, move |_, _, _, _| Err(Forbidden(name.clone()).into()))
 }
@@ -210,22 +212,22 @@ mod tests {
         wat::parse_str(wat).expect("it parses")
     }
 
-    fn instantiate(component: &[u8]) -> (Store<State>, Instance) {
+    fn instantiate(component: &[u8]) -> (Store<InstanceState>, Instance) {
         let engine = Engine::new(Config::new().concurrency_support(false)).expect("an engine");
         let component = Component::new(&engine, component).expect("it compiles");
         let mut linker = Linker::new(&engine);
         link(&mut linker, &component).expect("it is linked");
-        let mut store = Store::new(&engine, State::new(LogicName::new("x").expect("a name"), 1 << 20));
+        let mut store = Store::new(&engine, InstanceState::new(LogicName::new("x").expect("a name"), 1 << 20));
         let instance = linker.instantiate(&mut store, &component).expect("it is instantiated");
         (store, instance)
     }
 
-    fn ask(store: &mut Store<State>, instance: &Instance) -> Result<u64> {
+    fn ask(store: &mut Store<InstanceState>, instance: &Instance) -> Result<u64> {
         Ok(instance.get_typed_func::<(), (u64,)>(&mut *store, "ask")?.call(&mut *store, ())?.0)
     }
 
     #[test]
-    fn chance_is_a_function_of_the_seed() {
+    fn random_numbers_are_a_function_of_the_seed() {
         let (mut store, instance) = instantiate(&asking("random/random", "get-random-u64", "u64", "i64"));
         let mut draw = |seed: u64| {
             store.data_mut().begin_call(0, seed);
@@ -235,12 +237,12 @@ mod tests {
         assert_ne!(first[0], first[1]);
         assert_ne!(draw(8), first);
         assert_eq!(draw(7), first);
-        // The second number of splitmix64 from 1234567, as its authors' own program gives it.
+        // The second number of splitmix64 from 1234567, according to its authors' program.
         assert_eq!(draw(1_234_567)[1], 3_203_168_211_198_807_973);
     }
 
     #[test]
-    fn the_time_is_the_commands_and_stands_still() {
+    fn the_time_is_that_of_the_command_and_stands_still() {
         let (mut store, instance) = instantiate(&asking("clocks/monotonic-clock", "now", "u64", "i64"));
         store.data_mut().begin_call(1_795_435_200_123, 0);
         for _ in 0..2 {
@@ -249,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn what_no_plugin_gets_is_named_when_it_is_called() {
+    fn a_forbidden_function_is_named_when_it_is_called() {
         let (mut store, instance) = instantiate(&asking("sockets/tcp-create-socket", "create", "u64", "i64"));
         let error = ask(&mut store, &instance).expect_err("forbidden");
         let forbidden = error.downcast_ref::<Forbidden>().expect("it says so").to_string();
-        assert_eq!(forbidden, "it called wasi:sockets/tcp-create-socket.create, which no plugin gets");
+        assert_eq!(forbidden, "it called wasi:sockets/tcp-create-socket.create, which no plugin may call");
     }
 }

@@ -163,7 +163,7 @@ impl Publisher {
         let bytes = self.kept.component(name, digest).map_err(|error| error.to_string())?;
         let mut loaded = self.load(name, &bytes);
         for _ in 1..MAX_LOADS {
-            if !matches!(&loaded, Err(LoadError::Trial(fault)) if fault.is_busy()) {
+            if !matches!(&loaded, Err(LoadError::SmokeTest(fault)) if fault.is_busy()) {
                 break;
             }
             loaded = self.load(name, &bytes);
