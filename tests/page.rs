@@ -1,4 +1,4 @@
-//! The page: how it is served, whether its parts fit each other, and what a browser makes of it.
+//! The page: its files as served, the consistency of its parts, and its behaviour in a browser.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use support::browser::Browser;
 use support::{Sending, Server};
 
-/// What stands between two texts, wherever it does.
+/// All texts between `before` and `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
     text.split(before).skip(1).filter_map(|rest| rest.split_once(after)).map(|(found, _)| found).collect()
 }
@@ -21,7 +21,7 @@ async fn text(server: &Server, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_file_the_page_names_is_served_as_what_it_is() {
+async fn every_file_the_page_names_is_served_with_its_media_type() {
     let server = Server::start().await;
     let page = text(&server, "/").await;
     let mut named: Vec<_> = between(&page, " src=\"", "\"").into_iter().collect();
@@ -34,14 +34,14 @@ async fn every_file_the_page_names_is_served_as_what_it_is() {
             Some("js") => "text/javascript",
             Some("css") => "text/css",
             Some("json") => "application/json",
-            other => panic!("{path} is of a type that this test does not know: {other:?}"),
+            other => panic!("{path} has an extension that this test does not know: {other:?}"),
         };
         assert!(answer.header("content-type").starts_with(of_type), "{path}: {answer:?}");
     }
 }
 
 #[tokio::test]
-async fn the_tags_are_strong_and_save_the_way() {
+async fn etags_are_strong_and_answer_conditional_requests() {
     let server = Server::start().await;
     let mut tags = BTreeSet::new();
     for path in ["/", "/app.js", "/style.css"] {
@@ -55,7 +55,7 @@ async fn the_tags_are_strong_and_save_the_way() {
         assert_eq!(other.status, 200);
         tags.insert(tag);
     }
-    assert_eq!(tags.len(), 3, "a tag belongs to one content");
+    assert_eq!(tags.len(), 3, "each file has an etag of its own");
 }
 
 #[tokio::test]
@@ -79,12 +79,12 @@ async fn nothing_on_the_page_needs_more_than_its_policy_allows() {
 }
 
 #[tokio::test]
-async fn what_the_script_looks_for_is_on_the_page() {
+async fn every_element_the_script_finds_is_on_the_page() {
     let server = Server::start().await;
     let (page, script) = (text(&server, "/").await, text(&server, "/app.js").await);
     let ids: Vec<_> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let unique: BTreeSet<_> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), unique.len(), "an id is there twice");
+    assert_eq!(ids.len(), unique.len(), "an id is used twice");
     let wanted = between(&script, "find(\"", "\")");
     assert!(wanted.len() > 20 && wanted.is_subset(&unique), "{:?}", wanted.difference(&unique));
     for (before, after) in [(" for=\"", "\""), (" aria-labelledby=\"", "\""), (" aria-controls=\"", "\"")] {
@@ -94,7 +94,7 @@ async fn what_the_script_looks_for_is_on_the_page() {
 }
 
 #[tokio::test]
-async fn every_part_of_the_page_is_short_enough_to_be_read() {
+async fn every_script_of_the_page_is_under_500_lines_and_served() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("host/web/assets");
     let served = text(&Server::start().await, "/app.js").await;
     for entry in std::fs::read_dir(folder).expect("the folder") {
@@ -107,19 +107,19 @@ async fn every_part_of_the_page_is_short_enough_to_be_read() {
     }
 }
 
-/// A browser; without one on this machine, nothing but a word about it.
+/// Starts a browser. Prints a line and returns `None` on a machine without one.
 fn browser(width: u32) -> Option<Browser> {
     let browser = Browser::start(width);
     if browser.is_none() {
-        // Not through a macro, whose output is kept back where a test passes.
-        let _ = writeln!(std::io::stderr(), "skipped the page: there is no chromium on this machine");
+        // The test harness captures the output of the print macros when a test passes, but not this.
+        let _ = writeln!(std::io::stderr(), "skipped a test of the page: chromium is not installed");
     }
     browser
 }
 
 const ENTRIES: &str = "[...document.querySelectorAll('.entry')]";
 
-/// The expression for the entry with that title.
+/// JavaScript expression for the entry with that title.
 fn entry(title: &str) -> String {
     format!("{ENTRIES}.find((entry) => entry.querySelector('.title').textContent === '{title}')")
 }
@@ -128,7 +128,7 @@ fn entry(title: &str) -> String {
 async fn a_browser_shows_entries_and_no_title_is_markup() {
     let server = Server::start().await;
     server.add("garden shed", "Sweep the path").await;
-    server.add("garden shed", "<img src=x onerror=\"document.title='taken over'\">").await;
+    server.add("garden shed", "<img src=x onerror=\"document.title='hacked'\">").await;
     server.post("/lists/garden%20shed/entries", r#"{"title":"Prune","fields":{"tags":["tree","wet"]}}"#).await;
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#garden%20shed"));
@@ -153,7 +153,7 @@ async fn a_command_for_an_entry_is_at_the_entry_and_so_is_its_refusal() {
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#shed"));
     browser.wait_for(&format!("{}.querySelectorAll('.own button').length === 2", entry("Prune")));
-    assert_eq!(browser.value("document.querySelectorAll('#commands button').length"), 3, "the others stay above");
+    assert_eq!(browser.value("document.querySelectorAll('#commands button').length"), 3, "the other commands stay above the list");
     let finish = format!("{}.querySelector('[data-command=finish]')", entry("Prune"));
     assert_eq!(browser.value(&format!("{finish}.ariaLabel")), "finish: Prune");
     browser.value(&format!("{finish}.focus()"));
@@ -163,8 +163,8 @@ async fn a_command_for_an_entry_is_at_the_entry_and_so_is_its_refusal() {
     browser.wait_for(&format!("{}.ariaBusy === 'false'", entry("Prune")));
     browser.press("Enter");
     browser.wait_for(&format!("{}.querySelector('.problem')", entry("Prune")));
-    let said = browser.value("[...document.querySelectorAll('.problem')].map((said) => said.textContent)");
-    assert_eq!(said, serde_json::json!(["It was done already."]));
+    let problems = browser.value("[...document.querySelectorAll('.problem')].map((problem) => problem.textContent)");
+    assert_eq!(problems, serde_json::json!(["It was done already."]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,8 +181,8 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
     let options = "[...document.querySelectorAll('dialog [name=others] label')]";
     browser.wait_for(&format!("{options}.length > 0"));
     let offered = browser.value(&format!("{options}.map((option) => option.textContent)"));
-    assert_eq!(offered, serde_json::json!(["Sweep", "Prune"]), "neither what is done nor itself");
-    // Somebody else adds one while the dialog is open, and what was chosen stays so.
+    assert_eq!(offered, serde_json::json!(["Sweep", "Prune"]), "neither completed entries nor the entry itself");
+    // Another client adds an entry while the dialog is open. The choice is kept.
     browser.value(&format!("{options}[1].click()"));
     server.add("shed", "Dig").await;
     browser.wait_for(&format!("{options}.length === 3"));
@@ -190,7 +190,7 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
     browser.wait_for("!document.querySelector('dialog').open");
     let facts = format!("{}.querySelector('.facts').textContent", entry("Rest"));
     browser.wait_for(&format!("{facts} === 'after: “Prune”'"));
-    // Another page renames it, and one that was chosen is offered also when it is done.
+    // Another client renames and completes the chosen entry. It stays among the options.
     server.ask("PATCH", "/lists/shed/entries/2").json_text(r#"{"title":"Cut","completed":true}"#).answer().await;
     browser.wait_for(&format!("{facts} === 'after: “Cut”'"));
     browser.value(&format!("{}.querySelector('.title').click()", entry("Rest")));
@@ -200,7 +200,7 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_has_an_address_and_says_how_many_there_are_of_how_many() {
+async fn a_view_has_an_address_and_shows_counts_and_limits() {
     let server = Server::start().await;
     server.add("shed", "Sweep").await;
     server.add("shed", "Prune").await;
@@ -218,7 +218,7 @@ async fn a_view_has_an_address_and_says_how_many_there_are_of_how_many() {
     browser.press(" ");
     browser.wait_for(&format!("{}.classList.contains('done')", entry("Sweep")));
     let focused = "document.activeElement.closest('.entry').querySelector('.title').textContent";
-    assert_eq!(browser.value(focused), "Sweep", "the focus goes along into the other group");
+    assert_eq!(browser.value(focused), "Sweep", "the focus follows the entry into the other group");
     browser.value("document.querySelector('#views a').click()");
     browser.wait_for("document.querySelectorAll('#entries section').length === 1");
     assert_eq!(browser.value("location.hash"), "#shed");
@@ -229,10 +229,10 @@ async fn a_view_has_an_address_and_says_how_many_there_are_of_how_many() {
     browser.wait_for("document.querySelectorAll('#entries section').length === 1");
 }
 
-const UNDO: &str = "document.querySelector('.notice[data-id=undo] button')";
+const UNDO: &str = "document.querySelector('.toast[data-id=undo] button')";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_done_can_be_taken_back_where_it_was_done() {
+async fn a_change_can_be_undone_from_its_toast_or_by_keyboard() {
     let server = Server::start().await;
     server.add("shed", "Sweep").await;
     server.add("shed", "Prune").await;
@@ -243,7 +243,7 @@ async fn what_was_done_can_be_taken_back_where_it_was_done() {
     browser.wait_for(&format!("{ENTRIES}.length === 1"));
     assert_eq!(browser.value(&format!("{UNDO}.parentNode.firstChild.textContent")), "“Sweep” was deleted.");
     assert_eq!(browser.value(&format!("{UNDO}.closest('[aria-live]').ariaLive")), "polite");
-    // With keys alone: the focus is on the entry that is left, not in a text.
+    // By keyboard: the focus is on the remaining entry, not in a text control.
     browser.press("Control+z");
     browser.wait_for(&format!("{ENTRIES}.length === 2"));
     browser.wait_for("document.activeElement.ariaLabel === 'Completed: Sweep'");
@@ -253,8 +253,8 @@ async fn what_was_done_can_be_taken_back_where_it_was_done() {
     assert_eq!(browser.value(&format!("{UNDO}.parentNode.firstChild.textContent")), "“Sweep” was completed.");
     server.ask("PATCH", "/lists/shed/entries/1").json_text(r#"{"title":"Sweep well"}"#).answer().await;
     browser.value(&format!("{UNDO}.click()"));
-    browser.wait_for("document.querySelector('.notice[data-id=undo]')?.textContent.includes('was renamed since')");
-    // Commands of the rules are no different.
+    browser.wait_for("document.querySelector('.toast[data-id=undo]')?.textContent.includes('was renamed since')");
+    // Commands of the logic are undone in the same way.
     browser.value("[...document.querySelectorAll('#commands button')][0].click()");
     browser.wait_for(&format!("{ENTRIES}.length === 1"));
     browser.wait_for(&format!("{UNDO}?.textContent === 'Undo'"));
@@ -263,7 +263,7 @@ async fn what_was_done_can_be_taken_back_where_it_was_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_history_takes_back_what_it_tells_of_and_says_what_was_taken_back() {
+async fn the_history_undoes_revisions_and_marks_undone_ones() {
     let server = Server::start().await;
     server.add("shed", "Sweep").await;
     server.ask("DELETE", "/lists/shed/entries/1").answer().await;
@@ -275,16 +275,16 @@ async fn the_history_takes_back_what_it_tells_of_and_says_what_was_taken_back() 
     browser.wait_for(&format!("{rows}.length === 2"));
     browser.value(&format!("{rows}[1].querySelector('button').click()"));
     browser.wait_for(&format!("{rows}[1].querySelector('.problem')"));
-    let said = "revision 1 cannot be taken back: entry 1 was deleted since; revision 2 was the last to change it";
-    assert_eq!(browser.value(&format!("{rows}[1].querySelector('.problem').textContent")), said);
+    let expected = "revision 1 cannot be taken back: entry 1 was deleted since; revision 2 was the last to change it";
+    assert_eq!(browser.value(&format!("{rows}[1].querySelector('.problem').textContent")), expected);
     browser.value(&format!("{rows}[0].querySelector('button').focus()"));
     assert_eq!(browser.value("document.activeElement.ariaLabel"), "Undo revision 2: anonymous deleted “Sweep”");
     browser.press("Enter");
     browser.wait_for(&format!("{rows}.length === 3"));
-    let told = browser.value(&format!("{rows}.map((row) => row.querySelector('p').textContent)"));
-    let now = "anonymous took back revision 2: brought back “Sweep”";
-    assert_eq!(told, serde_json::json!([now, "anonymous deleted “Sweep”", "anonymous added “Sweep”"]));
-    assert_eq!(browser.value(&format!("{rows}[1].className")), "taken-back");
+    let sentences = browser.value(&format!("{rows}.map((row) => row.querySelector('p').textContent)"));
+    let newest = "anonymous undid revision 2: restored “Sweep”";
+    assert_eq!(sentences, serde_json::json!([newest, "anonymous deleted “Sweep”", "anonymous added “Sweep”"]));
+    assert_eq!(browser.value(&format!("{rows}[1].className")), "undone");
     assert_eq!(browser.value(&format!("{rows}[1].querySelector('button')")), serde_json::Value::Null);
     browser.wait_for(&format!("{ENTRIES}.length === 1"));
     browser.wait_for(&format!("document.activeElement === {rows}[0].querySelector('button')"));
@@ -293,13 +293,13 @@ async fn the_history_takes_back_what_it_tells_of_and_says_what_was_taken_back() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_insists_on_a_version_says_so_under_its_name() {
+async fn a_pinned_list_shows_its_pin() {
     let server = Server::start().await;
     server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo@1.0"}"#).answer().await;
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#shed"));
     let summary = "document.querySelector('#rules summary').textContent";
-    browser.wait_for(&format!("{summary} === 'Kept by Todo 1.0.0 abababab · stays with version 1.0'"));
+    browser.wait_for(&format!("{summary} === 'Rules: Todo 1.0.0 abababab · pinned to version 1.0'"));
     server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo"}"#).answer().await;
-    browser.wait_for(&format!("{summary} === 'Kept by Todo 1.0.0 abababab '"));
+    browser.wait_for(&format!("{summary} === 'Rules: Todo 1.0.0 abababab '"));
 }

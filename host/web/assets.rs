@@ -16,8 +16,8 @@ use super::tagged_content::TaggedContent;
 /// Parts of the page's script, each after the parts that it needs.
 const SCRIPTS: &str = concat!(
     include_str!("assets/server.js"),
-    include_str!("assets/person.js"),
-    include_str!("assets/known.js"),
+    include_str!("assets/forms.js"),
+    include_str!("assets/entry_cache.js"),
     include_str!("assets/undo.js"),
     include_str!("assets/entries.js"),
     include_str!("assets/history.js"),

@@ -1,11 +1,11 @@
-// The entries of the list: groups of rows, which stay the same elements for as long as they are
-// shown, so that neither the focus nor what somebody is typing is lost when the list changes.
+// The entries of the list, as sections of rows. A row keeps its DOM element while its entry is shown, so
+// that a change of the list loses neither the focus nor text that the user is typing.
 
-const MOST_COLUMNS = 8; // more groups than that do not lie side by side
+const MAX_COLUMNS = 8; // more groups are stacked instead of laid side by side
 
-const groups = new Map(); // by name: a section, and its rows by id
+const sections = new Map(); // by group name: the DOM section and its rows by entry id
 
-// Makes the children of an element these, in this order, without moving those that are in place.
+// Replaces the children of an element without moving those that are in place already.
 function arrange(parent, nodes) {
   const wanted = new Set(nodes);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
@@ -16,10 +16,10 @@ function arrange(parent, nodes) {
   }
 }
 
-// All that a row shows, to tell whether it is to be shown anew: other entries may have been renamed.
-const looks = (entry) => JSON.stringify([entry, namedBy(entry).map(nameOf)]);
+// All that a row displays, for comparison. It includes the titles of referenced entries.
+const rowFingerprint = (entry) => JSON.stringify([entry, referencedIds(entry).map(entryLabel)]);
 
-function rowOf(entry, group) {
+function makeRow(entry, group) {
   const done = make("input", { type: "checkbox" });
   const title = make("button", { type: "button", className: "title" });
   const facts = make("span", { className: "facts" });
@@ -28,71 +28,71 @@ function rowOf(entry, group) {
   const text = make("div", { className: "text" }, title, facts, own);
   const element = make("li", { className: "entry", data: { id: entry.id } }, done, text, remove);
   const row = { element, entry };
-  const path = `${root(state.name)}/entries/${entry.id}`;
-  const change = async (method, body, said) => {
-    const { title: called } = row.entry;
-    await act(element, async () => {
-      const { revision } = await ask(method, path, body);
-      if (said) offerUndo(`“${called}” was ${said}.`, revision, entry.id);
+  const path = `${listPath(state.name)}/entries/${entry.id}`;
+  const change = async (method, body, verb) => {
+    const { title } = row.entry;
+    await submit(element, async () => {
+      const { revision } = await send(method, path, body);
+      if (verb) offerUndo(`“${title}” was ${verb}.`, revision, entry.id);
     });
-    // Also when it was refused: the box then shows again what is the case.
+    // After a refusal, too: the check box returns to the entry's state.
     done.checked = row.entry.completed;
-    await refresh();
+    await refreshList();
   };
   done.onchange = () => change("PATCH", { completed: done.checked }, done.checked && "completed");
   remove.onclick = () => change("DELETE", undefined, "deleted");
-  title.onclick = () => edit(row, path, title);
+  title.onclick = () => openEditor(row, path, title);
   row.show = (now) => {
     row.entry = now;
-    row.shown = looks(now);
+    row.shown = rowFingerprint(now);
     done.checked = now.completed;
     done.ariaLabel = `Completed: ${now.title}`;
     element.classList.toggle("done", now.completed);
     title.textContent = now.title;
     title.title = "Edit";
     remove.ariaLabel = `Delete: ${now.title}`;
-    facts.replaceChildren(...factsOf(now, group));
+    facts.replaceChildren(...makeFacts(now, group));
     showCommands(row, own);
   };
   row.show(entry);
   return row;
 }
 
-// The commands that are for one entry. The buttons stay the same for as long as the rules do, or the
-// focus would be lost.
+// Shows the commands for one entry. The buttons are replaced only when the commands differ, because
+// replacing them loses the focus.
 function showCommands(row, own) {
-  const commands = description().commands.filter(subject);
+  const commands = description().commands.filter(entryArgument);
   const now = JSON.stringify(commands);
   if (row.commands !== now) own.replaceChildren(...commands.map((command) => entryCommand(row, command)));
   row.commands = now;
   for (const button of own.children) button.ariaLabel = `${button.textContent}: ${row.entry.title}`;
 }
 
-// What was worked out has no title: its name is written as one.
-const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("-", " ");
+// Computed values have no declared title, so the title is made from the name.
+const titleFromName = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("-", " ");
 
-function fact(title, value, kind) {
-  return make("span", { textContent: value === true ? title : `${title}: ${shown(value, kind)}` });
+function makeFact(title, value, kind) {
+  return make("span", { textContent: value === true ? title : `${title}: ${formatValue(value, kind)}` });
 }
 
-// The date, and whatever the rules keep or have worked out, in the order in which they declare it; but
-// for what the heading says already.
-function factsOf({ date, fields, computed = {} }, heading) {
+// The date, the fields and the computed values, declared fields first and in declared order. A value equal
+// to the group's heading is left out.
+function makeFacts({ date, fields, computed = {} }, heading) {
   const facts = [];
-  if (date) facts.push(make("time", { dateTime: date, textContent: day(date) }));
+  if (date) facts.push(make("time", { dateTime: date, textContent: formatDay(date) }));
   const schemas = new Map(description().fields.map((schema) => [schema.name, schema]));
   const values = { ...fields, ...computed };
   const declared = [...schemas.keys()].filter((name) => name in values);
   for (const name of new Set([...declared, ...Object.keys(values)])) {
     const value = values[name], schema = schemas.get(name);
     if (value === false || value === heading) continue;
-    facts.push(fact(schema ? titleOf(schema).called : words(name), value, schema?.kind));
+    facts.push(makeFact(schema ? titleOf(schema).label : titleFromName(name), value, schema?.kind));
   }
   return facts;
 }
 
-// Makes a form of the row; what was changed, and only that, is sent.
-function edit(row, path, title) {
+// Opens a form in the row. Saving sends only the attributes that differ.
+function openEditor(row, path, title) {
   const { element, entry } = row;
   const text = make("input", { name: "title", value: entry.title, ariaLabel: "Title", data: { kind: "text" } });
   const date = make("input", { name: "date", type: "date", ariaLabel: "Date", data: { kind: "date" } });
@@ -101,74 +101,74 @@ function edit(row, path, title) {
   const save = make("button", { className: "primary", textContent: "Save" });
   const cancel = make("button", { type: "button", className: "quiet", textContent: "Cancel" });
   const line = make("div", { className: "line" }, text, date, save, cancel);
-  const fields = fieldsOf(description().fields, entry.fields, entry.id);
+  const fields = fieldControls(description().fields, entry.fields, entry.id);
   const form = make("form", { noValidate: true }, line, fields);
   const close = () => {
-    const had = form.contains(document.activeElement);
+    const hadFocus = form.contains(document.activeElement);
     form.remove();
     element.classList.remove("editing");
-    if (had) title.focus();
+    if (hadFocus) title.focus();
   };
   cancel.onclick = close;
   form.onkeydown = (event) => { if (event.key === "Escape") close(); };
   form.onsubmit = async (event) => {
     event.preventDefault();
-    const saved = await act(form, async () => {
-      const body = changed(valuesIn(line), { title: entry.title, date: entry.date });
+    const saved = await submit(form, async () => {
+      const body = changedValues(readValues(line), { title: entry.title, date: entry.date });
       if (body.title === null) body.title = "";
-      const own = changed(valuesIn(fields), entry.fields);
+      const own = changedValues(readValues(fields), entry.fields);
       if (Object.keys(own).length > 0) body.fields = own;
-      if (Object.keys(body).length > 0) await ask("PATCH", path, body);
+      if (Object.keys(body).length > 0) await send("PATCH", path, body);
     });
-    if (saved) { await refresh(); close(); }
+    if (saved) { await refreshList(); close(); }
   };
-  unsay(element);
+  clearErrors(element);
   element.classList.add("editing");
   element.append(form);
   text.focus();
 }
 
-function groupOf(name) {
+function makeSection(name) {
   const heading = make("h2"), rows = make("ul");
   return { name, heading, rows, element: make("section", {}, heading, rows), byId: new Map() };
 }
 
-// How many a group has, of how many it may have if the rules say so, and what else they worked out.
-function countOf({ computed = {}, entries }) {
+// A group's count, as `2 of 3` where it has a limit, and its other computed values.
+function makeCounts({ computed = {}, entries }) {
   const { count = entries.length, limit, ...others } = computed;
-  const textContent = limit === undefined ? shown(count) : `${shown(count)} of ${shown(limit)}`;
-  const said = make("span", { className: "count", textContent });
-  said.classList.toggle("full", count >= limit);
-  const told = Object.entries(others).filter(([, value]) => value !== false);
-  return [said, ...told.map(([name, value]) => fact(words(name), value))];
+  const textContent = limit === undefined ? formatValue(count) : `${formatValue(count)} of ${formatValue(limit)}`;
+  const element = make("span", { className: "count", textContent });
+  element.classList.toggle("full", count >= limit);
+  const computedFacts = Object.entries(others).filter(([, value]) => value !== false);
+  return [element, ...computedFacts.map(([name, value]) => makeFact(titleFromName(name), value))];
 }
 
-function showGroup(shape, alone) {
-  if (!groups.has(shape.name)) groups.set(shape.name, groupOf(shape.name));
-  const group = groups.get(shape.name);
-  const title = isDate(shape.title) ? day(shape.title) : shape.title;
-  const about = countOf(shape);
-  // A heading over everything says nothing that the view's own name does not.
-  group.heading.hidden = (!title || alone) && Object.keys(shape.computed ?? {}).length === 0;
-  group.heading.replaceChildren(title || "All", ...about);
-  const ids = new Set(shape.entries.map((entry) => entry.id));
-  for (const id of group.byId.keys()) if (!ids.has(id)) group.byId.delete(id);
-  const rows = shape.entries.map((entry) => {
-    const row = group.byId.get(entry.id);
-    if (!row) group.byId.set(entry.id, rowOf(entry, shape.name));
-    else if (row.shown !== looks(entry) || state.redraw) row.show(entry);
-    return group.byId.get(entry.id).element;
+function showGroup(group, alone) {
+  if (!sections.has(group.name)) sections.set(group.name, makeSection(group.name));
+  const section = sections.get(group.name);
+  const title = isDate(group.title) ? formatDay(group.title) : group.title;
+  const about = makeCounts(group);
+  // A single group's heading repeats the view's name.
+  section.heading.hidden = (!title || alone) && Object.keys(group.computed ?? {}).length === 0;
+  section.heading.replaceChildren(title || "All", ...about);
+  const ids = new Set(group.entries.map((entry) => entry.id));
+  for (const id of section.byId.keys()) if (!ids.has(id)) section.byId.delete(id);
+  const rows = group.entries.map((entry) => {
+    const row = section.byId.get(entry.id);
+    if (!row) section.byId.set(entry.id, makeRow(entry, group.name));
+    else if (row.shown !== rowFingerprint(entry) || state.redraw) row.show(entry);
+    return section.byId.get(entry.id).element;
   });
-  arrange(group.rows, rows);
-  return group.element;
+  arrange(section.rows, rows);
+  return section.element;
 }
 
-// A few places that entries move between lie side by side where there is room; days, and many groups,
-// one below the other.
-const isBoard = (shapes) =>
-  shapes.length > 1 && shapes.length <= MOST_COLUMNS && !shapes.some(({ title }) => !title || isDate(title));
+// Whether groups are laid side by side as columns. Groups by day, and more than `MAX_COLUMNS` groups, are
+// stacked.
+const isBoard = (groups) =>
+  groups.length > 1 && groups.length <= MAX_COLUMNS && !groups.some(({ title }) => !title || isDate(title));
 
-// Puts the focus on an entry, wherever it is now; on the same control of it, if it had one.
+// Moves the focus to an entry: to the button of the given command if there is one, otherwise to its check box.
 function focusOn(id, command) {
   const element = find("entries").querySelector(`.entry[data-id="${id}"]`);
   const button = command && element?.querySelector(`[data-command="${CSS.escape(command)}"]`);
@@ -176,37 +176,37 @@ function focusOn(id, command) {
   return Boolean(element);
 }
 
-function showEntries(shapes) {
+function showEntries(groups) {
   const all = find("entries");
   const control = document.activeElement, focused = control?.closest(".entry");
-  find("list").classList.toggle("board", isBoard(shapes));
+  find("list").classList.toggle("board", isBoard(groups));
   const place = focused ? [...all.querySelectorAll(".entry")].indexOf(focused) : -1;
-  const names = new Set(shapes.map((shape) => shape.name));
-  for (const name of groups.keys()) if (!names.has(name)) groups.delete(name);
-  arrange(all, shapes.map((shape) => showGroup(shape, shapes.length === 1)));
+  const names = new Set(groups.map((group) => group.name));
+  for (const name of sections.keys()) if (!names.has(name)) sections.delete(name);
+  arrange(all, groups.map((group) => showGroup(group, groups.length === 1)));
   if (focused && !focused.isConnected && !focusOn(focused.dataset.id, control.dataset.command)) {
     const rows = all.querySelectorAll(".entry");
     (rows[Math.min(place, rows.length - 1)]?.querySelector("input") ?? find("title")).focus();
   }
 }
 
-const isShown = (id) => [...groups.values()].some((group) => group.byId.has(id));
+const isShown = (id) => [...sections.values()].some((section) => section.byId.has(id));
 
-// The entries as groups, in the order of the view, or as one group without a title.
+// Reads the entries as groups in the view's order, or as one unnamed group without a view.
 async function readEntries() {
   const { name, list, view } = state;
-  if (!list) return { shapes: [], more: false };
+  if (!list) return { groups: [], more: false };
   if (view === null) {
-    const { answers, more } = await pages(`${root(name)}/entries`, state.shown);
+    const { answers, more } = await readPages(`${listPath(name)}/entries`, state.shown);
     const entries = answers.flat();
-    return { shapes: entries.length > 0 ? [{ name: "", title: "", entries }] : [], more };
+    return { groups: entries.length > 0 ? [{ name: "", title: "", entries }] : [], more };
   }
-  const { answers, more } = await pages(`${root(name)}/views/${encodeURIComponent(view)}`, state.shown);
+  const { answers, more } = await readPages(`${listPath(name)}/views/${encodeURIComponent(view)}`, state.shown);
   const byName = new Map();
-  for (const shape of answers.flatMap((answer) => answer.groups)) {
-    const known = byName.get(shape.name);
-    if (known) known.entries.push(...shape.entries);
-    else byName.set(shape.name, { ...shape, entries: [...shape.entries] });
+  for (const group of answers.flatMap((answer) => answer.groups)) {
+    const earlier = byName.get(group.name);
+    if (earlier) earlier.entries.push(...group.entries);
+    else byName.set(group.name, { ...group, entries: [...group.entries] });
   }
-  return { shapes: [...byName.values()], more };
+  return { groups: [...byName.values()], more };
 }

@@ -1,112 +1,112 @@
-// The history of the list, the newest first, in words.
+// The history panel: the list's revisions as sentences, newest first.
 
-let revisions = []; // those that are shown, the oldest first
+let revisions = []; // the revisions shown, oldest first
 
 async function readRevisions(after, limit) {
-  const { answer } = await ask("GET", `${root(state.name)}/history?after=${after}&limit=${limit}`);
+  const { answer } = await send("GET", `${listPath(state.name)}/history?after=${after}&limit=${limit}`);
   return answer;
 }
 
-// What the revisions did, as sentences; of what an entry was before, only these revisions are asked.
-function sentences(revisions) {
-  const known = new Map(), gone = new Set();
-  const quoted = (id) => (known.has(id) ? `“${known.get(id).title}”` : `entry ${id}`);
+// Describes revisions as sentences. An entry's earlier state is known only from the revisions given.
+function describeRevisions(revisions) {
+  const earlier = new Map(), removed = new Set();
+  const quoted = (id) => (earlier.has(id) ? `“${earlier.get(id).title}”` : `entry ${id}`);
   const commands = new Map(description().commands.map((command) => [command.name, command.title || command.name]));
   const put = (now, isNew) => {
-    const before = known.get(now.id), title = quoted(now.id);
-    known.set(now.id, now);
-    if (gone.delete(now.id)) return `brought back “${now.title}”`;
+    const before = earlier.get(now.id), title = quoted(now.id);
+    earlier.set(now.id, now);
+    if (removed.delete(now.id)) return `restored “${now.title}”`;
     if (isNew && !before) return `added “${now.title}”`;
     if (!before) return `changed “${now.title}”`;
     if (before.title !== now.title) return `renamed ${title} to “${now.title}”`;
     if (before.completed !== now.completed) return `${now.completed ? "completed" : "reopened"} ${title}`;
-    if (before.date !== now.date) return now.date ? `put ${title} on ${day(now.date)}` : `took the date from ${title}`;
+    if (before.date !== now.date) return now.date ? `put ${title} on ${formatDay(now.date)}` : `removed the date of ${title}`;
     return `changed ${title}`;
   };
   const kinds = new Map(description().settings.map(({ name, kind }) => [name, kind]));
-  const setting = ([name, value]) => `${name} to ${shown(value, kinds.get(name))}`;
+  const setting = ([name, value]) => `${name} to ${formatValue(value, kinds.get(name))}`;
   const step = (change, isNew) => {
     switch (change.type) {
       case "put": return put(change.entry, isNew);
-      case "remove": gone.add(change.id); return `deleted ${quoted(change.id)}`;
+      case "remove": removed.add(change.id); return `deleted ${quoted(change.id)}`;
       case "set": return `set ${Object.entries(change.settings).map(setting).join(", ")}`;
-      case "unset": return `took away ${change.setting}`;
-      case "bind-logic": return `chose the rules ${change.logic}`;
-      case "pin": return change.pin ? `chose version ${change.pin}` : "chose whichever version is live";
+      case "unset": return `cleared ${change.setting}`;
+      case "bind-logic": return `set the rules to ${change.logic}`;
+      case "pin": return change.pin ? `pinned version ${change.pin}` : "removed the pin";
       default: return "deleted the list";
     }
   };
   return revisions.map(({ command, changes, undone }) => {
     const isNew = command === "add-entry";
-    const steps = changes.filter((change) => isChosen(change, command)).map((change) => step(change, isNew));
-    const some = steps.length > 4 ? [...steps.slice(0, 3), `and ${steps.length - 3} changes more`] : steps;
-    const said = some.join(", ") || "changed nothing";
-    if (undone !== undefined) return `took back revision ${undone}: ${said}`;
-    return commands.has(command) ? `${commands.get(command)}: ${said}` : said;
+    const steps = changes.filter((change) => isUserChoice(change, command)).map((change) => step(change, isNew));
+    const some = steps.length > 4 ? [...steps.slice(0, 3), `and ${steps.length - 3} more changes`] : steps;
+    const summary = some.join(", ") || "changed nothing";
+    if (undone !== undefined) return `undid revision ${undone}: ${summary}`;
+    return commands.has(command) ? `${commands.get(command)}: ${summary}` : summary;
   });
 }
 
-function show(revisions) {
-  const words = sentences(revisions), taken = takenBack(revisions);
-  const item = (its, at) => {
-    const { caller, time: when, logic, revision } = its;
-    const moment = make("time", { dateTime: when, textContent: time(when) });
-    const hint = make("p", { className: "hint", title: logic }, moment);
+function revisionItems(revisions) {
+  const texts = describeRevisions(revisions), undoing = undoneBy(revisions);
+  const item = (it, at) => {
+    const { caller, time: when, logic, revision } = it;
+    const timestamp = make("time", { dateTime: when, textContent: formatTime(when) });
+    const hint = make("p", { className: "hint", title: logic }, timestamp);
     hint.append(` · ${logic.split("+")[0]} · revision ${revision}`);
-    const said = `${caller} ${words[at]}`;
-    const made = make("li", {}, make("p", { textContent: said }), hint);
-    if (taken.has(revision)) {
-      made.className = "taken-back";
-      hint.append(` · taken back by ${taken.get(revision)}`);
-    } else if (canBeUndone(its)) {
-      made.append(undoButton(made, revision, said));
+    const sentence = `${caller} ${texts[at]}`;
+    const made = make("li", {}, make("p", { textContent: sentence }), hint);
+    if (undoing.has(revision)) {
+      made.className = "undone";
+      hint.append(` · undone by revision ${undoing.get(revision)}`);
+    } else if (canBeUndone(it)) {
+      made.append(undoButton(made, revision, sentence));
     }
     return made;
   };
   return revisions.map(item).reverse();
 }
 
-// Takes the revision back; the focus goes to what that made, where it can be done again.
-function undoButton(place, revision, said) {
+// A button that undoes a revision. The focus moves to the new revision, which can be undone in turn.
+function undoButton(place, revision, sentence) {
   const onclick = async () => {
-    if (!await act(place, () => undo(state.name, revision))) return;
+    if (!await submit(place, () => undo(state.name, revision))) return;
     await showHistory();
     find("revisions").querySelector("button")?.focus();
   };
-  const label = { ariaLabel: `Undo revision ${revision}: ${said}`, data: { revision } };
+  const label = { ariaLabel: `Undo revision ${revision}: ${sentence}`, data: { revision } };
   return make("button", { type: "button", className: "quiet", textContent: "Undo", onclick, ...label });
 }
 
 function showRevisions() {
   const list = find("revisions"), focused = list.contains(document.activeElement) ? document.activeElement : null;
-  list.replaceChildren(...show(revisions));
+  list.replaceChildren(...revisionItems(revisions));
   if (focused) list.querySelector(`[data-revision="${focused.dataset.revision}"]`)?.focus();
   find("revisions-more").hidden = (revisions[0]?.revision ?? 1) <= 1;
 }
 
-// The newest page when it is opened; later only what came since then.
-const showHistory = once(async () => {
+// Shows the history: the newest page when the panel opens, afterwards only newer revisions.
+const showHistory = coalesce(async () => {
   if (find("history").hidden || !state.list) return;
   const last = state.list.revision, newest = revisions.at(-1)?.revision;
   try {
-    revisions.push(...await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MOST));
-    unsay(find("history"));
+    revisions.push(...await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE));
+    clearErrors(find("history"));
     showRevisions();
   } catch (problem) {
-    say(find("history"), problem);
+    showError(find("history"), problem);
   }
 });
 
-const showOlder = () => act(find("history"), async () => {
+const showOlder = () => submit(find("history"), async () => {
   const first = revisions[0].revision;
   const older = await readRevisions(Math.max(0, first - 1 - PAGE), PAGE);
   revisions.unshift(...older.filter(({ revision }) => revision < first));
   showRevisions();
-  // When nothing came, what is older is not kept any more.
+  // An empty answer means that older revisions are no longer retained.
   if (revisions[0].revision === first) find("revisions-more").hidden = true;
 });
 
-function foldHistory(open) {
+function toggleHistory(open) {
   const panel = find("history");
   if (panel.hidden === !open) return;
   panel.hidden = !open;
@@ -116,7 +116,7 @@ function foldHistory(open) {
   if (open) showHistory().then(() => panel.focus());
 }
 
-find("history-open").onclick = () => foldHistory(find("history").hidden);
-find("history-close").onclick = () => { foldHistory(false); find("history-open").focus(); };
+find("history-open").onclick = () => toggleHistory(find("history").hidden);
+find("history-close").onclick = () => { toggleHistory(false); find("history-open").focus(); };
 find("history").onkeydown = (event) => { if (event.key === "Escape") find("history-close").click(); };
 find("revisions-more").onclick = showOlder;

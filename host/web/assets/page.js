@@ -1,9 +1,9 @@
-// The page: the lists on the left, one of them on the right, as it changes.
+// The page: the lists in the sidebar, and the chosen list with live updates.
 //
-// Nothing is decided here. Every change is asked of the server, whose answer comes from the rules of
-// the list; what they refuse is said where it was tried. After a change the page reads the list anew,
-// be the change its own or another's, so that there is one way from the server's state to the screen.
-// Whatever people or rules wrote becomes text, never markup.
+// The page decides nothing. It sends each change to the server, where the list's logic decides it, and shows
+// a refusal at the control that caused it. After each change the page reads the list again, whether this
+// page or another client made the change. So there is one path from the server's state to the screen.
+// Text from users and logic becomes DOM text, never markup.
 
 // --- The lists ---
 
@@ -17,7 +17,7 @@ function showLists({ answers, more }) {
     if (list.name === state.name) made.setAttribute("aria-current", "page");
     return made;
   };
-  // Links are made anew only when there is something new, so that the focus stays where it is.
+  // Links are replaced only when they differ, because replacing them loses the focus.
   const now = JSON.stringify([state.name, lists.map(({ name, open, entries }) => [name, open, entries])]);
   if (now !== find("lists").dataset.now) {
     const focused = find("lists").contains(document.activeElement) ? document.activeElement.hash : null;
@@ -32,8 +32,8 @@ function showLists({ answers, more }) {
   find("welcome-choose").hidden = lists.length === 0;
 }
 
-// What people call a logic, with its name where that says more.
-function called(name, live) {
+// The title of a logic, followed by its name where the two differ.
+function logicLabel(name, live) {
   const title = live?.title || name;
   return title.toLowerCase() === name ? title : `${title} (${name})`;
 }
@@ -44,8 +44,8 @@ function showLogics(logics) {
     find("logics").dataset.now = now;
     find("logics").replaceChildren(...logics.map(({ name, live, failure }) => {
       const version = make("span", { className: "version", textContent: live ? live.version : "not loaded" });
-      const item = make("li", {}, `${called(name, live)} `, version);
-      const textContent = live ? "A newer version was not taken" : "It was not taken";
+      const item = make("li", {}, `${logicLabel(name, live)} `, version);
+      const textContent = live ? "A newer version could not be loaded" : "It could not be loaded";
       if (failure) item.append(make("details", {}, make("summary", { textContent }), failure));
       return item;
     }));
@@ -56,21 +56,21 @@ function showLogics(logics) {
   select.hidden = choices.length < 2;
   if (sameJson(names, [...select.options].map((option) => option.value))) return;
   const chosen = select.value;
-  const options = choices.map(({ name, live }) => new Option(called(name, live), name));
-  select.replaceChildren(new Option("Usual rules", ""), ...options);
+  const options = choices.map(({ name, live }) => new Option(logicLabel(name, live), name));
+  select.replaceChildren(new Option("Default rules", ""), ...options);
   select.value = names.includes(chosen) ? chosen : "";
 }
 
-const readSide = once(async () => {
+const refreshSidebar = coalesce(async () => {
   try {
-    const [lists, logics] = await Promise.all([pages("/lists", state.lists), ask("GET", "/logic")]);
+    const [lists, logics] = await Promise.all([readPages("/lists", state.lists), send("GET", "/logic")]);
     showLists(lists);
     showLogics(logics.answer);
     const mine = logics.answer.find(({ name }) => name === state.rules?.name);
-    const standing = (rules) => [rules.live?.digest, rules.failure];
-    if (mine && !sameJson(standing(mine), standing(state.rules))) await readRules(mine.name);
+    const digestAndFailure = (rules) => [rules.live?.digest, rules.failure];
+    if (mine && !sameJson(digestAndFailure(mine), digestAndFailure(state.rules))) await readRules(mine.name);
   } catch (problem) {
-    if (problem.status > 0) notice("side", problem.message, "Dismiss");
+    if (problem.status > 0) toast("sidebar", problem.message, "Dismiss");
   }
 });
 
@@ -78,115 +78,115 @@ find("create").onsubmit = async (event) => {
   event.preventDefault();
   const input = find("create-name"), logic = find("create-logic").value;
   const name = input.value.trim();
-  const created = await act(find("create"), async () => {
+  const created = await submit(find("create"), async () => {
     if (name === "") throw new Problem({ detail: "A list needs a name.", field: "name" });
-    // Naming a list that is there opens it: it is not handed to other rules in passing.
-    if (await describe(name) === null) await ask("PUT", root(name), logic ? { logic } : {});
+    // The name of an existing list opens that list, and does not change its rules.
+    if (await readList(name) === null) await send("PUT", listPath(name), logic ? { logic } : {});
   });
   if (!created) return;
   input.value = "";
   location.hash = addressOf(name, null);
-  readSide();
+  refreshSidebar();
 };
-find("lists-more").onclick = () => { state.lists += PAGE; readSide(); };
+find("lists-more").onclick = () => { state.lists += PAGE; refreshSidebar(); };
 
 // --- The list ---
 
-// What the server says of a list; null if there is none of that name.
-async function describe(name) {
+// Reads a list's representation; null if the list does not exist.
+async function readList(name) {
   try {
-    return (await ask("GET", root(name))).answer;
+    return (await send("GET", listPath(name))).answer;
   } catch (problem) {
     if (problem.status === 404) return null;
     throw problem;
   }
 }
 
-// What there is to see and do only when the list is there.
+// Elements that are shown only for a list that exists.
 const ONLY_OF_LISTS = ["tools", "rules", "settings", "delete", "history-open"];
 
-const refresh = once(async () => {
+const refreshList = coalesce(async () => {
   const { name, view } = state;
   if (name === null) return;
   try {
-    const list = await describe(name);
+    const list = await readList(name);
     if (name !== state.name) return;
     state.list = list;
     if (list && state.rules?.name !== list.logic) {
-      // The first rules, or another logic's: a view that they do not have is left.
+      // On the first read and after a change of logic. A view that the new logic lacks is closed.
       await readRules(list.logic);
     }
-    const { shapes, more } = await readEntries();
-    const entries = shapes.flatMap((shape) => shape.entries);
-    learn(entries);
-    await learnNamed([...shapes, ...entries]);
-    if (name !== state.name || view !== state.view) return void refresh();
-    showList(shapes, more);
-    unsay(find("list"));
+    const { groups, more } = await readEntries();
+    const entries = groups.flatMap((group) => group.entries);
+    cacheEntries(entries);
+    await cacheReferencedEntries([...groups, ...entries]);
+    if (name !== state.name || view !== state.view) return void refreshList();
+    showList(groups, more);
+    clearErrors(find("list"));
   } catch (problem) {
     if (problem.status > 0 && name === state.name) {
-      // A view that is gone, or an entry to follow that is: what is there can still be shown.
-      if (problem.status < 500 && state.view !== null) { leaveView(); refresh(); }
-      say(find("list"), problem);
-      if (problem.status === 503) setTimeout(refresh, RETRY);
+      // The view, or the entry that the page starts after, no longer exists. The plain list can still be shown.
+      if (problem.status < 500 && state.view !== null) { leaveView(); refreshList(); }
+      showError(find("list"), problem);
+      if (problem.status === 503) setTimeout(refreshList, RETRY_DELAY);
     }
   }
 });
 
-function showList(shapes, more) {
+function showList(groups, more) {
   const { list, view } = state;
   const exists = list !== null;
   for (const id of ONLY_OF_LISTS) find(id).hidden = !exists;
-  if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); foldHistory(false); }
-  if (exists && state.rules) showKeeper();
+  if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); toggleHistory(false); }
+  if (exists && state.rules) showDecider();
   const counts = list?.entries === 0 ? "no entries" : `${list?.open} open of ${list?.entries}`;
-  find("counts").textContent = exists ? counts : "not made yet";
-  state.shapes = shapes;
-  showEntries(shapes);
+  find("counts").textContent = exists ? counts : "not created yet";
+  state.groups = groups;
+  showEntries(groups);
   state.redraw = false;
-  if (document.querySelector(CHOOSERS)) readChoosers();
-  const none = shapes.every(({ entries }) => entries.length === 0);
+  if (document.querySelector(PICKERS)) refreshPickers();
+  const none = groups.every(({ entries }) => entries.length === 0);
   const title = description().views.find(({ name }) => name === view)?.title;
-  find("empty").textContent = !exists ? "There is no list of this name. Its first entry makes it."
-    : list.entries === 0 ? "Nothing here yet. Write above what is to be done, and press Enter. "
-      + "Whoever opens this page’s address sees the same list."
-    : `Nothing under “${title || view}”.`;
+  find("empty").textContent = !exists ? "There is no list of this name. Its first entry creates it."
+    : list.entries === 0 ? "No entries yet. Type what is to be done above, and press Enter. "
+      + "Anyone who opens this page’s address sees the same list."
+    : `No entries in “${title || view}”.`;
   find("empty").hidden = !none;
   find("more").hidden = !more;
   showHistory();
 }
 
-find("more").onclick = () => { state.shown += PAGE; refresh(); };
+find("more").onclick = () => { state.shown += PAGE; refreshList(); };
 
 find("add").onsubmit = async (event) => {
   event.preventDefault();
   const form = find("add");
   let added = null;
-  const done = await act(form, async () => {
-    const { title, date } = valuesIn(form.querySelector(".line"));
-    const fields = changed(valuesIn(find("add-fields")));
+  const done = await submit(form, async () => {
+    const { title, date } = readValues(form.querySelector(".line"));
+    const fields = changedValues(readValues(find("add-fields")));
     const body = { title: title ?? "", ...(date && { date }), ...(Object.keys(fields).length > 0 && { fields }) };
-    added = (await ask("POST", `${root(state.name)}/entries`, body)).answer;
+    added = (await send("POST", `${listPath(state.name)}/entries`, body)).answer;
     form.reset();
   });
   find("title").focus();
   if (!done) return;
-  await refresh();
-  readSide();
-  if (added && !isShown(added.id)) tell("added", `“${added.title}” was added; it is not among what is shown.`);
+  await refreshList();
+  refreshSidebar();
+  if (added && !isShown(added.id)) toastBriefly("added", `“${added.title}” was added. This view does not show it.`);
 };
 
-// --- Following the list ---
+// --- Live updates ---
 
 let events = null;
 
-function follow() {
+function followEvents() {
   events?.close();
   events = null;
   const { name } = state;
-  // Browsers open few connections to a server; a page that nobody sees leaves them to the others.
+  // Browsers limit connections per server, so a hidden page closes its event stream.
   if (name === null || document.hidden) return;
-  const stream = events = new EventSource(`${root(name)}/events`);
+  const stream = events = new EventSource(`${listPath(name)}/events`);
   const mine = () => stream === events;
   let lost = null;
   const live = () => {
@@ -196,33 +196,33 @@ function follow() {
     find("live").textContent = "live";
   };
   stream.onopen = live;
-  // Nobody told of what changed while the page did not listen.
-  const anew = () => { forget(); refresh(); };
-  stream.addEventListener("ready", anew);
-  stream.addEventListener("reset", anew);
+  // Changes that happened while the page was not connected sent no events.
+  const reload = () => { clearEntryCache(); refreshList(); };
+  stream.addEventListener("ready", reload);
+  stream.addEventListener("reset", reload);
   stream.addEventListener("revision", ({ data }) => {
     const revision = JSON.parse(data);
-    heard(revision.logic);
-    learnChanges(revision.changes);
-    if (revision.revision !== state.list?.revision) refresh();
-    soon();
+    noteDecider(revision.logic);
+    cacheChanges(revision.changes);
+    if (revision.revision !== state.list?.revision) refreshList();
+    refreshSidebarSoon();
   });
   stream.onerror = () => {
     if (!mine()) return;
-    // A stream may end at any time, and is back in a moment. Only what lasts is worth a word.
+    // A stream may end at any time, and the browser reconnects at once. Only a longer loss is shown.
     lost ??= setTimeout(() => {
       find("live").dataset.state = "lost";
       find("live").textContent = "reconnecting…";
-      readSide();
+      refreshSidebar();
     }, 4_000);
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => mine() && follow(), 3_000);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => mine() && followEvents(), 3_000);
   };
 }
 
-// The counts on the left follow, but a busy list does not have them read at every change.
+// Updates the sidebar's counts after a change, at most once a second.
 let due = null;
-function soon() {
-  due ??= setTimeout(() => { due = null; readSide(); }, 1_000);
+function refreshSidebarSoon() {
+  due ??= setTimeout(() => { due = null; refreshSidebar(); }, 1_000);
 }
 
 let polling = null;
@@ -232,24 +232,24 @@ function pollIn(time) {
 }
 
 async function poll() {
-  if (!document.hidden) await readSide();
-  pollIn(offline ? RETRY : POLL);
+  if (!document.hidden) await refreshSidebar();
+  pollIn(offline ? RETRY_DELAY : POLL_INTERVAL);
 }
 
 document.onvisibilitychange = () => {
-  follow();
+  followEvents();
   if (!document.hidden) poll();
 };
 
-// --- Choosing a list ---
+// --- Navigation ---
 
-// A list's address, or that of a view of it.
+// The address of a list, or of one of its views.
 function addressOf(name, view) {
   return `#${encodeURIComponent(name)}${view === null ? "" : `/${encodeURIComponent(view)}`}`;
 }
 
-// What an address says, the other way round; what was typed by hand is taken as it stands.
-function chosen() {
+// Parses the page's address. A part with malformed percent-encoding is taken literally.
+function parseAddress() {
   const parts = location.hash.slice(1).split("/").map((part) => {
     try {
       return decodeURIComponent(part);
@@ -260,30 +260,30 @@ function chosen() {
   return { name: parts[0] || null, view: parts[1] || null };
 }
 
-function open() {
-  const { name, view } = chosen();
+function openList() {
+  const { name, view } = parseAddress();
   if (name !== null && name === state.name) return void openView(view);
-  Object.assign(state, { name, list: null, rules: null, view, shapes: [], shown: PAGE });
-  forget();
-  unnotice("undo");
-  groups.clear();
+  Object.assign(state, { name, list: null, rules: null, view, groups: [], shown: PAGE });
+  clearEntryCache();
+  closeToast("undo");
+  sections.clear();
   for (const id of ["entries", "views", "commands", "add-fields"]) find(id).replaceChildren();
   for (const id of [...ONLY_OF_LISTS, "empty", "more", "rules-failure"]) find(id).hidden = true;
-  for (const id of ["add", "list", "tools"]) unsay(find(id));
+  for (const id of ["add", "list", "tools"]) clearErrors(find(id));
   find("counts").textContent = find("live").textContent = "";
   delete find("tools").dataset.now;
   delete find("rules").dataset.fresh;
   find("add").reset();
-  foldHistory(false);
+  toggleHistory(false);
   find("list").hidden = name === null;
   find("welcome").hidden = name !== null;
   document.body.classList.toggle("chosen", name !== null);
   document.title = name === null ? "Hotlist" : `${name} · Hotlist`;
   find("name").textContent = name ?? "";
-  follow();
-  refresh();
-  readSide();
-  // On a touch screen that would open the keyboard over the list.
+  followEvents();
+  refreshList();
+  refreshSidebar();
+  // On a touch screen the focus would open the keyboard over the list.
   if (matchMedia("(hover: hover)").matches) (name === null ? find("create-name") : find("title")).focus();
 }
 
@@ -291,10 +291,10 @@ function openView(view) {
   if (view === state.view) return;
   Object.assign(state, { view, shown: PAGE });
   showViews();
-  refresh();
+  refreshList();
 }
 
 find("skip").onclick = (event) => { event.preventDefault(); find("main").focus(); };
-addEventListener("hashchange", open);
-open();
-pollIn(POLL);
+addEventListener("hashchange", openList);
+openList();
+pollIn(POLL_INTERVAL);

@@ -1,50 +1,50 @@
-// Asking the server, and what every other part of the script needs.
+// Requests to the server, the page's state, and small helpers that all other parts use.
 
-const PAGE = 100; // entries, lists and revisions shown until somebody asks for more
-const MOST = 1000; // the most that the server gives at once
-const RETRY = 2_000; // how soon is tried again what failed for want of a server
-const POLL = 10_000; // how often is asked for what no event tells: the other lists, and the rules
+const PAGE = 100; // entries, lists and revisions shown at first, and added by each "Show more"
+const MAX_PAGE = 1000; // the server's limit for one response
+const RETRY_DELAY = 2_000; // wait before a retry when the server did not answer or is overloaded
+const POLL_INTERVAL = 10_000; // interval for what events do not carry: the other lists, and the logic
 
 const find = (id) => document.getElementById(id);
 const pause = (time) => new Promise((done) => setTimeout(done, time));
-const root = (name) => `/lists/${encodeURIComponent(name)}`;
+const listPath = (name) => `/lists/${encodeURIComponent(name)}`;
 const sameJson = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function make(tag, properties = {}, ...children) {
   const { data, ...others } = properties;
-  const made = Object.assign(document.createElement(tag), others);
-  Object.assign(made.dataset, data);
-  made.append(...children);
-  return made;
+  const element = Object.assign(document.createElement(tag), others);
+  Object.assign(element.dataset, data);
+  element.append(...children);
+  return element;
 }
 
-// What is shown: the list's name or null, its description if it exists, its rules, the view or null,
-// the entries in their groups, and how many at the most.
-const state = { name: null, list: null, rules: null, view: null, shapes: [], shown: PAGE, lists: PAGE };
+// What the page shows: the list's name or null, the list's representation if it exists, its logic, the
+// view or null, the groups of entries, and the limits on entries and lists.
+const state = { name: null, list: null, rules: null, view: null, groups: [], shown: PAGE, lists: PAGE };
 const description = () => state.rules?.description ?? { fields: [], settings: [], commands: [], views: [] };
 
 class Problem extends Error {
   constructor({ detail, title, field, status = 0 }) {
-    super(detail ?? title ?? "Something went wrong, and the answer does not say what.");
+    super(detail ?? title ?? "The request failed. The response gives no reason.");
     Object.assign(this, { field, status });
   }
 }
 
-// The keys of writes of which nobody knows whether they were carried out. Trying again takes the
-// same key, so that nothing is done twice.
-const unsure = new Map();
+// Idempotency keys of writes whose outcome is unknown. A retry of the same write sends the same key, so
+// that the server applies it once.
+const unconfirmedKeys = new Map();
 
 function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function ask(method, path, body) {
+async function send(method, path, body) {
   const headers = {};
   const write = `${method} ${path} ${JSON.stringify(body)}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") {
-    if (!unsure.has(write)) unsure.set(write, newKey());
-    headers["idempotency-key"] = unsure.get(write);
+    if (!unconfirmedKeys.has(write)) unconfirmedKeys.set(write, newKey());
+    headers["idempotency-key"] = unconfirmedKeys.get(write);
   }
   let response, answer;
   try {
@@ -52,19 +52,19 @@ async function ask(method, path, body) {
     const isJson = response.headers.get("content-type")?.includes("json");
     answer = isJson ? await response.json() : null;
   } catch {
-    reachable(false);
-    const detail = "The server does not answer. Whether this was done is not known; it is safe to try again.";
+    setReachable(false);
+    const detail = "The server does not answer, and the change may or may not be saved. It is safe to try again.";
     throw new Problem({ detail });
   }
-  reachable(true);
-  if (response.status < 500) unsure.delete(write);
+  setReachable(true);
+  if (response.status < 500) unconfirmedKeys.delete(write);
   const decider = response.headers.get("hotlist-logic");
-  if (decider && state.name !== null && path.startsWith(`${root(state.name)}/`)) heard(decider);
+  if (decider && state.name !== null && path.startsWith(`${listPath(state.name)}/`)) noteDecider(decider);
   if (response.status === 401 || response.status === 403) {
     const text = `The server does not know who you are: ${answer?.detail ?? "sign in again."}`;
-    notice("signed-out", text, "Reload", () => location.reload());
+    toast("signed-out", text, "Reload", () => location.reload());
   } else {
-    unnotice("signed-out");
+    closeToast("signed-out");
   }
   if (response.ok && (answer !== null || response.status === 204)) {
     const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
@@ -72,24 +72,25 @@ async function ask(method, path, body) {
     return { answer, next, revision };
   }
   if (answer) throw new Problem({ ...answer, status: response.status });
-  const detail = `The answer (${response.status}) did not come from Hotlist. Reload the page.`;
+  const detail = `The response (${response.status}) did not come from Hotlist. Reload the page.`;
   throw new Problem({ detail, status: response.status });
 }
 
-// The items of as many pages as it takes to have so many, and whether there are more.
-async function pages(path, count) {
+// Follows `next` links until `count` items are read. Answers with the pages, and whether more follow.
+async function readPages(path, count) {
   const answers = [];
-  let next = `${path}${path.includes("?") ? "&" : "?"}limit=${Math.min(count, MOST)}`;
-  for (let left = count; next && left > 0; left -= MOST) {
-    const page = await ask("GET", next);
+  let next = `${path}${path.includes("?") ? "&" : "?"}limit=${Math.min(count, MAX_PAGE)}`;
+  for (let left = count; next && left > 0; left -= MAX_PAGE) {
+    const page = await send("GET", next);
     answers.push(page.answer);
     next = page.next;
   }
   return { answers, more: Boolean(next) };
 }
 
-// A task that never runs twice at a time: who asks for it while it runs gets one more run behind it.
-function once(task) {
+// Wraps a task so that it never runs concurrently with itself. Calls during a run are coalesced into one
+// further run after it.
+function coalesce(task) {
   let running = null, again = false;
   return () => {
     again = running !== null;

@@ -1,65 +1,66 @@
-// Taking back what was done: for a while where it was done, and for as long as it is kept in the history.
+// Undo: offered for some seconds after a change, and in the history for each retained revision.
 
-const OFFERED = 10_000; // how long an undo is offered when nobody is about to take it
+const UNDO_OFFER = 10_000; // how long an undo is offered; longer while the toast is hovered or focused
 
 async function undo(name, revision) {
-  await ask("POST", `${root(name)}/undo`, { revision });
-  await refresh();
-  readSide();
+  await send("POST", `${listPath(name)}/undo`, { revision });
+  await refreshList();
+  refreshSidebar();
 }
 
-const offered = () => document.querySelector(".notice[data-id=undo]");
+const undoToast = () => document.querySelector(".toast[data-id=undo]");
 
-// Says what was done, with a way back; "id" is the entry that the focus goes to if it is taken.
+// Shows what was done with an Undo button. After an undo the focus moves to the entry `id`.
 function offerUndo(text, revision, id = null) {
   const { name } = state;
-  unnotice("undo");
-  notice("undo", text, "Undo", async () => {
+  closeToast("undo");
+  toast("undo", text, "Undo", async () => {
     try {
       await undo(name, revision);
       if (name === state.name && !focusOn(id)) find("title").focus();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      notice("undo", problem.message, "Dismiss");
+      toast("undo", problem.message, "Dismiss");
     }
   });
-  const made = offered();
-  const button = made.querySelector("button");
+  const element = undoToast();
+  const button = element.querySelector("button");
   button.setAttribute("aria-keyshortcuts", "Control+Z Meta+Z");
   button.title = "Ctrl+Z";
   const expire = () => {
-    if (made.matches(":hover, :focus-within")) setTimeout(expire, OFFERED);
-    else made.remove();
+    if (element.matches(":hover, :focus-within")) setTimeout(expire, UNDO_OFFER);
+    else element.remove();
   };
-  setTimeout(expire, OFFERED);
+  setTimeout(expire, UNDO_OFFER);
 }
 
-// The keys that people press for it, where they do not mean what they are typing.
+// Ctrl+Z and Cmd+Z undo the list's change unless the focus is in text that the user is editing.
 addEventListener("keydown", (event) => {
   const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
   if (key.toLowerCase() !== "z" || !(ctrlKey || metaKey) || shiftKey || altKey) return;
-  const button = offered()?.querySelector("[aria-keyshortcuts]");
+  const button = undoToast()?.querySelector("[aria-keyshortcuts]");
   const typing = target.matches("input:not([type=checkbox], :placeholder-shown)");
   if (!button || typing || target.closest("dialog, .editing")) return;
   event.preventDefault();
   button.click();
 });
 
-// Which of some revisions, the oldest first, count no more because a later one took them back; that one
-// may be taken back in turn.
-function takenBack(revisions) {
-  const taken = new Map();
+// The revisions that a later one undid, each with that later revision. `revisions` are ascending. An undo
+// that was itself undone does not count.
+function undoneBy(revisions) {
+  const undoing = new Map();
   for (const { revision, undone } of revisions.toReversed()) {
-    if (undone !== undefined && !taken.has(revision)) taken.set(undone, revision);
+    if (undone !== undefined && !undoing.has(revision)) undoing.set(undone, revision);
   }
-  return taken;
+  return undoing;
 }
 
-// That a version was replaced by a like one on the way is no part of what people did.
-const isChosen = ({ type }, command) => type !== "bind-logic" || ["configure", "migrate", "undo"].includes(command);
+// Whether a change belongs to what the caller asked for. A `bind-logic` that came along with another command
+// does not: it records which version decided.
+const isUserChoice = ({ type }, command) => type !== "bind-logic" || ["configure", "migrate", "undo"].includes(command);
 
-// Whether there is anything in a revision to take back. What stands in the way only the server knows.
+// Whether a revision has changes to undo. Only the server knows whether later revisions prevent it.
 function canBeUndone({ command, changes, revision }) {
-  const matters = (change) => change.type !== "bind-logic" || (revision > 1 && isChosen(change, command));
-  return changes.some((change) => change.type !== "delete-list" && matters(change));
+  const isUndoable = (change) => change.type !== "bind-logic" || (revision > 1 && isUserChoice(change, command));
+  return changes.some((change) => change.type !== "delete-list" && isUndoable(change));
 }
