@@ -153,7 +153,11 @@ async fn a_command_for_an_entry_is_at_the_entry_and_so_is_its_refusal() {
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#shed"));
     browser.wait_for(&format!("{}.querySelectorAll('.own button').length === 2", entry("Prune")));
-    assert_eq!(browser.value("document.querySelectorAll('#commands button').length"), 3, "the other commands stay above the list");
+    assert_eq!(
+        browser.value("document.querySelectorAll('#commands button').length"),
+        3,
+        "the other commands stay above the list"
+    );
     let finish = format!("{}.querySelector('[data-command=finish]')", entry("Prune"));
     assert_eq!(browser.value(&format!("{finish}.ariaLabel")), "finish: Prune");
     browser.value(&format!("{finish}.focus()"));

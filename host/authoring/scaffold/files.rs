@@ -79,12 +79,12 @@ const JAVASCRIPT_SDK: Files = files!("../../../plugins/sdk/js":
     "package.json",
     "src/changes.js",
     "src/console.js",
+    "src/contract.js",
     "src/dates.js",
     "src/globals.js",
     "src/list.js",
     "src/logic.js",
     "src/page.js",
-    "src/shapes.js",
     "src/values.js",
 );
 
@@ -101,12 +101,12 @@ const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
     "README.md",
     "hotlist/__init__.py",
     "hotlist/answers.py",
-    "hotlist/chance.py",
     "hotlist/days.py",
     "hotlist/export.py",
     "hotlist/lifting.py",
     "hotlist/logic.py",
     "hotlist/lowering.py",
+    "hotlist/randomness.py",
     "hotlist/reading.py",
     "hotlist/values.py",
 );

@@ -1,7 +1,7 @@
 """Rules for requests that others have to approve.
 
-Who wants something writes it down and submits it; approvers approve or return it, and when enough have
-approved, it is done. What nobody decides in time expires."""
+A requester adds a request and submits it. Approvers approve or return it, and with enough approvals it is
+completed. A request that is not decided in time expires."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ MINE = {
     SUBMITTED: "Submitted",
     APPROVED: "Approved",
 }
-"""The groups of the view of one's own requests: what needs doing comes first."""
+"""The groups of the view of the caller's own requests. Those that need an action come first."""
 
 
 class Approval(Logic):
-    """What a list of requests means."""
+    """The logic of a list of requests."""
 
     title = "Approval"
     summary = "Requests that others have to approve. What nobody decides in time expires."
@@ -75,13 +75,13 @@ class Approval(Logic):
     }
 
     def add(self, cx: Context, draft: Entry) -> Change:
-        """Anybody may write a request down. It is a draft of theirs, if the server knows who they are."""
+        """Any caller may add a request. It is the caller's draft, if the server knows the caller's name."""
         check_title(draft)
         check_managed(draft, Entry(""))
         return put(Request(draft).becomes(DRAFT, requester=known(cx)))
 
     def update(self, cx: Context, entry: Entry, before: Entry) -> Change:
-        """Whoever made a request may reword it until it is submitted. Anybody may move it about."""
+        """The requester may change a request until it is submitted. Any caller may change its order."""
         check_managed(entry, before)
         if (entry.title, entry.date) != (before.title, before.date):
             request = Request(before)
@@ -91,8 +91,8 @@ class Approval(Logic):
         return put(entry)
 
     def delete(self, cx: Context, entry: Entry) -> Change:
-        """Whoever made a request may take it back, and an approver may clear up. What is approved is a
-        record, and stays for whoever is no approver."""
+        """The requester and approvers may delete a request. Only approvers may delete an approved one, because
+        it is a record."""
         request = Request(entry)
         if cx.caller not in Rules.current().approvers:
             request.demand_own(cx)
@@ -101,8 +101,8 @@ class Approval(Logic):
         return remove(entry)
 
     def configure(self, cx: Context, settings: dict) -> Iterator[Change]:
-        """The first settings are anybody's; from then on approvers say who approves. What has enough
-        approvals by a lower quorum is approved."""
+        """Any caller may set the first settings. After that only approvers may change them. A request that has
+        enough approvals for a lower quorum is approved."""
         if Rules.current().approvers:
             Rules.current().demand_approver(cx)
         settings = checked(settings)
@@ -115,7 +115,7 @@ class Approval(Logic):
 
     @command("Submit", entry=Schema("Request", Kind.ENTRY))
     def submit(self, cx: Context, entry: int) -> Change:
-        """Puts a draft up for decision, or what came back or expired once more."""
+        """Submits a draft for decision, or resubmits a returned or expired request."""
         request = the_request(entry)
         demand_name(cx)
         request.demand_own(cx)
@@ -126,7 +126,7 @@ class Approval(Logic):
 
     @command("Withdraw", entry=Schema("Request", Kind.ENTRY))
     def withdraw(self, cx: Context, entry: int) -> Change:
-        """Makes a draft again of what is submitted, so that it can be changed."""
+        """Turns a submitted request back into a draft, so that it can be changed."""
         request = the_request(entry)
         request.demand_own(cx)
         if request.state != SUBMITTED:
@@ -137,7 +137,7 @@ class Approval(Logic):
 
     @command("Approve", entry=Schema("Request", Kind.ENTRY))
     def approve(self, cx: Context, entry: int) -> Change:
-        """Agrees to a request. With the last approval that it needs, it is approved."""
+        """Approves a request. The last approval that it needs completes it."""
         request = the_request(entry)
         rules = Rules.current()
         request.demand_decidable(cx, rules)
@@ -151,7 +151,7 @@ class Approval(Logic):
 
     @command("Return", entry=Schema("Request", Kind.ENTRY), reason=Schema("Reason", Kind.TEXT))
     def return_(self, cx: Context, entry: int, reason: str) -> Change:
-        """Gives a request back to whoever made it, who may change it and submit it again."""
+        """Returns a request to the requester, who may change it and submit it again."""
         request = the_request(entry)
         request.demand_decidable(cx, Rules.current())
         if not reason.strip():
@@ -160,7 +160,7 @@ class Approval(Logic):
 
     @view("Inbox")
     def inbox(self, cx: Context, query: Query) -> Page:
-        """What waits for the caller's approval; what has to be decided first comes first."""
+        """Requests that wait for the caller's approval, earliest deadline first."""
         rules = Rules.current()
         waiting = [
             request
@@ -173,7 +173,7 @@ class Approval(Logic):
 
     @view("My requests")
     def mine(self, cx: Context, query: Query) -> Page:
-        """What the caller wants, by where it stands."""
+        """The caller's own requests, grouped by state."""
         rules = Rules.current()
         groups = {state: Group(state, title, []) for state, title in MINE.items()}
         for request in all_requests():
@@ -184,7 +184,7 @@ class Approval(Logic):
         return page
 
     def next_wake_up(self, cx: Context) -> int | None:
-        """The end of the first day that is the last one to decide something on."""
+        """The end of the earliest deadline."""
         days = [
             request.decide_by
             for request in all_requests()
@@ -193,7 +193,7 @@ class Approval(Logic):
         return beginning_of(plus_days(min(days), 1), cx.utc_offset) if days else None
 
     def wake(self, cx: Context) -> Iterator[Change]:
-        """What nobody decided in time expires."""
+        """Expires requests that were not decided in time."""
         for request in all_requests():
             if request.is_late(cx.today):
                 yield put(request.becomes(EXPIRED, approvals=None))
@@ -205,20 +205,20 @@ def known(cx: Context) -> str | None:
 
 
 def row(request: Request, rules: Rules) -> Row:
-    """A request in a view, with how far it has come."""
+    """A row for a request, with its progress."""
     assert request.entry.id is not None
     far = f"{len(request.approvals)} of {rules.quorum}" if request.state == SUBMITTED else None
     return Row(request.entry.id, {"approved": far})
 
 
 def check_title(entry: Entry) -> None:
-    """Refuses a request that says nothing."""
+    """Refuses a request without a title."""
     if not entry.title.strip():
         raise Rejected("title-empty", "Say what you want approved.", "title")
 
 
 def check_managed(entry: Entry, before: Entry) -> None:
-    """Refuses to set by hand what follows from what is done."""
+    """Refuses to set fields that follow from commands."""
     for name in MANAGED:
         if entry.fields.get(name) != before.fields.get(name):
             raise Rejected(

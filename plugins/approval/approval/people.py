@@ -1,4 +1,4 @@
-"""Who may do what, and how many have to agree: the list's settings."""
+"""Permissions and quorum, from the list's settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from hotlist import Context, Rejected, current_list
 
 NOBODY = "anonymous"
-"""The caller that no proxy vouched for."""
+"""The name of a caller whom no proxy has authenticated."""
 
 LONGEST_DAYS = 3_650
-"""The longest that a request may wait."""
+"""The largest number of days until a deadline."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Rules:
 
     approvers: list[str]
     quorum: int
-    """How many approvals a request needs."""
+    """The approvals that a request needs."""
     days: int
-    """For how many days a request may be approved; 0 for ever."""
+    """The days within which a request may be approved; 0 for no limit."""
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> Rules:
-        """The settings with the usual in the place of those that are not there."""
+        """The settings, with defaults for those that are not set."""
         return cls(
             approvers=settings.get("approvers") or [],
             quorum=int(settings.get("quorum") or 1),
@@ -35,15 +35,15 @@ class Rules:
 
     @classmethod
     def current(cls) -> Rules:
-        """The settings of the list at hand."""
+        """The settings of the current list."""
         return cls.of(current_list.settings())
 
     def others(self, requester: str | None) -> list[str]:
-        """Who may approve a request: all approvers but whoever it is of."""
+        """The approvers of a request: all but its requester."""
         return [approver for approver in self.approvers if approver != requester]
 
     def demand_approver(self, cx: Context) -> None:
-        """Refuses a caller who may approve nothing."""
+        """Refuses a caller who is not an approver."""
         if cx.caller in self.approvers:
             return
         if not self.approvers:
@@ -55,7 +55,7 @@ class Rules:
         )
 
     def demand_quorum(self, requester: str) -> None:
-        """Refuses a request that never could be approved."""
+        """Refuses a request that could never get enough approvals."""
         others = self.others(requester)
         if not others:
             raise Rejected(
@@ -71,14 +71,14 @@ class Rules:
 
 
 def demand_name(cx: Context) -> None:
-    """Refuses a caller whom nobody knows."""
+    """Refuses an anonymous caller."""
     if cx.caller == NOBODY:
         raise Rejected("anonymous", "The server does not know who you are. Sign in first.")
 
 
 def checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as they are kept, `None` for those to take away; or a rejection. Those that are not given are
-    looked up."""
+    """Settings in normal form, `None` for those to remove; or a rejection. Those that are not given are read
+    from the list."""
     settings = dict(settings)
     if "approvers" in settings:
         names = [name.strip() for name in settings["approvers"] or []]
@@ -105,6 +105,6 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole(name: str, number: float, least: int, most: int) -> None:
-    """Refuses what is no whole number in its bounds."""
+    """Refuses a value that is not an integer within bounds."""
     if number != int(number) or not least <= number <= most:
         raise Rejected("number-unfit", f"Choose a whole number from {least} to {most:,}.", name)

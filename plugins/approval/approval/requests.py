@@ -1,4 +1,4 @@
-"""An entry as a request: where it stands, and what becomes of it."""
+"""Requests: entries with a state, and its transitions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ EXPIRED = "expired"
 STATES = (DRAFT, SUBMITTED, APPROVED, RETURNED, EXPIRED)
 
 MANAGED = ("state", "requester", "approvals", "decide-by", "reason")
-"""The fields that follow from what is done, and that nobody sets by hand."""
+"""The fields that follow from commands. Callers cannot set them."""
 
 
 class Request:
-    """What the fields of an entry say. An entry of other rules is a draft of nobody's, or approved if it
-    is completed."""
+    """The fields of an entry, parsed. An entry from other rules is a draft without a requester, or approved if
+    it is completed."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -38,7 +38,7 @@ class Request:
         self.decide_by: datetime.date | None = decide_by if isinstance(decide_by, datetime.date) else None
 
     def becomes(self, state: str, **changed: object) -> Entry:
-        """The entry in another state, with some of its fields changed; `None` takes one away."""
+        """The entry in another state, with changed fields; `None` removes one."""
         fields = (
             self.entry.fields
             | {"state": state}
@@ -47,11 +47,11 @@ class Request:
         return replace(self.entry, completed=state == APPROVED, fields=fields)
 
     def is_late(self, today: datetime.date) -> bool:
-        """Whether it is too late to decide."""
+        """Whether its deadline has passed."""
         return self.state == SUBMITTED and self.decide_by is not None and today > self.decide_by
 
     def is_of(self, caller: str) -> bool:
-        """Whether a caller made it."""
+        """Whether a caller is its requester."""
         return self.requester == caller and caller != NOBODY
 
     def waits_for(self, caller: str, rules: Rules, today: datetime.date) -> bool:
@@ -64,19 +64,19 @@ class Request:
         )
 
     def demand_own(self, cx: Context) -> None:
-        """Refuses a caller who did not make it. What nobody made is everybody's."""
+        """Refuses a caller who is not its requester. A request without a requester belongs to every caller."""
         if self.requester is not None and not self.is_of(cx.caller):
             raise Rejected("not-your-own", f"This is a request of {self.requester}'s. Ask them to do it.")
 
     def demand_editable(self) -> None:
-        """Refuses to change what others decide about, or have decided."""
+        """Refuses to change a submitted or decided request."""
         if self.state == SUBMITTED:
             raise Rejected("submitted-already", "This is submitted, and stays as it is. Withdraw it first.")
         if self.state == APPROVED:
             raise Rejected("approved-already", "This is approved, and stays as it is. Make a new request.")
 
     def demand_decidable(self, cx: Context, rules: Rules) -> None:
-        """Refuses a caller who may not decide, and a request that is not up for decision."""
+        """Refuses a caller who may not decide, and a request that is not submitted."""
         rules.demand_approver(cx)
         if self.is_of(cx.caller):
             raise Rejected("own-request", "This is your own request. Another approver has to decide.")
@@ -88,24 +88,24 @@ class Request:
             )
 
     def submitted(self, cx: Context, rules: Rules) -> Entry:
-        """The entry, up for decision from now on."""
+        """The entry as submitted."""
         decide_by = plus_days(cx.today, rules.days) if rules.days else None
         return self.becomes(SUBMITTED, requester=cx.caller, approvals=None, reason=None, decide_by=decide_by)
 
     def settled(self, rules: Rules) -> Entry | None:
-        """The entry, approved, if enough have agreed."""
+        """The entry as approved, if it has enough approvals."""
         if self.state == SUBMITTED and len(self.approvals) >= rules.quorum:
             return self.becomes(APPROVED, decide_by=None)
         return None
 
 
 def all_requests() -> Iterator[Request]:
-    """Everything on the list, as requests."""
+    """All entries of the list, as requests."""
     return map(Request, current_list.all())
 
 
 def the_request(id: int) -> Request:
-    """The request of that id. The host has checked that it is there."""
+    """The request with that id. The host has checked that it exists."""
     entry = current_list.get(id)
     assert entry is not None
     return Request(entry)

@@ -1,14 +1,14 @@
-//! What may be completed, and what may go.
+//! The checks before an entry is completed or deleted.
 
 use hotlist_plugin::{Change, Decision, Entry, EntryId, List, Rejection};
 
 use crate::is_strict;
 use crate::links::{cut, depends_on, short};
 
-/// The most entries that a message names.
+/// The most entries named in a message.
 const MAX_NAMED: usize = 3;
 
-/// Refuses to complete an entry while something that it depends on is open, if the list is strict.
+/// Refuses to complete an entry while it depends on an open one, if the list is strict.
 pub(crate) fn allow(list: &impl List, entry: &Entry) -> Result<(), Rejection> {
     if !is_strict(list) {
         return Ok(());
@@ -22,8 +22,8 @@ pub(crate) fn allow(list: &impl List, entry: &Entry) -> Result<(), Rejection> {
     Err(Rejection::new("blocked", message).at("completed"))
 }
 
-/// Deletes an entry, which then nobody depends on any more. A strict list keeps an open entry that
-/// open ones wait for.
+/// Deletes an entry, and removes it from the links of others. A strict list refuses to delete an open entry
+/// that open ones depend on.
 pub(crate) fn delete(list: &impl List, id: EntryId) -> Decision {
     let entry = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     let dependents: Vec<Entry> = list.all(0).filter(|other| depends_on(other).contains(&id)).collect();
@@ -44,7 +44,7 @@ pub(crate) fn delete(list: &impl List, id: EntryId) -> Decision {
     Ok(changes)
 }
 
-/// Some entries by number and title: `3 “Dig the hole”, 4 “Buy a tree” and 5 more`.
+/// Entries by number and title: `3 “Dig the hole”, 4 “Buy a tree” and 5 more`.
 fn names(entries: &[Entry]) -> String {
     let named: Vec<String> =
         entries.iter().take(MAX_NAMED).map(|entry| format!("{} “{}”", entry.id, short(&entry.title))).collect();

@@ -1,25 +1,24 @@
-//! Whether entries would depend on themselves, by any way around.
+//! Detection of cycles among dependencies.
 
 use hotlist_plugin::{Entry, EntryId, List, Rejection};
 
 use crate::links::{DEPENDS_ON, depends_on, position, short};
 
-/// The most entries of a circle that a message shows.
+/// The most entries of a cycle shown in a message.
 const MAX_SHOWN: usize = 6;
 
-/// Looks for a way back to an entry from what it is to depend on: the entries on the shortest one, in
-/// order.
+/// Finds the shortest path from an entry's new dependencies back to it: the entries on the path, in order.
 ///
-/// The list is read once, which costs less for a long chain than to ask for each entry on its own. Each
-/// link is then followed once, and the steps are kept on the heap and not on the stack, so that the
-/// longest chain that a list can hold is no more trouble than any other list of that length.
+/// The list is read once, which for a long chain costs less than reading each entry by itself. The search is
+/// breadth-first and follows each link once. Its queue is on the heap and not on the stack, so that the
+/// longest possible chain costs no more than any other list of that length.
 pub(crate) fn find(list: &impl List, entry: EntryId, on: &[EntryId]) -> Option<Vec<EntryId>> {
     if on.is_empty() {
         return None;
     }
     let links = Links::read(list);
     let mut seen = vec![false; links.ids.len()];
-    // The place of each entry that was found, and the step that led to it; a queue that keeps what was taken.
+    // Queue of the search: the index of each entry found, and the step that led to it. Steps stay in it.
     let mut steps: Vec<(usize, Option<usize>)> = Vec::new();
     let (mut on, mut step) = (on, None);
     for taken in 0.. {
@@ -40,11 +39,11 @@ pub(crate) fn find(list: &impl List, entry: EntryId, on: &[EntryId]) -> Option<V
     None
 }
 
-/// All links of a list, in three pieces of memory however many there are.
+/// All links of a list, in three allocations.
 struct Links {
     /// The entries that depend on others, ids ascending.
     ids: Vec<EntryId>,
-    /// Where the links of each end among all.
+    /// The end of each entry's links in `on`.
     ends: Vec<usize>,
     on: Vec<EntryId>,
 }
@@ -63,18 +62,18 @@ impl Links {
         links
     }
 
-    /// The place of an entry, if it depends on any.
+    /// The index of an entry, if it depends on any.
     fn place(&self, id: EntryId) -> Option<usize> {
         position(&self.ids, id)
     }
 
-    /// What the entry at a place depends on.
+    /// The dependencies of the entry at an index.
     fn of(&self, at: usize) -> &[EntryId] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         &self.on[start..self.ends[at]]
     }
 
-    /// The entries that were found on the way to a step.
+    /// The entries on the path to a step.
     fn way(&self, steps: &[(usize, Option<usize>)], last: Option<usize>) -> Vec<EntryId> {
         let back = std::iter::successors(last, |step| steps[*step].1);
         let mut way: Vec<EntryId> = back.map(|step| self.ids[steps[step].0]).collect();
@@ -83,12 +82,12 @@ impl Links {
     }
 }
 
-/// Shows the circle by its titles.
+/// A rejection that shows the cycle by its titles.
 pub(crate) fn refuse(list: &impl List, entry: &Entry, way: &[EntryId]) -> Rejection {
     let start = format!("“{}”", short(&entry.title));
     let mut circle = start.clone();
     for (at, &id) in way.iter().enumerate() {
-        // Of a long circle the first entries and the last are shown.
+        // A long cycle is shown by its first entries and its last.
         if way.len() > MAX_SHOWN && (MAX_SHOWN - 1..way.len() - 1).contains(&at) {
             if at == MAX_SHOWN - 1 {
                 circle += &format!(" → {} more", way.len() - MAX_SHOWN);

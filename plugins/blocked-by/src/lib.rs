@@ -1,5 +1,5 @@
-//! Entries that wait for others: what depends on something open is blocked, and nothing depends on
-//! itself by any way around.
+//! Entries with dependencies: an entry that depends on an open one is blocked, and dependencies have no
+//! cycles.
 
 mod completion;
 mod cycle;
@@ -11,7 +11,7 @@ use hotlist_plugin::{
     Schema, Value,
 };
 
-/// The setting that says whether an entry that is blocked may be completed all the same.
+/// The setting that allows completing a blocked entry.
 const STRICT: &str = "strict";
 
 /// The logic of a list whose entries depend on each other.
@@ -61,7 +61,7 @@ impl Logic for BlockedBy {
     }
 }
 
-/// Whether the list is strict, which it is unless it was told not to be.
+/// Whether the list is strict; true unless the setting says otherwise.
 fn is_strict(list: &impl List) -> bool {
     list.setting(STRICT) != Some(Value::Boolean(false))
 }

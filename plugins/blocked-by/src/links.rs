@@ -1,26 +1,26 @@
-//! What depends on what, however it comes to be said: by a command, a new entry or a patch.
+//! Links between entries, set by a command, a new entry or a patch.
 
 use hotlist_plugin::{Change, Decision, Draft, Entry, EntryId, Fields, List, Patch, Rejection};
 
 use crate::{completion, cycle};
 
-/// The field that names what an entry depends on.
+/// The field with the entries that an entry depends on.
 pub(crate) const DEPENDS_ON: &str = "depends-on";
 
-/// The most entries that one may depend on; a field holds no more.
+/// The most dependencies of an entry, which is the most ids of a field.
 const MAX_LINKS: usize = 1_000;
 
-/// What an entry depends on. Some of it may be gone.
+/// The dependencies of an entry. Some may have been deleted.
 pub(crate) fn depends_on(entry: &Entry) -> &[EntryId] {
     entry.fields.entries(DEPENDS_ON)
 }
 
-/// Adds an entry, with what it depends on.
+/// Adds an entry with its dependencies.
 pub(crate) fn add(list: &impl List, new: Draft) -> Decision {
     put(list, new.into_entry(list.next_id()), None)
 }
 
-/// Changes an entry. A patch of the field says all that the entry depends on from now on.
+/// Changes an entry. A patch of the field replaces all its dependencies.
 pub(crate) fn update(list: &impl List, id: EntryId, patch: Patch) -> Decision {
     let before = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     let mut entry = before.clone();
@@ -28,7 +28,7 @@ pub(crate) fn update(list: &impl List, id: EntryId, patch: Patch) -> Decision {
     put(list, entry, Some(&before))
 }
 
-/// Has an entry depend on others, too.
+/// Adds dependencies to an entry.
 pub(crate) fn link(list: &impl List, id: EntryId, on: &[EntryId]) -> Decision {
     let before = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     let mut entry = before.clone();
@@ -36,25 +36,25 @@ pub(crate) fn link(list: &impl List, id: EntryId, on: &[EntryId]) -> Decision {
     put(list, entry, Some(&before))
 }
 
-/// Has an entry depend on some others no more.
+/// Removes dependencies from an entry.
 pub(crate) fn unlink(list: &impl List, id: EntryId, from: &[EntryId]) -> Decision {
     let mut entry = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     cut(&mut entry, from);
     Ok(vec![Change::Put(entry)])
 }
 
-/// Takes some entries out of what one depends on.
+/// An entry without some of its dependencies.
 pub(crate) fn cut(entry: &mut Entry, from: &[EntryId]) {
     let left = depends_on(entry).iter().filter(|id| !from.contains(id)).copied().collect();
     set(entry, left);
 }
 
-/// Says what an entry depends on; no field is left where that is nothing.
+/// Sets the dependencies of an entry, or removes the field if there are none.
 fn set(entry: &mut Entry, on: Vec<EntryId>) {
     entry.set_field(DEPENDS_ON, if on.is_empty() { None } else { Some(on.into()) });
 }
 
-/// Puts an entry as it came to be, if its links hold and it may be completed.
+/// Puts the changed entry, if its links are valid and its completion is allowed.
 fn put(list: &impl List, mut entry: Entry, before: Option<&Entry>) -> Decision {
     hotlist_todo::check(&entry)?;
     if depends_on(&entry) != before.map_or(&[][..], depends_on) {
@@ -67,8 +67,8 @@ fn put(list: &impl List, mut entry: Entry, before: Option<&Entry>) -> Decision {
     Ok(vec![Change::Put(entry)])
 }
 
-/// The links of an entry, each once, if they may be. Of those that it had before some may be gone,
-/// and are forgotten.
+/// The links of an entry without duplicates, if they are allowed. Earlier links to deleted entries are
+/// dropped.
 fn check(list: &impl List, entry: &Entry, before: Option<&Entry>) -> Result<Vec<EntryId>, Rejection> {
     let known = before.map_or(&[][..], depends_on);
     let refuse = |code, message: String| Err(Rejection::new(code, message).at(DEPENDS_ON));
@@ -96,15 +96,15 @@ fn check(list: &impl List, entry: &Entry, before: Option<&Entry>) -> Result<Vec<
     if links.len() > MAX_LINKS {
         return refuse("links-many", format!("An entry can depend on {MAX_LINKS} others at most. Unlink some first."));
     }
-    // Nothing can depend yet on an entry that is only being added.
+    // No entry can depend on one that is being added.
     match before.and_then(|_| cycle::find(list, entry.id, &new)) {
         Some(way) => Err(cycle::refuse(list, entry, &way)),
         None => Ok(links),
     }
 }
 
-/// The place of an id among ascending ones. It cannot be further from either end than the id is, so
-/// where few are missing between there is next to nothing to search.
+/// The index of an id among ascending ones. The distance of ids bounds the distance of indexes, so with few
+/// gaps there is little to search.
 pub(crate) fn position(ids: &[EntryId], id: EntryId) -> Option<usize> {
     let distance = |larger: EntryId, smaller| Some(usize::try_from(larger.checked_sub(smaller)?).unwrap_or(usize::MAX));
     let end = ids.len().checked_sub(1)?;
@@ -113,10 +113,10 @@ pub(crate) fn position(ids: &[EntryId], id: EntryId) -> Option<usize> {
     ids[from..=to].binary_search(&id).ok().map(|at| from + at)
 }
 
-/// The most characters of a title that a message shows.
+/// The most characters of a title shown in a message.
 const MAX_SHOWN_CHARS: usize = 40;
 
-/// A title as a message shows it.
+/// A title shortened for a message.
 pub(crate) fn short(title: &str) -> String {
     match title.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", &title[..end]),

@@ -1,4 +1,4 @@
-//! Entries that wait for others, tried on a list.
+//! Tests of dependencies on a list.
 
 use hotlist_plugin::testing::{TestList, context};
 use hotlist_plugin::{Decision, Draft, EntryId, Field, FieldPatch, Fields, List, Logic, Patch, Query, Value};
@@ -7,7 +7,7 @@ use crate::BlockedBy;
 use crate::cycle;
 use crate::links::{depends_on, position};
 
-/// The most entries that the host lets a list have.
+/// The host's default limit on entries of a list.
 const MAX_ENTRIES: u64 = 10_000;
 
 fn task(title: &str, on: &[EntryId]) -> Draft {
@@ -19,7 +19,7 @@ fn done(draft: Draft) -> Draft {
     Draft { completed: true, ..draft }
 }
 
-/// To plant (3) a tree, dig a hole (2), for which a spade (1) is needed; and, by itself, sleep (4).
+/// Plant a tree (3) depends on dig a hole (2), which depends on a spade (1). Sleep (4) depends on nothing.
 fn garden() -> TestList {
     TestList::new()
         .with(task("Buy a spade", &[]))
@@ -32,7 +32,7 @@ fn lax(list: TestList) -> TestList {
     list.with_setting("strict", false.into())
 }
 
-/// Carries a decision out; a rejection is told by its code and message.
+/// Applies a decision. A rejection is returned as its code and message.
 fn apply(list: &mut TestList, decision: Decision) -> Result<(), String> {
     let changes = decision.map_err(|rejection| format!("{}: {}", rejection.code, rejection.message))?;
     list.apply(changes).expect("good changes");
@@ -78,7 +78,7 @@ fn query(view: &str) -> Query {
     Query { view: Some(view.into()), date: None, completed: None, after: None, limit: 100 }
 }
 
-/// A view as text: `2 (1) 3 (2 4)`, and a `+` where more follows.
+/// A view as text: `2 (1) 3 (2 4)`, with a `+` if more rows follow.
 fn read(list: &TestList, query: &Query) -> String {
     let page = BlockedBy::entries(list, &context(), query).expect("a page");
     let rows = page.groups.iter().flat_map(|group| &group.rows).map(|row| match row.computed.as_slice() {

@@ -1,10 +1,10 @@
-//! The views: what can be begun, and what waits for what.
+//! The views: entries that can be started, and blocked ones.
 
 use hotlist_plugin::{EntryId, Group, List, Page, Query, Rejection, Row, matches, plain_page};
 
 use crate::links::{depends_on, position};
 
-/// Answers a query of any of the views, or of the plain list.
+/// Answers a query for any of the views, or for the plain list.
 pub(crate) fn page(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     match query.view.as_deref() {
         None => Ok(plain_page(list, query)),
@@ -14,9 +14,9 @@ pub(crate) fn page(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     }
 }
 
-/// The open entries that are blocked, or that are not, ids ascending.
+/// The open entries that are blocked or not, ids ascending.
 fn open(list: &impl List, query: &Query, mut group: Group, blocked: bool) -> Page {
-    // One reading tells what is open, in order of the ids; what depends on what waits until then.
+    // One read collects the open ids in order. Dependencies are checked after that.
     let mut open: Vec<EntryId> = Vec::new();
     let mut asked: Vec<(EntryId, Vec<EntryId>)> = Vec::new();
     for entry in list.all(0).filter(|entry| !entry.completed) {

@@ -1,4 +1,4 @@
-//! What happens to a chore: it is added, changed, done, skipped and opened again.
+//! Life of a chore: it is added, changed, done, skipped and opened again.
 
 use hotlist_plugin::{
     Change, Context, Date, DatePatch, Decision, Draft, Entry, EntryId, Fields, List, Patch, Rejection,
@@ -8,31 +8,31 @@ use crate::rotation::Rotation;
 use crate::rule::Rule;
 use crate::zone::Local;
 
-/// The field that says when a chore is due. An entry without it is an ordinary one, done once.
+/// The field with a chore's rule. An entry without it is an ordinary one, done once.
 pub(crate) const RULE: &str = "rule";
 
-/// The field that says whose turn it is.
+/// The field with the person whose turn it is.
 pub(crate) const ASSIGNEE: &str = "assignee";
 
-/// The field that says when it was done the last time.
+/// The field with the date when the chore was last done.
 pub(crate) const DONE_ON: &str = "done-on";
 
-/// The rule of an entry that is a chore.
+/// The rule of an entry, if it is a chore.
 pub(crate) fn rule(entry: &Entry) -> Result<Option<Rule>, Rejection> {
     entry.fields.text(RULE).map(Rule::parse).transpose()
 }
 
-/// Whether an entry is a chore that was done and waits for a later day.
+/// Whether an entry is a chore that was done and is due on a later day.
 pub(crate) fn waits(entry: &Entry, today: Date) -> bool {
     entry.completed && entry.fields.text(RULE).is_some() && entry.date.is_some_and(|due| due > today)
 }
 
-/// Whether an entry is a chore that was done, and is due again.
+/// Whether an entry is a chore that was done and is due again.
 pub(crate) fn is_back(entry: &Entry, today: Date) -> bool {
     entry.completed && entry.fields.text(RULE).is_some() && entry.date.is_some_and(|due| due <= today)
 }
 
-/// Adds an entry. A chore without a date is due on the first day that its rule means.
+/// Adds an entry. A chore without a date is due on the first day of its rule.
 pub(crate) fn add(list: &impl List, cx: &Context, new: Draft) -> Decision {
     let mut entry = new.into_entry(list.next_id());
     let today = Local::of(list, cx).today;
@@ -47,7 +47,7 @@ pub(crate) fn add(list: &impl List, cx: &Context, new: Draft) -> Decision {
     put(entry)
 }
 
-/// Changes an entry. A patch that completes or re-opens a chore does all that goes with it.
+/// Changes an entry. A patch that completes or re-opens a chore also changes its date and its turn.
 pub(crate) fn update(list: &impl List, cx: &Context, id: EntryId, patch: Patch) -> Decision {
     let before = get(list, id)?;
     let mut entry = before.clone();
@@ -82,13 +82,12 @@ pub(crate) fn update(list: &impl List, cx: &Context, id: EntryId, patch: Patch) 
     put(entry)
 }
 
-/// A chore is done: it is completed until it is due again, and the next person's then.
+/// Completes a chore until it is due again. Then it is the next person's turn.
 pub(crate) fn complete(list: &impl List, cx: &Context, id: EntryId) -> Decision {
     update(list, cx, id, Patch { completed: Some(true), ..Patch::default() })
 }
 
-/// A chore is not done this time: it is due again on the day after that its rule means, and stays
-/// with whose turn it was.
+/// Skips a chore: it is due on the next day of its rule, and the turn stays with the same person.
 pub(crate) fn skip(list: &impl List, cx: &Context, id: EntryId) -> Decision {
     let mut entry = get(list, id)?;
     let Some(rule) = rule(&entry)? else {
@@ -97,7 +96,7 @@ pub(crate) fn skip(list: &impl List, cx: &Context, id: EntryId) -> Decision {
     };
     let today = Local::of(list, cx).today;
     let due = entry.date.unwrap_or(today);
-    // It is completed if it was done and waits already; if it is due again by now, it is not.
+    // A chore that was done stays completed, unless it is due again by now.
     entry.completed = waits(&entry, today);
     entry.date = Some(rule.next(due, today));
     put(entry)
@@ -107,13 +106,13 @@ fn get(list: &impl List, id: EntryId) -> Result<Entry, Rejection> {
     list.get(id).ok_or_else(|| Rejection::unknown_entry(id))
 }
 
-/// Puts an entry as it came to be, if it is one.
+/// Puts the changed entry, if it is valid.
 fn put(entry: Entry) -> Decision {
     hotlist_todo::check(&entry)?;
     Ok(vec![Change::Put(entry)])
 }
 
-/// Refuses to do a chore that was done and is not due again.
+/// Refuses to do a chore that was done and is not due again yet.
 fn early(before: &Entry, today: Date) -> Result<(), Rejection> {
     let Some(due) = before.date.filter(|_| waits(before, today)) else { return Ok(()) };
     let done = before.fields.date(DONE_ON).map_or_else(String::new, |done| format!(" on {done}"));
@@ -121,8 +120,8 @@ fn early(before: &Entry, today: Date) -> Result<(), Rejection> {
     Err(Rejection::new("too-early", message).at("completed"))
 }
 
-/// Marks a chore as done today. The next day it is due follows from its rule, whatever date a
-/// client may have sent along.
+/// Marks a chore as done today. Its next date follows from its rule, and a date in the same patch is
+/// ignored.
 fn finish(entry: &mut Entry, rule: Rule, rotation: &Rotation, today: Date) {
     entry.completed = true;
     entry.date = Some(rule.next(entry.date.unwrap_or(today), today));
@@ -130,7 +129,7 @@ fn finish(entry: &mut Entry, rule: Rule, rotation: &Rotation, today: Date) {
     rotation.hand_on(entry);
 }
 
-/// Takes back that a chore was done. When it had been due nobody knows any more: it is due today.
+/// Re-opens a chore that was done. Its earlier date is not recorded, so it is due today.
 fn reopen(entry: &mut Entry, dated: bool, today: Date) {
     if !dated || entry.date.is_none() {
         entry.date = Some(today);

@@ -1,9 +1,9 @@
-//! Recurring chores: a chore that is done comes back when it is due again, and then it is the next
-//! person's turn.
+//! Recurring chores: a chore that was done opens again when it is due, and then it is the next person's
+//! turn.
 //!
-//! An entry with a rule is a chore, and its date is the day on which it is due. A chore that is done
-//! is completed, its date the next day it is due; on that day the list wakes and opens it again. A
-//! chore that nobody does stays open and gets later: it never piles up.
+//! An entry with a rule is a chore, and its date is the day on which it is due. Doing a chore completes it
+//! and sets its date to the next due day. On that day the list wakes and opens it again. A chore that is
+//! not done stays open and overdue, and does not accumulate.
 
 mod chore;
 mod rotation;

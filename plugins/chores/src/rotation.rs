@@ -1,13 +1,13 @@
-//! Whose turn it is.
+//! Turns: the person whose turn it is, and the next one.
 
 use hotlist_plugin::{Entry, Fields, List, Rejection, Value};
 
 use crate::chore::ASSIGNEE;
 
-/// The setting that names the people in turn.
+/// The setting with the people who take turns.
 pub(crate) const ROTATION: &str = "rotation";
 
-/// The people who take turns; none where everybody keeps their chores.
+/// The people who take turns; none if chores do not rotate.
 pub(crate) struct Rotation(Vec<String>);
 
 impl Rotation {
@@ -16,27 +16,27 @@ impl Rotation {
         Self(if let Some(Value::Texts(people)) = list.setting(ROTATION) { people } else { Vec::new() })
     }
 
-    /// Has a chore that nobody was given be the first person's.
+    /// Assigns a chore without a person to the first one.
     pub(crate) fn begin(&self, entry: &mut Entry) {
         if entry.fields.text(ASSIGNEE).is_none() {
             self.assign(entry, 0);
         }
     }
 
-    /// Hands a chore on to the next person. From somebody who takes no turns it comes to the first.
+    /// Passes a chore to the next person. From a person who takes no turns it passes to the first.
     pub(crate) fn hand_on(&self, entry: &mut Entry) {
         let next = self.holder(entry).map_or(0, |at| (at + 1) % self.0.len());
         self.assign(entry, next);
     }
 
-    /// Takes that back.
+    /// Passes a chore back to the previous person.
     pub(crate) fn hand_back(&self, entry: &mut Entry) {
         if let Some(at) = self.holder(entry) {
             self.assign(entry, (at + self.0.len() - 1) % self.0.len());
         }
     }
 
-    /// The place of whose turn it is among the people.
+    /// The index of the person whose turn it is.
     fn holder(&self, entry: &Entry) -> Option<usize> {
         let holder = entry.fields.text(ASSIGNEE)?;
         self.0.iter().position(|person| person == holder)
@@ -49,7 +49,7 @@ impl Rotation {
     }
 }
 
-/// The names as they are kept, if each is there once.
+/// The names in normal form, if they are unique.
 pub(crate) fn check(texts: &[String]) -> Result<Vec<String>, Rejection> {
     let people: Vec<String> = texts.iter().map(|name| name.trim().into()).collect();
     for (at, name) in people.iter().enumerate() {

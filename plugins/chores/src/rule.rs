@@ -1,31 +1,31 @@
-//! When a chore is due: a small language, and the days that it means.
+//! Rules: a small language for when a chore is due, and its days.
 
 use hotlist_plugin::{Date, Rejection};
 
 use crate::chore::RULE;
 
-/// The largest number that a rule may have.
+/// The largest number in a rule.
 const MAX_NUMBER: u32 = 1_000;
 
-/// The days of the week, Monday first. A rule names one in full or by three letters.
+/// The days of the week, Monday first. A rule names one in full or by its first three letters.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// What a rule says.
+/// A parsed rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rule {
-    /// So many days after it was due: `daily`, `every 3 days`, `every 2 weeks`, `weekly`.
+    /// A number of days after it was due: `daily`, `every 3 days`, `every 2 weeks`, `weekly`.
     Days(u32),
-    /// So many days after it was done: `after 10 days`.
+    /// A number of days after it was done: `after 10 days`.
     After(u32),
-    /// On days of the week, one bit for each, Monday's the lowest: `weekly on mon, thu`.
+    /// On days of the week, one bit for each, Monday's lowest: `weekly on mon, thu`.
     Weekly(u8),
-    /// On a day of every so manieth month, that of the last time where there is none: `monthly on
-    /// 15`. Shorter months have it on their last day.
+    /// On a day of every nth month, by default the day of the last time: `monthly on 15`. In a shorter month
+    /// it is the last day.
     Monthly(u32, Option<u8>),
 }
 
 impl Rule {
-    /// Reads a rule. Upper case and commas do not matter.
+    /// Parses a rule. Case and commas are ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, Rejection> {
         let lower = text.to_ascii_lowercase();
         let words: Vec<&str> = lower.split([' ', ',']).filter(|word| !word.is_empty() && *word != "and").collect();
@@ -51,20 +51,19 @@ impl Rule {
         })
     }
 
-    /// The first day from `today` on that the rule means.
+    /// The first day of the rule, from `today` on.
     pub(crate) fn first(self, today: Date) -> Date {
         match self {
             Self::Weekly(_) => self.next(today.plus_days(-1), today.plus_days(-1)),
             Self::Monthly(_, Some(day)) => {
-                let this = Date { day, ..today }.plus_months(0); // Not later than the month's last.
+                let this = Date { day, ..today }.plus_months(0); // Clamps to the month's last day.
                 if this < today { Date { day, ..today }.plus_months(1) } else { this }
             }
             Self::Days(_) | Self::After(_) | Self::Monthly(_, None) => today,
         }
     }
 
-    /// The day on which what was due on `due` is due again, if it is done on `today`: the first one
-    /// after both.
+    /// The next due day of a chore that was due on `due` and is done on `today`. It is after both.
     pub(crate) fn next(self, due: Date, today: Date) -> Date {
         let last = due.max(today);
         match self {
@@ -95,7 +94,7 @@ fn number(word: &str, limit: u32) -> Option<u32> {
     word.parse().ok().filter(|number| (1..=limit).contains(number))
 }
 
-/// How many days so many of a unit are.
+/// The number of days in a number of units.
 fn days(count: u32, unit: &str) -> Option<u32> {
     match unit {
         "day" | "days" => Some(count),
@@ -104,7 +103,7 @@ fn days(count: u32, unit: &str) -> Option<u32> {
     }
 }
 
-/// The bits of the days that are named, one at least.
+/// The bits of the named days, at least one.
 fn weekdays(words: &[&str]) -> Option<u8> {
     let mut days = 0;
     for word in words {

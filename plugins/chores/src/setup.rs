@@ -1,4 +1,4 @@
-//! Settings, and taking over a list from other rules.
+//! Settings, and migration from other rules.
 
 use hotlist_plugin::{Change, Context, Decision, FieldPatch, List, Value};
 
@@ -7,8 +7,8 @@ use crate::rotation::{self, ROTATION, Rotation};
 use crate::waking::reopen;
 use crate::zone::{self, Local, TIME_ZONE};
 
-/// Sets or takes away the time zone, the people or both. In another zone it may be another day, on
-/// which other chores are due.
+/// Sets or removes the time zone, the people or both. A new zone may mean another date, on which other
+/// chores are due.
 pub(crate) fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch>) -> Decision {
     let mut changes = Vec::new();
     for mut setting in settings {
@@ -25,9 +25,8 @@ pub(crate) fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch
     Ok(changes)
 }
 
-/// Makes a list of other rules one of chores. Its entries stay what they are: they have no rule. A list that
-/// was one of chores before finds them due as if it had been all the time; a rule that cannot be read is
-/// taken away.
+/// Migrates a list from other rules. Its entries stay ordinary, because they have no rule. Chores from an
+/// earlier time under these rules are due as usual. A rule that cannot be parsed is removed.
 pub(crate) fn migrate(list: &impl List, cx: &Context) -> Vec<Change> {
     let today = Local::of(list, cx).today;
     let rotation = Rotation::of(list);

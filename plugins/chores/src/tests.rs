@@ -1,4 +1,4 @@
-//! A household's chores, tried on a list from one day to the next.
+//! Tests of a household's chores on a list, day by day.
 
 use hotlist_plugin::testing::{TestList, context};
 use hotlist_plugin::{
@@ -22,7 +22,7 @@ fn noon(of: u8) -> Context {
     Context { now: day(of).begins(0) + 12 * HOUR, today: day(of), ..context() }
 }
 
-/// A moment where the server's clocks are some hours ahead of UTC.
+/// A context in which the server's zone is some hours ahead of UTC.
 fn at(now: u64, hours: i32) -> Context {
     Context { now, today: Date::at(now, hours * 60), utc_offset: hours * 60, ..context() }
 }
@@ -35,7 +35,7 @@ fn due(date: Date, draft: Draft) -> Draft {
     Draft { date: Some(date), ..draft }
 }
 
-/// A chore that was done and waits for a day.
+/// A chore that was done and is due on a later day.
 fn waiting(date: Date, title: &str, rule: &str) -> Draft {
     Draft { completed: true, ..due(date, chore(title, rule)) }
 }
@@ -44,7 +44,7 @@ fn people(names: &[&str]) -> Value {
     names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>().into()
 }
 
-/// Carries a decision out; a rejection is told by its code and message.
+/// Applies a decision. A rejection is returned as its code and message.
 fn apply(list: &mut TestList, decision: Decision) -> Result<(), String> {
     let changes = decision.map_err(|rejection| format!("{}: {}", rejection.code, rejection.message))?;
     list.apply(changes).expect("good changes");
@@ -75,7 +75,7 @@ fn configure(list: &mut TestList, cx: &Context, name: &str, value: Option<Value>
     apply(list, Chores::configure(list, cx, vec![FieldPatch { name: name.into(), value }]))
 }
 
-/// Wakes the list as the host does, at the moment that it asked for.
+/// Wakes the list as the host does, at the time of its next wake-up.
 fn wake(list: &mut TestList, cx: &Context) {
     let decision = Chores::wake(list, cx);
     apply(list, decision).expect("nothing to refuse");
@@ -94,7 +94,7 @@ fn query(view: &str) -> Query {
     Query { view: Some(view.into()), date: None, completed: None, after: None, limit: 100 }
 }
 
-/// A view as text: `3 (2 late) 1`, and a `+` where more follows.
+/// A view as text: `3 (2 late) 1`, with a `+` if more rows follow.
 fn read(list: &TestList, cx: &Context, query: &Query) -> String {
     let page = match Chores::entries(list, cx, query) {
         Ok(page) => page,
@@ -174,7 +174,7 @@ fn a_chore_that_is_done_already_can_be_done_again_only_when_it_is_due() {
     let message = "too-early: “Bins” was done on 2026-11-23 already. It can be done again from 2026-11-30.";
     assert_eq!(run(&mut list, &noon(29), "complete", 1), Err(message.into()));
     assert_eq!(update(&mut list, &noon(29), 1, completed(true)), Err(message.into()));
-    // The list did not wake yet, but the day has come.
+    // The day has come, but the list has not been woken yet.
     run(&mut list, &noon(30), "complete", 1).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-12-07");
 }

@@ -1,4 +1,4 @@
-//! The views: what is overdue, what is due today, what comes.
+//! The views: overdue, today, upcoming.
 
 use std::cmp::Ordering;
 
@@ -9,10 +9,10 @@ use hotlist_plugin::{
 use crate::chore::RULE;
 use crate::zone::Local;
 
-/// Where an entry stands in a view: earlier days first.
+/// Sort key of the views: earlier days first.
 type Place = (Date, EntryId);
 
-/// Answers a query of any of the views, or of the plain list.
+/// Answers a query for any of the views, or for the plain list.
 pub(crate) fn page(list: &impl List, cx: &Context, query: &Query) -> Result<Page, Rejection> {
     let (when, title) = match query.view.as_deref() {
         None => return Ok(plain_page(list, query)),
@@ -32,7 +32,7 @@ pub(crate) fn page(list: &impl List, cx: &Context, query: &Query) -> Result<Page
         Ordering::Equal => &mut list.on_date(today).into_iter(),
         _ => &mut list.all(0),
     };
-    // One more than the page has, to know whether it is there.
+    // One row more than the page has, to know whether more follow.
     let limit = query.limit as usize;
     let places = least(entries.filter_map(wanted), limit + 1);
 
@@ -41,14 +41,14 @@ pub(crate) fn page(list: &impl List, cx: &Context, query: &Query) -> Result<Page
     Ok(Page::of(group, places.len() > limit))
 }
 
-/// The place of an entry that is to be done on some day: any chore, and what is done once until it
-/// is. What has no date is in no view.
+/// The place of an entry in the views: any chore, and any other entry until it is completed. Entries without
+/// a date are in no view.
 fn place(entry: &Entry) -> Option<Place> {
     let to_be_done = !entry.completed || entry.fields.text(RULE).is_some();
     entry.date.filter(|_| to_be_done).map(|due| (due, entry.id))
 }
 
-/// An entry's row, with the days that it is late if it is.
+/// An entry's row, with the number of days that it is overdue, if any.
 fn row((due, id): Place, today: Date) -> Row {
     let late = today.days() - due.days();
     if late > 0 { Row::from(id).with("days-late", late as f64) } else { id.into() }

@@ -1,19 +1,19 @@
-//! Which day it is where the chores are done.
+//! The time zone of the list, and the date in it.
 
 use hotlist_plugin::{Context, Date, Fields, List, Rejection, Value};
 
-/// The setting that holds the offset from UTC; the server's zone where there is none.
+/// The setting with the offset from UTC; the server's zone if it is not set.
 pub(crate) const TIME_ZONE: &str = "time-zone";
 
-/// The minutes that clocks may be ahead of UTC, or behind.
+/// The largest offset from UTC, in minutes.
 const MAX_OFFSET: i32 = 14 * 60;
 
 /// The local time of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Local {
-    /// The day that it is.
+    /// The local date.
     pub(crate) today: Date,
-    /// How many minutes clocks are ahead of UTC.
+    /// The offset from UTC, in minutes.
     pub(crate) offset: i32,
 }
 
@@ -24,7 +24,7 @@ impl Local {
         Self::at(setting.text(TIME_ZONE).and_then(offset), cx)
     }
 
-    /// The time where clocks are so many minutes ahead, or in the server's zone.
+    /// The time at an offset in minutes, or in the server's zone.
     pub(crate) fn at(offset: Option<i32>, cx: &Context) -> Self {
         match offset {
             Some(offset) => Self { today: Date::at(cx.now, offset), offset },
@@ -33,7 +33,7 @@ impl Local {
     }
 }
 
-/// The offset that a new value of the setting means.
+/// The offset of a new value of the setting.
 pub(crate) fn check(value: &Value) -> Result<i32, Rejection> {
     let text = if let Value::Text(text) = value { text } else { "" };
     offset(text).ok_or_else(|| {
@@ -43,7 +43,7 @@ pub(crate) fn check(value: &Value) -> Result<i32, Rejection> {
     })
 }
 
-/// Reads an offset such as `+01:00`, in minutes.
+/// Parses an offset such as `+01:00` into minutes.
 fn offset(text: &str) -> Option<i32> {
     let (hours, minutes) = text.split_once(':')?;
     let (sign, hours) = match hours.split_at_checked(1)? {

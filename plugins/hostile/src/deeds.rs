@@ -1,4 +1,4 @@
-//! The misdeeds that take more than a line.
+//! Misbehaviours that take more than a line.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ pub(crate) fn unreachable() -> ! {
     std::process::abort()
 }
 
-/// Computes for ever.
+/// Computes forever.
 pub(crate) fn spin() -> ! {
     let mut rounds = 0_u64;
     loop {
@@ -21,7 +21,7 @@ pub(crate) fn spin() -> ! {
     }
 }
 
-/// Takes memory for ever.
+/// Allocates memory forever.
 pub(crate) fn allocate() -> ! {
     let mut hoard = Vec::new();
     loop {
@@ -29,21 +29,21 @@ pub(crate) fn allocate() -> ! {
     }
 }
 
-/// Calls itself until the stack ends. Two calls in one sum, so that no compiler makes a loop of it.
+/// Recurses until the stack overflows. Two calls in one sum prevent the compiler from making it a loop.
 pub(crate) fn recurse(depth: u64) -> f64 {
     if depth == u64::MAX { 1.0 } else { recurse(depth + 1) / 2.0 + recurse(depth | 1) }
 }
 
-/// Makes 100,000 changes, each of them a good one.
+/// Answers 100,000 changes, each of them valid.
 pub(crate) fn flood(first: &Entry) -> Vec<Change> {
     let entry = |id| Change::Put(Entry { id, title: "flood".into(), ..first.clone() });
     (first.id..first.id + 100_000).map(entry).collect()
 }
 
-/// A title that is no text.
+/// A title that is not UTF-8.
 #[expect(unsafe_code, reason = "safe Rust cannot say this, which is why a host must not rely on it")]
 pub(crate) fn not_utf8() -> String {
-    // SAFETY: nobody in this component reads the text; it goes out as the bytes it is.
+    // SAFETY: no code in this component reads the text. It leaves the component as bytes.
     unsafe { String::from_utf8_unchecked(vec![b'a', 0xff, 0xfe, b'z']) }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn no_day() -> Date {
     Date { year: 2026, month: 2, day: 30 }
 }
 
-/// How often this was called: what logic may not know, for it is no argument.
+/// The number of calls so far. A pure logic cannot know it, because it is not an argument.
 pub(crate) fn count() -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     CALLS.fetch_add(1, Ordering::Relaxed) + 1

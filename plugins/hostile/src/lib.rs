@@ -1,6 +1,6 @@
-//! Logic that misbehaves on request, to test that the host does not mind. Not for anybody's lists.
+//! Logic that misbehaves on request, for tests of the host. It is not meant for real lists.
 //!
-//! The title of the entry that is to be added says how; any other title is just added.
+//! The title of the added entry selects the misbehaviour. Entries with other titles are simply added.
 
 mod deeds;
 
@@ -8,7 +8,7 @@ use hotlist_plugin::{
     Change, Context, Decision, Description, Draft, List, Logic, Page, Query, Rejection, note, plain_page,
 };
 
-/// See the crate.
+/// The logic described at the crate's head.
 #[derive(Debug)]
 pub struct Hostile;
 
@@ -21,13 +21,13 @@ impl Logic for Hostile {
     fn add_entry(list: &impl List, cx: &Context, new: Draft) -> Decision {
         let mut entry = new.into_entry(list.next_id());
         match entry.title.as_str() {
-            // Never to return.
+            // Calls that never return.
             "trap" => panic!("asked to trap"),
             "unreachable" => deeds::unreachable(),
             "loop" => deeds::spin(),
             "allocate" => deeds::allocate(),
             "recurse" => entry.order = Some(deeds::recurse(cx.seed)),
-            // To answer what the contract forbids.
+            // Answers that the contract forbids.
             "foreign-id" => entry.id += 1_000,
             "flood" => return Ok(deeds::flood(&entry)),
             "invalid-utf8" => entry.title = deeds::not_utf8(),
@@ -35,7 +35,7 @@ impl Logic for Hostile {
             "undeclared-field" => entry.set_field("undeclared", Some(deeds::value())),
             "impossible-date" => entry.date = Some(deeds::no_day()),
             "not-a-number" => entry.order = Some(f64::NAN),
-            // To answer differently when asked again: forbidden, and allowed.
+            // Different answers to the same call: one forbidden, one allowed.
             "remember" => entry.title = format!("remember {}", deeds::count()),
             "random-seed" => entry.title = format!("random {}", cx.seed),
             "note" => note("a line\nand \u{1b}[31manother"),

@@ -1,15 +1,15 @@
-//! The view: a group for each column, its entries by rank.
+//! The board view: a group for each column, with its entries by rank.
 
 use hotlist_plugin::{Entry, EntryId, Group, List, Page, Query, Rejection, least, matches};
 
 use crate::columns::Columns;
 use crate::rank::{Rank, place};
 
-/// Where an entry stands on the board: its column's place, then its place there.
+/// Sort key of the board: the index of the column, then the place within it.
 type Spot = (usize, Rank, EntryId);
 
-/// A page of the board. It has all columns, so that also empty ones are seen; `count` is of all
-/// entries of a column, whatever the query asks for.
+/// A page of the board. It has all columns, so that empty ones are shown, too. `count` counts all
+/// entries of a column, whatever the query filters.
 pub(crate) fn page(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     let columns = Columns::of(list);
     let spot = |entry: &Entry| {
@@ -25,7 +25,7 @@ pub(crate) fn page(list: &impl List, query: &Query) -> Result<Page, Rejection> {
         counts[spot.0] += 1;
         (matches(&entry, query) && after.is_none_or(|after| spot > after)).then_some(spot)
     });
-    // One more than the page has, to know whether it is there.
+    // One row more than the page has, to know whether more follow.
     let limit = query.limit as usize;
     let spots = least(spots, limit + 1);
 

@@ -1,4 +1,4 @@
-//! The columns that a list's settings name, and which of them an entry is in.
+//! The columns from a list's settings, and the column of an entry.
 
 use hotlist_plugin::{Entry, Fields, List, Rejection, Value};
 
@@ -11,40 +11,40 @@ pub(crate) const COLUMNS: &str = "columns";
 /// The setting that holds the columns' limits.
 pub(crate) const LIMITS: &str = "limits";
 
-/// The columns of a list that was not told any.
+/// The columns of a list without the setting.
 const DEFAULT: [&str; 3] = ["To do", "Doing", "Done"];
 
-/// The columns of a list: two at least, the last of which holds the completed entries.
+/// The columns of a list: at least two. The last one holds the completed entries.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Columns {
     pub(crate) names: Vec<String>,
-    /// As the setting has them, such as `Doing: 3`.
+    /// In the format of the setting, such as `Doing: 3`.
     pub(crate) limits: Vec<String>,
 }
 
 impl Columns {
-    /// The columns that the list has now.
+    /// The current columns of the list.
     pub(crate) fn of(list: &impl List) -> Self {
         let texts = |name| if let Some(Value::Texts(texts)) = list.setting(name) { texts } else { Vec::new() };
         let mut names = texts(COLUMNS);
         if names.len() < 2 {
-            // Another logic may have had a setting of that name, with less in it.
+            // Another logic may have had a setting of that name, with fewer texts.
             names = Self::usual();
         }
         Self { names, limits: texts(LIMITS) }
     }
 
-    /// The columns of a list that was not told any.
+    /// The columns of a list without the setting.
     pub(crate) fn usual() -> Vec<String> {
         DEFAULT.map(Into::into).to_vec()
     }
 
-    /// The place of the last column among the columns.
+    /// The index of the last column.
     pub(crate) fn last(&self) -> usize {
         self.names.len() - 1
     }
 
-    /// The place of the column of that name.
+    /// The index of the column with that name.
     pub(crate) fn find(&self, name: &str) -> Result<usize, Rejection> {
         self.names.iter().position(|known| known == name).ok_or_else(|| {
             let message = format!("There is no column “{name}”. Choose one of: {}.", self.names.join(", "));
@@ -52,9 +52,9 @@ impl Columns {
         })
     }
 
-    /// The place of an entry's column. Completed entries are in the last one, whatever they say,
-    /// and open ones that do not name another are in the first: so every entry is in one column,
-    /// also when other rules kept the list for a while.
+    /// The index of an entry's column. Completed entries are in the last one, whatever their field says.
+    /// Open ones that name no existing column are in the first. So every entry is in one column, even
+    /// after other rules decided for the list.
     pub(crate) fn column_of(&self, entry: &Entry) -> usize {
         if entry.completed {
             return self.last();
@@ -71,7 +71,7 @@ impl Columns {
     }
 }
 
-/// Reads a limit such as `Doing: 3`. The name may hold colons of its own.
+/// Parses a limit such as `Doing: 3`. The name may contain colons.
 pub(crate) fn read_limit(text: &str) -> Option<(&str, u32)> {
     let (name, limit) = text.rsplit_once(':')?;
     Some((name.trim(), limit.trim().parse().ok().filter(|limit| *limit > 0)?))

@@ -1,8 +1,8 @@
-//! A kanban board: entries move through columns, and a column may hold only so many.
+//! A kanban board: entries move through columns with limits.
 //!
-//! An entry keeps its column and its rank within it as custom fields. The last column is where
-//! completed entries are, and they are nowhere else: moving an entry there completes it, and
-//! completing it moves it there.
+//! An entry stores its column and its rank within it as custom fields. The last column holds the
+//! completed entries and no others: moving an entry there completes it, and completing it moves it
+//! there.
 
 mod board;
 mod columns;

@@ -1,4 +1,4 @@
-//! Putting entries into columns, by whatever command that happens.
+//! Placement of entries in columns, shared by all commands.
 
 use hotlist_plugin::{Change, Decision, Draft, Entry, EntryId, Fields, List, Patch, Rejection, Value, least};
 
@@ -14,7 +14,7 @@ pub(crate) fn add(list: &impl List, new: Draft) -> Decision {
         Some(name) => columns.find(name)?,
         None => columns.column_of(&entry),
     };
-    // A draft cannot say "not completed"; only that it is completed may contradict its column.
+    // A draft cannot say "not completed". So only `completed: true` can contradict its column.
     agree(&columns, to, entry.completed.then_some(true))?;
     if entry.fields.number(RANK).is_some() {
         return keep_rank(list, &columns, entry, None, to);
@@ -22,8 +22,8 @@ pub(crate) fn add(list: &impl List, new: Draft) -> Decision {
     rank_and_put(list, &columns, entry, None, to, None)
 }
 
-/// Changes an entry. A patch that names a column or says whether the entry is completed moves it,
-/// to the column's end unless it says where.
+/// Changes an entry. A patch of its column or its completion moves it, to the column's end unless the
+/// patch has a rank.
 pub(crate) fn update(list: &impl List, id: EntryId, patch: Patch) -> Decision {
     let columns = Columns::of(list);
     let mut entry = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
@@ -46,21 +46,21 @@ pub(crate) fn update(list: &impl List, id: EntryId, patch: Patch) -> Decision {
     rank_and_put(list, &columns, entry, Some(from), to, None)
 }
 
-/// Moves an entry to a column: before another one there, or to its end.
+/// Moves an entry to a column: before another entry there, or to its end.
 pub(crate) fn to(list: &impl List, id: EntryId, column: &str, before: Option<EntryId>) -> Decision {
     let columns = Columns::of(list);
     let entry = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     let from = columns.column_of(&entry);
     let to = columns.find(column)?;
     let before = match before {
-        Some(before) if before == id && to == from => return Ok(Vec::new()), // It stands there.
+        Some(before) if before == id && to == from => return Ok(Vec::new()), // It is there already.
         Some(before) => Some(place(&beside(list, &columns, to, before)?)),
         None => None,
     };
     rank_and_put(list, &columns, entry, Some(from), to, before)
 }
 
-/// The entry before which another one is to stand.
+/// The entry that a moved entry goes before.
 fn beside(list: &impl List, columns: &Columns, column: usize, id: EntryId) -> Result<Entry, Rejection> {
     let entry = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
     let stands = columns.column_of(&entry);
@@ -73,7 +73,7 @@ fn beside(list: &impl List, columns: &Columns, column: usize, id: EntryId) -> Re
     Err(Rejection::new("before-elsewhere", message).at("before"))
 }
 
-/// Refuses a column together with a completion that contradicts it.
+/// Refuses a column and a completion that contradict each other.
 fn agree(columns: &Columns, to: usize, completed: Option<bool>) -> Result<(), Rejection> {
     let last = columns.last();
     if completed.is_none_or(|completed| completed == (to == last)) {
@@ -88,7 +88,7 @@ fn agree(columns: &Columns, to: usize, completed: Option<bool>) -> Result<(), Re
     Err(Rejection::new("column-contradicts", message).at("completed"))
 }
 
-/// Puts the entry into a column at the rank that it has.
+/// Puts the entry into a column at its own rank.
 fn keep_rank(list: &impl List, columns: &Columns, mut entry: Entry, from: Option<usize>, to: usize) -> Decision {
     if from != Some(to) && columns.limit(to).is_some() {
         Neighbours::read(list, columns, &entry, to, None).room(columns, to)?;
@@ -97,7 +97,7 @@ fn keep_rank(list: &impl List, columns: &Columns, mut entry: Entry, from: Option
     Ok(vec![Change::Put(entry)])
 }
 
-/// Puts the entry into a column, before a place or at the end.
+/// Puts the entry into a column, before another entry or at the end.
 fn rank_and_put(
     list: &impl List,
     columns: &Columns,
@@ -118,22 +118,22 @@ fn rank_and_put(
     Ok(renumber(list, columns, entry, to, before))
 }
 
-/// Has an entry say that it is in a column.
+/// Sets the column of an entry.
 pub(crate) fn settle(columns: &Columns, entry: &mut Entry, to: usize) {
     entry.completed = to == columns.last();
     entry.set_field(COLUMN, Some(Value::Text(columns.names[to].clone())));
 }
 
-/// What an entry meets in a column.
+/// The state of a column without the entry that is to be placed in it.
 struct Neighbours {
-    /// How many entries are there without it.
+    /// The number of other entries in the column.
     count: u32,
-    /// The last one of those that will stand before it.
+    /// The last of the entries before the new place.
     last: Option<Place>,
 }
 
 impl Neighbours {
-    /// Reads the list once: there is no index of columns.
+    /// Reads the whole list once, because there is no index of columns.
     fn read(list: &impl List, columns: &Columns, entry: &Entry, column: usize, before: Option<Place>) -> Self {
         let mut found = Self { count: 0, last: None };
         for other in list.all(0).filter(|other| other.id != entry.id && columns.column_of(other) == column) {
@@ -146,7 +146,7 @@ impl Neighbours {
         found
     }
 
-    /// Refuses one more entry than the column may hold.
+    /// Refuses an entry if the column is full.
     fn room(&self, columns: &Columns, column: usize) -> Result<(), Rejection> {
         let Some(limit) = columns.limit(column).filter(|limit| self.count >= *limit) else { return Ok(()) };
         let (name, count) = (&columns.names[column], self.count);
@@ -155,7 +155,7 @@ impl Neighbours {
     }
 }
 
-/// Gives all entries of a column new ranks, 1, 2, 3 …, because there is no room between two.
+/// Gives all entries of a column new ranks, 1, 2, 3 …, when no number lies between two neighbours.
 fn renumber(list: &impl List, columns: &Columns, entry: Entry, column: usize, before: Option<Place>) -> Vec<Change> {
     let others = list.all(0).filter(|other| other.id != entry.id && columns.column_of(other) == column);
     let places = least(others.map(|other| place(&other)), usize::MAX);

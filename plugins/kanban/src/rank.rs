@@ -1,4 +1,4 @@
-//! The order within a column: a number for each entry, with room for another between any two.
+//! The order within a column: a rank for each entry, so that a move changes one entry only.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use hotlist_plugin::{Entry, EntryId, Fields};
 /// The field that holds an entry's rank.
 pub(crate) const RANK: &str = "rank";
 
-/// A number to sort by.
+/// A number with a total order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rank(pub(crate) f64);
 
@@ -31,15 +31,15 @@ impl PartialEq for Rank {
 
 impl Eq for Rank {}
 
-/// Where an entry stands in its column. Of two with the same rank the older one comes first.
+/// Sort key within a column. Of two entries with the same rank the older one comes first.
 pub(crate) type Place = (Rank, EntryId);
 
-/// An entry's place; one without a rank stands behind all that have one.
+/// The place of an entry. Entries without a rank come after all that have one.
 pub(crate) fn place(entry: &Entry) -> Place {
     (Rank(entry.fields.number(RANK).unwrap_or(f64::INFINITY)), entry.id)
 }
 
-/// A rank behind the one and before the other, or none where there is no room for one.
+/// A rank between two others, or none if no number lies between them.
 pub(crate) fn between(low: Option<Place>, high: Option<Place>) -> Option<f64> {
     let low = low.map(|(rank, _)| rank.0);
     let high = high.map(|(rank, _)| rank.0);
@@ -47,7 +47,7 @@ pub(crate) fn between(low: Option<Place>, high: Option<Place>) -> Option<f64> {
         (None, None) => 1.0,
         (Some(low), None) => low + 1.0,
         (None, Some(high)) => high - 1.0,
-        (Some(low), Some(high)) => low / 2.0 + high / 2.0, // The sum of both could be infinite.
+        (Some(low), Some(high)) => low / 2.0 + high / 2.0, // The sum of both could overflow.
     };
     let fits = low.is_none_or(|low| low < rank) && high.is_none_or(|high| rank < high);
     fits.then_some(rank)

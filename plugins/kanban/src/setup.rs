@@ -1,4 +1,4 @@
-//! Naming the columns and their limits, and taking over a list from other rules.
+//! Settings of columns and limits, and migration from other rules.
 
 use hotlist_plugin::{Change, Decision, FieldPatch, Fields, List, Rejection, Value};
 
@@ -6,20 +6,20 @@ use crate::columns::{COLUMN, COLUMNS, Columns, LIMITS, read_limit};
 use crate::moves::settle;
 use crate::rank::RANK;
 
-/// The most columns a board may have.
+/// The most columns of a board.
 const MAX_COLUMNS: usize = 50;
 
-/// The most characters the name of a column may have.
+/// The most characters of a column's name.
 const MAX_NAME_CHARS: usize = 100;
 
-/// Sets the columns, the limits or both, or takes them away. Entries whose column is renamed with the
-/// last one, or with the ones that a board begins with, go along.
+/// Sets or removes the columns, the limits or both. Completed entries follow the last column to its new
+/// name. Entries in the default columns follow to the new first and last ones.
 pub(crate) fn configure(list: &impl List, settings: Vec<FieldPatch>) -> Decision {
     let before = Columns::of(list);
     let mut after = before.clone();
     let mut kept = Vec::new();
     let (columns, limits): (Vec<_>, Vec<_>) = settings.into_iter().partition(|setting| setting.name == COLUMNS);
-    // The columns first: a limit is of one of them.
+    // Columns come first, because limits refer to them.
     for mut setting in columns.into_iter().chain(limits) {
         let texts = if let Some(Value::Texts(texts)) = &mut setting.value { Some(texts) } else { None };
         match (setting.name.as_str(), texts) {
@@ -38,7 +38,7 @@ pub(crate) fn configure(list: &impl List, settings: Vec<FieldPatch>) -> Decision
     Ok(changes)
 }
 
-/// The names of the columns, if they are fit for a board.
+/// The names of the columns, if they are valid.
 fn check_names(texts: &[String]) -> Result<Vec<String>, Rejection> {
     let refuse = |code, message: String| Err(Rejection::new(code, message).at(COLUMNS));
     let names: Vec<String> = texts.iter().map(|name| name.trim().into()).collect();
@@ -61,7 +61,7 @@ fn check_names(texts: &[String]) -> Result<Vec<String>, Rejection> {
     Ok(names)
 }
 
-/// The limits in the form in which they are kept, if each is one of a column's.
+/// The limits in normal form, if each refers to a column.
 fn check_limits(texts: &[String], names: &[String]) -> Result<Vec<String>, Rejection> {
     let refuse = |code, message: String| Err(Rejection::new(code, message).at(LIMITS));
     let mut limits: Vec<String> = Vec::new();
@@ -83,12 +83,12 @@ fn check_limits(texts: &[String], names: &[String]) -> Result<Vec<String>, Rejec
     Ok(limits)
 }
 
-/// Has the entries follow when the columns change. Open entries stay in their column, so it must
-/// still be there, and not be the last; completed ones are in the last one, whatever its name is.
+/// Moves the entries when the columns change. Open entries stay in their column, so it must still exist
+/// and must not be the last. Completed ones are in the last column, whatever its name.
 fn follow(list: &impl List, before: &Columns, after: &Columns) -> Decision {
     let open = &after.names[..after.last()];
     let stays = |column: usize| open.contains(&before.names[column]);
-    // The columns that a board begins with are a guess. Whoever names the real ones wants the entries there.
+    // The default columns are a guess, so entries move to the columns that the user names first.
     let guessed = list.setting(COLUMNS).is_none();
     let mut stuck = vec![0_u32; before.names.len()];
     let mut changes = Vec::new();
@@ -110,7 +110,7 @@ fn follow(list: &impl List, before: &Columns, after: &Columns) -> Decision {
     }
 }
 
-/// A column cannot go, or become the last, while open entries are in it.
+/// Refuses to remove a column, or to make it the last, while it has open entries.
 fn in_use(name: &str, count: u32) -> Rejection {
     let entries = if count == 1 { "an open entry".into() } else { format!("{count} open entries") };
     let message =
@@ -118,8 +118,8 @@ fn in_use(name: &str, count: u32) -> Rejection {
     Rejection::new("column-in-use", message).at(COLUMNS)
 }
 
-/// Puts the entries of another logic into columns, completed ones into the last. Limits do not
-/// count for them, for they are there already. What was on a board before keeps its place.
+/// Puts the entries of another logic into columns, completed ones into the last. Limits do not apply to
+/// them, because they are in the list already. Entries that were on a board before keep their place.
 pub(crate) fn migrate(list: &impl List) -> Vec<Change> {
     let columns = Columns::of(list);
     let mut changes = Vec::new();
@@ -131,7 +131,7 @@ pub(crate) fn migrate(list: &impl List) -> Vec<Change> {
         }
         settle(&columns, &mut entry, column);
         if !ranked {
-            // In the order in which they were added; what is added from now on comes behind.
+            // In the order in which they were added. Later entries come after them.
             entry.set_field(RANK, Some(Value::Number(entry.id as f64)));
         }
         changes.push(Change::Put(entry));

@@ -1,4 +1,4 @@
-//! The board, tried on a list.
+//! Tests of the board on a list.
 
 use hotlist_plugin::testing::{TestList, context};
 use hotlist_plugin::{
@@ -8,13 +8,13 @@ use hotlist_plugin::{
 use crate::Kanban;
 use crate::rank::{Rank, between};
 
-/// An entry in a column of the default ones, or of others.
+/// A draft of an entry in a column.
 fn card(title: &str, column: &str, rank: f64) -> Draft {
     let fields = vec![Field::new("column", column), Field::new("rank", rank)];
     Draft { completed: column == "Done", fields, ..Draft::new(title) }
 }
 
-/// Milk and Bread to do (1, 2), Paint in the making (3), and Tea done (4).
+/// Milk and Bread to do (1, 2), Paint in progress (3), and Tea done (4).
 fn four() -> TestList {
     TestList::new()
         .with(card("Milk", "To do", 1.0))
@@ -31,7 +31,7 @@ fn texts(texts: &[&str]) -> Value {
     texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>().into()
 }
 
-/// Carries a decision out; a rejection is told by its code and message.
+/// Applies a decision. A rejection is returned as its code and message.
 fn apply(list: &mut TestList, decision: Decision) -> Result<(), String> {
     let changes = decision.map_err(|rejection| format!("{}: {}", rejection.code, rejection.message))?;
     list.apply(changes).expect("good changes");
@@ -72,7 +72,7 @@ fn query(limit: u32) -> Query {
     Query { view: Some("board".into()), date: None, completed: None, after: None, limit }
 }
 
-/// The board as text, `To do 2: 1 2; Doing 1/3: 3`: each column's name, count, limit and entries.
+/// The board as text, such as `To do 2: 1 2; Doing 1/3: 3`: each column's name, count, limit and entries.
 fn show(list: &TestList, query: &Query) -> String {
     let page = Kanban::entries(list, &context(), query).expect("a page");
     let groups = page.groups.iter().map(|group| {

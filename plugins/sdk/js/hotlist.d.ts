@@ -1,9 +1,8 @@
 /**
  * Write list logic for Hotlist in JavaScript.
  *
- * A logic says what a list means: which commands it takes and what they change. Everything may be left
- * out but title and version, and then does the obvious, so that a logic is as long as it is unusual.
- * This is a whole plugin:
+ * A logic defines which commands a list accepts and what they change. Only title and version are required.
+ * All else has a default, so a logic contains only what differs. This is a complete plugin:
  *
  * ```js
  * import { logic, reject } from "hotlist-plugin";
@@ -19,22 +18,21 @@
  * });
  * ```
  *
- * Logic is pure: it knows its arguments and the `list`, and keeps nothing between two calls. The host
- * decides some commands twice. Where a logic answers differently, that command fails with an error, or is
- * decided by the last good version of the rules where there is one; a version that fails too often is
- * taken out of service by itself (quarantined).
+ * Logic is pure: an answer depends on the arguments and the `list`, and no state outlives a call. The host
+ * decides some commands twice. If the answers differ, the last-good version decides the command. If there is
+ * none, the command fails with an error. A version that fails too often is quarantined.
  *
- * `Date.now()` is the command's time, `Math.random()` follows from its seed, and `console` writes lines on
- * the server's log. Logic is synchronous: there is nothing that it could wait for.
+ * `Date.now()` is the command's time, `Math.random()` is seeded by the command, and `console` writes to the
+ * server's log. Logic is synchronous and cannot use timers or promises.
  */
 
 /**
- * A day, as `"2026-11-23"`. Days compare with `<` as they follow each other.
+ * A date, such as `"2026-11-23"`. Comparing dates as strings compares them in calendar order.
  */
 export type Day = string;
 
 /**
- * The value of a field, a setting or an argument. By kind:
+ * The value of a field, a setting or an argument, by kind:
  *
  * | kind | value |
  * | --- | --- |
@@ -48,21 +46,21 @@ export type Day = string;
  */
 export type Value = any;
 
-/** The types of values, see {@link Value}. */
+/** The kinds of values, see {@link Value}. */
 export type Kind = "boolean" | "number" | "text" | "date" | "texts" | "entry" | "entries";
 
-/** What a logic says of one custom field, setting or argument. */
+/** The declaration of one custom field, setting or argument. */
 export interface Schema {
-  /** What people call it. */
+  /** The name that users see. */
   title: string;
   kind: Kind;
-  /** An argument that must be given. For fields and settings the host does not enforce it. */
+  /** Whether an argument must be given. The host does not enforce it for fields and settings. */
   required?: boolean;
-  /** For texts: the only values allowed. */
+  /** For kinds `text` and `texts`: the only values allowed. */
   choices?: string[];
 }
 
-/** An entry that a caller wants added: all but the id. */
+/** An entry that a caller asks to add, without an id. */
 export interface Draft {
   /** At most 1,000 characters. */
   title: string;
@@ -70,37 +68,37 @@ export interface Draft {
   completed: boolean;
   /** Where a client wants the entry shown. The host stores it and does not sort by it. */
   order: number | null;
-  /** The values of custom fields, by name. One that is not there is `undefined`. */
+  /** The values of custom fields, by name. A missing one is `undefined`. */
   fields: Record<string, Value>;
 }
 
-/** One thing to do, as the list holds it. */
+/** One thing to do, as stored in the list. */
 export interface Entry extends Draft {
-  /** Names the entry within its list. Ids start at 1, grow, and are never given twice. */
+  /** Identifies the entry within its list. Ids start at 1, increase, and are never reused. */
   id: number;
 }
 
-/** Everything about a command's circumstances that logic may depend on. */
+/** The circumstances of a command. Logic depends on nothing else outside its list and arguments. */
 export interface Context {
-  /** Milliseconds since 1970-01-01T00:00:00Z, when the host took the command up. */
+  /** Milliseconds since 1970-01-01T00:00:00Z, when the host started to decide the command. */
   now: number;
-  /** The date at that moment in the server's time zone. */
+  /** The date at `now` in the server's time zone. */
   today: Day;
-  /** How many minutes that zone is ahead of UTC at that moment; negative where it is behind. */
+  /** The offset of that zone from UTC at `now`, in minutes; positive east of Greenwich. */
   utcOffset: number;
-  /** Who asks: the name that an authenticating proxy vouched for, or `anonymous`; `hotlist` is the host itself. */
+  /** The caller's name from an authenticating proxy, or `anonymous`. It is `hotlist` for calls by the host itself. */
   caller: string;
-  /** A random number, new for every command. `Math.random()` follows from it. */
+  /** A random number, new for each command. It seeds `Math.random()`. */
   seed: number;
 }
 
-/** One step of what a command does to the list; made by {@link put}, {@link remove} and {@link set}. */
+/** One change of the list, made by {@link put}, {@link remove} and {@link set}. */
 export type Change = { put: Partial<Entry> } | { remove: number } | { set: string; value: Value | null };
 
-/** What a command answers: the changes in their order, or one, or nothing. All are applied, or none. */
+/** The answer to a command: an array of changes, one change, or nothing. All changes are applied, or none. */
 export type Answer = Change | Change[] | void;
 
-/** What a reader asks for. */
+/** A read request. */
 export interface Query {
   /** The view, or `null` for the plain list. */
   view: string | null;
@@ -108,16 +106,15 @@ export interface Query {
   date: Day | null;
   /** Only entries that are completed, or that are not. */
   completed: boolean | null;
-  /** Only rows behind this entry, in the order of the answer; for the next page. */
+  /** Only rows after this entry, in the order of the answer. Used to read the next page. */
   after: number | null;
-  /** At most so many rows; 1 to 1,000. */
+  /** The most rows to return; 1 to 1,000. */
   limit: number;
 }
 
 /**
- * One entry in an answer: its id, or an entry, or an object that has values worked out for this
- * reading. Those are shown and never stored. They are booleans, numbers, texts, texts or entries, whichever they
- * look like; one that is `null` or `undefined` is left out.
+ * One entry in a page: its id, an entry, or an object with values computed for this read. Computed values are
+ * shown and never stored. Their kind is derived from the value. `null` and `undefined` are left out.
  */
 export type Row = number | { id: number; computed?: Record<string, Value> };
 
@@ -125,106 +122,106 @@ export type Row = number | { id: number; computed?: Record<string, Value> };
 export interface Group<R extends Row = Row> {
   /** For programs; unique in the page. */
   name: string;
-  /** For people. */
+  /** For users. */
   title: string;
-  /** Values worked out for the whole group. */
+  /** Values computed for the whole group. */
   computed?: Record<string, Value>;
   rows: R[];
 }
 
-/** The answer to a query: one unnamed group for a plain list, or as many as the view has. */
+/** The answer to a query: one unnamed group for a plain list, or the groups of the view. */
 export interface Page<R extends Row = Row> {
   groups: Group<R>[];
   /** Whether more rows follow the last one. */
   more: boolean;
 }
 
-/** A command of the logic's own. */
+/** A command that the logic adds. */
 export interface Command {
   title: string;
-  /** What it takes, by name. */
+  /** Its arguments, by name. */
   arguments?: Record<string, Schema>;
-  /** The host has checked the arguments against their schemas, and that the list holds the entries they name. */
+  /** Decides the command. The host has checked the arguments against their schemas, and that the list holds the entries that they name. */
   run(args: Record<string, Value>, cx: Context): Answer;
 }
 
-/** A way to look at the list. */
+/** A view of the list. */
 export interface View {
   title: string;
   page(query: Query, cx: Context): Page;
 }
 
-/** What an author writes. Names of fields, settings, commands and views are lower-case words with hyphens. */
+/** The definition of a logic. Names of fields, settings, commands and views are lower-case words with hyphens. */
 export interface Definition {
-  /** What people call it. */
+  /** The name that users see. */
   title: string;
-  /** What it does, in a sentence or two. */
+  /** What the logic does, in a sentence or two. */
   summary?: string;
-  /** Its own version, as semantic versioning writes it. */
+  /** The version of the logic, in semantic versioning. */
   version: string;
-  /** The custom fields of its entries. */
+  /** The custom fields of entries. */
   fields?: Record<string, Schema>;
-  /** The settings of its lists. */
+  /** The settings of lists. */
   settings?: Record<string, Schema>;
   commands?: Record<string, Command>;
   views?: Record<string, View>;
   /**
-   * Whether an entry may become what `entry` is. It was `before`, or is being added where that is
-   * `null`. The usual `add` and `update` ask here, so that a rule about entries is written once.
+   * Checks whether an entry may become `entry`. It was `before`, or is being added if that is `null`. The
+   * default `add` and `update` call it, so that a rule about entries is written once.
    */
   check?(entry: Entry, before: Entry | null, cx: Context): void;
-  /** A caller wants an entry added. Usually it gets the next id, if `check` agrees. */
+  /** Decides the addition of an entry. By default it gets the next id if `check` accepts it. */
   add?(draft: Draft, cx: Context): Answer;
-  /** A caller wants an entry changed to what `entry` is. Usually it is, if `check` agrees. */
+  /** Decides the change of `before` to `entry`. By default it is made if `check` accepts it. */
   update?(entry: Entry, before: Entry, cx: Context): Answer;
-  /** A caller wants an entry gone. Usually it goes. */
+  /** Decides the deletion of an entry. By default it is removed. */
   delete?(entry: Entry, cx: Context): Answer;
-  /** A caller wants settings set, which fit their schemas, or taken away, where they are `null`. Usually they are. */
+  /** Decides a change of settings, which match their schemas; `null` removes one. By default they are set or removed. */
   configure?(settings: Record<string, Value | null>, cx: Context): Answer;
-  /** Answers readings that name no view. Usually the host does, from memory, which is much the cheapest. */
+  /** Answers reads that name no view. By default the host does, from memory, which is by far the cheapest. */
   entries?(query: Query, cx: Context): Page;
-  /** When the list next wants to be woken, in milliseconds since the epoch; asked after every change. Usually never. */
+  /** The time of the next wake-up, in milliseconds since the epoch. Called after every change. By default never. */
   nextWakeUp?(cx: Context): number | null | undefined;
-  /** That time has come. Usually nothing happens. */
+  /** Decides what happens at the time of a wake-up. By default nothing changes. */
   wake?(cx: Context): Answer;
-  /** The list was kept by another logic until now, named as `todo@1.0.0`, and has the settings that came along. Usually it stays as it is. */
+  /** Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same request are set already. By default the list stays as it is. */
   migrate?(from: string, cx: Context): Answer;
 }
 
-/** Makes what a plugin exports as `todoListLogic`. */
+/** Creates the object that a plugin exports as `todoListLogic`. */
 export function logic(definition: Definition): object;
 
-/** Adds an entry, or replaces the one of its id. Without an id it is a new one, and gets the next. */
+/** Adds an entry, or replaces the one with its id. An entry without an id is new and gets the next one. */
 export function put(entry: Partial<Entry> & { title: string }): Change;
 
-/** Removes an entry, which must be there. */
+/** Removes an entry, which must exist. */
 export function remove(entry: Entry | number): Change;
 
-/** Gives a setting a value, or takes it away where that is `null`. */
+/** Sets a setting, or removes it if the value is `null`. */
 export function set(setting: string, value: Value | null): Change;
 
 /**
- * Does not carry out what is asked.
+ * Refuses the command.
  *
- * @param code For programs: lower-case words with hyphens, such as `title-empty`. Never reworded.
- * @param message For people: a sentence that says what to do.
- * @param field The attribute, field or argument at fault, where there is one.
+ * @param code For programs: lower-case words with hyphens, such as `title-empty`. It never changes.
+ * @param message For users: a sentence that says what to do.
+ * @param field The attribute, field or argument that caused the rejection, if there is one.
  */
 export function reject(code: string, message: string, field?: string): never;
 
-/** The list that a call is about: read-only, and the same from the call's start to its end. */
+/** The list of a call. It is read-only and does not change during the call. */
 export interface List {
-  /** The entry of that id, if the list holds it. */
+  /** The entry with that id, if the list holds it. */
   get(id: number): Entry | undefined;
-  /** The entries of one day, ids ascending. Costs what it returns, not what the list holds. */
+  /** The entries of one day, ids ascending. The cost depends on the entries returned, not on the list's size. */
   onDate(day: Day): Entry[];
   /** Up to `limit` entries with ids over `after`, ascending. A limit over 1,000 counts as 1,000. */
   scan(after: number, limit: number): Entry[];
-  /** All entries with ids over `after`, ascending. Costs what is taken of it. */
+  /** An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. */
   all(after?: number): Generator<Entry, void>;
-  /** How many entries there are. Costs the same for any list. */
+  /** The number of entries. The cost is constant. */
   count(): number;
-  /** How many entries are not completed. Costs the same for any list. */
+  /** The number of entries that are not completed. The cost is constant. */
   countOpen(): number;
   /** The id that the next new entry gets. */
   nextId(): number;
@@ -236,35 +233,35 @@ export interface List {
 
 export const list: List;
 
-/** Whether an entry is among those that a query asks for, by date and completion. */
+/** Whether an entry matches a query's date and completion. */
 export function matches(entry: Entry, query: Query): boolean;
 
-/** The plain answer to a query, whatever view it names: ids ascending, filtered by date and completion. */
+/** The plain page of a query, whichever view it names: ids ascending, filtered by date and completion. */
 export function plainPage(query: Query): Page;
 
 /**
- * The page that a query asks for of a whole view: the rows behind `after`, and no more than `limit`. The
- * groups hold all rows in their order, filtered by {@link matches} already. They stay, also without rows.
- * Rejects a query whose `after` is not in the view any more.
+ * Cuts the requested page out of a whole view: the rows after `query.after`, at most `query.limit`. The groups
+ * hold all rows in order, filtered by {@link matches} already. Groups without rows are kept. If the entry
+ * `after` is not in the view, it rejects the query.
  *
- * Meant for lists that people read: it costs what the whole view costs, for every page.
+ * Each page costs as much as the whole view, so this suits lists of a size that people read.
  */
 export function cutPage<R extends Row>(groups: Group<R>[], query: Query): Page<R>;
 
-/** The day so many days later, or earlier if there are fewer than none. */
+/** The date `days` later, or earlier if `days` is negative. */
 export function plusDays(day: Day, days: number): Day;
 
-/** The same day so many months later; the month's last where it has no such day. */
+/** The same day `months` later, or that month's last day if it is shorter. */
 export function plusMonths(day: Day, months: number): Day;
 
-/** How many days it is from one day to another; negative where that is earlier. */
+/** The number of days from one date to another; negative if the second is earlier. */
 export function daysBetween(from: Day, to: Day): number;
 
-/** The day of the week: 1 for Monday to 7 for Sunday, as ISO 8601 counts. */
+/** The day of the week in ISO 8601: 1 for Monday to 7 for Sunday. */
 export function weekday(day: Day): number;
 
-/** When a day begins, in milliseconds since the epoch, where clocks are `utcOffset` minutes ahead of UTC. */
+/** The start of a day in milliseconds since the epoch, in a zone `utcOffset` minutes ahead of UTC. */
 export function beginningOf(day: Day, utcOffset: number): number;
 
-/** The day that it is at a moment, in milliseconds since the epoch, where clocks are `utcOffset` minutes ahead of UTC. */
+/** The date at `now`, in milliseconds since the epoch, in a zone `utcOffset` minutes ahead of UTC. */
 export function dayAt(now: number, utcOffset: number): Day;

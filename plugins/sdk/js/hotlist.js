@@ -1,4 +1,4 @@
-// Write list logic for Hotlist in JavaScript. What each of these does is in hotlist.d.ts.
+// Write list logic for Hotlist in JavaScript. hotlist.d.ts documents each of these.
 
 import "./src/globals.js";
 

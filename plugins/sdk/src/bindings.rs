@@ -1,4 +1,4 @@
-//! The contract as Rust, generated from `wit/` once for all plugins.
+//! Rust bindings of the contract, generated from `wit/` once for all plugins.
 
 wit_bindgen::generate!({
     path: "wit/0.1.0",

@@ -1,4 +1,4 @@
-//! Days of the calendar: which there are, which follows which, and when they begin.
+//! Calendar arithmetic on dates.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ const MINUTE: i64 = 60_000;
 /// Days from 0000-03-01 to 1970-01-01.
 const DAYS_BEFORE_EPOCH: i64 = 719_468;
 
-/// Days of four hundred years, after which the calendar repeats itself.
+/// Days of four hundred years, the period of the calendar.
 const DAYS_OF_ERA: i64 = 146_097;
 
 impl Date {
-    /// A day, whether or not the calendar has it; see [`Date::is_real`].
+    /// A date, which need not exist in the calendar; see [`Date::is_real`].
     pub const fn new(year: i32, month: u8, day: u8) -> Self {
         Self { year, month, day }
     }
 
-    /// Whether the calendar has this day, and the host takes it: those of the years 0 to 9999.
+    /// Whether this day exists in the calendar and the host accepts it. The host accepts the years 0 to 9999.
     pub fn is_real(&self) -> bool {
         (0..=9999).contains(&self.year) && (1..=days_of(self.year, self.month)).contains(&self.day)
     }
 
-    /// The day so many days later, or earlier if there are fewer than none.
+    /// The date `days` later, or earlier if `days` is negative.
     ///
     /// ```
     /// # use hotlist_plugin::Date;
@@ -39,7 +39,7 @@ impl Date {
         Self::from_days(self.days().saturating_add(days))
     }
 
-    /// The same day so many months later; the month's last where it has no such day.
+    /// The same day `months` later, or that month's last day if it is shorter.
     ///
     /// ```
     /// # use hotlist_plugin::Date;
@@ -53,7 +53,7 @@ impl Date {
         Self { year, month, day: self.day.min(days_of(year, month)) }
     }
 
-    /// The day of the week: 1 for Monday to 7 for Sunday, as ISO 8601 counts.
+    /// The day of the week in ISO 8601: 1 for Monday to 7 for Sunday.
     ///
     /// ```
     /// # use hotlist_plugin::Date;
@@ -64,8 +64,8 @@ impl Date {
         ((self.days() + 3).rem_euclid(7) + 1) as u8
     }
 
-    /// When the day begins, in milliseconds since the epoch, where clocks are `utc_offset` minutes
-    /// ahead of UTC. Before the epoch it is 0.
+    /// The start of the day in milliseconds since the epoch, in a zone `utc_offset` minutes ahead of
+    /// UTC. A start before the epoch is 0.
     ///
     /// ```
     /// # use hotlist_plugin::Date;
@@ -76,8 +76,7 @@ impl Date {
         u64::try_from(local.saturating_sub(i64::from(utc_offset) * MINUTE)).unwrap_or(0)
     }
 
-    /// The day that it is at a moment, in milliseconds since the epoch, where clocks are `utc_offset`
-    /// minutes ahead of UTC.
+    /// The date at `now`, in milliseconds since the epoch, in a zone `utc_offset` minutes ahead of UTC.
     ///
     /// ```
     /// # use hotlist_plugin::Date;
@@ -90,9 +89,9 @@ impl Date {
         Self::from_days(local.div_euclid(DAY))
     }
 
-    /// Days since 1970-01-01; negative before. This and its inverse are Howard Hinnant's, from
-    /// "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day is
-    /// a year's last.
+    /// Days since 1970-01-01; negative before. This function and its inverse are from Howard Hinnant's
+    /// "chrono-Compatible Low-Level Date Algorithms". Years begin in March, so that the leap day is the
+    /// last day of a year.
     pub fn days(self) -> i64 {
         let (month, day) = (i64::from(self.month), i64::from(self.day));
         let year = i64::from(self.year) - i64::from(month <= 2);
@@ -102,7 +101,7 @@ impl Date {
         era * DAYS_OF_ERA + day_of_era - DAYS_BEFORE_EPOCH
     }
 
-    /// The day so many days after 1970-01-01; the inverse of [`Date::days`].
+    /// The date `days` after 1970-01-01; the inverse of [`Date::days`].
     pub fn from_days(days: i64) -> Self {
         let days = days.saturating_add(DAYS_BEFORE_EPOCH);
         let (era, day_of_era) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));
@@ -116,7 +115,7 @@ impl Date {
     }
 }
 
-/// How many days a month has; none where there is no such month.
+/// The number of days of a month; 0 for a month that does not exist.
 fn days_of(year: i32, month: u8) -> u8 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
@@ -139,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_that_the_calendar_has_not_are_not_real() {
+    fn dates_outside_the_calendar_are_not_real() {
         let real = |year, month, day| Date { year, month, day }.is_real();
         for (year, month, day) in [(2024, 2, 29), (2000, 2, 29), (0, 1, 1), (9999, 12, 31), (2026, 11, 30)] {
             assert!(real(year, month, day), "{year}-{month}-{day}");

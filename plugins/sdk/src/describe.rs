@@ -1,9 +1,9 @@
-//! Writing a description, piece by piece.
+//! Builders for descriptions and schemas.
 
 use crate::{CommandSchema, Description, Kind, Reading, Schema, ViewSchema};
 
 impl Description {
-    /// A logic without fields, settings, commands and views, whose plain list the host reads out.
+    /// A description without fields, settings, commands and views. The host answers plain reads.
     pub fn new(title: &str, summary: &str, version: &str) -> Self {
         Self {
             title: title.into(),
@@ -46,14 +46,14 @@ impl Description {
         self
     }
 
-    /// Has the host ask [`crate::Logic::next_wake_up`] after every change.
+    /// Declares that the list wakes: the host calls [`crate::Logic::next_wake_up`] after every change.
     #[must_use]
     pub fn wakes(mut self) -> Self {
         self.wakes = true;
         self
     }
 
-    /// Has this logic's `entries` answer plain readings, too, instead of the host.
+    /// Declares that this logic's `entries` answers plain reads, too, instead of the host.
     #[must_use]
     pub fn reads_plainly(mut self) -> Self {
         self.reading = Reading::Logic;
@@ -62,19 +62,19 @@ impl Description {
 }
 
 impl Schema {
-    /// A value that may be there or not, and may be anything of its kind.
+    /// An optional value that may be anything of its kind.
     pub fn new(name: &str, title: &str, kind: Kind) -> Self {
         Self { name: name.into(), title: title.into(), kind, required: false, choices: Vec::new() }
     }
 
-    /// For an argument: it must be given.
+    /// Makes an argument required.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// For texts: only these are allowed.
+    /// Limits texts to these choices.
     #[must_use]
     pub fn choices(mut self, choices: &[&str]) -> Self {
         self.choices = choices.iter().map(|&choice| choice.into()).collect();

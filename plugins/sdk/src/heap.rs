@@ -1,14 +1,12 @@
-//! The guest's heap: small, and quick to begin with, because an instance may live for one call.
+//! The guest's allocator. It is small and cheap to start, because an instance may live for one call.
 //!
-//! Memory is handed out in blocks of 16, 32, 64 ... bytes from the end of the data upwards, so that
-//! a first call touches a page or two. A freed block waits in the list of its size for the next
-//! request of that size. All that a call is given and gives back is freed by the time it has
-//! returned, so an instance that has answered a hundred thousand calls needs no more memory than
-//! its largest one.
+//! Blocks have 16, 32, 64 ... bytes and are allocated upwards from the end of the data, so that a first
+//! call touches a page or two. A freed block goes to the free list of its size. The arguments and results
+//! of a call are freed when it returns, so an instance needs no more memory after a hundred thousand
+//! calls than its largest call needed.
 //!
-//! It would be quicker still to give nothing back and to start from the bottom before each call;
-//! but then a `static` of a plugin that holds a `String` would, in safe Rust, come to hold
-//! somebody else's bytes.
+//! An arena that is reset before each call would be faster, but unsound: a `static` of a plugin that holds
+//! a `String` would point to reused bytes, in safe Rust.
 #![allow(unsafe_code)] // The only place: a global allocator is an unsafe trait.
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -16,16 +14,16 @@ use std::arch::wasm32::{memory_grow, memory_size};
 use std::cell::Cell;
 use std::ptr;
 
-/// The smallest block, and the alignment of all: what the widest type of wasm32 needs.
+/// The smallest block, and the alignment of all blocks: that of the widest type of wasm32.
 const SMALLEST: usize = 16;
 
-/// How many sizes there are: from 16 bytes to 1 GiB.
+/// The number of block sizes: from 16 bytes to 1 GiB.
 const SIZES: usize = 27;
 
-/// The unit in which a memory grows.
+/// The unit in which a WebAssembly memory grows.
 const PAGE: usize = 65_536;
 
-/// The pages to ask for at least, since to ask costs more than to have.
+/// The fewest pages to grow by, because the call to grow costs more than the pages.
 const GROW_PAGES: usize = 4;
 
 #[global_allocator]
@@ -36,23 +34,23 @@ static HEAP: Heap = Heap {
 };
 
 unsafe extern "C" {
-    /// Where data and stack end. The linker places it; only its address means something.
+    /// The end of data and stack. The linker defines it; only its address has a meaning.
     static __heap_base: u8;
 }
 
 struct Heap {
-    /// For each size, the first block that is free; it holds the address of the second, and so on.
+    /// For each size, the first free block. A free block holds the address of the next one.
     free: [Cell<*mut u8>; SIZES],
-    /// Where memory that was never handed out begins.
+    /// The start of memory that was never allocated.
     next: Cell<*mut u8>,
-    /// Where it ends, as far as is known; zero before anyone asked.
+    /// The known end of the memory; zero before the first allocation.
     end: Cell<usize>,
 }
 
 // SAFETY: this target has one thread.
 unsafe impl Sync for Heap {}
 
-/// The place of a layout's size among the sizes, or none if no block is large enough or aligned enough.
+/// The index of a layout's block size, or none if no block is large enough or aligned enough.
 fn size_of(layout: Layout) -> Option<usize> {
     let bytes = layout.size().max(SMALLEST).checked_next_power_of_two()?;
     let size = (bytes / SMALLEST).trailing_zeros() as usize;
@@ -60,7 +58,7 @@ fn size_of(layout: Layout) -> Option<usize> {
 }
 
 impl Heap {
-    /// Takes a block from memory that was never handed out; null when there is no more.
+    /// Allocates a block from memory that was never allocated; null if there is no more.
     #[cold]
     fn fresh(&self, bytes: usize) -> *mut u8 {
         let block = align_up(self.next.get());
@@ -82,8 +80,8 @@ fn align_up(address: *mut u8) -> *mut u8 {
     address.wrapping_add(address.align_offset(SMALLEST))
 }
 
-// SAFETY: a block handed out comes from beyond all that were handed out before, or was given back
-// since; it is as large as its size says, which is at least the layout's, and aligned to 16.
+// SAFETY: an allocated block is either beyond all blocks allocated before, or was freed since. Its size
+// is at least the layout's, and it is aligned to 16.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(size) = size_of(layout) else { return ptr::null_mut() };
@@ -98,7 +96,7 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(size) = size_of(layout) else { return };
-        // SAFETY: the caller gives up the block, which has at least 16 bytes, aligned to 16.
+        // SAFETY: the caller no longer uses the block, which has at least 16 bytes and is aligned to 16.
         unsafe { block.cast::<*mut u8>().write(self.free[size].get()) };
         self.free[size].set(block);
     }
@@ -108,8 +106,8 @@ unsafe impl GlobalAlloc for Heap {
         if size_of(layout) == size_of(wanted) {
             return block;
         }
-        // SAFETY: the caller keeps to this trait's rules, so the old block is as large as its layout
-        // says, and the new one as large as was asked for; they do not overlap.
+        // SAFETY: by this trait's contract the old block is as large as its layout, and the new one as
+        // large as requested. They do not overlap.
         unsafe {
             let new = self.alloc(wanted);
             if !new.is_null() {

@@ -1,8 +1,8 @@
 //! Write list logic for Hotlist in Rust.
 //!
-//! A logic says what a list means: which commands it takes and what they change. It implements
-//! [`Logic`], whose every function has a default that does the obvious, so that a logic is as long
-//! as it is unusual. This is a whole plugin:
+//! A logic defines which commands a list accepts and what they change. It implements [`Logic`]. Every
+//! function but `describe` has a default, so a logic contains only what differs. This is a complete
+//! plugin:
 //!
 //! ```
 //! use hotlist_plugin::{Context, Description, Entry, List, Logic, Rejection, export};
@@ -11,7 +11,7 @@
 //!
 //! impl Logic for Tidy {
 //!     fn describe() -> Description {
-//!         Description::new("Tidy", "Takes no entry without a title.", env!("CARGO_PKG_VERSION"))
+//!         Description::new("Tidy", "Refuses entries without a title.", env!("CARGO_PKG_VERSION"))
 //!     }
 //!
 //!     fn check(_: &impl List, _: &Context, new: &Entry, _: Option<&Entry>) -> Result<(), Rejection> {
@@ -23,16 +23,14 @@
 //! export!(Tidy);
 //! ```
 //!
-//! `hotlist plugin build` makes a component of it. The crate is an ordinary library with no more
-//! than `hotlist-plugin` to depend on, and its rules are tested by plain `cargo test`, on a
-//! [`testing::TestList`].
+//! `hotlist plugin build` builds a component. The crate is an ordinary library that depends only on
+//! `hotlist-plugin`. Plain `cargo test` tests its rules on a [`testing::TestList`].
 //!
-//! Logic is pure: it knows its arguments and the [`List`], and keeps nothing between two calls. The
-//! host decides some commands twice. Where a logic answers differently, that command fails with an
-//! error, or is decided by the last good version of the rules where there is one; a version that fails
-//! too often is taken out of service by itself (quarantined).
+//! Logic is pure: an answer depends on the arguments and the [`List`], and no state outlives a call. The
+//! host decides some commands twice. If the answers differ, the last-good version decides the command. If
+//! there is none, the command fails with an error. A version that fails too often is quarantined.
 
-#[doc(hidden)] // what `export!` expands to names these two; nobody else does
+#[doc(hidden)] // named only by the expansion of `export!`
 pub mod bindings;
 #[doc(hidden)]
 pub mod component;
@@ -58,9 +56,9 @@ pub use note::note;
 pub use page::{least, matches, plain_page};
 pub use types::Fields;
 
-/// Makes a [`Logic`] the one that this crate's component provides. A component has one.
+/// Exports a [`Logic`] as this crate's component. A component has exactly one.
 ///
-/// Natively this does nothing, so that the crate can be tested.
+/// On native targets it exports nothing, so that the crate can be tested.
 #[macro_export]
 macro_rules! export {
     ($logic:ty) => {
@@ -71,7 +69,7 @@ macro_rules! export {
         };
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() = || {
-            // A type that is no logic is an error in native tests, too.
+            // Makes a type that does not implement `Logic` an error in native tests, too.
             fn provides<L: $crate::Logic>() {}
             provides::<$logic>();
         };

@@ -1,29 +1,29 @@
-//! The list at hand, to read.
+//! Read access to the list of the current call.
 
 use crate::bindings::hotlist::logic::current_list as host;
 use crate::{Date, Entry, EntryId, Field, Value};
 
-/// How many entries [`All`] asks the host for at once: enough that the asking costs little, few
-/// enough that a list of long titles fits into a small memory.
+/// Entries per call to the host in [`All`]. It is large enough to make the calls cheap, and small enough
+/// that long titles fit into a small memory.
 const CHUNK: u32 = 250;
 
-/// The list that a call is about. It stays the same from the call's start to its end.
+/// The list of a call. It does not change during the call.
 ///
 /// In a component the host provides it; in a test, [`crate::testing::TestList`].
 pub trait List {
-    /// The entry of that id, if the list holds it.
+    /// The entry with that id, if the list holds it.
     fn get(&self, id: EntryId) -> Option<Entry>;
 
-    /// The entries of one day, ids ascending. Costs what it returns, not what the list holds.
+    /// The entries of one day, ids ascending. The cost depends on the entries returned, not on the list's size.
     fn on_date(&self, day: Date) -> Vec<Entry>;
 
     /// Up to `limit` entries with ids over `after`, ascending. A limit over 1,000 counts as 1,000.
     fn scan(&self, after: EntryId, limit: u32) -> Vec<Entry>;
 
-    /// How many entries there are. Costs the same for any list.
+    /// The number of entries. The cost is constant.
     fn count(&self) -> u64;
 
-    /// How many entries are not completed. Costs the same for any list.
+    /// The number of entries that are not completed. The cost is constant.
     fn count_open(&self) -> u64;
 
     /// The id that the next new entry must have.
@@ -35,13 +35,13 @@ pub trait List {
     /// One setting, if it has a value.
     fn setting(&self, name: &str) -> Option<Value>;
 
-    /// All entries with ids over `after`, ascending. Costs what is taken of it.
+    /// An iterator over all entries with ids over `after`, ascending. Only consumed entries are read.
     fn all(&self, after: EntryId) -> All<'_, Self> {
         All { list: self, last: after, chunk: Vec::new().into_iter(), ended: false }
     }
 }
 
-/// The entries of a list, read a chunk at a time. See [`List::all`].
+/// Iterator over the entries of a list, read in chunks. See [`List::all`].
 #[derive(Debug)]
 pub struct All<'a, L: ?Sized> {
     list: &'a L,
@@ -65,7 +65,7 @@ impl<L: List + ?Sized> Iterator for All<'_, L> {
     }
 }
 
-/// The list that the host has set for this call.
+/// The list that the host provides for this call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CurrentList;
 

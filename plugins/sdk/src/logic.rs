@@ -1,17 +1,17 @@
-//! What a plugin implements.
+//! The trait that a plugin implements.
 
 use crate::{
     Change, Context, Description, Draft, Entry, EntryId, Field, FieldPatch, List, Page, Patch, Query, Rejection,
     plain_page,
 };
 
-/// The changes a command makes, applied all or none; or why it makes none.
+/// The changes of a command, applied all or none; or the reason why it is refused.
 pub type Decision = Result<Vec<Change>, Rejection>;
 
 /// The meaning of a list.
 ///
-/// Every function is pure: it knows its arguments, and answers the same when asked the same. A
-/// function that is left out does what its comment says.
+/// Every function is pure: its answer depends on its arguments only. Each comment describes the
+/// default.
 ///
 /// A logic with a field, a command and a view:
 ///
@@ -62,27 +62,27 @@ pub type Decision = Result<Vec<Change>, Rejection>;
 /// # Ok::<(), Rejection>(())
 /// ```
 pub trait Logic: Sized + 'static {
-    /// What this logic is: its title, version, fields, settings, commands and views.
+    /// Describes this logic: its title, version, fields, settings, commands and views.
     fn describe() -> Description;
 
-    /// Whether an entry may become `new`. It was `before`, or is being added where that is `None`.
+    /// Checks whether an entry may become `new`. It was `before`, or is being added if that is `None`.
     ///
-    /// The default functions to add and to update ask here, so that a rule about entries is
-    /// written once. By default every entry is welcome.
+    /// The default functions to add and to update call it, so that a rule about entries is written
+    /// once. By default every entry is accepted.
     fn check(list: &impl List, cx: &Context, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
         let _ = (list, cx, new, before);
         Ok(())
     }
 
-    /// A caller wants an entry added. By default it gets the next id, if [`Logic::check`] agrees.
+    /// Decides the addition of an entry. By default it gets the next id if [`Logic::check`] accepts it.
     fn add_entry(list: &impl List, cx: &Context, new: Draft) -> Decision {
         let entry = new.into_entry(list.next_id());
         Self::check(list, cx, &entry, None)?;
         Ok(vec![Change::Put(entry)])
     }
 
-    /// A caller wants an entry changed, which the list holds. By default the patch is applied, if
-    /// [`Logic::check`] agrees.
+    /// Decides a change of an entry, which the list holds. By default the patch is applied if
+    /// [`Logic::check`] accepts the result.
     fn update_entry(list: &impl List, cx: &Context, id: EntryId, patch: Patch) -> Decision {
         let before = list.get(id).ok_or_else(|| Rejection::unknown_entry(id))?;
         let mut entry = before.clone();
@@ -91,27 +91,27 @@ pub trait Logic: Sized + 'static {
         Ok(vec![Change::Put(entry)])
     }
 
-    /// A caller wants an entry gone, which the list holds. By default it goes.
+    /// Decides the deletion of an entry, which the list holds. By default it is removed.
     fn delete_entry(list: &impl List, cx: &Context, id: EntryId) -> Decision {
         let _ = (list, cx);
         Ok(vec![Change::Remove(id)])
     }
 
-    /// A caller wants a command that [`Logic::describe`] declares; its arguments fit the schema.
-    /// By default there is none.
+    /// Decides a command that [`Logic::describe`] declares. The arguments match the schema. By default
+    /// every command is unknown.
     fn command(list: &impl List, cx: &Context, name: &str, arguments: Vec<Field>) -> Decision {
         let _ = (list, cx, arguments);
         Err(Rejection::unknown_command(name))
     }
 
-    /// A caller wants settings set, which fit their schemas, or taken away. By default they are.
+    /// Decides a change of settings, which match their schemas. By default they are set or removed.
     fn configure(list: &impl List, cx: &Context, settings: Vec<FieldPatch>) -> Decision {
         let _ = (list, cx);
         Ok(settings.into_iter().map(Change::from).collect())
     }
 
-    /// A reader wants a page of a view, or of the plain list if the description says that
-    /// [`crate::Reading::Logic`] answers those. By default there is the plain list and no view.
+    /// Answers a read of a view, and of the plain list if the description says
+    /// [`crate::Reading::Logic`]. By default there is the plain list and no view.
     fn entries(list: &impl List, cx: &Context, query: &Query) -> Result<Page, Rejection> {
         let _ = cx;
         match &query.view {
@@ -120,8 +120,8 @@ pub trait Logic: Sized + 'static {
         }
     }
 
-    /// When the list next wants to be woken, in milliseconds since the epoch. By default never. Only
-    /// asked if the description says [`wakes`](Description::wakes).
+    /// The time of the list's next wake-up, in milliseconds since the epoch. By default never. Called
+    /// only if the description says [`wakes`](Description::wakes).
     ///
     /// ```
     /// # use hotlist_plugin::{Context, List};
@@ -135,15 +135,15 @@ pub trait Logic: Sized + 'static {
         None
     }
 
-    /// That time has come. By default nothing happens.
+    /// Decides what happens at the time of a wake-up. By default nothing changes.
     fn wake(list: &impl List, cx: &Context) -> Decision {
         let _ = (list, cx);
         Ok(Vec::new())
     }
 
-    /// The list was kept by another logic until now, named as `todo@1.0.0`, and has the settings that
-    /// came along. By default
-    /// it stays as it is: fields that this logic does not know do no harm.
+    /// Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same
+    /// request are set already. By default the list stays as it is, with fields that this logic does not
+    /// declare.
     fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
         let _ = (list, cx, from);
         Ok(Vec::new())

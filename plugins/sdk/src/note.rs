@@ -1,10 +1,10 @@
-//! Words for the log.
+//! Log lines.
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::hotlist::logic::log;
 
-/// Puts a line on the server's log, with the name of this logic; in a native test, on the standard
-/// error. No caller sees it. One command may say 4,096 bytes; what is more is dropped.
+/// Writes a line to the server's log under the name of this logic, or to standard error in a native
+/// test. Callers do not see it. One command may write 4,096 bytes; the rest is dropped.
 ///
 /// ```
 /// # let title = "Milk";

@@ -1,4 +1,4 @@
-//! Answers to queries.
+//! Builders for pages, the answers to queries.
 
 use std::collections::BinaryHeap;
 
@@ -11,7 +11,7 @@ impl From<EntryId> for Row {
 }
 
 impl Row {
-    /// The row with a value that was worked out for it.
+    /// Adds a computed value to the row.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.computed.push(Field { name: name.into(), value: value.into() });
@@ -25,7 +25,7 @@ impl Group {
         Self { name: name.into(), title: title.into(), computed: Vec::new(), rows: Vec::new() }
     }
 
-    /// The group with a value that was worked out for it.
+    /// Adds a computed value to the group.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.computed.push(Field { name: name.into(), value: value.into() });
@@ -39,11 +39,10 @@ impl Page {
         Self { groups: vec![group], more }
     }
 
-    /// The page that a query asks for of a whole view: the rows behind the one it names with `after`,
-    /// as many as it wants. Groups stay, also without rows. Where the row to follow is not in the view
-    /// any more, it is a rejection that says so.
+    /// Cuts the requested page out of a whole view: the rows after `query.after`, at most `query.limit`.
+    /// Groups without rows are kept. If the entry `after` is not in the view, it answers a rejection.
     ///
-    /// Meant for lists that people read: it costs what the whole view costs, for every page.
+    /// Each page costs as much as the whole view, so this suits lists of a size that people read.
     pub fn cut(groups: Vec<Group>, query: &Query) -> Result<Self, Rejection> {
         let mut behind = query.after.is_none();
         let mut room = query.limit as usize;
@@ -64,13 +63,13 @@ impl Page {
     }
 }
 
-/// Whether an entry is among those that a query asks for, by date and completion.
+/// Whether an entry matches a query's date and completion.
 pub fn matches(entry: &Entry, query: &Query) -> bool {
     query.date.is_none_or(|day| entry.date == Some(day)) && query.completed.is_none_or(|done| entry.completed == done)
 }
 
-/// The plain answer to a query, whatever view it names: ids ascending, filtered by date and
-/// completion, in one group without a name.
+/// The plain page of a query, whichever view it names: ids ascending, filtered by date and completion, in
+/// one unnamed group.
 pub fn plain_page(list: &impl List, query: &Query) -> Page {
     let after = query.after.unwrap_or(0);
     match query.date {
@@ -79,7 +78,7 @@ pub fn plain_page(list: &impl List, query: &Query) -> Page {
     }
 }
 
-/// Takes a query's rows from entries that are in order and behind `after` already.
+/// Takes a query's rows from entries that are in order and start after `after`.
 fn cut(entries: impl Iterator<Item = Entry>, query: &Query) -> Page {
     let mut group = Group::new("", "");
     for entry in entries.filter(|entry| matches(entry, query)) {
@@ -91,8 +90,8 @@ fn cut(entries: impl Iterator<Item = Entry>, query: &Query) -> Page {
     Page::of(group, false)
 }
 
-/// The least of some items, in order, so many at most: the rows of one page. It keeps no more than
-/// these, and costs much less than to sort all.
+/// The `count` smallest items, ascending: the rows of one page. It holds no more than `count` items, and
+/// costs much less than sorting all of them.
 ///
 /// ```
 /// # use hotlist_plugin::least;
@@ -100,7 +99,7 @@ fn cut(entries: impl Iterator<Item = Entry>, query: &Query) -> Page {
 /// assert_eq!(least([2, 1], 3), [1, 2]);
 /// ```
 pub fn least<T: Ord>(items: impl IntoIterator<Item = T>, count: usize) -> Vec<T> {
-    // A heap is a small piece of code, which counts: a component carries all that it calls.
+    // A heap is little code. Code size matters, because a component contains all that it calls.
     let mut kept = BinaryHeap::new();
     for item in items {
         if kept.len() < count {

@@ -1,4 +1,4 @@
-//! A list to try rules on, in native tests.
+//! A list for native tests of rules.
 //!
 //! ```
 //! use hotlist_plugin::testing::{TestList, context};
@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 
 use crate::{Change, Context, Date, Decision, Draft, Entry, EntryId, Field, List, Rejection, Value};
 
-/// A list that behaves as the host's does, and is as picky about changes.
+/// A list in memory that checks changes as strictly as the host.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct TestList {
     entries: BTreeMap<EntryId, Entry>,
@@ -45,7 +45,7 @@ impl TestList {
         Self::default()
     }
 
-    /// The list with one more entry, whatever the rules say of it.
+    /// Adds an entry without asking the logic.
     #[must_use]
     pub fn with(mut self, new: Draft) -> Self {
         self.last_id += 1;
@@ -53,18 +53,18 @@ impl TestList {
         self
     }
 
-    /// The list with a setting.
+    /// Sets a setting without asking the logic.
     #[must_use]
     pub fn with_setting(mut self, name: &str, value: Value) -> Self {
         self.settings.insert(name.into(), value);
         self
     }
 
-    /// Carries out what a logic decided, as the host does. A rejection is handed on.
+    /// Applies a decision as the host does. Returns a rejection unchanged.
     ///
     /// # Panics
     ///
-    /// Panics if the changes break the contract, and says how: then the host would fail the command.
+    /// Panics if the changes break the contract, with the reason. The host would fail the command.
     pub fn carry_out(&mut self, decision: Decision) -> Result<(), Rejection> {
         if let Err(problem) = self.apply(decision?) {
             panic!("the changes break the contract: the logic {problem}");
@@ -72,7 +72,7 @@ impl TestList {
         Ok(())
     }
 
-    /// Makes changes as the host does: all, or none and an account of how they break the contract.
+    /// Applies changes as the host does: all, or none with a description of how they break the contract.
     pub fn apply(&mut self, changes: Vec<Change>) -> Result<(), String> {
         let mut next = self.clone();
         changes.into_iter().try_for_each(|change| next.step(change))?;
@@ -153,7 +153,7 @@ impl List for TestList {
     }
 }
 
-/// The circumstances of a command from nobody in particular, at noon on 23 November 2026.
+/// A context for tests: an anonymous caller at noon on 23 November 2026, in UTC.
 pub fn context() -> Context {
     let today = Date { year: 2026, month: 11, day: 23 };
     Context { now: 1_795_435_200_000, today, utc_offset: 0, caller: "anonymous".into(), seed: 7 }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_read_to_its_end() {
+    fn a_long_list_is_read_completely() {
         let list = (0..1_001).fold(TestList::new(), |list, _| list.with(Draft::new("a")));
         let ids: Vec<_> = list.all(0).map(|entry| entry.id).collect();
         assert_eq!(ids, (1..=1_001).collect::<Vec<_>>());

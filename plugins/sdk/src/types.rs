@@ -1,14 +1,14 @@
-//! Conveniences on the contract's types.
+//! Constructors and accessors for the contract's types.
 
 use crate::{Change, Date, DatePatch, Draft, Entry, EntryId, Field, FieldPatch, OrderPatch, Patch, Rejection, Value};
 
 impl Draft {
-    /// An open entry with no more than a title.
+    /// A draft of an open entry with only a title.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), date: None, completed: false, order: None, fields: Vec::new() }
     }
 
-    /// The entry that this draft is under an id.
+    /// Converts the draft into an entry with an id.
     pub fn into_entry(self, id: EntryId) -> Entry {
         let Self { title, date, completed, order, fields } = self;
         Entry { id, title, date, completed, order, fields }
@@ -16,12 +16,12 @@ impl Draft {
 }
 
 impl Entry {
-    /// The value of a custom field, if it has one.
+    /// The value of a custom field, if set.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.value(name)
     }
 
-    /// Gives a custom field a value, or takes it away.
+    /// Sets or removes a custom field.
     pub fn set_field(&mut self, name: &str, value: Option<Value>) {
         let at = self.fields.iter().position(|field| field.name == name);
         match (at, value) {
@@ -33,12 +33,10 @@ impl Entry {
     }
 }
 
-/// Looking values up by name, among an entry's fields, a command's arguments, a list's settings or a
-/// patch of them.
+/// Lookup of values by name in an entry's fields, a command's arguments, a list's settings or a patch.
 ///
-/// Each answers `None` when there is no such value, or one of another kind. The host checks kinds
-/// against what [`crate::Logic::describe`] declares, so in a command's arguments the latter does not
-/// happen.
+/// Each function answers `None` for a missing value and for one of another kind. The host checks the kinds
+/// of a command's arguments against [`crate::Logic::describe`], so there a value never has another kind.
 ///
 /// ```
 /// use hotlist_plugin::{Field, Fields};
@@ -72,7 +70,7 @@ pub trait Fields {
         if let Some(Value::Date(value)) = self.value(name) { Some(*value) } else { None }
     }
 
-    /// The texts of that name; none where there is no such value.
+    /// The texts of that name; empty if there is no such value.
     fn texts(&self, name: &str) -> &[String] {
         if let Some(Value::Texts(value)) = self.value(name) { value } else { &[] }
     }
@@ -82,7 +80,7 @@ pub trait Fields {
         if let Some(Value::Entry(value)) = self.value(name) { Some(*value) } else { None }
     }
 
-    /// The entries of that name; none where there is no such value.
+    /// The entries of that name; empty if there is no such value.
     fn entries(&self, name: &str) -> &[EntryId] {
         if let Some(Value::Entries(value)) = self.value(name) { value } else { &[] }
     }
@@ -95,14 +93,14 @@ impl Fields for [Field] {
 }
 
 impl From<Field> for FieldPatch {
-    /// The patch that gives a field or a setting this value.
+    /// The patch that sets a field or a setting to this value.
     fn from(field: Field) -> Self {
         Self { name: field.name, value: Some(field.value) }
     }
 }
 
 impl From<FieldPatch> for Change {
-    /// What the patch asks of a setting.
+    /// The change of a setting that the patch describes.
     fn from(patch: FieldPatch) -> Self {
         match patch.value {
             Some(value) => Self::Set(Field { name: patch.name, value }),
@@ -118,7 +116,7 @@ impl Fields for [FieldPatch] {
 }
 
 impl Field {
-    /// A value with its name.
+    /// A named value.
     pub fn new(name: &str, value: impl Into<Value>) -> Self {
         Self { name: name.into(), value: value.into() }
     }
@@ -180,7 +178,7 @@ impl Default for Patch {
 }
 
 impl Patch {
-    /// Changes an entry as this patch says.
+    /// Applies this patch to an entry.
     pub fn apply(self, entry: &mut Entry) {
         if let Some(title) = self.title {
             entry.title = title;
@@ -205,12 +203,12 @@ impl Patch {
 }
 
 impl Rejection {
-    /// A rejection with a code for programs, such as `title-empty`, and a sentence for people.
+    /// A rejection with a code for programs, such as `title-empty`, and a sentence for users.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), field: None }
     }
 
-    /// Names the attribute, field or argument at fault.
+    /// Names the attribute, field or argument that caused the rejection.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
         self.field = Some(field.into());
@@ -227,7 +225,7 @@ impl Rejection {
         Self::new("command-unknown", format!("This list has no command \"{name}\"."))
     }
 
-    /// Pages follow an entry. When that is gone, nobody knows any more where it stood.
+    /// The entry before the requested page was deleted, so its position is unknown.
     pub fn after_gone(id: EntryId) -> Self {
         let message =
             format!("Entry {id} is not there any more, so no page can follow it. Start from the first page again.");
@@ -245,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_leaves_what_it_does_not_name() {
+    fn a_patch_does_not_change_attributes_it_does_not_name() {
         let mut entry = Draft::new("Buy milk").into_entry(1);
         entry.order = Some(2.0);
         entry.set_field("unit", Some(Value::Text("l".into())));
@@ -255,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_sets_and_clears_what_it_names() {
+    fn a_patch_sets_and_clears_attributes_it_names() {
         let mut entry = Draft::new("Buy milk").into_entry(1);
         entry.order = Some(2.0);
         entry.set_field("unit", Some(Value::Text("l".into())));

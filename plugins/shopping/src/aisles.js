@@ -1,4 +1,4 @@
-// Where things are in the shop.
+// Aisles: where items are in the shop.
 
 import { list, reject } from "hotlist-plugin";
 import { key, same, tidy } from "./things.js";
@@ -59,7 +59,7 @@ export function aisles(entries) {
     name,
     title,
     computed: { open: open.length },
-    // Ids alone: the engine pays for all that is handed over.
+    // Ids only, because each value passed to the host costs fuel.
     rows: open.concat(bought).map((entry) => entry.id),
   }));
 }

@@ -1,4 +1,4 @@
-// Quantities with their units: which there are, and what they come to together.
+// Quantities with units, and their sums.
 
 import { reject } from "hotlist-plugin";
 

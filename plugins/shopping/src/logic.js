@@ -1,4 +1,4 @@
-// The rules of a shopping list: what is there twice is added up, and what is bought leaves the aisle.
+// The rules of a shopping list: quantities of the same item are added up, and bought items leave the aisle.
 
 import { cutPage, list, logic, matches, put, reject, remove, set } from "hotlist-plugin";
 import { version } from "../package.json";

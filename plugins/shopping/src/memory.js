@@ -1,4 +1,4 @@
-// Which aisle a thing was in, for the next time it is wanted.
+// The remembered aisle of each item, for the next time that it is added.
 
 import { list, reject, set } from "hotlist-plugin";
 import { key, same, tidy } from "./things.js";
@@ -37,7 +37,7 @@ export function remembering(entries) {
     if (fields.aisle && !fields.aisle.includes(":")) {
       const line = `${title}: ${fields.aisle}`;
       if (lines.get(key(title)) !== line) {
-        // What is written anew is the youngest.
+        // Writing an item moves it to the end, as the newest.
         lines.delete(key(title));
         lines.set(key(title), line);
       }

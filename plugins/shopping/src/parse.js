@@ -1,4 +1,4 @@
-// From "2 l milk" to a quantity, a unit and a thing.
+// Parses "2 l milk" into a quantity, a unit and an item.
 
 import { reject } from "hotlist-plugin";
 import { NAMES, isMeasure, meaning } from "./amounts.js";
@@ -33,7 +33,7 @@ const WORD = /^( ?)(\p{L}+)\.?(?: of)?(?: (.+))?$/u;
 export function parse(text, field) {
   const number = NUMBER.exec(text);
   const rest = number ? text.slice(number[0].length) : "";
-  // 5-minute noodles and 3.5% milk are things, and so is 7up.
+  // Items such as 5-minute noodles, 3.5% milk and 7up start with a number that is no quantity.
   if (!number || !/^(?: |\p{L}|×|$)/u.test(rest)) {
     return { thing: text };
   }

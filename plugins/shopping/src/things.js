@@ -1,4 +1,4 @@
-// What things are called, and where on the list they are.
+// Names of items, and their entries in the list.
 
 import { list } from "hotlist-plugin";
 

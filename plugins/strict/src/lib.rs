@@ -1,6 +1,6 @@
-//! A todo list that keeps its owner honest: no entry twice on a day, and few open at a time.
+//! A todo list with stricter rules: no title twice on a day, and a limit on open entries.
 //!
-//! It builds upon the default logic, and adds two rules to it.
+//! It adds two rules to the default logic.
 
 mod rules;
 

@@ -2,11 +2,11 @@
 
 use hotlist_plugin::{Entry, List, Rejection};
 
-/// The most entries that may be open at a time.
+/// The most open entries.
 pub const OPEN_LIMIT: u64 = 5;
 
-/// Refuses to open one entry too many, be it a new one or one that was completed. A list that has
-/// more, because it was kept by other rules before, may be worked on as it is.
+/// Refuses an open entry over the limit, whether new or re-opened. A list with more, from a time under other
+/// rules, can still be changed.
 pub(crate) fn few_open(list: &impl List, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
     let opens = !new.completed && before.is_none_or(|before| before.completed);
     let open = if opens { list.count_open() } else { return Ok(()) };
@@ -21,7 +21,7 @@ pub(crate) fn few_open(list: &impl List, new: &Entry, before: Option<&Entry>) ->
 pub(crate) fn not_twice(list: &impl List, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
     let title = key(&new.title);
     if before.is_some_and(|before| before.date == new.date && key(&before.title) == title) {
-        return Ok(()); // It stays what it was: a change of something else is no time to complain.
+        return Ok(()); // The title is unchanged, so a change of something else is not refused.
     }
     let same = |entry: &Entry| entry.id != new.id && entry.date == new.date && key(&entry.title) == title;
     let twin = match new.date {
@@ -34,7 +34,7 @@ pub(crate) fn not_twice(list: &impl List, new: &Entry, before: Option<&Entry>) -
     Err(Rejection::new("title-twice", message).at("title"))
 }
 
-/// What counts of a title when two are compared.
+/// The part of a title that counts in comparisons.
 fn key(title: &str) -> String {
     title.trim().to_lowercase()
 }

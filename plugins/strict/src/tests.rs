@@ -1,4 +1,4 @@
-//! The two rules, tried on a list.
+//! Tests of the two rules on a list.
 
 use hotlist_plugin::testing::{TestList, context};
 use hotlist_plugin::{Change, Date, DatePatch, Draft, Entry, List, Logic, Patch};

@@ -1,4 +1,4 @@
-//! The default logic: a todo list whose entries have a title, perhaps a date, and are done or not.
+//! The default logic: a todo list of entries with a title, an optional date, and a completed flag.
 
 mod rules;
 mod views;
@@ -8,7 +8,7 @@ pub use views::entries;
 
 use hotlist_plugin::{Context, Decision, Description, Entry, Field, List, Logic, Page, Query, Rejection};
 
-/// Adds, updates and deletes entries as the SDK does by default, and refuses what is no entry.
+/// Adds, updates and deletes entries as the SDK does by default, and refuses invalid entries.
 #[derive(Debug)]
 pub struct Todo;
 

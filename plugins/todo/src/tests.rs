@@ -1,4 +1,4 @@
-//! The rules and views, tried on a list.
+//! Tests of the rules and views on a list.
 
 use hotlist_plugin::testing::{TestList, context};
 use hotlist_plugin::{Change, Date, DatePatch, Draft, List, Logic, Page, Patch, Query};
@@ -29,7 +29,7 @@ fn query(view: Option<&str>) -> Query {
     Query { view: view.map(Into::into), date: None, completed: None, after: None, limit: 100 }
 }
 
-/// A page as text: `open: 1 2; done: 3`, and a `+` where more follows.
+/// A page as text: `open: 1 2; done: 3`, with a `+` if more rows follow.
 fn show(page: &Page) -> String {
     let ids = |rows: &[hotlist_plugin::Row]| rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>().join(" ");
     let groups: Vec<_> = page.groups.iter().map(|group| format!("{}: {}", group.name, ids(&group.rows))).collect();
@@ -40,7 +40,7 @@ fn read(list: &TestList, query: &Query) -> String {
     Todo::entries(list, &context(), query).map_or_else(|rejection| rejection.code, |page| show(&page))
 }
 
-/// 1 and 3 on the 23rd, 2 on the 22nd and done, 4 without a date, 5 without a date and done.
+/// Entries 1 and 3 on the 23rd, 2 on the 22nd and completed, 4 without a date, 5 without a date and completed.
 fn week() -> TestList {
     TestList::new()
         .with(on("a", day(23)))

@@ -2,7 +2,7 @@
 
 use hotlist_plugin::{Date, Entry, EntryId, Group, List, Page, Query, Rejection, least, matches, plain_page};
 
-/// Answers a query of any of the views, or of the plain list.
+/// Answers a query for any of the views, or for the plain list.
 pub fn entries(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     match query.view.as_deref() {
         None => Ok(plain_page(list, query)),
@@ -13,7 +13,7 @@ pub fn entries(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     }
 }
 
-/// The entries that are completed, or that are not, in one group.
+/// The entries with the given completion, in one group.
 fn by_completion(list: &impl List, query: &Query, completed: bool, title: &str) -> Page {
     let name = if completed { "done" } else { "open" };
     if query.completed == Some(!completed) {
@@ -27,7 +27,7 @@ fn by_completion(list: &impl List, query: &Query, completed: bool, title: &str) 
     page
 }
 
-/// Where an entry stands in the view by date: earlier days first, entries without a date last.
+/// Sort key of the view by date: earlier days first, entries without a date last.
 type Place = (bool, Option<Date>, EntryId);
 
 fn place(entry: &Entry) -> Place {
@@ -44,7 +44,7 @@ fn by_date(list: &impl List, query: &Query) -> Result<Page, Rejection> {
         Some(day) => &mut list.on_date(day).into_iter(),
         None => &mut list.all(0),
     };
-    // One more than the page has, to know whether it is there.
+    // One row more than the page has, to know whether more follow.
     let limit = query.limit as usize;
     let places = least(entries.filter(wanted).map(|entry| place(&entry)), limit + 1);
     let more = places.len() > limit;
@@ -53,7 +53,7 @@ fn by_date(list: &impl List, query: &Query) -> Result<Page, Rejection> {
     Ok(Page { groups, more })
 }
 
-/// The group of entries that share a date.
+/// The group of entries with the same date.
 fn group(places: &[Place]) -> Group {
     let mut group = match places[0].1 {
         Some(date) => Group::new(date.to_string(), date.to_string()),

@@ -1,4 +1,4 @@
-//! When the list wakes, and what it costs to ask.
+//! Tests of wake-ups, and of what it costs to compute them.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use crate::Chores;
 
 #[test]
 fn a_list_that_wakes_too_early_sleeps_on() {
-    // Asked in summer time, woken in winter time: an hour before the day begins.
+    // Computed in summer time and woken in winter time, so the list wakes an hour before the day starts.
     let mut list = TestList::new().with(waiting(day(26), "Bins", "weekly"));
     let summer = at(day(23).begins(0) + 12 * HOUR, 2);
     let moment = Chores::next_wake_up(&list, &summer).expect("it waits");
@@ -64,7 +64,7 @@ fn nothing_that_waits_needs_no_waking() {
     assert_eq!(Chores::next_wake_up(&TestList::new(), &noon(23)), None);
 }
 
-/// A list that counts what is read of it.
+/// A list that counts reads.
 struct Counting(TestList, Cell<usize>);
 
 impl List for Counting {

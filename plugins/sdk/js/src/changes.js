@@ -1,4 +1,4 @@
-// What a command answers with: changes, or a rejection.
+// Constructors of answers: changes and rejections.
 
 /** @type {typeof import("../hotlist").put} */
 export const put = (entry) => ({ put: entry });
@@ -11,6 +11,6 @@ export const set = (setting, value) => ({ set: setting, value });
 
 /** @type {typeof import("../hotlist").reject} */
 export function reject(code, message, field) {
-  // No Error: the engine takes that for a fault of the plugin.
+  // Not an Error: the engine would report that as a failure of the plugin.
   throw { code, message, field: field ?? null };
 }

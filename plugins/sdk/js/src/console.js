@@ -1,5 +1,5 @@
-// The console that the engine lacks. It is whole, as the standard has it, and nothing that it is given
-// makes it throw: what is only said must not decide whether a command comes through.
+// The console, which the engine lacks. It has all functions of the standard and never throws, because
+// logging must not affect whether a command succeeds.
 
 import log from "hotlist:logic/log@0.1.0";
 
@@ -37,7 +37,7 @@ function note(...things) {
   if (asked) {
     const indent = "  ".repeat(Math.min(depth, DEEPEST));
     const text = indent + formatted(things).slice(0, MOST).replaceAll("\n", `\n${indent}`);
-    // Half a character of two is no text for the host.
+    // A lone surrogate cannot be passed to the host as text.
     log.note(text.replace(/[\ud800-\udfff]/gu, "\ufffd"));
   }
 }
@@ -64,7 +64,7 @@ function formatted(things) {
       case "%f":
         return String(parseFloat(text));
       default:
-        return place === "%c" ? "" : text; // There is no style on a log.
+        return place === "%c" ? "" : text; // A log has no styles.
     }
   });
   return [filled, ...rest.map(shown)].join(" ");
@@ -79,7 +79,7 @@ function shown(thing) {
     const text = typeof thing === "object" ? JSON.stringify(thing, circles()) : undefined;
     return (text ?? String(thing)).slice(0, MOST);
   } catch {
-    // A getter may throw, and so may the words that an object has for itself.
+    // A getter may throw, and so may an object's own `toString`.
     return UNSHOWN;
   }
 }
@@ -179,7 +179,7 @@ const members = {
     timeLog(label);
     timers.delete(shown(label));
   },
-  // Not of the standard, and in every browser.
+  // Not in the standard, but in every browser.
   timeStamp() {},
   profile() {},
   profileEnd() {},
@@ -190,7 +190,7 @@ for (const [name, member] of Object.entries(members)) {
     try {
       member(...things);
     } catch {
-      // Whatever it was, only the word about it is lost.
+      // On any error only this line of the log is lost.
     }
   };
 }

@@ -1,5 +1,5 @@
-// Days are texts such as "2026-11-23", which compare as they follow each other. The engine's Date is
-// used in UTC only, where it is plain arithmetic on the calendar.
+// Calendar arithmetic on dates, which are strings such as "2026-11-23". The engine's Date is used in UTC only,
+// where it is plain calendar arithmetic.
 
 const DAY = 86_400_000;
 const MINUTE = 60_000;

@@ -1,4 +1,4 @@
-// What the engine lacks, or has in a way that a plugin must not use: `console` and `Math.random`.
+// Globals that the engine lacks or implements in an impure way: `console` and `Math.random`.
 
 import { begin as beginConsole } from "./console.js";
 
@@ -13,7 +13,7 @@ let state = 0;
  */
 export function begin(seed) {
   beginConsole();
-  // The engine rounds a seed to 53 bits, so its upper half is the better one; both are taken in.
+  // The engine rounds the seed to 53 bits, which loses low bits. Both halves are used.
   state = (Math.floor(seed / 2 ** 32) ^ seed) | 0;
 }
 

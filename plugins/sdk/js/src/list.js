@@ -1,4 +1,4 @@
-// The list at hand, with entries as JavaScript has them.
+// The list of the current call, with entries as plain JavaScript objects.
 
 import host from "hotlist:logic/current-list@0.1.0";
 import { date, day, named, plain } from "./values.js";

@@ -1,10 +1,10 @@
-// From what an author writes to what the contract wants, and back.
+// Adapter from an author's definition to the contract's exports.
 
 import { put, reject, remove, set } from "./changes.js";
 import { begin } from "./globals.js";
 import { friendly, kept, list } from "./list.js";
 import { plainPage } from "./page.js";
-import { expected, page, patched, schemas } from "./shapes.js";
+import { expected, page, patched, schemas } from "./contract.js";
 import { date, day, named, ofKind, plain, shown } from "./values.js";
 
 /** @typedef {Record<string, (...given: any[]) => any>} Functions */
@@ -60,7 +60,7 @@ export function logic(definition) {
     },
     deleteEntry(cx, id) {
       const context = started(cx);
-      // Whoever clears a list asks this of every entry: read only those that a rule is about.
+      // Clearing a list calls this for every entry, so the entry is read only if the logic has a rule for it.
       return changes(definition.delete ? definition.delete(held(id), context) : remove(id));
     },
     command(cx, name, given) {
@@ -107,7 +107,7 @@ export function logic(definition) {
     if (answer === undefined || answer === null) {
       return [];
     }
-    // What has no id yet gets those behind all that have one.
+    // Entries without an id get ids after all that have one.
     let last = 0;
     return (Array.isArray(answer) ? answer.flat() : [answer]).map((change) => {
       if (change?.put !== undefined) {

@@ -1,4 +1,4 @@
-// Answers to queries.
+// Pages, the answers to queries.
 
 import { reject } from "./changes.js";
 import { list } from "./list.js";

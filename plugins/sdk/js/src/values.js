@@ -1,4 +1,4 @@
-// Between the contract's values, each with its kind, and JavaScript's own.
+// Conversion between the contract's tagged values and plain JavaScript values.
 
 /**
  * Values by name; `null` where a patch takes one away. An object without a prototype, for a field may

@@ -1,8 +1,7 @@
 """Write list logic for Hotlist in Python.
 
-A logic says what a list means: which commands it takes and what they change. It is a class whose every
-method has a default that does the obvious, so that a logic is as long as it is unusual. This is a whole
-plugin:
+A logic defines which commands a list accepts and what they change. It is a class whose methods all have a
+default, so a logic contains only what differs. This is a complete plugin:
 
     from hotlist import Logic, Rejected, export
 
@@ -16,15 +15,14 @@ plugin:
 
     TodoListLogic = export(Tidy)
 
-Logic is pure: it knows its arguments and the `current_list`, and keeps nothing between two calls. The host
-decides some commands twice. Where a logic answers differently, that command fails with an error, or is
-decided by the last good version of the rules where there is one; a version that fails too often is taken
-out of service by itself (quarantined).
+Logic is pure: an answer depends on the arguments and the `current_list`, and no state outlives a call. The host
+decides some commands twice. If the answers differ, the last-good version decides the command. If there is none,
+the command fails with an error. A version that fails too often is quarantined.
 
-`time.time()` is the command's time, and all chance follows from its seed: that of `random` as that of `uuid4`,
-`secrets` and `os.urandom`. `print` writes lines on the server's log, where the traceback of an error that
-nobody caught is, too. There is no network, no file and no thread. And so there are no modules but those that
-were imported while the component was built: import at the top of the file, never inside a function.
+`time.time()` is the command's time. Its seed determines all randomness: `random`, `uuid4`, `secrets` and
+`os.urandom`. `print` and uncaught exceptions write to the server's log. There is no network, no file and no
+thread. Only modules that were imported while the component was built are available, so import at the top of the
+file, never inside a function.
 """
 
 from .answers import Change, Group, Page, Put, Rejected, Remove, Row, SetSetting, put, remove, set_setting

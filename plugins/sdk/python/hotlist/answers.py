@@ -1,4 +1,4 @@
-"""What logic answers: changes, rejections and pages."""
+"""The answers of logic: changes, rejections and pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .values import Entry, Query, Value
 
 
 class Rejected(Exception):
-    """What is asked is not carried out."""
+    """The command is refused."""
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
-        """`code` is for programs: lower-case words with hyphens, such as `title-empty`, and never
-        reworded. `message` is for people: a sentence that says what to do. `field` is the attribute,
-        field or argument at fault, where there is one."""
+        """`code` is for programs: lower-case words with hyphens, such as `title-empty`. It never changes.
+        `message` is for users: a sentence that says what to do. `field` is the attribute, field or argument
+        that caused the rejection, if there is one."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -23,37 +23,37 @@ class Rejected(Exception):
 
 @dataclass(slots=True)
 class Put:
-    """Adds an entry, or replaces the one of its id."""
+    """Adds an entry, or replaces the one with its id."""
 
     entry: Entry
 
 
 @dataclass(slots=True)
 class Remove:
-    """Removes an entry, which must be there."""
+    """Removes an entry, which must exist."""
 
     id: int
 
 
 @dataclass(slots=True)
 class SetSetting:
-    """Gives a list setting a value, or takes it away where that is `None`."""
+    """Sets a list setting, or removes it if the value is `None`."""
 
     name: str
     value: Value | None
 
 
 Change = Put | Remove | SetSetting
-"""One step of what a command does to the list."""
+"""One change of the list."""
 
 
 def put(entry: Entry) -> Put:
-    """Adds an entry, or replaces the one of its id. Without an id it is a new one, and gets the next."""
+    """Adds an entry, or replaces the one with its id. An entry without an id is new and gets the next one."""
     return Put(entry)
 
 
 def remove(entry: Entry | int) -> Remove:
-    """Removes an entry, which must be there."""
+    """Removes an entry, which must exist."""
     if isinstance(entry, int):
         return Remove(entry)
     if entry.id is None:
@@ -62,14 +62,13 @@ def remove(entry: Entry | int) -> Remove:
 
 
 def set_setting(name: str, value: Value | None) -> SetSetting:
-    """Gives a list setting a value, or takes it away where that is `None`."""
+    """Sets a list setting, or removes it if the value is `None`."""
     return SetSetting(name, value)
 
 
 @dataclass(slots=True)
 class Row:
-    """One entry in an answer, with values that were worked out for it. They are shown and never stored;
-    one that is `None` is left out."""
+    """One entry in a page, with computed values. They are shown and never stored. `None` is left out."""
 
     id: int
     computed: dict[str, Value | None] = field(default_factory=dict)
@@ -82,16 +81,16 @@ class Group:
     name: str
     """For programs; unique in the page."""
     title: str
-    """For people."""
+    """For users."""
     rows: Sequence[Row | Entry | int] = ()
-    """The entries, their ids, or rows that say more."""
+    """Entries, ids of entries, or rows with computed values."""
     computed: dict[str, Value | None] = field(default_factory=dict)
-    """Values worked out for the whole group."""
+    """Values computed for the whole group."""
 
 
 @dataclass(slots=True)
 class Page:
-    """The answer to a query: one unnamed group for a plain list, or as many as the view has."""
+    """The answer to a query: one unnamed group for a plain list, or the groups of the view."""
 
     groups: list[Group]
     more: bool = False
@@ -99,25 +98,25 @@ class Page:
 
     @classmethod
     def cut(cls, groups: Sequence[Group], query: Query) -> Page:
-        """The page that a query asks for of a whole view: the rows behind `after`, and no more than
-        `limit`. The groups hold all rows in their order, filtered by `matches` already. They stay, also
-        without rows. Rejects a query whose `after` is not in the view any more.
+        """Cuts the requested page out of a whole view: the rows after `query.after`, at most `query.limit`.
+        The groups hold all rows in order, filtered by `matches` already. Groups without rows are kept. If the
+        entry `after` is not in the view, it rejects the query.
 
-        Meant for lists that people read: it costs what the whole view costs, for every page."""
-        behind = query.after is None
+        Each page costs as much as the whole view, so this suits lists of a size that people read."""
+        started = query.after is None
         page = cls([])
-        room = query.limit
+        remaining = query.limit
         for group in groups:
             rows = []
             for row in group.rows:
-                if behind and room > 0:
+                if started and remaining > 0:
                     rows.append(row)
-                    room -= 1
-                elif behind:
+                    remaining -= 1
+                elif started:
                     page.more = True
-                behind = behind or id_of(row) == query.after
+                started = started or id_of(row) == query.after
             page.groups.append(replace(group, rows=rows))
-        if not behind:
+        if not started:
             raise Rejected(
                 "after-gone",
                 f"Entry {query.after} is not in this view any more, so no page can follow it. "
@@ -128,7 +127,7 @@ class Page:
 
 
 def id_of(row: Row | Entry | int) -> int:
-    """The id of the entry that a row is about."""
+    """The id of a row's entry."""
     found = row if isinstance(row, int) else row.id
     if found is None:
         raise TypeError(f"{row} was never on the list, and cannot be a row")

@@ -1,4 +1,4 @@
-"""Days and moments, which `datetime` knows all about but for the server's time zone."""
+"""Calendar arithmetic beyond `datetime`, with the server's time zone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
 def plus_days(day: datetime.date, days: int) -> datetime.date:
-    """The day so many days later, or earlier if there are fewer than none."""
+    """The date `days` later, or earlier if `days` is negative."""
     return day + datetime.timedelta(days=days)
 
 
 def plus_months(day: datetime.date, months: int) -> datetime.date:
-    """The same day so many months later; the month's last where it has no such day."""
+    """The same day `months` later, or that month's last day if it is shorter."""
     years, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     first = datetime.date(years, month + 1, 1)
     last = (first + datetime.timedelta(days=31)).replace(day=1) - datetime.timedelta(days=1)
@@ -23,12 +23,11 @@ def plus_months(day: datetime.date, months: int) -> datetime.date:
 
 
 def beginning_of(day: datetime.date, utc_offset: int) -> int:
-    """When a day begins, in milliseconds since the epoch, where clocks are `utc_offset` minutes ahead of
-    UTC. Before the epoch it is 0."""
+    """The start of a day in milliseconds since the epoch, in a zone `utc_offset` minutes ahead of UTC. A start
+    before the epoch is 0."""
     return max(0, (day.toordinal() - EPOCH) * DAY - utc_offset * MINUTE)
 
 
 def day_at(now: int, utc_offset: int) -> datetime.date:
-    """The day that it is at a moment, in milliseconds since the epoch, where clocks are `utc_offset`
-    minutes ahead of UTC."""
+    """The date at `now`, in milliseconds since the epoch, in a zone `utc_offset` minutes ahead of UTC."""
     return datetime.date.fromordinal(EPOCH + (now + utc_offset * MINUTE) // DAY)

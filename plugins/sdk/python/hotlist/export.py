@@ -1,4 +1,4 @@
-"""From what an author writes to what the contract wants."""
+"""Adapter from an author's class to the contract's exports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wit_world.imports import current_list as host
 from wit_world.imports import types as wit
 
 from .answers import Rejected
-from .chance import begin
+from .randomness import begin
 from .lifting import lift_context, lift_draft, lift_entry, lift_fields, lift_patches, lift_query, patched
 from .logic import Answer, Command, Logic, View, marked
 from .lowering import lower_changes, lower_page, lower_schemas
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def export(logic: type[Logic]) -> type:
-    """Makes what a plugin has as `TodoListLogic`. A component has one."""
+    """Creates the class that a plugin exports as `TodoListLogic`. A component has exactly one."""
     for name in ("title", "version"):
         if not hasattr(logic, name):
             raise TypeError(f'{logic.__name__} has no {name}; write one into the class: {name} = "…"')
@@ -63,7 +63,7 @@ def export(logic: type[Logic]) -> type:
             return answered(cx.seed, lambda: changes(update()))
 
         def delete_entry(self, cx: wit.Context, id: int) -> list[wit.Change]:
-            # Whoever clears a list asks this of every entry: read only those that a rule is about.
+            # Clearing a list calls this for every entry, so it is read only if the logic has a rule for it.
             if logic.delete is Logic.delete:
                 return [wit.Change_Remove(id)]
             return answered(cx.seed, lambda: changes(logic().delete(lift_context(cx), lift_entry(held(id)))))
@@ -107,7 +107,7 @@ def export(logic: type[Logic]) -> type:
 
 
 def answered(seed: int, ask: Callable[[], T]) -> T:
-    """The answer to one question, with chance as the command has it. The engine puts errors on the log."""
+    """Runs one call with the command's seed. The engine writes exceptions to the log."""
     begin(seed)
     try:
         return ask()
@@ -118,7 +118,7 @@ def answered(seed: int, ask: Callable[[], T]) -> T:
 
 
 def held(id: int) -> wit.Entry:
-    """The entry of that id. The host asks about none that the list does not hold."""
+    """The entry with that id. The host has checked that the list holds it."""
     entry = host.get(id)
     if entry is None:
         raise Rejected("entry-unknown", f"There is no entry {id} in this list.")

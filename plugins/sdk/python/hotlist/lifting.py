@@ -1,4 +1,4 @@
-"""From the contract's types to those that authors work with."""
+"""Conversion from the contract's types to those of authors."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .values import Context, Entry, Query, Value
 
 
 def lift_date(date: wit.Date) -> datetime.date:
-    """A day. The year 0, which Python does not have, is read as the first day that it has."""
+    """A date. Python has no year 0, so a date in it becomes Python's first date."""
     return datetime.date(date.year, date.month, date.day) if date.year > 0 else datetime.date.min
 
 
 def lift_optional_date(date: wit.Date | None) -> datetime.date | None:
-    """A day, if there is one."""
+    """A date, if there is one."""
     return None if date is None else lift_date(date)
 
 
 def lift_value(value: wit.Value) -> Value:
-    """The value that is in one of the contract's."""
+    """The value inside a tagged value of the contract."""
     return lift_date(value.value) if isinstance(value, wit.Value_Date) else value.value
 
 
 def lift_patches(patches: Iterable[wit.FieldPatch]) -> dict[str, Value | None]:
-    """Values by name; `None` where one is to be taken away."""
+    """Values by name; `None` for one to remove."""
     return {patch.name: None if patch.value is None else lift_value(patch.value) for patch in patches}
 
 
@@ -48,7 +48,7 @@ def lift_draft(draft: wit.Draft) -> Entry:
 
 
 def patched(before: wit.Entry, patch: wit.Patch) -> Entry:
-    """An entry as a patch makes it."""
+    """An entry after a patch."""
     entry = lift_entry(before)
     if patch.title is not None:
         entry.title = patch.title
@@ -76,5 +76,5 @@ def lift_context(cx: wit.Context) -> Context:
 
 
 def lift_query(query: wit.Query) -> Query:
-    """What a reader asks for."""
+    """A read request."""
     return Query(query.view, lift_optional_date(query.date), query.completed, query.after, query.limit)

@@ -1,4 +1,4 @@
-"""What a plugin implements."""
+"""The class that a plugin implements."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .reading import current_list
 from .values import Context, Entry, Kind, Query, Schema, Value
 
 Answer = Iterable[Change] | Change | None
-"""What a command changes: one change, several, also of a generator, or nothing. All are applied, or none."""
+"""The answer to a command: one change, several (a generator is allowed), or nothing. All are applied, or none."""
 
 
 @dataclass
 class Command:
-    """A command, as its decorator notes it down."""
+    """A command, as its decorator records it."""
 
     name: str
     title: str
     arguments: dict[str, Schema]
     parameters: dict[str, str]
-    """What the method calls each argument."""
+    """The parameter of each argument."""
 
 
 @dataclass
 class View:
-    """A view, as its decorator notes it down."""
+    """A view, as its decorator records it."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ Mark = TypeVar("Mark", Command, View)
 
 
 def named(method: Callable) -> str:
-    """What the contract calls a method: `clear_bought` is `clear-bought`, `return_` is `return`."""
+    """The contract's name of a method: `clear-bought` for `clear_bought`, `return` for `return_`."""
     return method.__name__.strip("_").replace("_", "-")
 
 
@@ -79,63 +79,62 @@ def view(title: str) -> Callable[[Callable], Callable]:
 class Logic:
     """The meaning of a list.
 
-    Every method is pure: it knows its arguments and the `current_list`, and answers the same when asked
-    the same. One that is left out does what its comment says. There is a new object for every call, so
-    what is kept on `self` is gone after it."""
+    Every method is pure: its answer depends on its arguments and the `current_list` only. Each comment
+    describes the default. Each call uses a new object, so attributes of `self` are lost after it."""
 
     title: ClassVar[str]
-    """What people call it."""
+    """The name that users see."""
     summary: ClassVar[str] = ""
-    """What it does, in a sentence or two."""
+    """What the logic does, in a sentence or two."""
     version: ClassVar[str]
-    """Its own version, as semantic versioning writes it."""
+    """The version of the logic, in semantic versioning."""
     fields: ClassVar[Mapping[str, Schema]] = {}
-    """The custom fields of its entries, by name: lower-case words with hyphens."""
+    """The custom fields of entries, by name: lower-case words with hyphens."""
     settings: ClassVar[Mapping[str, Schema]] = {}
-    """The settings of its lists, by name."""
+    """The settings of lists, by name."""
 
     def check(self, cx: Context, entry: Entry, before: Entry | None) -> None:
-        """Raises `Rejected` if an entry may not become what `entry` is. It was `before`, or is being
-        added where that is `None`. The usual `add` and `update` ask here, so that a rule about entries is
-        written once. Usually every entry is welcome."""
+        """Raises `Rejected` if an entry may not become `entry`. It was `before`, or is being added if that is
+        `None`. The default `add` and `update` call it, so that a rule about entries is written once. By default
+        every entry is accepted."""
 
     def add(self, cx: Context, draft: Entry) -> Answer:
-        """A caller wants an entry added. Usually it gets the next id, if `check` agrees."""
+        """Decides the addition of an entry. By default it gets the next id if `check` accepts it."""
         entry = replace(draft, id=current_list.next_id())
         self.check(cx, entry, None)
         return put(entry)
 
     def update(self, cx: Context, entry: Entry, before: Entry) -> Answer:
-        """A caller wants an entry changed to what `entry` is. Usually it is, if `check` agrees."""
+        """Decides the change of `before` to `entry`. By default it is made if `check` accepts it."""
         self.check(cx, entry, before)
         return put(entry)
 
     def delete(self, cx: Context, entry: Entry) -> Answer:
-        """A caller wants an entry gone. Usually it goes."""
+        """Decides the deletion of an entry. By default it is removed."""
         return remove(entry)
 
     def configure(self, cx: Context, settings: dict[str, Value | None]) -> Answer:
-        """A caller wants settings set, which fit their schemas, or taken away, where they are `None`.
-        Usually they are."""
+        """Decides a change of settings, which match their schemas; `None` removes one. By default they are set or
+        removed."""
         return [set_setting(name, value) for name, value in settings.items()]
 
     def entries(self, cx: Context, query: Query) -> Page:
-        """A reader wants a page of the plain list. Usually the host answers by itself, which is much the
-        cheapest; it asks here if a logic has this method."""
+        """Answers a read of the plain list, if a logic has this method. By default the host answers, which is by
+        far the cheapest."""
         return plain_page(query)
 
     def next_wake_up(self, cx: Context) -> float | None:
-        """When the list next wants to be woken, in milliseconds since the epoch; asked after every
-        change, if a logic has this method. Usually never."""
+        """The time of the next wake-up, in milliseconds since the epoch. Called after every change, if a logic has
+        this method. By default never."""
         return None
 
     def wake(self, cx: Context) -> Answer:
-        """That time has come. Usually nothing happens."""
+        """Decides what happens at the time of a wake-up. By default nothing changes."""
         return None
 
     def migrate(self, cx: Context, before: str) -> Answer:
-        """The list was kept by another logic until now, named as `todo@1.0.0`. Usually it stays as it is:
-        fields that this logic does not know do no harm."""
+        """Migrates a list from the logic and version `before`, such as `todo@1.0.0`. By default the list stays as
+        it is, with fields that this logic does not declare."""
         return None
 
 
@@ -147,13 +146,13 @@ def marked(logic: type[Logic], what: type[Mark]) -> dict[str, tuple[Mark, Callab
 
 
 def matches(entry: Entry, query: Query) -> bool:
-    """Whether an entry is among those that a query asks for, by date and completion."""
+    """Whether an entry matches a query's date and completion."""
     return query.date in (None, entry.date) and query.completed in (None, entry.completed)
 
 
 def plain_page(query: Query) -> Page:
-    """The plain answer to a query, whatever view it names: ids ascending, filtered by date and
-    completion, in one group without a name."""
+    """The plain page of a query, whichever view it names: ids ascending, filtered by date and completion, in
+    one unnamed group."""
     after = query.after or 0
     if query.date is None:
         entries = current_list.all(after)

@@ -1,4 +1,4 @@
-"""From the types that authors work with to the contract's."""
+"""Conversion from the types of authors to the contract's."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .values import Entry, Kind, Schema, Value
 
 
 def lower_date(date: datetime.date) -> wit.Date:
-    """A day."""
+    """A date."""
     return wit.Date(date.year, date.month, date.day)
 
 
 def is_number(value: object) -> bool:
-    """Whether a value can be a number; Python takes a truth for one, too."""
+    """Whether a value is a number. Python counts `bool` as one, too."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_id(value: object) -> bool:
-    """Whether a value can name an entry."""
+    """Whether a value can be the id of an entry."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_list_of(fits: Callable[[object], bool]) -> Callable[[object], bool]:
-    """Asks whether a value is a list of such values."""
+    """A check whether a value is a list of such values."""
     return lambda value: isinstance(value, (list, tuple)) and all(map(fits, value))
 
 
@@ -50,14 +50,14 @@ KINDS: dict[Kind, tuple[Callable[[object], bool], Callable]] = {
     Kind.ENTRY: (is_id, wit.Value_Entry),
     Kind.ENTRIES: (is_list_of(is_id), lambda value: wit.Value_Entries(list(value))),
 }
-"""Which values are of a kind, and how they are put into one of the contract's."""
+"""For each kind, the check of a value and its conversion."""
 
 WORKED_OUT = (Kind.BOOLEAN, Kind.NUMBER, Kind.TEXT, Kind.DATE, Kind.TEXTS, Kind.ENTRIES)
-"""The kinds that a value may be of that no schema describes; the first that fits is it."""
+"""The kinds of values without a schema. The first match counts."""
 
 
 def lower_value(schema: Schema | None, value: Value) -> wit.Value | None:
-    """A value of the kind that a schema says, if it is of that kind."""
+    """A value of the schema's kind, if it matches."""
     if schema is None:
         return None
     fits, made = KINDS[schema.kind]
@@ -65,8 +65,7 @@ def lower_value(schema: Schema | None, value: Value) -> wit.Value | None:
 
 
 def lower_field(schemas: Mapping[str, Schema], id: int, name: str, value: Value) -> wit.Field:
-    """A field of an entry. One that is not declared so may be of the logic that kept the list before,
-    and stays as it is."""
+    """A field of an entry. An undeclared one may be from the list's previous logic, and stays as it is."""
     lowered = lower_value(schemas.get(name), value)
     if lowered is None:
         before = host.get(id)
@@ -89,13 +88,13 @@ def lower_entry(schemas: Mapping[str, Schema], id: int, entry: Entry) -> wit.Ent
 def lower_changes(
     fields: Mapping[str, Schema], settings: Mapping[str, Schema], answer: Iterable[Change] | Change | None
 ) -> list[wit.Change]:
-    """The contract's changes, from one change, from several, or from nothing at all."""
+    """The contract's changes, from one change, several, or none."""
     if answer is None:
         return []
     if isinstance(answer, (Put, Remove, SetSetting)):
         answer = [answer]
     lowered: list[wit.Change] = []
-    last = 0  # What has no id yet gets those behind all that have one.
+    last = 0  # Entries without an id get ids after all that have one.
     for change in answer:
         match change:
             case Put(entry):
@@ -117,12 +116,12 @@ def lower_changes(
 
 
 def expected(schemas: Mapping[str, Schema], name: str) -> str:
-    """What a value should have been."""
+    """The kinds that a value may have, for error messages."""
     return f"of its kind, {schemas[name].kind.name}" if name in schemas else "declared at all"
 
 
 def lower_computed(computed: Mapping[str, Value | None]) -> list[wit.Field]:
-    """Values that were worked out for a reading. No schema says their kind, so it is what they look like."""
+    """Computed values of a read. They have no schema, so their kind is derived from the value."""
     fields = []
     for name, value in computed.items():
         if value is not None:

@@ -1,4 +1,4 @@
-"""The list at hand, to read."""
+"""Read access to the list of the current call."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .lowering import lower_date
 from .values import Entry, Value
 
 CHUNK = 250
-"""How many entries are asked for at once: enough that the asking costs little."""
+"""Entries per call to the host. It is large enough to make the calls cheap."""
 
 
 class CurrentList:
-    """The list that a call is about: read-only, and the same from the call's start to its end."""
+    """The list of a call. It is read-only and does not change during the call."""
 
     def get(self, id: int) -> Entry | None:
-        """The entry of that id, if the list holds it."""
+        """The entry with that id, if the list holds it."""
         entry = host.get(id)
         return None if entry is None else lift_entry(entry)
 
     def on_date(self, day: datetime.date) -> list[Entry]:
-        """The entries of one day, ids ascending. Costs what it returns, not what the list holds."""
+        """The entries of one day, ids ascending. The cost depends on the entries returned, not on the list's size."""
         return [lift_entry(entry) for entry in host.on_date(lower_date(day))]
 
     def scan(self, after: int, limit: int) -> list[Entry]:
@@ -32,7 +32,7 @@ class CurrentList:
         return [lift_entry(entry) for entry in host.scan(after, limit)]
 
     def all(self, after: int = 0) -> Iterator[Entry]:
-        """All entries with ids over `after`, ascending. Costs what is taken of it."""
+        """An iterator over all entries with ids over `after`, ascending. Only consumed entries are read."""
         while True:
             chunk = host.scan(after, CHUNK)
             for entry in chunk:
@@ -42,11 +42,11 @@ class CurrentList:
             after = chunk[-1].id
 
     def count(self) -> int:
-        """How many entries there are. Costs the same for any list."""
+        """The number of entries. The cost is constant."""
         return host.count()
 
     def count_open(self) -> int:
-        """How many entries are not completed. Costs the same for any list."""
+        """The number of entries that are not completed. The cost is constant."""
         return host.count_open()
 
     def next_id(self) -> int:
@@ -64,4 +64,4 @@ class CurrentList:
 
 
 current_list = CurrentList()
-"""The list that a call is about."""
+"""The list of the current call."""

@@ -1,4 +1,4 @@
-"""What logic talks about: entries, values and circumstances."""
+"""Entries, values and contexts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from enum import Enum
 from typing import Any
 
 Value = bool | float | str | datetime.date | list[str] | int | list[int]
-"""The value of a field, a setting or an argument; see `Kind` for which is which."""
+"""The value of a field, a setting or an argument; see `Kind`."""
 
 
 class Kind(Enum):
-    """The types of values."""
+    """The kinds of values."""
 
     BOOLEAN = 0
     """A `bool`."""
     NUMBER = 1
-    """A `float`, always finite; an `int` is taken for one."""
+    """A `float`, always finite. An `int` is accepted, too."""
     TEXT = 2
     """A `str` of at most 10,000 bytes."""
     DATE = 3
@@ -26,28 +26,28 @@ class Kind(Enum):
     TEXTS = 4
     """A list of at most 1,000 `str`."""
     ENTRY = 5
-    """An `int`, the id of an entry of this list, which need not be there any more."""
+    """An `int`, the id of an entry of this list, which may have been deleted."""
     ENTRIES = 6
     """A list of at most 1,000 such ids."""
 
 
 @dataclass(slots=True)
 class Schema:
-    """What a logic says of one custom field, setting or argument."""
+    """The declaration of one custom field, setting or argument."""
 
     title: str
-    """What people call it."""
+    """The name that users see."""
     kind: Kind
     required: bool | None = None
-    """An argument that must be given; `None` asks the parameter of the method: one with a default need
-    not be. For fields and settings the host does not enforce it."""
+    """Whether an argument must be given. With `None`, it must be given unless the method's parameter has a
+    default. The host does not enforce it for fields and settings."""
     choices: Sequence[str] = ()
-    """For texts: the only values allowed."""
+    """For kinds `text` and `texts`: the only values allowed."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One thing to do. Each reading gives a new object, which may be changed and put back."""
+    """One thing to do. Each read returns a new object, which may be changed and put back."""
 
     title: str
     """At most 1,000 characters."""
@@ -56,27 +56,27 @@ class Entry:
     order: float | None = None
     """Where a client wants the entry shown. The host stores it and does not sort by it."""
     fields: dict[str, Any] = field(default_factory=dict)
-    """The values of custom fields, by name, each a `Value`. One that is `None` is as good as not there."""
+    """The values of custom fields, by name, each a `Value`. `None` is the same as absent."""
     id: int | None = None
-    """Names the entry within its list. Ids start at 1, grow, and are never given twice. `None` is an
-    entry that the list does not hold yet: it gets the next one."""
+    """Identifies the entry within its list. Ids start at 1, increase, and are never reused. `None` is a new
+    entry, which gets the next id."""
 
 
 @dataclass(slots=True)
 class Context:
-    """Everything about a command's circumstances that logic may depend on."""
+    """The circumstances of a command. Logic depends on nothing else outside its list and arguments."""
 
     now: int
-    """Milliseconds since 1970-01-01T00:00:00Z, when the host took the command up."""
+    """Milliseconds since 1970-01-01T00:00:00Z, when the host started to decide the command."""
     today: datetime.date
-    """The date at that moment in the server's time zone."""
+    """The date at `now` in the server's time zone."""
     utc_offset: int
-    """How many minutes that zone is ahead of UTC at that moment; negative where it is behind."""
+    """The offset of that zone from UTC at `now`, in minutes; positive east of Greenwich."""
     caller: str
-    """Who asks: the name that an authenticating proxy vouched for, or `anonymous`; `hotlist` when it is
-    the host itself, which wakes lists and tries out new components."""
+    """The caller's name from an authenticating proxy, or `anonymous`. It is `hotlist` for calls by the host
+    itself, which wakes lists and runs the conformance probes."""
     seed: int
-    """A random number, new for every command. What `random` gives follows from it."""
+    """A random number, new for each command. It seeds `random`."""
 
 
 @dataclass(slots=True)

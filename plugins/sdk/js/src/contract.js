@@ -1,4 +1,4 @@
-// The contract's descriptions, patches and pages.
+// Conversion of descriptions, patches and pages between the contract's form and JavaScript's.
 
 import { idOf } from "./page.js";
 import { day, plain, worked } from "./values.js";
