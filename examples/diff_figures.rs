@@ -1,9 +1,9 @@
 //! Measures `plugin diff` on a store of its own. `docs/figures/replay.md` has the figures.
 //!
 //! ```text
-//! diff_figures fill DIR LISTS COMMANDS SOME   has todo decide so many commands for each list, and records
-//!                                             some of them at a time
-//! diff_figures diff DIR NEW.wasm [OLD.wasm]   decides them all again, under both; OLD is the built-in todo
+//! diff_figures fill DIR LISTS COMMANDS SOME   decides COMMANDS per list with todo, and commits
+//!                                             SOME of them at a time
+//! diff_figures diff DIR NEW.wasm [OLD.wasm]   decides all of them again with both; OLD is the built-in todo
 //! ```
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -30,11 +30,11 @@ use hotlist::store::embedded::{EmbeddedStore, Options, Recording};
 use hotlist::store::{Commit, Store};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 
-// As the program has it.
+// The same allocator as the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many commits wait for the store at a time.
+/// The most commits that wait for the store at a time.
 const COMMITS_AHEAD: usize = 1_000;
 
 fn main() -> anyhow::Result<()> {
@@ -55,7 +55,7 @@ fn todo() -> &'static [u8] {
     BUILTIN[0].1
 }
 
-/// Decides each command once, and minds no other program on the machine.
+/// An engine without purity checks, and with deadlines that load from other programs does not exceed.
 fn engine() -> anyhow::Result<Engine> {
     Ok(Engine::new(Settings { check_every: u64::MAX, deadline: Duration::from_secs(10), ..Settings::default() })?)
 }
@@ -64,16 +64,16 @@ fn load(engine: &Engine, bytes: &[u8]) -> anyhow::Result<Box<dyn Logic>> {
     Ok(wasm::load(engine, LogicName::new("todo")?, bytes, Isolation::Shared)?)
 }
 
-/// A list in the making.
+/// A list that is being filled.
 struct Writer {
     name: ListName,
     state: Arc<List>,
-    /// The ids of its entries, the oldest first.
+    /// The ids of its entries, oldest first.
     entries: VecDeque<EntryId>,
 }
 
-/// Has commands decided, some of each list in turn, as users would come by; the store is left as a server
-/// leaves it that is killed.
+/// Decides commands, some of each list in turn, as real users would send them. Leaves the store as a killed server
+/// leaves it.
 async fn fill(dir: &Path, lists: usize, commands: usize, some: usize) -> anyhow::Result<()> {
     let logic = load(&engine()?, todo())?;
     let store = EmbeddedStore::open(dir, Options::default())?;
@@ -116,7 +116,7 @@ impl Writer {
         Ok(Commit { name, after, revisions, receipts: Vec::new(), state, wake_up: None })
     }
 
-    /// Half of the commands add an entry, and the others change or delete one; so that about ten remain.
+    /// The next command. Half of them add an entry, the others change or delete one, so that about ten remain.
     fn revision(
         &mut self,
         logic: &dyn Logic,
@@ -196,10 +196,10 @@ fn print_costs(name: &str, costs: &VersionCosts) {
     );
 }
 
-/// How long this process was on a processor, with its threads that have ended.
+/// The CPU time of this process, including threads that have ended.
 fn cpu_time() -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // Behind the name, which may hold anything, the times in user and in system mode are the 12th and 13th.
+    // After the name, which may contain any character, the 12th and 13th values are user and system time.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     let hundredths: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0)).sum();
     Ok(Duration::from_millis(hundredths * 10))

@@ -1,8 +1,8 @@
-//! Throws hostile components at the way that uploads take, for as long as it is told to.
+//! Fuzzes the upload path with hostile components for a given time.
 //!
 //! ```sh
 //! cargo run --release --example fuzz_uploads -- --seconds 600
-//! cargo run --release --example fuzz_uploads -- --one 4711    # the one that was found, again
+//! cargo run --release --example fuzz_uploads -- --one 4711    # repeat the seed of a finding
 //! ```
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -19,10 +19,10 @@ use clap::Parser;
 use fuzz::watch::{Finding, MEMORY_LIMIT_KIB, TIME_LIMIT, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How many times in a run the memory is noted.
+/// Samples of memory use per run.
 const NOTES: u64 = 20;
 
-/// How often the bar is drawn.
+/// The interval between updates of the progress bar.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
@@ -35,20 +35,20 @@ and --one with its seed makes it again.
 
 Exit codes: 0 nothing was found, 1 something was, 2 wrong usage.";
 
-/// Uploads hostile components, one after the other, and watches that the server stands it.
+/// Uploads hostile components one after the other, and checks that the server withstands them.
 #[derive(Parser)]
 #[command(after_help = HELP)]
 struct Arguments {
-    /// For how long, in seconds
+    /// Duration in seconds
     #[arg(long, default_value_t = 60, value_name = "N")]
     seconds: u64,
-    /// The first seed
+    /// First seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Try this seed only, and say what became of it
+    /// Run only this seed, and print its outcome
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seconds", "seed"])]
     one: Option<u64>,
-    /// Where the bytes are saved of what is found, and the seed at hand, in case the process dies
+    /// Directory for the bytes of findings and for the current seed, which survives a crash of the process
     #[arg(long, default_value = "target/fuzz", value_name = "DIR")]
     found: PathBuf,
 }
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Tries one seed.
+/// Runs one seed.
 fn one(arguments: &Arguments, watch: &mut Watch, seed: u64) -> anyhow::Result<Result<(), Box<Finding>>> {
     begin(arguments, seed)?;
     Ok(watch.throw(seed).map(|thrown| match thrown {
@@ -81,9 +81,9 @@ fn one(arguments: &Arguments, watch: &mut Watch, seed: u64) -> anyhow::Result<Re
     }))
 }
 
-/// Tries one seed after the other until the time is over, or something is found.
+/// Runs one seed after the other until the time is over or a finding occurs.
 fn many(arguments: &Arguments, watch: &mut Watch) -> anyhow::Result<Result<(), Box<Finding>>> {
-    let bar = ProgressBar::new(arguments.seconds); // draws nothing but on a terminal
+    let bar = ProgressBar::new(arguments.seconds); // draws only on a terminal
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} s  {msg}")?);
     bar.println(format!(
         "an input may take {TIME_LIMIT:?} of the processors, all of them {} MiB together",
@@ -113,7 +113,7 @@ fn many(arguments: &Arguments, watch: &mut Watch) -> anyhow::Result<Result<(), B
     Ok(thrown)
 }
 
-/// Notes which seed is tried: nothing else tells when the whole process dies of it.
+/// Writes the current seed to a file, so that it is known when the whole process crashes.
 fn begin(arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
     let file = arguments.found.join("seed-at-hand");
     fs::write(&file, seed.to_string()).with_context(|| format!("cannot write {}", file.display()))

@@ -17,29 +17,29 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-/// Sends requests to a running server, one after the other on each of N connections, and checks
-/// every reply.
+/// Sends requests to a running server, one at a time on each of N connections, and checks every
+/// reply.
 #[derive(Parser)]
 struct Arguments {
-    /// Where the server listens
+    /// Address of the server
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
-    /// How many connections, each with one request at a time
+    /// Number of connections, each with one request at a time
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Over how many lists
+    /// Number of lists
     #[arg(long, default_value_t = 1_000)]
     lists: usize,
-    /// How many requests in all
+    /// Total number of requests
     #[arg(long, default_value_t = 100_000)]
     requests: u64,
-    /// What the requests do
+    /// Kind of requests
     #[arg(long, default_value = "post")]
     mode: Mode,
     /// Write the acknowledged additions to FILE
     #[arg(long, value_name = "FILE")]
     acks: Option<PathBuf>,
-    /// Send no load, and look for the additions acknowledged in FILE
+    /// Send no load, and check that the additions acknowledged in FILE exist
     #[arg(long, value_name = "FILE")]
     verify: Option<PathBuf>,
 }

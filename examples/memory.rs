@@ -1,5 +1,5 @@
-//! How much memory an idle list takes: in the resident set of this process, so allocators and maps
-//! are counted.
+//! Measures the memory of an idle list in the resident set of this process, including allocators and
+//! maps.
 //!
 //! `cargo run --release --example memory`
 #![expect(clippy::print_stdout, reason = "a program may speak")]
@@ -20,10 +20,10 @@ use hotlist::rollout::Registry;
 use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio_util::task::TaskTracker;
 
-/// How many lists are made resident.
+/// The number of resident lists.
 const LISTS: usize = 1_000_000;
 
-/// A store in which every list has so many entries, and which keeps nothing.
+/// A store in which every list has the given number of entries. It discards commits.
 struct Same(u64);
 
 impl Store for Same {
@@ -70,7 +70,7 @@ impl Store for Same {
     }
 }
 
-/// The resident set of this process in bytes, as Linux counts it: in pages of 4 KiB.
+/// The resident set of this process in bytes. Linux reports it in pages of 4 KiB.
 fn resident_set() -> anyhow::Result<usize> {
     let status = std::fs::read_to_string("/proc/self/statm")?;
     let pages: usize = status.split(' ').nth(1).unwrap_or_default().parse()?;
@@ -96,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
         }
         let each = (resident_set()? - before) / LISTS;
         println!("{each} bytes a resident idle list of {entries} entries, its actor included");
-        // Given back by neither map nor allocator: the next size runs in a process that has grown.
+        // Neither map nor allocator returns memory, so the next size runs in a process that has grown.
         std::mem::forget(cache);
     }
     Ok(())

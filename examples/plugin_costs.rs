@@ -1,5 +1,5 @@
-//! What components cost, side by side: for each file named, its size, how long it takes to compile,
-//! how long a first and a later command take, and how much memory an instance has.
+//! Compares the cost of components: for each file its size, the time to compile it, the times of a first and
+//! a later command, and the memory of an instance.
 //!
 //! `cargo run --release --example plugin_costs -- FILE.wasm …`
 #![allow(clippy::print_stdout, reason = "an example's voice")]
@@ -18,7 +18,7 @@ use hotlist::logic::decide::Decider;
 use hotlist::logic::{Logic, Refusal, Session};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 
-/// How many commands each median is of.
+/// The number of commands of each median.
 const WARM_ROUNDS: usize = 20_000;
 const FRESH_ROUNDS: usize = 500;
 
@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
 fn row(file: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(file)?;
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    // Decided once each, and without the cache of compiled code.
+    // Without the purity check, and without the cache of compiled code.
     let engine = Engine::new(Settings { check_every: u64::MAX, ..Settings::default() })?;
     let begun = Instant::now();
     let logic = wasm::load(&engine, LogicName::new(stem)?, &bytes, Isolation::Shared)?;
@@ -66,7 +66,7 @@ fn row(file: &Path) -> anyhow::Result<String> {
     ))
 }
 
-/// Has an entry decided that every one of the plugins may take or refuse.
+/// Decides the addition of an entry. Both acceptance and rejection count.
 fn add(logic: &dyn Logic, session: &mut dyn Session) -> anyhow::Result<()> {
     let today = Date::new(2026, 11, 23)?;
     let context = Context { now: 1_795_435_200_000, today, utc_offset: 0, caller: "ann".into(), seed: 7 };

@@ -1,4 +1,4 @@
-//! A first client: adds an entry, completes it, and watches the list live.
+//! A first client: adds an entry, completes it, and follows the list's events.
 //!
 //! ```sh
 //! cargo run --release                      # in one terminal: the server
@@ -18,14 +18,14 @@ async fn main() -> anyhow::Result<()> {
     let list = format!("{server}/lists/{}", arguments.next().unwrap_or_else(|| "quickstart".into()));
     let client = Client::new();
 
-    // The list comes into being with its first entry.
+    // The first entry creates the list.
     let add = client.post(format!("{list}/entries")).json(&json!({"title": "Read the guide"}));
-    // With a key, a request that is sent twice is carried out once: safe to retry after a timeout.
+    // With an idempotency key the server applies a repeated request once, so a retry after a timeout is safe.
     let added = add.header("idempotency-key", "\"quickstart-1\"").send().await;
     let entry = body(added.with_context(|| format!("is a server running on {server}?"))?).await?;
     println!("added     {entry}");
 
-    // The events begin with `ready`; each revision follows as it becomes durable.
+    // The stream starts with `ready`. Each revision follows when it is durable.
     let mut events = client.get(format!("{list}/events")).send().await?;
     println!("listening {}", line(&mut events).await?);
 
@@ -34,13 +34,13 @@ async fn main() -> anyhow::Result<()> {
     println!("completed {}", body(done).await?);
     println!("event     {}", line(&mut events).await?);
 
-    // What the list's logic refuses comes with a sentence for a person.
+    // A rejection by the list's logic has a message for the user.
     let refused = client.post(format!("{list}/entries")).json(&json!({"title": " "})).send().await?;
     println!("refused   {} {}", refused.status().as_u16(), refused.json::<Value>().await?["detail"]);
     Ok(())
 }
 
-/// The JSON of a reply, or the reason why there is none.
+/// The JSON of a reply, or the error.
 async fn body(reply: Response) -> anyhow::Result<Value> {
     let status = reply.status();
     let body: Value = reply.json().await?;
@@ -50,7 +50,7 @@ async fn body(reply: Response) -> anyhow::Result<Value> {
     Ok(body)
 }
 
-/// The next line of data of an event stream.
+/// The next data line of an event stream.
 async fn line(events: &mut Response) -> anyhow::Result<String> {
     let mut text = String::new();
     while let Some(chunk) = events.chunk().await? {

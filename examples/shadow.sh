@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# What a candidate in the shadow costs those who wait for answers: the load generator against one server, in
-# turns without and with a shadow, so that both meet the same machine. Needs curl and python3.
+# Measures how a shadow affects the latency of replies. The load generator runs against one server, in turns without
+# and with a shadow, so that both run under the same conditions. Needs curl and python3.
 #   cargo build --release --bins --examples && examples/shadow.sh [ROUNDS] [REQUESTS] [CONNECTIONS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-8} requests=${2:-40000} connections=${3:-4}
 scratch=$(mktemp -d)
-./target/release/hotlist serve --data "$scratch/data" --listen 127.0.0.1:0 --log error >"$scratch/said" &
+./target/release/hotlist serve --data "$scratch/data" --listen 127.0.0.1:0 --log error >"$scratch/output" &
 server=$!
 trap 'kill $server; wait $server || true; rm -rf "$scratch"' EXIT
-until grep -qs http "$scratch/said"; do :; done
-url=$(sed 's/.* //' "$scratch/said")
-# The default rules, with a section at the end that nobody reads: another version that decides the same.
+until grep -qs http "$scratch/output"; do :; done
+url=$(sed 's/.* //' "$scratch/output")
+# The default rules with an unused custom section: another digest with the same decisions.
 { cat plugins/built/todo.wasm; printf '\000\006\004mark\001'; } >"$scratch/todo.wasm"
 digest=$(curl -s -T "$scratch/todo.wasm" -H 'content-type: application/wasm' "$url/logic/todo?publish=false" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["digest"])')

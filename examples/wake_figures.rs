@@ -1,8 +1,8 @@
-//! Measures what timers cost and how fast lists are woken. `docs/figures/server.md` has the figures.
+//! Measures the cost of timers and the speed of wake-ups. `docs/figures/server.md` has the figures.
 //!
 //! ```text
-//! wake_figures due DIR TIMERS       what it costs to ask who is due, none and 1,000 of them
-//! wake_figures midnight DIR LISTS   how long it takes to wake that many that are due at one moment
+//! wake_figures due DIR TIMERS       cost of a query for due timers, with none and with 1,000 due
+//! wake_figures midnight DIR LISTS   time to wake LISTS lists that are due at the same time
 //! ```
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -30,13 +30,13 @@ mod workload;
 #[path = "../tests/support/waking.rs"]
 mod waking;
 
-/// When the test's day ends.
+/// The end of the simulated day.
 const MIDNIGHT: u64 = 1_795_478_400_000;
 
-/// How many lists are due while the others are not.
+/// The number of due lists among the others.
 const DUE: usize = 1_000;
 
-/// How many commands are under way while lists are made.
+/// The most commands in flight while lists are created.
 const WRITERS: usize = 4_000;
 
 #[tokio::main(worker_threads = 2)]
@@ -76,7 +76,7 @@ async fn due(dir: &Path, timers: usize) -> anyhow::Result<()> {
     Ok(store.close().await?)
 }
 
-/// The median of asking who is due.
+/// The median time of a query for due timers.
 async fn asking(store: &EmbeddedStore, until: u64) -> anyhow::Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..999 {
@@ -115,7 +115,7 @@ async fn midnight(dir: &Path, lists: usize) -> anyhow::Result<()> {
             begun.elapsed()
         }
     });
-    // Somebody who has nothing to do with it, and is not to notice.
+    // A client of an unrelated list, whose latency should not change.
     let mut times = Vec::new();
     while !waking.is_finished() {
         let begun = Instant::now();
@@ -131,7 +131,7 @@ async fn midnight(dir: &Path, lists: usize) -> anyhow::Result<()> {
     Ok(store.close().await?)
 }
 
-/// Adds an entry that wants to be completed at midnight.
+/// Adds an entry with a wake-up at midnight.
 async fn add(cache: &Arc<Cache>, list: String) -> anyhow::Result<()> {
     let draft = Draft { title: format!("at {MIDNIGHT}"), ..Draft::default() };
     let draft = if list == "bystander" { Draft { title: "milk".into(), ..draft } } else { draft };

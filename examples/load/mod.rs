@@ -1,5 +1,5 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by an example and by tests, each of which uses a part")]
-//! The load: connections that each send one request after the other, and check every reply.
+//! Load on a server: connections that each send one request at a time and check every reply.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,32 +11,32 @@ use anyhow::{Context as _, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-/// The largest reply that is read.
+/// The largest reply body in bytes.
 const MAX_REPLY_BYTES: usize = 4 << 20;
 
-/// What the connections do.
+/// The kind of requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Add entries.
     Post,
     /// Read the entries of a list.
     Get,
-    /// One of four requests adds, the others read.
+    /// Add with one of four requests, read with the others.
     Mixed,
 }
 
-/// How much of it.
+/// The amount of load.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Where the server listens.
+    /// Address of the server.
     pub address: SocketAddr,
-    /// How many connections, each with one request at a time.
+    /// Number of connections, each with one request at a time.
     pub connections: usize,
-    /// Over how many lists, named `load-0` and on.
+    /// Number of lists, named from `load-0` on.
     pub lists: usize,
-    /// What they do.
+    /// Kind of requests.
     pub mode: Mode,
-    /// After how many requests of all connections together it ends.
+    /// Total number of requests of all connections.
     pub requests: u64,
 }
 
@@ -45,37 +45,37 @@ pub struct Load {
 pub struct Acknowledged {
     /// The list.
     pub list: String,
-    /// The id that the reply gave.
+    /// The id in the reply.
     pub id: u64,
-    /// The title that was sent.
+    /// The title in the request.
     pub title: String,
-    /// The logic that the reply named.
+    /// The logic named in the reply.
     pub logic: String,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Clone, Default, Debug)]
 pub struct Report {
-    /// Requests that were answered as they should be.
+    /// Requests with the expected answer.
     pub answered: u64,
-    /// Additions that the logic said no to, properly.
+    /// Additions that the logic rejected.
     pub rejected: u64,
-    /// Requests that failed: why, the first few.
+    /// The first few failures.
     pub failures: Vec<String>,
-    /// How many failed.
+    /// The number of failures.
     pub failed: u64,
-    /// The additions that were acknowledged.
+    /// Acknowledged additions.
     pub acknowledged: Vec<Acknowledged>,
-    /// How many replies each version of a logic decided.
+    /// The number of replies that each version decided.
     pub versions: BTreeMap<String, u64>,
-    /// The time each request took, in microseconds, unsorted.
+    /// The latency of each request in microseconds, unsorted.
     pub micros: Vec<u32>,
-    /// How long it all took.
+    /// The total duration.
     pub took: Duration,
 }
 
 impl Report {
-    /// The time within which a part of the requests, 0 to 1, was answered.
+    /// A quantile of the latency; `part` is from 0 to 1.
     pub fn percentile(&mut self, part: f64) -> Duration {
         self.micros.sort_unstable();
         let last = self.micros.len().saturating_sub(1);
@@ -83,7 +83,7 @@ impl Report {
         Duration::from_micros(self.micros.get(at).copied().unwrap_or_default().into())
     }
 
-    /// Requests answered in a second.
+    /// Requests per second.
     pub fn rate(&self) -> f64 {
         (self.answered + self.rejected) as f64 / self.took.as_secs_f64()
     }
@@ -102,7 +102,7 @@ impl Report {
     }
 }
 
-/// How many failures are kept to be shown.
+/// The most failures to report.
 const MAX_FAILURES_KEPT: usize = 5;
 
 /// Sends the load. Ends early when `stop` is set; a connection also ends at its first failure.
@@ -147,7 +147,7 @@ async fn connection(load: Load, number: usize, ticket: Arc<AtomicU64>, stop: Arc
             false => read(&client, &list, &mut report).await,
         };
         if let Err(error) = done {
-            // After a failure nobody knows what is on the connection.
+            // After a failure the connection may hold the rest of a reply.
             report.failed += 1;
             report.failures.push(format!("{error:#}"));
             return report;
@@ -201,7 +201,7 @@ async fn read(connection: &Connection, list: &str, report: &mut Report) -> anyho
     Ok(())
 }
 
-/// The entries of a list, as the server tells them now: id and title.
+/// The current entries of a list: id and title.
 pub async fn entries(connection: &Connection, list: &str) -> anyhow::Result<BTreeMap<u64, String>> {
     let mut all = BTreeMap::new();
     let mut after = 0;
@@ -221,7 +221,7 @@ pub async fn entries(connection: &Connection, list: &str) -> anyhow::Result<BTre
     }
 }
 
-/// The acknowledged additions that the server does not have any more.
+/// The acknowledged additions that the server has lost.
 pub async fn missing(address: SocketAddr, acknowledged: &[Acknowledged]) -> anyhow::Result<Vec<Acknowledged>> {
     let connection = connect(address)?;
     let mut by_list: BTreeMap<&str, Vec<&Acknowledged>> = BTreeMap::new();

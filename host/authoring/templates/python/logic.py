@@ -1,10 +1,9 @@
-"""What a list means that is kept by `{{name}}`. Start in `check`: it sees every entry before it is
-added or changed."""
+"""The rules of `{{name}}`. Start in `check`, which is called before an entry is added or changed."""
 
 from hotlist import Group, Kind, Logic, Page, Rejected, Schema, command, current_list, export, matches, put, view
 
 MOST_URGENT = 3
-"""The most entries that may be urgent at a time."""
+"""The most urgent entries at a time."""
 
 
 class Rules(Logic):
@@ -15,7 +14,7 @@ class Rules(Logic):
     fields = {"urgent": Schema("Urgent", Kind.BOOLEAN)}
 
     def check(self, cx, entry, before):
-        """Says no, with a reason for a person to read, or says nothing."""
+        """Rejects an entry with a message for the user, or accepts it."""
         if not entry.title.strip():
             raise Rejected("title-empty", "Give the entry a title.", "title")
         becomes_urgent = is_urgent(entry) and not (before and is_urgent(before))

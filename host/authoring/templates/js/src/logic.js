@@ -1,10 +1,9 @@
-// What a list means that is kept by `{{name}}`. Start in `check`: it sees every entry before it is
-// added or changed.
+// The rules of `{{name}}`. Start in `check`, which is called before an entry is added or changed.
 
 import { cutPage, list, logic, matches, put, reject } from "hotlist-plugin";
 import { version } from "../package.json";
 
-/** The most entries that may be urgent at a time. */
+/** The most urgent entries at a time. */
 const MOST_URGENT = 3;
 
 export const todoListLogic = logic({
@@ -16,7 +15,7 @@ export const todoListLogic = logic({
     urgent: { title: "Urgent", kind: "boolean" },
   },
 
-  /** Says no, with a reason for a person to read, or says nothing. */
+  /** Rejects an entry with a message for the user, or accepts it. */
   check(entry, before) {
     if (entry.title.trim() === "") {
       reject("title-empty", "Give the entry a title.", "title");

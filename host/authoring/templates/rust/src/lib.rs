@@ -1,18 +1,17 @@
-//! What a list means that is kept by `{{name}}`. Start in `check`: it sees every entry before it is
-//! added or changed.
+//! The rules of `{{name}}`. Start in `check`, which is called before an entry is added or changed.
 
 use hotlist_plugin::{
     Change, Context, Decision, Description, Entry, Field, Fields, Group, Kind, List, Logic, Page, Query, Rejection,
     Schema, export, matches,
 };
 
-/// The most entries that may be urgent at a time.
+/// The most urgent entries at a time.
 const MOST_URGENT: usize = 3;
 
 struct Rules;
 
 impl Logic for Rules {
-    /// What clients and the page are told: fields, commands and views.
+    /// Declares the fields, commands and views for clients and the page.
     fn describe() -> Description {
         Description::new("{{title}}", "Entries have a title, and some are urgent.", env!("CARGO_PKG_VERSION"))
             .field(Schema::new("urgent", "Urgent", Kind::Boolean))
@@ -20,7 +19,7 @@ impl Logic for Rules {
             .view("urgent", "Urgent first")
     }
 
-    /// Says no, with a reason for a person to read, or says nothing.
+    /// Rejects an entry with a message for the user, or accepts it.
     fn check(list: &impl List, _: &Context, new: &Entry, before: Option<&Entry>) -> Result<(), Rejection> {
         if new.title.trim().is_empty() {
             return Err(Rejection::new("title-empty", "Give the entry a title.").at("title"));
@@ -33,7 +32,7 @@ impl Logic for Rules {
         Ok(())
     }
 
-    /// Carries out the commands that `describe` names.
+    /// Decides the commands that `describe` declares.
     fn command(list: &impl List, _: &Context, name: &str, _: Vec<Field>) -> Decision {
         match name {
             "calm-down" => Ok(list.all(0).filter(is_urgent).map(calm).collect()),
@@ -41,7 +40,7 @@ impl Logic for Rules {
         }
     }
 
-    /// Answers for the views that `describe` names: ids in order, in groups.
+    /// Answers reads of the views that `describe` declares: ids in order, in groups.
     fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
         let mut urgent = Group::new("urgent", "Urgent");
         let mut other = Group::new("other", "Everything else");
