@@ -1,35 +1,38 @@
-//! The body of a request: its type, its size, and how long it may take.
+//! Body of a request: its media type, size and timeout.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::problem::{Problem, ProblemKind};
 
-/// How large a body may be and how long it may take.
+/// Limits of a body.
 #[derive(Clone, Copy)]
 pub(super) struct BodyLimits {
-    /// The name of the limit on its size.
+    /// The name of the limit on the size.
     pub(super) name: &'static str,
-    /// The most bytes it may have.
+    /// The largest size.
     pub(super) bytes: usize,
-    /// How long it may take.
+    /// How long the body may take to arrive.
     pub(super) time: Duration,
 }
 
 impl BodyLimits {
     /// Reads a body to its end.
     pub(super) async fn read(self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-        // A length that is announced is refused before a client waits for "100 Continue".
+        // A Content-Length over the limit is refused here, before a client that waits for "100 Continue" sends the body.
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > self.bytes) {
             return Err(self.exceeded());
         }
-        match tokio::time::timeout(self.time, self.collect(body)).await {
-            Ok(body) => body,
+        match tokio::time::timeout(self.time, Limited::new(body, self.bytes).collect()).await {
+            // Most bodies are one frame, which is not copied.
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(self.exceeded()),
+            Ok(Err(error)) => Err(Problem::new(ProblemKind::Malformed, format!("the body broke off: {error}"))),
             Err(_) => {
                 let seconds = usize::try_from(self.time.as_secs()).unwrap_or(usize::MAX);
                 let detail = format!("the body did not arrive within {} ms", self.time.as_millis());
@@ -38,39 +41,16 @@ impl BodyLimits {
         }
     }
 
-    async fn collect(self, mut body: Body) -> Result<Bytes, Problem> {
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let broken = |error| Problem::new(ProblemKind::Malformed, format!("the body broke off: {error}"));
-            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-            if first.len() + rest.len() + data.len() > self.bytes {
-                return Err(self.exceeded());
-            }
-            // Nearly every body is one frame, which then is not copied.
-            if first.is_empty() {
-                first = data;
-            } else {
-                rest.extend_from_slice(&data);
-            }
-        }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&rest);
-        Ok(whole.freeze())
-    }
-
     fn exceeded(self) -> Problem {
         let detail = format!("the body has over {} bytes", self.bytes);
         Problem::new(ProblemKind::TooLarge, detail).with_limit(self.name, self.bytes)
     }
 }
 
-/// Refuses a body of another type than one of these. Asking for a type that a plain HTML form cannot send
-/// also means that another site's page cannot make a browser send it unasked.
+/// Refuses a body with another media type than one of these.
+///
+/// A plain HTML form cannot send any of the allowed types. So another site's page cannot make a browser send such a
+/// request without the user's consent.
 pub(super) fn require_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.map(|given| given.split(';').next().unwrap_or_default().trim());

@@ -5,16 +5,20 @@ use crate::list::command::Query;
 
 /// The query string of the page after this one, if there are more entries.
 pub(super) fn next_page(view: &View, query: &Query) -> Option<String> {
+    if !view.page.more {
+        return None;
+    }
     let last = view.page.groups.iter().rev().find_map(|group| group.rows.last())?;
-    let mut next = format!("after={}&limit={}", last.id, query.limit);
+    let mut next = form_urlencoded::Serializer::new(String::new());
+    next.append_pair("after", &last.id.to_string()).append_pair("limit", &query.limit.to_string());
     if let Some(date) = query.date {
-        next.push_str(&format!("&date={date}"));
+        next.append_pair("date", &date.to_string());
     }
     if let Some(completed) = query.completed {
-        next.push_str(&format!("&completed={completed}"));
+        next.append_pair("completed", &completed.to_string());
     }
     if let Some(view) = &query.view {
-        next.push_str(&format!("&view={view}"));
+        next.append_pair("view", view);
     }
-    view.page.more.then_some(next)
+    Some(next.finish())
 }
