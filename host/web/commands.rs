@@ -6,12 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::headers::{etag, name_logic};
-use super::input::{CustomCommand, FieldValues};
+use super::input::CustomCommand;
+use super::json;
 use super::openapi::WriteProblems;
 use super::paths::NamedPath;
 use super::problem::HandlerResult;
 use super::query::NoQuery;
-use super::representations::{EntryBody, json, touched};
+use super::representations::{EntryBody, json_response, touched};
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
@@ -47,7 +48,7 @@ pub(super) async fn run(
     request: Request,
 ) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
-    let arguments = FieldValues::read(&write.body)?;
+    let arguments = json::read_or_empty(&write.body)?;
     let prefix = write.origin.entries(&list);
     let reply = write.call(&web, &list, CustomCommand { name, arguments }).await?;
     outcome(&reply, &prefix)
@@ -57,7 +58,8 @@ pub(super) async fn run(
 pub(super) fn outcome(reply: &Reply, prefix: &str) -> HandlerResult {
     let (put, removed) = touched(reply.changes());
     let entries = put.into_iter().map(|entry| EntryBody::new(entry, prefix)).collect();
-    let mut response = json(StatusCode::OK, &CommandOutcomeBody { revision: reply.revision, entries, removed })?;
+    let mut response =
+        json_response(StatusCode::OK, &CommandOutcomeBody { revision: reply.revision, entries, removed })?;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(reply.revision));
     name_logic(headers, &reply.logic);

@@ -7,13 +7,14 @@ use axum::response::Response;
 use super::caller::Caller;
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
+use super::json;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::pages::next_page;
 use super::paths::{EntryPath, ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{EntriesQuery, NoQuery};
-use super::representations::{EntryBody, empty, json, touched};
+use super::representations::{EntryBody, empty, json_response, touched};
 use super::state::Shared;
 use super::views::require_view;
 use super::write_request::{ExpectedBody, WriteRequest};
@@ -57,7 +58,7 @@ pub(super) async fn all(
     }
     let prefix = origin.entries(&name);
     let bodies: Vec<_> = rows(&view, &prefix).collect();
-    let mut response = json(StatusCode::OK, &bodies)?;
+    let mut response = json_response(StatusCode::OK, &bodies)?;
     let headers = response.headers_mut();
     if let Some(tag) = tag {
         headers.insert(header::ETAG, tag);
@@ -94,7 +95,7 @@ fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = EntryBody<'
     (status = 204, description = "The list's logic accepted it without an entry"), WriteProblems))]
 pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::Json).await?;
-    let new = NewEntry::read(&write.body)?;
+    let new: NewEntry = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
     let reply = write.call(&web, &name, new).await?;
     let (put, _) = touched(reply.changes());
@@ -146,7 +147,7 @@ pub(super) async fn one(
     let tag = etag(list.revision());
     let mut response = match freshness(&headers, &tag)? {
         Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
-        Freshness::Stale => json(StatusCode::OK, &EntryBody::new(entry, &origin.entries(&name)))?,
+        Freshness::Stale => json_response(StatusCode::OK, &EntryBody::new(entry, &origin.entries(&name)))?,
     };
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
@@ -169,7 +170,7 @@ pub(super) async fn change(
     request: Request,
 ) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::Patch).await?;
-    let patch = EntryPatch::read(&write.body)?;
+    let patch: EntryPatch = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
     let reply = write.call(&web, &name, EntryUpdate { id, patch }).await?;
     let (put, removed) = touched(reply.changes());
@@ -208,7 +209,7 @@ pub(super) async fn delete(
 
 /// The response to a command that left an entry.
 fn written(status: StatusCode, entry: &Entry, prefix: &str, revision: u64, logic: &LogicId) -> HandlerResult {
-    let mut response = json(status, &EntryBody::new(entry, prefix))?;
+    let mut response = json_response(status, &EntryBody::new(entry, prefix))?;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(revision));
     name_logic(headers, logic);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::openapi::ReadProblems;
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
-use super::representations::json;
+use super::representations::json_response;
 use super::state::Shared;
 
 /// That all is well.
@@ -22,7 +22,7 @@ pub(super) struct Health {
 /// Whether the process is alive: if it answers, it is.
 #[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "It is alive", body = Health)))]
 pub(super) async fn live() -> HandlerResult {
-    json(StatusCode::OK, &Health { status: "live" })
+    json_response(StatusCode::OK, &Health { status: "live" })
 }
 
 /// Whether the server wants requests: not before it is started up, and not when it is stopping.
@@ -30,7 +30,7 @@ pub(super) async fn live() -> HandlerResult {
     (status = 200, description = "It wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
     if web.services.readiness.is_ready() {
-        return json(StatusCode::OK, &Health { status: "ready" });
+        return json_response(StatusCode::OK, &Health { status: "ready" });
     }
     Err(Problem::new(ProblemKind::NotReady, "the server is starting or stopping"))
 }

@@ -10,7 +10,7 @@ use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin, segment};
 use super::problem::HandlerResult;
 use super::query::HistoryQuery;
-use super::representations::{DisplayAsString, EntryBody, Fields, json};
+use super::representations::{DisplayAsString, EntryBody, Fields, json_response};
 use super::state::Shared;
 use super::timestamp::Timestamp;
 use crate::list::change::Change;
@@ -144,7 +144,7 @@ pub(super) async fn read(
     revisions.truncate(limit);
     let prefix = origin.entries(&name);
     let bodies: Vec<_> = revisions.iter().map(|revision| RevisionBody::new(revision, &prefix)).collect();
-    let mut response = json(StatusCode::OK, &bodies)?;
+    let mut response = json_response(StatusCode::OK, &bodies)?;
     if let (true, Some(last)) = (more, revisions.last()) {
         let target = format!("/lists/{}/history?after={}&limit={limit}", segment(name.as_str()), last.number);
         link_next(response.headers_mut(), &target);

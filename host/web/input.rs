@@ -1,193 +1,154 @@
-//! The bodies that callers send, from JSON members to the list's own types.
+//! Bodies of requests that write, and the commands that they become.
+//!
+//! Each body is one struct, which both the parser and the OpenAPI schema are derived from. Custom fields, settings and
+//! arguments stay JSON here. The actor converts them by the schemas of the version that decides the command.
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_with::rust::double_option;
 use utoipa::ToSchema;
 
-use super::json::{Json, Members};
-use super::problem::{Problem, ProblemKind};
-use super::representations::MAX_EXACT;
+use super::field_values::FieldValues;
+use super::members::{Parsed, RevisionNumber, not_null};
 use crate::actor::{CommandSource, InvalidInput, Prepare};
 use crate::list::command::Command;
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Patch};
 use crate::list::id::EntryId;
-use crate::list::schema::{Description, Schema};
+use crate::list::schema::Description;
 use crate::list::selector::LogicSelector;
-use crate::list::value::{Field, Value, ValueKind};
+use crate::list::value::{Field, Value};
 
-/// What `POST /lists/{list}/entries` takes.
-#[derive(Debug, ToSchema)]
+/// Body of `POST /lists/{list}/entries`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewEntry {
-    /// What is to be done; up to 1,000 characters.
+    /// What is to be done, up to 1,000 characters.
     title: String,
-    /// The day it belongs to.
+    /// The day that the entry belongs to.
     #[schema(value_type = Option<String>, format = Date, example = "2026-11-23")]
-    date: Option<Date>,
-    /// Whether it is done already; not, if absent.
+    date: Option<Parsed<Date>>,
+    /// Whether the entry is done. False if absent.
+    #[serde(default)]
     #[schema(value_type = bool, required = false)]
     completed: bool,
-    /// Where a client wants it shown.
+    /// The position at which a client wants the entry shown.
     order: Option<f64>,
-    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, arrays of texts,
-    /// an entry's id or an array of them.
+    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, arrays of texts, an entry's
+    /// id or an array of ids.
+    #[serde(default)]
     #[schema(value_type = Object, required = false)]
     fields: FieldValues,
 }
 
-/// What `PATCH /lists/{list}/entries/{id}` takes: a merge patch, where `null` takes away.
-#[derive(Debug, ToSchema)]
+/// Body of `PATCH /lists/{list}/entries/{id}`: a merge patch, in which `null` removes a value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EntryPatch {
     /// A new title.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false)]
     title: Option<String>,
     /// A new date, or `null` for none.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>, format = Date)]
-    date: Option<Option<Date>>,
-    /// Done, or not.
+    date: Option<Option<Parsed<Date>>>,
+    /// Whether the entry is done.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     completed: Option<bool>,
     /// A new order, or `null` for none.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<f64>)]
     order: Option<Option<f64>>,
-    /// For each field named: a new value, or `null` for none.
+    /// For each custom field: a new value, or `null` for none.
+    #[serde(default)]
     #[schema(value_type = Object, required = false)]
     fields: FieldValues,
 }
 
-/// A merge patch and the entry that it is for.
+/// A merge patch and the entry that it changes.
 #[derive(Debug)]
 pub(super) struct EntryUpdate {
-    /// The entry.
     pub(super) id: EntryId,
-    /// Its changes.
     pub(super) patch: EntryPatch,
 }
 
-/// One of the logic's own commands with the arguments that the body holds.
+/// A command that the list's logic defines, with its arguments.
 #[derive(Debug)]
 pub(super) struct CustomCommand {
-    /// The command's name.
     pub(super) name: String,
-    /// Its arguments.
     pub(super) arguments: FieldValues,
 }
 
-/// What `PUT /lists/{list}` takes.
-#[derive(Debug, ToSchema)]
+/// Body of `PUT /lists/{list}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListSetup {
-    /// The logic that is to keep the list, in whichever version is live: `kanban`; or in the one version that
-    /// the list insists on: `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or `kanban@sha256:` and 64 hexadecimal
-    /// digits. If absent, it stays as it is.
+    /// The logic to bind the list to. `kanban` follows its live version. `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or
+    /// `kanban@sha256:` and 64 hexadecimal digits, pin the list to one version. If absent, the logic stays as it is.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false)]
-    pub(super) logic: Option<LogicSelector>,
-    /// The settings to set, as the logic declares them; `null` takes one away.
+    pub(super) logic: Option<Parsed<LogicSelector>>,
+    /// The settings to set, as the logic declares them. `null` removes one.
+    #[serde(default)]
     #[schema(value_type = Object, required = false)]
-    pub(super) settings: FieldValues,
+    settings: FieldValues,
 }
 
-/// What `POST /lists/{list}/undo` takes.
-#[derive(ToSchema)]
+/// Body of `POST /lists/{list}/undo`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Undo)]
 pub(super) struct UndoBody {
-    /// The revision to take back; if absent, the last one.
+    /// The revision to undo. The last one if absent.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = u64, required = false, minimum = 1)]
-    pub(super) revision: Option<u64>,
+    pub(super) revision: Option<RevisionNumber>,
 }
-
-/// Values with names, whose types only a logic's declaration can tell for sure.
-#[derive(Debug)]
-pub(super) struct FieldValues(Vec<(String, Json)>);
 
 impl NewEntry {
-    /// Reads the body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        let mut members = Members::parse(body)?;
-        let read = Self {
-            title: text(&mut members, "title")?.ok_or_else(|| Problem::invalid("title", "it is required"))?,
-            date: date(&mut members, "date")?.flatten(),
-            completed: boolean(&mut members, "completed")?.unwrap_or(false),
-            order: number(&mut members, "order")?.flatten(),
-            fields: FieldValues::take(&mut members, "fields")?,
-        };
-        members.done(&["title", "date", "completed", "order", "fields"])?;
-        Ok(read)
-    }
-
-    /// The entry to add, with its fields as the schemas declare them.
-    fn draft(&self, schemas: &[Schema]) -> Result<Draft, InvalidInput> {
-        let Self { title, date, completed, order, fields } = self;
-        let fields = fields.fields(schemas)?;
-        Ok(Draft { title: title.clone(), date: *date, completed: *completed, order: *order, fields })
-    }
-}
-
-impl EntryPatch {
-    /// Reads the body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        let mut members = Members::parse(body)?;
-        let read = Self {
-            title: text(&mut members, "title")?,
-            date: date(&mut members, "date")?,
-            completed: boolean(&mut members, "completed")?,
-            order: number(&mut members, "order")?,
-            fields: FieldValues::take(&mut members, "fields")?,
-        };
-        members.done(&["title", "date", "completed", "order", "fields"])?;
-        Ok(read)
-    }
-
-    /// The changes to make, with the fields as the schemas declare them.
-    fn patch(&self, schemas: &[Schema]) -> Result<Patch, InvalidInput> {
-        let Self { title, date, completed, order, fields } = self;
-        let fields = fields.values(schemas)?;
-        Ok(Patch { title: title.clone(), date: *date, completed: *completed, order: *order, fields })
-    }
-}
-
-impl ListSetup {
-    /// Reads the body; none at all asks for nothing in particular.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self { logic: None, settings: FieldValues(Vec::new()) });
-        }
-        let mut members = Members::parse(body)?;
-        let logic = text(&mut members, "logic")?;
-        let logic = logic.map(|name| name.parse().map_err(|error| Problem::invalid("logic", error)));
-        let read = Self { logic: logic.transpose()?, settings: FieldValues::take(&mut members, "settings")? };
-        members.done(&["logic", "settings"])?;
-        Ok(read)
+    fn draft(&self, fields: Vec<Field>) -> Draft {
+        let Self { title, date, completed, order, .. } = self;
+        let date = date.as_ref().map(|date| date.0);
+        Draft { title: title.clone(), date, completed: *completed, order: *order, fields }
     }
 }
 
 impl Prepare for NewEntry {
     fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
-        self.draft(&description.fields).map(Command::Add)
+        Ok(Command::Add(self.draft(self.fields.to_fields(&description.fields)?)))
     }
 }
 
 impl From<NewEntry> for CommandSource {
     fn from(new: NewEntry) -> Self {
-        let NewEntry { title, date, completed, order, .. } = &new;
-        let (title, fields) = (title.clone(), Vec::new());
-        let outline = Command::Add(Draft { title, date: *date, completed: *completed, order: *order, fields });
-        if new.fields.0.is_empty() { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(new) } }
+        let outline = Command::Add(new.draft(Vec::new()));
+        if new.fields.is_empty() { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(new) } }
+    }
+}
+
+impl EntryPatch {
+    fn patch(&self, fields: Vec<(String, Option<Value>)>) -> Patch {
+        let Self { title, date, completed, order, .. } = self;
+        let date = date.as_ref().map(|date| date.as_ref().map(|date| date.0));
+        Patch { title: title.clone(), date, completed: *completed, order: *order, fields }
     }
 }
 
 impl Prepare for EntryUpdate {
     fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
-        Ok(Command::Update { id: self.id, patch: self.patch.patch(&description.fields)? })
+        let fields = self.patch.fields.to_values(&description.fields)?;
+        Ok(Command::Update { id: self.id, patch: self.patch.patch(fields) })
     }
 }
 
 impl From<EntryUpdate> for CommandSource {
     fn from(update: EntryUpdate) -> Self {
-        let EntryPatch { title, date, completed, order, fields } = &update.patch;
-        let patch =
-            Patch { title: title.clone(), date: *date, completed: *completed, order: *order, fields: Vec::new() };
-        let outline = Command::Update { id: update.id, patch };
-        if fields.0.is_empty() { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(update) } }
+        let outline = Command::Update { id: update.id, patch: update.patch.patch(Vec::new()) };
+        let is_complete = update.patch.fields.is_empty();
+        if is_complete { Self::Ready(outline) } else { Self::Deferred { outline, body: Arc::new(update) } }
     }
 }
 
@@ -195,7 +156,7 @@ impl Prepare for CustomCommand {
     fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
         // The actor refuses a command that the description does not have.
         let schemas = description.command(&self.name).map_or(&[][..], |command| &command.arguments);
-        Ok(Command::Custom { name: self.name.clone(), arguments: self.arguments.fields(schemas)? })
+        Ok(Command::Custom { name: self.name.clone(), arguments: self.arguments.to_fields(schemas)? })
     }
 }
 
@@ -208,163 +169,20 @@ impl From<CustomCommand> for CommandSource {
 
 impl ListSetup {
     fn command(&self, settings: Vec<(String, Option<Value>)>) -> Command {
-        let (logic, pin) = self.logic.clone().map(|LogicSelector { logic, pin }| (logic, pin)).unzip();
+        let selector = self.logic.clone().map(|selector| selector.0);
+        let (logic, pin) = selector.map(|LogicSelector { logic, pin }| (logic, pin)).unzip();
         Command::Configure { logic, pin, settings }
     }
 }
 
 impl Prepare for ListSetup {
     fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
-        Ok(self.command(self.settings.values(&description.settings)?))
+        Ok(self.command(self.settings.to_values(&description.settings)?))
     }
 }
 
 impl From<ListSetup> for CommandSource {
     fn from(setup: ListSetup) -> Self {
         Self::Deferred { outline: setup.command(Vec::new()), body: Arc::new(setup) }
-    }
-}
-
-impl UndoBody {
-    /// Reads the body; none at all is an empty one.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self { revision: None });
-        }
-        let mut members = Members::parse(body)?;
-        let revision = match members.take("revision") {
-            None => None,
-            Some(Json::Number(number)) => Some(whole(number).ok_or_else(|| {
-                Problem::invalid("revision", format!("{number} is no revision: those are whole numbers from 1 on"))
-            })?),
-            Some(other) => return Err(mistyped("revision", &other, "a number")),
-        };
-        members.done(&["revision"])?;
-        Ok(Self { revision })
-    }
-}
-
-impl FieldValues {
-    /// Reads a body that is nothing but named values; none at all is no values.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self(Vec::new()));
-        }
-        Ok(Self(Members::parse(body)?.into_inner()))
-    }
-
-    fn take(members: &mut Members, name: &str) -> Result<Self, Problem> {
-        match members.take(name) {
-            None => Ok(Self(Vec::new())),
-            Some(Json::Object(values)) => Ok(Self(values)),
-            Some(other) => Err(mistyped(name, &other, "an object")),
-        }
-    }
-
-    /// The values that are there; `null` is none.
-    fn fields(&self, schemas: &[Schema]) -> Result<Vec<Field>, InvalidInput> {
-        let values = self.values(schemas)?;
-        Ok(values.into_iter().filter_map(|(name, value)| Some(Field { name, value: value? })).collect())
-    }
-
-    /// The values by name; none where it is `null`.
-    fn values(&self, schemas: &[Schema]) -> Result<Vec<(String, Option<Value>)>, InvalidInput> {
-        let understand = |(name, json): &(String, Json)| {
-            let kind = schemas.iter().find(|schema| schema.name == *name).map(|schema| schema.kind);
-            Ok((name.clone(), value(name, json, kind)?))
-        };
-        self.0.iter().map(understand).collect()
-    }
-}
-
-/// A JSON value as the kind that is declared. A value of no declared kind, or of another one, is refused by
-/// the actor.
-fn value(name: &str, json: &Json, declared: Option<ValueKind>) -> Result<Option<Value>, InvalidInput> {
-    Ok(Some(match json {
-        Json::Null => return Ok(None),
-        Json::Boolean(value) => Value::Boolean(*value),
-        Json::Number(value) if declared == Some(ValueKind::Entry) => Value::Entry(id(name, *value)?),
-        Json::Number(value) => Value::Number(*value),
-        Json::Text(text) if declared == Some(ValueKind::Date) => {
-            Value::Date(text.parse().map_err(|error| invalid(name, error))?)
-        }
-        Json::Text(text) => Value::Text(text.clone()),
-        Json::Array(items) if declared == Some(ValueKind::Entries) => {
-            let ids = items.iter().map(|item| match item {
-                Json::Number(number) => id(name, *number),
-                other => Err(invalid(name, format_args!("it has {} among its entries' ids", other.is()))),
-            });
-            Value::Entries(ids.collect::<Result<_, _>>()?)
-        }
-        Json::Array(items) => {
-            let texts = items.iter().map(|item| match item {
-                Json::Text(text) => Ok(text.clone()),
-                other => Err(invalid(name, format_args!("it has {} among its texts", other.is()))),
-            });
-            Value::Texts(texts.collect::<Result<_, _>>()?)
-        }
-        other @ Json::Object(_) => {
-            let wanted = "a boolean, a number, a text or an array";
-            return Err(invalid(name, format_args!("it is {} where {wanted} is expected", other.is())));
-        }
-    }))
-}
-
-fn invalid(member: &str, problem: impl std::fmt::Display) -> InvalidInput {
-    InvalidInput { member: member.to_owned(), message: problem.to_string() }
-}
-
-/// An entry's id, as JSON can say it exactly.
-fn id(name: &str, number: f64) -> Result<EntryId, InvalidInput> {
-    let no_id = || invalid(name, format_args!("{number} is no entry's id: those are whole numbers from 1 on"));
-    whole(number).ok_or_else(no_id)
-}
-
-/// A whole number from 1 on that JSON can say exactly.
-fn whole(number: f64) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within the range")]
-    (number.fract() == 0.0 && (1.0..=MAX_EXACT).contains(&number)).then_some(number as u64)
-}
-
-pub(super) fn mistyped(name: &str, json: &Json, wanted: &str) -> Problem {
-    Problem::new(ProblemKind::Invalid, format!("{name}: it is {} where {wanted} is expected", json.is()))
-        .with_field(name)
-}
-
-fn day(name: &str, text: &str) -> Result<Date, Problem> {
-    text.parse().map_err(|error| Problem::invalid(name, error))
-}
-
-pub(super) fn text(members: &mut Members, name: &str) -> Result<Option<String>, Problem> {
-    match members.take(name) {
-        None => Ok(None),
-        Some(Json::Text(text)) => Ok(Some(text)),
-        Some(other) => Err(mistyped(name, &other, "a text")),
-    }
-}
-
-pub(super) fn boolean(members: &mut Members, name: &str) -> Result<Option<bool>, Problem> {
-    match members.take(name) {
-        None => Ok(None),
-        Some(Json::Boolean(value)) => Ok(Some(value)),
-        Some(other) => Err(mistyped(name, &other, "a boolean")),
-    }
-}
-
-pub(super) fn number(members: &mut Members, name: &str) -> Result<Option<Option<f64>>, Problem> {
-    match members.take(name) {
-        None => Ok(None),
-        Some(Json::Null) => Ok(Some(None)),
-        Some(Json::Number(number)) => Ok(Some(Some(number))),
-        Some(other) => Err(mistyped(name, &other, "a number")),
-    }
-}
-
-fn date(members: &mut Members, name: &str) -> Result<Option<Option<Date>>, Problem> {
-    match members.take(name) {
-        None => Ok(None),
-        Some(Json::Null) => Ok(Some(None)),
-        Some(Json::Text(text)) => day(name, &text).map(|date| Some(Some(date))),
-        Some(other) => Err(mistyped(name, &other, "a date, written as a text,")),
     }
 }

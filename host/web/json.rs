@@ -1,16 +1,22 @@
-//! A request's body as JSON, read strictly: a name that is there twice is an error, and every error
-//! names the member it is about.
+//! JSON bodies, read strictly: a member that is there twice is an error, and every error names its member.
 //!
-//! Not serde's derive: that says where a wrong type is by line and column, a person wants the name.
+//! A body is read in two steps. The text becomes a [`Json`], which refuses duplicate members at every depth. That
+//! becomes the handler's type, by serde's derive. The second step has errors of its own, because clients need the name
+//! of the member and a description in the words of JSON, not a line, a column and a type of Rust.
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
 
 use super::problem::{Problem, ProblemKind};
 
-/// The most members of one object in a body. More than any body here needs, few enough to look for
-/// duplicates one by one.
+/// The most members of one object in a body. That is more than any body needs, and few enough for a linear search for
+/// duplicates.
 const MAX_MEMBERS: usize = 256;
 
 /// A JSON value.
@@ -31,8 +37,8 @@ pub(super) enum Json {
 }
 
 impl Json {
-    /// What kind of value it is, for people.
-    pub(super) fn is(&self) -> &'static str {
+    /// The type of the value, for people.
+    pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
@@ -44,51 +50,45 @@ impl Json {
     }
 }
 
-/// The members of an object, to be taken out one by one.
-#[derive(Debug)]
-pub(super) struct Members(Vec<(String, Json)>);
+/// Reads a body that must be a JSON object.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    from_object(read_members(body)?)
+}
 
-/// What is left in an error's text of a duplicate member, to tell it from malformed JSON.
-const DUPLICATE: &str = "duplicate member ";
-const TOO_MANY: &str = "too many members";
+/// Reads a body that must be a JSON object or empty. An empty body is an empty object.
+pub(super) fn read_or_empty<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    from_object(if body.is_empty() { Vec::new() } else { read_members(body)? })
+}
 
-impl Members {
-    /// Reads a body that must be one JSON object.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        match serde_json::from_slice::<Json>(body) {
-            Ok(Json::Object(members)) => Ok(Self(members)),
-            Ok(other) => Err(Problem::new(ProblemKind::Invalid, format!("the body is {}, not an object", other.is()))),
-            Err(error) if error.is_data() => Err(refused(&error.to_string())),
-            Err(error) => Err(Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {error}"))),
+fn read_members(body: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
+    match serde_json::from_slice::<Json>(body) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(other) => {
+            Err(Problem::new(ProblemKind::Invalid, format!("the body is {}, not an object", other.type_name())))
         }
-    }
-
-    /// Takes out the member of that name, if it is there.
-    pub(super) fn take(&mut self, name: &str) -> Option<Json> {
-        let at = self.0.iter().position(|(member, _)| member == name)?;
-        Some(self.0.swap_remove(at).1)
-    }
-
-    /// Says which member is left over, if any.
-    pub(super) fn done(self, known: &[&str]) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                let known = known.join(", ");
-                Err(Problem::invalid(name, format!("there is no such member; these are: {known}")))
-            }
-        }
-    }
-
-    /// The members themselves.
-    pub(super) fn into_inner(self) -> Vec<(String, Json)> {
-        self.0
+        Err(error) if error.is_data() => Err(refused(&error.to_string())),
+        Err(error) => Err(Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {error}"))),
     }
 }
 
-/// The problem that an error of the visitor below stands for.
+fn from_object<T: DeserializeOwned>(members: Vec<(String, Json)>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Json::Object(members)).map_err(|error| {
+        let path = error.path().to_string();
+        let MemberError { member, problem } = error.into_inner();
+        match member {
+            Some(member) => Problem::invalid(&member, problem),
+            None => Problem::invalid(&path, problem),
+        }
+    })
+}
+
+/// Marks in the text of an error what `Reader` refused, as opposed to malformed JSON.
+const DUPLICATE: &str = "duplicate member ";
+const TOO_MANY: &str = "too many members";
+
+/// The problem of an error that `Reader` made.
 fn refused(error: &str) -> Problem {
-    // serde_json adds " at line 1 column 2" to what the visitor said.
+    // serde_json appends " at line 1 column 2".
     let text = error.rsplit_once(" at line ").map_or(error, |(text, _)| text);
     if text == TOO_MANY {
         let problem =
@@ -98,6 +98,93 @@ fn refused(error: &str) -> Problem {
     match text.strip_prefix(DUPLICATE) {
         Some(name) => Problem::invalid(name, "it is there twice"),
         None => Problem::new(ProblemKind::Invalid, text),
+    }
+}
+
+/// Why a JSON value is not of a handler's type.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub(super) struct MemberError {
+    /// The member, where serde knows it better than the path does.
+    member: Option<String>,
+    problem: String,
+}
+
+impl MemberError {
+    fn of(member: &str, problem: impl Into<String>) -> Self {
+        Self { member: Some(member.to_owned()), problem: problem.into() }
+    }
+}
+
+impl Error for MemberError {
+    fn custom<T: fmt::Display>(problem: T) -> Self {
+        Self { member: None, problem: problem.to_string() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Unit | Unexpected::Option => "null",
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Float(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a number",
+            Unexpected::Str(_) => "a text",
+            Unexpected::Seq => "an array",
+            Unexpected::Map => "an object",
+            other => return Self::custom(format_args!("it is {other} where {expected} is expected")),
+        };
+        // What serde calls the types of Rust.
+        let expected = match &*expected.to_string() {
+            "a string" => "a text".to_owned(),
+            "f64" => "a number".to_owned(),
+            other => other.to_owned(),
+        };
+        Self::custom(format_args!("it is {found} where {expected} is expected"))
+    }
+
+    fn missing_field(member: &'static str) -> Self {
+        Self::of(member, "it is required")
+    }
+
+    fn unknown_field(member: &str, known: &'static [&'static str]) -> Self {
+        Self::of(member, format!("there is no such member; these are: {}", known.join(", ")))
+    }
+
+    fn duplicate_field(member: &'static str) -> Self {
+        Self::of(member, "it is there twice")
+    }
+}
+
+impl IntoDeserializer<'_, MemberError> for Json {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Json {
+    type Error = MemberError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MemberError> {
+        match self {
+            Self::Null => visitor.visit_unit(),
+            Self::Boolean(value) => visitor.visit_bool(value),
+            Self::Number(value) => visitor.visit_f64(value),
+            Self::Text(text) => visitor.visit_string(text),
+            Self::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
+            Self::Object(members) => visitor.visit_map(MapDeserializer::new(members.into_iter())),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MemberError> {
+        match self {
+            Self::Null => visitor.visit_none(),
+            value => visitor.visit_some(value),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 

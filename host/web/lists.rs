@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 
 use super::headers::{etag, link_next, name_logic};
 use super::input::ListSetup;
+use super::json;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{ListsQuery, NoQuery};
-use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe_list, empty, json};
+use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe_list, empty, json_response};
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::CallError;
@@ -63,7 +64,7 @@ pub(super) async fn all(State(web): Shared, origin: Origin, query: ListsQuery) -
     let more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
     lists.truncate(limit);
     let bodies: Vec<_> = lists.iter().map(|list| ListBody::new(list, &origin)).collect();
-    let mut response = json(StatusCode::OK, &bodies)?;
+    let mut response = json_response(StatusCode::OK, &bodies)?;
     if let (true, Some(last)) = (more, lists.last()) {
         let next = format!("/lists?after={}&limit={limit}", segment(last.name.as_str()));
         link_next(response.headers_mut(), &next);
@@ -88,7 +89,7 @@ pub(super) async fn describe(
     let tag = etag(list.revision());
     let mut response = match freshness(&headers, &tag)? {
         Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
-        Freshness::Stale => json(StatusCode::OK, &describe_list(name.as_str(), origin.list(&name), &list))?,
+        Freshness::Stale => json_response(StatusCode::OK, &describe_list(name.as_str(), origin.list(&name), &list))?,
     };
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
@@ -108,10 +109,10 @@ pub(super) async fn describe(
     WriteProblems))]
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
-    let setup = ListSetup::read(&write.body)?;
+    let setup: ListSetup = json::read_or_empty(&write.body)?;
     let list = web.cache().read(&name).await?;
     let url = write.origin.list(&name);
-    let new_pin = setup.logic.as_ref().map(|selector| selector.pin.clone());
+    let new_pin = setup.logic.as_ref().map(|selector| selector.0.pin.clone());
     let names_logic = setup.logic.is_some();
     let reply = write.send(&web, &name, setup).await.map_err(|error| match error {
         CallError::NoLogic(logic) if names_logic => {
@@ -135,7 +136,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
         revision: reply.revision,
     };
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json(status, &body)?;
+    let mut response = json_response(status, &body)?;
     let headers = response.headers_mut();
     name_logic(headers, &reply.logic);
     headers.insert(header::ETAG, etag(reply.revision));

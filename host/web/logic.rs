@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 
 use super::body::{BodyLimits, require_type};
 use super::headers::name_logic;
+use super::json;
 use super::openapi::{ReadProblems, WriteProblems};
 use super::paths::{LogicPath, VersionPath};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::{NoQuery, UploadQuery};
-use super::representations::{empty, json};
+use super::representations::{empty, json_response};
 use super::state::{Shared, Web};
 use crate::list::name::LogicName;
 use crate::plugins::UploadOptions;
@@ -45,7 +46,7 @@ pub(super) struct UploadedBody<'a> {
 pub(super) async fn all(State(web): Shared, _: NoQuery) -> HandlerResult {
     let all = web.services.registry.all();
     let shapes: Vec<_> = all.iter().map(|(name, state)| LogicBody::new(name.as_str(), state, false)).collect();
-    json(StatusCode::OK, &shapes)
+    json_response(StatusCode::OK, &shapes)
 }
 
 /// One logic.
@@ -59,7 +60,7 @@ pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQue
 fn describe(web: &Web, name: &LogicName) -> HandlerResult {
     let unknown = || Problem::new(ProblemKind::NoLogic, format!("there is no logic {name}"));
     let state = web.services.registry.state(name).ok_or_else(unknown)?;
-    json(StatusCode::OK, &LogicDetailBody::new(name.as_str(), &state))
+    json_response(StatusCode::OK, &LogicDetailBody::new(name.as_str(), &state))
 }
 
 /// Takes in a component, which then decides for its logic from the next command on; or, with
@@ -94,7 +95,7 @@ pub(super) async fn upload(
     outcome.fetch_add(1, Ordering::Relaxed);
     let id = uploaded?;
     let shape = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
-    let mut response = json(StatusCode::CREATED, &shape)?;
+    let mut response = json_response(StatusCode::CREATED, &shape)?;
     name_logic(response.headers_mut(), &id);
     if let Ok(location) = HeaderValue::from_str(&format!("/logic/{name}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -117,8 +118,8 @@ pub(super) async fn change(
     require_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
     let options = &web.options;
     let bounds = BodyLimits { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
-    let patch = LogicPatch::read(&bounds.read(&parts.headers, body).await?)?;
-    web.services.plugins.update(name.clone(), patch.update()).await?;
+    let patch: LogicPatch = json::read(&bounds.read(&parts.headers, body).await?)?;
+    web.services.plugins.update(name.clone(), patch.into_update()).await?;
     describe(&web, &name)
 }
 

@@ -195,7 +195,7 @@ pub(super) fn touched(changes: &[Change]) -> (Vec<&Entry>, Vec<EntryId>) {
 }
 
 /// A response with a JSON body.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> HandlerResult {
+pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> HandlerResult {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal("cannot write a response", error))?;
     let mut response = Response::new(body.into());
     *response.status_mut() = status;

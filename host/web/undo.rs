@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 
 use super::commands::{CommandOutcomeBody, outcome};
 use super::input::UndoBody;
+use super::json;
 use super::openapi::WriteProblems;
 use super::paths::ListPath;
 use super::problem::{HandlerResult, ProblemBody};
@@ -27,8 +28,8 @@ use super::write_request::{ExpectedBody, WriteRequest};
     WriteProblems))]
 pub(super) async fn undo(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
-    let UndoBody { revision } = UndoBody::read(&write.body)?;
+    let UndoBody { revision } = json::read_or_empty(&write.body)?;
     let prefix = write.origin.entries(&name);
-    let reply = write.undo(&web, &name, revision).await?;
+    let reply = write.undo(&web, &name, revision.map(|revision| revision.0)).await?;
     outcome(&reply, &prefix)
 }

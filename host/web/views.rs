@@ -12,7 +12,7 @@ use super::pages::next_page;
 use super::paths::{NamedPath, Origin, segment};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::ViewQuery;
-use super::representations::{EntryBody, Fields, json};
+use super::representations::{EntryBody, Fields, json_response};
 use super::state::{Shared, Web};
 use crate::list::command::Query;
 use crate::list::name::ListName;
@@ -78,7 +78,7 @@ pub(super) async fn read(
     });
     let name = query.view.as_deref().unwrap_or_default();
     let body = ViewBody { view: name, revision: view.list.revision(), groups: groups.collect() };
-    let mut response = json(StatusCode::OK, &body)?;
+    let mut response = json_response(StatusCode::OK, &body)?;
     let headers = response.headers_mut();
     if let Some(logic) = &view.logic {
         name_logic(headers, logic);

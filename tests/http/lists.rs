@@ -143,8 +143,8 @@ async fn a_command_may_name_entries_and_only_those_that_are_there() {
     let remove = |body: &'static str| server.post("/lists/bob/commands/remove-these", body);
     remove(r#"{"entries":[1,7]}"#).await.problem(404, "entry-not-found");
     for (body, detail) in [
-        (r#"{"entries":[1.5]}"#, "entries: 1.5 is no entry's id: those are whole numbers from 1 on"),
-        (r#"{"entries":[0]}"#, "entries: 0 is no entry's id: those are whole numbers from 1 on"),
+        (r#"{"entries":[1.5]}"#, "entries: 1.5 is not an entry's id; those are whole numbers from 1 on"),
+        (r#"{"entries":[0]}"#, "entries: 0 is not an entry's id; those are whole numbers from 1 on"),
         (r#"{"entries":["a"]}"#, "entries: it has a text among its entries' ids"),
         (r#"{"entries":1}"#, "entries: it is of kind number where entries is declared"),
     ] {

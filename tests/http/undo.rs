@@ -152,8 +152,8 @@ async fn a_body_that_is_not_right_is_refused_with_its_member() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     for (body, field, detail) in [
-        (r#"{"revision":0}"#, "revision", "revision: 0 is no revision: those are whole numbers from 1 on"),
-        (r#"{"revision":1.5}"#, "revision", "revision: 1.5 is no revision: those are whole numbers from 1 on"),
+        (r#"{"revision":0}"#, "revision", "revision: 0 is not a revision; those are whole numbers from 1 on"),
+        (r#"{"revision":1.5}"#, "revision", "revision: 1.5 is not a revision; those are whole numbers from 1 on"),
         (r#"{"revision":"1"}"#, "revision", "revision: it is a text where a number is expected"),
         (r#"{"revision":null}"#, "revision", "revision: it is null where a number is expected"),
         (r#"{"number":1}"#, "number", "number: there is no such member; these are: revision"),
