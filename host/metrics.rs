@@ -123,9 +123,14 @@ impl Metrics {
     }
 
     /// All of it in the OpenMetrics text format, with what is read elsewhere.
-    pub fn render(self: &Arc<Self>, resident: usize, registry: &Arc<Registry>) -> Result<String, fmt::Error> {
+    pub fn render(
+        self: &Arc<Self>,
+        resident: usize,
+        components: Vec<(&'static str, bool)>,
+        registry: &Arc<Registry>,
+    ) -> Result<String, fmt::Error> {
         let mut metrics = MetricRegistry::with_prefix("hotlist");
-        let scrape = Scrape { metrics: self.clone(), resident, registry: registry.clone() };
+        let scrape = Scrape { metrics: self.clone(), resident, components, registry: registry.clone() };
         metrics.register_collector(Box::new(scrape));
         let mut out = String::new();
         text::encode(&mut out, &metrics)?;
@@ -137,6 +142,8 @@ impl Metrics {
 struct Scrape {
     metrics: Arc<Metrics>,
     resident: usize,
+    /// Names of components, and whether they work.
+    components: Vec<(&'static str, bool)>,
     registry: Arc<Registry>,
 }
 
@@ -158,6 +165,11 @@ impl Collector for Scrape {
             ("connections", "Connections that are open", metrics.connections.get()),
         ] {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let help = "Whether a component of the server works: 1, or 0 after it failed for good";
+        let mut family = encoder.encode_descriptor("component_up", help, None, MetricType::Gauge)?;
+        for (component, up) in &self.components {
+            ConstGauge::new(i64::from(*up)).encode(family.encode_family(&[("component", *component)])?)?;
         }
         let mut uploads =
             encoder.encode_descriptor("component_uploads", "Components uploaded", None, MetricType::Counter)?;
@@ -274,12 +286,14 @@ mod tests {
         metrics.count_request("/lists", "GET", 204);
         metrics.count_request("/lists", "BREW", 418);
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
-        let text = metrics.render(7, &Arc::default()).expect("text");
+        let text = metrics.render(7, vec![("store", true), ("loader", false)], &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
             r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
             "hotlist_resident_lists 7",
+            r#"hotlist_component_up{component="store"} 1"#,
+            r#"hotlist_component_up{component="loader"} 0"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

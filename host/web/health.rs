@@ -1,4 +1,4 @@
-//! What those ask who run the server rather than use it.
+//! Handlers for probes and scrapers.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,40 +10,58 @@ use super::openapi::ReadProblems;
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::representations::json_response;
-use super::state::Shared;
+use super::state::{Shared, Web};
 
-/// That all is well.
+/// Result of a probe that succeeds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     /// `live` or `ready`.
     status: &'static str,
 }
 
-/// Whether the process is alive: if it answers, it is.
-#[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "It is alive", body = Health)))]
+/// A part of the server whose failure stops its work for good.
+struct Component {
+    /// The name in metrics and problems.
+    name: &'static str,
+    /// Why it failed.
+    fault: Option<String>,
+}
+
+fn components(web: &Web) -> [Component; 1] {
+    let store = web.cache().environment().store.health();
+    [Component { name: "store", fault: (!store.is_healthy()).then(|| store.to_string()) }]
+}
+
+/// Reports whether the process is alive. It is if it responds.
+#[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "The process is alive", body = Health)))]
 pub(super) async fn live() -> HandlerResult {
     json_response(StatusCode::OK, &Health { status: "live" })
 }
 
-/// Whether the server wants requests: not before it is started up, and not when it is stopping.
+/// Reports whether the server wants requests. It does not while it starts or stops, or after a component failed.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
-    (status = 200, description = "It wants requests", body = Health), ReadProblems))]
+    (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
-    if web.services.readiness.is_ready() {
-        return json_response(StatusCode::OK, &Health { status: "ready" });
+    if !web.services.readiness.is_ready() {
+        return Err(Problem::new(ProblemKind::NotReady, "the server is starting or stopping"));
     }
-    Err(Problem::new(ProblemKind::NotReady, "the server is starting or stopping"))
+    let failed = components(&web).into_iter().find_map(|component| Some((component.name, component.fault?)));
+    match failed {
+        None => json_response(StatusCode::OK, &Health { status: "ready" }),
+        Some((name, fault)) => Err(Problem::failed_component(name, &fault)),
+    }
 }
 
-/// What the server counts, in the OpenMetrics text format.
+/// Reads the server's metrics in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics", responses(
-    (status = 200, description = "The counters", body = String, content_type = "application/openmetrics-text")))]
+    (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let services = &web.services;
-    let text = services.metrics.render(services.cache.resident(), &services.registry);
-    let text = text.map_err(|error| Problem::internal("the counters could not be written", error))?;
+    let components = components(&web).into_iter().map(|component| (component.name, component.fault.is_none()));
+    let text = services.metrics.render(services.cache.resident(), components.collect(), &services.registry);
+    let text = text.map_err(|error| Problem::internal("cannot write the metrics", error))?;
     let mut response = Response::new(text.into());
-    let of_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, of_type);
+    let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     Ok(response)
 }

@@ -140,6 +140,12 @@ impl Problem {
         Self::new(ProblemKind::NoEntry, format!("the list has no entry {id}"))
     }
 
+    /// A component of the server failed for good. The fault may name files, so it goes to the log only.
+    pub(super) fn failed_component(name: &str, fault: &str) -> Self {
+        let detail = format!("the server's {name} failed; its log says why, and the server has to be restarted");
+        Self::new(ProblemKind::NotReady, detail).with_cause(format!("the {name} failed: {fault}"))
+    }
+
     /// A defect of the server. The error goes to the log.
     pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");

@@ -1,5 +1,6 @@
 //! Health, counters, the page, callers, and the end of a server.
 
+use hotlist::store::StoreError;
 use hotlist::web::Options;
 use tokio::net::TcpStream;
 
@@ -15,6 +16,24 @@ async fn a_server_is_alive_always_and_ready_until_it_stops() {
     server.get("/readyz").await.problem(503, "not-ready");
     server.services.readiness.ready();
     server.get("/readyz").await.problem(503, "not-ready");
+}
+
+#[tokio::test]
+async fn a_server_whose_store_takes_no_writes_is_alive_and_not_ready() {
+    let server = Server::start().await;
+    let up = r#"hotlist_component_up{component="store"} 1"#;
+    assert!(server.get("/metrics").await.body.contains(up));
+    let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
+    server.store.fail_next_commit(StoreError::Unknown { what, why });
+    server.post("/lists/bob/entries", r#"{"title":"a"}"#).await.problem(500, "outcome-unknown");
+    let problem = server.get("/readyz").await.problem(503, "not-ready");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("store failed")), "{problem}");
+    assert!(!problem.to_string().contains("secret"), "{problem}");
+    let down = r#"hotlist_component_up{component="store"} 0"#;
+    assert!(server.get("/metrics").await.body.contains(down));
+    assert_eq!(server.get("/livez").await.status, 200);
+    server.store.mend();
+    assert_eq!(server.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]

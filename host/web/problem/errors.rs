@@ -19,15 +19,16 @@ impl Problem {
     /// A commit that was sent and not acknowledged may be durable or not. That is a 500, because clients and proxies
     /// repeat a 503 by themselves, which would carry out the command twice. It has no `Retry-After` either.
     pub(in crate::web) fn of_write(error: CallError) -> Self {
-        match &error {
-            CallError::Crashed | CallError::Store(StoreError::Unknown { .. }) => Self::new(
-                ProblemKind::OutcomeUnknown,
-                "the server failed while it stored the change, which may have been made or not; look at the list, \
-                 or repeat the request with the same Idempotency-Key if it had one",
-            )
-            .with_cause(error.to_string()),
+        match error {
+            CallError::Crashed => Self::outcome_unknown(error.to_string()),
             _ => error.into(),
         }
+    }
+
+    fn outcome_unknown(cause: String) -> Self {
+        let detail = "the server failed while it stored the change, which may have been made or not; look at the list, \
+            or repeat the request with the same Idempotency-Key if it had one";
+        Self::new(ProblemKind::OutcomeUnknown, detail).with_cause(cause)
     }
 
     /// The logic of a list has no version that could decide.
@@ -79,6 +80,7 @@ impl Problem {
         let cause = error.to_string();
         let problem = match error {
             StoreError::Overloaded { limit } => return Self::overloaded(cause, "store queue", *limit),
+            StoreError::Unknown { .. } => return Self::outcome_unknown(cause),
             StoreError::Unreadable { .. } => Self::new(
                 ProblemKind::Unreadable,
                 "the list exists, but the server cannot read it; the server's log says why",
@@ -91,10 +93,9 @@ impl Problem {
                 Self::new(ProblemKind::Store, "another writer changed the list first; try again")
             }
             StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
-            StoreError::Unknown { .. }
-            | StoreError::Failed { .. }
-            | StoreError::Locked { .. }
-            | StoreError::Format { .. } => Self::new(ProblemKind::Store, "the store failed; the server's log says why"),
+            StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
+                Self::new(ProblemKind::Store, "the store failed; the server's log says why")
+            }
         };
         problem.with_cause(cause)
     }
