@@ -57,7 +57,7 @@ function showLogics(logics) {
   if (sameJson(names, [...select.options].map((option) => option.value))) return;
   const chosen = select.value;
   const options = choices.map(({ name, live }) => new Option(logicLabel(name, live), name));
-  select.replaceChildren(new Option("Default rules", ""), ...options);
+  select.replaceChildren(new Option("Default", ""), ...options);
   select.value = names.includes(chosen) ? chosen : "";
 }
 
