@@ -1,96 +1,82 @@
-//! The house rules that a machine can check: who may know whom, and how long a file may be.
+//! The house rules that a machine can check: which module may know which, that no files need each other in a circle,
+//! how long a file may be, and which words are gone. The rules themselves are in `host/ARCHITECTURE.md`.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// The most lines a source file may have. A file holds one concept; the median is far below.
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/parser.rs"]
+mod parser;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/table.rs"]
+mod table;
+#[path = "tidy/words.rs"]
+mod words;
+
+use source::Tree;
+
+/// The most lines that a source file may have. A file holds one concept, and the median is far below.
 const MAX_FILE_LINES: usize = 500;
 
-/// Which of our modules each module may name.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
-    ("list", &[]),
-    // Lists as people read them: used by logs, gates and reports.
-    ("render", &["list"]),
-    // A leaf that every module with a need for time may know.
-    ("clock", &["list"]),
-    // Another one: where tests have the process killed.
-    ("failpoint", &[]),
-    ("logic", &["list", "render"]),
-    ("wasm", &["logic", "list"]),
-    ("rollout", &["logic", "list", "render"]),
-    // Where the lists come from that it replays is not its business.
-    ("replay", &["logic", "list", "render"]),
-    ("store", &["list"]),
-    ("actor", &["list", "logic", "rollout", "store", "clock", "failpoint", "render"]),
-    ("cache", &["actor", "list", "logic", "rollout", "store", "clock"]),
-    ("plugins", &["rollout", "wasm", "logic", "list", "clock", "failpoint"]),
-    ("authoring", &["rollout", "wasm", "logic", "list", "render"]),
-    // Reads what is counted about each version.
-    ("metrics", &["rollout", "logic", "list"]),
-    // The web maps the errors of all modules to HTTP, and shows the state of each rollout.
-    ("web", &["cache", "actor", "plugins", "rollout", "list", "logic", "store", "clock", "metrics", "render"]),
-    ("config", &["list", "logic", "rollout", "wasm", "web"]),
-    (
-        "system",
-        &[
-            "list", "logic", "rollout", "wasm", "store", "actor", "cache", "plugins", "metrics", "web", "config",
-            "clock",
-        ],
-    ),
-    // The command line checks components, so it knows what loads one, and asks them about what a store recorded.
-    (
-        "cli",
-        &[
-            "config",
-            "system",
-            "plugins",
-            "authoring",
-            "rollout",
-            "list",
-            "logic",
-            "wasm",
-            "web",
-            "actor",
-            "replay",
-            "store",
-            "failpoint",
-            "render",
-        ],
-    ),
+/// The heading of the table of modules.
+const MODULES: &str = "| module | is | may know |";
+/// The heading of the table of outside crates.
+const CRATES: &str = "| crate | used in |";
+
+/// Rooms with files that still need each other in a circle. The list only shrinks.
+const STILL_CIRCULAR: &[&str] = &["actor", "authoring", "plugins", "rollout", "store"];
+
+/// Rooms and documents that still have old words. The list only shrinks.
+const STILL_IN_OLD_WORDS: &[&str] = &[
+    "host/actor",
+    "host/authoring",
+    "host/cache",
+    "host/list",
+    "host/logic",
+    "host/metrics",
+    "host/plugins",
+    "host/render",
+    "host/replay",
+    "host/rollout",
+    "host/store",
+    "host/web",
 ];
 
-/// Crates that have one home each, by the modules that they are at home in.
-const AT_HOME: [(&str, &[&str]); 14] = [
-    ("fail", &["failpoint"]),
-    ("rustix", &["failpoint"]),
-    ("wasmtime", &["wasm"]),
-    ("wasmparser", &["wasm", "authoring"]),
-    ("notify", &["plugins", "authoring"]),
-    ("rusqlite", &["store"]),
-    ("postcard", &["store"]),
-    ("axum", &["web"]),
-    ("hyper", &["web", "cli"]),
-    ("serde_json", &["web", "cli", "plugins", "authoring"]),
-    ("toml", &["authoring"]),
-    ("clap", &["cli"]),
-    ("indicatif", &["cli"]),
-    ("ureq", &["cli"]),
-];
+/// Files that may have an old word, and why.
+const MAY_SAY: &[(&str, &str, &str)] = &[];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file below a folder, without the tests that have a file of their own.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+fn architecture() -> String {
+    fs::read_to_string(root().join("host/ARCHITECTURE.md")).unwrap()
+}
+
+/// The host, which is read once for all tests.
+fn host() -> &'static Tree {
+    static HOST: LazyLock<Tree> =
+        LazyLock::new(|| Tree::read(&root().join("host/lib.rs"), &|file| fs::read_to_string(file).ok()));
+    &HOST
+}
+
+/// Every file below a folder or at a path, with one of some extensions.
+fn files(path: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_path_buf()];
+    }
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        if path.is_dir() {
+            let is_generated = path.file_name().is_some_and(|name| name == "target" || name == "node_modules");
+            found.extend(if is_generated { Vec::new() } else { files(&path, extensions) });
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
             found.push(path);
         }
     }
@@ -98,68 +84,99 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of the host with the rooms they belong to, `host/store/memory.rs` to `store`, and
-/// their code: without comments, and without tests, which may know more.
-fn host() -> Vec<(PathBuf, String, String)> {
-    let folder = root().join("host");
-    let only_tests = ["tests.rs", "testing.rs", "contract.rs", "fixtures.rs", "main.rs", "lib.rs"];
-    let kept = sources(&folder)
-        .into_iter()
-        .filter(|file| !only_tests.iter().any(|name| file.file_name().is_some_and(|file| file == *name)));
-    kept.map(|file| {
-        let inside = file.strip_prefix(&folder).unwrap();
-        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
-        let room = first.trim_end_matches(".rs").to_owned();
-        let source = fs::read_to_string(&file).unwrap();
-        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap().lines();
-        let code = code.filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n");
-        (file, room, code)
-    })
-    .collect()
+fn short(file: &Path) -> String {
+    file.strip_prefix(root()).unwrap_or(file).display().to_string()
 }
 
-/// The modules that the rest of a path begins with: one, or those between braces.
-fn first_names(rest: &str) -> Vec<String> {
-    let paths = match rest.strip_prefix('{') {
-        Some(group) => group.split('}').next().unwrap().split(',').collect(),
-        None => vec![rest],
-    };
-    let name = |path: &str| path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    paths.into_iter().map(name).collect()
+/// The rooms that a room knows, each with the first place that names it.
+fn known(tree: &Tree) -> Vec<(String, String, String)> {
+    let mut seen = BTreeSet::new();
+    let mut known = Vec::new();
+    for named in tree.named() {
+        let Some(target) = tree.resolve(named.from, named.path) else { continue };
+        let (Some(from), Some(to)) = (tree.room(named.from), tree.room(target.module())) else { continue };
+        let place = format!("{}:{}", short(&tree.modules[named.from].file), named.line);
+        if from != to && seen.insert((from, to, place.clone())) {
+            known.push((from.to_owned(), to.to_owned(), place));
+        }
+    }
+    known
 }
 
 #[test]
-fn every_module_knows_only_those_it_may() {
-    let may: BTreeMap<_, _> = MAY_KNOW.into_iter().collect();
+fn every_module_knows_only_those_in_its_row() {
+    let may = table::map(table::rows(&architecture(), MODULES));
     let mut strangers = Vec::new();
-    for (file, room, code) in host() {
-        let allowed = may.get(room.as_str()).unwrap_or_else(|| panic!("{room} is not in the table"));
-        for known in code.split("crate::").skip(1).flat_map(first_names) {
-            if known != room && may.contains_key(known.as_str()) && !allowed.contains(&known.as_str()) {
-                strangers.push(format!("{}: {room} may not know {known}", file.display()));
-            }
+    for (from, to, place) in known(host()) {
+        let row = may.get(&from).unwrap_or_else(|| panic!("{from} has no row in host/ARCHITECTURE.md"));
+        if !row.contains(&to) {
+            strangers.push(format!("{place}: {from} may not know {to}"));
         }
     }
     assert!(strangers.is_empty(), "{}", strangers.join("\n"));
 }
 
 #[test]
+fn no_row_permits_more_than_is_used() {
+    let used: BTreeSet<_> = known(host()).into_iter().map(|(from, to, _)| (from, to)).collect();
+    let permitted = table::rows(&architecture(), MODULES);
+    let pairs = permitted.into_iter().flat_map(|(from, row)| row.into_iter().map(move |to| (from.clone(), to)));
+    let unused: Vec<_> = pairs.filter(|pair| !used.contains(pair)).collect();
+    assert!(unused.is_empty(), "these modules do not know each other (any more): {unused:?}");
+}
+
+#[test]
+fn the_drawing_shows_the_table() {
+    let document = architecture();
+    let drawn = table::with_drawing(&document, &table::draw(&table::rows(&document, MODULES)));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join("host/ARCHITECTURE.md"), &drawn).unwrap();
+    } else {
+        assert!(drawn == document, "the drawing is old: run UPDATE=1 cargo test --test tidy");
+    }
+}
+
+#[test]
 fn a_crate_with_a_home_is_used_at_home_only() {
+    let homes = table::map(table::rows(&architecture(), CRATES));
+    let tree = host();
     let mut strays = Vec::new();
-    for (file, room, code) in host() {
-        for (name, homes) in AT_HOME {
-            if code.contains(&format!("{name}::")) && !homes.contains(&room.as_str()) {
-                strays.push(format!("{}: {name} is at home in {}", file.display(), homes.join(" and ")));
-            }
+    let mut used = BTreeSet::new();
+    for named in tree.named() {
+        let Some(name) = tree.outside(named.from, named.path) else { continue };
+        let (Some(home), Some(room)) = (homes.get(name), tree.room(named.from)) else { continue };
+        used.insert((name.to_owned(), room.to_owned()));
+        if !home.contains(room) {
+            strays.push(format!(
+                "{}:{}: {name} is not used in {room}",
+                short(&tree.modules[named.from].file),
+                named.line
+            ));
         }
     }
+    let pairs = homes.iter().flat_map(|(name, home)| home.iter().map(move |room| (name.clone(), room.clone())));
+    strays.extend(pairs.filter(|pair| !used.contains(pair)).map(|pair| format!("{pair:?} is permitted, and unused")));
     assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn no_files_of_a_room_need_each_other_in_a_circle() {
+    let circles = circles::circles(host());
+    let mut report = Vec::new();
+    for (room, circles) in &circles {
+        if !STILL_CIRCULAR.contains(&room.as_str()) {
+            report.extend(circles.iter().map(|circle| circle.render(&root().join("host"))));
+        }
+    }
+    let stale = STILL_CIRCULAR.iter().filter(|room| !circles.contains_key(**room));
+    report.extend(stale.map(|room| format!("{room} has no circle any more: take it from the list")));
+    assert!(report.is_empty(), "{}", report.join("\n"));
 }
 
 #[test]
 fn no_file_is_too_long_to_be_read() {
     let folders = ["host", "plugins", "tests", "examples", "benches"];
-    let files = folders.iter().flat_map(|folder| sources(&root().join(folder)));
+    let files = folders.iter().flat_map(|folder| files(&root().join(folder), &["rs"]));
     let long = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count() > MAX_FILE_LINES;
     let too_long: Vec<_> = files.filter(long).collect();
     assert!(too_long.is_empty(), "over {MAX_FILE_LINES} lines: {too_long:?}");
@@ -168,7 +185,35 @@ fn no_file_is_too_long_to_be_read() {
 #[test]
 fn nothing_is_left_to_be_done_later() {
     let marks = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["FIX", "ME"].concat()];
-    for (file, _, code) in host() {
-        assert!(!marks.iter().any(|mark| code.contains(mark)), "{} is not finished", file.display());
+    for file in files(&root().join("host"), &["rs"]) {
+        let code = fs::read_to_string(&file).unwrap();
+        assert!(!marks.iter().any(|mark| code.contains(mark)), "{} is not finished", short(&file));
     }
+}
+
+#[test]
+fn no_old_word_is_written() {
+    let places = ["CONTRIBUTING.md", "host", "docs", "wit", "plugins/sdk"];
+    let files =
+        places.iter().flat_map(|place| files(&root().join(place), &["rs", "md", "wit", "js", "ts", "py", "html"]));
+    let mut report = Vec::new();
+    let (mut allowed, mut unfinished) = (BTreeSet::new(), BTreeSet::new());
+    for file in files {
+        for (line, old, new) in words::found(&fs::read_to_string(&file).unwrap()) {
+            if let Some(place) = STILL_IN_OLD_WORDS.iter().find(|place| short(&file).starts_with(**place)) {
+                unfinished.insert(*place);
+                continue;
+            }
+            match MAY_SAY.iter().find(|(place, word, _)| *word == old && short(&file).starts_with(place)) {
+                Some(entry) => drop(allowed.insert(*entry)),
+                None => report.push(format!("{}:{line}: {old:?} is an old word: {new}", short(&file))),
+            }
+        }
+    }
+    let stale = MAY_SAY.iter().filter(|entry| !allowed.contains(*entry));
+    report
+        .extend(stale.map(|(place, word, _)| format!("{place} does not say {word:?} any more: take it from the list")));
+    let finished = STILL_IN_OLD_WORDS.iter().filter(|place| !unfinished.contains(*place));
+    report.extend(finished.map(|place| format!("{place} has no old word any more: take it from the list")));
+    assert!(report.is_empty(), "{}", report.join("\n"));
 }
