@@ -1,107 +1,68 @@
-//! One list's actor: the handle that callers hold, above; the loop that drains its mailbox, below.
+//! The actor of one list: the handle that callers hold, and the loop that drains its mailbox.
 //!
-//! The book's `Todo.Server`, with one difference: an idle actor is not a parked process. It is a
-//! mailbox and a flag. The first letter into an empty mailbox schedules a task, which ends when
-//! the mailbox is empty again.
+//! An actor is the `Todo.Server` of *Elixir in Action*, with one difference: an idle actor is not a parked process.
+//! It is a mailbox and a flag. The first message into an empty mailbox starts a task, which ends when the
+//! mailbox is empty again.
+//!
+//! | Part | Contents |
+//! | --- | --- |
+//! | `request`, `error` | what callers send and receive |
+//! | `mailbox` | messages that wait, and whether a task drains them |
+//! | `batch` | the commands that are decided together, with all that they lead to |
+//! | `precheck`, `resolve`, `decide`, `ask` | how a command gets its decision |
+//! | `commit`, `durable` | how a batch becomes durable and visible |
 
+mod ask;
 mod batch;
-mod choose;
+mod commit;
+mod decide;
 pub mod decision_log;
+mod durable;
+mod environment;
 mod error;
+mod mailbox;
+mod precheck;
 mod request;
+mod resolve;
 
 pub use batch::WAKE_UP_RETRY;
+pub use durable::MAX_EVENTS_BEHIND;
+pub use environment::Environment;
 pub use error::CallError;
 pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request};
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
-use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
-use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{Receipt, Revision};
-use crate::list::{Limits, List};
-use crate::rollout::{Digest, Registry};
-use crate::store::{MAX_COMMIT_REVISIONS, Store, StoreError};
+use crate::list::List;
+use crate::list::name::ListName;
+use crate::list::revision::Revision;
+use crate::store::StoreError;
+use batch::{Batch, PendingCommand};
+use commit::{Committed, commit};
+use decide::BatchDecider;
+use durable::DurableState;
+use mailbox::{Mailbox, Message, Phase, Posted, ReplySender};
 
-/// How many live events a slow subscriber may be behind before it has to catch up from the history.
-pub const MAX_EVENTS_BEHIND: usize = 256;
+/// How many times the commands of a batch are decided again because the list in the store was another one. There
+/// is one writer of a list, so more than one conflict is a fault of the server.
+const MAX_CONFLICTS: usize = 2;
 
-/// What every actor of a server shares.
-pub struct Environment {
-    /// Where lists are kept.
-    pub store: Arc<dyn Store>,
-    /// Who decides.
-    pub registry: Arc<Registry>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// The tasks that drain mailboxes; waited for when the server stops.
-    pub tasks: TaskTracker,
-    /// How large a list may become.
-    pub limits: Limits,
-    /// How many letters a mailbox holds.
-    pub mailbox: usize,
-    /// The logic of lists that were not given another one.
-    pub default_logic: LogicName,
-}
-
-/// Where an answer goes.
-type Answer<T, E> = oneshot::Sender<Result<T, E>>;
-
-/// What lies in a mailbox.
-enum Message {
-    Command(Box<Request>, Answer<Reply, CallError>),
-    /// A reader who found no snapshot and wants the list loaded.
-    Read(Answer<Arc<List>, StoreError>),
-}
-
-/// The actor of one list. There is at most one that is not stopped for any name: the cache sees
-/// to that.
+/// The actor of one list. The cache ensures that at most one actor of a name is not stopped.
 pub struct Actor {
     name: ListName,
     environment: Arc<Environment>,
-    mailbox: Mutex<Mailbox>,
-    /// The last durable state, for readers. Empty until the list was loaded.
-    published: ArcSwapOption<List>,
-    /// What only the draining task touches; locked so that the type system sees that.
-    memory: Mutex<Option<Box<RetainedState>>>,
-    /// There from the first subscription on.
-    events: OnceLock<broadcast::Sender<Arc<Revision>>>,
-    /// When somebody last asked for the actor: milliseconds since the epoch.
+    mailbox: Mailbox,
+    durable: DurableState,
+    /// When a caller last used the actor: milliseconds on the monotonic clock.
     last_used: AtomicU64,
 }
 
-struct Mailbox {
-    phase: Phase,
-    messages: Vec<Message>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Nothing to do, and no task.
-    Idle,
-    /// A task is draining the mailbox, or about to.
-    Scheduled,
-    /// Ended: takes no letters, publishes nothing.
-    Stopped,
-}
-
-/// What an actor remembers between two rounds besides the list; most remember nothing.
-#[derive(Clone, Default)]
-struct RetainedState {
-    receipts: Vec<Receipt>,
-    wake_up: Option<u64>,
-    /// The version that could not take the list over; asked again when the list is loaded anew.
-    migration_failed: Option<Digest>,
-}
-
-/// The actor was stopped; the cache has, or makes, another one.
+/// The actor was stopped. The cache has another one, or makes it.
 pub(crate) struct Stopped<T>(pub(crate) T);
 
 impl Actor {
@@ -109,177 +70,182 @@ impl Actor {
         Arc::new(Self {
             name,
             environment,
-            mailbox: Mutex::new(Mailbox { phase: Phase::Idle, messages: Vec::new() }),
-            published: ArcSwapOption::empty(),
-            memory: Mutex::new(None),
-            events: OnceLock::new(),
+            mailbox: Mailbox::new(),
+            durable: DurableState::new(),
             last_used: AtomicU64::new(0),
         })
     }
 
-    /// Sends a command and waits until it is carried out and durable, or refused. The command is
-    /// carried out also when the caller stops waiting.
+    /// Sends a command, and waits until it is carried out and durable, or refused. The actor carries the command
+    /// out also when the caller stops waiting.
     pub(crate) async fn call(
         self: &Arc<Self>,
         request: Box<Request>,
     ) -> Result<Result<Reply, CallError>, Stopped<Box<Request>>> {
-        let (answer, answered) = oneshot::channel();
-        match self.post(Message::Command(request, answer)) {
-            Ok(true) => Ok(answered.await.unwrap_or(Err(CallError::Crashed))),
-            Ok(false) => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
-            Err(Message::Command(request, _)) => Err(Stopped(request)),
-            Err(Message::Read(_)) => unreachable!("a mailbox gives back the letter it was given"),
+        let (sender, receiver) = ReplySender::channel();
+        match self.post(Message::Command(request, sender)) {
+            Posted::Waits | Posted::WaitsForTask => {
+                Ok(receiver.await.unwrap_or_else(|_| Err(CallError::actor_ended())))
+            }
+            Posted::Full => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
+            Posted::Stopped(Message::Command(request, _)) => Err(Stopped(request)),
+            Posted::Stopped(Message::Read(_)) => unreachable!("a mailbox returns the message that it was given"),
         }
     }
 
     /// The last durable state. Waits only when the list is not in memory.
     pub(crate) async fn read(self: &Arc<Self>) -> Result<Result<Arc<List>, CallError>, Stopped<()>> {
-        if let Some(list) = self.published.load_full() {
+        if let Some(list) = self.durable.list() {
             return Ok(Ok(list));
         }
-        let (answer, answered) = oneshot::channel();
-        match self.post(Message::Read(answer)) {
-            Ok(true) => Ok(match answered.await {
-                Ok(answer) => answer.map_err(CallError::Store),
+        let (sender, receiver) = oneshot::channel();
+        match self.post(Message::Read(sender)) {
+            Posted::Waits | Posted::WaitsForTask => Ok(match receiver.await {
+                Ok(loaded) => loaded.map_err(CallError::Store),
                 Err(_) => Err(CallError::Crashed),
             }),
-            Ok(false) => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
-            Err(_) => Err(Stopped(())),
+            Posted::Full => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
+            Posted::Stopped(_) => Err(Stopped(())),
         }
     }
 
-    /// Live revisions from now on. As long as somebody listens, the actor is not passivated.
+    /// Live revisions from now on. An actor with a subscriber is not passivated.
     pub(crate) fn subscribe(&self) -> Result<broadcast::Receiver<Arc<Revision>>, Stopped<()>> {
-        let mailbox = self.mailbox.lock();
-        if mailbox.phase == Phase::Stopped {
-            return Err(Stopped(()));
-        }
-        Ok(self.events.get_or_init(|| broadcast::channel(MAX_EVENTS_BEHIND).0).subscribe())
+        self.mailbox.unless_stopped(|| self.durable.subscribe()).ok_or(Stopped(()))
     }
 
-    /// Notes that somebody asked for the actor.
+    /// Notes that a caller uses the actor. `now` is a reading of the monotonic clock in milliseconds.
     pub(crate) fn touch(&self, now: u64) {
         self.last_used.store(now, Ordering::Relaxed);
     }
 
-    /// When somebody last asked for the actor.
+    /// When a caller last used the actor, on the monotonic clock in milliseconds.
     pub(crate) fn last_used(&self) -> u64 {
         self.last_used.load(Ordering::Relaxed)
     }
 
     /// Whether the actor has ended.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.mailbox.lock().phase == Phase::Stopped
+        self.mailbox.phase() == Phase::Stopped
     }
 
-    /// Ends the actor if it has nothing to do and nobody listens. All it knows is durable, so
-    /// nothing has to be written; a letter that arrives later goes to the next actor.
+    /// Ends the actor if it has nothing to do and no subscriber. All it knows is durable, so nothing has to be
+    /// written. A message that arrives later goes to the next actor. Answers whether the actor is stopped.
     pub(crate) fn passivate(&self) -> bool {
-        let mut mailbox = self.mailbox.lock();
-        if mailbox.phase == Phase::Idle && !self.is_listened_to() {
-            mailbox.phase = Phase::Stopped;
-        }
-        mailbox.phase == Phase::Stopped
+        self.mailbox.stop_if_idle(|| !self.durable.has_subscribers())
     }
 
     /// Whether [`Actor::passivate`] would end the actor now.
-    pub(crate) fn may_go(&self) -> bool {
-        self.mailbox.lock().phase != Phase::Scheduled && !self.is_listened_to()
+    pub(crate) fn is_passivatable(&self) -> bool {
+        self.mailbox.phase() != Phase::Scheduled && !self.durable.has_subscribers()
     }
 
-    fn is_listened_to(&self) -> bool {
-        self.events.get().is_some_and(|events| events.receiver_count() > 0)
-    }
-
-    /// Puts a letter into the mailbox. `Ok(false)`: the mailbox is full. `Err`: the actor stopped,
-    /// here is the letter back.
-    fn post(self: &Arc<Self>, message: Message) -> Result<bool, Message> {
-        let mut mailbox = self.mailbox.lock();
-        if mailbox.phase == Phase::Stopped {
-            return Err(message);
-        }
-        if mailbox.messages.len() >= self.environment.mailbox {
-            return Ok(false);
-        }
-        mailbox.messages.push(message);
-        if mailbox.phase == Phase::Idle {
-            mailbox.phase = Phase::Scheduled;
-            drop(mailbox);
+    fn post(self: &Arc<Self>, message: Message) -> Posted {
+        let posted = self.mailbox.post(message, self.environment.mailbox);
+        if let Posted::WaitsForTask = posted {
             self.environment.tasks.spawn(self.clone().drain());
         }
-        Ok(true)
+        posted
     }
 
-    /// The loop: takes what waits, deals with it, until nothing waits.
+    /// Takes messages and deals with them until none waits.
     async fn drain(self: Arc<Self>) {
-        let mut guard = StopOnPanic { actor: &self, armed: true };
-        let mut pending = self.take();
-        while let Some(messages) = pending {
-            if let Err(error) = self.batch(messages).await {
-                // Let it crash: nobody knows what the store has now, so the next actor asks it.
-                tracing::warn!(list = %self.name, %error, "actor stops; the list is loaded anew at the next request");
+        let mut guard = StopOnPanic { actor: &self, is_armed: true };
+        let mut taken = self.mailbox.take();
+        while let Some(messages) = taken {
+            if let Err(error) = self.deal_with(messages).await {
+                // The memory of the actor may differ from the store, so the next actor loads the list.
+                tracing::warn!(list = %self.name, %error, "actor stops after a failed commit; the next request loads the list again");
                 self.stop();
                 break;
             }
-            pending = self.take();
-            if pending.is_some() {
-                // A list with a never-ending stream of commands lets the others have their turn.
+            taken = self.mailbox.take();
+            if taken.is_some() {
+                // A list with an endless stream of commands lets other lists have their turn.
                 tokio::task::yield_now().await;
             }
         }
-        guard.armed = false;
+        guard.is_armed = false;
     }
 
-    /// The letters to deal with next, at most one commit's worth; when there are none, the actor is
-    /// idle from that moment on.
-    fn take(&self) -> Option<Vec<Message>> {
-        let mut mailbox = self.mailbox.lock();
-        if mailbox.phase == Phase::Stopped {
-            return None;
-        }
-        if mailbox.messages.is_empty() {
-            mailbox.phase = Phase::Idle;
-            return None;
-        }
-        if mailbox.messages.len() <= MAX_COMMIT_REVISIONS {
-            return Some(std::mem::take(&mut mailbox.messages));
-        }
-        let rest = mailbox.messages.split_off(MAX_COMMIT_REVISIONS);
-        Some(std::mem::replace(&mut mailbox.messages, rest))
-    }
-
-    /// Puts letters that did not fit into a round back, before those that came since.
-    fn put_back(&self, mut messages: Vec<Message>) {
-        if messages.is_empty() {
-            return;
-        }
-        let mut mailbox = self.mailbox.lock();
-        messages.append(&mut mailbox.messages);
-        mailbox.messages = messages;
-    }
-
-    /// Ends the actor, whatever waits: the senders of those letters learn it by the dropped answer.
-    fn stop(&self) {
-        let abandoned = {
-            let mut mailbox = self.mailbox.lock();
-            mailbox.phase = Phase::Stopped;
-            std::mem::take(&mut mailbox.messages)
+    /// Deals with some messages. An error means that the actor cannot go on.
+    async fn deal_with(&self, messages: Vec<Message>) -> Result<(), StoreError> {
+        let list = match self.load().await {
+            Ok(list) => list,
+            Err(error) => {
+                // The list was not touched, and the next batch tries again.
+                messages.into_iter().for_each(|message| message.fail(&error));
+                return Ok(());
+            }
         };
-        self.published.store(None);
-        drop(abandoned);
+        let mut pending = VecDeque::with_capacity(messages.len());
+        for message in messages {
+            match message {
+                Message::Command(request, reply) => pending.push_back(PendingCommand::new(request, reply)),
+                // A reader gets what is durable now, not what this batch is about to decide.
+                Message::Read(reply) => drop(reply.send(Ok(list.clone()))),
+            }
+        }
+        if pending.is_empty() { Ok(()) } else { self.carry_out(list, pending).await }
+    }
+
+    /// Decides commands and commits them. An error means that the actor cannot go on.
+    async fn carry_out(&self, mut list: Arc<List>, mut pending: VecDeque<PendingCommand>) -> Result<(), StoreError> {
+        let Self { name, environment, durable, .. } = self;
+        let mut conflicts = 0;
+        loop {
+            let mut batch = Batch::new(pending, list, durable.retained(), durable.last_time(), &*environment.clock);
+            BatchDecider { name, environment }.run(&mut batch).await;
+            self.mailbox.put_back(batch.take_undecided());
+            match commit(environment, name, durable, batch).await {
+                Committed::Published | Committed::Refused => return Ok(()),
+                Committed::Failed(error) => return Err(error),
+                Committed::Conflict(replies, error) if conflicts == MAX_CONFLICTS => {
+                    replies.fail(&CallError::Store(error.clone()));
+                    return Err(error);
+                }
+                Committed::Conflict(replies, error) => {
+                    conflicts += 1;
+                    tracing::warn!(list = %name, %error, "list was changed by another writer; its commands are decided again");
+                    durable.clear();
+                    pending = replies.into_pending();
+                }
+            }
+            list = match self.load().await {
+                Ok(list) => list,
+                Err(error) => {
+                    pending.into_iter().for_each(|command| command.fail(CallError::Store(error.clone())));
+                    return Ok(());
+                }
+            };
+        }
+    }
+
+    /// The durable list, from memory or from the store.
+    async fn load(&self) -> Result<Arc<List>, StoreError> {
+        match self.durable.list() {
+            Some(list) => Ok(list),
+            None => Ok(self.durable.set_loaded(self.environment.store.load(&self.name).await?)),
+        }
+    }
+
+    /// Ends the actor in whatever state it is.
+    fn stop(&self) {
+        self.mailbox.stop();
+        self.durable.clear();
     }
 }
 
 /// Stops the actor when its task ends in any other way than by an empty mailbox.
 struct StopOnPanic<'a> {
     actor: &'a Actor,
-    armed: bool,
+    is_armed: bool,
 }
 
 impl Drop for StopOnPanic<'_> {
     fn drop(&mut self) {
-        if self.armed {
-            tracing::error!(list = %self.actor.name, "actor crashed; the list is loaded anew at the next request");
+        if self.is_armed {
+            tracing::error!(list = %self.actor.name, "actor crashed; the next request loads the list again");
             self.actor.stop();
         }
     }

@@ -127,7 +127,7 @@ impl Cache {
 
     /// The actor of a list, started if there is none.
     fn actor(&self, name: &ListName) -> Result<Arc<Actor>, CallError> {
-        let now = self.environment.clock.now();
+        let now = self.uptime();
         if let Some(actor) = self.actors.get(name) {
             actor.touch(now);
             return Ok(actor.clone());
@@ -144,6 +144,12 @@ impl Cache {
         });
         actor.touch(now);
         Ok(actor.clone())
+    }
+
+    /// A reading of the monotonic clock in milliseconds. Idle times are measured on it, because the wall clock may be
+    /// set back.
+    fn uptime(&self) -> u64 {
+        u64::try_from(self.environment.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Drops a stopped actor, unless the name has another one already.
@@ -166,21 +172,21 @@ impl Cache {
     /// Passivates the actors that nobody asked for in a while, and under pressure the longest idle
     /// ones besides. Answers how many. Works shard by shard; requests go on meanwhile.
     pub fn sweep(&self) -> usize {
-        let now = self.environment.clock.now();
-        let cutoff = now.saturating_sub(self.bounds.idle);
-        let mut swept = self.passivate(|actor| actor.is_stopped() || actor.last_used() <= cutoff);
+        let cutoff = self.uptime().checked_sub(self.bounds.idle);
+        let is_idle = |actor: &Actor| cutoff.is_some_and(|cutoff| actor.last_used() <= cutoff);
+        let mut swept = self.passivate(|actor| actor.is_stopped() || is_idle(actor));
         let resident = self.resident();
         if resident >= self.pressed() {
             let surplus = resident.saturating_sub(self.bounds.resident * PRESSURE_LEAVES_PER_CENT / 100);
             let mut ages: Vec<u64> =
-                self.actors.iter().filter(|actor| actor.may_go()).map(|actor| actor.last_used()).collect();
+                self.actors.iter().filter(|actor| actor.is_passivatable()).map(|actor| actor.last_used()).collect();
             let at = surplus.min(ages.len()).saturating_sub(1);
             if !ages.is_empty() {
                 let (_, oldest, _) = ages.select_nth_unstable(at);
                 let oldest = *oldest;
                 let mut left = surplus;
                 swept += self.passivate(|actor| {
-                    let chosen = left > 0 && actor.last_used() <= oldest && actor.may_go();
+                    let chosen = left > 0 && actor.last_used() <= oldest && actor.is_passivatable();
                     left -= usize::from(chosen);
                     chosen
                 });

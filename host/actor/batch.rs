@@ -1,311 +1,326 @@
-//! One round of an actor: decide what waits, commit it as one, publish it, and only then answer.
-
-mod gathering;
+//! A batch: commands that are decided one after the other, and committed as one.
+//!
+//! A batch owns all that its commands lead to: the working list, the revisions, the receipts, the wake-up time
+//! and the replies. Nothing of it is visible outside before it is durable. It keeps its commands until the
+//! outcome of the commit is known, so that they can be decided again on another state of the list.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Actor, Answer, CallError, Effect, Expect, Message, Reply, Request, RetainedState};
-use crate::failpoint;
+use super::error::CallError;
+use super::mailbox::{Message, ReplySender};
+use super::request::{Effect, Reply, Request};
+use crate::clock::Clock;
 use crate::list::List;
 use crate::list::command::{Command, Context};
-use crate::list::revision::{CommandOutcome, Receipt};
-use crate::logic::{Fault, Refusal, Session};
-use crate::rollout::{Digest, ResolveError, Selection, Version};
-use crate::store::{Commit, StoreError};
-pub use gathering::WAKE_UP_RETRY;
-pub(super) use gathering::{Batch, BatchClock, is_a_move};
+use crate::list::date::Date;
+use crate::list::id::LogicId;
+use crate::list::name::ListName;
+use crate::list::revision::{Receipt, Revision};
+use crate::logic::decide::Decided;
+use crate::rollout::Digest;
+use crate::store::{Commit, MAX_COMMIT_REVISIONS, MAX_RECEIPTS};
 
-/// How many versions a round may have loaded before it goes on without the next one. A list insists on
-/// one, keeps one, and may be handed to another.
-const MAX_FETCHES: usize = 8;
+/// How long a batch decides before other lists have their turn. The remaining commands go to the next batch.
+const BATCH_TIME: Duration = Duration::from_millis(5);
 
-/// A command that waits to be answered.
-pub(super) struct PendingCommand {
-    pub(super) request: Box<Request>,
-    pub(super) answer: Answer<Reply, CallError>,
-    /// Whether it was found that it is to be decided, and only who decides it is open.
-    pub(super) admitted: bool,
-    /// Whether a version that fell failed at it already.
-    pub(super) retried: bool,
+/// How many changes a batch collects before it is committed. With the limits of an entry this bounds the size of
+/// one durable write, but for the last command: one command is one revision, however large.
+const BATCH_CHANGES: usize = 10_000;
+
+/// The most migrations before one command. The command itself makes one revision more.
+pub(super) const MAX_MIGRATIONS: usize = 3;
+
+/// How many revisions a batch makes before it is committed. The last command may add [`MAX_MIGRATIONS`] and its
+/// own, and a commit carries no more than [`MAX_COMMIT_REVISIONS`].
+const BATCH_REVISIONS: usize = MAX_COMMIT_REVISIONS - MAX_MIGRATIONS;
+
+/// The delay of a wake-up after a failed attempt, or after one that changed nothing while the logic still asks
+/// for a time in the past. In milliseconds. An immediate attempt would end the same way.
+pub const WAKE_UP_RETRY: u64 = 60_000;
+
+/// What an actor remembers between two batches besides the list. Most actors remember nothing.
+#[derive(Clone, Default)]
+pub(super) struct RetainedState {
+    /// The receipts of the list, the oldest first. Shared, because each batch works on a copy.
+    pub(super) receipts: Vec<Arc<Receipt>>,
+    /// When the list wants to be woken.
+    pub(super) wake_up: Option<u64>,
+    /// The version that could not migrate the list. It is asked again when the list is loaded again.
+    pub(super) migration_failed: Option<Digest>,
 }
 
-impl Actor {
-    /// Deals with some letters. An error means that the actor can not go on.
-    pub(super) async fn batch(&self, messages: Vec<Message>) -> Result<(), StoreError> {
-        let list = match self.resident().await {
-            Ok(list) => list,
-            Err(error) => {
-                // Not a reason to stop: the list was not touched, and the next round tries again.
-                messages.into_iter().for_each(|message| message.fail(&error));
-                return Ok(());
-            }
-        };
-        let mut pending = VecDeque::with_capacity(messages.len());
-        for message in messages {
-            match message {
-                Message::Command(request, answer) => {
-                    pending.push_back(PendingCommand { request, answer, admitted: false, retried: false })
-                }
-                // Whoever reads gets what is durable now, not what this round is about to decide.
-                Message::Read(answer) => drop(answer.send(Ok(list.clone()))),
-            }
-        }
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let before = list.revision();
-        let batch = self.decide_and_fetch(list, &mut pending).await;
-        self.put_back(pending.into_iter().map(|left| Message::Command(left.request, left.answer)).collect());
-        if batch.revisions.is_empty() && batch.new_receipts == 0 && !batch.rescheduled {
-            self.remember_stuck(batch.migration_failed);
-            batch.answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
-            return Ok(());
-        }
-        self.commit(before, batch).await
+/// A command without a reply.
+pub(super) struct PendingCommand {
+    pub(super) request: Box<Request>,
+    reply: ReplySender,
+    /// How many times the list was migrated, or was to be migrated, before this command.
+    pub(super) migrations: usize,
+    /// Whether a version was quarantined because it failed at this command.
+    pub(super) quarantined_a_version: bool,
+}
+
+/// The time of a batch. All its commands share it.
+#[derive(Clone, Copy)]
+struct BatchClock {
+    now: u64,
+    today: Date,
+    utc_offset: i32,
+    /// When the batch began, on the monotonic clock.
+    begun: Duration,
+}
+
+/// Commands with what they led to so far.
+pub(super) struct Batch {
+    clock: BatchClock,
+    pending: VecDeque<PendingCommand>,
+    /// The list as the commands decided so far leave it.
+    list: Arc<List>,
+    /// The retained state as the commands decided so far leave it.
+    retained: RetainedState,
+    /// The revision of the durable list.
+    durable_revision: u64,
+    /// The durable wake-up time.
+    durable_wake_up: Option<u64>,
+    revisions: Vec<Arc<Revision>>,
+    replies: Vec<(PendingCommand, Result<Reply, CallError>)>,
+    /// How many of the receipts are new. The new ones are the last ones.
+    new_receipts: usize,
+    /// How many changes the revisions make.
+    changes: usize,
+}
+
+/// What remains of a batch that is durable.
+pub(super) struct Durable {
+    pub(super) list: Arc<List>,
+    pub(super) retained: RetainedState,
+    pub(super) revisions: Vec<Arc<Revision>>,
+    pub(super) replies: Replies,
+}
+
+/// The commands of a batch with the replies that wait for its commit.
+pub(super) struct Replies(Vec<(PendingCommand, Result<Reply, CallError>)>);
+
+impl PendingCommand {
+    pub(super) fn new(request: Box<Request>, reply: ReplySender) -> Self {
+        Self { request, reply, migrations: 0, quarantined_a_version: false }
     }
 
-    /// Decides what waits; where that needs a version which is not in memory, has it loaded first.
-    async fn decide_and_fetch(&self, list: Arc<List>, pending: &mut VecDeque<PendingCommand>) -> Batch {
-        let mut unfetched = None;
-        let mut fetches = 0;
-        loop {
-            let batch = self.decide_all(list.clone(), pending, unfetched.take());
-            let Some((logic, digest)) = batch.missing.as_ref().filter(|_| batch.answers.is_empty()) else {
-                return batch;
-            };
-            // Nothing else of this round is kept; but that a version did not take the list over is not to be
-            // found out twice.
-            self.remember_stuck(batch.migration_failed);
-            fetches += 1;
-            let fetched = match fetches > MAX_FETCHES {
-                true => Err("it was loaded and is gone again; try again in a moment".into()),
-                false => self.environment.registry.fetch(logic, *digest).await,
-            };
-            unfetched = fetched.err().map(|why| (*digest, why));
-        }
+    /// Replies with an error.
+    pub(super) fn fail(self, error: CallError) {
+        self.reply.send(Err(error));
     }
 
-    /// The list as it is durable, from memory or from the store.
-    async fn resident(&self) -> Result<Arc<List>, StoreError> {
-        if let Some(list) = self.published.load_full() {
-            return Ok(list);
-        }
-        let stored = self.environment.store.load(&self.name).await?;
-        let list = Arc::new(stored.list);
-        self.save(stored.receipts, stored.wake_up, None);
-        self.published.store(Some(list.clone()));
-        Ok(list)
+    /// Whether the command is the host's own: the time that the list asked for has come.
+    pub(super) fn is_wake(&self) -> bool {
+        *self.request.command.outline() == Command::Wake
     }
+}
 
-    /// Makes a round durable; then, and only then, shows it to readers, callers and listeners.
-    async fn commit(&self, after: u64, batch: Batch) -> Result<(), StoreError> {
-        let commit = Commit {
-            name: self.name.clone(),
-            after,
-            revisions: batch.revisions.clone(),
-            receipts: batch.receipts[batch.receipts.len() - batch.new_receipts..].to_vec(),
-            state: batch.list.clone(),
-            wake_up: batch.wake_up,
-        };
-        failpoint::point("commit");
-        if let Err(error) = self.environment.store.commit(commit).await {
-            for (answer, reply) in batch.answers {
-                // What was refused without a change is refused all the same.
-                drop(answer.send(reply.and(Err(CallError::Store(error.clone())))));
-            }
-            // A store with too much to do did nothing: what is published is still what is durable.
-            return if matches!(error, StoreError::Overloaded { .. }) { Ok(()) } else { Err(error) };
-        }
-        failpoint::point("committed");
-        let Batch { list, receipts, wake_up, migration_failed, answers, revisions, .. } = batch;
-        self.published.store(Some(list));
-        self.save(receipts, wake_up, migration_failed);
-        answers.into_iter().for_each(|(answer, reply)| drop(answer.send(reply)));
-        if let Some(events) = self.events.get() {
-            revisions.into_iter().for_each(|revision| drop(events.send(revision)));
-        }
-        Ok(())
+impl BatchClock {
+    /// Reads the clock. Times within one list do not decrease, also where the wall clock was set back.
+    fn read(clock: &dyn Clock, not_before: u64) -> Self {
+        let now = clock.now().max(not_before);
+        let (today, utc_offset) = clock.local_at(now);
+        Self { now, today, utc_offset, begun: clock.monotonic() }
     }
+}
 
-    /// Keeps what the next round has to know besides the list.
-    fn save(&self, receipts: Vec<Receipt>, wake_up: Option<u64>, migration_failed: Option<Digest>) {
-        let worth_it = !receipts.is_empty() || wake_up.is_some() || migration_failed.is_some();
-        *self.memory.lock() = worth_it.then(|| Box::new(RetainedState { receipts, wake_up, migration_failed }));
-    }
-
-    /// Keeps which version could not take the list over, where nothing else of a round is kept.
-    fn remember_stuck(&self, migration_failed: Option<Digest>) {
-        let mut memory = self.memory.lock();
-        if memory.as_deref().and_then(|memory| memory.migration_failed) != migration_failed {
-            memory.get_or_insert_default().migration_failed = migration_failed;
-        }
-    }
-
-    /// Decides commands one after the other, each on what the one before it left; as many as fit
-    /// into a round. `unfetched` is a version that could not be loaded, and why.
-    fn decide_all(
-        &self,
+impl Batch {
+    /// A batch that has decided nothing yet. `last_time` is the time of the list's last revision.
+    pub(super) fn new(
+        pending: VecDeque<PendingCommand>,
         list: Arc<List>,
-        pending: &mut VecDeque<PendingCommand>,
-        mut unfetched: Option<(Digest, String)>,
-    ) -> Batch {
-        let mut batch =
-            Batch::new(list, self.memory.lock().as_deref().cloned().unwrap_or_default(), self.batch_clock());
-        while let Some(next) = pending.front().filter(|next| next.admitted || batch.has_room()) {
-            match self.choose(&batch, next.request.command.outline()) {
-                Ok(selection) => self.decide_with(&mut batch, &selection, pending),
-                Err(ResolveError::NotLoaded(logic, digest)) => match unfetched.take_if(|(known, _)| *known == digest) {
-                    Some((_, why)) => batch.refuse_next(pending, CallError::NotLoaded { logic, why }),
-                    None => {
-                        batch.missing = Some((logic, digest));
-                        break;
-                    }
-                },
-                Err(ResolveError::NoLogic(logic)) => batch.refuse_next(pending, CallError::NoLogic(logic)),
-                Err(ResolveError::NoVersion(logic, pin)) => {
-                    batch.refuse_next(pending, CallError::NoVersion { logic, pin })
-                }
-            }
-        }
-        batch
-    }
-
-    /// Has one version decide as many commands in a row as it is chosen for, in one session.
-    fn decide_with(&self, batch: &mut Batch, selection: &Selection, pending: &mut VecDeque<PendingCommand>) {
-        let version = &selection.version;
-        let mut session = match version.logic.session() {
-            Ok(session) => session,
-            Err(fault) => return self.without_session(batch, version, pending, fault),
-        };
-        // What was admitted is finished, for the next round would look at it anew.
-        while pending.front().is_some_and(|next| next.admitted || batch.has_room())
-            && let Some(next) = pending.pop_front()
-        {
-            let Some(selection) = self
-                .choose(batch, next.request.command.outline())
-                .ok()
-                .filter(|again| Arc::ptr_eq(&again.version, version))
-            else {
-                pending.push_front(next);
-                return;
-            };
-            // What is not answered is to be chosen for anew.
-            if let Some(again) = self.answer(batch, &selection, session.as_mut(), next) {
-                pending.push_front(again);
-            }
-            if std::mem::take(&mut batch.session_over) {
-                return;
-            }
+        retained: RetainedState,
+        last_time: u64,
+        clock: &dyn Clock,
+    ) -> Self {
+        Self {
+            clock: BatchClock::read(clock, last_time),
+            pending,
+            durable_revision: list.revision(),
+            durable_wake_up: retained.wake_up,
+            list,
+            retained,
+            revisions: Vec::new(),
+            replies: Vec::new(),
+            new_receipts: 0,
+            changes: 0,
         }
     }
 
-    /// Answers the next command when a version did not even come up for it.
-    fn without_session(
-        &self,
-        batch: &mut Batch,
-        version: &Arc<Version>,
-        pending: &mut VecDeque<PendingCommand>,
-        fault: Fault,
-    ) {
-        if matches!(fault, Fault::Instance(_)) {
-            version.counters.fault(&fault);
-            let logic = version.logic.id().clone();
-            return batch.refuse_next(pending, CallError::Refused { refusal: Refusal::Fault(fault), logic });
-        }
-        let Some(next) = pending.pop_front() else { return };
-        if let Some(reply) = self.without_deciding(batch, &next.request).filter(|_| !next.admitted) {
-            return batch.queue_reply(next.answer, reply);
-        }
-        let context = self.context(batch, &next.request.caller);
-        let next = PendingCommand { admitted: true, ..next };
-        if let Some(again) = self.fall_back(batch, version, next, context, fault) {
-            pending.push_front(again);
-        }
-        batch.session_over = false;
+    pub(super) fn list(&self) -> &Arc<List> {
+        &self.list
     }
 
-    /// Answers one command: as it was answered before, or by deciding it. Gives it back when another
-    /// version is to decide it.
-    fn answer(
-        &self,
-        batch: &mut Batch,
-        selection: &Selection,
-        session: &mut dyn Session,
-        pending: PendingCommand,
-    ) -> Option<PendingCommand> {
-        if !pending.admitted
-            && let Some(reply) = self.without_deciding(batch, &pending.request)
-        {
-            batch.queue_reply(pending.answer, reply);
-            return None;
-        }
-        let pending = PendingCommand { admitted: true, ..pending };
-        if batch.has_to_move(&selection.version, pending.request.command.outline())
-            && !self.migrate_list(batch, &selection.version, session)
-        {
-            return Some(pending);
-        }
-        self.decide(batch, selection, session, pending)
+    pub(super) fn receipts(&self) -> &[Arc<Receipt>] {
+        &self.retained.receipts
     }
 
-    /// The answer to a command that is not to be decided. Comes before the list may move to another version:
-    /// a caller knows nothing of that.
-    fn without_deciding(&self, batch: &mut Batch, request: &Request) -> Option<Result<Reply, CallError>> {
-        if *request.command.outline() == Command::Wake && !batch.is_to_be_woken() {
-            return Some(Err(CallError::Stale { revision: batch.list.revision() }));
-        }
-        if let Some(idempotency) = &request.idempotency
-            && let Some(first) = batch.receipts.iter().find(|receipt| receipt.request.key == idempotency.key)
-        {
-            return Some(repeat(first, idempotency.fingerprint == first.request.fingerprint));
-        }
-        check(&request.expect, &batch.list).err().map(Err)
+    pub(super) fn wake_up(&self) -> Option<u64> {
+        self.retained.wake_up
     }
 
-    /// The circumstances of a round's commands, but for who asks and with which seed.
-    fn batch_clock(&self) -> BatchClock {
-        let now = self.environment.clock.now();
-        let (today, utc_offset) = self.environment.clock.local_at(now);
-        BatchClock { now, today, utc_offset }
+    /// The time of the batch, in milliseconds since the epoch.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now
+    }
+
+    /// Reads the clock again after a wait. The budget of time begins anew.
+    pub(super) fn restart_clock(&mut self, clock: &dyn Clock) {
+        self.clock = BatchClock::read(clock, self.clock.now);
     }
 
     /// The circumstances of one command.
-    pub(super) fn context(&self, batch: &Batch, caller: &Arc<str>) -> Context {
-        let BatchClock { now, today, utc_offset } = batch.batch_clock;
-        Context { now, today, utc_offset, caller: caller.clone(), seed: self.environment.clock.seed() }
+    pub(super) fn context(&self, clock: &dyn Clock, caller: &Arc<str>) -> Context {
+        let BatchClock { now, today, utc_offset, .. } = self.clock;
+        Context { now, today, utc_offset, caller: caller.clone(), seed: clock.seed() }
+    }
+
+    /// Whether the batch is to be committed before another command. The first command always fits.
+    pub(super) fn is_full(&self, clock: &dyn Clock) -> bool {
+        let spent = || clock.monotonic().saturating_sub(self.clock.begun) >= BATCH_TIME;
+        !self.replies.is_empty()
+            && (self.changes >= BATCH_CHANGES || self.revisions.len() >= BATCH_REVISIONS || spent())
+    }
+
+    /// Whether a command has a reply that waits for the commit.
+    pub(super) fn has_replies(&self) -> bool {
+        !self.replies.is_empty()
+    }
+
+    /// Takes the next command.
+    pub(super) fn pop(&mut self) -> Option<PendingCommand> {
+        self.pending.pop_front()
+    }
+
+    /// Puts a command back before the others. The next batch decides it.
+    pub(super) fn push_front(&mut self, pending: PendingCommand) {
+        self.pending.push_front(pending);
+    }
+
+    /// Keeps a reply until the batch is durable.
+    pub(super) fn queue_reply(&mut self, pending: PendingCommand, reply: Result<Reply, CallError>) {
+        self.replies.push((pending, reply));
+    }
+
+    /// Keeps a receipt with the list. The oldest one goes when there are too many.
+    pub(super) fn save_receipt(&mut self, receipt: Receipt) {
+        if self.retained.receipts.len() == MAX_RECEIPTS {
+            self.retained.receipts.remove(0);
+        }
+        self.retained.receipts.push(Arc::new(receipt));
+        self.new_receipts = (self.new_receipts + 1).min(MAX_RECEIPTS);
+    }
+
+    /// Sets when the list is to be woken.
+    pub(super) fn set_wake_up(&mut self, wake_up: Option<u64>) {
+        self.retained.wake_up = wake_up;
+    }
+
+    /// Notes that a version could not migrate the list. The version that the list is bound to decides instead.
+    pub(super) fn set_migration_failed(&mut self, version: Digest) {
+        self.retained.migration_failed = Some(version);
+    }
+
+    /// The version that could not migrate the list.
+    pub(super) fn migration_failed(&self) -> Option<Digest> {
+        self.retained.migration_failed
+    }
+
+    /// Whether this version could not migrate the list.
+    pub(super) fn has_failed_to_migrate(&self, version: &Digest) -> bool {
+        self.retained.migration_failed == Some(*version)
+    }
+
+    /// Applies a decision to the working list. Changes make a revision.
+    pub(super) fn apply(
+        &mut self,
+        logic: &Arc<LogicId>,
+        command: Command,
+        context: Context,
+        decided: Decided,
+    ) -> Reply {
+        let Decided { changes, inverse, list } = decided;
+        let created = list.exists() && !self.list.exists();
+        let next_id_before = self.list.next_id();
+        if list.binding() != self.list.binding() {
+            self.retained.migration_failed = None;
+        }
+        self.list = list;
+        let number = self.list.revision();
+        let effect = if changes.is_empty() {
+            Effect::Nothing
+        } else {
+            self.changes += changes.len();
+            let logic = logic.clone();
+            // Changes and inverse move into the revision: they may be as large as the list.
+            let revision = Arc::new(Revision { number, context, logic, command, changes, inverse, next_id_before });
+            self.revisions.push(revision.clone());
+            Effect::Revised(revision)
+        };
+        Reply { logic: logic.clone(), revision: number, created, next_id_before, effect }
+    }
+
+    /// Takes out the commands that the batch did not decide.
+    pub(super) fn take_undecided(&mut self) -> Vec<Message> {
+        self.pending.drain(..).map(|pending| Message::Command(pending.request, pending.reply)).collect()
+    }
+
+    /// What has to be made durable, if anything.
+    pub(super) fn to_commit(&self, name: &ListName) -> Option<Commit> {
+        let receipts = &self.retained.receipts;
+        let is_empty = self.revisions.is_empty() && self.new_receipts == 0;
+        if is_empty && self.retained.wake_up == self.durable_wake_up {
+            return None;
+        }
+        Some(Commit {
+            name: name.clone(),
+            after: self.durable_revision,
+            revisions: self.revisions.clone(),
+            receipts: receipts[receipts.len() - self.new_receipts..].iter().map(|r| Receipt::clone(r)).collect(),
+            state: self.list.clone(),
+            wake_up: self.retained.wake_up,
+        })
+    }
+
+    /// Ends the batch after its commit.
+    pub(super) fn into_durable(self) -> Durable {
+        let Self { list, retained, revisions, replies, .. } = self;
+        Durable { list, retained, revisions, replies: Replies(replies) }
+    }
+
+    /// Ends the batch without its decisions, and keeps its commands.
+    pub(super) fn into_replies(self) -> Replies {
+        Replies(self.replies)
+    }
+
+    /// Marks the commands as handed to the store.
+    pub(super) fn hand_to_store(&mut self) {
+        self.replies.iter_mut().for_each(|(pending, _)| pending.reply.hand_to_store());
     }
 }
 
-impl Message {
-    fn fail(self, error: &StoreError) {
-        match self {
-            Self::Command(_, answer) => drop(answer.send(Err(CallError::Store(error.clone())))),
-            Self::Read(answer) => drop(answer.send(Err(error.clone()))),
+impl Replies {
+    /// Sends the replies.
+    pub(super) fn send(self) {
+        self.0.into_iter().for_each(|(pending, reply)| pending.reply.send(reply));
+    }
+
+    /// Sends an error instead of each success. A command that was refused stays refused.
+    pub(super) fn fail(self, error: &CallError) {
+        for (pending, reply) in self.0 {
+            pending.reply.send(reply.and(Err(error.clone())));
         }
     }
-}
 
-/// The first answer to a request, given again.
-fn repeat(first: &Receipt, same: bool) -> Result<Reply, CallError> {
-    if !same {
-        return Err(CallError::KeyReused);
+    /// Forgets the replies: the commands are to be decided again.
+    pub(super) fn into_pending(self) -> VecDeque<PendingCommand> {
+        let undo = |(mut pending, _): (PendingCommand, _)| {
+            pending.reply.take_back();
+            PendingCommand::new(pending.request, pending.reply)
+        };
+        self.0.into_iter().map(undo).collect()
     }
-    let logic = first.logic.clone();
-    match first.outcome.clone() {
-        CommandOutcome::Done { revision, changes, created, next_id_before } => {
-            Ok(Reply { logic, revision, created, next_id_before, effect: Effect::Repeated(changes) })
-        }
-        CommandOutcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
-    }
-}
-
-fn check(expect: &Expect, list: &List) -> Result<(), CallError> {
-    let revision = list.revision();
-    let met = match expect {
-        Expect::Anything => true,
-        Expect::Exists => list.exists(),
-        Expect::Revision(revisions) => list.exists() && revisions.contains(&revision),
-    };
-    if met { Ok(()) } else { Err(CallError::Stale { revision }) }
 }

@@ -1,5 +1,5 @@
-//! Decisions told on the log, for whoever writes rules: one event for each, at level debug. Nobody
-//! pays for it where it is not asked for.
+//! Logs each decision at debug level under `hotlist::decision`, for authors of rules. Nothing is formatted unless
+//! that target is enabled.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::logic::Refusal;
 use crate::logic::decide::Decided;
 use crate::render;
 
-/// What the events are logged under.
+/// The target of the events.
 pub const TARGET: &str = "hotlist::decision";
 
-/// Whether somebody wants to be told.
-pub(super) fn wanted() -> bool {
+/// Whether decisions are logged.
+pub(super) fn is_enabled() -> bool {
     tracing::enabled!(target: TARGET, Level::DEBUG)
 }
 
-/// Tells a decision.
-pub(super) fn decision(
+/// Logs a decision.
+pub(super) fn log(
     list: &ListName,
     caller: &str,
     command: &Command,

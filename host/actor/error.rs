@@ -87,12 +87,26 @@ pub enum CallError {
         /// How many revisions the history holds.
         kept: u64,
     },
-    /// The store failed. When it failed to commit, the command may or may not be carried out after
-    /// a restart.
+    /// The store failed, and the command was certainly not carried out.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The actor ended before it answered; the next request finds another one. The command may or
-    /// may not have been carried out.
-    #[error("the list's actor ended before it answered")]
+    /// The actor ended before it handed the command to the store, so the command was certainly not carried
+    /// out. The next request finds another actor.
+    #[error("the list's actor ended before it decided the command; nothing was changed, try again")]
     Crashed,
+    /// The command may or may not have been carried out. Only the list itself can tell.
+    #[error(
+        "it is not known whether the command was carried out ({why}); look at the list, or repeat the request if it has an idempotency key"
+    )]
+    Unknown {
+        /// Why nothing is known.
+        why: String,
+    },
+}
+
+impl CallError {
+    /// The actor ended while the store had the command.
+    pub(super) fn actor_ended() -> Self {
+        Self::Unknown { why: "the list's actor ended before the store answered".into() }
+    }
 }

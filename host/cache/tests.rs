@@ -18,7 +18,7 @@ use crate::list::entry::{Draft, Patch};
 use crate::list::name::LogicName;
 use crate::list::revision::Idempotency;
 use crate::list::schema::Description;
-use crate::logic::testing::Native;
+use crate::logic::testing::{CROWDED, Native};
 use crate::logic::{Fault, Refusal};
 use crate::rollout::Registry;
 use crate::store::faulty::FaultyStore;
@@ -80,11 +80,20 @@ impl World {
     ) -> tokio::task::JoinHandle<Result<Reply, CallError>> {
         let (cache, held) = (self.cache.clone(), self.store.held_commits());
         let adding = tokio::spawn(async move { cache.call(&name(list), add(title)).await });
-        while self.store.held_commits() == held {
-            tokio::task::yield_now().await;
-        }
+        until(|| self.store.held_commits() > held).await;
         adding
     }
+}
+
+/// Lets the other tasks run until the condition holds.
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..1_000_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the other tasks do not get there");
 }
 
 fn name(name: &str) -> ListName {
@@ -161,8 +170,17 @@ async fn commands_that_wait_are_committed_together() {
         .into();
     tokio::task::yield_now().await;
     assert_eq!(world.store.held_commits(), 1);
+    // The first commit passes, the next one is held again.
     world.store.release();
+    world.store.hold_commits();
     first.await.unwrap().unwrap();
+    until(|| world.store.held_commits() == 1).await;
+    assert!(waiting.iter().all(|call| !call.is_finished()));
+    // That one passes, too. A third one would be held, and its callers would wait.
+    world.store.release();
+    world.store.hold_commits();
+    until(|| waiting.iter().all(|call| call.is_finished()) || world.store.held_commits() > 0).await;
+    assert_eq!(world.store.held_commits(), 0, "three commands are one commit");
     for (at, call) in waiting.into_iter().enumerate() {
         assert_eq!(call.await.unwrap().unwrap().revision, at as u64 + 2);
     }
@@ -200,6 +218,22 @@ async fn a_failed_commit_changes_nothing_and_the_list_is_loaded_anew() {
     world.store.mend();
     assert_eq!(world.add("bob", "eggs").await.unwrap().revision, 2);
     assert_eq!(world.titles("bob").await, ["milk", "eggs"]);
+}
+
+#[tokio::test]
+async fn a_commit_whose_outcome_the_store_does_not_know_is_told_apart_from_one_that_was_not_made() {
+    let world = World::new();
+    let error = StoreError::Unknown { what: "write".into(), why: "no space".into() };
+    world.store.fail_next_commit(error.clone());
+    let (bob, ann) = (name("bob"), name("ann"));
+    let mut refused = std::pin::pin!(world.cache.call(&bob, add("no")));
+    assert!(futures_util::poll!(&mut refused).is_pending());
+    let reply = world.add("bob", "bread").await.unwrap_err();
+    assert_eq!(reply, CallError::Unknown { why: error.to_string() });
+    // A command that was refused is certainly not carried out, whatever became of its neighbour.
+    assert!(matches!(refused.await.unwrap_err(), CallError::Refused { .. }));
+    let reply = world.cache.call(&ann, add("tea")).await.unwrap_err();
+    assert!(matches!(reply, CallError::Store(StoreError::Poisoned { .. })), "{reply:?}");
 }
 
 #[tokio::test]
@@ -394,6 +428,83 @@ async fn a_repeated_request_gets_the_first_answer_also_from_a_new_actor() {
     assert_eq!(again.changes(), first.changes());
     assert_eq!(world.cache.call(&name("bob"), keyed("eggs", 2)).await.unwrap_err(), CallError::KeyReused);
     assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_also_without_a_version_that_could_decide() {
+    let world = World::new();
+    world.registry.publish(Native::named("kanban", 1), "test", MIDNIGHT);
+    let configure =
+        Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
+    world.cache.call(&name("bob"), request(configure)).await.unwrap();
+    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
+    let gone = World::with_store(world.store.clone());
+    assert!(matches!(gone.add("bob", "bread").await, Err(CallError::NoLogic(_))));
+    let again = gone.cache.call(&name("bob"), keyed()).await.unwrap();
+    assert_eq!((again.revision, again.changes()), (first.revision, first.changes()));
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_also_while_no_instance_is_free() {
+    let world = World::new();
+    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
+    world.registry.publish(Native::version(CROWDED), "test", MIDNIGHT);
+    let busy = world.add("bob", "bread").await.unwrap_err();
+    assert!(matches!(busy, CallError::Refused { refusal: Refusal::Fault(Fault::Instance(_)), .. }), "{busy:?}");
+    assert_eq!(world.cache.call(&name("bob"), keyed()).await.unwrap().revision, first.revision);
+}
+
+#[tokio::test]
+async fn a_command_is_decided_again_when_another_writer_was_faster() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let conflict = || StoreError::Conflict { name: name("bob"), expected: 1, found: 2 };
+    world.store.fail_next_commit(conflict());
+    assert_eq!(world.add("bob", "bread").await.unwrap().revision, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+    for _ in 0..3 {
+        world.store.fail_next_commit(conflict());
+    }
+    assert_eq!(world.add("bob", "eggs").await.unwrap_err(), CallError::Store(conflict()));
+    assert_eq!(world.add("bob", "tea").await.unwrap().revision, 3, "the next actor goes on");
+}
+
+#[tokio::test]
+async fn the_times_of_a_list_do_not_decrease_when_the_wall_clock_is_set_back() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.set_wall(MIDNIGHT - 3_600_000);
+    world.add("bob", "bread").await.unwrap();
+    world.clock.set_wall(MIDNIGHT + 5);
+    world.add("bob", "eggs").await.unwrap();
+    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    let times: Vec<u64> = history.iter().map(|revision| revision.context.now).collect();
+    assert_eq!(times, [MIDNIGHT, MIDNIGHT, MIDNIGHT + 5]);
+}
+
+#[tokio::test]
+async fn an_actor_becomes_idle_also_while_the_wall_clock_is_set_back() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.set_wall(MIDNIGHT - 3_600_000);
+    world.clock.advance_monotonic(59_999);
+    assert_eq!(world.cache.sweep(), 0);
+    world.clock.advance_monotonic(1);
+    assert_eq!(world.cache.sweep(), 1);
+}
+
+#[tokio::test]
+async fn a_command_in_the_mailbox_of_an_actor_that_ends_was_certainly_not_carried_out() {
+    let world = World::new();
+    let bob = name("bob");
+    let mut first = std::pin::pin!(world.cache.call(&bob, add("panic")));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let mut taken_with_it = std::pin::pin!(world.cache.call(&bob, add("milk")));
+    assert!(futures_util::poll!(&mut taken_with_it).is_pending());
+    assert_eq!(first.await.unwrap_err(), CallError::Crashed);
+    assert_eq!(taken_with_it.await.unwrap_err(), CallError::Crashed);
 }
 
 #[tokio::test]

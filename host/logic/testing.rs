@@ -20,6 +20,9 @@ use crate::list::{Limits, List};
 /// The major version that fails at every reading.
 pub(crate) const UNLUCKY: u64 = 13;
 
+/// The major version that never has room for an instance.
+pub(crate) const CROWDED: u64 = 14;
+
 /// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
 pub(crate) struct Native {
     binding: Arc<LogicBinding>,
@@ -77,6 +80,9 @@ impl Logic for Native {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        if self.binding.id.version.major == CROWDED {
+            return Err(Fault::Instance("as always with this version".into()));
+        }
         Ok(Box::new(NativeSession { unlucky: self.binding.id.version.major == UNLUCKY }))
     }
 }

@@ -121,7 +121,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
         CallError::NoVersion { logic, pin } if names_logic => {
             Problem::invalid("logic", format_args!("there is no version {pin} of {logic}"))
         }
-        other => Problem::of_write(other),
+        other => other.into(),
     })?;
     // A list that was not changed stays bound to its version, which may not be the one that decided.
     let binding = list.binding().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |binding| &binding.id);

@@ -71,7 +71,7 @@ impl WriteRequest {
         list: &ListName,
         command: impl Into<CommandSource>,
     ) -> Result<Reply, Problem> {
-        self.send(web, list, command).await.map_err(Problem::of_write)
+        Ok(self.send(web, list, command).await?)
     }
 
     /// Like [`WriteRequest::call`], for a handler that reports some errors in its own way.
@@ -89,6 +89,6 @@ impl WriteRequest {
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
         let Self { caller, expect, idempotency, .. } = self;
         let request = |command: Command| Request { command: command.into(), caller, expect, idempotency };
-        web.cache().undo(list, revision, request).await.map_err(Problem::of_write)
+        Ok(web.cache().undo(list, revision, request).await?)
     }
 }

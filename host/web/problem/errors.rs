@@ -14,17 +14,9 @@ use crate::plugins::PluginError;
 use crate::store::StoreError;
 
 impl Problem {
-    /// The error of a request that writes.
-    ///
-    /// A commit that was sent and not acknowledged may be durable or not. That is a 500, because clients and proxies
-    /// repeat a 503 by themselves, which would carry out the command twice. It has no `Retry-After` either.
-    pub(in crate::web) fn of_write(error: CallError) -> Self {
-        match error {
-            CallError::Crashed => Self::outcome_unknown(error.to_string()),
-            _ => error.into(),
-        }
-    }
-
+    /// The error of a commit that was sent and not acknowledged: it may be durable or not. That is a 500, because
+    /// clients and proxies repeat a 503 by themselves, which would carry out the command twice. It has no
+    /// `Retry-After` either.
     fn outcome_unknown(cause: String) -> Self {
         let detail = "the server failed while it stored the change, which may have been made or not; look at the list, \
             or repeat the request with the same Idempotency-Key if it had one";
@@ -101,7 +93,6 @@ impl Problem {
     }
 }
 
-/// The error of a request that reads. For one that writes see [`Problem::of_write`].
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let text = error.to_string();
@@ -122,6 +113,7 @@ impl From<CallError> for Problem {
             CallError::NoRevision { .. } => Self::new(ProblemKind::NoRevision, text),
             CallError::Forgotten { .. } => Self::new(ProblemKind::Forgotten, text),
             CallError::Store(error) => Self::store(&error),
+            CallError::Unknown { .. } => Self::outcome_unknown(text),
             CallError::Crashed => {
                 Self::new(ProblemKind::Overloaded, "the list's actor stopped; try again").with_cause(text)
             }

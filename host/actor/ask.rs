@@ -1,0 +1,121 @@
+//! One question to one version: asked, counted, logged, and shown to a candidate in shadow.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::decision_log;
+use super::environment::Environment;
+use crate::list::command::{Command, Context};
+use crate::list::name::ListName;
+use crate::logic::decide::{Decided, Decider};
+use crate::logic::{Cost, Fault, Refusal, Session};
+use crate::rollout::Version;
+use crate::rollout::shadows::{Case, Shadow};
+
+/// What a version, or the host on its behalf, answers to a command.
+pub(super) type Decision = Result<Decided, Refusal>;
+
+/// A session of a version, used for consecutive commands of one list.
+pub(super) struct OpenSession<'v> {
+    /// The version.
+    pub(super) version: &'v Arc<Version>,
+    session: Box<dyn Session + 'v>,
+    /// Whether a call failed. A failed session answers no more calls.
+    failed: bool,
+}
+
+/// What a decision cost. Only measured for a candidate in shadow.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Spent {
+    cost: Cost,
+    took: Duration,
+}
+
+impl<'v> OpenSession<'v> {
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// No instance could be made.
+    pub(super) fn open(version: &'v Arc<Version>) -> Result<Self, Fault> {
+        Ok(Self { version, session: version.logic.session()?, failed: false })
+    }
+
+    /// Whether the session may decide another command.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.failed
+    }
+
+    /// Asks for a decision. Counts it for the version, and logs it.
+    pub(super) fn decide(
+        &mut self,
+        environment: &Environment,
+        name: &ListName,
+        batch: &Batch,
+        context: &Context,
+        command: &Command,
+        is_measured: bool,
+    ) -> (Decision, Spent) {
+        let clock = &environment.clock;
+        let begun = (is_measured || decision_log::is_enabled()).then(|| clock.monotonic());
+        let version = self.version;
+        let mut decider = Decider { logic: &*version.logic, session: &mut *self.session, limits: environment.limits };
+        let decided = decider.decide(batch.list(), context, command);
+        let took = begun.map(|begun| clock.monotonic().saturating_sub(begun)).unwrap_or_default();
+        match &decided {
+            Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
+            Err(Refusal::Rejected(_)) => drop(version.counters.rejected.fetch_add(1, Ordering::Relaxed)),
+            Err(Refusal::Fault(_)) => self.failed = true,
+            Err(_) => {}
+        }
+        if decision_log::is_enabled() {
+            decision_log::log(name, &context.caller, command, &decided, version.logic.id(), took);
+        }
+        let cost = if is_measured { self.session.cost() } else { Cost::default() };
+        (decided, Spent { cost, took })
+    }
+
+    /// Asks when the working list of the batch wants to be woken.
+    ///
+    /// # Errors
+    ///
+    /// The version failed.
+    pub(super) fn next_wake_up(&mut self, batch: &Batch, context: &Context) -> Result<Option<u64>, Fault> {
+        let answer = self.session.next_wake_up(batch.list(), context);
+        self.failed |= answer.is_err();
+        answer
+    }
+}
+
+/// A decision of the live version, as a candidate in shadow compares it.
+pub(super) struct Shown<'a> {
+    pub(super) name: &'a ListName,
+    pub(super) environment: &'a Environment,
+    pub(super) batch: &'a Batch,
+    pub(super) live: &'a Arc<Version>,
+    pub(super) context: &'a Context,
+    pub(super) command: &'a Command,
+}
+
+impl Shown<'_> {
+    /// Sends the decision to a candidate in shadow. Nothing waits for the candidate.
+    pub(super) fn send_to(self, shadow: &Shadow, decided: &Decision, Spent { cost, took }: Spent) {
+        let answer = match decided {
+            Ok(decided) => Ok((decided.changes.clone(), decided.list.clone())),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        shadow.send(Case {
+            name: self.name.clone(),
+            list: self.batch.list().clone(),
+            context: self.context.clone(),
+            command: self.command.clone(),
+            limits: self.environment.limits,
+            live: self.live.clone(),
+            answer,
+            cost,
+            took,
+        });
+    }
+}

@@ -1,0 +1,61 @@
+//! Makes a batch durable, and only then publishes it and replies.
+
+use super::batch::{Batch, Replies};
+use super::durable::DurableState;
+use super::environment::Environment;
+use super::error::CallError;
+use crate::failpoint;
+use crate::list::name::ListName;
+use crate::store::StoreError;
+
+/// What became of a batch.
+pub(super) enum Committed {
+    /// The batch is durable and published, or there was nothing to make durable.
+    Published,
+    /// The store was too busy and did nothing. The callers know.
+    Refused,
+    /// The list in the store is not the one that the batch was decided on. Nothing was done.
+    Conflict(Replies, StoreError),
+    /// The store failed. What the actor has in memory may differ from what is durable. The callers know.
+    Failed(StoreError),
+}
+
+/// Commits a batch and publishes it.
+pub(super) async fn commit(
+    environment: &Environment,
+    name: &ListName,
+    durable: &DurableState,
+    mut batch: Batch,
+) -> Committed {
+    let Some(commit) = batch.to_commit(name) else {
+        durable.remember_migration(batch.migration_failed());
+        batch.into_replies().send();
+        return Committed::Published;
+    };
+    batch.hand_to_store();
+    failpoint::point("commit");
+    let error = match environment.store.commit(commit).await {
+        Ok(()) => {
+            failpoint::point("committed");
+            durable.publish(batch.into_durable());
+            return Committed::Published;
+        }
+        Err(error) => error,
+    };
+    let replies = batch.into_replies();
+    match error {
+        StoreError::Conflict { .. } => Committed::Conflict(replies, error),
+        // What is published is still what is durable.
+        StoreError::Overloaded { .. } => {
+            replies.fail(&CallError::Store(error));
+            Committed::Refused
+        }
+        error => {
+            replies.fail(&match error.is_unknown() {
+                true => CallError::Unknown { why: error.to_string() },
+                false => CallError::Store(error.clone()),
+            });
+            Committed::Failed(error)
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Decides the commands of a batch: a state machine with one [`Step`] at a time.
+//!
+//! Each command goes the same way: a reply without a decision if there is one, else its version is resolved,
+//! loaded if necessary, asked to migrate the list if necessary, and asked to decide. A version that fails is
+//! replaced by its fallback for this command, or by the version that is resolved after its quarantine.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::ask::{Decision, OpenSession, Shown};
+use super::batch::{Batch, MAX_MIGRATIONS, PendingCommand, WAKE_UP_RETRY};
+use super::environment::Environment;
+use super::error::CallError;
+use super::precheck::reply_without_decision;
+use super::request::Reply;
+use super::resolve::{depends_on_version, needs_migration, resolve};
+use crate::list::change::Change;
+use crate::list::command::{Command, Context};
+use crate::list::name::{ListName, LogicName};
+use crate::list::revision::{CommandOutcome, Receipt};
+use crate::logic::{Fault, Refusal};
+use crate::rollout::{Digest, ResolveError, Selection, Version};
+
+/// How many versions a batch has loaded at most. A list may be pinned to one version, be bound to another and be
+/// given a third one, and each may be unloaded again before it decides.
+const MAX_LOADS: usize = 8;
+
+/// The least time between two wake-ups of a list, in milliseconds. A logic that asks for a time in the past is
+/// woken after this pause.
+const WAKE_UP_PAUSE: u64 = 1_000;
+
+/// The caller of commands that the host makes itself.
+const HOST: &str = "hotlist";
+
+/// What comes next in a batch.
+enum Step {
+    /// The last command has its reply: take the next one.
+    Done,
+    /// The command is to be decided, and its version is not resolved, or has to be resolved again.
+    Resolve(PendingCommand),
+    /// The command's version is stored and not in memory.
+    LoadFirst(PendingCommand, LogicName, Digest),
+    /// The command's version is in memory.
+    Decide(ResolvedCommand),
+    /// The command's version has to migrate the list first.
+    MigrateFirst(ResolvedCommand),
+    /// The batch takes no more commands, or no more commands wait.
+    Full,
+}
+
+/// A command and the version that decides it.
+struct ResolvedCommand {
+    pending: PendingCommand,
+    selection: Selection,
+}
+
+/// A version that has to be loaded before a command.
+struct Missing {
+    pending: PendingCommand,
+    logic: LogicName,
+    digest: Digest,
+}
+
+/// Decides batches of one list.
+pub(super) struct BatchDecider<'a> {
+    pub(super) name: &'a ListName,
+    pub(super) environment: &'a Environment,
+}
+
+impl BatchDecider<'_> {
+    /// Decides commands until the batch is full or no more wait. Loads the versions that they need.
+    pub(super) async fn run(&self, batch: &mut Batch) {
+        let mut loads = 0;
+        let mut step = Step::Done;
+        while let Some(Missing { pending, logic, digest }) = self.run_until_load(batch, step) {
+            if batch.has_replies() && pending.migrations == 0 {
+                // Commands that are decided do not wait for a load. The next batch begins with this command.
+                batch.push_front(pending);
+                return;
+            }
+            loads += 1;
+            let loaded = match loads > MAX_LOADS {
+                true => Err("it was loaded and is gone again; try again in a moment".into()),
+                false => self.environment.registry.fetch(&logic, digest).await,
+            };
+            batch.restart_clock(&*self.environment.clock);
+            step = match loaded {
+                Ok(()) => Step::Resolve(pending),
+                Err(why) => self.refuse(batch, pending, CallError::NotLoaded { logic, why }),
+            };
+        }
+    }
+
+    /// Takes steps until a version has to be loaded, or the batch ends.
+    fn run_until_load(&self, batch: &mut Batch, mut step: Step) -> Option<Missing> {
+        loop {
+            step = match step {
+                Step::Done => self.take_next(batch),
+                Step::Resolve(pending) => self.resolve(batch, pending),
+                Step::Decide(resolved) | Step::MigrateFirst(resolved) => self.decide_in_session(batch, resolved),
+                Step::LoadFirst(pending, logic, digest) => return Some(Missing { pending, logic, digest }),
+                Step::Full => return None,
+            };
+        }
+    }
+
+    /// Takes the next command, and replies to it if that needs no decision.
+    fn take_next(&self, batch: &mut Batch) -> Step {
+        if batch.is_full(&*self.environment.clock) {
+            return Step::Full;
+        }
+        let Some(pending) = batch.pop() else { return Step::Full };
+        match reply_without_decision(batch, &pending.request) {
+            None => Step::Resolve(pending),
+            Some(reply) => {
+                if pending.is_wake() && !batch.list().exists() {
+                    // A deleted list is not woken again.
+                    batch.set_wake_up(None);
+                }
+                batch.queue_reply(pending, reply);
+                Step::Done
+            }
+        }
+    }
+
+    /// Resolves the version that decides a command.
+    fn resolve(&self, batch: &mut Batch, pending: PendingCommand) -> Step {
+        match resolve(self.environment, self.name, batch, pending.request.command.outline()) {
+            Ok(selection) => {
+                // A version that only some lists need stays in memory while they use it.
+                selection.version.touch(batch.now());
+                Step::Decide(ResolvedCommand { pending, selection })
+            }
+            Err(ResolveError::NotLoaded(logic, digest)) => Step::LoadFirst(pending, logic, digest),
+            Err(ResolveError::NoLogic(logic)) => self.refuse(batch, pending, CallError::NoLogic(logic)),
+            Err(ResolveError::NoVersion(logic, pin)) => {
+                self.refuse(batch, pending, CallError::NoVersion { logic, pin })
+            }
+        }
+    }
+
+    /// Replies with an error to a command that no version decided.
+    fn refuse(&self, batch: &mut Batch, pending: PendingCommand, error: CallError) -> Step {
+        postpone_wake_up(batch, &pending);
+        batch.queue_reply(pending, Err(error));
+        Step::Done
+    }
+
+    /// Opens a session of a version, and decides in it as many consecutive commands as resolve to that version.
+    fn decide_in_session(&self, batch: &mut Batch, mut resolved: ResolvedCommand) -> Step {
+        let version = resolved.selection.version.clone();
+        let mut session = match OpenSession::open(&version) {
+            Ok(session) => session,
+            Err(fault) => return self.decide_without_session(batch, &version, resolved.pending, fault),
+        };
+        loop {
+            let mut step = self.decide(batch, &mut session, resolved);
+            if let Step::MigrateFirst(unmigrated) = step {
+                step = self.migrate_list(batch, &mut session, unmigrated);
+            }
+            // The session serves the next command as well, unless that resolves to another version.
+            if let Step::Done = step {
+                step = self.take_next(batch);
+            }
+            if let Step::Resolve(pending) = step {
+                step = self.resolve(batch, pending);
+            }
+            match step {
+                Step::Decide(next) if session.is_usable() && Arc::ptr_eq(&next.selection.version, &version) => {
+                    resolved = next;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Replies to a command whose version could not open a session.
+    fn decide_without_session(
+        &self,
+        batch: &mut Batch,
+        version: &Arc<Version>,
+        pending: PendingCommand,
+        fault: Fault,
+    ) -> Step {
+        if matches!(fault, Fault::Instance(_)) {
+            // The machine has no room, which another version would not find either.
+            version.counters.fault(&fault);
+            let logic = version.logic.id().clone();
+            return self.refuse(batch, pending, CallError::Refused { refusal: Refusal::Fault(fault), logic });
+        }
+        let context = batch.context(&*self.environment.clock, &pending.request.caller);
+        self.fall_back(batch, version, pending, context, fault)
+    }
+
+    /// Decides one command.
+    fn decide(&self, batch: &mut Batch, session: &mut OpenSession<'_>, resolved: ResolvedCommand) -> Step {
+        let ResolvedCommand { pending, selection } = resolved;
+        let Selection { version, shadow } = &selection;
+        let command = match pending.request.command.prepare(version.logic.description()) {
+            Ok(command) => command,
+            Err(input) => {
+                let logic = version.logic.id().clone();
+                return self.refuse(batch, pending, CallError::Invalid { input, logic });
+            }
+        };
+        if needs_migration(batch, version, &command) {
+            drop(command);
+            return Step::MigrateFirst(ResolvedCommand { pending, selection });
+        }
+        postpone_wake_up(batch, &pending);
+        let Self { name, environment } = *self;
+        let context = batch.context(&*environment.clock, &pending.request.caller);
+        let depends_on_version = depends_on_version(&command);
+        let shadow = shadow.as_deref().filter(|shadow| depends_on_version && shadow.has_room(batch.list()));
+        let (decided, spent) = session.decide(environment, name, batch, &context, &command, shadow.is_some());
+        if let Err(Refusal::Fault(fault)) = decided {
+            drop(command);
+            return self.fall_back(batch, version, pending, context, fault);
+        }
+        if depends_on_version && matches!(decided, Ok(_) | Err(Refusal::Rejected(_))) {
+            version.did_well(name);
+        }
+        if let Some(shadow) = shadow {
+            let shown = Shown { name, environment, batch, live: version, context: &context, command: &command };
+            shown.send_to(shadow, &decided, spent);
+        }
+        let command = command.into_owned();
+        self.finish(batch, session, pending, command, context, decided)
+    }
+
+    /// Has a version migrate the list, as a revision of its own. A list that is not migrated stays with the version
+    /// that it is bound to. Another version may migrate it later.
+    fn migrate_list(
+        &self,
+        batch: &mut Batch,
+        session: &mut OpenSession<'_>,
+        ResolvedCommand { mut pending, selection }: ResolvedCommand,
+    ) -> Step {
+        let version = &selection.version;
+        pending.migrations += 1;
+        if pending.migrations > MAX_MIGRATIONS {
+            // Versions are published faster than the list can follow.
+            batch.set_migration_failed(*version.digest());
+            return Step::Resolve(pending);
+        }
+        let Self { name, environment } = *self;
+        let context = batch.context(&*environment.clock, &HOST.into());
+        let (decided, _) = session.decide(environment, name, batch, &context, &Command::Migrate, false);
+        match decided {
+            Ok(decided) => {
+                version.counters.migrated.fetch_add(1, Ordering::Relaxed);
+                let reply = batch.apply(version.logic.id(), Command::Migrate, context.clone(), decided);
+                self.schedule_wake_up(batch, session, &context, &reply, false);
+            }
+            Err(refusal) => {
+                version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(list = %name, to = %version.logic.id(), why = %refusal, "cannot migrate list; it stays with the version that it is bound to");
+                if let Refusal::Fault(fault) = &refusal {
+                    environment.registry.failed(version, name, fault, None, batch.now());
+                }
+                if let Some(binding) = batch.list().binding() {
+                    environment.registry.hold(binding.logic(), &binding.id.digest);
+                }
+                batch.set_migration_failed(*version.digest());
+            }
+        }
+        Step::Resolve(pending)
+    }
+
+    /// Finds another decision for a command at which a version failed. Nothing was applied, so the fallback of the
+    /// version may decide. Where it cannot, the command is resolved again if the version was quarantined.
+    fn fall_back(
+        &self,
+        batch: &mut Batch,
+        failed: &Arc<Version>,
+        mut pending: PendingCommand,
+        context: Context,
+        fault: Fault,
+    ) -> Step {
+        let Self { name, environment } = *self;
+        let registry = &environment.registry;
+        let fallback = registry.instead_of(failed, batch.list());
+        let mut session = fallback.as_ref().and_then(|version| OpenSession::open(version).ok());
+        let decided = session.as_mut().and_then(|session| {
+            let command = pending.request.command.prepare(session.version.logic.description()).ok()?.into_owned();
+            let (decided, _) = session.decide(environment, name, batch, &context, &command, false);
+            Some((command, decided))
+        });
+        let has_failed_too = decided.as_ref().and_then(|(_, decided)| match decided {
+            Ok(_) | Err(Refusal::Rejected(_)) => Some(false),
+            Err(Refusal::Fault(_)) => Some(true),
+            // A command that the fallback does not know was not decided by it.
+            Err(_) => None,
+        });
+        let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, batch.now());
+        match (&mut session, decided) {
+            (Some(session), Some((command, decided))) if has_failed_too == Some(false) => {
+                failed.counters.rescued.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(list = %name, failed = %failed.logic.id(), %fault, decided_by = %session.version.logic.id(), "version failed at a command; the last good version decided it");
+                self.finish(batch, session, pending, command, context, decided)
+            }
+            _ if is_quarantined && !pending.quarantined_a_version => {
+                pending.quarantined_a_version = true;
+                Step::Resolve(pending)
+            }
+            _ => {
+                let logic = failed.logic.id().clone();
+                self.refuse(batch, pending, CallError::Refused { refusal: Refusal::Fault(fault), logic })
+            }
+        }
+    }
+
+    /// Takes a decision into the batch.
+    fn finish(
+        &self,
+        batch: &mut Batch,
+        session: &mut OpenSession<'_>,
+        pending: PendingCommand,
+        command: Command,
+        context: Context,
+        decided: Decision,
+    ) -> Step {
+        let logic = session.version.logic.id();
+        let is_wake = pending.is_wake();
+        let reply = match decided {
+            Ok(decided) => {
+                if decided.changes.iter().any(|change| matches!(change, Change::Pin(Some(_)))) {
+                    self.environment.registry.hold(&logic.name, &logic.digest);
+                }
+                let reply = batch.apply(logic, command, context.clone(), decided);
+                self.schedule_wake_up(batch, session, &context, &reply, is_wake);
+                Ok(reply)
+            }
+            Err(refusal) => Err(CallError::Refused { refusal, logic: logic.clone() }),
+        };
+        if let Some(request) = pending.request.idempotency.clone()
+            && let Some(outcome) = outcome(&reply)
+        {
+            batch.save_receipt(Receipt { request, time: context.now, logic: logic.clone(), outcome });
+        }
+        batch.queue_reply(pending, reply);
+        Step::Done
+    }
+
+    /// Asks the version when the working list wants to be woken, after a command that may have changed that.
+    fn schedule_wake_up(
+        &self,
+        batch: &mut Batch,
+        session: &mut OpenSession<'_>,
+        context: &Context,
+        reply: &Reply,
+        is_wake: bool,
+    ) {
+        let is_unchanged = reply.changes().is_empty();
+        if is_unchanged && !is_wake {
+            return;
+        }
+        let version = session.version;
+        if !version.logic.description().wakes || !batch.list().exists() {
+            return batch.set_wake_up(None);
+        }
+        let now = context.now;
+        let pause = if is_unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
+        match session.next_wake_up(batch, context) {
+            Ok(at) => {
+                batch.set_wake_up(at.map(|at| if at <= now { now + pause } else { at.max(now + WAKE_UP_PAUSE) }));
+            }
+            Err(fault) => {
+                // The time that was known still counts, and a logic that could not name one is asked again.
+                batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
+                self.environment.registry.failed(version, self.name, &fault, None, now);
+            }
+        }
+    }
+}
+
+/// Notes the next attempt before a wake-up is decided or refused. Whatever goes wrong, a list that cannot be woken
+/// is not woken without pause.
+fn postpone_wake_up(batch: &mut Batch, pending: &PendingCommand) {
+    if pending.is_wake() {
+        batch.set_wake_up(Some(batch.now() + WAKE_UP_RETRY));
+    }
+}
+
+/// What a receipt says about a reply. A failure gets no receipt, because a repetition may end differently.
+fn outcome(reply: &Result<Reply, CallError>) -> Option<CommandOutcome> {
+    match reply {
+        Ok(reply) => Some(CommandOutcome::Done {
+            revision: reply.revision,
+            changes: reply.changes().to_vec(),
+            created: reply.created,
+            next_id_before: reply.next_id_before,
+        }),
+        Err(CallError::Refused { refusal: Refusal::Rejected(rejection), .. }) => {
+            Some(CommandOutcome::Rejected(rejection.clone()))
+        }
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! The durable state of a list in memory: the published snapshot, the retained state and the live events.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use super::batch::{Durable, RetainedState};
+use crate::list::List;
+use crate::list::revision::Revision;
+use crate::rollout::Digest;
+use crate::store::Stored;
+
+/// How many live events a slow subscriber may be behind before it has to catch up from the history.
+pub const MAX_EVENTS_BEHIND: usize = 256;
+
+/// What an actor knows of its list. Everything in it is durable.
+pub(super) struct DurableState {
+    /// The last durable state of the list. Empty until the list is loaded.
+    list: ArcSwapOption<List>,
+    /// What the next batch needs besides the list. Only the task that drains the mailbox uses it.
+    retained: Mutex<Option<Box<RetainedState>>>,
+    /// The time of the last revision or receipt, in milliseconds since the epoch, as far as the actor knows it.
+    last_time: AtomicU64,
+    /// Exists from the first subscription on.
+    events: OnceLock<broadcast::Sender<Arc<Revision>>>,
+}
+
+impl DurableState {
+    pub(super) fn new() -> Self {
+        Self {
+            list: ArcSwapOption::empty(),
+            retained: Mutex::new(None),
+            last_time: AtomicU64::new(0),
+            events: OnceLock::new(),
+        }
+    }
+
+    /// The list, if it is in memory.
+    pub(super) fn list(&self) -> Option<Arc<List>> {
+        self.list.load_full()
+    }
+
+    /// Takes in the list as the store returned it.
+    pub(super) fn set_loaded(&self, stored: Stored) -> Arc<List> {
+        let Stored { list, receipts, wake_up } = stored;
+        let list = Arc::new(list);
+        if let Some(receipt) = receipts.last() {
+            self.last_time.fetch_max(receipt.time, Ordering::Relaxed);
+        }
+        let receipts = receipts.into_iter().map(Arc::new).collect();
+        self.retain(RetainedState { receipts, wake_up, migration_failed: None });
+        self.list.store(Some(list.clone()));
+        list
+    }
+
+    /// Forgets the list, which is loaded again at the next request.
+    pub(super) fn clear(&self) {
+        self.list.store(None);
+    }
+
+    /// The earliest time that the next revision may have: the time of the last one. The wall clock may have been set
+    /// back since.
+    pub(super) fn last_time(&self) -> u64 {
+        self.last_time.load(Ordering::Relaxed)
+    }
+
+    /// What the next batch needs besides the list.
+    pub(super) fn retained(&self) -> RetainedState {
+        self.retained.lock().as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Remembers which version could not migrate the list, where a batch has nothing else to remember.
+    pub(super) fn remember_migration(&self, migration_failed: Option<Digest>) {
+        let mut retained = self.retained.lock();
+        if retained.as_deref().and_then(|retained| retained.migration_failed) != migration_failed {
+            retained.get_or_insert_default().migration_failed = migration_failed;
+        }
+    }
+
+    /// Publishes a batch that is durable: first to readers, then to callers, then to subscribers.
+    pub(super) fn publish(&self, durable: Durable) {
+        let Durable { list, retained, revisions, replies } = durable;
+        if let Some(revision) = revisions.last() {
+            self.last_time.store(revision.context.now, Ordering::Relaxed);
+        }
+        self.list.store(Some(list));
+        self.retain(retained);
+        replies.send();
+        if let Some(events) = self.events.get() {
+            revisions.into_iter().for_each(|revision| drop(events.send(revision)));
+        }
+    }
+
+    /// Live revisions from now on.
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Revision>> {
+        self.events.get_or_init(|| broadcast::channel(MAX_EVENTS_BEHIND).0).subscribe()
+    }
+
+    pub(super) fn has_subscribers(&self) -> bool {
+        self.events.get().is_some_and(|events| events.receiver_count() > 0)
+    }
+
+    fn retain(&self, retained: RetainedState) {
+        let is_needed =
+            !retained.receipts.is_empty() || retained.wake_up.is_some() || retained.migration_failed.is_some();
+        *self.retained.lock() = is_needed.then(|| Box::new(retained));
+    }
+}

@@ -1,0 +1,56 @@
+//! Replies that need no decision: repeated requests, preconditions that do not hold, wake-ups that are not due.
+//!
+//! They come before a version is resolved, because none of them depends on one. A repetition gets its first
+//! answer also while no version is loaded and no instance is free. They come before a migration, too: a caller
+//! that names a revision knows nothing of migrations.
+
+use super::batch::Batch;
+use super::error::CallError;
+use super::request::{Effect, Expect, Reply, Request};
+use crate::list::List;
+use crate::list::command::Command;
+use crate::list::revision::{CommandOutcome, Receipt};
+use crate::logic::Refusal;
+
+/// The reply to a request that is not to be decided.
+pub(super) fn reply_without_decision(batch: &Batch, request: &Request) -> Option<Result<Reply, CallError>> {
+    if *request.command.outline() == Command::Wake && !is_due(batch) {
+        return Some(Err(CallError::Stale { revision: batch.list().revision() }));
+    }
+    if let Some(idempotency) = &request.idempotency
+        && let Some(first) = batch.receipts().iter().find(|receipt| receipt.request.key == idempotency.key)
+    {
+        return Some(repeat(first, idempotency.fingerprint == first.request.fingerprint));
+    }
+    check(&request.expect, batch.list()).err().map(Err)
+}
+
+/// Whether the wake-up time of the list has come. It may have been put off, or the list deleted, since the
+/// wake-up was sent.
+fn is_due(batch: &Batch) -> bool {
+    batch.list().exists() && batch.wake_up().is_some_and(|at| at <= batch.now())
+}
+
+/// The reply to a request, sent again.
+fn repeat(first: &Receipt, is_same_request: bool) -> Result<Reply, CallError> {
+    if !is_same_request {
+        return Err(CallError::KeyReused);
+    }
+    let logic = first.logic.clone();
+    match first.outcome.clone() {
+        CommandOutcome::Done { revision, changes, created, next_id_before } => {
+            Ok(Reply { logic, revision, created, next_id_before, effect: Effect::Repeated(changes) })
+        }
+        CommandOutcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
+    }
+}
+
+fn check(expect: &Expect, list: &List) -> Result<(), CallError> {
+    let revision = list.revision();
+    let holds = match expect {
+        Expect::Anything => true,
+        Expect::Exists => list.exists(),
+        Expect::Revision(revisions) => list.exists() && revisions.contains(&revision),
+    };
+    if holds { Ok(()) } else { Err(CallError::Stale { revision }) }
+}
