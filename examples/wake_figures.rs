@@ -123,7 +123,7 @@ async fn midnight(dir: &Path, lists: usize) -> anyhow::Result<()> {
         times.push(begun.elapsed());
     }
     let took = waking.await?;
-    anyhow::ensure!(store.next_due().await?.is_none(), "somebody sleeps on");
+    anyhow::ensure!(store.next_due().await?.is_none(), "a due list was not woken");
     times.sort();
     let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     println!("woke {lists} passivated lists in {took:.2?}, {:.0} a second", lists as f64 / took.as_secs_f64());

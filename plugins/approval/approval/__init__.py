@@ -31,7 +31,7 @@ from hotlist import (
     view,
 )
 
-from .people import NOBODY, Rules, checked, demand_name
+from .people import ANONYMOUS, Rules, checked, demand_name
 from .requests import (
     APPROVED,
     DRAFT,
@@ -59,7 +59,7 @@ class Approval(Logic):
     """The logic of a list of requests."""
 
     title = "Approval"
-    summary = "Requests that others have to approve. What nobody decides in time expires."
+    summary = "Requests that others have to approve. Without a decision in time they expire."
     version = "1.0.0"
     fields = {
         "state": Schema("State", Kind.TEXT, choices=STATES),
@@ -201,7 +201,7 @@ class Approval(Logic):
 
 def known(cx: Context) -> str | None:
     """The caller's name, if the server knows it."""
-    return None if cx.caller == NOBODY else cx.caller
+    return None if cx.caller == ANONYMOUS else cx.caller
 
 
 def row(request: Request, rules: Rules) -> Row:

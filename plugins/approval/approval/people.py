@@ -7,7 +7,7 @@ from typing import Any
 
 from hotlist import Context, Rejected, current_list
 
-NOBODY = "anonymous"
+ANONYMOUS = "anonymous"
 """The name of a caller whom no proxy has authenticated."""
 
 LONGEST_DAYS = 3_650
@@ -60,7 +60,7 @@ class Rules:
         if not others:
             raise Rejected(
                 "no-approvers",
-                "Nobody but you could approve this. Name other approvers in the list's setting “approvers”.",
+                "Only you could approve this. Name other approvers in the list's setting “approvers”.",
             )
         if len(others) < self.quorum:
             raise Rejected(
@@ -72,7 +72,7 @@ class Rules:
 
 def demand_name(cx: Context) -> None:
     """Refuses an anonymous caller."""
-    if cx.caller == NOBODY:
+    if cx.caller == ANONYMOUS:
         raise Rejected("anonymous", "The server does not know who you are. Sign in first.")
 
 
@@ -82,9 +82,9 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
     settings = dict(settings)
     if "approvers" in settings:
         names = [name.strip() for name in settings["approvers"] or []]
-        if "" in names or NOBODY in names:
+        if "" in names or ANONYMOUS in names:
             raise Rejected(
-                "approver-unnamed", f"Give every approver a name, and not “{NOBODY}”.", "approvers"
+                "approver-unnamed", f"Give every approver a name, and not “{ANONYMOUS}”.", "approvers"
             )
         if not names:
             raise Rejected("approvers-missing", "Name at least one approver.", "approvers")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hotlist import Context, Entry, Rejected, current_list, plus_days
 
-from .people import NOBODY, Rules
+from .people import ANONYMOUS, Rules
 
 DRAFT = "draft"
 SUBMITTED = "submitted"
@@ -52,7 +52,7 @@ class Request:
 
     def is_of(self, caller: str) -> bool:
         """Whether a caller is its requester."""
-        return self.requester == caller and caller != NOBODY
+        return self.requester == caller and caller != ANONYMOUS
 
     def waits_for(self, caller: str, rules: Rules, today: datetime.date) -> bool:
         """Whether a caller could approve it now."""

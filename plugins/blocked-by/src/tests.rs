@@ -253,8 +253,8 @@ fn a_strict_list_keeps_what_open_entries_wait_for() {
     let message = "needed: “Dig the hole” is needed by 3 “Plant the tree”. \
                    Complete it, or unlink what needs it, first.";
     assert_eq!(delete(&mut list, 2), Err(message.into()));
-    delete(&mut list, 3).expect("nobody needs it");
-    delete(&mut list, 2).expect("nobody needs it any more");
+    delete(&mut list, 3).expect("nothing depends on it");
+    delete(&mut list, 2).expect("nothing depends on it any more");
     assert_eq!(list.count(), 2);
 }
 
@@ -265,7 +265,7 @@ fn what_is_deleted_is_depended_upon_no_more() {
     assert_eq!(on(&list, 3), []);
     let mut list = garden();
     update(&mut list, 1, completed(true)).expect("accepted");
-    delete(&mut list, 1).expect("it is done, so nobody waits for it");
+    delete(&mut list, 1).expect("it is completed, so it blocks nothing");
     assert_eq!(on(&list, 2), []);
     let mut list = TestList::new().with(task("a", &[])).with(done(task("b", &[1])));
     delete(&mut list, 1).expect("what is completed waits for nothing");

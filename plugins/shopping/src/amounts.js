@@ -66,7 +66,7 @@ export const NAMES = [...Object.keys(WORDS), "pieces", "dozen"].join(", ");
 export const meaning = (word) => MEANING.get(word.toLowerCase());
 
 /**
- * Whether nobody can buy a unit on its own: two litres, but of what?
+ * Whether a unit needs an item: two litres, but of what?
  *
  * @param {string | undefined} unit
  */

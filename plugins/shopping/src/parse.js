@@ -21,14 +21,14 @@ const LEAST = 0.001;
 /** A word that may be a unit, and what it is a unit of. */
 const WORD = /^( ?)(\p{L}+)\.?(?: of)?(?: (.+))?$/u;
 
-/** @typedef {{ thing: string, quantity?: number, unit?: string }} Wish */
+/** @typedef {{ thing: string, quantity?: number, unit?: string }} ParsedItem */
 
 /**
  * Takes a tidy text apart. One that begins with no quantity is a thing as a whole.
  *
  * @param {string} text
  * @param {string} field Where it came from, for a rejection to name it.
- * @returns {Wish}
+ * @returns {ParsedItem}
  */
 export function parse(text, field) {
   const number = NUMBER.exec(text);
@@ -74,7 +74,7 @@ export function parse(text, field) {
  * @param {number} times
  * @param {string} text
  * @param {string} field
- * @returns {Wish}
+ * @returns {ParsedItem}
  */
 function several(times, text, field) {
   const number = NUMBER.exec(text);
