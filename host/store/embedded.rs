@@ -1,130 +1,86 @@
-//! The store for a single machine: SQLite, used as an append-only log with folded lists.
+//! The store of a single machine: SQLite, used as an append-only log with compacted lists.
 //!
-//! A commit is appended to the log and is acknowledged once that is durable. One thread writes:
-//! whatever waits in its queue becomes a few rows, one transaction and one fsync (group commit).
-//! Later, in the order of their names, the lists in the log are *folded*: their commits become a
-//! snapshot, history and receipts, and the log's head is cut off. Reading a list is its snapshot and
-//! the commits after it, in one read transaction, on other threads.
+//! A commit is appended to the log, and is acknowledged once it is durable. One thread writes: the commits in its queue
+//! become a few rows, one transaction and one fsync (group commit). Later the lists in the log are *compacted*, in the
+//! order of their names: their commits become a snapshot, history and receipts, and the log's head is truncated. Reader
+//! threads read a list from its snapshot and the commits after it, in one read transaction.
 //!
-//! A data directory holds `hotlist.db` with SQLite's companions, which any SQLite shell opens, and
-//! `lock`.
+//! A data directory holds `hotlist.db` with SQLite's companion files, which any SQLite shell opens, and `lock`.
 
 mod block;
-mod fold;
+mod compacted;
+mod compaction;
+mod error;
+mod evidence;
+mod lifecycle;
 mod lock;
 mod log_index;
+mod options;
 mod reader;
 mod record;
 mod recording;
 mod recover;
 mod schema;
-mod sweep;
 #[cfg(test)]
 mod tests;
 mod wal;
 mod writer;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Commit, Health, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::error::StoreError;
+use super::health::Health;
+use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
+use lifecycle::Lifecycle;
 use lock::DirectoryLock;
-use reader::Reader;
-use record::{Head, ListMeta};
+pub use options::Options;
+use reader::{Reader, ReaderRequest};
+use record::{CommitHead, ListMeta};
 pub use recording::Recording;
-use wal::Wal;
-use writer::{Prepared, Writer};
+use wal::Checkpointer;
+use writer::{EncodedCommit, Writer, WriterRequest};
 
-/// A durable write that takes longer is worth a line on the log.
-const SLOW_WRITE: Duration = Duration::from_secs(1);
-
-/// The limits of an [`EmbeddedStore`].
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How many revisions of history a list keeps.
-    pub history: u64,
-    /// How many calls may wait to be written; one more is [`StoreError::Overloaded`].
-    pub queue: usize,
-    /// How many reads may wait; one more is [`StoreError::Overloaded`].
-    pub read_queue: usize,
-    /// How many threads read.
-    pub readers: usize,
-    /// The most commits in one durable write.
-    pub batch: usize,
-    /// A durable write takes no more commits once it has this many bytes of them.
-    pub batch_bytes: usize,
-    /// Folding starts when the log has more commits. It may grow by another quarter meanwhile, and
-    /// a start after a crash reads all of it.
-    pub log_rows: u64,
-    /// Folding starts when the log's commits have more bytes. What was written since the store was
-    /// opened is held in memory until it is folded, so this bounds that too.
-    pub log_bytes: usize,
-    /// The writer's cache of pages, in bytes; each reader has an eighth of that.
-    pub cache_bytes: u64,
-    /// The most bytes the database may grow to; `None` for as many as the disk has. Reaching it is
-    /// a failed write.
-    pub max_bytes: Option<u64>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            history: 1_000,
-            queue: 65_536,
-            read_queue: 65_536,
-            readers: 2,
-            batch: 4_096,
-            batch_bytes: 16 << 20,
-            log_rows: 500_000,
-            log_bytes: 112 << 20,
-            cache_bytes: 32 << 20,
-            max_bytes: None,
-        }
-    }
-}
-
-/// A [`Store`] in a directory of one machine. Keeps all the promises of the trait.
+/// A [`Store`] in a directory of one machine. Fulfils all promises of the trait.
 ///
-/// Dropping it without [`Store::close`] loses nothing that was acknowledged: it finishes the write
-/// at hand, waits for its threads to end, and leaves folding to the next start.
+/// Dropping it without [`Store::close`] loses nothing that was acknowledged. The drop finishes the write at hand, waits
+/// for the threads to end, and leaves compaction to the next start.
 #[derive(Debug)]
 pub struct EmbeddedStore {
-    writes: SyncSender<writer::Request>,
-    reads: SyncSender<reader::Request>,
+    writes: SyncSender<WriterRequest>,
+    reads: SyncSender<ReaderRequest>,
     writer: Option<JoinHandle<()>>,
-    poison: Arc<OnceLock<String>>,
-    closed: Arc<AtomicBool>,
+    lifecycle: Arc<Lifecycle>,
     options: Options,
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a directory, which is created if need be, and takes the directory for
-    /// this process. Blocks while it reads the log.
+    /// Opens the store in a directory, creates the directory if it is missing, and locks it for this process. Blocks
+    /// while it reads the log.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Locked`] when another process has it, [`StoreError::Format`] when another
-    /// version of the program wrote it, and [`StoreError::Failed`].
+    /// [`StoreError::Locked`] when another process holds the directory, [`StoreError::Format`] when another version of
+    /// the program wrote it, and [`StoreError::Failed`].
     pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
         let begun = Instant::now();
-        let lock = DirectoryLock::take(dir)?;
+        let lock = DirectoryLock::acquire(dir)?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
         let recovered = recover::recover(&db)?;
         tracing::info!(
-            log_commits = recovered.sweep.rows(),
+            log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),
-            unreadable_lists = recovered.log_index.quarantined_count(),
+            unreadable_lists = recovered.log_index.isolated_count(),
             took = ?begun.elapsed(),
             "opened the store in {}", dir.display(),
         );
@@ -132,47 +88,47 @@ impl EmbeddedStore {
         let (reads, read_requests) = sync_channel(options.read_queue);
         let read_requests = Arc::new(Mutex::new(read_requests));
         let log_index = Arc::new(Mutex::new(recovered.log_index));
-        let poison = Arc::new(OnceLock::new());
+        let lifecycle = Arc::new(Lifecycle::default());
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
-            let reader = Reader { db, log_index: log_index.clone(), keep: options.history };
+            let reader = Reader { db, log_index: log_index.clone(), history_limit: options.history };
             let requests = read_requests.clone();
-            readers.push(start("store-reader", move || reader.run(&requests))?);
+            readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, move || reader.run(&requests))?);
         }
-        let wal = Wal::start(schema::open_checkpointer(dir)?, poison.clone()).map_err(no_thread)?;
+        let checkpointer = Checkpointer::start(schema::open_checkpointer(dir)?, &lifecycle)?;
         let writer = Writer {
             db,
             requests,
             log_index,
-            poison: poison.clone(),
-            sweep: recovered.sweep,
-            wal,
+            lifecycle: lifecycle.clone(),
+            compaction: recovered.compaction,
+            checkpointer,
             options: options.clone(),
             readers,
             reads: reads.clone(),
             lock,
         };
-        let writer = Some(start("store-writer", move || writer.run())?);
-        Ok(Self { writes, reads, writer, poison, closed: Arc::default(), options })
+        let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
+        Ok(Self { writes, reads, writer, lifecycle, options })
     }
 
-    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<writer::Answer>, StoreError> {
-        self.check_open()?;
-        if let Some(why) = self.poison.get() {
-            return Err(StoreError::Poisoned { why: why.clone() });
-        }
+    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<writer::CommitReply>, StoreError> {
+        self.lifecycle.check_open()?;
+        self.lifecycle.check_healthy()?;
         commit.check()?;
         let meta = ListMeta::of(&commit.state, commit.wake_up);
-        let head = Head { after: commit.after, erased: record::erased(&commit.revisions), meta };
-        let frame = block::frame(&commit.name, head.meta.revision, |bytes| record::log(&commit, &head, bytes));
+        let head = CommitHead { after: commit.after, deleted_at: record::deleted_at(&commit.revisions), meta };
+        let encode = |bytes| record::append_commit(&commit, &head, bytes);
+        let frame = block::frame(&commit.name, head.meta.revision, encode);
         let (reply, answer) = oneshot::channel();
-        let Head { after, meta, .. } = head;
-        let prepared = Prepared { name: commit.name, after, meta, frame, state: Arc::downgrade(&commit.state), reply };
-        match self.writes.try_send(writer::Request::Commit(prepared)) {
+        let CommitHead { after, meta, .. } = head;
+        let state = Arc::downgrade(&commit.state);
+        let encoded = EncodedCommit { name: commit.name, after, meta, frame, state, reply };
+        match self.writes.try_send(WriterRequest::Commit(encoded)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),
-            Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+            Err(TrySendError::Disconnected(_)) => Err(self.lifecycle.disconnected(writer::THREAD)),
         }
     }
 
@@ -181,39 +137,17 @@ impl EmbeddedStore {
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<T> {
         let (reply, answer) = oneshot::channel();
-        let request = reader::Request::Read(Box::new(move |reader: &Reader| {
+        let request = ReaderRequest::Read(Box::new(move |reader: &Reader| {
             // A caller may drop its answer.
             let _ = reply.send(read(reader));
         }));
-        let sent = self.check_open().and_then(|()| match self.reads.try_send(request) {
+        let sent = self.lifecycle.check_open().and_then(|()| match self.reads.try_send(request) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.read_queue }),
-            Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+            Err(TrySendError::Disconnected(_)) => Err(self.lifecycle.disconnected(reader::THREAD)),
         });
-        self.answer(sent, |answer| answer)
-    }
-
-    fn answer<A: Send + 'static, T: Send + 'static>(
-        &self,
-        sent: Result<oneshot::Receiver<A>, StoreError>,
-        result: impl FnOnce(A) -> Result<T, StoreError> + Send + 'static,
-    ) -> Pending<T> {
-        let closed = self.closed.clone();
-        async move {
-            // A thread lets go of a request unanswered when the store is closed, or when it panics.
-            sent?.await.map_or_else(
-                |_| match closed.load(Ordering::Acquire) {
-                    true => Err(StoreError::Closed),
-                    false => Err(StoreError::Failed { what: "answer".into(), why: "its thread ended".into() }),
-                },
-                result,
-            )
-        }
-        .boxed()
-    }
-
-    fn check_open(&self) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+        let lifecycle = self.lifecycle.clone();
+        async move { sent?.await.unwrap_or_else(|_| Err(lifecycle.unanswered("read"))) }.boxed()
     }
 }
 
@@ -224,7 +158,10 @@ impl Store for EmbeddedStore {
     }
 
     fn commit(&self, commit: Commit) -> Pending<()> {
-        self.answer(self.enqueue(commit), |answer: writer::Answer| answer.result)
+        let sent = self.enqueue(commit);
+        let lifecycle = self.lifecycle.clone();
+        let lost = move || Err(lifecycle.unanswered_commit("write a commit".into()));
+        async move { sent?.await.map_or_else(|_| lost(), |reply| reply.result) }.boxed()
     }
 
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
@@ -247,37 +184,31 @@ impl Store for EmbeddedStore {
     }
 
     fn health(&self) -> Health {
-        self.poison.get().map_or(Health::Healthy, |why| Health::WriteFailed { why: why.clone() })
+        self.lifecycle.health()
     }
 
     fn close(&self) -> Pending<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if self.lifecycle.close() {
             return std::future::ready(Err(StoreError::Closed)).boxed();
         }
         let (reply, answer) = oneshot::channel();
         // Waits while the queue is full, which is as long as one durable write.
-        let sent = self.writes.send(writer::Request::Close(reply)).map_err(|_| StoreError::Closed);
-        self.answer(sent.map(|()| answer), |answer| answer)
+        let sent = self.writes.send(WriterRequest::Close(reply));
+        let lifecycle = self.lifecycle.clone();
+        async move {
+            let lost = || Err(lifecycle.unanswered("close"));
+            if sent.is_ok() { answer.await.unwrap_or_else(|_| lost()) } else { lost() }
+        }
+        .boxed()
     }
 }
 
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
-        self.closed.store(true, Ordering::Release);
+        self.lifecycle.close();
         // Fails when the writer has ended already.
-        let _ = self.writes.send(writer::Request::Stop);
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the writing thread panicked");
-        }
+        let _ = self.writes.send(WriterRequest::Stop);
+        // A panic on the thread has poisoned the store.
+        self.writer.take().map(JoinHandle::join);
     }
-}
-
-fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    std::thread::Builder::new().name(name.into()).spawn(run).map_err(no_thread)
-}
-
-fn no_thread(error: std::io::Error) -> StoreError {
-    StoreError::Failed { what: "start a thread".into(), why: error.to_string() }
 }

@@ -1,34 +1,33 @@
-//! A row of the log: commits of one durable write, one behind the other.
+//! A block, which is a row of the log: consecutive commits of one durable write.
 //!
-//! SQLite's work is by the row, so a row holds many commits. Each is a frame of its own, with a
-//! checksum of its own. Beside the frames stands a directory of their lists, under another
-//! checksum: when a frame is damaged, it still tells whose it was.
+//! SQLite works by the row, so a row holds many commits. Each commit is a frame with a checksum. A directory beside the
+//! frames names their lists, under a checksum of its own: it still names the list of a frame that is damaged.
 
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::fold::Fault;
+use super::error::ReadError;
 use super::record;
 use crate::list::name::ListName;
 
-/// A row is closed at this size: what a list has in the log is read by the row.
+/// The size at which a row is closed. Reading a commit of a list reads its whole row.
 pub(super) const FULL_BYTES: usize = 16 * 1024;
 
-/// The record's length (4 bytes), the name's (1) and the revision (8), little-endian. Then come the
-/// name and the record.
+/// The length of the record (4 bytes), the length of the name (1) and the revision (8), little-endian. The name and the
+/// record follow.
 const HEAD_BYTES: usize = 13;
 
-/// The frames of one row, numbered on from `first`.
+/// The frames of one row, whose commits are numbered from `first` on.
 pub(super) struct Block {
     first: u64,
-    /// Where the frames begin, as far as their lengths lead.
+    /// The offsets of the frames. Behind a damaged length there are none.
     starts: Vec<u32>,
     bytes: Vec<u8>,
     directory: Vec<u8>,
 }
 
-/// One commit in a block. The record's checksum covers the other two.
+/// One commit in a block. The record's checksum covers the name and the revision too.
 pub(super) struct Frame<'a> {
     pub(super) name: &'a [u8],
     pub(super) revision: u64,
@@ -36,13 +35,13 @@ pub(super) struct Frame<'a> {
 }
 
 impl Block {
-    /// An empty block, whose first commit will have that number.
+    /// An empty block whose first commit will have that number.
     pub(super) fn new(first: u64) -> Self {
         let bytes = Vec::with_capacity(FULL_BYTES + FULL_BYTES / 8);
         Self { first, starts: Vec::new(), bytes, directory: Vec::new() }
     }
 
-    /// The block of a row. One that is damaged has fewer frames than it should.
+    /// Parses a row. A damaged row has fewer frames than commits.
     pub(super) fn parse(first: u64, bytes: Vec<u8>) -> Self {
         let mut block = Self { first, starts: Vec::new(), bytes, directory: Vec::new() };
         let mut at = 0;
@@ -60,8 +59,8 @@ impl Block {
         self.bytes.extend_from_slice(frame);
     }
 
-    /// The block without the room for more frames: it stays in memory until its commits are folded,
-    /// and most blocks of a quiet server hold a few commits only.
+    /// Frees the space for more frames. The block stays in memory until its commits are compacted, and most blocks of a
+    /// quiet server hold a few commits only.
     pub(super) fn closed(mut self) -> Self {
         self.bytes.shrink_to_fit();
         self.starts.shrink_to_fit();
@@ -72,7 +71,7 @@ impl Block {
         self.first
     }
 
-    /// The number of the last commit; one less than the first when there is none.
+    /// The number of the last commit, or one less than the first when the block is empty.
     pub(super) fn last(&self) -> u64 {
         self.first + self.starts.len() as u64 - 1
     }
@@ -96,14 +95,13 @@ impl Block {
         Some(Frame { name, revision, record })
     }
 
-    /// Takes what the row's directory holds: whose the frames are, in their order. Memory needs it no
-    /// longer.
+    /// Takes the row's directory, which names the lists of the frames in their order. Memory does not need it.
     pub(super) fn take_directory(&mut self) -> Vec<u8> {
         record::directory(self.last(), &std::mem::take(&mut self.directory))
     }
 }
 
-/// Encodes the frame of a commit. `record` appends its record.
+/// Encodes the frame of a commit. `record` appends the commit's record.
 pub(super) fn frame(name: &ListName, revision: u64, record: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let name = name.as_str().as_bytes();
     let mut frame = Vec::with_capacity(512);
@@ -118,7 +116,7 @@ pub(super) fn frame(name: &ListName, revision: u64, record: impl FnOnce(Vec<u8>)
     frame
 }
 
-/// Where the frame that starts at `at` ends, if it is there in full.
+/// The end of the frame that starts at `at`, if the frame is complete.
 fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
     let head: &[u8; HEAD_BYTES] = bytes.get(at..)?.first_chunk()?;
     let length = u32::from_le_bytes(*head.first_chunk()?) as usize;
@@ -126,8 +124,8 @@ fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
     (end <= bytes.len()).then_some(end)
 }
 
-/// Reads blocks that are not in memory. Commits that are read one after the other are often in the
-/// same block, so the last one is kept.
+/// Reader of blocks that are not in memory. It caches the last block, because commits that are read one after the other
+/// are often in the same block.
 pub(super) struct Blocks<'db> {
     select: CachedStatement<'db>,
     last: Option<Arc<Block>>,
@@ -140,7 +138,7 @@ impl<'db> Blocks<'db> {
     }
 
     /// The block that holds the commit of that number.
-    pub(super) fn holding(&mut self, seq: u64) -> Result<Arc<Block>, Fault> {
+    pub(super) fn holding(&mut self, seq: u64) -> Result<Arc<Block>, ReadError> {
         if let Some(block) = self.last.as_ref().filter(|block| block.frame(seq).is_some()) {
             return Ok(block.clone());
         }
@@ -148,7 +146,7 @@ impl<'db> Blocks<'db> {
         let block = row.map(|(first, bytes)| Arc::new(Block::parse(first, bytes)));
         match block.filter(|block| block.frame(seq).is_some()) {
             Some(block) => Ok(self.last.insert(block).clone()),
-            None => Err(Fault::List(format!("its log entry {seq} is missing"))),
+            None => Err(ReadError::Damaged(format!("its log entry {seq} is missing"))),
         }
     }
 }
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_taken_apart_as_it_was_put_together() {
+    fn a_row_parses_to_the_commits_it_was_built_of() {
         let built = block();
         let parsed = Block::parse(7, built.bytes().to_vec());
         assert_eq!((parsed.first(), parsed.last()), (7, 8));
@@ -196,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_cut_off_anywhere_gives_what_is_whole() {
+    fn a_row_that_ends_anywhere_gives_its_complete_commits() {
         let whole = block();
         for end in 0..whole.bytes().len() {
             let cut = Block::parse(7, whole.bytes()[..end].to_vec());

@@ -1,24 +1,23 @@
-//! The directory: one process at a time, and entries that survive power loss.
+//! The lock of the data directory, and the durability of its entries.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// The file that is locked. SQLite's own locks would let a second process in.
+/// The file that is locked. SQLite's own locks let a second process in.
 const LOCK_FILE: &str = "lock";
 
-/// Holds the directory until it is dropped; the operating system lets go of it when the process
-/// ends, however it ends.
+/// The lock of a data directory. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
-    /// Creates the directory if need be, and takes it for this process.
-    pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
+    /// Creates the directory if it is missing, and locks it for this process.
+    pub(super) fn acquire(dir: &Path) -> Result<Self, StoreError> {
         let failed = |why: std::io::Error| StoreError::Failed {
             what: format!("open the data directory {}", dir.display()),
             why: why.to_string(),
@@ -39,17 +38,17 @@ impl DirectoryLock {
     }
 }
 
-/// Who says to hold the lock. What stands in the file is only for people; the lock is what counts.
+/// The process that holds the lock, as it wrote into the file. The text is for people only: the lock decides.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(20).read_to_string(&mut text));
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(pid)) => format!("process {pid}"),
-        _ => "its process id is not known".into(),
+        _ => "process unknown".into(),
     }
 }
 
-/// Makes the names in the directory, and its own name, durable.
+/// Makes the entries of the directory, and its own entry in its parent, durable.
 pub(super) fn sync_directory(dir: &Path) -> Result<(), StoreError> {
     let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));

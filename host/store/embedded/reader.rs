@@ -1,4 +1,4 @@
-//! Reading: a few threads, each with a connection that only reads.
+//! The readers: threads with a connection each that only reads.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -7,124 +7,123 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
 use super::block::Blocks;
-use super::fold::{self, Base, Fault};
-use super::log_index::LogIndex;
-use super::record::{self, Body, Kind, ListMeta};
+use super::compacted::{self, CompactedRow};
+use super::error::ReadError;
+use super::log_index::{CommitRef, LogIndex};
+use super::record::{self, CommitBody, ListMeta, RowKind};
 use super::schema;
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
 use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
 
-/// Reads timers in the order of their key, from a place in it on: what is not due is not looked at.
+/// Reads timers in the order of their key, from a place in it on. Timers that are not due are not read.
 pub(super) const DUE: &str =
     "SELECT at, name FROM timers WHERE at <= ?1 AND (at, name) > (?2, ?3) ORDER BY at, name LIMIT ?4";
 
-/// Reads the first timer of the key.
+/// Reads the first timer in the order of the key.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM timers";
 
-/// What a reading thread is asked to do.
-pub(super) enum Request {
+/// The name of the threads.
+pub(super) const THREAD: &str = "store-reader";
+
+/// A request to a reader.
+pub(super) enum ReaderRequest {
     /// Read, and answer.
     Read(Box<dyn FnOnce(&Reader) + Send>),
     /// End the thread.
     Stop,
 }
 
-/// One thread's connection, and what memory knows of the log.
+/// One thread's connection, and the index of the log.
 pub(super) struct Reader {
     pub(super) db: Connection,
     pub(super) log_index: Arc<Mutex<LogIndex>>,
-    /// How many revisions of history a list keeps.
-    pub(super) keep: u64,
+    /// How many revisions of history a list retains.
+    pub(super) history_limit: u64,
 }
 
 impl Reader {
     /// Answers requests until there are no more.
-    pub(super) fn run(self, requests: &Mutex<Receiver<Request>>) {
+    pub(super) fn run(self, requests: &Mutex<Receiver<ReaderRequest>>) {
         loop {
             let request = requests.lock().recv();
             match request {
-                Ok(Request::Read(read)) => read(&self),
-                Ok(Request::Stop) | Err(_) => return,
+                Ok(ReaderRequest::Read(read)) => read(&self),
+                Ok(ReaderRequest::Stop) | Err(_) => return,
             }
         }
     }
 
     /// The list of that name.
     pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
-        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
-        let rows = self.rows(name)?;
+        let commits = self.logged_commits(name)?;
         let stored = self.in_transaction(|db| {
-            let base = Base::read(db, name)?;
-            let records =
-                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
-            let bodies = fold::bodies(name, &records)?;
-            let list = fold::replay(name, base.as_ref(), &bodies)?;
-            let last = bodies.last().map(|body| &body.head.meta).or(base.as_ref().map(|base| &base.meta));
+            let row = CompactedRow::read(db, name)?;
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+            let bodies = compacted::bodies(name, &commits)?;
+            let list = compacted::replay(name, row.as_ref(), &bodies)?;
+            let last = bodies.last().map(|body| &body.head.meta).or(row.as_ref().map(|row| &row.meta));
             let wake_up = last.and_then(|meta| meta.wake_up);
-            let mut receipts = folded_receipts(db, name)?;
+            let mut receipts = compacted_receipts(db, name)?;
             receipts.extend(bodies.into_iter().flat_map(|body| body.receipts));
             receipts.drain(..receipts.len().saturating_sub(MAX_RECEIPTS));
             Ok(Stored { list, receipts, wake_up })
         });
-        stored.map_err(|fault| fault.into_error("read a list", unreadable))
+        stored.map_err(|fault| fault.into_store_error("read a list", name))
     }
 
-    /// The revisions of a list over `after`.
+    /// The revisions of a list after `after`.
     pub(super) fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, StoreError> {
-        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
-        let rows = self.rows(name)?;
+        let commits = self.logged_commits(name)?;
         let revisions = self.in_transaction(|db| {
-            let base = Base::read(db, name)?;
-            let records =
-                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
-            let bodies = fold::bodies(name, &records)?;
-            kept(db, name, base.as_ref(), &bodies, Wanted { after, limit, keep: self.keep })
+            let row = CompactedRow::read(db, name)?;
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+            let bodies = compacted::bodies(name, &commits)?;
+            history(db, name, row.as_ref(), &bodies, HistoryRange { after, limit, history_limit: self.history_limit })
         });
-        revisions.map_err(|fault| fault.into_error("read a history", unreadable))
+        revisions.map_err(|fault| fault.into_store_error("read a history", name))
     }
 
-    /// The list of that name with all of its history that there is.
+    /// The list of that name with its whole history.
     pub(super) fn recorded(&self, name: &ListName) -> Result<ListHistory, StoreError> {
-        let unreadable = |why: String| StoreError::Unreadable { name: name.clone(), why };
-        let rows = self.rows(name)?;
+        let commits = self.logged_commits(name)?;
         let recorded = self.in_transaction(|db| {
-            let base = Base::read(db, name)?;
-            let records =
-                fold::unfolded_rows(&mut Blocks::prepare(db)?, base.as_ref().map_or(0, |base| base.seq), &rows)?;
-            let bodies = fold::bodies(name, &records)?;
-            let list = fold::replay(name, base.as_ref(), &bodies)?;
-            let wanted = Wanted { after: 0, limit: usize::MAX, keep: u64::MAX };
-            let revisions = kept(db, name, base.as_ref(), &bodies, wanted)?;
+            let row = CompactedRow::read(db, name)?;
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+            let bodies = compacted::bodies(name, &commits)?;
+            let list = compacted::replay(name, row.as_ref(), &bodies)?;
+            let all = HistoryRange { after: 0, limit: usize::MAX, history_limit: u64::MAX };
+            let revisions = history(db, name, row.as_ref(), &bodies, all)?;
             Ok(ListHistory { name: name.clone(), list, revisions })
         });
-        recorded.map_err(|fault| fault.into_error("read a list with its history", unreadable))
+        recorded.map_err(|fault| fault.into_store_error("read a list with its history", name))
     }
 
-    /// The lists behind `after` that exist.
+    /// The existing lists after `after`.
     pub(super) fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
         loop {
-            let sweeps = self.log_index.lock().sweeps();
+            let compactions = self.log_index.lock().compactions();
             let page = self.try_page(after, limit)?;
-            // A list that a sweep forgot in between might have been read in its state before.
-            if self.log_index.lock().sweeps() == sweeps {
+            // The page may hold an old state of a list that a compaction forgot in between. Compactions are rare, so
+            // the loop ends.
+            if self.log_index.lock().compactions() == compactions {
                 return Ok(page);
             }
         }
     }
 
     fn try_page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
-        let mut page = self.log_index.lock().unfolded(after, limit);
-        self.folded(after, limit, &mut page)?;
+        let mut page = self.log_index.lock().uncompacted(after, limit);
+        self.add_compacted(after, limit, &mut page)?;
         page.sort_by(|(a, _), (b, _)| a.cmp(b));
         page.dedup_by(|(a, _), (b, _)| a == b);
         page.truncate(limit);
         Ok(page.into_iter().filter_map(|(name, meta)| summary(name, meta)).collect())
     }
 
-    /// Adds the first lists behind `after` that exist and have a folded row.
-    fn folded(
+    /// Adds the first existing lists after `after` that have a compacted row.
+    fn add_compacted(
         &self,
         after: Option<&ListName>,
         limit: usize,
@@ -139,17 +138,20 @@ impl Reader {
             let Some(row) = rows.next().map_err(&failed)? else { break };
             let text: String = row.get(0).map_err(&failed)?;
             let Ok(name) = ListName::new(&text) else {
-                tracing::error!(name = text, "a folded row's name is damaged");
+                tracing::error!(
+                    name = text,
+                    "the name of a compacted row is damaged; its list is left out of the page"
+                );
                 continue;
             };
-            // Whatever memory knows of a list is at least as new as its folded row.
-            let known = self.log_index.lock().get(&name).map(|tail| tail.meta.clone());
-            let meta = match known {
+            // The index is at least as new as the compacted row.
+            let logged = self.log_index.lock().get(&name).map(|list| list.meta.clone());
+            let meta = match logged {
                 Some(meta) => meta,
                 None => {
                     let columns = || Ok((row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
                     let (revision, seq, bytes) = columns().map_err(&failed)?;
-                    fold::read_brief(&name, revision, seq, &bytes)
+                    compacted::decode_meta(&name, revision, seq, &bytes)
                         .map_err(|why| StoreError::Unreadable { name: name.clone(), why })?
                 }
             };
@@ -160,21 +162,23 @@ impl Reader {
         Ok(())
     }
 
-    /// The lists to wake at or before `until`, behind `after`. One whose name is damaged is not to
-    /// keep the others asleep.
+    /// The lists to wake at or before `until`, after `after`. A timer with a damaged name is left out, so that it does
+    /// not keep the other lists from being woken.
     pub(super) fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Result<Vec<WakeUp>, StoreError> {
         // SQLite's integers end at i64::MAX, and no time is before 0.
         let at = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-        let (from, behind) = after.map_or((-1, ""), |after| (at(after.at), after.name.as_str()));
+        let (from, after_name) = after.map_or((-1, ""), |after| (at(after.at), after.name.as_str()));
         let read = || -> rusqlite::Result<Vec<WakeUp>> {
             let mut select = self.db.prepare_cached(DUE)?;
-            let mut rows = select.query(params![at(until), from, behind, limit])?;
+            let mut rows = select.query(params![at(until), from, after_name, limit])?;
             let mut due = Vec::new();
             while let Some(row) = rows.next()? {
                 let text: String = row.get(1)?;
                 match ListName::new(&text) {
                     Ok(name) => due.push(WakeUp { at: row.get(0)?, name }),
-                    Err(error) => tracing::error!(name = text, %error, "a timer's name is damaged"),
+                    Err(error) => {
+                        tracing::error!(name = text, %error, "the name of a timer is damaged; its list is not woken")
+                    }
                 }
             }
             Ok(due)
@@ -188,17 +192,17 @@ impl Reader {
         next.map_err(schema::failed("read the timers"))
     }
 
-    /// The list's rows in the log; none of a list that is known to be unreadable.
-    fn rows(&self, name: &ListName) -> Result<Vec<super::log_index::Row>, StoreError> {
+    /// The list's commits in the log. Fails when the list is isolated.
+    fn logged_commits(&self, name: &ListName) -> Result<Vec<CommitRef>, StoreError> {
         let log_index = self.log_index.lock();
-        match log_index.quarantined(name) {
+        match log_index.isolated(name) {
             Some(why) => Err(StoreError::Unreadable { name: name.clone(), why: why.clone() }),
-            None => Ok(log_index.get(name).map(|tail| tail.rows.clone()).unwrap_or_default()),
+            None => Ok(log_index.get(name).map(|list| list.commits.clone()).unwrap_or_default()),
         }
     }
 
-    fn in_transaction<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
-        // Whoever reads many lists of one moment has begun a transaction already.
+    fn in_transaction<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        // A recording reads all lists in one transaction, which it has begun already.
         if !self.db.is_autocommit() {
             return read(&self.db);
         }
@@ -207,55 +211,46 @@ impl Reader {
     }
 }
 
-impl Fault {
-    pub(super) fn into_error(self, what: &str, unreadable: impl FnOnce(String) -> StoreError) -> StoreError {
-        match self {
-            Self::List(why) => unreadable(why),
-            Self::Database(error) => schema::failed(what)(error),
-        }
-    }
-}
-
 fn summary(name: ListName, meta: ListMeta) -> Option<Summary> {
     let logic = meta.logic?;
     Some(Summary { name, logic, revision: meta.revision, entries: meta.entries, open: meta.open })
 }
 
-fn folded_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, Fault> {
+fn compacted_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, ReadError> {
     let mut select = db.prepare_cached("SELECT place, record FROM receipts WHERE name = ?1 ORDER BY place")?;
     let mut rows = select.query([name.as_str()])?;
     let mut receipts = Vec::new();
     while let Some(row) = rows.next()? {
         let bytes: Vec<u8> = row.get(1)?;
-        receipts.push(record::decode(Kind::Receipt, name, row.get(0)?, &bytes)?);
+        receipts.push(record::decode(RowKind::Receipt, name, row.get(0)?, &bytes)?);
     }
     Ok(receipts)
 }
 
-/// Which part of a history is wanted.
-struct Wanted {
+/// A part of a history.
+struct HistoryRange {
     after: u64,
     limit: usize,
-    /// How many revisions there are to be at most, however many there are.
-    keep: u64,
+    /// How many of the last revisions are visible. The database may hold more.
+    history_limit: u64,
 }
 
-/// The revisions of a list, from its folded ones and from its commits in the log.
-fn kept(
+/// The revisions of a list, from its history rows and from its commits in the log.
+fn history(
     db: &Connection,
     name: &ListName,
-    base: Option<&Base>,
-    bodies: &[Body<'_>],
-    Wanted { after, limit, keep }: Wanted,
-) -> Result<Vec<Arc<Revision>>, Fault> {
-    let erased = bodies.iter().filter_map(|body| body.head.erased).max().unwrap_or(0);
-    let last = bodies.last().map(|body| &body.head.meta).or(base.map(|base| &base.meta));
+    row: Option<&CompactedRow>,
+    bodies: &[CommitBody<'_>],
+    HistoryRange { after, limit, history_limit }: HistoryRange,
+) -> Result<Vec<Arc<Revision>>, ReadError> {
+    let deleted_at = bodies.iter().filter_map(|body| body.head.deleted_at).max().unwrap_or(0);
+    let last = bodies.last().map(|body| &body.head.meta).or(row.map(|row| &row.meta));
     let end = last.map_or(0, |meta| meta.revision);
-    let from = after.saturating_add(1).max(erased).max((end + 1).saturating_sub(keep));
+    let from = after.saturating_add(1).max(deleted_at).max((end + 1).saturating_sub(history_limit));
     if from > end {
         return Ok(Vec::new());
     }
-    let mut found = folded_history(db, name, from, limit)?;
+    let mut found = compacted_history(db, name, from, limit)?;
     for body in bodies.iter().filter(|body| body.head.meta.revision >= from) {
         if found.len() < limit {
             found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
@@ -266,7 +261,12 @@ fn kept(
     Ok(found)
 }
 
-fn folded_history(db: &Connection, name: &ListName, from: u64, limit: usize) -> Result<Vec<Arc<Revision>>, Fault> {
+fn compacted_history(
+    db: &Connection,
+    name: &ListName,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Arc<Revision>>, ReadError> {
     let mut select =
         db.prepare_cached("SELECT last, record FROM history WHERE name = ?1 AND last >= ?2 ORDER BY last")?;
     let mut rows = select.query(params![name.as_str(), from])?;

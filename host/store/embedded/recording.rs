@@ -1,9 +1,7 @@
-//! All that a data directory has recorded, as it is at one moment, for whoever wants to look at it while
-//! a server goes on writing.
+//! The recording of a data directory: all lists with their history at one moment, while a server goes on writing.
 //!
-//! It is one read transaction on a connection that only reads. The server neither waits for it nor
-//! notices it, but for one thing: as long as it lasts, SQLite cannot begin anew at the head of its
-//! write-ahead log, which grows by what is written meanwhile.
+//! A recording is one read transaction on a connection that only reads. The server does not wait for it. As long as it
+//! lasts, SQLite cannot reuse its write-ahead log from the beginning, so the file grows by what is written meanwhile.
 
 use std::collections::{BTreeSet, VecDeque, btree_set};
 use std::iter::Peekable;
@@ -16,33 +14,33 @@ use super::reader::Reader;
 use super::{recover, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// The cache of pages, in bytes: lists are read in their order, and each only once.
+/// The page cache, in bytes. Lists are read in their order, and each only once, so a small one suffices.
 const CACHE_BYTES: u64 = 8 << 20;
 
-/// How many folded lists are named at once.
-const NAMES: usize = 1_000;
+/// How many names of compacted lists are read at once.
+const NAMES_PER_READ: usize = 1_000;
 
 /// The lists of a data directory at the moment it was opened.
 pub struct Recording {
     reader: Reader,
-    /// Lists that may be in the log only, and lists that cannot be read.
-    besides_folded: BTreeSet<ListName>,
+    /// Lists that may exist only in the log, and lists that cannot be read.
+    besides_compacted: BTreeSet<ListName>,
 }
 
-/// The name in a row, or what there is of it.
-type Named = Result<ListName, Damaged>;
+/// The name in a row, or its readable part.
+type RowName = Result<ListName, DamagedName>;
 
-/// A row whose name is none.
-struct Damaged {
-    /// What of it can be shown, as a name.
+/// The name of a row that is not a valid list name.
+struct DamagedName {
+    /// The name with invalid characters replaced.
     shown: ListName,
 }
 
 impl Recording {
-    /// Takes hold of what is durable now. Reads the log, as a server does when it starts, and keeps it in
-    /// memory, as that server would have it if it had written it: [`super::Options::log_bytes`] bounds both.
+    /// Begins a recording of what is durable now. Reads the log, as a server does when it starts, and holds it in
+    /// memory. [`super::Options::log_bytes`] of the server bounds that memory.
     ///
     /// # Errors
     ///
@@ -50,41 +48,42 @@ impl Recording {
     /// [`StoreError::Failed`].
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let db = schema::open_observer(dir, CACHE_BYTES)?;
-        // Deferred: the moment is that of the first look, which is into the log.
+        // The transaction is deferred: its moment is that of the first read, which is the scan of the log.
         db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))?;
-        let log_index = recover::look(&db)?;
-        let besides_folded = log_index.besides_folded();
-        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), keep: u64::MAX };
-        Ok(Self { reader, besides_folded })
+        let log_index = recover::scan_read_only(&db)?;
+        let besides_compacted = log_index.besides_compacted();
+        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), history_limit: u64::MAX };
+        Ok(Self { reader, besides_compacted })
     }
 
-    /// About how many lists there are: those that were written to lately may count twice.
+    /// The approximate number of lists. Lists that were written lately may count twice.
     ///
     /// # Errors
     ///
     /// [`StoreError::Failed`].
     pub fn count(&self) -> Result<usize, StoreError> {
         let count = self.reader.db.query_row("SELECT count(*) FROM lists", [], |row| row.get::<_, usize>(0));
-        Ok(count.map_err(schema::failed("count the lists"))? + self.besides_folded.len())
+        Ok(count.map_err(schema::failed("count the lists"))? + self.besides_compacted.len())
     }
 
-    /// The wanted ones of the lists that exist, in the order of their names' bytes, each with all of its
-    /// history. Holds one of them at a time. [`StoreError::Unreadable`] is about one list, and the next
-    /// one follows; any other error ends it.
+    /// The existing lists for which `is_wanted` holds, in the order of their names' bytes, each with its whole history.
+    /// Holds one of them in memory at a time. After [`StoreError::Unreadable`], which concerns one list, the next list
+    /// follows. Any other error ends the iteration.
     pub fn lists<'a>(
         &'a self,
-        wanted: impl Fn(&ListName) -> bool + 'a,
+        is_wanted: impl Fn(&ListName) -> bool + 'a,
     ) -> impl Iterator<Item = Result<ListHistory, StoreError>> + 'a {
-        let read = move |named: Result<Named, StoreError>| match named {
-            Ok(Ok(name)) if wanted(&name) => self.list(&name).transpose(),
+        let read = move |named: Result<RowName, StoreError>| match named {
+            Ok(Ok(name)) if is_wanted(&name) => self.list(&name).transpose(),
             Ok(Ok(_)) => None,
-            Ok(Err(Damaged { shown })) => {
+            Ok(Err(DamagedName { shown })) => {
                 Some(Err(StoreError::Unreadable { name: shown, why: "its name is damaged".into() }))
             }
             Err(error) => Some(Err(error)),
         };
-        let besides = self.besides_folded.iter().peekable();
-        let names = Names { recording: self, folded: VecDeque::new(), after: String::new(), over: false, besides };
+        let besides = self.besides_compacted.iter().peekable();
+        let names =
+            Names { recording: self, compacted: VecDeque::new(), after: String::new(), is_exhausted: false, besides };
         names.filter_map(read)
     }
 
@@ -94,11 +93,11 @@ impl Recording {
         Ok(recorded.list.exists().then_some(recorded))
     }
 
-    /// The next folded names behind one, as they are in the database.
-    fn folded(&self, after: &str) -> rusqlite::Result<Vec<String>> {
+    /// The next names of compacted lists after one, as they are in the database.
+    fn compacted_names(&self, after: &str) -> rusqlite::Result<Vec<String>> {
         let select = "SELECT name FROM lists WHERE name > ?1 ORDER BY name LIMIT ?2";
         let mut select = self.reader.db.prepare_cached(select)?;
-        let mut rows = select.query(rusqlite::params![after, NAMES])?;
+        let mut rows = select.query(rusqlite::params![after, NAMES_PER_READ])?;
         let mut names = Vec::new();
         while let Some(row) = rows.next()? {
             names.push(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
@@ -107,56 +106,57 @@ impl Recording {
     }
 }
 
-/// The names of all lists, folded or not, in order.
+/// Iterator over the names of all lists, compacted or not, in order.
 struct Names<'a> {
     recording: &'a Recording,
-    /// Folded names that were read and have not had their turn.
-    folded: VecDeque<Named>,
-    /// The last folded name that was read.
+    /// Names of compacted lists that were read and not yet returned.
+    compacted: VecDeque<RowName>,
+    /// The last compacted name that was read.
     after: String,
-    /// Whether it is the last there is.
-    over: bool,
+    /// Whether the database has no more names.
+    is_exhausted: bool,
     besides: Peekable<btree_set::Iter<'a, ListName>>,
 }
 
 impl Names<'_> {
     fn refill(&mut self) -> Result<(), StoreError> {
-        let texts = self.recording.folded(&self.after).map_err(schema::failed("read the lists' names"))?;
+        let texts = self.recording.compacted_names(&self.after).map_err(schema::failed("read the lists' names"))?;
         let last_sound = texts.iter().rev().find(|text| ListName::new(text).is_ok());
-        // Where there is none, the next look would be the same one.
-        self.over = texts.len() < NAMES || last_sound.is_none();
+        // Without a sound name the next read would return the same names again.
+        self.is_exhausted = texts.len() < NAMES_PER_READ || last_sound.is_none();
         last_sound.cloned().into_iter().for_each(|last| self.after = last);
-        self.folded.extend(texts.iter().map(|text| ListName::new(text).map_err(|_| Damaged { shown: as_name(text) })));
+        self.compacted
+            .extend(texts.iter().map(|text| ListName::new(text).map_err(|_| DamagedName { shown: as_name(text) })));
         Ok(())
     }
 }
 
 impl Iterator for Names<'_> {
-    type Item = Result<Named, StoreError>;
+    type Item = Result<RowName, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.folded.is_empty()
-            && !self.over
+        if self.compacted.is_empty()
+            && !self.is_exhausted
             && let Err(error) = self.refill()
         {
-            self.over = true;
+            self.is_exhausted = true;
             return Some(Err(error));
         }
-        let (Some(Ok(folded)), Some(besides)) = (self.folded.front(), self.besides.peek()) else {
-            let next = self.folded.pop_front();
+        let (Some(Ok(compacted)), Some(besides)) = (self.compacted.front(), self.besides.peek()) else {
+            let next = self.compacted.pop_front();
             return next.or_else(|| self.besides.next().cloned().map(Ok)).map(Ok);
         };
-        if *besides > folded {
-            return self.folded.pop_front().map(Ok);
+        if *besides > compacted {
+            return self.compacted.pop_front().map(Ok);
         }
-        if *besides == folded {
-            self.folded.pop_front();
+        if *besides == compacted {
+            self.compacted.pop_front();
         }
         self.besides.next().cloned().map(|name| Ok(Ok(name)))
     }
 }
 
-/// A name that is none, with its foreign characters replaced, so that it can be shown.
+/// Replaces the invalid characters of a damaged name, so that an error can show it.
 fn as_name(text: &str) -> ListName {
     let shown: String = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let end = shown.floor_char_boundary(MAX_LIST_NAME_BYTES);

@@ -1,66 +1,83 @@
-//! What opening does: one pass over the log tells which lists are in it and where they lead.
+//! Recovery: one scan of the log finds the lists in it, and their last revisions.
 //!
-//! No list is read, and nothing is applied: a log is bounded, a million lists are not. The pass only
-//! reads; what is found damaged is set aside afterwards, by whoever may write.
+//! The scan reads no list and applies no change, because a log is bounded and the number of lists is not. It only reads.
+//! The writer isolates what the scan found damaged.
+//!
+//! # Gaps
+//!
+//! Commits are numbered without gaps, so the scan notices commits that are missing from the log. It does not see which
+//! lists they belonged to. A list is known to have lost commits when its later commits continue a revision that neither
+//! the log nor its compacted row reaches: that list is unreadable. A missing commit that no such list accounts for may
+//! be the last one of any list. That list would silently be older than what was acknowledged, so the store stays closed.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use rusqlite::Connection;
 
 use super::block::{Block, Frame};
-use super::log_index::{LogIndex, Row};
-use super::record::{self, ListMeta};
+use super::compacted;
+use super::compaction::Compaction;
+use super::error::ReadError;
+use super::evidence;
+use super::log_index::{CommitRef, LogIndex};
+use super::record::{self, CommitHead, ListMeta};
 use super::schema;
-use super::sweep::{self, Sweep};
 use crate::list::name::{ListName, LogicName};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// What the log says.
+/// The state of the store after recovery.
 pub(super) struct Recovered {
     pub(super) log_index: LogIndex,
-    pub(super) sweep: Sweep,
+    pub(super) compaction: Compaction,
 }
 
-/// A list that cannot be read, and why.
-struct Fault {
+/// A list that cannot be read, and the reason.
+struct UnreadableList {
     name: String,
     why: String,
-    /// The commit at fault, with its revision and what there is of it.
+    /// The damaged commit: its number, its revision and its bytes.
     evidence: Option<(u64, u64, Vec<u8>)>,
 }
 
-/// The pass over the log.
-#[derive(Default)]
-struct Pass {
+/// The state of a scan.
+struct LogScan<'db> {
+    db: &'db Connection,
     log_index: LogIndex,
-    faults: Vec<Fault>,
-    /// Whether memory keeps the rows, which is as much as the log has.
-    holds: bool,
-    /// Most lists have the same logic, so they share its name.
+    unreadable: Vec<UnreadableList>,
+    /// Whether the index holds the blocks, which takes as much memory as the log takes disk.
+    retain_blocks: bool,
+    /// The logic of the last commit. Most lists have the same logic, so they share its name.
     logic: Option<LogicName>,
+    /// The number of commits that are missing so far.
+    missing: u64,
+    /// The lists that lost commits in a gap, and have no other damage.
+    lost_commits: BTreeSet<ListName>,
+    /// The lists with a damaged commit. Their next revisions continue what the scan has not seen.
+    damaged: BTreeSet<String>,
 }
 
-/// What a pass over the log found.
-struct Found {
+/// The result of a scan.
+struct ScannedLog {
     log_index: LogIndex,
-    faults: Vec<Fault>,
-    cut: u64,
-    end: u64,
+    unreadable: Vec<UnreadableList>,
+    truncated_to: u64,
+    last: u64,
     bytes: u64,
 }
 
-/// Reads the log, and sets aside the commits of lists that cannot be read.
+/// Reads the log, and isolates the commits of lists that cannot be read.
 pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
-    let Found { mut log_index, faults, cut, end, bytes } = read(db, false)?;
-    set_aside_faults(db, &mut log_index, faults).map_err(schema::failed("read the log"))?;
-    Ok(Recovered { log_index, sweep: Sweep::new(cut, end, bytes) })
+    let ScannedLog { mut log_index, unreadable, truncated_to, last, bytes } = scan(db, false)?;
+    isolate(db, &mut log_index, unreadable).map_err(schema::failed("read the log"))?;
+    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes) })
 }
 
-/// Reads the log, and changes nothing: what is damaged is only taken note of. The rows stay in memory,
-/// for whoever looks is going to read all lists, each of which has commits in many rows.
-pub(super) fn look(db: &Connection) -> Result<LogIndex, StoreError> {
-    let Found { mut log_index, faults, .. } = read(db, true)?;
-    for Fault { name, why, .. } in faults {
+/// Reads the log, and writes nothing: damage is only recorded in the index. The blocks stay in memory, because the caller
+/// is about to read all lists, and each of them has commits in many blocks.
+pub(super) fn scan_read_only(db: &Connection) -> Result<LogIndex, StoreError> {
+    let ScannedLog { mut log_index, unreadable, .. } = scan(db, true)?;
+    for UnreadableList { name, why, .. } in unreadable {
         match ListName::new(&name) {
             Ok(name) => log_index.isolate(name, why),
             Err(_) => tracing::error!(list = name, why, "a commit in the log cannot be read"),
@@ -69,59 +86,74 @@ pub(super) fn look(db: &Connection) -> Result<LogIndex, StoreError> {
     Ok(log_index)
 }
 
-fn read(db: &Connection, holds: bool) -> Result<Found, StoreError> {
+fn scan(db: &Connection, retain_blocks: bool) -> Result<ScannedLog, StoreError> {
     let failed = schema::failed("read the log");
-    let cut: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
-    let mut pass = Pass { faults: set_aside_earlier(db).map_err(&failed)?, holds, ..Pass::default() };
+    let truncated_to: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
+    let mut scan = LogScan::new(db, isolated_earlier(db).map_err(&failed)?, retain_blocks);
     let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
-    let (mut end, mut bytes) = (cut, 0);
+    let (mut last, mut bytes) = (truncated_to, 0);
     while let Some(row) = rows.next().map_err(&failed)? {
         let columns = || Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?));
         let (seq, first, directory, commits): (u64, u64, _, _) = columns().map_err(&failed)?;
-        if first > end + 1 {
-            let missing = first - end - 1;
-            tracing::error!(
-                missing,
-                "the log lacks commits; a list whose last ones they were is older than it should be"
-            );
-        }
+        scan.missing += first.saturating_sub(last + 1);
         bytes += commits.len();
-        end = seq;
-        pass.row(seq, first, &directory, commits)?;
+        last = seq;
+        scan.row(seq, first, &directory, commits)?;
     }
-    Ok(Found { log_index: pass.log_index, faults: pass.faults, cut, end, bytes: bytes as u64 })
+    scan.check_gaps()?;
+    Ok(ScannedLog { log_index: scan.log_index, unreadable: scan.unreadable, truncated_to, last, bytes: bytes as u64 })
 }
 
-fn set_aside_earlier(db: &Connection) -> rusqlite::Result<Vec<Fault>> {
+fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<UnreadableList>> {
     let mut select = db.prepare("SELECT DISTINCT name FROM quarantine")?;
-    let fault = |name| Fault { name, why: "its commits in the log were set aside earlier".into(), evidence: None };
-    select.query_map([], |row| row.get(0).map(fault))?.collect()
+    let list =
+        |name| UnreadableList { name, why: "its commits in the log were isolated earlier".into(), evidence: None };
+    select.query_map([], |row| row.get(0).map(list))?.collect()
 }
 
-impl Pass {
-    /// Takes a row. Whose a damaged commit is, its directory tells; without either, nobody knows
-    /// which lists would be older than they should be, so the store stays closed.
+impl<'db> LogScan<'db> {
+    fn new(db: &'db Connection, unreadable: Vec<UnreadableList>, retain_blocks: bool) -> Self {
+        Self {
+            db,
+            log_index: LogIndex::default(),
+            unreadable,
+            retain_blocks,
+            logic: None,
+            missing: 0,
+            lost_commits: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Scans a row. Its directory names the list of a damaged commit. If the directory is damaged too, any list could be
+    /// older than what was acknowledged, so the store stays closed.
     fn row(&mut self, seq: u64, first: u64, directory: &[u8], commits: Vec<u8>) -> Result<(), StoreError> {
         let block = Arc::new(Block::parse(first, commits));
         for number in first..=seq {
             let frame = block.frame(number);
-            let taken = match &frame {
+            let scanned = match &frame {
                 Some(frame) => self.commit(number, frame, &block),
-                None => Err("a length before it in its log row is damaged".into()),
+                None => Err("a length before it in its log row is damaged".to_owned().into()),
             };
-            let Err(why) = taken else { continue };
-            let (name, revision) = owner(directory, seq, number - first).map_err(|damage| StoreError::Failed {
-                what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
-                why: damage,
-            })?;
+            let why = match scanned {
+                Ok(()) => continue,
+                Err(ReadError::Damaged(why)) => why,
+                Err(ReadError::Database(error)) => return Err(schema::failed("read the log")(error)),
+            };
+            let (name, revision) =
+                directory_entry(directory, seq, number - first).map_err(|damage| StoreError::Failed {
+                    what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
+                    why: damage,
+                })?;
+            self.damaged.insert(name.clone());
             let record = frame.map_or(block.bytes(), |frame| frame.record).to_vec();
-            self.faults.push(Fault { name, why, evidence: Some((number, revision, record)) });
+            self.unreadable.push(UnreadableList { name, why, evidence: Some((number, revision, record)) });
         }
         Ok(())
     }
 
-    fn commit(&mut self, seq: u64, frame: &Frame<'_>, block: &Arc<Block>) -> Result<(), String> {
+    fn commit(&mut self, seq: u64, frame: &Frame<'_>, block: &Arc<Block>) -> Result<(), ReadError> {
         let name = std::str::from_utf8(frame.name).map_err(|error| error.to_string());
         let name = name.and_then(|name| ListName::new(name).map_err(|error| error.to_string()));
         let name = name.map_err(|error| format!("its name is damaged: {error}"))?;
@@ -131,45 +163,72 @@ impl Pass {
         } else {
             self.logic.clone_from(&head.meta.logic);
         }
-        match self.log_index.get(&name) {
-            Some(tail) if tail.meta.revision != head.after => {
-                return Err(format!("its log goes from revision {} to {}", tail.meta.revision, head.after + 1));
-            }
-            Some(_) => {}
-            None => {
-                // Whether it has a folded row is not known, and nothing depends on it.
-                self.log_index.learn(name.clone(), ListMeta { revision: head.after, ..ListMeta::default() });
-            }
+        self.check_continues(&name, &head)?;
+        if self.log_index.get(&name).is_none() {
+            // Whether the list has a compacted row is not known, and nothing depends on it.
+            self.log_index.track(name.clone(), ListMeta { revision: head.after, ..ListMeta::default() });
         }
-        let row = Row { seq, block: self.holds.then(|| block.clone()) };
-        self.log_index.push(&name, head.meta, &mut Weak::new(), row);
+        let commit = CommitRef { seq, block: self.retain_blocks.then(|| block.clone()) };
+        self.log_index.push(&name, head.meta, &mut Weak::new(), commit);
         Ok(())
+    }
+
+    /// Checks that a commit continues the list's commits before it. The first commit of a list needs a look into the
+    /// database, which only a gap before it is worth.
+    fn check_continues(&mut self, name: &ListName, head: &CommitHead) -> Result<(), ReadError> {
+        let before = match self.log_index.get(name) {
+            Some(list) => list.meta.revision,
+            None if self.missing > 0 => compacted::read_meta(self.db, name)?.revision,
+            None => return Ok(()),
+        };
+        // A compacted row may contain commits that are still in the log.
+        let is_first = self.log_index.get(name).is_none();
+        if before == head.after || is_first && before > head.after {
+            return Ok(());
+        }
+        if before < head.after && !self.damaged.contains(name.as_str()) {
+            self.lost_commits.insert(name.clone());
+        }
+        Err(format!("its log goes from revision {before} to {}", head.after + 1).into())
+    }
+
+    /// Fails when a missing commit may belong to a list that is not known to be unreadable. Each list that lost commits
+    /// accounts for one commit at least.
+    fn check_gaps(&self) -> Result<(), StoreError> {
+        if self.missing <= self.lost_commits.len() as u64 {
+            return Ok(());
+        }
+        let lists: Vec<_> = self.lost_commits.iter().map(ListName::as_str).collect();
+        Err(StoreError::Failed {
+            what: "read the log".into(),
+            why: format!(
+                "{} acknowledged commits are missing from it, of which the lists {lists:?} account for {}; \
+                 restore the data directory from a backup",
+                self.missing,
+                lists.len(),
+            ),
+        })
     }
 }
 
-/// The list, and the revision, of the commit at that place of a row.
-fn owner(directory: &[u8], seq: u64, place: u64) -> Result<(String, u64), String> {
+/// The list and the revision of the commit at that place of a row.
+fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u64), String> {
     let lists = record::directory_lists(seq, directory)?;
     let entry = usize::try_from(place).ok().and_then(|place| lists.into_iter().nth(place));
     entry.ok_or_else(|| "its directory is too short".into())
 }
 
-/// A fault makes its whole list unreadable: the commits before it would be an older list.
-fn set_aside_faults(db: &Connection, log_index: &mut LogIndex, faults: Vec<Fault>) -> rusqlite::Result<()> {
+/// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list.
+fn isolate(db: &Connection, log_index: &mut LogIndex, unreadable: Vec<UnreadableList>) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
-    for Fault { name: text, why, evidence } in faults {
-        if let Some((seq, revision, record)) = evidence {
-            tracing::error!(
-                list = text,
-                commit = seq,
-                why,
-                "a commit in the log cannot be read; its list is set aside"
-            );
-            sweep::quarantine_row(db, seq, &text, revision, &record, &why)?;
+    for UnreadableList { name: text, why, evidence: damaged } in unreadable {
+        if let Some((seq, revision, record)) = damaged {
+            tracing::error!(list = text, commit = seq, why, "a commit in the log cannot be read; its list is isolated");
+            evidence::copy_commit(db, seq, &text, revision, &record, &why)?;
         }
         let Ok(name) = ListName::new(&text) else { continue };
-        if let Some(tail) = log_index.get(&name) {
-            sweep::quarantine(db, &name, &tail.rows, &why)?;
+        if let Some(list) = log_index.get(&name) {
+            evidence::copy_commits(db, &name, &list.commits, &why)?;
         }
         log_index.isolate(name, why);
     }

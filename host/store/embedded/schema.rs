@@ -1,14 +1,15 @@
-//! The tables, and how a connection is set up.
+//! The tables, and the settings of each connection.
 //!
-//! `log` is appended to and cut at its head; everything else is written by folding, but for
-//! `timers`, which is kept with every commit so that what is due is one look into one index.
+//! Commits append to `log`, and write `timers`, so that finding due lists is one look into one index. Compaction writes
+//! everything else, and truncates the head of `log`. The names of tables and columns are part of the format:
+//! `gone` holds the tombstones, `brief` the metadata, and `cut` the last commit that was truncated.
 
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Marks a file as ours: "hotl" in ASCII.
 const APPLICATION_ID: i32 = 0x686f_746c;
@@ -54,12 +55,12 @@ const TABLES: &str = "
     );
 ";
 
-/// Turns what SQLite says into the store's error.
+/// Turns an error of SQLite into the store's.
 pub(super) fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
     move |why| StoreError::Failed { what: what.to_owned(), why: why.to_string() }
 }
 
-/// Opens the connection that writes, and creates or checks the format.
+/// Opens the writer's connection, and creates the tables or checks the format.
 pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
     let what = format!("open {}", dir.join(FILE).display());
     if rusqlite::version_number() < OLDEST_SQLITE {
@@ -98,8 +99,8 @@ pub(super) fn open_reader(dir: &Path, cache_bytes: u64) -> Result<Connection, St
     Ok(db)
 }
 
-/// Opens a connection to the data of a server that may be running: it reads, and leaves everything as it
-/// is. Also when it is the last one to be closed, for the write-ahead log is its owner's to copy.
+/// Opens a connection to the data of a server that may be running. It only reads. It does not copy the write-ahead log
+/// when it is the last connection to close, because only the server may do that.
 pub(super) fn open_observer(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
     let db = open_reader(dir, cache_bytes)?;
     let what = format!("open {} for reading", dir.join(FILE).display());
@@ -116,7 +117,7 @@ pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Refuses what another program, or another version of this one, wrote; a new file is neither.
+/// Refuses a file of another program, or of another version of this one. A new file is accepted.
 fn check_format(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreError> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed(what));
     let (application, format, changes) =

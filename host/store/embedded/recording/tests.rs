@@ -1,4 +1,4 @@
-//! A recording against the store that it is of, at rest and while that goes on.
+//! Tests of a recording against its store, at rest and under load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use crate::store::embedded::{EmbeddedStore, Options};
 use crate::store::fixtures::{Writer, name};
 use crate::store::{Commit, Store};
 
-/// The answers come from the store's own threads, so any executor will do.
+/// The store's own threads answer, so any executor will do.
 fn block_on<T>(pending: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending)
 }
@@ -17,9 +17,9 @@ fn commit(store: &EmbeddedStore, commit: Commit) {
     block_on(store.commit(commit)).unwrap();
 }
 
-/// Thresholds that are never reached, that always are, and that are now and then.
+/// Thresholds that are never reached, always reached, and sometimes reached.
 fn all_options() -> [Options; 3] {
-    [None, Some(0), Some(3)].map(|rows| Options { log_rows: rows.unwrap_or(500_000), ..Options::default() })
+    [None, Some(0), Some(3)].map(|rows| Options { log_commits: rows.unwrap_or(500_000), ..Options::default() })
 }
 
 fn all(dir: &Path) -> Vec<ListHistory> {
@@ -37,9 +37,9 @@ fn all_lists_come_in_order_with_what_the_store_says_of_them() {
         let dir = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(dir.path(), options).unwrap();
         let mut writers: Vec<_> = ["bob", "ann", "日曜日", "a/b", "gone"].map(Writer::new).into();
-        for round in 0..6 {
+        for step in 0..6 {
             for writer in &mut writers {
-                *writer = if round == 0 { writer.clone().create() } else { writer.clone().add("x") };
+                *writer = if step == 0 { writer.clone().create() } else { writer.clone().add("x") };
                 commit(&store, writer.take());
             }
         }
@@ -64,12 +64,12 @@ fn all_lists_come_in_order_with_what_the_store_says_of_them() {
 #[test]
 fn many_lists_come_once_each_however_their_names_are_read() {
     let dir = tempfile::tempdir().unwrap();
-    let count = 2 * NAMES + 7;
-    let folded = EmbeddedStore::open(dir.path(), Options::default()).unwrap();
+    let count = 2 * NAMES_PER_READ + 7;
+    let compacted = EmbeddedStore::open(dir.path(), Options::default()).unwrap();
     let create = |store: &EmbeddedStore, n: usize| store.commit(Writer::new(&format!("{n:05}")).create().commit());
-    // Half of them are folded, the others are in the log, and some are both.
-    block_on(futures_util::future::try_join_all((0..count).step_by(2).map(|n| create(&folded, n)))).unwrap();
-    block_on(folded.close()).unwrap();
+    // Half of the lists are compacted, the others are in the log, and some are both.
+    block_on(futures_util::future::try_join_all((0..count).step_by(2).map(|n| create(&compacted, n)))).unwrap();
+    block_on(compacted.close()).unwrap();
     let store = EmbeddedStore::open(dir.path(), Options::default()).unwrap();
     block_on(futures_util::future::try_join_all((1..count).step_by(2).map(|n| create(&store, n)))).unwrap();
     for n in (0..count).step_by(50) {
@@ -99,22 +99,32 @@ fn a_recording_is_of_the_moment_it_was_opened_at() {
     }
 }
 
+/// Sets a flag when it is dropped.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn while_the_store_is_written_to_every_recording_is_whole_and_of_one_moment() {
     const LISTS: usize = 12;
     const READINGS: usize = 40;
     let dir = tempfile::tempdir().unwrap();
-    // Folds all the time, so that lists move from the log to their folded rows under the reader's eyes.
-    let options = Options { log_rows: 5, history: 30, ..Options::default() };
+    // Compacts all the time, so that lists move from the log to their compacted rows during the readings.
+    let options = Options { log_commits: 5, history: 30, ..Options::default() };
     let store = EmbeddedStore::open(dir.path(), options).unwrap();
     let mut writers: Vec<_> = (0..LISTS).map(|n| Writer::new(&format!("list {n:02}")).create()).collect();
     writers.iter_mut().for_each(|writer| commit(&store, writer.take()));
-    let stop = AtomicBool::new(false);
+    let stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Ends the writer also when an assertion below fails.
+        let _stop = StopOnDrop(&stopped);
         scope.spawn(|| {
-            // One list after the other, each commit before the next: of any moment, the lists up to some
-            // one are a revision ahead of the others.
-            while !stop.load(Ordering::Relaxed) {
+            // Commits go through the lists in order. At any moment the first lists are one revision ahead of the others.
+            while !stopped.load(Ordering::Relaxed) {
                 for writer in &mut writers {
                     *writer = writer.clone().add("more");
                     commit(&store, writer.take());
@@ -135,7 +145,6 @@ fn while_the_store_is_written_to_every_recording_is_whole_and_of_one_moment() {
             }
             last = revisions[0];
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
@@ -151,7 +160,7 @@ fn a_list_that_cannot_be_read_is_named_the_others_come_and_nothing_is_written() 
     commit(&store, Writer::new("late").create().commit());
     commit(&store, Writer::new("new").create().commit());
     drop(store);
-    // A folded list, its name, and a commit in the log.
+    // A compacted list, its name, and a commit in the log.
     let db = sql(dir.path());
     db.execute("UPDATE lists SET snapshot = zeroblob(9) WHERE name = 'bob'", []).unwrap();
     db.execute("UPDATE lists SET name = 'e' || char(7) || 've' WHERE name = 'eve'", []).unwrap();
@@ -165,13 +174,13 @@ fn a_list_that_cannot_be_read_is_named_the_others_come_and_nothing_is_written() 
     let before = std::fs::read(dir.path().join("hotlist.db")).unwrap();
     let recording = Recording::open(dir.path()).unwrap();
     let read: Vec<_> = recording.lists(|_| true).map(|list| list.map(|list| list.name.as_str().to_owned())).collect();
-    let told = |read: &Result<String, StoreError>| match read {
+    let outcome = |read: &Result<String, StoreError>| match read {
         Ok(name) => name.clone(),
         Err(StoreError::Unreadable { name, why }) => format!("{}: {why}", name.as_str()),
         Err(other) => panic!("{other}"),
     };
     assert_eq!(
-        read.iter().map(told).collect::<Vec<_>>(),
+        read.iter().map(outcome).collect::<Vec<_>>(),
         [
             "ann",
             "bob: its snapshot row has encoding 0",
@@ -187,11 +196,11 @@ fn a_list_that_cannot_be_read_is_named_the_others_come_and_nothing_is_written() 
 }
 
 #[test]
-fn a_recording_keeps_nobody_out_and_needs_a_store() {
+fn a_recording_locks_no_store_out_and_needs_one() {
     let dir = tempfile::tempdir().unwrap();
     let none = Recording::open(dir.path()).err().unwrap();
     assert!(none.to_string().contains("hotlist.db"), "{none}");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "looking makes nothing");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "opening a recording creates nothing");
     drop(EmbeddedStore::open(dir.path(), Options::default()).unwrap());
     let recording = Recording::open(dir.path()).unwrap();
     let store = EmbeddedStore::open(dir.path(), Options::default()).unwrap();

@@ -1,0 +1,221 @@
+//! Compaction: turns the commits in the log into snapshots, history and receipts, then truncates the log's head.
+//!
+//! Compacting a list costs as much as many commits. A compaction therefore begins late, when most lists have several
+//! commits to compact at once. It goes through the lists in the order of their rows on disk, a slice at a time. A slice
+//! goes into the same durable write as the commits that arrive meanwhile, so it costs no fsync of its own under load.
+//! Slices are large enough that the compaction ends before the log grows by another quarter of its limit.
+
+mod list;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::error::ReadError;
+use super::evidence;
+use super::log_index::LogIndex;
+use super::options::Options;
+use crate::list::name::ListName;
+use list::ListCompactor;
+
+/// How many lists an idle writer compacts before it looks into its queue again.
+const IDLE_LISTS: usize = 1_024;
+
+/// How many lists a batch of commits compacts at least, while a compaction is under way.
+const MIN_LISTS: usize = 8;
+
+/// How many lists a batch compacts at most, because its callers wait: a tenth of a second or two.
+const MAX_LISTS: usize = 8_192;
+
+/// How many commits a slice truncates from the log, which is more than a row of the log has.
+const TRUNCATED_COMMITS: u64 = 16_384;
+
+/// A list with this many commits in the log is compacted at once, so that reading it stays cheap.
+const LONG_LOG: usize = 1_000;
+
+/// The log's two ends, and the progress of the compaction that is under way.
+pub(super) struct Compaction {
+    /// The last commit that was truncated from the log.
+    truncated_to: u64,
+    /// The last commit.
+    last: u64,
+    /// The size of the log's commits, in bytes.
+    bytes: u64,
+    /// The lists still to compact, the next one last.
+    names: Vec<ListName>,
+    /// The number of lists when the compaction began.
+    count: usize,
+    /// The log's last commit when the compaction began. The log is truncated to here once no names are left.
+    target: u64,
+    /// The log's size when the compaction began, and 0 while none is under way.
+    target_bytes: u64,
+}
+
+/// The work of one slice. It counts once its transaction is durable.
+#[derive(Default)]
+pub(super) struct Slice {
+    compacted: Vec<(ListName, u64)>,
+    unreadable: Vec<(ListName, String)>,
+    truncated_to: u64,
+}
+
+impl Compaction {
+    /// A log of that size with these ends, and no compaction.
+    pub(super) fn new(truncated_to: u64, last: u64, bytes: u64) -> Self {
+        Self { truncated_to, last, bytes, names: Vec::new(), count: 0, target: truncated_to, target_bytes: 0 }
+    }
+
+    /// The number of commits in the log.
+    pub(super) fn commits(&self) -> u64 {
+        self.last - self.truncated_to
+    }
+
+    /// The last commit's number.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether a compaction is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.names.is_empty() || self.truncated_to < self.target
+    }
+
+    /// Records that commits up to `last` were appended to the log.
+    pub(super) fn appended(&mut self, last: u64, bytes: usize) {
+        self.last = last;
+        self.bytes += bytes as u64;
+    }
+
+    /// Records how many commits a list has in the log. A list with many of them joins the next slice.
+    pub(super) fn note_log_length(&mut self, name: &ListName, commits: usize) {
+        if commits.is_multiple_of(LONG_LOG) {
+            self.names.push(name.clone());
+        }
+    }
+
+    /// Begins a compaction if the log is over a limit and none is under way.
+    pub(super) fn begin_if_due(&mut self, log_index: &Mutex<LogIndex>, options: &Options) {
+        let over = self.commits() > options.log_commits || self.bytes > options.log_bytes as u64;
+        if over && !self.is_under_way() {
+            self.begin(log_index);
+        }
+    }
+
+    /// Begins a compaction of all that is in the log now.
+    pub(super) fn begin(&mut self, log_index: &Mutex<LogIndex>) {
+        let names = log_index.lock().begin_compaction();
+        tracing::debug!(commits = self.commits(), lists = names.len(), "compacting the log");
+        self.count = names.len();
+        self.names = sorted(names);
+        (self.target, self.target_bytes) = (self.last, self.bytes);
+    }
+
+    /// How many lists the slice that goes with this many commits must compact.
+    fn slice_size(&self, commits: usize, options: &Options) -> usize {
+        if commits == 0 {
+            return IDLE_LISTS;
+        }
+        let quarters = |grown: u64, limit: u64| grown as f64 / (limit / 4).max(1) as f64;
+        let by_commits = quarters(self.last - self.target, options.log_commits);
+        let by_bytes = quarters(self.bytes - self.target_bytes, options.log_bytes as u64);
+        let due = (by_commits.max(by_bytes) * self.count as f64) as usize;
+        let done = self.count.saturating_sub(self.names.len());
+        due.saturating_sub(done).clamp(MIN_LISTS, MAX_LISTS)
+    }
+
+    /// Compacts some lists, or truncates a part of the log when all are compacted. The caller has begun the
+    /// transaction, which also writes `commits` commits.
+    pub(super) fn slice(
+        &mut self,
+        db: &Connection,
+        log_index: &Mutex<LogIndex>,
+        commits: usize,
+        options: &Options,
+    ) -> rusqlite::Result<Slice> {
+        let mut slice = Slice { truncated_to: self.truncated_to, ..Slice::default() };
+        if !self.is_under_way() {
+            return Ok(slice);
+        }
+        let mut compactor = ListCompactor::prepare(db, options.history)?;
+        for _ in 0..self.slice_size(commits, options) {
+            let Some(name) = self.names.pop() else { break };
+            let Some(list) = log_index.lock().get(&name).cloned() else { continue };
+            let Some(last) = list.commits.last() else { continue };
+            match compactor.compact(&name, &list) {
+                Ok(()) => slice.compacted.push((name, last.seq)),
+                Err(ReadError::Database(error)) => return Err(error),
+                Err(ReadError::Damaged(why)) => {
+                    evidence::copy_commits(db, &name, &list.commits, &why)?;
+                    slice.unreadable.push((name, why));
+                }
+            }
+        }
+        if slice.compacted.is_empty() && slice.unreadable.is_empty() && self.names.is_empty() {
+            slice.truncated_to = self.target.min(self.truncated_to + TRUNCATED_COMMITS);
+            db.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([slice.truncated_to])?;
+            db.prepare_cached("UPDATE cut SET seq = ?1")?.execute([slice.truncated_to])?;
+        }
+        Ok(slice)
+    }
+
+    /// Records a slice that is durable.
+    pub(super) fn record(&mut self, slice: Slice, log_index: &Mutex<LogIndex>) {
+        if slice.truncated_to > self.truncated_to && slice.truncated_to == self.target {
+            // Without the reset a slice for a long log would subtract the size of commits that are gone.
+            self.bytes -= std::mem::take(&mut self.target_bytes);
+        }
+        self.truncated_to = slice.truncated_to;
+        let mut log_index = log_index.lock();
+        for (name, seq) in slice.compacted {
+            log_index.compacted(&name, seq);
+        }
+        for (name, why) in slice.unreadable {
+            tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
+            log_index.isolate(name, why);
+        }
+    }
+}
+
+/// Sorts names, the first one last. Commits wait meanwhile, so a prefix settles most comparisons without a look at the
+/// name itself.
+fn sorted(names: Vec<ListName>) -> Vec<ListName> {
+    let prefix = |name: &ListName| {
+        let mut bytes = [0; 16];
+        let name = name.as_str().as_bytes();
+        let count = name.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&name[..count]);
+        u128::from_be_bytes(bytes)
+    };
+    let mut keyed: Vec<_> = names.into_iter().map(|name| (prefix(&name), name)).collect();
+    keyed.sort_unstable_by(|a, b| b.cmp(a));
+    keyed.into_iter().map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::schema;
+    use crate::store::fixtures::name;
+
+    #[test]
+    fn a_long_log_is_compacted_after_a_compaction_that_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = schema::open_writer(dir.path(), 1 << 20, None).unwrap();
+        let (log_index, options) = (Mutex::new(LogIndex::default()), Options::default());
+        let mut compaction = Compaction::new(0, 0, 0);
+        compaction.appended(10, 5_000);
+        compaction.begin(&log_index);
+        let slice = compaction.slice(&db, &log_index, 1, &options).unwrap();
+        compaction.record(slice, &log_index);
+        assert!(!compaction.is_under_way());
+        assert_eq!((compaction.commits(), compaction.bytes), (0, 0));
+
+        compaction.appended(11, 100);
+        compaction.note_log_length(&name("bob"), LONG_LOG);
+        assert!(compaction.is_under_way());
+        assert_eq!(compaction.slice_size(1, &options), MIN_LISTS);
+        let slice = compaction.slice(&db, &log_index, 1, &options).unwrap();
+        compaction.record(slice, &log_index);
+        assert!(!compaction.is_under_way());
+        assert_eq!((compaction.commits(), compaction.bytes), (1, 100));
+    }
+}

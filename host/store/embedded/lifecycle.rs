@@ -1,0 +1,152 @@
+//! Whether the store is open, and whether it takes writes. All threads of the store share this state.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use crate::store::error::StoreError;
+use crate::store::health::Health;
+
+/// The state of an open store.
+#[derive(Debug, Default)]
+pub(super) struct Lifecycle {
+    closed: AtomicBool,
+    /// The first fault. Later ones are consequences, so they are not recorded.
+    fault: OnceLock<Health>,
+}
+
+impl Lifecycle {
+    /// Refuses new calls from now on. Returns whether the store was closed before.
+    pub(super) fn close(&self) -> bool {
+        self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.fault.get().is_some()
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.fault.get().cloned().unwrap_or(Health::Healthy)
+    }
+
+    /// Fails with [`StoreError::Closed`] once the store is closed.
+    pub(super) fn check_open(&self) -> Result<(), StoreError> {
+        if self.is_closed() { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    /// Fails with [`StoreError::Poisoned`] once the store is poisoned.
+    pub(super) fn check_healthy(&self) -> Result<(), StoreError> {
+        self.fault.get().map_or(Ok(()), |fault| Err(StoreError::Poisoned { why: fault.to_string() }))
+    }
+
+    /// Poisons the store after a failed durable write.
+    pub(super) fn write_failed(&self, what: &str, error: &rusqlite::Error) {
+        self.poison(Health::WriteFailed { why: format!("{what}: {error}") });
+    }
+
+    /// Poisons the store after a panic on one of its threads.
+    pub(super) fn thread_failed(&self, thread: &'static str, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it has no message");
+        self.poison(Health::ThreadFailed { thread, why: why.to_owned() });
+    }
+
+    fn poison(&self, fault: Health) {
+        // Only the first fault is logged, so that one poisoning is one line.
+        if self.fault.set(fault).is_ok() {
+            tracing::error!(why = %self.health(), "the store takes no more writes; restart the server");
+        }
+    }
+
+    /// The error of a call that cannot be queued, because the thread that serves it has ended.
+    pub(super) fn disconnected(&self, thread: &str) -> StoreError {
+        let refused = self.check_open().and_then(|()| self.check_healthy());
+        // The queue ends a moment before the panic of its thread is recorded.
+        refused.err().unwrap_or_else(|| StoreError::Poisoned { why: format!("the thread {thread} ended") })
+    }
+
+    /// The error of a commit that its thread dropped unanswered.
+    pub(super) fn unanswered_commit(&self, what: String) -> StoreError {
+        match self.health() {
+            // A closing writer drops the commits that are queued behind the closing, without starting them.
+            Health::Healthy if self.is_closed() => StoreError::Closed,
+            Health::Healthy => StoreError::Unknown { what, why: "the writer thread ended".into() },
+            fault => StoreError::Unknown { what, why: fault.to_string() },
+        }
+    }
+
+    /// The error of a read, or of a closing, that its thread dropped unanswered.
+    pub(super) fn unanswered(&self, what: &str) -> StoreError {
+        match self.health() {
+            Health::Healthy if self.is_closed() => StoreError::Closed,
+            Health::Healthy => StoreError::Failed { what: what.to_owned(), why: "its thread ended".into() },
+            fault => StoreError::Failed { what: what.to_owned(), why: fault.to_string() },
+        }
+    }
+}
+
+/// Starts a thread of the store. A panic on it poisons the store.
+pub(super) fn spawn(
+    thread: &'static str,
+    lifecycle: &Arc<Lifecycle>,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let lifecycle = lifecycle.clone();
+    let guarded = move || {
+        // Nothing that the thread owns is used after a panic, so no half-changed state is seen.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            lifecycle.thread_failed(thread, &*panic);
+        }
+    };
+    let spawned = std::thread::Builder::new().name(thread.into()).spawn(guarded);
+    spawned.map_err(|error| StoreError::Failed { what: format!("start the thread {thread}"), why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_on_a_thread_poisons_the_store_and_names_the_thread_and_the_panic() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        let number = 7;
+        spawn("store-reader", &lifecycle, move || panic!("row {number} is upside down")).unwrap().join().unwrap();
+        let fault = Health::ThreadFailed { thread: "store-reader", why: "row 7 is upside down".into() };
+        assert_eq!(lifecycle.health(), fault);
+        let poisoned = lifecycle.check_healthy().unwrap_err();
+        assert_eq!(
+            poisoned.to_string(),
+            "the store takes no more writes (the thread store-reader panicked: row 7 is upside down); restart the server"
+        );
+        // The first fault is the cause.
+        lifecycle.write_failed("a checkpoint", &rusqlite::Error::InvalidQuery);
+        assert_eq!(lifecycle.health(), fault);
+    }
+
+    #[test]
+    fn a_thread_that_returns_poisons_nothing() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        spawn("store-reader", &lifecycle, || ()).unwrap().join().unwrap();
+        assert_eq!(lifecycle.health(), Health::Healthy);
+        assert_eq!(lifecycle.check_healthy(), Ok(()));
+    }
+
+    #[test]
+    fn a_dead_thread_is_never_reported_as_a_closed_store() {
+        let lifecycle = Lifecycle::default();
+        assert!(matches!(lifecycle.disconnected("store-writer"), StoreError::Poisoned { .. }));
+        assert!(lifecycle.unanswered_commit("write".into()).is_unknown());
+        lifecycle.thread_failed("store-writer", &"a test");
+        assert!(lifecycle.unanswered_commit("write".into()).is_unknown());
+        let closed = Lifecycle::default();
+        closed.close();
+        assert_eq!(closed.disconnected("store-writer"), StoreError::Closed);
+        assert_eq!(closed.unanswered_commit("write".into()), StoreError::Closed);
+    }
+}

@@ -1,0 +1,45 @@
+//! The limits of the embedded store.
+
+/// The limits of an [`EmbeddedStore`](super::EmbeddedStore).
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many revisions of history the store retains for a list.
+    pub history: u64,
+    /// How many calls may wait for the writer. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
+    pub queue: usize,
+    /// How many reads may wait. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
+    pub read_queue: usize,
+    /// The number of reader threads.
+    pub readers: usize,
+    /// The most commits in one durable write.
+    pub batch: usize,
+    /// The size at which a batch is closed, in bytes of its commits.
+    pub batch_bytes: usize,
+    /// The number of commits in the log past which compaction starts. The log may grow by another quarter
+    /// meanwhile, and a start after a crash reads all of it.
+    pub log_commits: u64,
+    /// The size of the log's commits past which compaction starts, in bytes. Commits that were written since the
+    /// store was opened stay in memory until they are compacted, so this limit bounds that memory too.
+    pub log_bytes: usize,
+    /// The writer's page cache, in bytes. The cache of each reader is an eighth of that.
+    pub cache_bytes: u64,
+    /// The most bytes the database may grow to, or `None` for no limit. A write past the limit fails.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            history: 1_000,
+            queue: 65_536,
+            read_queue: 65_536,
+            readers: 2,
+            batch: 4_096,
+            batch_bytes: 16 << 20,
+            log_commits: 500_000,
+            log_bytes: 112 << 20,
+            cache_bytes: 32 << 20,
+            max_bytes: None,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Failed writes, dead threads and gaps in the log.
+
+use super::*;
+
+/// The store's health after a thread panicked. The panic is recorded a moment after the thread drops its calls.
+fn fault_of(store: &EmbeddedStore) -> Health {
+    let health = (0..1_000_000).map(|_| store.health()).find(|health| {
+        std::thread::yield_now();
+        !health.is_healthy()
+    });
+    health.expect("the panic of a thread is recorded soon")
+}
+
+#[test]
+fn a_panic_of_the_writer_makes_commits_in_flight_unknown_and_later_ones_poisoned() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    assert_eq!(store.health(), Health::Healthy);
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the writer waits for this");
+    let [first, second] = ["ann", "bob"].map(|list| store.commit(Sample::new(list).create().commit()));
+    store.writes.send(WriterRequest::Panic).expect("the writer lives");
+    sql.execute_batch("COMMIT").expect("the writer goes on");
+    // The first commit is in a batch of its own, or in flight with the second one.
+    let first = block_on(first);
+    assert!(first.as_ref().err().is_none_or(StoreError::is_unknown), "{first:?}");
+    let second = block_on(second).expect_err("it was not acknowledged");
+    assert!(second.is_unknown(), "{second:?}");
+    assert!(second.to_string().contains("list \"bob\""), "{second}");
+
+    let fault = Health::ThreadFailed { thread: "store-writer", why: "a test asks for it".into() };
+    assert_eq!(store.health(), fault);
+    let refused = block_on(store.commit(Sample::new("cid").create().commit()));
+    assert_eq!(refused, Err(StoreError::Poisoned { why: fault.to_string() }));
+    assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(0), "reads go on");
+    assert_eq!(block_on(store.close()), Err(StoreError::Poisoned { why: fault.to_string() }));
+    assert!(embedded.try_open().is_ok(), "a poisoned store gives the directory back");
+}
+
+#[test]
+fn a_panic_of_a_reader_fails_its_call_and_poisons_the_store() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    let read = block_on(store.read::<()>(|_| panic!("no such page")));
+    assert!(matches!(read, Err(StoreError::Failed { .. })), "{read:?}");
+    let fault = Health::ThreadFailed { thread: "store-reader", why: "no such page".into() };
+    assert_eq!(fault_of(&store), fault);
+    let refused = block_on(store.commit(Sample::new("ann").create().commit()));
+    assert_eq!(refused, Err(StoreError::Poisoned { why: fault.to_string() }));
+    assert_eq!(block_on(store.load(&name("ann"))), Ok(Stored::default()), "the other reader goes on");
+    let read = block_on(store.read::<()>(|_| panic!("no such page either")));
+    assert!(matches!(read, Err(StoreError::Failed { .. } | StoreError::Poisoned { .. })), "{read:?}");
+    assert_eq!(block_on(store.close()), Err(StoreError::Poisoned { why: fault.to_string() }));
+}
+
+#[test]
+fn a_transaction_whose_commit_fails_has_an_unknown_outcome() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    // A deferred constraint is checked when the transaction commits.
+    let violated_on_commit = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+        CREATE TRIGGER violation AFTER INSERT ON log BEGIN INSERT INTO child VALUES (1); END;";
+    embedded.sql().execute_batch(violated_on_commit).expect("it is created");
+    let failed = block_on(store.commit(Sample::new("bob").create().commit())).expect_err("it violates the constraint");
+    assert!(failed.is_unknown(), "{failed:?}");
+    assert!(failed.to_string().contains("FOREIGN KEY"), "{failed}");
+    assert!(matches!(store.health(), Health::WriteFailed { .. }), "{}", store.health());
+    let refused = block_on(store.commit(Sample::new("ann").create().commit())).expect_err("the store is poisoned");
+    assert!(matches!(&refused, StoreError::Poisoned { why } if why.contains("FOREIGN KEY")), "{refused:?}");
+    assert!(!refused.is_unknown());
+}
+
+#[test]
+fn a_missing_row_that_no_list_accounts_for_keeps_the_store_closed() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    // Bob's last commit: what remains of bob is a sound list that is older than what was acknowledged.
+    embedded.sql().execute("DELETE FROM log WHERE seq = 6", []).expect("it is deleted");
+    let refused = embedded.try_open().expect_err("a list is older than it was");
+    let StoreError::Failed { why, .. } = &refused else { panic!("{refused:?}") };
+    assert!(why.starts_with("1 acknowledged commits are missing"), "{why}");
+    assert!(matches!(Recording::open(embedded.dir.path()), Err(StoreError::Failed { .. })));
+}
+
+#[test]
+fn a_missing_row_with_commits_of_two_lists_needs_both_to_account_for_it() {
+    for (later, opens) in [(2, true), (1, false)] {
+        let embedded = Embedded::default();
+        let store = embedded.try_open().expect("it opens");
+        let mut writers = ["ann", "bob"].map(|list| Sample::new(list).create());
+        writers.iter_mut().for_each(|writer| block_on(store.commit(writer.take())).expect("it is new"));
+        let mut writers = writers.map(|writer| writer.add("Milk"));
+        writers.iter_mut().for_each(|writer| block_on(store.commit(writer.take())).expect("it continues"));
+        for writer in writers.into_iter().take(later) {
+            block_on(store.commit(writer.add("Bread").commit())).expect("it continues");
+        }
+        block_on(store.commit(Sample::new("cid").create().commit())).expect("it is new");
+        drop(store);
+        embedded.sql().execute("DELETE FROM log WHERE seq IN (3, 4)", []).expect("they are deleted");
+        let opened = embedded.try_open();
+        assert_eq!(opened.is_ok(), opens, "{opened:?}");
+        let Ok(store) = opened else { continue };
+        for list in ["ann", "bob"] {
+            let read = block_on(store.load(&name(list)));
+            assert!(matches!(read, Err(StoreError::Unreadable { .. })), "{read:?}");
+        }
+        assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(1));
+    }
+}
