@@ -1,4 +1,4 @@
-//! Where lists outlive the process: the promises, and nothing of how they are kept.
+//! The store: the trait that makes lists outlive the process, and its promises.
 
 #[cfg(test)]
 mod contract;
@@ -21,56 +21,56 @@ use crate::list::List;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{Receipt, Revision};
 
-/// The most revisions one commit may carry, which bounds what one list can put into one durable
-/// write.
+/// The most revisions in one commit, which bounds the share of one list in a durable write.
 pub const MAX_COMMIT_REVISIONS: usize = 256;
 
-/// The most receipts kept for one list; the oldest go first.
+/// The most receipts that a list retains. The oldest are dropped first.
 pub const MAX_RECEIPTS: usize = 128;
 
-/// The most items any of the reading calls returns at once; a larger `limit` counts as this.
+/// The most items that a reading call returns. A larger `limit` counts as this one.
 pub const MAX_PAGE: usize = 1_000;
 
-/// An answer that comes when the store has it. Dropping it does not take a commit back.
+/// A future answer of the store. Dropping it does not take a commit back.
 pub type Pending<T> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// An append-only log of revisions with folded lists. What it promises:
+/// An append-only log of revisions with compacted lists. It promises:
 ///
-/// 1. A commit that was acknowledged survives kill -9 and power loss. (A store that is for tests
-///    says so in its name.)
+/// 1. A commit that was acknowledged survives kill -9 and power loss. The name of a store for tests
+///    says that it does not promise this.
 /// 2. A commit is all or nothing.
 /// 3. A commit names the revision it continues. If that is not the list's last one, it fails with
 ///    [`StoreError::Conflict`] and changes nothing.
 /// 4. What cannot be read is [`StoreError::Unreadable`], which names the list. It is never an
 ///    absent list, and other lists are not touched by it.
 /// 5. After a durable write failed, every later write fails with [`StoreError::Poisoned`] until the
-///    store is opened anew, because nobody knows what the failed one left behind.
+///    store is opened anew, because what the failed write left behind is not known. The same holds
+///    after a thread of the store panicked. [`Store::health`] has the reason.
 /// 6. Reading one list costs that list, not the store.
 /// 7. What a reading call returns was committed, and everything acknowledged before it was called
 ///    is in it.
 ///
-/// What it does not promise: an order between commits of different lists; that a commit that was
-/// never acknowledged is absent after a crash.
+/// It does not promise an order between commits of different lists. A commit that was never
+/// acknowledged may be durable: [`StoreError::is_unknown`] tells such a commit from a refused one.
 ///
-/// The methods start their work when they are called, not when the answer is first awaited.
+/// A method starts its work when it is called, not when its answer is first awaited.
 pub trait Store: Send + Sync + 'static {
-    /// The list of that name with its receipts. An absent one is a list that does not
-    /// [exist](List::exists), at revision 0 or at the revision its last holder ended with.
+    /// The list of that name with its receipts. An absent list does not [exist](List::exists). Its
+    /// revision is 0, or the last one of the deleted list of that name.
     fn load(&self, name: &ListName) -> Pending<Stored>;
 
-    /// Makes a list's next revisions, and receipts, durable.
+    /// Makes a list's next revisions and receipts durable.
     fn commit(&self, commit: Commit) -> Pending<()>;
 
-    /// The lists that exist with names behind `after`, in the order of the names' bytes.
+    /// The existing lists with names after `after`, in the order of the names' bytes.
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>>;
 
-    /// The revisions of a list with numbers over `after`, ascending. The oldest may be gone: how
-    /// many are kept is the store's configuration. Deleting a list deletes its history but for the
-    /// revision that deleted it.
+    /// The revisions of a list with numbers greater than `after`, ascending. A list retains a
+    /// configured number of revisions, so the oldest may be missing. Deleting a list deletes its
+    /// history except the revision that deleted it.
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>>;
 
-    /// The lists whose wake-up time is at or before `until`, in the order of [`WakeUp`], from behind
-    /// `after` on. Costs what it returns, however many timers there are.
+    /// The lists whose wake-up time is at or before `until`, in the order of [`WakeUp`], starting
+    /// after `after`. The cost depends on the number of lists returned, not on the number of timers.
     fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>>;
 
     /// The earliest wake-up time of all lists.
@@ -79,19 +79,19 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store takes writes. Costs no disk access, so a readiness probe may call it.
     fn health(&self) -> Health;
 
-    /// Writes what is only in memory, refuses new calls with [`StoreError::Closed`], and gives the
-    /// data back to the operating system: once this is answered, the store may be opened again.
+    /// Writes what is only in memory, and releases the data. From now on new calls fail with
+    /// [`StoreError::Closed`]. Once this is answered, the store may be opened again.
     fn close(&self) -> Pending<()>;
 }
 
-/// A list as a store gives it out.
+/// A list as a store returns it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Stored {
     /// The list.
     pub list: List,
-    /// Its receipts, the oldest first; at most [`MAX_RECEIPTS`].
+    /// Its receipts, the oldest first. At most [`MAX_RECEIPTS`].
     pub receipts: Vec<Receipt>,
-    /// When it wants to be woken.
+    /// Its wake-up time in milliseconds since the epoch.
     pub wake_up: Option<u64>,
 }
 
@@ -102,23 +102,23 @@ pub struct Commit {
     pub name: ListName,
     /// The revision that this commit continues.
     pub after: u64,
-    /// The revisions, numbered `after + 1` and on. May be empty when there are receipts.
+    /// The revisions, numbered from `after + 1` on. May be empty when there are receipts.
     pub revisions: Vec<Arc<Revision>>,
-    /// Receipts to keep with the list; at most [`MAX_RECEIPTS`].
+    /// Receipts to store with the list. At most [`MAX_RECEIPTS`].
     pub receipts: Vec<Receipt>,
-    /// The list after the last of the revisions, so that a store can fold without replaying.
+    /// The list after the last of the revisions, so that a store can compact without replaying.
     pub state: Arc<List>,
-    /// When the list wants to be woken from now on; `None` for never.
+    /// The wake-up time of the list from now on, or `None` for never.
     pub wake_up: Option<u64>,
 }
 
 impl Commit {
-    /// Says what makes this no commit: revisions that do not follow each other, or too many of
-    /// them, or a state that is not the one they lead to.
+    /// Checks that the revisions follow each other, that there are not too many of them, and that
+    /// the state is the one they lead to.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Failed`], for it is the caller's mistake and nothing a caller can react to.
+    /// [`StoreError::Failed`], because it is the caller's mistake.
     pub fn check(&self) -> Result<(), StoreError> {
         let numbered = self
             .revisions
@@ -133,7 +133,7 @@ impl Commit {
             _ if self.receipts.len() > MAX_RECEIPTS => {
                 format!("it has {} receipts, the limit is {MAX_RECEIPTS}", self.receipts.len())
             }
-            _ if !numbered => format!("its revisions do not go on from {}", self.after),
+            _ if !numbered => format!("its revisions do not continue revision {}", self.after),
             _ if self.state.revision() != end => {
                 format!("its revisions lead to {end}, its state is at {}", self.state.revision())
             }
@@ -143,7 +143,7 @@ impl Commit {
     }
 }
 
-/// A line about a list.
+/// A summary of a list, for pages of lists.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Summary {
     /// Its name.
@@ -152,17 +152,17 @@ pub struct Summary {
     pub logic: LogicName,
     /// Its last revision.
     pub revision: u64,
-    /// How many entries it has.
+    /// The number of its entries.
     pub entries: usize,
-    /// How many of them are not completed.
+    /// The number of its entries that are not completed.
     pub open: usize,
 }
 
-/// A list that wants to be woken. The earliest comes first, and of one moment, the first by name.
+/// A timer of a list. Timers are ordered by time, then by name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WakeUp {
-    /// When: milliseconds since the epoch.
+    /// The wake-up time in milliseconds since the epoch.
     pub at: u64,
-    /// Which one.
+    /// The list.
     pub name: ListName,
 }

@@ -1,4 +1,4 @@
-//! The test suite that every store passes. A store joins with a [`Subject`] and one line:
+//! The contract suite, which every store passes. A store joins it with a [`Subject`] and one line:
 //! `contract::suite!(MySubject);`.
 
 use std::collections::BTreeMap;
@@ -13,39 +13,38 @@ use crate::list::List;
 use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
 
-/// How a store ends before it is opened again.
+/// The end of a store before it is opened again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
-    /// In order.
+    /// The store is closed.
     Close,
-    /// By being dropped, as when its process is killed between two writes.
+    /// The store is dropped, as when its process is killed between two writes.
     Drop,
 }
 
-/// Something that holds data, and the store over it. A store that keeps nothing answers
-/// [`Subject::reopen`] with the store it was given.
+/// Data with a store on it. A store in memory returns the same store from [`Subject::reopen`].
 pub(crate) trait Subject: Default {
     /// The store under test.
     type Store: Store;
 
-    /// Opens the store over empty data, to keep so many revisions of history for each list.
+    /// Opens the store on empty data. A list retains `history` revisions of history.
     fn open(&self, history: u64) -> Self::Store;
 
-    /// Ends a store and opens it again over the same data, with the same history.
+    /// Ends a store and opens it again on the same data, with the same history limit.
     fn reopen(&self, store: Self::Store, ending: Ending) -> Self::Store;
 }
 
-/// Makes a `#[test]` of every promise.
+/// Expands to a `#[test]` for each promise.
 macro_rules! suite {
     ($subject:ty) => {
         mod contract_suite {
             $crate::store::contract::suite!(@tests $subject:
-                a_list_nobody_wrote_is_absent_at_revision_0,
+                a_list_without_commits_is_absent_at_revision_0,
                 what_was_committed_is_loaded_whole,
                 a_commit_that_does_not_continue_the_list_conflicts_and_changes_nothing,
                 of_commits_that_continue_the_same_revision_one_wins,
-                a_commit_that_is_none_is_refused,
-                the_history_is_kept_in_order_and_bounded,
+                an_invalid_commit_is_refused,
+                the_history_is_in_order_and_bounded,
                 a_deleted_list_keeps_its_revision_and_loses_its_history,
                 a_page_holds_the_lists_that_exist_in_the_order_of_bytes,
                 receipts_are_bounded_and_need_no_revision,
@@ -69,7 +68,7 @@ macro_rules! suite {
 }
 pub(crate) use suite;
 
-/// Ends the store in both ways in turn, and after each checks the same thing.
+/// Runs the same check on the store as it is, after a drop, and after a close.
 macro_rules! after_each_restart {
     ($subject:ident, $store:ident, $check:block) => {
         $check
@@ -82,7 +81,7 @@ macro_rules! after_each_restart {
 
 const PLENTY: u64 = 1_000;
 
-pub(crate) async fn a_list_nobody_wrote_is_absent_at_revision_0(subject: impl Subject) {
+pub(crate) async fn a_list_without_commits_is_absent_at_revision_0(subject: impl Subject) {
     let store = subject.open(PLENTY);
     after_each_restart!(subject, store, {
         let stored = store.load(&name("nobody")).await.expect("absent is readable");
@@ -100,7 +99,7 @@ pub(crate) async fn what_was_committed_is_loaded_whole(subject: impl Subject) {
     store.commit(first.clone()).await.expect("it continues nothing");
     bob = bob.add("Milk").add("Bread").wake_at(Some(6));
     store.commit(bob.take()).await.expect("it continues the first");
-    // With the same title on another list, so that mixing them up shows.
+    // A similar name, so that a mix-up of lists shows.
     store.commit(Writer::new("bo").create().commit()).await.expect("another list");
     after_each_restart!(subject, store, {
         let stored = store.load(&name("bob")).await;
@@ -143,7 +142,7 @@ pub(crate) async fn of_commits_that_continue_the_same_revision_one_wins(subject:
     });
 }
 
-pub(crate) async fn a_commit_that_is_none_is_refused(subject: impl Subject) {
+pub(crate) async fn an_invalid_commit_is_refused(subject: impl Subject) {
     let store = subject.open(PLENTY);
     let good = Writer::new("bob").create().add("Dentist").commit();
     let bad = [
@@ -155,10 +154,10 @@ pub(crate) async fn a_commit_that_is_none_is_refused(subject: impl Subject) {
         let refused = store.commit(commit).await;
         assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
     }
-    assert_eq!(store.commit(good).await, Ok(()), "a refusal is the caller's fault, and poisons nothing");
+    assert_eq!(store.commit(good).await, Ok(()), "a refusal is the caller's mistake, and poisons nothing");
 }
 
-pub(crate) async fn the_history_is_kept_in_order_and_bounded(subject: impl Subject) {
+pub(crate) async fn the_history_is_in_order_and_bounded(subject: impl Subject) {
     let store = subject.open(5);
     let mut bob = Writer::new("bob").create();
     let mut all: Vec<Arc<Revision>> = Vec::new();
@@ -209,7 +208,7 @@ pub(crate) async fn a_page_holds_the_lists_that_exist_in_the_order_of_bytes(subj
     for list in ["é", "ab", "gone", "🛒", "Z"] {
         store.commit(Writer::new(list).create().add("Dentist").commit()).await.expect("it is new");
     }
-    // So that some are folded, where a store folds, and some are not.
+    // In a store that compacts, some lists are compacted after this and some are not.
     let store = subject.reopen(store, Ending::Close);
     for list in ["日", "a/", "a"] {
         store.commit(Writer::new(list).create().add("Dentist").commit()).await.expect("it is new");
@@ -272,7 +271,7 @@ pub(crate) async fn timers_are_found_moved_and_forgotten(subject: impl Subject) 
         assert_eq!(store.due(20, None, 10).await, Ok(vec![wake("a", 10), wake("b", 20), wake("d", 20)]));
         assert_eq!(store.due(100, None, 2).await, Ok(vec![wake("a", 10), wake("b", 20)]));
         assert_eq!(store.due(20, Some(&wake("b", 20)), 10).await, Ok(vec![wake("d", 20)]));
-        // Nobody has to be there to go on behind them.
+        // The timer after which the page starts need not exist.
         assert_eq!(store.due(20, Some(&wake("c", 15)), 1).await, Ok(vec![wake("b", 20)]));
         assert_eq!(store.due(20, Some(&wake("d", 20)), 10).await, Ok(Vec::new()));
     });
@@ -329,13 +328,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A list with its receipts and its history.
-type Kept = (Writer, Vec<Receipt>, Vec<Arc<Revision>>);
+type ModelList = (Writer, Vec<Receipt>, Vec<Arc<Revision>>);
 
-/// The simplest thing that keeps the promises.
+/// The simplest model that fulfils the promises.
 #[derive(Default)]
 struct Model {
-    lists: BTreeMap<ListName, Kept>,
-    /// What the actors of some of the lists would hold.
+    lists: BTreeMap<ListName, ModelList>,
+    /// The lists that actors hold in memory.
     resident: BTreeMap<ListName, Arc<List>>,
 }
 

@@ -2,10 +2,10 @@
 
 use crate::list::name::ListName;
 
-/// Why the store could not do what was asked.
+/// Why a call of the store failed.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer was faster.
+    /// Another writer committed first.
     #[error("list {name:?} is at revision {found}, the commit continues {expected}")]
     Conflict {
         /// The list.
@@ -15,12 +15,12 @@ pub enum StoreError {
         /// The revision the list is at.
         found: u64,
     },
-    /// A list is there and cannot be made sense of.
+    /// The list exists and cannot be read.
     #[error("list {name:?} cannot be read: {why}")]
     Unreadable {
         /// The list.
         name: ListName,
-        /// What does not fit.
+        /// The damage.
         why: String,
     },
     /// The storage failed, or the call was refused. A commit was not carried out.
@@ -28,7 +28,7 @@ pub enum StoreError {
     Failed {
         /// What was attempted, on what.
         what: String,
-        /// What the storage said.
+        /// The error of the storage.
         why: String,
     },
     /// The store failed while it carried out the commit, which may be there after a restart.
@@ -36,16 +36,16 @@ pub enum StoreError {
     Unknown {
         /// What was attempted, on what.
         what: String,
-        /// What the storage said.
+        /// The error of the storage.
         why: String,
     },
     /// The store takes no writes until it is opened anew; see promise 5. A commit was not carried out.
     #[error("the store takes no more writes ({why}); restart the server")]
     Poisoned {
-        /// What failed then.
+        /// The failure, as [`Store::health`](super::Store::health) has it.
         why: String,
     },
-    /// More calls are waiting than the store's queue holds. Nothing was done; try again later.
+    /// The store's queue is full. The call was not carried out and may be repeated later.
     #[error("the store's queue of {limit} calls is full")]
     Overloaded {
         /// The limit.
@@ -54,17 +54,17 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// Another process has the data.
+    /// Another process holds the data directory.
     #[error(
         "the data directory {path} is in use by another process ({holder}); stop it, or choose another directory with --data"
     )]
     Locked {
         /// The directory.
         path: String,
-        /// What is known of the process.
+        /// The process, as far as it is known.
         holder: String,
     },
-    /// The data is of another version of the program.
+    /// Another version of the program wrote the data.
     #[error("the data directory {path} has format {found}, this program reads {known}; use the program that wrote it")]
     Format {
         /// The directory.

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to. For tests, of this crate and of others.
+//! A store that fails on request, for tests of this crate and of others.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp}
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 
-/// Wraps a store and lets a test decide what goes wrong. Left alone, it does what the inner store
-/// does.
+/// A [`Store`] that wraps another one and fails where a test says so. Otherwise it passes calls on.
 #[derive(Debug)]
 pub struct FaultyStore<S> {
     inner: S,
@@ -26,14 +25,14 @@ struct Faults {
     unreadable: HashMap<ListName, String>,
     /// The lists whose loads wait, each until its sender is dropped.
     slow: HashMap<ListName, Vec<oneshot::Sender<()>>>,
-    /// The commits that wait; `None` while commits pass.
-    held: Option<Vec<Held>>,
+    /// The commits that wait, or `None` while commits pass.
+    held: Option<Vec<HeldCommit>>,
 }
 
-struct Held {
+struct HeldCommit {
     commit: Commit,
-    /// Takes the inner store's answer, once it was asked.
-    asked: oneshot::Sender<Pending<()>>,
+    /// Receives the inner store's answer once the commit is released.
+    released: oneshot::Sender<Pending<()>>,
 }
 
 impl std::fmt::Debug for Faults {
@@ -49,13 +48,13 @@ impl<S: Store> FaultyStore<S> {
         Self { inner, faults: Mutex::default() }
     }
 
-    /// The next commit fails with this error and reaches no disk. After [`StoreError::Failed`] and
+    /// The next commit fails with this error and is not carried out. After [`StoreError::Failed`] and
     /// [`StoreError::Unknown`] the store is poisoned, as its promise says. Several calls fail several commits.
     pub fn fail_next_commit(&self, error: StoreError) {
         self.faults.lock().next_commits.push_back(error);
     }
 
-    /// Ends the poisoning, as opening the store anew would.
+    /// Ends the poisoning, as opening the store anew does.
     pub fn mend(&self) {
         self.faults.lock().poisoned = None;
     }
@@ -75,7 +74,7 @@ impl<S: Store> FaultyStore<S> {
         self.faults.lock().slow.entry(name).or_default();
     }
 
-    /// Undoes [`FaultyStore::make_slow`]: the loads that wait go on.
+    /// Undoes [`FaultyStore::make_slow`], and lets the waiting loads go on.
     pub fn hurry(&self, name: &ListName) {
         self.faults.lock().slow.remove(name);
     }
@@ -85,17 +84,17 @@ impl<S: Store> FaultyStore<S> {
         self.faults.lock().held.get_or_insert_default();
     }
 
-    /// How many commits wait.
+    /// The number of commits that wait.
     pub fn held_commits(&self) -> usize {
         self.faults.lock().held.as_ref().map_or(0, Vec::len)
     }
 
-    /// Passes the waiting commits on in their order, and all later ones at once.
+    /// Passes the waiting commits on in their order. Later commits pass at once.
     pub fn release(&self) {
         let held = self.faults.lock().held.take();
-        for Held { commit, asked } in held.into_iter().flatten() {
-            // A caller may have dropped its answer; the commit is made all the same.
-            let _ = asked.send(self.inner.commit(commit));
+        for HeldCommit { commit, released } in held.into_iter().flatten() {
+            // A caller may have dropped its answer. The commit is carried out all the same.
+            let _ = released.send(self.inner.commit(commit));
         }
     }
 
@@ -144,8 +143,8 @@ impl<S: Store> Store for FaultyStore<S> {
             drop(faults);
             return self.inner.commit(commit);
         };
-        let (asked, answer) = oneshot::channel();
-        held.push(Held { commit, asked });
+        let (released, answer) = oneshot::channel();
+        held.push(HeldCommit { commit, released });
         async move {
             match answer.await {
                 Ok(pending) => pending.await,
@@ -181,7 +180,7 @@ impl<S: Store> Store for FaultyStore<S> {
         }
     }
 
-    /// Waiting commits are dropped unmade.
+    /// Drops the waiting commits, which are not carried out.
     fn close(&self) -> Pending<()> {
         self.faults.lock().held = None;
         self.inner.close()
@@ -217,7 +216,7 @@ mod tests {
     contract::suite!(Quiet);
 
     #[tokio::test]
-    async fn held_commits_are_seen_by_nobody_until_they_are_released() {
+    async fn held_commits_are_invisible_until_they_are_released() {
         let store = FaultyStore::new(MemoryStore::default());
         store.hold_commits();
         let mut bob = Writer::new("bob").create();

@@ -13,8 +13,7 @@ use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{CommandOutcome, Idempotency, Receipt, Revision};
 
-/// Makes the commits of one list, as its actor would. What is asked for gathers until
-/// [`Writer::commit`] takes it.
+/// Builds the commits of one list, as its actor does. Revisions gather until [`Writer::commit`] takes them.
 #[derive(Clone)]
 pub(crate) struct Writer {
     pub(crate) name: ListName,
@@ -97,7 +96,7 @@ impl Writer {
         self
     }
 
-    /// Takes what gathered.
+    /// Takes the gathered revisions as a commit.
     pub(crate) fn take(&mut self) -> Commit {
         Commit {
             name: self.name.clone(),
@@ -109,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Takes what gathered, and the writer with it.
+    /// Turns the writer into a commit of the gathered revisions.
     pub(crate) fn commit(mut self) -> Commit {
         self.take()
     }

@@ -1,4 +1,4 @@
-//! A store that forgets: for tests, for measuring what is around a store, for trying things out.
+//! A store in memory, for tests and measurements.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher;
@@ -15,19 +15,19 @@ use crate::list::change::Change;
 use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
 
-/// Enough that writers on a large machine seldom meet.
+/// The number of shards: enough that writers on a large machine seldom wait for each other.
 const SHARDS: usize = 64;
 
-/// How many revisions of history a list keeps by default.
+/// How many revisions of history a list retains by default.
 const DEFAULT_HISTORY: usize = 1_000;
 
-/// A [`Store`] in memory. It keeps the promises but the first: nothing survives it. Its answers are
-/// ready when they are given, so it costs no task switch.
+/// A [`Store`] in memory. It fulfils all promises but the first: nothing survives it. Its answers are ready when they are
+/// returned, so it costs no task switch.
 #[derive(Debug)]
 pub struct MemoryStore {
-    shards: [Mutex<HashMap<ListName, Held>>; SHARDS],
+    shards: [Mutex<HashMap<ListName, Slot>>; SHARDS],
     hasher: std::hash::RandomState,
-    /// The lists that exist, in order, for paging.
+    /// The existing lists in order, for paging.
     names: Mutex<BTreeSet<ListName>>,
     timers: Mutex<BTreeSet<WakeUp>>,
     history: usize,
@@ -35,7 +35,7 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct Slot {
     list: Arc<List>,
     receipts: VecDeque<Receipt>,
     wake_up: Option<u64>,
@@ -49,7 +49,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that keeps so many revisions of history for each list.
+    /// An empty store. A list retains `history` revisions of history.
     pub fn with_history(history: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -61,7 +61,7 @@ impl MemoryStore {
         }
     }
 
-    fn shard(&self, name: &ListName) -> &Mutex<HashMap<ListName, Held>> {
+    fn shard(&self, name: &ListName) -> &Mutex<HashMap<ListName, Slot>> {
         let hash = self.hasher.hash_one(name);
         &self.shards[hash as usize % SHARDS]
     }
@@ -70,22 +70,22 @@ impl MemoryStore {
         commit.check()?;
         let mut shard = self.shard(&commit.name).lock();
         match shard.get_mut(&commit.name) {
-            Some(held) => self.replace(held, commit),
+            Some(slot) => self.replace(slot, commit),
             None => {
-                let (name, mut held) = (commit.name.clone(), Held::default());
-                self.replace(&mut held, commit)?;
-                shard.insert(name, held);
+                let (name, mut slot) = (commit.name.clone(), Slot::default());
+                self.replace(&mut slot, commit)?;
+                shard.insert(name, slot);
                 Ok(())
             }
         }
     }
 
-    fn replace(&self, held: &mut Held, commit: Commit) -> Result<(), StoreError> {
-        let found = held.list.revision();
+    fn replace(&self, slot: &mut Slot, commit: Commit) -> Result<(), StoreError> {
+        let found = slot.list.revision();
         if found != commit.after {
             return Err(StoreError::Conflict { name: commit.name, expected: commit.after, found });
         }
-        if held.list.exists() != commit.state.exists() {
+        if slot.list.exists() != commit.state.exists() {
             let mut names = self.names.lock();
             if commit.state.exists() {
                 names.insert(commit.name.clone())
@@ -93,19 +93,19 @@ impl MemoryStore {
                 names.remove(&commit.name)
             };
         }
-        if held.wake_up != commit.wake_up {
+        if slot.wake_up != commit.wake_up {
             let mut timers = self.timers.lock();
-            if let Some(at) = held.wake_up {
+            if let Some(at) = slot.wake_up {
                 timers.remove(&WakeUp { at, name: commit.name.clone() });
             }
             timers.extend(commit.wake_up.map(|at| WakeUp { at, name: commit.name }));
         }
-        held.add(commit.revisions, self.history);
-        held.receipts.extend(commit.receipts);
-        let surplus = held.receipts.len().saturating_sub(MAX_RECEIPTS);
-        held.receipts.drain(..surplus);
-        held.list = commit.state;
-        held.wake_up = commit.wake_up;
+        slot.add(commit.revisions, self.history);
+        slot.receipts.extend(commit.receipts);
+        let surplus = slot.receipts.len().saturating_sub(MAX_RECEIPTS);
+        slot.receipts.drain(..surplus);
+        slot.list = commit.state;
+        slot.wake_up = commit.wake_up;
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl MemoryStore {
         let mut after = after.cloned();
         while page.len() < limit {
             let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            // The names' lock comes after a shard's in a commit, so it is let go first here.
+            // A commit locks a shard, then the names. The names are unlocked here before a shard is locked.
             let names: Vec<_> =
                 self.names.lock().range::<ListName, _>((from, Bound::Unbounded)).take(limit).cloned().collect();
             let Some(last) = names.last() else { break };
@@ -137,15 +137,15 @@ impl MemoryStore {
     }
 }
 
-impl Held {
-    fn add(&mut self, revisions: Vec<Arc<Revision>>, keep: usize) {
+impl Slot {
+    fn add(&mut self, revisions: Vec<Arc<Revision>>, history_limit: usize) {
         for revision in revisions {
             if revision.changes.contains(&Change::DeleteList) {
                 self.history.clear();
             }
             self.history.push_back(revision);
         }
-        let surplus = self.history.len().saturating_sub(keep);
+        let surplus = self.history.len().saturating_sub(history_limit);
         self.history.drain(..surplus);
     }
 }
@@ -154,10 +154,10 @@ impl Store for MemoryStore {
     fn load(&self, name: &ListName) -> Pending<Stored> {
         self.answer(|| {
             let shard = self.shard(name).lock();
-            Ok(shard.get(name).map_or_else(Stored::default, |held| Stored {
-                list: List::clone(&held.list),
-                receipts: held.receipts.iter().cloned().collect(),
-                wake_up: held.wake_up,
+            Ok(shard.get(name).map_or_else(Stored::default, |slot| Stored {
+                list: List::clone(&slot.list),
+                receipts: slot.receipts.iter().cloned().collect(),
+                wake_up: slot.wake_up,
             }))
         })
     }
@@ -173,7 +173,7 @@ impl Store for MemoryStore {
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
         self.answer(|| {
             let shard = self.shard(name).lock();
-            let history = shard.get(name).into_iter().flat_map(|held| &held.history);
+            let history = shard.get(name).into_iter().flat_map(|slot| &slot.history);
             Ok(history.filter(|revision| revision.number > after).take(limit.min(MAX_PAGE)).cloned().collect())
         })
     }

@@ -1,7 +1,7 @@
-//! A list with its history as bytes, for the way over a network: a version byte, a checksum, postcard.
+//! The encoding of a list with its history for a network: pages of a version byte, a checksum, and postcard.
 //!
-//! A page holds some of the revisions, oldest first. The one that reaches the list's last revision
-//! holds the list, too, so that whoever has all pages up to it has both as they are at one revision.
+//! A page holds some of the revisions, oldest first. The page that reaches the list's last revision holds the list too.
+//! All pages up to that one are the list and its history at one revision.
 
 use std::sync::Arc;
 
@@ -21,21 +21,21 @@ const VERSION: u8 = 1;
 /// The version byte and the checksum, little-endian.
 const PREFIX_BYTES: usize = 5;
 
-/// A page takes no more revisions once it has this many bytes of them. It always has one, however large
-/// that is, and may have the list besides.
+/// The size at which a page is closed, in bytes of revisions. A page has one revision at least, whatever its size, and
+/// may have the list besides.
 pub const PAGE_BYTES: usize = 4 << 20;
 
-/// A part of a list's recording.
+/// A page of a list's recording.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Page {
-    /// Revisions of the list, one after the other.
+    /// Consecutive revisions of the list.
     pub revisions: Vec<Arc<Revision>>,
-    /// The list as the last of them left it, if that is the last one.
+    /// The list after these revisions, if they reach its last one.
     pub list: Option<ListSnapshot>,
 }
 
-/// A page of the list as it is, with those of the revisions that fit. They are the ones behind `after`;
-/// revisions that came after the list was read are left for the next page.
+/// Encodes a page of a list, with as many of the revisions after `after` as fit. Revisions that are newer than the list
+/// are left for the next page.
 pub fn page(name: &ListName, list: &List, after: u64, revisions: &[Arc<Revision>]) -> Vec<u8> {
     let mut encoded = Vec::new();
     let (mut count, mut last) = (0, after);
@@ -46,22 +46,22 @@ pub fn page(name: &ListName, list: &List, after: u64, revisions: &[Arc<Revision>
         encoded = append(encoded, revision);
         (count, last) = (count + 1, revision.number);
     }
-    let folded = (last >= list.revision()).then(|| list.snapshot());
-    // As postcard writes `Page`: the number of revisions, each of them, the list.
+    let snapshot = (last >= list.revision()).then(|| list.snapshot());
+    // The layout is that of a `Page` in postcard: the number of revisions, the revisions, the list.
     let mut bytes = append(vec![0; PREFIX_BYTES], &(count as u64));
     bytes.extend_from_slice(&encoded);
-    let mut bytes = append(bytes, &folded);
+    let mut bytes = append(bytes, &snapshot);
     let sum = checksum(name, &bytes[PREFIX_BYTES..]);
     bytes[0] = VERSION;
     bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
     bytes
 }
 
-/// Takes a page of that list apart.
+/// Decodes a page of that list.
 ///
 /// # Errors
 ///
-/// What is wrong with it, for people.
+/// The damage, as a text for people.
 pub fn take(name: &ListName, bytes: &[u8]) -> Result<Page, String> {
     match bytes {
         [VERSION, a, b, c, d, content @ ..] => {
@@ -91,7 +91,7 @@ fn append<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
 
 fn checksum(name: &ListName, content: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
-    // Length first, so that no name's end can pass for the beginning of a content.
+    // The length comes first, so that the end of a name cannot pass for the beginning of the content.
     sum.update(&(name.as_str().len() as u64).to_le_bytes());
     sum.update(name.as_str().as_bytes());
     sum.update(content);
@@ -125,11 +125,11 @@ mod tests {
         assert_eq!(taken(0, &commit.revisions[..1]), (vec![1], false));
         assert_eq!(taken(1, &commit.revisions[1..]), (vec![2], true), "what is later than the list is left out");
         assert_eq!(taken(2, &[]), (vec![], true));
-        assert_eq!(taken(0, &[]), (vec![], false), "nothing is known of how it came to be");
+        assert_eq!(taken(0, &[]), (vec![], false), "the page does not reach the list");
     }
 
     #[test]
-    fn a_page_that_is_large_is_cut_and_never_empty() {
+    fn a_large_page_is_closed_and_never_empty() {
         let title = "x".repeat(PAGE_BYTES);
         let commit = fixtures::Writer::new("bob").create().add(&title).add("y").commit();
         let taken = |after: usize| {
