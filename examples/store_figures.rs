@@ -24,7 +24,7 @@ mod baseline;
 #[path = "../benches/store/workload.rs"]
 mod workload;
 
-use baseline::StandIn;
+use baseline::Baseline;
 use workload::{Actor, list_name};
 
 fn main() -> anyhow::Result<()> {
@@ -44,16 +44,16 @@ fn main() -> anyhow::Result<()> {
 
 async fn commits(dir: &Path, lists: usize, writers: usize, time: Duration) -> anyhow::Result<()> {
     let in_memory = dir == Path::new("memory");
-    let stand_in = if in_memory { StandIn::at_once() } else { StandIn::with_thread() };
-    let stand_in = load(Arc::new(stand_in), None, lists, writers, time.min(Duration::from_secs(3))).await?;
+    let baseline = if in_memory { Baseline::at_once() } else { Baseline::with_thread() };
+    let baseline = load(Arc::new(baseline), None, lists, writers, time.min(Duration::from_secs(3))).await?;
     println!("{writers} writers, {lists} lists, an fsync of {:.2?}", fsync_time(dir)?);
-    println!("  stand-in: {stand_in}");
+    println!("  baseline: {baseline}");
     let store: Arc<dyn Store> = match in_memory {
         true => Arc::new(MemoryStore::default()),
         false => Arc::new(EmbeddedStore::open(dir, Options::default())?),
     };
     let figures = load(store.clone(), Some(dir), lists, writers, time).await?;
-    println!("  store: {figures}, {:.2} us without the load's", figures.cpu_us - stand_in.cpu_us);
+    println!("  store: {figures}, {:.2} us without the load's", figures.cpu_us - baseline.cpu_us);
     let begun = Instant::now();
     store.close().await?;
     println!("  closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
@@ -175,7 +175,7 @@ fn open(dir: &Path) -> anyhow::Result<()> {
     println!("read two lists after {:.2?}: {counts:?}", begun.elapsed());
     let begun = Instant::now();
     runtime.block_on(store.close())?;
-    println!("folded and closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
+    println!("compacted and closed in {:.2?}, peak RSS {} MB", begun.elapsed(), peak_rss_mb());
     Ok(())
 }
 

@@ -148,7 +148,7 @@ impl Commit {
 pub struct Summary {
     /// Its name.
     pub name: ListName,
-    /// The logic that keeps it.
+    /// The logic that decides about it.
     pub logic: LogicName,
     /// Its last revision.
     pub revision: u64,

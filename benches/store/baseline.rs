@@ -1,5 +1,5 @@
-//! A store that keeps nothing, and answers as another one does: at once, or from another thread.
-//! What a load costs with it is the load's own cost.
+//! A store that stores nothing, and answers at once or from another thread. The cost of a load with it is the cost of
+//! the load itself.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,12 +15,12 @@ use tokio::sync::oneshot;
 const WRITE: Duration = Duration::from_millis(1);
 
 /// See the module.
-pub(crate) struct StandIn {
+pub(crate) struct Baseline {
     /// The other thread, if there is one.
     writes: Option<SyncSender<oneshot::Sender<()>>>,
 }
 
-impl StandIn {
+impl Baseline {
     /// As the memory store answers.
     pub(crate) fn at_once() -> Self {
         Self { writes: None }
@@ -48,7 +48,7 @@ fn nothing<T: Send + 'static>() -> Pending<T> {
     std::future::ready(Err(StoreError::Closed)).boxed()
 }
 
-impl Store for StandIn {
+impl Store for Baseline {
     fn commit(&self, _: Commit) -> Pending<()> {
         let Some(writes) = &self.writes else { return std::future::ready(Ok(())).boxed() };
         let (reply, answer) = oneshot::channel();

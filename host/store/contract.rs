@@ -84,10 +84,10 @@ const PLENTY: u64 = 1_000;
 pub(crate) async fn a_list_without_commits_is_absent_at_revision_0(subject: impl Subject) {
     let store = subject.open(PLENTY);
     after_each_restart!(subject, store, {
-        let stored = store.load(&name("nobody")).await.expect("absent is readable");
+        let stored = store.load(&name("absent")).await.expect("absent is readable");
         assert!(!stored.list.exists());
         assert_eq!(stored, Stored::default());
-        assert_eq!(store.history(&name("nobody"), 0, 10).await, Ok(Vec::new()));
+        assert_eq!(store.history(&name("absent"), 0, 10).await, Ok(Vec::new()));
         assert_eq!(store.page(None, 10).await, Ok(Vec::new()));
     });
 }

@@ -3,7 +3,7 @@
 /// The health of a store. A store that is unhealthy stays so until it is opened anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Health {
-    /// The store takes writes. A closed store keeps this health: closing is no fault.
+    /// The store takes writes. A closed store has this health too, because closing is no fault.
     Healthy,
     /// A durable write failed, so every later write is refused. Reads go on.
     WriteFailed {

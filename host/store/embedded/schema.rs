@@ -24,10 +24,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const FILE: &str = "hotlist.db";
 
 const TABLES: &str = "
-    -- The commits that are not folded yet, in the order in which they were acknowledged: first to seq, both
-    -- included. directory: whose they are.
+    -- The uncompacted commits, in the order in which they were acknowledged: first to seq, both included.
+    -- directory: the lists of the commits.
     CREATE TABLE log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, directory BLOB NOT NULL, commits BLOB NOT NULL);
-    -- The folded lists that exist. seq: the last commit that is in it.
+    -- The compacted lists that exist. seq: the last commit that the row contains.
     CREATE TABLE lists (
         name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
         brief BLOB NOT NULL, snapshot BLOB NOT NULL
@@ -37,8 +37,8 @@ const TABLES: &str = "
         name TEXT PRIMARY KEY, revision INTEGER NOT NULL, seq INTEGER NOT NULL,
         brief BLOB NOT NULL, snapshot BLOB NOT NULL
     ) WITHOUT ROWID;
-    -- Runs of revisions that were folded; last: the number of the run's last one. With row numbers, so that a
-    -- fold appends here and touches old pages of the index only.
+    -- Runs of compacted revisions. last: the number of the last revision. The table has row numbers, so that a
+    -- compaction appends to it and touches old pages of the index only.
     CREATE TABLE history (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, last INTEGER NOT NULL, record BLOB NOT NULL, UNIQUE (name, last)
     );
@@ -49,7 +49,7 @@ const TABLES: &str = "
     -- One row: the last commit that was cut off the log. Numbers of commits are never given twice.
     CREATE TABLE cut (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
     INSERT INTO cut (id, seq) VALUES (1, 0);
-    -- Commits in the log of lists that cannot be read, kept as evidence when the log is cut.
+    -- Commits of lists that cannot be read, copied as evidence before the log is truncated.
     CREATE TABLE quarantine (
         seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL, why TEXT NOT NULL
     );
