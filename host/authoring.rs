@@ -1,5 +1,4 @@
-//! Tools for the authors of components: a new project, a build, tables of cases, and a project that is rebuilt
-//! as it is edited.
+//! Tools for the authors of components: new projects, builds, tables of cases, and a watcher that sees edits.
 
 pub mod build;
 pub mod cases;

@@ -21,6 +21,7 @@ pub mod actor;
 pub mod cache;
 pub mod clock;
 mod failpoint;
+mod files;
 pub mod store;
 
 // How it is reached.

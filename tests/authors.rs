@@ -221,7 +221,7 @@ fn a_project_is_not_written_over_another() {
     assert!(run(parent.path(), &["plugin", "new", "mine"]).0.status.success());
     let (output, said) = run(parent.path(), &["plugin", "new", "mine"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("./mine is there already"), "{said}");
+    assert!(said.contains("./mine exists already"), "{said}");
     let (output, said) = run(parent.path(), &["plugin", "new", "No Name"]);
     assert_eq!(output.status.code(), Some(2), "{said}");
 }

@@ -1,8 +1,7 @@
-//! A project under an editor's hands: when it was saved, and whether that changed anything.
+//! Watches a project for edits.
 //!
-//! As with the directory of rules, events only say when to look; what counts is the digest of the
-//! author's files. So it does not matter how an editor saves, and a build, a log or a store that
-//! writes into the project is no edit.
+//! Events only say when to look; what counts is the digest of the author's files. So it does not matter how an editor
+//! saves a file. A build, a log or a store that writes into the project is no edit.
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -12,66 +11,65 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::build::Project;
 
-/// How long a project must have been quiet before it is looked at: an editor's several writes become
-/// one look.
+/// How long a project must be quiet before it is read. The several writes of an editor become one edit.
 const DEBOUNCE: Duration = Duration::from_millis(20);
 
-/// How often to look without being told, for file systems that tell nothing.
-const PATROL: Duration = Duration::from_secs(2);
+/// How often to read the project without an event, for file systems that send none.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many notices may wait. Those beyond it are dropped: the ones that wait make it look anyway.
-const MAX_NOTICES: usize = 64;
+/// The most events that wait. Further ones are dropped, because a waiting event causes a look anyway.
+const MAX_EVENTS: usize = 64;
 
-/// The project of a plugin, watched.
+/// A project that is watched for edits.
 pub struct ProjectWatcher {
     project: Project,
-    /// The files as they were when they were last looked at.
+    /// The digest of the files at the last look.
     digest: [u8; 32],
-    /// When that was.
-    looked: Instant,
-    notices: mpsc::Receiver<Instant>,
-    /// Tells of changes for as long as it is there.
+    /// The time of the last look.
+    looked_at: Instant,
+    events: mpsc::Receiver<Instant>,
+    /// Sends events until it is dropped.
     _watcher: RecommendedWatcher,
 }
 
 impl ProjectWatcher {
-    /// Watches a project. What is there now is not an edit.
+    /// Watches a project. Its present content is not an edit.
     pub fn watch(project: Project) -> io::Result<Self> {
-        let (notice, notices) = mpsc::sync_channel(MAX_NOTICES);
+        let (event_sender, events) = mpsc::sync_channel(MAX_EVENTS);
         let watched = project.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let is_edit = event.is_ok_and(|event| {
                 !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| watched.has(path))
             });
             if is_edit {
-                let _ = notice.try_send(Instant::now()); // See MAX_NOTICES.
+                let _ = event_sender.try_send(Instant::now()); // See MAX_EVENTS.
             }
         })
         .map_err(io::Error::other)?;
-        // Not all of the folder: what is built and installed in it has tens of thousands of files.
+        // Not the whole folder: build output and installed packages in it have tens of thousands of files.
         watcher.watch(project.dir(), RecursiveMode::NonRecursive).map_err(io::Error::other)?;
         for folder in project.folders()? {
             watcher.watch(&folder, RecursiveMode::Recursive).map_err(io::Error::other)?;
         }
         let digest = project.digest()?;
-        Ok(Self { project, digest, looked: Instant::now(), notices, _watcher: watcher })
+        Ok(Self { project, digest, looked_at: Instant::now(), events, _watcher: watcher })
     }
 
-    /// Waits for the next edit, `for_at_most` so long. Answers when it was made, or none if there was none.
-    pub fn next(&mut self, for_at_most: Duration) -> io::Result<Option<Instant>> {
-        let until = Instant::now() + for_at_most;
+    /// Waits for the next edit, at most for `timeout`. Returns the time of the edit, or `None` without one.
+    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<Instant>> {
+        let until = Instant::now() + timeout;
         loop {
-            let patrol = self.looked + PATROL;
-            let saved = match self.notices.recv_timeout(until.min(patrol).saturating_duration_since(Instant::now())) {
+            let next_poll = self.looked_at + POLL_INTERVAL;
+            let saved = match self.events.recv_timeout(until.min(next_poll).saturating_duration_since(Instant::now())) {
                 Ok(saved) => {
-                    while self.notices.recv_timeout(DEBOUNCE).is_ok() {}
+                    while self.events.recv_timeout(DEBOUNCE).is_ok() {}
                     saved
                 }
-                Err(RecvTimeoutError::Timeout) if Instant::now() < patrol => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < next_poll => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => Instant::now(),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the watcher ended")),
             };
-            if self.look() {
+            if self.is_changed() {
                 return Ok(Some(saved));
             }
             if Instant::now() >= until {
@@ -80,10 +78,10 @@ impl ProjectWatcher {
         }
     }
 
-    /// Whether the files are others than at the last look.
-    fn look(&mut self) -> bool {
-        self.looked = Instant::now();
-        // A file may be gone for a moment while it is saved; the next look sees it again.
+    /// Whether the files differ from those at the last look.
+    fn is_changed(&mut self) -> bool {
+        self.looked_at = Instant::now();
+        // A file may be missing for a moment while it is saved. The next look finds it.
         let Ok(digest) = self.project.digest() else { return false };
         std::mem::replace(&mut self.digest, digest) != digest
     }
@@ -95,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// How long to wait for what has to come, and how long for what must not.
+    /// How long to wait for an edit that must be seen, and for one that must not.
     const PATIENCE: Duration = Duration::from_secs(60);
     const A_MOMENT: Duration = Duration::from_millis(100);
 
@@ -108,37 +106,37 @@ mod tests {
         fs::write(dir.path().join("Cargo.toml"), "").expect("written");
         let project = Project::open(dir.path()).expect("a project");
         let project = project.without(&dir.path().join("src/data")).expect("it is there");
-        let edits = ProjectWatcher::watch(project).expect("it is watched");
-        (dir, edits)
+        let watcher = ProjectWatcher::watch(project).expect("it is watched");
+        (dir, watcher)
     }
 
     #[test]
-    fn a_saved_file_is_an_edit_and_is_told_once() {
-        let (dir, mut edits) = watched();
-        assert_eq!(edits.next(A_MOMENT).expect("a look"), None);
+    fn a_saved_file_is_one_edit() {
+        let (dir, mut watcher) = watched();
+        assert_eq!(watcher.next(A_MOMENT).expect("a look"), None);
         fs::write(dir.path().join("src/lib.rs"), "// more").expect("written");
-        assert!(edits.next(PATIENCE).expect("a look").is_some());
-        assert_eq!(edits.next(A_MOMENT).expect("a look"), None);
+        assert!(watcher.next(PATIENCE).expect("a look").is_some());
+        assert_eq!(watcher.next(A_MOMENT).expect("a look"), None);
     }
 
     #[test]
-    fn a_file_of_which_nobody_tells_is_seen_by_the_patrol_and_not_before() {
-        let (dir, mut edits) = watched();
+    fn a_change_without_an_event_is_seen_by_the_next_poll_and_not_before() {
+        let (dir, mut watcher) = watched();
         for folder in [dir.path(), &dir.path().join("src")] {
-            edits._watcher.unwatch(folder).expect("it was watched");
+            watcher._watcher.unwatch(folder).expect("it was watched");
         }
         fs::write(dir.path().join("src/lib.rs"), "// more").expect("written");
-        assert_eq!(edits.next(Duration::ZERO).expect("no look"), None);
-        edits.looked -= PATROL;
-        assert!(edits.next(Duration::ZERO).expect("a look").is_some());
+        assert_eq!(watcher.next(Duration::ZERO).expect("no look"), None);
+        watcher.looked_at -= POLL_INTERVAL;
+        assert!(watcher.next(Duration::ZERO).expect("a look").is_some());
     }
 
     #[test]
-    fn what_programs_write_into_a_project_is_no_edit() {
-        let (dir, mut edits) = watched();
+    fn a_file_that_a_program_writes_into_a_project_is_no_edit() {
+        let (dir, mut watcher) = watched();
         for file in ["out.txt", "Cargo.lock", "src/.lib.rs.swp", "src/lib.rs~", "src/4913", "src/data/lists.db"] {
             fs::write(dir.path().join(file), "more").expect("written");
-            assert_eq!(edits.next(A_MOMENT).expect("a look"), None, "{file}");
+            assert_eq!(watcher.next(A_MOMENT).expect("a look"), None, "{file}");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! A project to start from: what `hotlist plugin new` writes.
+//! Creates the project of a new plugin: `hotlist plugin new`.
 //!
-//! A project holds all that it is built with but the language's own tools: the SDK, and in it the
-//! contract, as this program has them. So it builds anywhere, and goes on building when the SDK has
-//! moved on; a contract never changes.
+//! A project contains the SDK and the contract of this program. It needs nothing else but the tools of its language, so
+//! it builds anywhere and does not break when the SDK changes. A contract never changes.
 
 mod files;
 
@@ -12,21 +11,21 @@ use std::{fs, io};
 use super::build::{Language, PROJECT_PREFIX, plugin_name};
 use crate::list::name::LogicName;
 
-/// What stands for the plugin's name in the text of a template.
+/// The placeholder of the plugin's name in a template.
 const NAME: &str = "{{name}}";
 
-/// What stands for the name as people write it.
+/// The placeholder of the plugin's title in a template.
 const TITLE: &str = "{{title}}";
 
-/// Why no project was written. Where one of these is the answer, nothing was.
+/// Why no project was created. After an error no file is left.
 #[derive(Debug, thiserror::Error)]
 pub enum ScaffoldError {
-    /// There is something of that name already.
-    #[error("{} is there already; choose another name, or remove it first", .0.display())]
-    Taken(PathBuf),
-    /// The plugin would be called otherwise than its project.
+    /// There is a file or folder with the name of the project.
+    #[error("{} exists already: choose another name, or remove it first", .0.display())]
+    Exists(PathBuf),
+    /// The plugin would have another name than its project.
     #[error(
-        "{0} is no name for a plugin, as {PROJECT_PREFIX} in front of a project's name is no part of it; leave that out"
+        "{0} is no name for a plugin, because a plugin's name does not contain the prefix {PROJECT_PREFIX}: leave that out"
     )]
     Prefixed(LogicName),
     /// A file cannot be written.
@@ -34,19 +33,19 @@ pub enum ScaffoldError {
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the system.
         error: io::Error,
     },
 }
 
-/// Writes the project of a new plugin into a folder of its name in `parent`: all of it, or nothing.
+/// Creates the project of a new plugin in a folder of its name in `parent`, whole or not at all.
 pub fn new(parent: &Path, name: &LogicName, language: Language) -> Result<PathBuf, ScaffoldError> {
     if plugin_name(name.as_str()) != name.as_str() {
         return Err(ScaffoldError::Prefixed(name.clone()));
     }
     let project = parent.join(name.as_str());
     if project.symlink_metadata().is_ok() {
-        return Err(ScaffoldError::Taken(project));
+        return Err(ScaffoldError::Exists(project));
     }
     let unfinished = parent.join(format!(".{name}.{}.tmp", std::process::id()));
     let failed = |path: &Path| {
@@ -81,11 +80,11 @@ fn write(path: &Path, text: &str) -> Result<(), ScaffoldError> {
         .map_err(|error| ScaffoldError::File { path: path.to_owned(), error })
 }
 
-/// A name as people write it: `release-train` as `Release train`.
+/// The title for a name: `Release train` for `release-train`.
 fn title(name: &str) -> String {
     let words = name.replace('-', " ");
-    let mut messages = words.chars();
-    messages.next().map(|first| first.to_uppercase().chain(messages).collect()).unwrap_or_default()
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_left_alone() {
+    fn an_existing_file_is_left_alone() {
         let parent = tempfile::tempdir().expect("a folder");
         fs::write(parent.path().join("mine"), "precious").expect("written");
-        let refused = new(parent.path(), &name("mine"), Language::Rust).expect_err("it is taken");
-        assert!(matches!(refused, ScaffoldError::Taken(_)), "{refused}");
+        let refused = new(parent.path(), &name("mine"), Language::Rust).expect_err("it exists");
+        assert!(matches!(refused, ScaffoldError::Exists(_)), "{refused}");
         assert_eq!(fs::read_to_string(parent.path().join("mine")).expect("it is there"), "precious");
         assert_eq!(fs::read_dir(parent.path()).expect("a folder").count(), 1);
     }
 
     #[test]
-    fn a_name_that_the_plugin_would_not_keep_is_refused() {
+    fn a_name_with_the_prefix_is_refused() {
         let parent = tempfile::tempdir().expect("a folder");
         for refused in ["hotlist-mine", "hotlist-", "hotlist-7"] {
             let error = new(parent.path(), &name(refused), Language::Rust).expect_err("it is refused").to_string();
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_of_the_sdk_comes_along() {
+    fn a_project_contains_the_whole_sdk() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for (folder, language) in files::SDKS {
             let mut embedded: Vec<_> = files::of(language).1.iter().map(|(path, _)| (*path).to_owned()).collect();

@@ -2,9 +2,10 @@
 //! digest, and `state.json`, which says what each of them is.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Durability};
 use crate::list::digest::hex;
 use crate::list::name::LogicName;
 use crate::rollout::{Digest, Record, RolloutState};
@@ -91,7 +92,7 @@ impl ArtifactStore {
         for entry in fs::read_dir(self.directory(name))? {
             let path = entry?.path();
             let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-            let ours = file.ends_with(".wasm") || file.ends_with(".wasm.tmp");
+            let ours = file.ends_with(".wasm") || file.ends_with(".tmp");
             if ours && !known.iter().any(|known| known == file) {
                 fs::remove_file(&path)?;
             }
@@ -126,17 +127,8 @@ fn file_name(digest: &Digest) -> String {
 
 /// Replaces a file as a whole.
 fn replace(directory: &Path, name: &str, bytes: &[u8], durably: Durably) -> io::Result<()> {
-    let unfinished = directory.join(format!("{name}.tmp"));
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    if durably == Durably::Yes {
-        file.sync_all()?;
-    }
-    fs::rename(&unfinished, directory.join(name))?;
-    if durably == Durably::Yes {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
+    let durability = if durably == Durably::Yes { Durability::PowerLoss } else { Durability::Crash };
+    files::replace(&directory.join(name), bytes, durability)
 }
 
 /// The `NAME.wasm` files of a directory whose stem is a logic's name, sorted by name.

@@ -1,19 +1,20 @@
-//! A plugin in JavaScript: esbuild makes one module of its sources, componentize-qjs a component of
-//! that, with the QuickJS engine in it.
+//! Builds a plugin in JavaScript: esbuild bundles the sources into a module, componentize-qjs creates a component of it
+//! that carries the QuickJS engine.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{BuildError, Tools, read_bytes, read_text, scratch};
+use super::error::BuildError;
+use super::tools::{Tools, read_bytes, read_text, scratch};
 
-/// What `npm install` puts there, relative to the project.
+/// The files that `npm install` creates, relative to the project.
 const BUNDLER: &str = "node_modules/.bin/esbuild";
 const COMPONENTIZER: &str = "node_modules/.bin/componentize-qjs";
 const CONTRACT: &str = "node_modules/hotlist-plugin/wit/0.1.0";
 
-/// The part of a `package.json` that matters here.
+/// The part of a `package.json` that is used.
 #[derive(Deserialize, Debug)]
 pub(super) struct Manifest {
     pub(super) name: String,
@@ -28,7 +29,7 @@ impl Manifest {
     }
 }
 
-/// Builds the component of a project; answers with the project's name.
+/// Builds the component of a project. Returns the project's name with it.
 pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
@@ -46,13 +47,13 @@ pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildErr
     Ok((manifest.name, read_bytes(&component)?))
 }
 
-/// Has npm install what the project names, if it has not yet.
+/// Installs the project's dependencies with npm, if they are not installed.
 fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
     let dir = tools.dir;
     if dir.join(BUNDLER).exists() && dir.join(COMPONENTIZER).exists() {
         return Ok(());
     }
-    tracing::info!(folder = %dir.display(), "npm installs what the plugin is built with, this once");
+    tracing::info!(folder = %dir.display(), "npm installs the tools of the project, once");
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
     match tools.run(&mut npm) {
@@ -63,7 +64,7 @@ fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
     }
 }
 
-/// A path in the project, as tools that are run there name it.
+/// A path in the project, relative to the folder in which tools run.
 fn relative<'a>(path: &'a Path, dir: &Path) -> &'a Path {
     path.strip_prefix(dir).unwrap_or(path)
 }

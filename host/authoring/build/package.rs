@@ -1,4 +1,4 @@
-//! What cargo knows of a plugin's crate.
+//! The crate of a plugin as cargo describes it.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,33 +7,33 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::BuildError;
+use super::error::BuildError;
 
-/// The crate that plugins build upon.
+/// The crate that each plugin depends on.
 const SDK: &str = "hotlist-plugin";
 
 /// A crate with a library.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Package {
-    /// Its name.
+    /// The name of the crate.
     pub(super) name: String,
-    /// The name of its library, as files have it.
+    /// The name of its library in file names.
     pub(super) library: String,
-    /// Where it lies.
+    /// Its folder.
     pub(super) dir: PathBuf,
-    /// Where the workspace lies that it belongs to; for most plugins the same.
+    /// The folder of its workspace. For most plugins this is the folder of the crate.
     pub(super) workspace_root: PathBuf,
-    /// Where cargo puts what it builds.
+    /// The folder of cargo's build output.
     pub(super) target_dir: PathBuf,
-    /// Crates that it needs and that lie on this machine as sources.
+    /// The folders of its path dependencies.
     dependencies: Vec<PathBuf>,
     is_plugin: bool,
-    /// The other crates that cargo named with it, so that it need not be asked about each.
+    /// The other crates of the workspace. They save a run of cargo for each dependency.
     siblings: Vec<Package>,
 }
 
 impl Package {
-    /// Asks cargo for the crate in `dir`.
+    /// Reads the crate in `dir` by running cargo.
     pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
         let dir = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
         let mut packages = read_workspace(&dir)?;
@@ -43,7 +43,7 @@ impl Package {
         Ok(Self { siblings: packages, ..package })
     }
 
-    /// The plugins in a workspace, names ascending.
+    /// The plugins in a workspace, ordered by name.
     pub(super) fn plugins_of(workspace_root: &Path) -> Result<Vec<Self>, BuildError> {
         let mut packages = read_workspace(workspace_root)?;
         packages.retain(|package| package.is_plugin);
@@ -51,7 +51,7 @@ impl Package {
         Ok(packages)
     }
 
-    /// This crate, and all that it needs and that lie on this machine as sources; names ascending.
+    /// This crate and all its path dependencies, direct and indirect, ordered by name.
     pub(super) fn with_dependencies(&self) -> Result<Vec<Self>, BuildError> {
         let mut seen = BTreeSet::from([self.dir.clone()]);
         let mut waiting = vec![self.clone()];
@@ -70,7 +70,7 @@ impl Package {
     }
 }
 
-/// The part of `cargo metadata` that matters here.
+/// The part of `cargo metadata` that is used.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
@@ -111,12 +111,12 @@ fn read_workspace(dir: &Path) -> Result<Vec<Package>, BuildError> {
         return Err(BuildError::Package(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     let metadata: Metadata = serde_json::from_slice(&output.stdout)
-        .map_err(|error| BuildError::Package(format!("cargo's metadata is not understood: {error}")))?;
+        .map_err(|error| BuildError::Package(format!("cannot parse cargo's metadata: {error}")))?;
     let Metadata { packages, workspace_root, target_directory } = metadata;
     Ok(packages.into_iter().filter_map(|package| from_metadata(package, &workspace_root, &target_directory)).collect())
 }
 
-/// A crate as cargo describes it; none when it has no library.
+/// Converts the description of a crate. `None` if the crate has no library.
 fn from_metadata(package: MetadataPackage, workspace_root: &Path, target_dir: &Path) -> Option<Package> {
     let is_library = |kind: &String| matches!(kind.as_str(), "lib" | "rlib" | "cdylib");
     let library = package.targets.into_iter().find(|target| target.kind.iter().any(is_library))?;
@@ -133,7 +133,7 @@ fn from_metadata(package: MetadataPackage, workspace_root: &Path, target_dir: &P
     })
 }
 
-/// The cargo that runs this program, or else the one that a shell would find.
+/// The cargo that runs this program, or the one in the search path.
 pub(super) fn usual_cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }

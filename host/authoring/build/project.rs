@@ -1,31 +1,26 @@
-//! Which files of a project are its author's: what can be a part of the plugin, and its cases.
+//! The files of a project that its author writes: possible sources of the plugin, and its cases.
 //!
-//! Everything else in the folder is made, installed or left there by some program, and that it
-//! changes says nothing of the plugin.
+//! All other files are built, installed or left behind by programs. A change of these does not change the plugin.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-use super::sources::digest;
-use super::{BuildError, Language};
+use super::digest::{Files, digest};
+use super::error::BuildError;
+use super::language::Language;
 use crate::authoring::cases;
 
-/// Files by their places in a project.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
-
-/// Folders directly in a project that hold what is built or installed, or the SDK, which its author
-/// leaves as it is.
+/// Top-level folders of a project that hold built or installed files, or the SDK, which authors do not edit.
 const NOT_WRITTEN: [&str; 4] = ["target", "node_modules", "venv", "sdk"];
 
-/// Folders directly in a project whose every file counts: a source may take in a file of any kind.
+/// Top-level folders of a project in which each file counts, because a source may include a file of any kind.
 const WRITTEN: [&str; 3] = ["src", "wit", cases::FOLDER];
 
-/// What may be left in any folder: by Python, by npm, and by vim, which tries whether it can write there.
+/// Names that programs leave behind in any folder: Python, npm, and vim, which tests whether it can write there.
 const LEFT_BEHIND: [&str; 3] = ["__pycache__", "node_modules", "4913"];
 
-/// How the names end of what editors leave, of copies as of files that are not complete yet.
+/// Endings of names that editors leave behind, of backups and of incomplete files.
 const LEFT_BEHIND_ENDINGS: [&str; 9] =
     ["~", ".swp", ".swo", ".swx", ".tmp", ".bak", ".orig", "___jb_tmp___", "___jb_old___"];
 
@@ -34,40 +29,40 @@ const LEFT_BEHIND_ENDINGS: [&str; 9] =
 pub struct Project {
     dir: PathBuf,
     language: Language,
-    /// Folders in it that are not its author's.
+    /// Folders in the project that hold no files of the author.
     ignored: Vec<PathBuf>,
 }
 
 impl Project {
-    /// The project in a folder.
+    /// Opens the project in a folder.
     pub fn open(dir: &Path) -> Result<Self, BuildError> {
         let language = Language::of(dir)?;
         let dir = dir.canonicalize().map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
         Ok(Self { dir, language, ignored: Vec::new() })
     }
 
-    /// The same without what is in a folder, which may lie anywhere.
+    /// Ignores the files of a folder, which may be anywhere.
     pub fn without(mut self, folder: &Path) -> io::Result<Self> {
         let folder = folder.canonicalize()?;
-        // Without a folder that it lies in, nothing of it would be left.
+        // If a folder around the project were ignored, no file would be left.
         if folder != self.dir && folder.starts_with(&self.dir) {
             self.ignored.push(folder);
         }
         Ok(self)
     }
 
-    /// Where it lies.
+    /// The folder of the project.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether a change of that file may change the plugin or its cases.
+    /// Whether a change of a file may change the plugin or its cases.
     pub fn has(&self, file: &Path) -> bool {
         let counts = |inside: &Path| !is_left_behind(inside) && counts(self.language, inside);
         file.strip_prefix(&self.dir).is_ok_and(counts) && !self.ignores(file)
     }
 
-    /// The folders directly in it that may hold files of its author.
+    /// The top-level folders that may hold files of the author.
     pub fn folders(&self) -> io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
         for item in fs::read_dir(&self.dir)? {
@@ -79,8 +74,8 @@ impl Project {
         Ok(folders)
     }
 
-    /// The digest of all that its author writes, cases and all. Cheaper than that of a plugin's sources:
-    /// no tool is asked what belongs to it.
+    /// The digest of all files of the author, cases included. Cheaper than the digest of a plugin's sources, because it
+    /// runs no tool to find them.
     pub fn digest(&self) -> io::Result<[u8; 32]> {
         let mut files = Files::new();
         self.gather(Path::new(""), &mut files)?;
@@ -91,7 +86,7 @@ impl Project {
         self.ignored.iter().any(|ignored| path.starts_with(ignored))
     }
 
-    /// Reads the files of the folder at that place in the project, and of those in it.
+    /// Reads the files of a folder of the project, and of the folders in it.
     fn gather(&self, folder: &Path, files: &mut Files) -> io::Result<()> {
         for item in fs::read_dir(self.dir.join(folder))? {
             let item = item?;
@@ -109,7 +104,7 @@ impl Project {
     }
 }
 
-/// Reads all of a folder that can be a part of a plugin in that language.
+/// Reads all files of a folder that can be sources of a plugin in a language.
 pub(super) fn sources_in(dir: &Path, language: Language) -> io::Result<Files> {
     let mut files = Files::new();
     let ignored = vec![dir.join(cases::FOLDER)];
@@ -118,20 +113,20 @@ pub(super) fn sources_in(dir: &Path, language: Language) -> io::Result<Files> {
     Ok(files)
 }
 
-/// Whether a file or folder at that place in a project was made, installed or left there by a program.
+/// Whether a program built, installed or left behind a file or folder, by its path in a project.
 fn is_left_behind(inside: &Path) -> bool {
     let mut names = inside.components().map(text);
     inside.components().next().is_some_and(|first| NOT_WRITTEN.contains(&text(first).as_ref()))
         || names.any(|name| is_left_over(&name))
 }
 
-/// Whether a name is one that programs give to what they leave behind, or hide.
+/// Whether a name is that of a hidden file or of a file that programs leave behind.
 pub(super) fn is_left_over(name: &str) -> bool {
     let hidden = name.starts_with('.') || name.starts_with('#');
     hidden || LEFT_BEHIND.contains(&name) || LEFT_BEHIND_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a file at that place in a project can be a part of a plugin in that language, or a case.
+/// Whether a file can be a source of a plugin in a language, or hold cases, by its path in a project.
 fn counts(language: Language, inside: &Path) -> bool {
     let (named, endings): (&[&str], &[&str]) = match language {
         Language::Rust => (&[], &["rs", "toml", "wit"]),
@@ -174,7 +169,7 @@ mod tests {
         (dir, project)
     }
 
-    /// Whether writing a file changes the digest, which has to be what is said of the file.
+    /// Whether writing a file changes the digest. Asserts that `has` says the same of the file.
     fn is_edit(project: &Project, file: &str) -> bool {
         let before = project.digest().expect("a digest");
         write(project.dir(), file);
@@ -228,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_around_the_project_takes_nothing_away_from_it() {
+    fn ignoring_a_folder_around_the_project_ignores_no_file_of_it() {
         let (dir, project) = project("Cargo.toml");
         let project = project.without(dir.path()).expect("it is there");
         let project = project.without(&dir.path().join("..")).expect("it is there");
@@ -236,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_no_part_of_what_a_component_is_made_of() {
+    fn cases_are_no_sources_of_a_component() {
         let (dir, project) = project("package.json");
         for file in ["logic.js", "cases/a.cases.toml", "b.cases.toml"] {
             write(project.dir(), file);

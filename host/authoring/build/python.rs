@@ -1,19 +1,20 @@
-//! A plugin in Python: componentize-py makes a component of it, with CPython in it.
+//! Builds a plugin in Python: componentize-py creates a component that carries CPython.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{BuildError, Tools, read_bytes, read_text, scratch};
+use super::error::BuildError;
+use super::tools::{Tools, read_bytes, read_text, scratch};
 
-/// What pip puts there, relative to the project.
+/// The program that pip installs, relative to the project.
 const COMPONENTIZER: &str = ".venv/bin/componentize-py";
 
-/// Where the SDK lies if the project does not say.
+/// The default folder of the SDK in a project.
 const SDK: &str = "sdk";
 
-/// The part of a `pyproject.toml` that matters here.
+/// The part of a `pyproject.toml` that is used.
 #[derive(Deserialize, Debug)]
 pub(super) struct Manifest {
     pub(super) project: Project,
@@ -51,7 +52,7 @@ impl Manifest {
     }
 }
 
-/// Builds the component of a project; answers with the project's name.
+/// Builds the component of a project. Returns the project's name with it.
 pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let manifest = Manifest::read(dir)?;
@@ -66,13 +67,13 @@ pub(super) fn build(tools: &mut Tools<'_>) -> Result<(String, Vec<u8>), BuildErr
     Ok((manifest.project.name, read_bytes(&component)?))
 }
 
-/// Has pip install what the project names into an environment of its own, if it has not yet.
+/// Installs the project's requirements into a virtual environment with pip, if they are not installed.
 fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
     let dir = tools.dir;
     if dir.join(COMPONENTIZER).exists() {
         return Ok(());
     }
-    tracing::info!(folder = %dir.display(), "pip installs what the plugin is built with into .venv, this once");
+    tracing::info!(folder = %dir.display(), "pip installs the tools of the project into .venv, once");
     match tools.run(Command::new("python3").args(["-m", "venv", ".venv"])) {
         Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(BuildError::Missing { program: "python3", what: "Python 3.10 or later with its venv module" });

@@ -1,4 +1,4 @@
-//! A plugin in Rust: cargo compiles it, [`wit_component`] wraps the module.
+//! Builds a plugin in Rust: cargo compiles a module, [`wit_component`] encodes it as a component.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,13 +7,14 @@ use std::process::Command;
 
 use wit_component::ComponentEncoder;
 
+use super::error::BuildError;
+use super::names::TARGET;
 use super::package::Package;
-use super::toolchain::{TARGET, Toolchain};
-use super::{BuildError, Options, Tools};
+use super::toolchain::Toolchain;
+use super::tools::Tools;
 
-/// How a release of a guest is compiled: small, for the host compiles what is there. The names of
-/// functions were a seventh of a component, and nobody reads them: a panic says on the log which line
-/// it is on.
+/// The profile of a guest's release. It is small, because the host compiles all code that is there. Function names were
+/// a seventh of a component and are of no use, because a panic logs its line.
 const PROFILE: [&str; 7] = [
     "opt-level=\"s\"",
     "lto=\"fat\"",
@@ -24,8 +25,7 @@ const PROFILE: [&str; 7] = [
     "incremental=false",
 ];
 
-/// How a guest is compiled while somebody waits for it: nothing is optimised across crates, and what
-/// did not change is not compiled again.
+/// The profile of a guest in `plugin dev`. It builds fast: no optimisation across crates, and incremental.
 const QUICK_PROFILE: [&str; 7] = [
     "opt-level=1",
     "lto=false",
@@ -36,22 +36,26 @@ const QUICK_PROFILE: [&str; 7] = [
     "incremental=true",
 ];
 
-/// The stack of a guest in bytes. The linker's 1 MiB would put the data beyond the memory that the
-/// host keeps resident between two instances, and each new one would begin with page faults.
+/// The stack of a guest in bytes. With the linker's default of 1 MiB, the data would be beyond the memory that stays
+/// resident between two instances, and each new instance would start with page faults.
 const STACK_BYTES: usize = 65_536;
 
-/// Builds the component of a crate; answers with the crate's name.
-pub(super) fn build(tools: &mut Tools<'_>, options: &Options) -> Result<(String, Vec<u8>), BuildError> {
+/// Builds the component of a crate. Returns the crate's name with it.
+pub(super) fn build(
+    tools: &mut Tools<'_>,
+    guest_cargo: Option<&Path>,
+    quick: bool,
+) -> Result<(String, Vec<u8>), BuildError> {
     let dir = tools.dir;
     let package = Package::read(dir)?;
-    let toolchain = Toolchain::find(options.guest_cargo.as_deref(), dir)?;
-    let module = compile(tools, &package, &toolchain, options.quick)?;
+    let toolchain = Toolchain::find(guest_cargo, dir)?;
+    let module = compile(tools, &package, &toolchain, quick)?;
     let module = fs::read(&module).map_err(|error| BuildError::File { path: module, error })?;
     let component = encode(&module).map_err(|error| BuildError::Encode(format!("{error:#}")))?;
     Ok((package.name, component))
 }
 
-/// Has cargo compile the crate; gives the place of the core module.
+/// Compiles the crate with cargo. Returns the path of the core module.
 fn compile(
     tools: &mut Tools<'_>,
     package: &Package,
@@ -61,14 +65,14 @@ fn compile(
     let target_dir = package.target_dir.join("guests");
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.arg("rustc").arg("--manifest-path").arg(package.dir.join("Cargo.toml"));
-    // As a cdylib, whatever else the crate is, so that authors need not say so, and so that
-    // link-time optimisation is possible for a crate that others build upon.
+    // As a cdylib, whatever the manifest says. Authors need no setting for it, and link-time optimisation works for a
+    // crate that other crates depend on.
     cargo.args(["--lib", "--crate-type", "cdylib", "--release", "--target", TARGET]);
     cargo.arg("--target-dir").arg(&target_dir);
     for setting in if quick { QUICK_PROFILE } else { PROFILE } {
         cargo.arg("--config").arg(format!("profile.release.{setting}"));
     }
-    // In this variable they take the place of all other flags, whatever the machine has set.
+    // This variable replaces all other flags that the machine may set.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(package, toolchain)?.join(&OsString::from("\u{1f}")));
     toolchain.prepare(&mut cargo);
 
@@ -76,7 +80,7 @@ fn compile(
     Ok(target_dir.join(TARGET).join("release").join(format!("{}.wasm", package.library)))
 }
 
-/// Flags of the compiler: a small stack, and no path of this machine in the component.
+/// The flags of the compiler: a small stack, and no path of this machine in the component.
 fn flags(package: &Package, toolchain: &Toolchain) -> Result<Vec<OsString>, BuildError> {
     let mut flags = vec![OsString::from(format!("-Clink-arg=-zstack-size={STACK_BYTES}"))];
     let mut remap = |from: &Path, to: &str| {
@@ -86,7 +90,7 @@ fn flags(package: &Package, toolchain: &Toolchain) -> Result<Vec<OsString>, Buil
         flag.push(to);
         flags.push(flag);
     };
-    // The same for all plugins of a workspace, for cargo builds anew what has other flags.
+    // The same flags for all plugins of a workspace, because cargo rebuilds all crates when the flags change.
     remap(&package.workspace_root, "/source");
     for elsewhere in package.with_dependencies()?.iter().filter(|other| !other.dir.starts_with(&package.workspace_root))
     {

@@ -1,22 +1,22 @@
-//! Which sources a component was built from, as a digest that travels in the component.
+//! The digest of the sources that a component was built from, recorded in the component.
 
 use std::path::Path;
 use std::{fs, io};
 
-use sha2::{Digest, Sha256};
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::{Parser, Payload};
 
+use super::digest::{Files, digest};
+use super::language::Language;
 use super::package::Package;
-use super::project::{Files, is_left_over, sources_in};
-use super::{Language, python};
+use super::project::{is_left_over, sources_in};
+use super::python;
 
-/// The custom section that holds the digest: its 32 bytes and nothing else.
+/// The custom section that holds the 32 bytes of the digest.
 const SECTION: &str = "hotlist-source";
 
-/// The digest of all that decides what the plugin in `dir` does and that its author keeps: for Rust,
-/// the manifests, build scripts, sources and contracts of its crate and of the crates that it needs
-/// by path; for other languages, the project and the SDK. Where they lie does not matter.
+/// The digest of all files that decide what the plugin in `dir` does. For Rust: the manifests, build scripts, sources
+/// and contracts of its crate and of its path dependencies. For other languages: the project and the SDK.
 pub fn source_digest(dir: &Path) -> io::Result<[u8; 32]> {
     let language = Language::of(dir).map_err(io::Error::other)?;
     let sdk = match language {
@@ -42,7 +42,7 @@ fn rust_digest(dir: &Path) -> io::Result<[u8; 32]> {
     Ok(digest(&files))
 }
 
-/// Reads a file, or a folder with all that is in it; what is not there is no error.
+/// Reads a file, or all files of a folder. A path that does not exist adds nothing.
 fn collect(path: &Path, name: &str, files: &mut Files) -> io::Result<()> {
     if path.is_dir() {
         for item in fs::read_dir(path)? {
@@ -58,24 +58,12 @@ fn collect(path: &Path, name: &str, files: &mut Files) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn digest(files: &Files) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for (name, content) in files {
-        // With the lengths, no two sets of files read the same.
-        for part in [name.as_bytes(), content] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
-        }
-    }
-    digest.finalize().into()
-}
-
-/// Notes a digest in a component.
+/// Records a digest in a component.
 pub(super) fn embed(component: &mut Vec<u8>, digest: [u8; 32]) {
     CustomSection { name: SECTION.into(), data: digest.as_slice().into() }.append_to_component(component);
 }
 
-/// The digest of the sources that a component was built from; none when it does not say.
+/// The digest of the sources that a component was built from. `None` if the component records none.
 pub fn embedded_source_digest(wasm: &[u8]) -> Option<[u8; 32]> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {

@@ -1,31 +1,28 @@
-//! The Rust that compiles guests.
+//! The Rust toolchain that compiles guests.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::BuildError;
+use super::error::BuildError;
+use super::names::TARGET;
 use super::package::usual_cargo;
 
-/// What guests are compiled for: WebAssembly with nothing around it.
-pub(super) const TARGET: &str = "wasm32-unknown-unknown";
-
-/// A cargo that can compile guests, and what it needs to be told.
+/// A cargo that can compile guests, with its settings.
 #[derive(Debug)]
 pub(super) struct Toolchain {
     /// The cargo.
     pub(super) cargo: PathBuf,
     rustc: PathBuf,
     sysroot: PathBuf,
-    /// Set when the standard library has to be built from source: what to link with.
+    /// The linker, if the standard library must be built from source.
     linker: Option<PathBuf>,
 }
 
 impl Toolchain {
-    /// Looks at the cargo given, or at the usual one, from the folder of the plugin.
+    /// Finds the toolchain of the named cargo, or of the usual one, in the folder of the plugin.
     ///
-    /// Only a cargo that was named is made to build the standard library: that takes a minute, and
-    /// switches on what its makers call unstable.
+    /// Only a named cargo may build the standard library, because that takes a minute and enables unstable features.
     pub(super) fn find(named: Option<&Path>, dir: &Path) -> Result<Self, BuildError> {
         let cargo = named.map_or_else(usual_cargo, Path::to_owned);
         let beside = cargo.with_file_name("rustc");
@@ -42,7 +39,7 @@ impl Toolchain {
         Ok(Self { cargo, rustc, sysroot, linker })
     }
 
-    /// Tells a command of this cargo all that this toolchain needs to hear.
+    /// Adds the settings of this toolchain to a command of cargo.
     pub(super) fn prepare(&self, cargo: &mut Command) {
         cargo.env("RUSTC", &self.rustc);
         if let Some(linker) = &self.linker {
@@ -51,7 +48,7 @@ impl Toolchain {
         }
     }
 
-    /// Where cargo keeps the sources of crates from a registry.
+    /// The folders of the sources of crates from registries.
     pub(super) fn registry_dirs(&self) -> Vec<PathBuf> {
         let home = env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
@@ -60,7 +57,7 @@ impl Toolchain {
         registries.filter_map(|registry| Some(registry.ok()?.path())).collect()
     }
 
-    /// Where the sources of the standard library lie, by every name they have.
+    /// The folder of the standard library's sources, as named and with links resolved.
     pub(super) fn library_sources(&self) -> Vec<PathBuf> {
         let sources = self.sysroot.join("lib/rustlib/src/rust");
         let real = sources.canonicalize().ok();
@@ -74,7 +71,7 @@ fn sysroot(rustc: &Path, dir: &Path) -> Result<PathBuf, BuildError> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
-/// A linker for WebAssembly: this toolchain's, else that of the usual Rust, else one on the path.
+/// Finds a linker for WebAssembly in this toolchain, in the usual Rust, or in the search path, in this order.
 fn find_linker(rustlib: &Path, dir: &Path) -> Option<PathBuf> {
     let usual = || Some(sysroot(Path::new("rustc"), dir).ok()?.join("lib/rustlib"));
     let on_path = || {
@@ -85,7 +82,7 @@ fn find_linker(rustlib: &Path, dir: &Path) -> Option<PathBuf> {
     lld_in(rustlib).or_else(|| lld_in(&usual()?)).or_else(on_path)
 }
 
-/// The linker that comes with Rust, in the folder of the machine it runs on.
+/// Finds the linker that comes with Rust, in the folder of the host machine.
 fn lld_in(rustlib: &Path) -> Option<PathBuf> {
     let hosts = rustlib.read_dir().ok()?;
     hosts.filter_map(|host| Some(host.ok()?.path().join("bin/rust-lld"))).find(|file| file.is_file())

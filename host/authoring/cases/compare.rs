@@ -1,12 +1,12 @@
-//! What came, compared with what was expected: one line for each difference.
+//! Compares the result of a case with its expectation and lists each difference.
 
 use std::collections::BTreeMap;
 
-use super::Problem;
-use super::format::{ChangeShape, EntryShape, Expected, GroupShape, RejectedShape};
+use super::format::{ChangeTable, EntryTable, Expectation, GroupTable, RejectionTable};
 use super::rendering::{self, NOTHING};
-use super::run::Outcome;
+use super::run::CaseOutcome;
 use super::value::{Optional, fields, fields_like, optional};
+use super::verdict::Problem;
 use crate::list::List;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Group, Page};
@@ -17,34 +17,38 @@ use crate::list::schema::{Description, Schema};
 use crate::list::value::{Field, Value};
 use crate::render::{self as shown, array, change};
 
-/// How an outcome differs from the expectation. An error says why the two cannot be compared.
+/// The differences between a result and its expectation. An error says why the two cannot be compared.
 pub(super) fn compare(
-    expected: &Expected,
-    outcome: &Outcome,
+    expected: &Expectation,
+    outcome: &CaseOutcome,
     description: &Description,
 ) -> Result<Vec<Problem>, String> {
     let mut found = Differences::default();
     match (expected, outcome) {
-        (Expected::Rejected(expected), Outcome::Rejected(came)) => found.rejection(expected, came),
-        (Expected::Refused(part), Outcome::Refused(why)) if why.contains(part) => {}
-        (Expected::Unchanged, Outcome::Done(changes, _)) if changes.is_empty() => {}
-        (Expected::Changes(expected), Outcome::Done(changes, _)) => found.changes(expected, changes, description)?,
-        (Expected::Entries(expected), Outcome::Done(_, list)) => found.entries(expected, list, &description.fields)?,
-        (Expected::SettingsAfter(expected), Outcome::Done(_, list)) => {
+        (Expectation::Rejected(expected), CaseOutcome::Rejected(came)) => found.rejection(expected, came),
+        (Expectation::Refused(part), CaseOutcome::Refused(why)) if why.contains(part) => {}
+        (Expectation::Unchanged, CaseOutcome::Done(changes, _)) if changes.is_empty() => {}
+        (Expectation::Changes(expected), CaseOutcome::Done(changes, _)) => {
+            found.changes(expected, changes, description)?
+        }
+        (Expectation::Entries(expected), CaseOutcome::Done(_, list)) => {
+            found.entries(expected, list, &description.fields)?
+        }
+        (Expectation::SettingsAfter(expected), CaseOutcome::Done(_, list)) => {
             let expected = fields(expected, &description.settings)?;
             found.members("settings", &named(expected), &present(list.settings()));
         }
-        (Expected::Page { groups, more }, Outcome::Page(page)) => found.page(groups, *more, page)?,
-        (Expected::WakeUp(expected), Outcome::WakeUp(came)) if expected.0.map(|m| m.0) == came.map(|m| m.0) => {}
+        (Expectation::Page { groups, more }, CaseOutcome::Page(page)) => found.page(groups, *more, page)?,
+        (Expectation::WakeUp(expected), CaseOutcome::WakeUp(came)) if expected.0.map(|m| m.0) == came.map(|m| m.0) => {}
         _ => found.add("answer", rendering::expected(expected), rendering::outcome(outcome)),
     }
     Ok(found.problems)
 }
 
-/// What is expected of an entry, a row or the settings, by name; `None` must not be there.
+/// Expected values of an entry, a row or the settings, by name. `None` stands for a value that must be absent.
 type Members = BTreeMap<String, Option<Value>>;
 
-/// Fields as they are expected, or as they came.
+/// Fields by name.
 fn named(fields: Vec<Field>) -> Members {
     fields.into_iter().map(|field| (field.name, Some(field.value))).collect()
 }
@@ -53,24 +57,24 @@ fn present(fields: &[Field]) -> Members {
     named(fields.to_vec())
 }
 
-/// What is named of an expected entry.
-fn expected_members(shape: &EntryShape, schemas: &[Schema]) -> Result<Members, String> {
+/// The members that an expected entry names.
+fn expected_members(table: &EntryTable, schemas: &[Schema]) -> Result<Members, String> {
     let mut members = Members::new();
     let mut expect = |name: &str, value: Option<Value>| members.insert(name.to_owned(), value);
     for (name, value) in [
-        ("title", shape.title.clone().map(Value::Text)),
-        ("date", shape.date.map(|day| Value::Date(day.0))),
-        ("completed", shape.completed.map(Value::Boolean)),
-        ("order", shape.order.map(Value::Number)),
+        ("title", table.title.clone().map(Value::Text)),
+        ("date", table.date.map(|day| Value::Date(day.0))),
+        ("completed", table.completed.map(Value::Boolean)),
+        ("order", table.order.map(Value::Number)),
     ] {
         if value.is_some() {
             expect(name, value);
         }
     }
-    for field in fields(&shape.fields, schemas)? {
+    for field in fields(&table.fields, schemas)? {
         expect(&rendering::field_name(&field.name), Some(field.value));
     }
-    for name in &shape.without {
+    for name in &table.without {
         match optional(name, schemas).map_err(|problem| format!("without: {problem}"))? {
             Optional::Date => expect("date", None),
             Optional::Order => expect("order", None),
@@ -105,7 +109,7 @@ impl Differences {
         self.members(&format!("entry {}", came.id), expected, &came_members);
     }
 
-    fn rejection(&mut self, expected: &RejectedShape, came: &Rejection) {
+    fn rejection(&mut self, expected: &RejectionTable, came: &Rejection) {
         let shown = |given: Option<&String>| given.map_or(NOTHING.to_owned(), |given| quoted(given));
         for (name, expected, came) in [
             ("code", Some(&expected.code), Some(&came.code)),
@@ -118,17 +122,17 @@ impl Differences {
         }
     }
 
-    /// Exactly these changes, in this order.
-    fn changes(&mut self, expected: &[ChangeShape], came: &[Change], description: &Description) -> Result<(), String> {
+    /// Compares changes, which must be exactly these in this order.
+    fn changes(&mut self, expected: &[ChangeTable], came: &[Change], description: &Description) -> Result<(), String> {
         for at in 0..expected.len().max(came.len()) {
             match (expected.get(at), came.get(at)) {
-                (Some(ChangeShape::Put(shape)), Some(Change::Put(entry))) if shape.id == entry.id => {
-                    let exactly = exactly(expected_members(shape, &description.fields)?, entry);
+                (Some(ChangeTable::Put(table)), Some(Change::Put(entry))) if table.id == entry.id => {
+                    let exactly = exactly(expected_members(table, &description.fields)?, entry);
                     self.entry(&exactly, entry);
                 }
-                (Some(ChangeShape::Remove(expected)), Some(Change::Remove(came))) if expected == came => {}
-                (Some(ChangeShape::Unset(expected)), Some(Change::Unset(came))) if expected == came => {}
-                (Some(ChangeShape::Set(table)), Some(Change::Set(came)))
+                (Some(ChangeTable::Remove(expected)), Some(Change::Remove(came))) if expected == came => {}
+                (Some(ChangeTable::Unset(expected)), Some(Change::Unset(came))) if expected == came => {}
+                (Some(ChangeTable::Set(table)), Some(Change::Set(came)))
                     if fields(table, &description.settings)? == std::slice::from_ref(came) => {}
                 (expected, came) => {
                     let expected = expected.map_or(NOTHING.to_owned(), rendering::expected_change);
@@ -140,25 +144,25 @@ impl Differences {
         Ok(())
     }
 
-    /// These entries and no others; of each, what is named.
-    fn entries(&mut self, expected: &[EntryShape], list: &List, schemas: &[Schema]) -> Result<(), String> {
+    /// Compares entries, which must be these and no others. Of each, only named members count.
+    fn entries(&mut self, expected: &[EntryTable], list: &List, schemas: &[Schema]) -> Result<(), String> {
         let ids: Vec<EntryId> = expected.iter().map(|entry| entry.id).collect();
         let came: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
         if ids != came {
             let shown = |ids: &[EntryId]| array(ids.iter().map(EntryId::to_string));
             self.add("ids of the entries", shown(&ids), shown(&came));
         }
-        for shape in expected {
-            let members = expected_members(shape, schemas)?;
-            if let Some(entry) = list.get(shape.id) {
+        for table in expected {
+            let members = expected_members(table, schemas)?;
+            if let Some(entry) = list.get(table.id) {
                 self.entry(&members, entry);
             }
         }
         Ok(())
     }
 
-    /// These groups with these rows; of each, what is named.
-    fn page(&mut self, expected: &[GroupShape], more: Option<bool>, came: &Page) -> Result<(), String> {
+    /// Compares groups and rows, which must be exactly these. Of each, only named members count.
+    fn page(&mut self, expected: &[GroupTable], more: Option<bool>, came: &Page) -> Result<(), String> {
         let names: Vec<_> = expected.iter().map(|group| group.name.as_str()).collect();
         let came_names: Vec<_> = came.groups.iter().map(|group| group.name.as_str()).collect();
         if names == came_names {
@@ -175,7 +179,7 @@ impl Differences {
         Ok(())
     }
 
-    fn group(&mut self, expected: &GroupShape, came: &Group) -> Result<(), String> {
+    fn group(&mut self, expected: &GroupTable, came: &Group) -> Result<(), String> {
         let place = format!("group {}", quoted(&expected.name));
         if let Some(title) = expected.title.as_ref().filter(|title| **title != came.title) {
             self.add(&format!("{place}, title"), quoted(title), quoted(&came.title));
@@ -196,7 +200,7 @@ impl Differences {
     }
 }
 
-/// What is expected of an entry that is named in full: nothing else may be there.
+/// The expected members of an entry in a change: all that are not named must be absent.
 fn exactly(mut expected: Members, came: &Entry) -> Members {
     expected.entry("completed".into()).or_insert(Some(Value::Boolean(false)));
     for (name, _) in rendering::members(came) {

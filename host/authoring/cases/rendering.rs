@@ -1,19 +1,19 @@
-//! What came of a case, and what was expected of it, in a line each.
+//! Results and expectations of cases as text, a line each.
 
 use toml::{Table, Value as Toml};
 
-use super::format::{ChangeShape, EntryShape, Expected, GroupShape};
-use super::run::Outcome;
-use super::time::Moment;
+use super::format::{ChangeTable, EntryTable, Expectation, GroupTable};
+use super::run::CaseOutcome;
+use super::time::CaseTime;
 use crate::list::entry::Entry;
 use crate::list::excerpt::quoted;
 use crate::list::value::Value;
 use crate::render::{array, changes, page, rejection};
 
-/// What is shown where something is not there.
+/// The text for an absent value.
 pub(super) const NOTHING: &str = "nothing";
 
-/// The parts of an entry that are there, named as differences name them.
+/// The present members of an entry, by their names in differences.
 pub(super) fn members(entry: &Entry) -> Vec<(String, Value)> {
     let mut members = vec![("title".to_owned(), Value::Text(entry.title.clone()))];
     members.extend(entry.date.map(|date| ("date".to_owned(), Value::Date(date))));
@@ -23,20 +23,20 @@ pub(super) fn members(entry: &Entry) -> Vec<(String, Value)> {
     members
 }
 
-/// What a field is called beside what every entry has.
+/// The name of a custom field, apart from the members that every entry has.
 pub(super) fn field_name(name: &str) -> String {
     format!("fields.{name}")
 }
 
-pub(super) fn expected_change(change: &ChangeShape) -> String {
+pub(super) fn expected_change(change: &ChangeTable) -> String {
     match change {
-        ChangeShape::Put(EntryShape { id, title: Some(title), .. }) => {
+        ChangeTable::Put(EntryTable { id, title: Some(title), .. }) => {
             format!("put = {{ id = {id}, title = {}, … }}", quoted(title))
         }
-        ChangeShape::Put(EntryShape { id, .. }) => format!("put = {{ id = {id}, … }}"),
-        ChangeShape::Remove(id) => format!("remove = {id}"),
-        ChangeShape::Set(setting) => format!("set = {}", table(setting)),
-        ChangeShape::Unset(name) => format!("unset = {}", quoted(name)),
+        ChangeTable::Put(EntryTable { id, .. }) => format!("put = {{ id = {id}, … }}"),
+        ChangeTable::Remove(id) => format!("remove = {id}"),
+        ChangeTable::Set(setting) => format!("set = {}", table(setting)),
+        ChangeTable::Unset(name) => format!("unset = {}", quoted(name)),
     }
 }
 
@@ -44,36 +44,36 @@ fn table(given: &Table) -> String {
     Toml::Table(given.clone()).to_string()
 }
 
-fn wake_up(moment: Option<Moment>) -> String {
+fn wake_up(moment: Option<CaseTime>) -> String {
     moment.map_or("wake-up \"never\"".into(), |moment| format!("wake-up {}", moment.rendered()))
 }
 
-/// An outcome.
-pub(super) fn outcome(outcome: &Outcome) -> String {
+/// The text of a result.
+pub(super) fn outcome(outcome: &CaseOutcome) -> String {
     match outcome {
-        Outcome::Done(made, _) => changes(made),
-        Outcome::Rejected(why) => rejection(why),
-        Outcome::Refused(why) => format!("refused {}", quoted(why)),
-        Outcome::Page(shown) => page(shown),
-        Outcome::WakeUp(moment) => wake_up(*moment),
+        CaseOutcome::Done(made, _) => changes(made),
+        CaseOutcome::Rejected(why) => rejection(why),
+        CaseOutcome::Refused(why) => format!("refused {}", quoted(why)),
+        CaseOutcome::Page(shown) => page(shown),
+        CaseOutcome::WakeUp(moment) => wake_up(*moment),
     }
 }
 
-/// An expectation.
-pub(super) fn expected(expected: &Expected) -> String {
+/// The text of an expectation.
+pub(super) fn expected(expected: &Expectation) -> String {
     match expected {
-        Expected::Rejected(rejected) => format!("rejected {{ code = {} }}", quoted(&rejected.code)),
-        Expected::Changes(changes) => format!("changes {}", array(changes.iter().map(expected_change))),
-        Expected::Entries(entries) => format!("entries {}", array(entries.iter().map(|entry| entry.id.to_string()))),
-        Expected::SettingsAfter(settings) => format!("settings-after {}", table(settings)),
-        Expected::Unchanged => "no change".into(),
-        Expected::Refused(part) => format!("refused {}", quoted(part)),
-        Expected::Page { groups, .. } => {
-            let group = |group: &GroupShape| {
+        Expectation::Rejected(rejected) => format!("rejected {{ code = {} }}", quoted(&rejected.code)),
+        Expectation::Changes(changes) => format!("changes {}", array(changes.iter().map(expected_change))),
+        Expectation::Entries(entries) => format!("entries {}", array(entries.iter().map(|entry| entry.id.to_string()))),
+        Expectation::SettingsAfter(settings) => format!("settings-after {}", table(settings)),
+        Expectation::Unchanged => "no change".into(),
+        Expectation::Refused(part) => format!("refused {}", quoted(part)),
+        Expectation::Page { groups, .. } => {
+            let group = |group: &GroupTable| {
                 format!("{} {}", quoted(&group.name), array(group.rows.iter().map(|row| row.id.to_string())))
             };
             format!("page {}", array(groups.iter().map(group)))
         }
-        Expected::WakeUp(moment) => wake_up(moment.0),
+        Expectation::WakeUp(moment) => wake_up(moment.0),
     }
 }

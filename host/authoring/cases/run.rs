@@ -1,9 +1,9 @@
-//! One case, decided as a server would decide it.
+//! Runs a case as a server would decide it.
 
 use std::sync::Arc;
 
-use super::format::{Action, Case, CommandShape, DraftShape, PatchShape, Setup, ViewShape};
-use super::time::Moment;
+use super::format::{CaseAction, CaseCommand, CaseSetup, DraftTable, PatchTable, TestCase, ViewTable};
+use super::time::CaseTime;
 use super::value::{Optional, fields, optional};
 use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Rejection};
@@ -18,54 +18,53 @@ use crate::logic::decide::Decider;
 use crate::logic::read::read;
 use crate::logic::{Fault, Logic, Refusal};
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug)]
-pub(super) enum Outcome {
-    /// The command is carried out: its changes without those that are the host's own, and the list
-    /// after it.
+pub(super) enum CaseOutcome {
+    /// The command was accepted: the logic's changes, without those of the host, and the list after them.
     Done(Vec<Change>, Arc<List>),
-    /// The logic said no.
+    /// The logic rejected the command.
     Rejected(Rejection),
-    /// The host said no, and did not ask the logic, or did not take what came of its answer.
+    /// The host refused the command before the logic decided, or refused the changes of the logic.
     Refused(String),
-    /// A reader's page.
+    /// A page of a query.
     Page(Page),
-    /// When the list is to be woken.
-    WakeUp(Option<Moment>),
+    /// The next wake-up time, or none.
+    WakeUp(Option<CaseTime>),
 }
 
-/// Runs a case. An error is a text for its author: the logic failed, or the case does not fit it.
-pub(super) fn run(case: &Case, logic: &dyn Logic) -> Result<Outcome, String> {
+/// Runs a case. An error is a text for its author: the logic failed, or the case does not fit the logic.
+pub(super) fn run(case: &TestCase, logic: &dyn Logic) -> Result<CaseOutcome, String> {
     let binding = binding(&case.action)?;
     let list = Arc::new(given(&case.setup, binding.as_ref(), logic)?);
     let context = context(&case.setup);
     match &case.action {
-        Action::View(view) => look(logic, &list, &context, view),
-        Action::NextWakeUp => next_wake_up(logic, &list, &context),
-        Action::Decide(command) => decide(logic, &list, &context, command),
+        CaseAction::View(view) => query(logic, &list, &context, view),
+        CaseAction::NextWakeUp => next_wake_up(logic, &list, &context),
+        CaseAction::Decide(command) => decide(logic, &list, &context, command),
     }
 }
 
-/// Who kept the list until now, where that is another logic, or another version.
-fn binding(action: &Action) -> Result<Option<Arc<LogicBinding>>, String> {
-    let Action::Decide(CommandShape::Migrate(from)) = action else { return Ok(None) };
+/// The binding of the list before a migration: another logic or another version.
+fn binding(action: &CaseAction) -> Result<Option<Arc<LogicBinding>>, String> {
+    let CaseAction::Decide(CaseCommand::Migrate(from)) = action else { return Ok(None) };
     let (name, version) = from.split_once('@').unwrap_or((from, ""));
     let name = LogicName::new(name).map_err(|error| format!("migrate: {from:?} names no logic: {error}"))?;
     let version = version.parse().map_err(|_| format!("migrate: {from:?} names no version, as todo@1.0.0 does"))?;
     Ok(Some(Arc::new(LogicBinding { id: Arc::new(LogicId { name, version, digest: [0; 32] }), schema_fingerprint: 0 })))
 }
 
-/// The list as the case gives it, whatever the logic would say of its entries. What another logic
-/// kept may have fields and settings that this one does not know.
-fn given(setup: &Setup, binding: Option<&Arc<LogicBinding>>, logic: &dyn Logic) -> Result<List, String> {
+/// The list that the case describes. The logic does not decide about its entries. A list that is bound to another logic
+/// may have fields and settings that this logic does not know.
+fn given(setup: &CaseSetup, binding: Option<&Arc<LogicBinding>>, logic: &dyn Logic) -> Result<List, String> {
     let Description { fields: entry_fields, settings: list_settings, .. } = logic.description();
     let check = |schemas: &[Schema], fields: &[_]| match binding {
         None => check_fields(schemas, fields).map_err(|error| error.to_string()),
         Some(_) => Ok(()),
     };
     let mut changes = vec![Change::BindLogic(binding.unwrap_or(logic.binding()).clone())];
-    for (id, shape) in (1..).zip(&setup.given) {
-        let draft = draft(shape, entry_fields).and_then(|draft| check(entry_fields, &draft.fields).map(|()| draft));
+    for (id, table) in (1..).zip(&setup.given) {
+        let draft = draft(table, entry_fields).and_then(|draft| check(entry_fields, &draft.fields).map(|()| draft));
         let Draft { title, date, completed, order, fields } =
             draft.map_err(|problem| format!("given entry {id}: {problem}"))?;
         changes.push(Change::put(Entry { id, title, date, completed, order, fields }));
@@ -77,7 +76,7 @@ fn given(setup: &Setup, binding: Option<&Arc<LogicBinding>>, logic: &dyn Logic) 
     List::absent(0).apply(&changes).map_err(|violation| violation.to_string())
 }
 
-fn context(setup: &Setup) -> Context {
+fn context(setup: &CaseSetup) -> Context {
     Context {
         now: setup.now.0,
         today: setup.today.0,
@@ -87,67 +86,67 @@ fn context(setup: &Setup) -> Context {
     }
 }
 
-fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, shape: &CommandShape) -> Result<Outcome, String> {
-    let command = command(shape, logic)?;
+fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, table: &CaseCommand) -> Result<CaseOutcome, String> {
+    let command = command(table, logic)?;
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
     let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
     match decider.decide(list, context, &command) {
-        Ok(decided) => Ok(Outcome::Done(Change::made_by_logic(decided.changes), decided.list)),
-        Err(Refusal::Rejected(rejection)) => Ok(Outcome::Rejected(rejection)),
+        Ok(decided) => Ok(CaseOutcome::Done(Change::made_by_logic(decided.changes), decided.list)),
+        Err(Refusal::Rejected(rejection)) => Ok(CaseOutcome::Rejected(rejection)),
         Err(Refusal::Fault(fault)) => Err(failed(&fault)),
-        Err(refusal) => Ok(Outcome::Refused(refusal.to_string())),
+        Err(refusal) => Ok(CaseOutcome::Refused(refusal.to_string())),
     }
 }
 
-fn command(shape: &CommandShape, logic: &dyn Logic) -> Result<Command, String> {
+fn command(table: &CaseCommand, logic: &dyn Logic) -> Result<Command, String> {
     let description = logic.description();
-    Ok(match shape {
-        CommandShape::Add(shape) => Command::Add(draft(shape, &description.fields).map_err(|e| format!("add: {e}"))?),
-        CommandShape::Update(shape) => {
-            let patch = patch(shape, &description.fields).map_err(|problem| format!("update: {problem}"))?;
-            Command::Update { id: shape.id, patch }
+    Ok(match table {
+        CaseCommand::Add(table) => Command::Add(draft(table, &description.fields).map_err(|e| format!("add: {e}"))?),
+        CaseCommand::Update(table) => {
+            let patch = patch(table, &description.fields).map_err(|problem| format!("update: {problem}"))?;
+            Command::Update { id: table.id, patch }
         }
-        CommandShape::Delete(id) => Command::Delete { id: *id },
-        CommandShape::Clear => Command::Clear,
-        CommandShape::Custom(shape) => {
-            let schemas = description.command(&shape.name).map_or(&[][..], |command| &command.arguments);
-            let arguments = fields(&shape.arguments, schemas).map_err(|problem| format!("arguments: {problem}"))?;
-            Command::Custom { name: shape.name.clone(), arguments }
+        CaseCommand::Delete(id) => Command::Delete { id: *id },
+        CaseCommand::Clear => Command::Clear,
+        CaseCommand::Custom(table) => {
+            let schemas = description.command(&table.name).map_or(&[][..], |command| &command.arguments);
+            let arguments = fields(&table.arguments, schemas).map_err(|problem| format!("arguments: {problem}"))?;
+            Command::Custom { name: table.name.clone(), arguments }
         }
-        CommandShape::Configure(settings) => {
+        CaseCommand::Configure(settings) => {
             let settings = fields(settings, &description.settings).map_err(|e| format!("configure: {e}"))?;
             let settings = settings.into_iter().map(|field| (field.name, Some(field.value))).collect();
             Command::Configure { logic: None, pin: None, settings }
         }
-        CommandShape::Unset(names) => {
+        CaseCommand::Unset(names) => {
             let settings = names.iter().map(|name| (name.clone(), None)).collect();
             Command::Configure { logic: None, pin: None, settings }
         }
-        CommandShape::Migrate(_) => Command::Migrate,
-        CommandShape::Wake => Command::Wake,
+        CaseCommand::Migrate(_) => Command::Migrate,
+        CaseCommand::Wake => Command::Wake,
     })
 }
 
-fn draft(shape: &DraftShape, schemas: &[Schema]) -> Result<Draft, String> {
+fn draft(table: &DraftTable, schemas: &[Schema]) -> Result<Draft, String> {
     Ok(Draft {
-        title: shape.title.clone(),
-        date: shape.date.map(|day| day.0),
-        completed: shape.completed,
-        order: shape.order,
-        fields: fields(&shape.fields, schemas)?,
+        title: table.title.clone(),
+        date: table.date.map(|day| day.0),
+        completed: table.completed,
+        order: table.order,
+        fields: fields(&table.fields, schemas)?,
     })
 }
 
-fn patch(shape: &PatchShape, schemas: &[Schema]) -> Result<Patch, String> {
-    let set = fields(&shape.fields, schemas)?.into_iter().map(|field| (field.name, Some(field.value)));
+fn patch(table: &PatchTable, schemas: &[Schema]) -> Result<Patch, String> {
+    let set = fields(&table.fields, schemas)?.into_iter().map(|field| (field.name, Some(field.value)));
     let mut patch = Patch {
-        title: shape.title.clone(),
-        date: shape.date.map(|day| Some::<Date>(day.0)),
-        completed: shape.completed,
-        order: shape.order.map(Some),
+        title: table.title.clone(),
+        date: table.date.map(|day| Some::<Date>(day.0)),
+        completed: table.completed,
+        order: table.order.map(Some),
         fields: set.collect(),
     };
-    for name in &shape.clear {
+    for name in &table.clear {
         let set = match optional(name, schemas)? {
             Optional::Date => patch.date.replace(None).is_some(),
             Optional::Order => patch.order.replace(None).is_some(),
@@ -164,13 +163,13 @@ fn patch(shape: &PatchShape, schemas: &[Schema]) -> Result<Patch, String> {
     Ok(patch)
 }
 
-fn look(logic: &dyn Logic, list: &Arc<List>, context: &Context, view: &ViewShape) -> Result<Outcome, String> {
+fn query(logic: &dyn Logic, list: &Arc<List>, context: &Context, view: &ViewTable) -> Result<CaseOutcome, String> {
     match &view.name {
         Some(name) if logic.description().view(name).is_none() => {
-            return Ok(Outcome::Refused(format!("the list's logic has no view {name:?}")));
+            return Ok(CaseOutcome::Refused(format!("the list's logic has no view {name:?}")));
         }
         None if logic.description().reading == Reading::Host => {
-            return Err("view: this logic leaves the plain list to the host; name a view".into());
+            return Err("view: the host reads the plain list of this logic; name a view".into());
         }
         _ => {}
     }
@@ -183,20 +182,20 @@ fn look(logic: &dyn Logic, list: &Arc<List>, context: &Context, view: &ViewShape
     };
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
     match read(session.as_mut(), list, context, &query) {
-        Ok(Ok(page)) => Ok(Outcome::Page(page)),
-        Ok(Err(rejection)) => Ok(Outcome::Rejected(rejection)),
+        Ok(Ok(page)) => Ok(CaseOutcome::Page(page)),
+        Ok(Err(rejection)) => Ok(CaseOutcome::Rejected(rejection)),
         Err(fault) => Err(failed(&fault)),
     }
 }
 
-fn next_wake_up(logic: &dyn Logic, list: &Arc<List>, context: &Context) -> Result<Outcome, String> {
+fn next_wake_up(logic: &dyn Logic, list: &Arc<List>, context: &Context) -> Result<CaseOutcome, String> {
     if !logic.description().wakes {
-        return Err("next-wake-up: this logic describes itself as one that never wakes, so nobody asks".into());
+        return Err("next-wake-up: this logic describes itself as one that never wakes".into());
     }
     let mut session = logic.session().map_err(|fault| failed(&fault))?;
     session.begin();
     let moment = session.next_wake_up(list, context).map_err(|fault| failed(&fault))?;
-    Ok(Outcome::WakeUp(moment.map(Moment)))
+    Ok(CaseOutcome::WakeUp(moment.map(CaseTime)))
 }
 
 fn failed(fault: &Fault) -> String {

@@ -1,8 +1,8 @@
-//! From values as TOML has them to values as lists have them.
+//! Converts TOML values to the values of lists.
 
 use toml::{Table, Value as Toml};
 
-use super::time::Day;
+use super::time::CaseDate;
 use crate::list::id::EntryId;
 use crate::list::schema::Schema;
 use crate::list::value::{Field, Value, ValueKind};
@@ -20,7 +20,7 @@ pub(super) fn value(given: &Toml, kind: Option<ValueKind>) -> Result<Value, Stri
             given.parse().map_or_else(|_| Value::Text(given.clone()), Value::Date)
         }
         (Toml::String(given), _) => Value::Text(given.clone()),
-        (Toml::Datetime(given), _) => Value::Date(Day::try_from(*given)?.0),
+        (Toml::Datetime(given), _) => Value::Date(CaseDate::try_from(*given)?.0),
         (Toml::Array(given), Some(ValueKind::Entries)) => {
             Value::Entries(given.iter().map(entry).collect::<Result<_, _>>()?)
         }
@@ -41,12 +41,12 @@ fn quoted(given: &Toml) -> Result<String, String> {
     given.as_str().map(str::to_owned).ok_or_else(|| format!("its item {given} is not a text"))
 }
 
-/// Values with their names, ascending.
+/// Fields of the kinds that schemas declare, ordered by name.
 pub(super) fn fields(given: &Table, schemas: &[Schema]) -> Result<Vec<Field>, String> {
     named(given, |name| schemas.iter().find(|schema| schema.name == name).map(|schema| schema.kind))
 }
 
-/// Values of the kinds that others of the same names are of, for what no schema declares.
+/// Fields of the kinds of other fields with the same names, for fields that no schema declares.
 pub(super) fn fields_like(given: &Table, others: &[Field]) -> Result<Vec<Field>, String> {
     named(given, |name| others.iter().find(|other| other.name == name).map(|other| other.value.kind()))
 }
@@ -59,7 +59,7 @@ fn named(given: &Table, kind: impl Fn(&str) -> Option<ValueKind>) -> Result<Vec<
     given.iter().map(field).collect()
 }
 
-/// What an entry may have or not have.
+/// A member that an entry may lack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Optional<'a> {
     Date,
@@ -67,8 +67,8 @@ pub(super) enum Optional<'a> {
     Field(&'a str),
 }
 
-/// The part of an entry of that name, which is to be taken away or not to be there. The two that
-/// every entry may have win over fields of the same name.
+/// The optional member of a name, to be cleared or expected to be absent. `date` and `order` win over fields of the same
+/// name.
 pub(super) fn optional<'a>(name: &'a str, schemas: &[Schema]) -> Result<Optional<'a>, String> {
     match name {
         "date" => Ok(Optional::Date),

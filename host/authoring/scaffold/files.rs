@@ -1,19 +1,19 @@
-//! The files of the templates and of the SDKs, which are part of the program.
+//! The files of the templates and the SDKs, which are compiled into the program.
 
-use super::super::build::Language;
+use crate::authoring::build::Language;
 
-/// Files by their place in the project.
+/// The texts of files, by their paths in a project.
 pub(super) type Files = &'static [(&'static str, &'static str)];
 
-/// Names a file of a folder, and takes its text into the program.
+/// The paths of files in a folder with their texts.
 macro_rules! files {
     ($folder:literal: $($file:literal),* $(,)?) => { &[$(($file, include_str!(concat!($folder, "/", $file)))),*] };
 }
 
-/// The contract, which every SDK holds.
+/// The contract, which each SDK contains.
 pub(super) const CONTRACT: Files = files!("../../../wit/..": "wit/0.1.0/logic.wit");
 
-/// Where the SDKs lie in Hotlist's own sources.
+/// The folders of the SDKs in Hotlist's sources.
 #[cfg(test)]
 pub(super) const SDKS: [(&str, Language); 3] = [
     ("plugins/sdk", Language::Rust),
@@ -30,8 +30,8 @@ pub(super) fn of(language: Language) -> (Files, Files) {
     }
 }
 
-/// A file whose name in the project is another one than in the template: one that would mean
-/// something where the templates lie.
+/// A file with another name in the template than in the project. Under the name in the project, tools would use the
+/// template itself.
 macro_rules! file {
     ($name:literal, $file:literal) => {
         ($name, include_str!(concat!("../templates/", $file)))
