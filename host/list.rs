@@ -1,9 +1,8 @@
-//! What a list is: pure data and pure functions. No clock, no task, no disk, no wasm, no JSON.
+//! Todo lists as pure data and pure functions. No clock, no task, no disk, no wasm, no JSON.
 //!
-//! [`List`] is the book's `Todo.List`: a value, not a thing. It is persistent in the functional
-//! sense: a clone costs a few reference counts, and the clone and the original share all that they
-//! have in common. That is what lets readers hold a snapshot for as long as they like while the
-//! actor goes on.
+//! [`List`] is the `Todo.List` of *Elixir in Action*: an immutable value. It is a persistent data structure: a clone
+//! costs a few reference counts and shares its contents with the original. A reader can therefore hold a snapshot for
+//! any time while the actor makes the next one.
 
 pub mod binding;
 pub mod change;
@@ -38,12 +37,12 @@ use schema::{Description, check_value};
 use selector::Pin;
 use value::{Field, MAX_FIELDS};
 
-/// How large a list, and one call's changes to it, may become.
+/// Limits on the size of a list, and on the changes of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most entries in one list.
     pub entries: usize,
-    /// The most bytes of text in one list: titles, and names and values of fields and settings.
+    /// The most bytes of text in one list: titles, and the names and values of fields and settings.
     pub bytes: usize,
     /// The most changes one call of a logic may make.
     pub changes: usize,
@@ -66,13 +65,13 @@ pub struct List {
     open: usize,
     bytes: usize,
     entries: OrdMap<EntryId, Arc<Entry>>,
-    /// The entries that have a date, by date; so that a day is read without reading the list.
+    /// The dated entries by date. One day is read without a scan of the list.
     days: OrdSet<(Date, EntryId)>,
-    /// Names ascending. Shared, because it changes so much more rarely than the entries do.
+    /// The settings, names ascending. Shared between snapshots, because settings change rarely.
     settings: Arc<[Field]>,
 }
 
-/// A list in the form it is stored in.
+/// The stored form of a list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ListSnapshot {
     /// See [`List::revision`].
@@ -83,9 +82,9 @@ pub struct ListSnapshot {
     pub pin: Option<Arc<Pin>>,
     /// See [`List::next_id`].
     pub next_id: EntryId,
-    /// Ids ascending.
+    /// The entries, ids ascending.
     pub entries: Vec<Arc<Entry>>,
-    /// Names ascending.
+    /// The settings, names ascending.
     pub settings: Vec<Field>,
 }
 
@@ -96,7 +95,8 @@ impl Default for List {
 }
 
 impl List {
-    /// No list, under a name whose last list, if it had one, ended at `revision`.
+    /// Returns the state of a name without a list. `revision` is the last revision of an earlier list of that name,
+    /// or 0.
     pub fn absent(revision: u64) -> Self {
         Self {
             revision,
@@ -111,80 +111,82 @@ impl List {
         }
     }
 
-    /// The number of the last revision; 0 before the first. Numbers go on when a list is deleted
-    /// and another one takes its name, so that no revision ever means two things.
+    /// Returns the number of the last revision, or 0 before the first.
+    ///
+    /// The numbers continue when a list is deleted and another one takes its name. A number therefore identifies one
+    /// revision forever.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// The logic that keeps this list; `None` when there is no list.
+    /// Returns the logic that this list is bound to, or `None` if there is no list.
     pub fn logic(&self) -> Option<&LogicName> {
         self.binding.as_ref().map(|binding| binding.logic())
     }
 
-    /// The version that keeps this list; `None` when there is no list.
+    /// Returns the version that this list is bound to, or `None` if there is no list.
     pub fn binding(&self) -> Option<&Arc<LogicBinding>> {
         self.binding.as_ref()
     }
 
-    /// The version that this list insists on, if it does.
+    /// Returns the pin of this list, if it has one.
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_deref()
     }
 
-    /// Whether there is a list of this name.
+    /// Returns whether there is a list of this name.
     pub fn exists(&self) -> bool {
         self.binding.is_some()
     }
 
-    /// The id that the next new entry gets.
+    /// Returns the id of the next new entry.
     pub fn next_id(&self) -> EntryId {
         self.next_id
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// How many entries are not completed.
+    /// Returns the number of entries that are not completed.
     pub fn count_open(&self) -> usize {
         self.open
     }
 
-    /// How many bytes of text there are, as [`Limits::bytes`] counts them.
+    /// Returns the bytes of text in the list, as [`Limits::bytes`] counts them.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The entry of that id.
+    /// Returns the entry with this id.
     pub fn get(&self, id: EntryId) -> Option<&Arc<Entry>> {
         self.entries.get(&id)
     }
 
-    /// The entries with ids over `after`, ascending.
+    /// Returns the entries with ids above `after`, ascending.
     pub fn scan(&self, after: EntryId) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry)
     }
 
-    /// The entries of one day with ids over `after`, ascending.
+    /// Returns the entries of one day with ids above `after`, ascending.
     pub fn on_date(&self, day: Date, after: EntryId) -> impl Iterator<Item = &Arc<Entry>> {
         self.days
             .range((Bound::Excluded((day, after)), Bound::Included((day, EntryId::MAX))))
             .filter_map(|(_, id)| self.entries.get(id))
     }
 
-    /// The settings, names ascending.
+    /// Returns the settings, names ascending.
     pub fn settings(&self) -> &[Field] {
         &self.settings
     }
 
-    /// The list after one revision's changes, applied in order, all or none.
+    /// Applies the changes of one revision in order, all or none, and returns the list at its next revision.
     pub fn apply(&self, changes: &[Change]) -> Result<Self, Violation> {
         Ok(self.preview(changes)?.succeeding(self.revision))
     }
 
-    /// The list with some changes of a revision in the making; the revision is not counted yet.
+    /// Applies some changes of an unfinished revision, all or none. The revision number stays.
     pub fn preview(&self, changes: &[Change]) -> Result<Self, Violation> {
         let mut next = self.clone();
         changes.iter().try_for_each(|change| next.step(change).map(drop))?;
@@ -218,13 +220,14 @@ impl List {
         Ok(before)
     }
 
-    /// The same list, as the revision that follows `revision`.
+    /// Returns the same list with the number that follows `revision`.
     pub fn succeeding(self, revision: u64) -> Self {
         Self { revision: revision + 1, ..self }
     }
 
-    /// Takes one step, and answers the one that takes it back; there is none where nothing changed, and
-    /// none for the end of a list, which takes its history along.
+    /// Applies one change and returns the change that reverts it.
+    ///
+    /// A change without effect has none. Deleting the list has none either, because its history goes with it.
     fn step(&mut self, change: &Change) -> Result<Option<Change>, Violation> {
         Ok(match change {
             Change::Put(entry) if entry.id >= self.next_id => {
@@ -265,11 +268,11 @@ impl List {
         })
     }
 
-    /// Puts an entry in, and answers the one of that id that was there.
+    /// Inserts an entry and returns the entry that it replaces.
     fn insert(&mut self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
         let before = self.entries.insert(entry.id, entry.clone());
         if let Some(before) = &before {
-            self.forget(before);
+            self.uncount(before);
         }
         self.open += usize::from(!entry.completed);
         self.bytes += entry.bytes();
@@ -281,12 +284,12 @@ impl List {
 
     fn remove(&mut self, id: EntryId) -> Result<Arc<Entry>, Violation> {
         let before = self.entries.remove(&id).ok_or(Violation::RemovedAbsent(id))?;
-        self.forget(&before);
+        self.uncount(&before);
         Ok(before)
     }
 
-    /// Takes an entry that is no longer there out of what is derived from the entries.
-    fn forget(&mut self, entry: &Entry) {
+    /// Subtracts an entry that was removed from everything that is derived from the entries.
+    fn uncount(&mut self, entry: &Entry) {
         self.open -= usize::from(!entry.completed);
         self.bytes -= entry.bytes();
         if let Some(date) = entry.date {
@@ -318,19 +321,18 @@ impl List {
         Some(before)
     }
 
-    /// Checks what a logic answered against its own description and the limits. Ids are not looked
-    /// at here: [`List::apply`] does that.
+    /// Checks a logic's changes against its own description and the limits. [`List::apply`] checks the ids.
     pub fn check(&self, changes: &[Change], description: &Description, limits: Limits) -> Result<(), Violation> {
         if changes.len() > limits.changes {
             return Err(Violation::TooManyChanges { count: changes.len(), limit: limits.changes });
         }
         changes.iter().try_for_each(|change| match change {
             Change::Put(entry) => self.check_entry(entry, description),
-            // No setting ever had such a name, and the change would be kept with it.
+            // No setting can have such a name, and the history would store the change with all of its bytes.
             Change::Unset(name) if name.len() > MAX_IDENTIFIER_BYTES => {
                 Err(Violation::Content(format!("unset {}, which is not the name of a setting", quoted(name))))
             }
-            // What is no longer declared may still be taken away.
+            // A setting that the logic no longer declares may still be removed.
             Change::Remove(_) | Change::Unset(_) => Ok(()),
             Change::Set(field) => check_value(&description.settings, &field.name, &field.value)
                 .map_err(|error| Violation::Content(format!("set setting {error}"))),
@@ -342,7 +344,7 @@ impl List {
 
     fn check_entry(&self, entry: &Entry, description: &Description) -> Result<(), Violation> {
         let content = |problem: String| Violation::Content(format!("put entry {}: {problem}", entry.id));
-        // A title within the limit in bytes is within it in characters: most need no counting.
+        // A title with no more bytes than the limit has no more characters either. Most titles need no count.
         if entry.title.len() > MAX_TITLE_CHARS && entry.title.chars().count() > MAX_TITLE_CHARS {
             return Err(content(format!("its title has over {MAX_TITLE_CHARS} characters")));
         }
@@ -352,7 +354,7 @@ impl List {
         if entry.fields.len() > MAX_FIELDS {
             return Err(content(format!("it has over {MAX_FIELDS} fields")));
         }
-        // A field that the entry had already, from another version, may stay as it was.
+        // A field that another version wrote may stay in the entry as it is.
         let before = self.get(entry.id).map_or(&[][..], |entry| &entry.fields);
         for (at, field) in entry.fields.iter().enumerate() {
             if entry.fields[..at].iter().any(|earlier| earlier.name == field.name) {
@@ -365,7 +367,7 @@ impl List {
         Ok(())
     }
 
-    /// The list in the form it is stored in.
+    /// Returns the stored form of the list.
     pub fn snapshot(&self) -> ListSnapshot {
         ListSnapshot {
             revision: self.revision,
@@ -379,19 +381,19 @@ impl List {
 }
 
 impl From<ListSnapshot> for List {
-    fn from(folded: ListSnapshot) -> Self {
+    fn from(snapshot: ListSnapshot) -> Self {
         let dated = |entry: &Arc<Entry>| entry.date.map(|date| (date, entry.id));
         Self {
-            revision: folded.revision,
-            binding: folded.binding,
-            pin: folded.pin,
-            next_id: folded.next_id,
-            open: folded.entries.iter().filter(|entry| !entry.completed).count(),
-            bytes: folded.entries.iter().map(|entry| entry.bytes()).sum::<usize>()
-                + folded.settings.iter().map(Field::bytes).sum::<usize>(),
-            days: folded.entries.iter().filter_map(dated).collect(),
-            entries: folded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
-            settings: folded.settings.into(),
+            revision: snapshot.revision,
+            binding: snapshot.binding,
+            pin: snapshot.pin,
+            next_id: snapshot.next_id,
+            open: snapshot.entries.iter().filter(|entry| !entry.completed).count(),
+            bytes: snapshot.entries.iter().map(|entry| entry.bytes()).sum::<usize>()
+                + snapshot.settings.iter().map(Field::bytes).sum::<usize>(),
+            days: snapshot.entries.iter().filter_map(dated).collect(),
+            entries: snapshot.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
+            settings: snapshot.settings.into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which version of which logic keeps a list, and which one the list insists on.
+//! The binding of a list to one version of a logic.
 
 use std::sync::Arc;
 
@@ -8,35 +8,35 @@ use super::id::LogicId;
 use super::name::LogicName;
 use super::schema::Description;
 
-/// The version that keeps a list: the last one that changed it, or that it was handed to.
+/// The version that a list is bound to: the last one that changed it, or the one that a command chose for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogicBinding {
-    /// Which one.
+    /// The version's id.
     pub id: Arc<LogicId>,
-    /// The [fingerprint](Description::schema_fingerprint) of what it says that its lists hold. A version with another
-    /// one has to take the list over before it decides about it.
+    /// The [fingerprint](Description::schema_fingerprint) of the fields and settings that the version declares. A
+    /// version with another fingerprint has to migrate the list before it decides about it.
     pub schema_fingerprint: u64,
 }
 
 impl LogicBinding {
-    /// The keeper that a version is.
+    /// Returns the binding that a version with this description gives to its lists.
     pub fn new(id: LogicId, description: &Description) -> Arc<Self> {
         Arc::new(Self { id: Arc::new(id), schema_fingerprint: description.schema_fingerprint() })
     }
 
-    /// The logic.
+    /// Returns the logic's name.
     pub fn logic(&self) -> &LogicName {
         &self.id.name
     }
 
-    /// Whether another version of the same logic has to take a list over before it decides about it. To another
-    /// logic a list is handed by a command, which says what becomes of it.
+    /// Returns whether another version of the same logic has to migrate a list with this binding before it decides
+    /// about it. Another logic gets a list by a command only, which migrates it.
     pub fn needs_migration(&self, other: &Self) -> bool {
         self.logic() == other.logic() && !self.is_schema_compatible(other)
     }
 
-    /// Whether what the one keeps means the same to the other: the same logic, and the same fields and
-    /// settings.
+    /// Returns whether both versions read a list in the same way: they are of the same logic, and they declare the
+    /// same fields and settings.
     pub fn is_schema_compatible(&self, other: &Self) -> bool {
         self.schema_fingerprint == other.schema_fingerprint && self.logic() == other.logic()
     }

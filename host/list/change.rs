@@ -1,4 +1,4 @@
-//! What a command does to a list, or why it does nothing.
+//! The changes of a command, and the reasons why there are none.
 
 use std::sync::Arc;
 
@@ -10,46 +10,45 @@ use super::id::EntryId;
 use super::selector::Pin;
 use super::value::Field;
 
-/// One step of what a command does. A revision applies all its steps, in order, or none.
+/// One change of a list. A revision applies all of its changes in order, or none.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Change {
-    /// Replaces the entry of that id, or adds it under the list's next id.
+    /// Replaces the entry with this id, or adds it if the id is the list's next one.
     Put(Arc<Entry>),
-    /// Removes an entry that is there.
+    /// Removes an existing entry.
     Remove(EntryId),
-    /// Gives a setting a value.
+    /// Sets a setting.
     Set(Field),
-    /// Brings the list into being, or hands it to another version or logic. Only the host makes this one.
+    /// Creates the list, or binds it to another version or logic. Only the host makes this change.
     BindLogic(Arc<LogicBinding>),
-    /// Ends the list with all that is in it. Only the host makes this one.
+    /// Deletes the list with all of its entries. Only the host makes this change.
     DeleteList,
-    /// Takes a setting's value away, if it has one.
+    /// Removes a setting, if it is set.
     Unset(String),
-    /// Ties the list to a version, or unties it. Only the host makes this one.
+    /// Pins the list to a version, or removes the pin. Only the host makes this change.
     Pin(Option<Pin>),
-    /// Puts an entry back that was removed, under its old id. Only the host makes this one.
+    /// Restores a removed entry under its old id. Only the host makes this change.
     Restore(Arc<Entry>),
 }
 
 impl Change {
-    /// Replaces the entry of that id, or adds it under the list's next id.
+    /// Returns a [`Change::Put`] of the entry.
     pub fn put(entry: Entry) -> Self {
         Self::Put(Arc::new(entry))
     }
 
-    /// Those of some changes that a logic decides: which version keeps a list, and whether it insists on one, is
-    /// the host's business.
+    /// Returns only the changes that a logic makes. The host alone decides about bindings and pins.
     pub fn made_by_logic(mut changes: Vec<Self>) -> Vec<Self> {
         changes.retain(Self::is_made_by_logic);
         changes
     }
 
-    /// Whether a logic decides it.
+    /// Returns whether a logic makes this change, rather than the host.
     pub fn is_made_by_logic(&self) -> bool {
         !matches!(self, Self::BindLogic(_) | Self::Pin(_))
     }
 
-    /// What the change is about.
+    /// Returns what the change is about.
     pub fn subject(&self) -> Subject {
         match self {
             Self::Put(entry) | Self::Restore(entry) => Subject::Entry(entry.id),
@@ -62,56 +61,55 @@ impl Change {
     }
 }
 
-/// What a change is about. Of several changes that are about the same, the last one counts.
+/// The thing that a change is about. Of several changes about the same thing, the last one counts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Subject {
     /// An entry.
     Entry(EntryId),
     /// A setting.
     Setting(String),
-    /// Which version keeps the list.
+    /// The binding of the list to a version.
     LogicBinding,
-    /// Which version the list insists on.
+    /// The pin of the list.
     Pin,
     /// The list as a whole.
     List,
 }
 
-/// Why a command is not carried out, in the words of the list's logic.
+/// A logic's reason not to carry out a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rejection {
-    /// For programs.
+    /// A stable word for programs.
     pub code: String,
-    /// For people.
+    /// A message for people.
     pub message: String,
     /// The attribute, field or argument at fault.
     pub field: Option<String>,
 }
 
-/// How changes break the contract between host and logic. The fault is the logic's, not the
-/// caller's.
+/// A breach of the contract between host and logic by a logic's answer. It is the logic's fault, not the caller's.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Violation {
-    /// Logic may not make up ids.
+    /// A put entry has neither the id of an entry nor the next id.
     #[error("it put entry {id}, which is neither in the list nor the next id {next}")]
     UnknownId {
-        /// The id it gave.
+        /// The id of the put entry.
         id: EntryId,
-        /// The id a new entry must have.
+        /// The id that a new entry must have.
         next: EntryId,
     },
-    /// What is not there cannot be removed.
+    /// A removed entry does not exist.
     #[error("it removed entry {0}, which is not in the list")]
     RemovedAbsent(EntryId),
-    /// One call may not change everything.
+    /// A call made more changes than its limit.
     #[error("it made {count} changes, the limit is {limit}")]
     TooManyChanges {
-        /// How many it made.
+        /// The number of changes.
         count: usize,
-        /// How many it may make.
+        /// The limit.
         limit: usize,
     },
-    /// The content of a change is not what was declared or allowed.
+    /// The content of an answer is not declared or not allowed.
     #[error("it {0}")]
     Content(String),
 }

@@ -1,4 +1,4 @@
-//! What callers ask of a list, and the circumstances they ask it in.
+//! The commands and queries of callers, and the context that they are decided in.
 
 use std::sync::Arc;
 
@@ -12,62 +12,61 @@ use super::name::LogicName;
 use super::selector::Pin;
 use super::value::{Field, Value};
 
-/// Something a caller wants done to a list.
+/// A command to change a list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Add an entry.
     Add(Draft),
     /// Change an entry.
     Update {
-        /// Which one.
+        /// The entry's id.
         id: EntryId,
-        /// How.
+        /// The changes of its attributes.
         patch: Patch,
     },
     /// Delete an entry.
     Delete {
-        /// Which one.
+        /// The entry's id.
         id: EntryId,
     },
-    /// Delete all entries, each through the logic, all or none.
+    /// Delete all entries, all or none. The logic decides about each.
     Clear,
-    /// One of the logic's own commands.
+    /// Run one of the logic's own commands.
     Custom {
-        /// Its name.
+        /// The command's name.
         name: String,
-        /// What it is given.
+        /// The command's arguments.
         arguments: Vec<Field>,
     },
-    /// Create the list, hand it to another logic, change settings: any of the three.
+    /// Create the list, bind it to another logic, change settings, or any of the three.
     Configure {
-        /// The logic that is to keep the list; `None` leaves it as it is.
+        /// The logic to bind the list to. `None` leaves the binding.
         logic: Option<LogicName>,
-        /// The version that the list is to insist on, or that it is to insist on none; `None` leaves
-        /// it as it is.
+        /// The pin to set, or `Some(None)` to remove it. `None` leaves the pin.
         pin: Option<Option<Pin>>,
-        /// The settings to set, and those to take away.
+        /// The settings to set, and without a value those to remove.
         settings: Vec<(String, Option<Value>)>,
     },
-    /// Delete the list with all that is in it.
+    /// Delete the list with all of its entries.
     DeleteList,
-    /// The time that the logic asked to be woken at has come. Sent by the host itself.
+    /// Wake the list at the time that its logic named. The host sends this command.
     Wake,
-    /// Another version of the list's logic is to keep the list, one whose lists hold something else.
-    /// Made by the host itself, before the next command.
+    /// Migrate the list to a version of its logic that declares other fields or settings. The host sends this
+    /// command before the next one.
     Migrate,
-    /// Take back a revision, as far as nothing later stands in the way.
+    /// Undo a revision, unless a later revision changed the same things.
     Undo {
-        /// Its number.
+        /// The revision's number.
         revision: u64,
-        /// What it did.
+        /// The revision's changes.
         changes: Vec<Change>,
-        /// What takes that back.
+        /// The revision's inverse.
         inverse: Vec<Change>,
     },
 }
 
 impl Command {
-    /// What the command is called in the history and on the log.
+    /// Returns the command's name in the history and in the log.
     pub fn name(&self) -> &str {
         match self {
             Self::Add(_) => "add-entry",
@@ -84,63 +83,63 @@ impl Command {
     }
 }
 
-/// The circumstances of a command: all that a decision may depend on besides list and command.
+/// The context of a command: everything that a decision may depend on besides the list and the command.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Context {
     /// Milliseconds since the epoch, UTC.
     pub now: u64,
-    /// The date at that moment where the server is.
+    /// The date at that time in the server's time zone.
     pub today: Date,
-    /// How many minutes local time is ahead of UTC at that moment where the server is.
+    /// The offset of the server's time zone from UTC at that time, in minutes.
     pub utc_offset: i32,
-    /// Who asks.
+    /// The caller's name.
     pub caller: Arc<str>,
     /// A random number, new for every command.
     pub seed: u64,
 }
 
-/// What a reader asks for.
+/// A query for a page of a list.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Query {
-    /// A view, or none for the plain list.
+    /// The name of a view. `None` means the plain list.
     pub view: Option<String>,
-    /// Only entries of that day.
+    /// Selects the entries of one day.
     pub date: Option<Date>,
-    /// Only entries that are completed, or that are not.
+    /// Selects the entries that are completed, or those that are not.
     pub completed: Option<bool>,
-    /// Only rows behind this entry.
+    /// Selects the rows after this entry.
     pub after: Option<EntryId>,
-    /// At most so many rows.
+    /// The most rows of the page.
     pub limit: usize,
 }
 
-/// The answer to a [`Query`]: ids, for the host has the entries.
+/// The answer to a [`Query`]. It holds ids only, because the host has the entries.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Page {
-    /// Rows under headings; one unnamed group for a plain list.
+    /// The rows in groups. A plain list is one unnamed group.
     pub groups: Vec<Group>,
     /// Whether more rows follow.
     pub more: bool,
 }
 
-/// Rows under one heading.
+/// Rows under one heading of a page.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Group {
-    /// For programs.
+    /// The group's name, for programs.
     pub name: String,
-    /// For people.
+    /// The group's heading, for people.
     pub title: String,
-    /// Values worked out for the group.
+    /// The values that the logic computed for the group.
     pub computed: Vec<Field>,
-    /// The rows.
+    /// The rows of the group.
     pub rows: Vec<Row>,
 }
 
 /// One entry of a page.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
-    /// Which entry.
+    /// The entry's id.
     pub id: EntryId,
-    /// Values worked out for this reading.
+    /// The values that the logic computed for the row.
     pub computed: Vec<Field>,
 }

@@ -1,4 +1,4 @@
-//! An entry, and the two shapes in which callers speak of one.
+//! Entries, drafts of new entries, and patches of existing ones.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,31 +9,31 @@ use super::value::{Field, Value};
 /// The most characters a title may have.
 pub const MAX_TITLE_CHARS: usize = 1_000;
 
-/// One thing to do.
+/// One entry of a list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its name within the list.
+    /// The entry's id within its list.
     pub id: EntryId,
-    /// At most [`MAX_TITLE_CHARS`] characters.
+    /// The title, of at most [`MAX_TITLE_CHARS`] characters.
     pub title: String,
-    /// The day it belongs to, if any.
+    /// The day that the entry belongs to, if any.
     pub date: Option<Date>,
-    /// Whether it is done.
+    /// Whether the entry is completed.
     pub completed: bool,
-    /// Where a client wants it shown; finite. Kept, not used, by the host.
+    /// The position in which a client shows the entry, a finite number. The host stores it and does not use it.
     pub order: Option<f64>,
-    /// What the list's logic keeps with it.
+    /// The custom fields that the list's logic declares.
     pub fields: Vec<Field>,
 }
 
 impl Entry {
-    /// How many bytes of text the entry holds: its title, and the names and values of its fields.
+    /// Returns the bytes of text in the entry: its title, and the names and values of its fields.
     pub fn bytes(&self) -> usize {
         self.title.len() + self.fields.iter().map(Field::bytes).sum::<usize>()
     }
 }
 
-/// An entry that has no id yet.
+/// A new entry without an id.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Draft {
     /// See [`Entry::title`].
@@ -48,17 +48,17 @@ pub struct Draft {
     pub fields: Vec<Field>,
 }
 
-/// Changes to one entry; what is `None` stays as it is.
+/// Changes of one entry's attributes. An attribute that is `None` stays.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Patch {
-    /// A new title.
+    /// The new title.
     pub title: Option<String>,
-    /// A new date, or none at all.
+    /// The new date, or `Some(None)` to remove it.
     pub date: Option<Option<Date>>,
-    /// Done, or not.
+    /// Whether the entry becomes completed or open.
     pub completed: Option<bool>,
-    /// A new order, or none at all.
+    /// The new order, or `Some(None)` to remove it.
     pub order: Option<Option<f64>>,
-    /// For each field named: a new value, or none at all.
+    /// The fields to set, and without a value those to remove.
     pub fields: Vec<(String, Option<Value>)>,
 }

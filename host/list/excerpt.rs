@@ -1,11 +1,11 @@
-//! Short forms of texts for messages and logs. A component may hand over megabytes where a name belongs.
+//! Short forms of texts for messages and logs. A component may give megabytes where a name belongs.
 
 use std::borrow::Cow;
 
 /// The most characters of one text that a message repeats.
 pub const MAX_EXCERPT_CHARS: usize = 200;
 
-/// The text itself, or its first [`MAX_EXCERPT_CHARS`] characters and an ellipsis.
+/// Returns the text itself, or its first [`MAX_EXCERPT_CHARS`] characters and an ellipsis.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_EXCERPT_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -13,7 +13,7 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The excerpt in quotes, with control characters escaped.
+/// Returns the excerpt in quotes, with control characters escaped.
 pub fn quoted(text: &str) -> String {
     format!("{:?}", excerpt(text))
 }

@@ -1,8 +1,8 @@
-//! A list with its history: walked through from the oldest state that is known to the list as it is.
+//! A list with its history, and the walk from the oldest known state to the current one.
 //!
-//! A revision is small beside its list, so nothing but revisions is kept: each says how the list was
-//! before it, which leads back to the beginning, and from there on one state of the list is held at a
-//! time, however long the history is.
+//! A revision is small beside its list, so that only revisions are stored. Their inverses lead from the current list
+//! back to the oldest state. From there the walk applies one revision after the other, and holds one state of the list
+//! at a time.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use super::change::{Change, Violation};
 use super::name::ListName;
 use super::revision::Revision;
 
-/// A list, and the revisions of it that are kept.
+/// A list and its retained revisions.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ListHistory {
-    /// What it is called.
+    /// The list's name.
     pub name: ListName,
-    /// The list as its last revision left it.
+    /// The list after its last revision.
     pub list: List,
-    /// The revisions, one after the other, the last one last; the oldest may be gone.
+    /// The retained revisions in order. The oldest ones may be missing.
     pub revisions: Vec<Arc<Revision>>,
 }
 
-/// How a list and its history contradict each other.
+/// A contradiction between a list and its history.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// There is a gap, or the history is of something else.
+    /// The history has a gap, or belongs to another list.
     #[error("revision {found} is where revision {expected} should be in its history")]
     Order {
-        /// The revision that the list was at.
+        /// The revision that the list had.
         expected: u64,
-        /// The revision that the history has there.
+        /// The revision that the history has instead.
         found: u64,
     },
-    /// What takes a revision back does not fit the list.
+    /// A revision's inverse does not apply to the list.
     #[error("its revision {revision} cannot be taken back: {violation}")]
     Back {
         /// The revision.
@@ -41,7 +41,7 @@ pub enum HistoryError {
         /// What does not fit.
         violation: Violation,
     },
-    /// What a revision did does not fit the list before it.
+    /// A revision's changes do not apply to the list before it.
     #[error("its revision {revision} does not apply: {violation}")]
     Forth {
         /// The revision.
@@ -49,7 +49,7 @@ pub enum HistoryError {
         /// What does not fit.
         violation: Violation,
     },
-    /// The history leads to another list than there is.
+    /// The history leads to another list.
     #[error("its history does not lead to what it is at revision {revision}")]
     Elsewhere {
         /// The list's revision.
@@ -58,11 +58,11 @@ pub enum HistoryError {
 }
 
 impl ListHistory {
-    /// The way from the oldest state that is known. A list that was deleted has none from before.
+    /// Returns the walk from the oldest known state. Nothing before a deletion of the list is known.
     ///
     /// # Errors
     ///
-    /// [`HistoryError`] where the history does not lead back from the list.
+    /// [`HistoryError`] if the history does not lead back from the current list.
     pub fn steps(&self) -> Result<Steps<'_>, HistoryError> {
         let mut list = self.list.clone();
         let mut first = self.revisions.len();
@@ -82,7 +82,7 @@ impl ListHistory {
     }
 }
 
-/// The way through a list's history: each revision, and the list as it was before it.
+/// The walk through a list's history: each revision, with the list before it.
 #[derive(Debug)]
 pub struct Steps<'a> {
     list: Arc<List>,
@@ -119,10 +119,10 @@ mod tests {
     use crate::list::command::Command;
     use crate::logic::testing::{Native, Recorder, add};
 
-    /// What becomes of a list by these commands, and the list after each.
+    /// Returns the history that the commands make, and the list after each command.
     fn record(commands: Vec<Command>) -> (ListHistory, Vec<Arc<List>>) {
         let recorder = Recorder::new("bob").decide(&*Native::version(1), commands);
-        (recorder.recorded(), recorder.states)
+        (recorder.history(), recorder.states)
     }
 
     fn walk(recorded: &ListHistory) -> Result<Vec<(Arc<List>, u64)>, HistoryError> {
@@ -130,28 +130,28 @@ mod tests {
     }
 
     #[test]
-    fn every_state_of_the_kept_history_is_met_again() {
+    fn a_walk_meets_every_state_of_the_retained_history() {
         let (mut recorded, states) =
             record(vec![add("milk"), add("tea"), Command::Delete { id: 1 }, add("rye"), Command::Clear]);
-        for kept in (0..=5).rev() {
-            recorded.revisions.drain(..recorded.revisions.len() - kept);
+        for retained in (0..=5).rev() {
+            recorded.revisions.drain(..recorded.revisions.len() - retained);
             let met = walk(&recorded).unwrap();
-            let expected: Vec<_> = states[5 - kept..5].iter().cloned().zip(6 - kept as u64..).collect();
-            assert_eq!(met, expected, "{kept} kept");
+            let expected: Vec<_> = states[5 - retained..5].iter().cloned().zip(6 - retained as u64..).collect();
+            assert_eq!(met, expected, "{retained} retained");
         }
     }
 
     #[test]
-    fn what_was_taken_back_is_met_as_it_was() {
+    fn a_walk_meets_the_state_that_an_undo_reverted() {
         let logic = Native::version(1);
         let recorder = Recorder::new("bob").decide(&*logic, [add("milk"), Command::Clear]).undo(&*logic);
-        let met: Vec<_> = walk(&recorder.recorded()).unwrap().into_iter().map(|(list, _)| list).collect();
+        let met: Vec<_> = walk(&recorder.history()).unwrap().into_iter().map(|(list, _)| list).collect();
         assert_eq!(met, recorder.states[..3]);
         assert_eq!(recorder.states[3].count(), 1);
     }
 
     #[test]
-    fn a_list_that_was_deleted_begins_where_it_was_made_anew() {
+    fn a_walk_begins_after_the_last_deletion_of_the_list() {
         let (recorded, states) = record(vec![add("milk"), Command::DeleteList, add("tea"), add("rye")]);
         let met = walk(&recorded).unwrap();
         assert_eq!(met, vec![(states[2].clone(), 3), (states[3].clone(), 4)]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_is_not_the_lists_is_found_out() {
+    fn a_history_of_another_list_is_detected() {
         let (recorded, _) = record(vec![add("milk"), add("tea"), add("rye")]);
         let mut gap = recorded.clone();
         gap.revisions.remove(1);

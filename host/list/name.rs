@@ -1,49 +1,49 @@
-//! The names of lists and of logics: checked once, where they come in.
+//! The names of lists and logics. They are checked once, when they enter the program.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of UTF-8 a list's name may have.
+/// The most bytes of a list's name in UTF-8.
 pub const MAX_LIST_NAME_BYTES: usize = 200;
 
-/// The most bytes a logic's name, or a name inside a schema, may have.
+/// The most bytes of a logic's name, and of a name inside a schema.
 pub const MAX_IDENTIFIER_BYTES: usize = 64;
 
-/// The name of a list: 1 to 200 bytes of UTF-8 without control characters. Any other character is
-/// allowed, `/` and `..` among them: a name is never part of a path on disk.
+/// The name of a list: 1 to 200 bytes of UTF-8 without control characters. It may contain `/` and `..`, because a
+/// name is never part of a path on disk.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ListName(Arc<str>);
 
-/// The name of a logic: lower-case ASCII letters, digits and hyphens, beginning with a letter, at
-/// most 64 bytes. It is also a file's stem, which is why it is so narrow.
+/// The name of a logic: at most 64 lower-case ASCII letters, digits and hyphens, beginning with a letter. The rule is
+/// this narrow because the name is also the stem of a file.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogicName(Arc<str>);
 
-/// Why a text is not a name.
+/// The reason why a text is not a name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
-    /// It is empty.
+    /// The text is empty.
     #[error("the name is empty")]
     Empty,
-    /// It is longer than the limit.
+    /// The text is longer than the limit.
     #[error("the name has {bytes} bytes, the limit is {limit}")]
     TooLong {
-        /// How long it is.
+        /// The text's length.
         bytes: usize,
-        /// How long it may be.
+        /// The limit.
         limit: usize,
     },
-    /// It holds a character that names do not.
+    /// The text contains a character that names may not contain.
     #[error("the name holds {0:?}, which names may not")]
     Character(char),
 }
 
 impl ListName {
-    /// Takes a text as a list's name, or says why it is none.
+    /// Checks a text and returns it as a list's name.
     pub fn new(name: &str) -> Result<Self, NameError> {
         length(name, MAX_LIST_NAME_BYTES)?;
         match name.chars().find(|c| c.is_control()) {
@@ -52,28 +52,28 @@ impl ListName {
         }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl LogicName {
-    /// Takes a text as a logic's name, or says why it is none.
+    /// Checks a text and returns it as a logic's name.
     pub fn new(name: &str) -> Result<Self, NameError> {
         identifier(name)?;
         Ok(Self(name.into()))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A hash that is the same on every machine and for ever: FNV-1a (Fowler, Noll, Vo) over 64 bits, and
-/// then the mixing steps of SplitMix64 (Steele, Lea, Flood 2014), so that names which differ in their
-/// last character only are far apart.
+/// Returns a hash that is the same on every machine and in every release: FNV-1a (Fowler, Noll, Vo) over 64 bits,
+/// followed by the mixing steps of SplitMix64 (Steele, Lea, Flood 2014). The mixing separates names that differ in
+/// their last character only.
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
@@ -82,7 +82,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 31)
 }
 
-/// Checks a name that programs use: of a logic, a field, a command, a view, a setting.
+/// Checks the name of a logic, a field, a command, a view or a setting.
 pub fn identifier(name: &str) -> Result<(), NameError> {
     length(name, MAX_IDENTIFIER_BYTES)?;
     let odd = |(at, c): (usize, char)| {
@@ -103,7 +103,7 @@ fn length(name: &str, limit: usize) -> Result<(), NameError> {
     }
 }
 
-/// The conversions that serde and `?` use, the same for both kinds of name.
+/// Implements the conversions that serde and `?` use, which are the same for both names.
 macro_rules! text_conversions {
     ($name:ident) => {
         impl TryFrom<String> for $name {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_name_may_hold_anything_but_control_characters() {
+    fn a_list_name_may_contain_anything_but_control_characters() {
         for good in ["bob", "a/b", "../escaped", "日曜日", "🛒 shop", " "] {
             assert_eq!(ListName::new(good).map(String::from).as_deref(), Ok(good));
         }

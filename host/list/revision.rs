@@ -1,4 +1,4 @@
-//! One step in a list's history.
+//! Revisions of a list, and the receipts of idempotent requests.
 
 use std::sync::Arc;
 
@@ -8,64 +8,64 @@ use super::change::{Change, Rejection};
 use super::command::{Command, Context};
 use super::id::{EntryId, LogicId};
 
-/// A command that was carried out: everything needed to apply it again, or to decide it again.
+/// A command that was carried out, with everything needed to apply it again or to decide it again.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Revision {
-    /// Its number: one more than the one before it, for as long as the name exists.
+    /// The revision's number: one more than the number before it, also across deleted lists of the same name.
     pub number: u64,
-    /// When, by whom, with which seed.
+    /// The context that the command was decided in.
     pub context: Context,
-    /// Who decided it.
+    /// The version that decided the command.
     pub logic: Arc<LogicId>,
-    /// What was asked.
+    /// The command.
     pub command: Command,
-    /// What was done.
+    /// The changes that were applied.
     pub changes: Vec<Change>,
-    /// What takes it back, in order; empty when the list ended.
+    /// The changes that revert the revision, in order. Empty if the revision deleted the list.
     pub inverse: Vec<Change>,
-    /// The id that the next new entry would have had before the command.
+    /// The id of the next new entry before the command.
     pub next_id_before: EntryId,
 }
 
 /// The most bytes an idempotency key may have.
 pub const MAX_KEY_BYTES: usize = 255;
 
-/// What makes a repeated request recognisable.
+/// The identity of a request, by which a repetition is recognised.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The caller and the caller's key, at most [`MAX_KEY_BYTES`] bytes of it.
+    /// The caller and the caller's key of at most [`MAX_KEY_BYTES`] bytes.
     pub key: String,
-    /// A digest of the request, to tell a repetition from another request under the same key.
+    /// A digest of the request, which distinguishes a repetition from another request with the same key.
     pub fingerprint: [u8; 32],
 }
 
-/// The first answer to a request with an idempotency key, kept so that it can be given again.
+/// The stored answer to a request with an idempotency key. A repetition of the request gets the same answer.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Receipt {
     /// The request.
     pub request: Idempotency,
-    /// When it was answered: milliseconds since the epoch.
+    /// The time of the answer, in milliseconds since the epoch.
     pub time: u64,
-    /// Who decided.
+    /// The version that decided the command.
     pub logic: Arc<LogicId>,
-    /// The answer.
+    /// The outcome that the answer reported.
     pub outcome: CommandOutcome,
 }
 
-/// The decided end of a command. Failures are none: a repetition of those is a new try.
+/// The outcome of a decided command. A failure is not an outcome: a repetition of the request is a new attempt.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum CommandOutcome {
-    /// It was carried out.
+    /// The command was carried out.
     Done {
         /// The list's revision after it.
         revision: u64,
-        /// What it did; empty when it changed nothing.
+        /// The changes, empty if there were none.
         changes: Vec<Change>,
-        /// Whether the command brought the list into being.
+        /// Whether the command created the list.
         created: bool,
-        /// The id that the next new entry would have had before the command.
+        /// The id of the next new entry before the command.
         next_id_before: EntryId,
     },
-    /// The logic said no.
+    /// The logic rejected the command.
     Rejected(Rejection),
 }

@@ -1,4 +1,4 @@
-//! What a logic says of itself: the fields, settings, commands and views that lists of it have.
+//! The description of a logic: the fields, settings, commands and views of its lists.
 
 mod differences;
 
@@ -6,98 +6,97 @@ use super::excerpt::{excerpt, quoted};
 use super::name::{identifier, stable_hash};
 use super::value::{Field, MAX_FIELDS, Value, ValueKind};
 
-/// The most commands, and the most views, a logic may describe.
+/// The most commands, and the most views, of a description.
 pub const MAX_COMMANDS: usize = 64;
 
-/// The most bytes a title or a summary in a description may have.
+/// The most bytes of a title or a summary in a description.
 pub const MAX_DESCRIPTION_TEXT_BYTES: usize = 2_000;
 
-/// The most bytes of text a description may have in all, choices included. It is shown to clients as a
-/// whole.
+/// The most bytes of text in a whole description, choices included. Clients get the description as a whole.
 pub const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
 
-/// The most bytes of a problem with a schema; what is more is cut.
+/// The most bytes of a message about a schema. A longer message is cut.
 const MAX_PROBLEM_BYTES: usize = 2_000;
 
-/// What a logic says of itself.
+/// The description that a logic gives of itself.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Description {
-    /// What people call it.
+    /// The logic's name for people.
     pub title: String,
-    /// What it does, in a sentence or two.
+    /// A summary in a sentence or two.
     pub summary: String,
-    /// Its own version.
+    /// The logic's version.
     pub version: semver::Version,
-    /// The custom fields of its entries.
+    /// The custom fields of entries.
     pub fields: Vec<Schema>,
-    /// The settings of its lists.
+    /// The settings of lists.
     pub settings: Vec<Schema>,
-    /// Its commands, besides adding, changing and deleting an entry.
+    /// The commands besides adding, changing and deleting an entry.
     pub commands: Vec<CommandSchema>,
-    /// Its views, besides the plain list.
+    /// The views besides the plain list.
     pub views: Vec<ViewSchema>,
-    /// Who answers a reading that names no view.
+    /// Whether the host or the logic answers a query without a view.
     pub reading: Reading,
-    /// Whether its lists ever want to be woken.
+    /// Whether lists of this logic can have a wake-up time.
     pub wakes: bool,
 }
 
-/// One custom field, setting or argument.
+/// The schema of a custom field, a setting or an argument.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Schema {
-    /// Its name.
+    /// The name for programs.
     pub name: String,
-    /// What people call it.
+    /// The title for people.
     pub title: String,
-    /// Its type.
+    /// The type of its values.
     pub kind: ValueKind,
-    /// For an argument: whether it must be given.
+    /// Whether a command requires the argument. It has no meaning for fields and settings.
     pub required: bool,
-    /// For texts: the only values allowed; empty allows all.
+    /// The only texts that are allowed. Empty allows all.
     pub choices: Vec<String>,
 }
 
-/// A command.
+/// The schema of a command.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CommandSchema {
-    /// Its name.
+    /// The name for programs.
     pub name: String,
-    /// What people call it.
+    /// The title for people.
     pub title: String,
-    /// What it takes.
+    /// The command's arguments.
     pub arguments: Vec<Schema>,
 }
 
-/// A view.
+/// The schema of a view.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ViewSchema {
-    /// Its name.
+    /// The name for programs.
     pub name: String,
-    /// What people call it.
+    /// The title for people.
     pub title: String,
 }
 
-/// Who answers a reading that names no view.
+/// The component that answers a query without a view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reading {
-    /// The host, from the snapshot: ids ascending.
+    /// The host, from the snapshot, ids ascending.
     Host,
     /// The logic.
     Logic,
 }
 
-/// How a named value breaks a schema.
+/// A breach of a schema by a named value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{name}: {problem}")]
 pub struct SchemaError {
-    /// The field, setting or argument.
+    /// The name of the field, setting or argument.
     pub name: String,
-    /// What is wrong with it.
+    /// The problem, for people.
     pub problem: String,
 }
 
 impl SchemaError {
-    /// The name may be any text that logic gave, and the problem may hold one.
+    /// Returns an error of bounded size. A logic may give megabytes where a name belongs.
     fn new(name: &str, problem: impl Into<String>) -> Self {
         let mut problem = problem.into();
         problem.truncate(problem.floor_char_boundary(MAX_PROBLEM_BYTES));
@@ -106,13 +105,14 @@ impl SchemaError {
 }
 
 impl Description {
-    /// The command of that name, if it is described.
+    /// Returns the command with this name.
     pub fn command(&self, name: &str) -> Option<&CommandSchema> {
         self.commands.iter().find(|command| command.name == name)
     }
 
-    /// A number that tells descriptions apart by what their lists hold: the names, kinds and choices of
-    /// fields and settings, in any order. What people read, commands and views do not count.
+    /// Returns a fingerprint of the names, types and choices of fields and settings, in any order.
+    ///
+    /// Two versions with the same fingerprint read a list in the same way. Titles, commands and views do not count.
     pub fn schema_fingerprint(&self) -> u64 {
         let mut lines: Vec<String> = Vec::new();
         for (role, schemas) in [("field", &self.fields), ("setting", &self.settings)] {
@@ -126,12 +126,12 @@ impl Description {
         stable_hash(lines.join("\n").as_bytes())
     }
 
-    /// The view of that name, if it is described.
+    /// Returns the view with this name.
     pub fn view(&self, name: &str) -> Option<&ViewSchema> {
         self.views.iter().find(|view| view.name == name)
     }
 
-    /// How many bytes of text there are in it.
+    /// Returns the bytes of text in the description.
     fn bytes(&self) -> usize {
         let schemas = |schemas: &[Schema]| -> usize {
             let choices = |schema: &Schema| schema.choices.iter().map(String::len).sum::<usize>();
@@ -146,7 +146,7 @@ impl Description {
             + self.views.iter().map(|view| view.name.len() + view.title.len()).sum::<usize>()
     }
 
-    /// Says what is malformed, if anything. A host takes no logic whose description is.
+    /// Checks the description. A logic with a malformed description is not loaded.
     pub fn check(&self) -> Result<(), SchemaError> {
         check_text("title", &self.title)?;
         check_text("summary", &self.summary)?;
@@ -162,8 +162,8 @@ impl Description {
     }
 }
 
-/// Checks values against what was described: every name known and there once, every value of its
-/// kind and within its limits.
+/// Checks values against their schemas: each name is declared and occurs once, and each value has the declared type
+/// and keeps the limits.
 pub fn check_fields(schemas: &[Schema], fields: &[Field]) -> Result<(), SchemaError> {
     for (at, field) in fields.iter().enumerate() {
         if fields[..at].iter().any(|before| before.name == field.name) {
@@ -174,7 +174,7 @@ pub fn check_fields(schemas: &[Schema], fields: &[Field]) -> Result<(), SchemaEr
     Ok(())
 }
 
-/// Checks one value, see [`check_fields`].
+/// Checks one value like [`check_fields`].
 pub fn check_value(schemas: &[Schema], name: &str, value: &Value) -> Result<(), SchemaError> {
     let Some(schema) = schemas.iter().find(|schema| schema.name == name) else {
         return Err(SchemaError::new(name, unknown(schemas)));
@@ -193,7 +193,7 @@ pub fn check_value(schemas: &[Schema], name: &str, value: &Value) -> Result<(), 
     if fits { Ok(()) } else { Err(SchemaError::new(name, format!("it must be one of: {}", schema.choices.join(", ")))) }
 }
 
-/// Checks a command's arguments: [`check_fields`], and all that are required are there.
+/// Checks a command's arguments like [`check_fields`], and that all required arguments are given.
 pub fn check_arguments(schemas: &[Schema], arguments: &[Field]) -> Result<(), SchemaError> {
     check_fields(schemas, arguments)?;
     let given = |schema: &&Schema| arguments.iter().any(|argument| argument.name == schema.name);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_may_not_be_as_long_as_an_answer() {
+    fn a_description_that_is_too_long_is_refused() {
         let choices = |count| vec!["0123456789".to_owned(); count];
         assert_eq!(described(vec![choice("unit", choices(1_000))]).check(), Ok(()));
         let error = described(vec![choice("unit", choices(MAX_DESCRIPTION_BYTES / 10 + 1))]).check().unwrap_err();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_briefly_however_long_the_names_are() {
+    fn errors_are_short_however_long_the_names_are() {
         let long = "é".repeat(10_000);
         let error = described(vec![choice(&long, Vec::new())]).check().unwrap_err();
         assert!(error.to_string().len() < 1_000, "{error}");

@@ -1,4 +1,4 @@
-//! How callers choose which logic, and which version of it, decides about a list.
+//! Selectors of a logic and its version, as callers write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,45 +9,44 @@ use super::digest::{Digest, hex, parse_digest};
 use super::id::LogicId;
 use super::name::{LogicName, NameError};
 
-/// The version that a list insists on, whichever is live.
+/// The choice of a version by a list. It overrides the live version.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Pin {
-    /// The newest version of this number: `1`, `1.2` or `1.2.3`.
+    /// The newest version with this number: `1`, `1.2` or `1.2.3`.
     Version {
-        /// The first part.
+        /// The first part of the number.
         major: u64,
-        /// The second part, if it matters.
+        /// The second part of the number. `None` accepts any.
         minor: Option<u64>,
-        /// The third part, if it matters.
+        /// The third part of the number. `None` accepts any.
         patch: Option<u64>,
     },
-    /// The component of exactly these bytes.
+    /// The component with this digest.
     Digest(Digest),
 }
 
-/// What a list is to be kept by, as callers write it: `kanban`, `kanban@1.2`, or
-/// `kanban@sha256:` and 64 hexadecimal digits.
+/// A logic and optionally a pin: `kanban`, `kanban@1.2`, or `kanban@sha256:` and 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogicSelector {
-    /// The logic.
+    /// The logic's name.
     pub logic: LogicName,
-    /// The version, if it is not to be whichever is live.
+    /// The pin. `None` follows the live version.
     pub pin: Option<Pin>,
 }
 
-/// Why a text is no [`LogicSelector`] or no [`Pin`].
+/// The reason why a text is not a [`LogicSelector`] or not a [`Pin`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SelectorError {
-    /// The part before `@` is no logic's name.
+    /// The part before `@` is not a logic's name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The part behind it is no version.
+    /// The part after `@` is not a version.
     #[error("{0:?} is no version; give one to three numbers such as 1.2, or sha256: and 64 hexadecimal digits")]
     Version(String),
 }
 
 impl Pin {
-    /// Whether a version is one of those that the list accepts.
+    /// Returns whether the pin accepts a version.
     pub fn accepts(&self, id: &LogicId) -> bool {
         match self {
             Self::Digest(digest) => *digest == id.digest,
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_written_as_it_was_read() {
+    fn a_selector_is_written_as_it_was_read() {
         let digits = "ab".repeat(32);
         for (text, pin) in [
             ("kanban".to_owned(), None),
@@ -120,8 +119,8 @@ mod tests {
             ("kanban@1.2.30".into(), Some("1.2.30".into())),
             (format!("kanban@sha256:{digits}"), Some(format!("sha256:{digits}"))),
         ] {
-            let choice: LogicSelector = text.parse().unwrap();
-            assert_eq!((choice.logic.as_str(), choice.pin.map(|pin| pin.to_string())), ("kanban", pin), "{text}");
+            let selector: LogicSelector = text.parse().unwrap();
+            assert_eq!((selector.logic.as_str(), selector.pin.map(|pin| pin.to_string())), ("kanban", pin), "{text}");
         }
         for bad in
             ["", "@1", "kanban@", "kanban@1.", "kanban@+1", "kanban@1.2.3.4", "kanban@latest", "kanban@sha256:ab"]
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_accepts_the_versions_of_its_number() {
+    fn a_pin_accepts_versions_with_its_number_or_digest() {
         let accepts = |pin: &str, version| pin.parse::<Pin>().unwrap().accepts(&id(version));
         assert!(accepts("1", (1, 9, 9)) && accepts("1.2", (1, 2, 9)) && accepts("1.2.3", (1, 2, 3)));
         assert!(!accepts("1", (2, 0, 0)) && !accepts("1.2", (1, 3, 0)) && !accepts("1.2.3", (1, 2, 4)));

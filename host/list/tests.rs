@@ -1,4 +1,4 @@
-//! What a list promises, tried on many random histories against a plain model.
+//! Random histories of lists against a plain model.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn binding(major: u64) -> Arc<LogicBinding> {
     LogicBinding::new(LogicId { name, version: semver::Version::new(major, 0, 0), digest: [0; 32] }, &described(&[]))
 }
 
-/// A step of a random history: ids are small, so that steps often meet.
+/// A change of a random history. Ids are small, so that changes often concern the same entry.
 fn step() -> impl Strategy<Value = Change> {
     let put = (1..12_u64, any::<bool>(), proptest::option::of(1..4_u8))
         .prop_map(|(id, completed, day)| Change::put(entry(id, &format!("entry {id}"), day, completed)));
@@ -52,13 +52,13 @@ fn step() -> impl Strategy<Value = Change> {
         let name = format!("setting-{name}");
         if on { Change::Set(Field { name, value: Value::Boolean(true) }) } else { Change::Unset(name) }
     });
-    let adopt = (1..4_u64).prop_map(|major| Change::BindLogic(binding(major)));
+    let bind = (1..4_u64).prop_map(|major| Change::BindLogic(binding(major)));
     let pin = any::<bool>().prop_map(|on| Change::Pin(on.then_some(Pin::Digest([1; 32]))));
     let restore = (1..12_u64).prop_map(|id| Change::Restore(Arc::new(entry(id, "back", None, false))));
-    prop_oneof![8 => put, 3 => remove, 2 => set, 1 => adopt, 1 => pin, 2 => restore, 1 => Just(Change::DeleteList)]
+    prop_oneof![8 => put, 3 => remove, 2 => set, 1 => bind, 1 => pin, 2 => restore, 1 => Just(Change::DeleteList)]
 }
 
-/// The same as [`List`], without anything that makes it fast.
+/// The behaviour of [`List`] without its optimisations.
 #[derive(Clone, Default)]
 struct Model {
     entries: BTreeMap<EntryId, Entry>,
@@ -167,7 +167,7 @@ fn revision(number: u64, next_id_before: EntryId, changes: Vec<Change>, inverse:
 }
 
 #[test]
-fn a_description_s_print_tells_what_lists_hold_and_nothing_else() {
+fn a_schema_fingerprint_covers_fields_and_settings_only() {
     let described = |fields: &[(&str, ValueKind)]| described(fields);
     let one = described(&[("rank", ValueKind::Number), ("column", ValueKind::Text)]);
     let renamed = Description { title: "Other".into(), version: semver::Version::new(9, 0, 0), ..one.clone() };
@@ -178,7 +178,7 @@ fn a_description_s_print_tells_what_lists_hold_and_nothing_else() {
     assert!(
         [retyped.schema_fingerprint(), described(&[]).schema_fingerprint(), settings.schema_fingerprint()]
             .iter()
-            .all(|print| *print != one.schema_fingerprint())
+            .all(|fingerprint| *fingerprint != one.schema_fingerprint())
     );
 }
 
@@ -198,7 +198,7 @@ fn an_id_is_never_given_twice() {
 }
 
 #[test]
-fn revisions_go_on_when_a_list_is_deleted() {
+fn revision_numbers_continue_after_a_list_is_deleted() {
     let list = List::default().apply(&[Change::put(entry(1, "milk", None, false))]).unwrap();
     let gone = list.apply(&[Change::DeleteList]).unwrap();
     assert!(!gone.exists());
@@ -206,7 +206,7 @@ fn revisions_go_on_when_a_list_is_deleted() {
 }
 
 #[test]
-fn what_a_logic_did_not_declare_is_a_violation() {
+fn an_undeclared_field_is_a_violation() {
     let field = |name: &str, value: Value| Field { name: name.into(), value };
     let put = |fields: Vec<Field>| [Change::put(Entry { fields, ..entry(1, "milk", None, false) })];
     let list = List::default();
@@ -242,7 +242,7 @@ fn a_field_of_an_earlier_version_may_stay_and_may_not_change() {
 }
 
 #[test]
-fn settings_count_among_the_bytes_of_a_list_once() {
+fn a_setting_counts_once_among_the_bytes_of_a_list() {
     let set = |text: &str| Change::Set(Field { name: "zone".into(), value: Value::Text(text.into()) });
     let list = List::default().apply(&[set("UTC"), set("Europe/Prague")]).unwrap();
     assert_eq!(list.bytes(), "zone".len() + "Europe/Prague".len());
@@ -250,7 +250,7 @@ fn settings_count_among_the_bytes_of_a_list_once() {
 }
 
 #[test]
-fn titles_are_measured_in_characters() {
+fn the_limit_on_titles_counts_characters() {
     let list = List::default();
     let description = described(&[]);
     let check =
@@ -260,7 +260,7 @@ fn titles_are_measured_in_characters() {
 }
 
 #[test]
-fn one_call_may_not_change_everything() {
+fn one_call_may_not_make_too_many_changes() {
     let list = List::default();
     let limits = Limits { changes: 2, ..Limits::default() };
     let changes = vec![Change::Remove(1); 3];
@@ -269,7 +269,7 @@ fn one_call_may_not_change_everything() {
 }
 
 #[test]
-fn what_can_be_no_setting_is_not_unset_and_no_name_makes_a_fault_long() {
+fn an_impossible_setting_is_not_unset_and_no_name_makes_a_fault_long() {
     let (list, description) = (List::default(), described(&[]));
     let check = |change: Change| list.check(&[change], &description, Limits::default());
     assert_eq!(check(Change::Unset("colour".into())), Ok(()));

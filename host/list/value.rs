@@ -1,4 +1,4 @@
-//! Custom fields, settings and arguments: values with a name.
+//! Values of custom fields, settings and arguments.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,19 +20,19 @@ pub const MAX_FIELDS: usize = 64;
 /// The value of a custom field, a setting or a command's argument.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Value {
-    /// Yes or no.
+    /// A truth value.
     Boolean(bool),
     /// A finite number.
     Number(f64),
-    /// At most [`MAX_TEXT_BYTES`] bytes.
+    /// A text of at most [`MAX_TEXT_BYTES`] bytes.
     Text(String),
     /// A day.
     Date(Date),
-    /// At most [`MAX_TEXTS`] texts, each within the limit of one.
+    /// At most [`MAX_TEXTS`] texts of at most [`MAX_TEXT_BYTES`] bytes each.
     Texts(Vec<String>),
-    /// An entry of the same list, which need not be there any more.
+    /// The id of an entry of the same list. The entry may be deleted since.
     Entry(EntryId),
-    /// At most [`MAX_ENTRIES_NAMED`] entries of the same list, which need not be there any more.
+    /// The ids of at most [`MAX_ENTRIES_NAMED`] entries of the same list, which may be deleted since.
     Entries(Vec<EntryId>),
 }
 
@@ -55,17 +55,17 @@ pub enum ValueKind {
     Entries,
 }
 
-/// A value with its name.
+/// A named value.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Field {
-    /// An identifier, see [`super::name::identifier`].
+    /// The field's name, an [identifier](super::name::identifier).
     pub name: String,
-    /// What the field holds.
+    /// The field's value.
     pub value: Value,
 }
 
 impl Value {
-    /// The type of this value.
+    /// Returns the type of this value.
     pub fn kind(&self) -> ValueKind {
         match self {
             Self::Boolean(_) => ValueKind::Boolean,
@@ -78,7 +78,7 @@ impl Value {
         }
     }
 
-    /// The entries that this value names.
+    /// Returns the ids of the entries that this value names.
     pub fn entries(&self) -> &[EntryId] {
         match self {
             Self::Entry(id) => std::slice::from_ref(id),
@@ -87,7 +87,7 @@ impl Value {
         }
     }
 
-    /// Says which limit this value breaks, if any.
+    /// Checks the value against the limits, and returns the limit that it breaks.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Number(number) if !number.is_finite() => Err("it is not a finite number".into()),
@@ -112,7 +112,7 @@ fn check_text(text: &str) -> Result<(), String> {
 }
 
 impl Field {
-    /// How many bytes of text, and of lists of entries, the name and the value hold.
+    /// Returns the bytes of text in the name and the value. A list of entries counts with 8 bytes for each.
     pub fn bytes(&self) -> usize {
         let value = match &self.value {
             Value::Text(text) => text.len(),
@@ -125,7 +125,7 @@ impl Field {
 }
 
 impl ValueKind {
-    /// The name of the type, as descriptions and problems write it.
+    /// Returns the name of the type, as descriptions and problems write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Boolean => "boolean",

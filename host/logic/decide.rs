@@ -1,7 +1,7 @@
-//! From a command to checked changes: what the host does around a logic's answer.
+//! Decisions about commands, with the host's checks around a logic's answers.
 //!
-//! Pure but for the session it asks, so that the same function serves the live path and whoever
-//! wants to know what another logic would have decided.
+//! Apart from the session, everything here is pure. The actor, shadows, replays and the conformance gates therefore
+//! decide through the same function.
 
 mod undo;
 
@@ -27,54 +27,53 @@ use crate::list::{Limits, List};
 /// Deleting an entry may change those that name it.
 const MAX_CHANGES_PER_CLEARED_ENTRY: usize = 16;
 
-/// A command that may be carried out.
+/// The decision to carry out a command.
 #[derive(Debug)]
 pub struct Decided {
-    /// What it does; empty when it changes nothing.
+    /// The changes, empty if the command changes nothing.
     pub changes: Vec<Change>,
-    /// What takes the changes back, in order.
+    /// The changes that revert them, in order.
     pub inverse: Vec<Change>,
-    /// The list with the changes applied, at the next revision; or as it was, if there are none.
+    /// The list after the changes, at its next revision. The same list if there are no changes.
     pub list: Arc<List>,
 }
 
-/// One logic's decisions about one list, under the host's limits.
+/// Decides commands on one list by one logic, under the host's limits.
 pub struct Decider<'a> {
-    /// Who decides.
+    /// The logic that decides.
     pub logic: &'a dyn Logic,
-    /// A session of it.
+    /// A session of the logic.
     pub session: &'a mut dyn Session,
-    /// What the list may become.
+    /// The limits on the list and its changes.
     pub limits: Limits,
 }
 
 impl Decider<'_> {
-    /// Decides one command. The list is only read; the answer holds its successor.
+    /// Decides one command. The answer holds the next state of the list.
     pub fn decide(&mut self, list: &Arc<List>, context: &Context, command: &Command) -> Result<Decided, Refusal> {
-        self.admit(list, command)?;
+        self.validate(list, command)?;
         match command {
             Command::Clear => self.session.begin_in_parts(list.count()),
             _ => self.session.begin(),
         }
-        let mut draft = Draft { list: list.clone(), changes: Vec::new(), reverts: Vec::new() };
+        let mut draft = RevisionDraft { list: list.clone(), changes: Vec::new(), reverts: Vec::new() };
         match command {
-            Command::Add(entry) => self.ask(&mut draft, context, Call::Add(entry))?,
-            Command::Update { id, patch } => self.ask(&mut draft, context, Call::Update(*id, patch))?,
-            Command::Delete { id } => self.ask(&mut draft, context, Call::Delete(*id))?,
+            Command::Add(entry) => self.call(&mut draft, context, Call::Add(entry))?,
+            Command::Update { id, patch } => self.call(&mut draft, context, Call::Update(*id, patch))?,
+            Command::Delete { id } => self.call(&mut draft, context, Call::Delete(*id))?,
             Command::Clear => self.clear(&mut draft, context)?,
-            Command::Custom { name, arguments } => self.ask(&mut draft, context, Call::Custom(name, arguments))?,
+            Command::Custom { name, arguments } => self.call(&mut draft, context, Call::Custom(name, arguments))?,
             Command::Configure { pin, settings, .. } => self.configure(&mut draft, context, pin.as_ref(), settings)?,
             Command::DeleteList => draft.add(vec![Change::DeleteList])?,
-            Command::Wake => self.ask(&mut draft, context, Call::Wake)?,
-            Command::Migrate => self.take_over(&mut draft, context)?,
+            Command::Wake => self.call(&mut draft, context, Call::Wake)?,
+            Command::Migrate => self.migrate(&mut draft, context)?,
             Command::Undo { revision, changes, inverse } => self.undo(&mut draft, *revision, changes, inverse)?,
         }
         self.finish(list, draft)
     }
 
-    /// Refuses what no logic should be bothered with: the form of the command is wrong, or what it
-    /// is about is not there.
-    fn admit(&self, list: &List, command: &Command) -> Result<(), Refusal> {
+    /// Refuses a malformed command, and a command about something that does not exist, before the logic is called.
+    fn validate(&self, list: &List, command: &Command) -> Result<(), Refusal> {
         let description = self.logic.description();
         match command {
             Command::Add(draft) => {
@@ -94,7 +93,7 @@ impl Decider<'_> {
                 named.try_for_each(|id| check_entry(list, *id))
             }
             Command::Configure { settings, .. } => {
-                // As with fields: only new values are checked.
+                // A setting that the logic no longer declares may still be removed: only new values are checked.
                 let mut given = settings.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
                 Ok(given.try_for_each(|(name, value)| check_value(&description.settings, name, value))?)
             }
@@ -107,34 +106,34 @@ impl Decider<'_> {
         patch.title.as_deref().map_or(Ok(()), check_title)?;
         check_order(patch.order.flatten())?;
         let schemas = &self.logic.description().fields;
-        // A field that is no longer declared may still be taken away: only new values are checked.
+        // A field that the logic no longer declares may still be removed: only new values are checked.
         let mut given = patch.fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         Ok(given.try_for_each(|(name, value)| check_value(schemas, name, value))?)
     }
 
-    /// Asks the logic one question about the list as it is by now, and adds the answer.
-    fn ask(&mut self, draft: &mut Draft, context: &Context, ask: Call<'_>) -> Result<(), Refusal> {
-        let decision: Decision = self.session.decide(&draft.list, context, ask)?;
+    /// Calls the logic with the current state of the draft, checks the answer, and adds it to the draft.
+    fn call(&mut self, draft: &mut RevisionDraft, context: &Context, call: Call<'_>) -> Result<(), Refusal> {
+        let decision: Decision = self.session.decide(&draft.list, context, call)?;
         let changes = decision.map_err(Refusal::Rejected)?;
         let checked = draft.list.check(&changes, self.logic.description(), self.limits);
         let added = checked.map_err(Fault::from).map_err(Refusal::from).and_then(|()| draft.add(changes));
         if added.is_err() {
-            // Whatever made it answer so may still be in its memory.
+            // The state that led to this answer may still be in the instance's memory.
             self.session.poison();
         }
         added
     }
 
-    fn clear(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
+    fn clear(&mut self, draft: &mut RevisionDraft, context: &Context) -> Result<(), Refusal> {
         let ids: Vec<EntryId> = draft.list.scan(0).map(|entry| entry.id).collect();
         let limit = self.limits.changes.saturating_add(ids.len().saturating_mul(MAX_CHANGES_PER_CLEARED_ENTRY));
         for id in ids {
-            // A logic that deletes one entry may have deleted others along with it.
+            // The logic may have deleted this entry together with an earlier one.
             if draft.list.get(id).is_none() {
                 continue;
             }
             self.session.begin_part();
-            self.ask(draft, context, Call::Delete(id))?;
+            self.call(draft, context, Call::Delete(id))?;
             let count = draft.changes.len();
             if count > limit {
                 self.session.poison();
@@ -146,59 +145,63 @@ impl Decider<'_> {
 
     fn configure(
         &mut self,
-        draft: &mut Draft,
+        draft: &mut RevisionDraft,
         context: &Context,
         pin: Option<&Option<Pin>>,
         settings: &[(String, Option<Value>)],
     ) -> Result<(), Refusal> {
         let binding = self.logic.binding();
         let before = draft.list.binding().cloned();
-        let handed_over = before.as_ref().is_none_or(|before| !before.is_schema_compatible(binding));
-        if handed_over {
+        let needs_migration = before.as_ref().is_none_or(|before| !before.is_schema_compatible(binding));
+        if needs_migration {
             draft.add(vec![Change::BindLogic(binding.clone())])?;
         }
-        // A list that goes to another logic does not take along which version of the old one it wanted.
-        let elsewhere = before.as_ref().is_some_and(|before| before.logic() != binding.logic());
-        let pin = pin.or(elsewhere.then_some(&None));
+        // A pin names a version of the old logic, so that a change of the logic removes it.
+        let changes_logic = before.as_ref().is_some_and(|before| before.logic() != binding.logic());
+        let pin = pin.or(changes_logic.then_some(&None));
         if let Some(pin) = pin
             && pin.as_ref() != draft.list.pin()
         {
             draft.add(vec![Change::Pin(pin.clone())])?;
         }
         if !settings.is_empty() {
-            self.ask(draft, context, Call::Configure(settings))?;
+            self.call(draft, context, Call::Configure(settings))?;
         }
-        // With the settings that came along, for what becomes of the entries may depend on them.
+        // The settings come first, because the migration of the entries may depend on them.
         match before {
-            Some(before) if handed_over => self.migrate(draft, context, &before),
+            Some(before) if needs_migration => self.call_migrate(draft, context, &before),
             _ => Ok(()),
         }
     }
 
-    /// Takes a list over from another version of the same logic.
-    fn take_over(&mut self, draft: &mut Draft, context: &Context) -> Result<(), Refusal> {
+    /// Migrates a list from another version of the same logic.
+    fn migrate(&mut self, draft: &mut RevisionDraft, context: &Context) -> Result<(), Refusal> {
         let before = draft.list.binding().cloned().ok_or(Refusal::NoSuchList)?;
         draft.add(vec![Change::BindLogic(self.logic.binding().clone())])?;
-        self.migrate(draft, context, &before)
+        self.call_migrate(draft, context, &before)
     }
 
-    fn migrate(&mut self, draft: &mut Draft, context: &Context, before: &LogicBinding) -> Result<(), Refusal> {
+    fn call_migrate(
+        &mut self,
+        draft: &mut RevisionDraft,
+        context: &Context,
+        before: &LogicBinding,
+    ) -> Result<(), Refusal> {
         let from = format!("{}@{}", before.id.name, before.id.version);
-        self.ask(draft, context, Call::Migrate(&from))
+        self.call(draft, context, Call::Migrate(&from))
     }
 
-    /// Turns the draft into a revision's worth of changes, within the limits of a list.
-    fn finish(&self, before: &Arc<List>, mut draft: Draft) -> Result<Decided, Refusal> {
+    /// Completes the draft as one revision, and checks the limits on the size of a list.
+    fn finish(&self, before: &Arc<List>, mut draft: RevisionDraft) -> Result<Decided, Refusal> {
         if draft.changes.is_empty() {
             return Ok(Decided { changes: draft.changes, inverse: Vec::new(), list: before.clone() });
         }
         let binding = self.logic.binding();
-        let erased = matches!(draft.changes.first(), Some(Change::DeleteList));
-        let keeps = |now: &Arc<LogicBinding>| now != binding && now.is_schema_compatible(binding);
-        if !erased && draft.list.binding().is_none_or(keeps) {
-            // The list comes into being with its first change, like the book's cache starts servers. And
-            // what a version changed first says that it keeps the list from then on; unless the list means
-            // something else to it, and is still to be taken over by whichever version can.
+        let is_deleted = matches!(draft.changes.first(), Some(Change::DeleteList));
+        let rebinds = |now: &Arc<LogicBinding>| now != binding && now.is_schema_compatible(binding);
+        if !is_deleted && draft.list.binding().is_none_or(rebinds) {
+            // A list is created by its first change, which also binds it to the deciding version. A version with an
+            // incompatible schema is not bound here; it migrates the list first.
             draft.add(vec![Change::BindLogic(binding.clone())])?;
             draft.changes.rotate_right(1);
             draft.reverts.rotate_right(1);
@@ -208,7 +211,7 @@ impl Decider<'_> {
             ("entries", list.count(), self.limits.entries, before.count()),
             ("bytes of text", list.bytes(), self.limits.bytes, before.bytes()),
         ] {
-            // A list that is over a limit because the limit was lowered may still shrink.
+            // A list above a limit that was lowered may still shrink.
             if size > limit && size > size_before {
                 return Err(Refusal::Full { what, limit });
             }
@@ -219,15 +222,15 @@ impl Decider<'_> {
     }
 }
 
-/// A revision in the making: the changes so far, and the list with them applied.
-struct Draft {
+/// An unfinished revision: the changes so far, and the list with these changes applied.
+struct RevisionDraft {
     list: Arc<List>,
     changes: Vec<Change>,
     /// The change that reverts each of the changes, in their order: reversed, the inverse of them all.
     reverts: Vec<Change>,
 }
 
-impl Draft {
+impl RevisionDraft {
     fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
         if !changes.is_empty() {
             self.list = Arc::new(self.list.apply_with_inverse(&changes, &mut self.reverts).map_err(Fault::from)?);
@@ -250,7 +253,7 @@ fn check_entry(list: &List, id: EntryId) -> Result<(), Refusal> {
 }
 
 fn check_title(title: &str) -> Result<(), SchemaError> {
-    // A title within the limit in bytes is within it in characters: most need no counting.
+    // A title with no more bytes than the limit has no more characters either. Most titles need no count.
     if title.len() <= MAX_TITLE_CHARS {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! From a query to a checked page: what the host does around a logic's answer to a reader.
+//! Queries for pages, with the host's checks around a logic's answers.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::list::List;
 use crate::list::change::{Rejection, Violation};
 use crate::list::command::{Context, Page, Query};
 
-/// The most rows a page may have.
+/// The most rows of a page.
 pub const MAX_ROWS: usize = 1_000;
 
-/// Asks for a page, and lets it through only if it is one.
+/// Queries a page and checks it.
 pub fn read(
     session: &mut dyn Session,
     list: &Arc<List>,
@@ -26,14 +26,14 @@ pub fn read(
     match check_page(list, query, &page) {
         Ok(()) => Ok(Ok(page)),
         Err(violation) => {
-            // Whatever made it answer so may still be in its memory.
+            // The state that led to this answer may still be in the instance's memory.
             session.poison();
             Err(violation.into())
         }
     }
 }
 
-/// A page is about entries that are there, and no longer than was asked.
+/// Checks that a page shows existing entries only, and no more rows than the query allows.
 fn check_page(list: &List, query: &Query, page: &Page) -> Result<(), Violation> {
     let mut rows = page.groups.iter().flat_map(|group| &group.rows);
     if let Some(row) = rows.clone().find(|row| list.get(row.id).is_none()) {
@@ -53,10 +53,10 @@ mod tests {
     use crate::list::entry::Entry;
     use crate::logic::{Call, Decision};
 
-    /// Shows rows with these ids, whatever is asked.
-    struct Shows(Vec<u64>, bool);
+    /// A session that shows rows with these ids for every query, and records whether it is poisoned.
+    struct FixedPage(Vec<u64>, bool);
 
-    impl Session for Shows {
+    impl Session for FixedPage {
         fn begin(&mut self) {}
 
         fn poison(&mut self) {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_gave_a_bad_page_is_spoiled() {
+    fn a_session_that_gave_a_bad_page_is_poisoned() {
         let entry =
             |id| Entry { id, title: String::new(), date: None, completed: false, order: None, fields: Vec::new() };
         let changes = [1, 2, 3].map(|id| Change::put(entry(id)));
@@ -90,7 +90,7 @@ mod tests {
         let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };
         let query = Query { limit: 2, ..Query::default() };
         for (ids, good) in [(vec![1, 2], true), (vec![1, 4], false), (vec![1, 2, 3], false)] {
-            let mut session = Shows(ids, false);
+            let mut session = FixedPage(ids, false);
             let page = read(&mut session, &list, &context, &query);
             assert_eq!((page.is_ok(), session.1), (good, !good), "{page:?}");
         }

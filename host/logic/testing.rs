@@ -1,4 +1,4 @@
-//! A logic written in plain Rust, for tests that are not about wasm.
+//! A logic in plain Rust for tests that need no component.
 
 use std::sync::Arc;
 
@@ -17,25 +17,26 @@ use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::ValueKind;
 use crate::list::{Limits, List};
 
-/// The major version that fails at every reading.
-pub(crate) const UNLUCKY: u64 = 13;
+/// The major version that fails at every query.
+pub(crate) const FAILS_AT_QUERIES: u64 = 13;
 
 /// The major version that never has room for an instance.
 pub(crate) const CROWDED: u64 = 14;
 
-/// Adds, replaces titles and deletes. Some titles do something else, see [`NativeSession::decide`].
+/// A logic that adds entries, replaces titles and deletes entries. [`NativeSession::decide`] lists the titles that do
+/// something else.
 pub(crate) struct Native {
     binding: Arc<LogicBinding>,
     description: Description,
 }
 
 impl Native {
-    /// A version of logic `todo`; its digest is made of the version, so that two differ.
+    /// Returns a version of logic `todo`. Its digest depends on the version, so that two versions differ.
     pub(crate) fn version(major: u64) -> Box<dyn Logic> {
         Self::named("todo", major)
     }
 
-    /// A version of logic `todo` whose lists hold something else than those of [`Native::version`].
+    /// Returns a version of logic `todo` whose schema is incompatible with [`Native::version`].
     pub(crate) fn with_a_field(major: u64) -> Box<dyn Logic> {
         let rank = Schema {
             name: "rank".into(),
@@ -83,21 +84,21 @@ impl Logic for Native {
         if self.binding.id.version.major == CROWDED {
             return Err(Fault::Instance("as always with this version".into()));
         }
-        Ok(Box::new(NativeSession { unlucky: self.binding.id.version.major == UNLUCKY }))
+        Ok(Box::new(NativeSession { fails_at_queries: self.binding.id.version.major == FAILS_AT_QUERIES }))
     }
 }
 
 struct NativeSession {
-    /// Whether it fails at every reading.
-    unlucky: bool,
+    /// Whether it fails at every query.
+    fails_at_queries: bool,
 }
 
 impl Session for NativeSession {
     fn begin(&mut self) {}
 
-    /// Title `no` is rejected, `fault` fails, `panic` panics as no logic can, `foreign` breaks the
+    /// Title `no` is rejected, `fault` fails, `panic` panics although no component can, and `foreign` breaks the
     /// contract.
-    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, _: &Context, call: Call<'_>) -> Result<Decision, Fault> {
         let put = |id, title: &str| {
             Change::put(Entry {
                 id,
@@ -108,14 +109,14 @@ impl Session for NativeSession {
                 fields: Vec::new(),
             })
         };
-        Ok(Ok(match ask {
+        Ok(Ok(match call {
             Call::Add(draft) => match draft.title.as_str() {
                 "no" => {
                     let message = "No.".to_owned();
                     return Ok(Err(Rejection { code: "no".into(), message, field: None }));
                 }
-                "fault" => return Err(Fault::Trap("as it was told to".into())),
-                "panic" => panic!("as it was told to"),
+                "fault" => return Err(Fault::Trap("as the title demands".into())),
+                "panic" => panic!("as the title demands"),
                 "foreign" => vec![put(list.next_id() + 7, "foreign")],
                 title => vec![put(list.next_id(), title)],
             },
@@ -130,17 +131,17 @@ impl Session for NativeSession {
                 return Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }));
             }
             Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "break") => {
-                return Err(Fault::Trap("as it was told to".into()));
+                return Err(Fault::Trap("as the title demands".into()));
             }
             Call::Migrate(from) => vec![put(list.next_id(), from)],
             Call::Custom(..) | Call::Configure(_) => Vec::new(),
         }))
     }
 
-    /// Query date stands for nothing here: an `after` of 99 shows an entry that is not there.
+    /// Shows all entries, and for an `after` of 99 an entry that does not exist.
     fn view(&mut self, list: &Arc<List>, _: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
-        if self.unlucky {
-            return Err(Fault::Trap("as every reading of this version".into()));
+        if self.fails_at_queries {
+            return Err(Fault::Trap("as every query of this version".into()));
         }
         let mut ids: Vec<_> = list.scan(0).map(|entry| entry.id).collect();
         ids.extend(query.after.filter(|after| *after == 99));
@@ -151,21 +152,21 @@ impl Session for NativeSession {
         }))
     }
 
-    /// An entry titled `wake me at N` asks for just that.
+    /// Returns the earliest `N` of the entries titled `wake me at N`.
     fn next_wake_up(&mut self, list: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
         Ok(list.scan(0).filter_map(|entry| entry.title.strip_prefix("wake me at ")?.parse().ok()).min())
     }
 }
 
-/// Adds an entry.
+/// Returns a command that adds an entry.
 pub(crate) fn add(title: &str) -> Command {
     Command::Add(Draft { title: title.into(), ..Draft::default() })
 }
 
-/// A list that comes about by commands.
+/// A list with its history, made by commands.
 pub(crate) struct Recorder {
     name: ListName,
-    /// The list at first, and after each command.
+    /// The list before the first command, and after each command.
     pub(crate) states: Vec<Arc<List>>,
     pub(crate) revisions: Vec<Arc<Revision>>,
 }
@@ -175,7 +176,7 @@ impl Recorder {
         Self { name: ListName::new(list).unwrap(), states: vec![Arc::default()], revisions: Vec::new() }
     }
 
-    /// Has commands decided that are carried out.
+    /// Decides commands that are carried out.
     pub(crate) fn decide(mut self, logic: &dyn Logic, commands: impl IntoIterator<Item = Command>) -> Self {
         let mut session = logic.session().unwrap();
         let today = Date::new(2026, 11, 23).unwrap();
@@ -198,7 +199,7 @@ impl Recorder {
         self
     }
 
-    /// Takes back what the last command did.
+    /// Undoes the last command.
     pub(crate) fn undo(self, logic: &dyn Logic) -> Self {
         let last = self.revisions.last().unwrap();
         let (changes, inverse) = (last.changes.clone(), last.inverse.clone());
@@ -206,7 +207,7 @@ impl Recorder {
         self.decide(logic, [undo])
     }
 
-    pub(crate) fn recorded(&self) -> ListHistory {
+    pub(crate) fn history(&self) -> ListHistory {
         let list = List::clone(self.states.last().unwrap());
         ListHistory { name: self.name.clone(), list, revisions: self.revisions.clone() }
     }

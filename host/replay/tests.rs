@@ -118,7 +118,7 @@ fn run(lists: Vec<ListHistory>) -> Report {
 }
 
 fn recorded(list: &str, titles: &[&str]) -> ListHistory {
-    Recorder::new(list).decide(&*Native::version(1), titles.iter().map(|title| add(title))).recorded()
+    Recorder::new(list).decide(&*Native::version(1), titles.iter().map(|title| add(title))).history()
 }
 
 fn kinds(report: &Report) -> Vec<(&'static str, u64)> {
@@ -184,7 +184,7 @@ fn what_no_version_of_the_logic_decided_is_passed_over() {
         .decide(&*todo, [add("milk")])
         .decide(&*kanban, [hand_over(&*kanban), add("[changes]")])
         .decide(&*todo, [hand_over(&*todo), add("[changes]")]);
-    let report = run(vec![undone.recorded(), deleted.recorded(), lent.recorded()]);
+    let report = run(vec![undone.history(), deleted.history(), lent.history()]);
     // Of `deleted`, nothing is known before its end. `lent` came back by a command of this logic's,
     // whose take-over these two do differently.
     let found: Vec<_> = report.differences.iter().map(|d| (d.list.as_str(), d.revision, d.kind.as_str())).collect();
@@ -212,7 +212,7 @@ fn a_version_of_another_print_decides_after_it_took_the_list_over() {
 fn a_list_kept_by_a_version_of_another_print_is_moved_for_the_old_one_too() {
     let (later, old) = (Other::of_another_print(2), Native::version(1));
     let list =
-        Recorder::new("bob").decide(&*old, [add("milk")]).decide(&later, [Command::Migrate, add("tea")]).recorded();
+        Recorder::new("bob").decide(&*old, [add("milk")]).decide(&later, [Command::Migrate, add("tea")]).history();
     let report = run_on(&*old, &later, vec![list]);
     // The native logic adds an entry when it takes a list over, so that the next one gets another id.
     assert_eq!((report.commands, report.passed_over, kinds(&report)), (2, 1, vec![("changes", 1)]));
@@ -278,7 +278,7 @@ proptest! {
             }
             recorder = recorder.decide(&*native, [command]);
         }
-        let mut list = recorder.recorded();
+        let mut list = recorder.history();
         list.revisions.drain(..list.revisions.len().saturating_sub(kept));
         let marked = |revision: &&Arc<Revision>| {
             matches!(&revision.command, Command::Add(draft) if draft.title.contains('['))

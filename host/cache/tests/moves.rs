@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::logic::testing::UNLUCKY;
+use crate::logic::testing::FAILS_AT_QUERIES;
 use crate::rollout::Version;
 
 impl World {
@@ -105,11 +105,11 @@ async fn what_the_last_good_version_does_not_know_is_not_said_to_be_decided_by_i
 async fn a_reading_at_which_new_rules_fail_is_answered_by_the_last_good_ones_and_counts() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
-    world.registry.publish(Native::version(UNLUCKY), "test", MIDNIGHT);
+    world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);
     let query = Query { limit: 10, ..Query::default() };
     for reading in 1..=3 {
         let view = world.cache.view(&name("bob"), "ann".into(), &query).await.unwrap();
         assert_eq!(view.logic.map(|logic| logic.version.major), Some(1), "reading {reading}");
-        assert_eq!(world.live().id().version.major, if reading < 3 { UNLUCKY } else { 1 });
+        assert_eq!(world.live().id().version.major, if reading < 3 { FAILS_AT_QUERIES } else { 1 });
     }
 }

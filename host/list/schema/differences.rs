@@ -1,10 +1,9 @@
-//! How two descriptions differ, as far as lists and clients can tell.
+//! The differences between two descriptions that lists and clients can notice.
 
 use super::{Description, Schema};
 
 impl Description {
-    /// What became of the other description's fields, settings, commands and views in this one, and what
-    /// is new: a line for each.
+    /// Returns a line for each field, setting, command and view that is new, removed or changed since `before`.
     pub fn differences(&self, before: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (what, now, before) in
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lists_and_clients_can_tell_is_said_a_line_for_each() {
+    fn each_difference_that_lists_and_clients_notice_has_a_line() {
         let before = described(
             vec![schema("rank", ValueKind::Number), schema("column", ValueKind::Text)],
             vec![schema("to", ValueKind::Text)],

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Decider, Draft};
+use super::{Decider, RevisionDraft};
 use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Subject, Violation};
@@ -46,7 +46,7 @@ fn adopted(changes: &[Change]) -> Option<&Arc<LogicBinding>> {
 impl Decider<'_> {
     pub(super) fn undo(
         &self,
-        draft: &mut Draft,
+        draft: &mut RevisionDraft,
         revision: u64,
         changes: &[Change],
         inverse: &[Change],
