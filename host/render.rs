@@ -1,5 +1,5 @@
-//! Lists, commands and answers as people read them: in the words of a file of cases, so that what is
-//! shown somewhere can be tried again.
+//! Lists, commands and answers as text for people. The text is written like a file of cases, so that an author can
+//! copy it into a case.
 
 use crate::list::List;
 use crate::list::change::{Change, Rejection};
@@ -9,10 +9,10 @@ use crate::list::excerpt::quoted;
 use crate::list::id::EntryId;
 use crate::list::value::{Field, Value};
 
-/// The most entries, changes or rows that are shown one by one.
+/// The most entries, changes or rows that a text lists.
 const MAX_SHOWN_ITEMS: usize = 10;
 
-/// A value.
+/// Renders a value.
 pub fn value(value: &Value) -> String {
     match value {
         Value::Boolean(value) => value.to_string(),
@@ -25,7 +25,7 @@ pub fn value(value: &Value) -> String {
     }
 }
 
-/// Items between brackets; of many, the first ones.
+/// Renders the first items of a sequence in brackets, and the number of the others.
 pub fn array(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(MAX_SHOWN_ITEMS);
     let mut shown: Vec<_> = items.take(MAX_SHOWN_ITEMS).collect();
@@ -35,14 +35,14 @@ pub fn array(items: impl ExactSizeIterator<Item = String>) -> String {
     format!("[{}]", shown.join(", "))
 }
 
-/// A table of what is there.
+/// Renders the members that have a value as an inline table.
 fn table(members: impl IntoIterator<Item = (String, Option<String>)>) -> String {
-    let there = members.into_iter().filter_map(|(name, shown)| Some(format!("{name} = {}", shown?)));
-    let there: Vec<_> = there.collect();
-    if there.is_empty() { "{}".into() } else { format!("{{ {} }}", there.join(", ")) }
+    let present = members.into_iter().filter_map(|(name, shown)| Some(format!("{name} = {}", shown?)));
+    let present: Vec<_> = present.collect();
+    if present.is_empty() { "{}".into() } else { format!("{{ {} }}", present.join(", ")) }
 }
 
-/// Fields, settings or arguments.
+/// Renders fields, settings or arguments.
 pub fn fields(fields: &[Field]) -> String {
     table(fields.iter().map(|field| (field.name.clone(), Some(value(&field.value)))))
 }
@@ -51,7 +51,7 @@ fn some_fields(given: &[Field]) -> Option<String> {
     (!given.is_empty()).then(|| fields(given))
 }
 
-/// An entry.
+/// Renders an entry.
 pub fn entry(entry: &Entry) -> String {
     table([
         ("id".into(), Some(entry.id.to_string())),
@@ -63,7 +63,7 @@ pub fn entry(entry: &Entry) -> String {
     ])
 }
 
-/// A list: its entries and settings.
+/// Renders a list's entries and settings.
 pub fn list(list: &List) -> String {
     let entries: Vec<_> = list.scan(0).take(MAX_SHOWN_ITEMS + 1).collect();
     let given = match entries.len() {
@@ -77,7 +77,7 @@ pub fn list(list: &List) -> String {
     }
 }
 
-/// A command.
+/// Renders a command.
 pub fn command(command: &Command) -> String {
     match command {
         Command::Add(draft) => {
@@ -125,14 +125,14 @@ pub fn command(command: &Command) -> String {
                 false => format!("configure = {}, clear = {}", fields(&set), array(cleared.into_iter())),
             }
         }
-        Command::DeleteList => "the end of the list".into(),
+        Command::DeleteList => "delete the list".into(),
         Command::Wake => "wake = true".into(),
         Command::Migrate => "migrate".into(),
         Command::Undo { revision, .. } => format!("undo = {revision}"),
     }
 }
 
-/// What a reader asks for.
+/// Renders a query.
 pub fn query(query: &Query) -> String {
     let shown = table([
         ("name".into(), query.view.as_deref().map(quoted)),
@@ -144,27 +144,27 @@ pub fn query(query: &Query) -> String {
     format!("view = {shown}")
 }
 
-/// A change.
+/// Renders a change.
 pub fn change(change: &Change) -> String {
     match change {
         Change::Put(put) => format!("put = {}", entry(put)),
-        Change::Restore(back) => format!("put back = {}", entry(back)),
+        Change::Restore(restored) => format!("restore = {}", entry(restored)),
         Change::Remove(id) => format!("remove = {id}"),
         Change::Set(field) => format!("set = {}", fields(std::slice::from_ref(field))),
         Change::Unset(name) => format!("unset = {}", quoted(name)),
-        Change::BindLogic(binding) => format!("{} as its keeper", binding.id),
+        Change::BindLogic(binding) => format!("bound to {}", binding.id),
         Change::Pin(Some(pin)) => format!("pinned to {pin}"),
         Change::Pin(None) => "pinned to no version".into(),
-        Change::DeleteList => "the end of the list".into(),
+        Change::DeleteList => "delete the list".into(),
     }
 }
 
-/// What a command does.
+/// Renders the changes of a command.
 pub fn changes(changes: &[Change]) -> String {
     if changes.is_empty() { "no change".into() } else { format!("changes {}", array(changes.iter().map(change))) }
 }
 
-/// A rejection.
+/// Renders a rejection.
 pub fn rejection(rejection: &Rejection) -> String {
     let shown = table([
         ("code".into(), Some(quoted(&rejection.code))),
@@ -174,7 +174,7 @@ pub fn rejection(rejection: &Rejection) -> String {
     format!("rejected {shown}")
 }
 
-/// The groups of a page, each with the ids of its rows.
+/// Renders the groups of a page with the ids of their rows.
 pub fn page(page: &Page) -> String {
     let group =
         |group: &Group| format!("{} {}", quoted(&group.name), array(group.rows.iter().map(|r| r.id.to_string())));
@@ -187,7 +187,7 @@ mod tests {
     use crate::list::entry::{Draft, Patch};
 
     #[test]
-    fn a_command_is_shown_as_a_case_would_write_it() {
+    fn a_command_is_rendered_as_a_case_writes_it() {
         let fields = vec![Field { name: "unit".into(), value: Value::Text("l".into()) }];
         let patch = Patch {
             title: Some("a \"b\"".into()),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn long_texts_and_long_lists_are_cut() {
         assert_eq!(quoted(&"é".repeat(300)).chars().count(), 203);
         assert_eq!(changes(&vec![Change::Remove(1); 12]).matches("remove").count(), MAX_SHOWN_ITEMS);
         assert!(changes(&vec![Change::Remove(1); 12]).ends_with("… 2 more]"));

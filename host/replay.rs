@@ -1,15 +1,13 @@
-//! What another version of a logic would have decided: the recorded commands of lists, decided again.
+//! Comparison of two versions of a logic on the recorded commands of lists.
 //!
-//! A revision holds its command and the circumstances it was decided in, and a list can be had as it
-//! was before any revision that is kept. So each command is put to two versions once more, on the list
-//! as it was, and what they answer is compared. Nothing is written anywhere, and what the one decides
-//! has no effect on what is asked next: every command is compared on what really was.
+//! A revision holds its command and its context, and the list before any retained revision can be restored. Replay has
+//! two versions decide each command again on the list as it was, and compares their answers. Nothing is written.
+//! A replayed decision has no effect on the next one: every command is compared on the recorded state.
 //!
-//! What no version of the logic decided is passed over: the end of a list, taking a revision back,
-//! handing over to another version, and the time in which another logic kept the list.
+//! Revisions that no version of the logic decided are passed over: a deletion of the list, an undo, a migration, and
+//! everything that another logic decided.
 //!
-//! Pure but for the sessions it asks and the clock it is handed; where the lists come from is the
-//! caller's business.
+//! Apart from the sessions and the given clock, replay is pure. The caller provides the lists.
 
 mod answer;
 mod report;
@@ -37,42 +35,42 @@ use report::cut;
 pub use report::{Difference, MAX_LISTED, Report, Unreadable, VersionCosts};
 use runner::Runner;
 
-/// How many lists wait for each thread. One would do to keep it busy, if all were of one size.
+/// The lists that are queued for each thread. One would keep a thread busy if all lists were of one size.
 const LISTS_AHEAD: usize = 4;
 
-/// Two versions of a logic, and what it takes to compare them.
+/// A comparison of two versions of a logic.
 pub struct Replay<'a> {
     /// The version to compare with.
     pub old: &'a dyn Logic,
-    /// The version that is to take its place.
+    /// The version that is meant to replace it.
     pub new: &'a dyn Logic,
-    /// How many threads decide.
+    /// The number of threads that decide.
     pub threads: NonZeroUsize,
-    /// Tells how much time passed since any moment.
+    /// A clock that returns the time since an arbitrary start.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
-    /// Told of every list that is done with.
+    /// A callback for each finished list.
     pub done: &'a (dyn Fn() + Sync),
 }
 
-/// What a source of lists gives.
+/// An item of a source of lists.
 #[derive(Debug)]
 pub enum ReplayItem {
-    /// A list.
+    /// A list with its history.
     List(Box<ListHistory>),
-    /// A list that is there and cannot be read.
+    /// A list that exists and cannot be read.
     Unreadable(Unreadable),
 }
 
 impl Replay<'_> {
-    /// Compares the two on all lists that a source gives. The source is asked by the calling thread,
-    /// only as fast as lists are done with.
+    /// Compares the two versions on all lists of a source. The calling thread reads the source, no faster than the
+    /// threads finish lists.
     ///
     /// # Errors
     ///
-    /// The source's: it ends the comparison.
+    /// The first error of the source. It ends the comparison.
     pub fn run<E>(&self, lists: impl IntoIterator<Item = Result<ReplayItem, E>>) -> Result<Report, E> {
         let (give, take) = sync_channel(self.threads.get() * LISTS_AHEAD);
-        // Theirs alone: when the last of them ends, the channel does, and nobody waits for room in it.
+        // Only the threads own the receiver: when the last one ends, the channel closes and a blocked sender returns.
         let take = Arc::new(Mutex::new(take));
         std::thread::scope(|scope| {
             let start = |_| {
@@ -92,7 +90,7 @@ impl Replay<'_> {
         })
     }
 
-    /// Hands out what the source gives, and reports what it could not read.
+    /// Sends the lists of the source to the threads, and reports the unreadable ones.
     fn feed<E>(
         &self,
         lists: impl IntoIterator<Item = Result<ReplayItem, E>>,
@@ -101,7 +99,7 @@ impl Replay<'_> {
         let mut report = Report::default();
         for item in lists {
             match item? {
-                // Nobody takes it where every thread panicked, which is found out when they are joined.
+                // The send fails only if every thread panicked. Joining the threads reports that.
                 ReplayItem::List(list) => drop(give.send(list)),
                 ReplayItem::Unreadable(unreadable) => {
                     report.unreadable(unreadable);
@@ -122,13 +120,13 @@ impl Replay<'_> {
         }
     }
 
-    /// Decides all of a list's commands again.
+    /// Decides all commands of a list again.
     fn list(&self, list: &ListHistory, report: &mut Report) {
         report.lists += 1;
         let mut on_list = OnList { replay: self, recorded: list, differs: false };
-        if let Err(contradiction) = on_list.walk(report) {
+        if let Err(error) = on_list.walk(report) {
             let name = list.name.as_str().to_owned();
-            report.unreadable(Unreadable { name, why: contradiction.to_string() });
+            report.unreadable(Unreadable { name, why: error.to_string() });
         }
         report.differing_lists += u64::from(on_list.differs);
     }
@@ -138,19 +136,19 @@ impl Replay<'_> {
 struct OnList<'a> {
     replay: &'a Replay<'a>,
     recorded: &'a ListHistory,
-    /// Whether there was a difference already: the first one is shown, the others are counted.
+    /// Whether a difference was found already. The report shows the first one and counts the others.
     differs: bool,
 }
 
 impl OnList<'_> {
     fn walk(&mut self, report: &mut Report) -> Result<(), HistoryError> {
-        // A session lasts for one list, as it does where commands are decided for the first time.
+        // A session lasts for one list, like the sessions of an actor.
         let mut old = Runner::new(self.replay.old, self.replay.clock);
         let mut new = Runner::new(self.replay.new, self.replay.clock);
-        let mut moves = true;
+        let mut migrates = true;
         for step in self.recorded.steps()? {
             let (before, revision) = step?;
-            if !moves || !is_decided_by(revision, &self.replay.new.id().name) {
+            if !migrates || !is_decided_by(revision, &self.replay.new.id().name) {
                 report.passed_over += 1;
                 continue;
             }
@@ -159,8 +157,8 @@ impl OnList<'_> {
             let would_be = new.answer(&before, revision, &mut report.new);
             if let Some(kind) = compare(&was, &would_be) {
                 self.differ(report, (&before, revision), kind, (&was, &would_be));
-                // Once it is clear that the list cannot be had, there is nothing to compare with.
-                moves = kind != DifferenceKind::Migration;
+                // A version that cannot migrate the list cannot decide its later commands either.
+                migrates = kind != DifferenceKind::Migration;
             }
         }
         Ok(())
@@ -175,7 +173,7 @@ impl OnList<'_> {
     ) {
         report.count(kind);
         let first = !std::mem::replace(&mut self.differs, true);
-        // A thread's lists come in the order of the source, so what there is no room for comes later.
+        // Each thread gets its lists in the order of the source, so that only later differences are left out.
         if first && report.differences.len() < MAX_LISTED {
             report.differences.push(Difference {
                 list: self.recorded.name.clone(),
@@ -190,9 +188,9 @@ impl OnList<'_> {
     }
 }
 
-/// Whether a version of that logic decided a revision, and would decide it again. That includes the one
-/// in which the logic took the list over from another.
+/// Returns whether a version of the logic decided a revision. That includes the command that bound the list to this
+/// logic instead of another.
 fn is_decided_by(revision: &Revision, logic: &LogicName) -> bool {
-    let by_the_host = matches!(revision.command, Command::DeleteList | Command::Undo { .. } | Command::Migrate);
-    !by_the_host && revision.logic.name == *logic
+    let made_by_host = matches!(revision.command, Command::DeleteList | Command::Undo { .. } | Command::Migrate);
+    !made_by_host && revision.logic.name == *logic
 }

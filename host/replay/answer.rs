@@ -1,4 +1,4 @@
-//! What a version answers to one command, and how two answers differ.
+//! A version's answer to one command, and the difference between two answers.
 
 use std::fmt;
 
@@ -6,36 +6,35 @@ use crate::list::change::Change;
 use crate::logic::Refusal;
 use crate::render;
 
-/// What a version makes of a command.
+/// A version's answer to a command.
 #[derive(Debug)]
 pub(super) enum ReplayAnswer {
-    /// The changes that are the logic's own.
+    /// The logic's own changes, without the host's.
     Changes(Vec<Change>),
-    /// It is not carried out.
+    /// The command is not carried out.
     Refused(Refusal),
-    /// The version holds something else in its lists than this one's keeper, and does not take it over.
-    NotTakenOver(Refusal),
+    /// The version's schema is incompatible with the list's binding, and it does not migrate the list.
+    NotMigrated(Refusal),
 }
 
-/// How two answers differ, by the stronger word that fits.
+/// The kind of a difference between two answers. If several fit, the last one counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum DifferenceKind {
-    /// Both carry the command out, and not in the same way.
+    /// Both carry the command out with different changes.
     Changes,
-    /// One refuses what the other does not, or they refuse it in other words.
+    /// Only one refuses the command, or they refuse it for different reasons.
     Rejection,
-    /// One fails where the other does not, or in another way.
+    /// Only one fails, or they fail with different kinds of fault.
     Fault,
-    /// One of them, or both, would not have taken the list over from its keeper, so that nothing can be said
-    /// about its commands from there on.
+    /// At least one does not migrate the list, so that the later commands of the list cannot be compared.
     Migration,
 }
 
 impl DifferenceKind {
-    /// All there are.
+    /// All kinds of difference.
     pub const ALL: [Self; 4] = [Self::Changes, Self::Rejection, Self::Fault, Self::Migration];
 
-    /// A word for programs, stable: `changes`, `rejection`, `fault` or `migration`.
+    /// Returns a stable word for programs: `changes`, `rejection`, `fault` or `migration`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Changes => "changes",
@@ -53,22 +52,22 @@ impl fmt::Display for DifferenceKind {
 }
 
 impl ReplayAnswer {
-    /// The answer in the words of a case.
+    /// Renders the answer as a case writes it.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Changes(changes) => render::changes(changes),
             Self::Refused(refusal) => refusal.shown(),
-            Self::NotTakenOver(refusal) => format!("does not take the list over: {}", refusal.shown()),
+            Self::NotMigrated(refusal) => format!("does not migrate the list: {}", refusal.shown()),
         }
     }
 }
 
-/// How the one differs from the other, if it does.
+/// Returns the kind of the difference between two answers, if they differ.
 pub(super) fn compare(one: &ReplayAnswer, other: &ReplayAnswer) -> Option<DifferenceKind> {
     match (one, other) {
-        (ReplayAnswer::NotTakenOver(_), _) | (_, ReplayAnswer::NotTakenOver(_)) => Some(DifferenceKind::Migration),
+        (ReplayAnswer::NotMigrated(_), _) | (_, ReplayAnswer::NotMigrated(_)) => Some(DifferenceKind::Migration),
         (ReplayAnswer::Changes(one), ReplayAnswer::Changes(other)) => (one != other).then_some(DifferenceKind::Changes),
-        // Where it failed, and in which words, is different in each build of the same source.
+        // The place and the message of a failure differ between two builds of the same source.
         (ReplayAnswer::Refused(Refusal::Fault(one)), ReplayAnswer::Refused(Refusal::Fault(other))) => {
             (one.kind() != other.kind()).then_some(DifferenceKind::Fault)
         }

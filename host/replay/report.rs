@@ -1,4 +1,4 @@
-//! What became of a comparison.
+//! The result of a comparison.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,64 +9,64 @@ use super::answer::DifferenceKind;
 use crate::list::name::ListName;
 use crate::logic::Refusal;
 
-/// The most lists of which the first difference is kept, and the most lists that are named as
-/// unreadable; the first ones by name. All are counted.
+/// The most lists whose first difference a report shows, and the most unreadable lists that it names. It shows the first
+/// ones by name, and counts all.
 pub const MAX_LISTED: usize = 1_000;
 
-/// The most characters of one side of a difference that are kept.
+/// The most characters of each text of a difference.
 const MAX_SHOWN_CHARS: usize = 4_000;
 
-/// What became of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many lists were looked at.
+    /// The number of lists.
     pub lists: u64,
-    /// How many commands were decided by both.
+    /// The number of commands that both versions decided.
     pub commands: u64,
-    /// How many revisions no version of the logic decides, or could have decided because it did not
-    /// take the list over.
+    /// The number of revisions that were passed over: no version of the logic decided them, or one of the two did not
+    /// migrate the list.
     pub passed_over: u64,
-    /// How many lists have a command that would be decided differently.
+    /// The number of lists with a difference.
     pub differing_lists: u64,
-    /// How many commands would be decided differently, by how.
+    /// The number of differing commands, by the kind of difference.
     pub differing: BTreeMap<DifferenceKind, u64>,
-    /// The first difference of each list, by the lists' names.
+    /// The first difference of each list, in the order of the lists' names.
     pub differences: Vec<Difference>,
-    /// How many lists could not be read.
+    /// The number of unreadable lists.
     pub unreadable_lists: u64,
-    /// Which ones.
+    /// The unreadable lists, in the order of their names.
     pub unreadable: Vec<Unreadable>,
-    /// What the one cost.
+    /// The cost of the old version.
     pub old: VersionCosts,
-    /// What the other cost.
+    /// The cost of the new version.
     pub new: VersionCosts,
 }
 
-/// A command that would be decided differently.
+/// A command that the two versions decide differently.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// The list.
+    /// The list's name.
     pub list: ListName,
     /// The revision that the command made.
     pub revision: u64,
-    /// How the two differ.
+    /// The kind of the difference.
     pub kind: DifferenceKind,
-    /// The command, as a file of cases would write it.
+    /// The command, as a file of cases writes it.
     pub asked: String,
-    /// The list before it.
+    /// The list before the command.
     pub about: String,
-    /// What the one answers.
+    /// The old version's answer.
     pub old: String,
-    /// What the other answers.
+    /// The new version's answer.
     pub new: String,
 }
 
 /// A list that could not be read. Its name may be what is damaged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unreadable {
-    /// What it is called.
+    /// The list's name.
     pub name: String,
-    /// What does not fit.
+    /// The reason, for people.
     pub why: String,
 }
 
@@ -95,7 +95,7 @@ impl Default for VersionCosts {
 }
 
 impl Report {
-    /// How many commands would be decided differently.
+    /// Returns the number of commands that the two versions decide differently.
     pub fn differing_commands(&self) -> u64 {
         self.differing.values().sum()
     }
@@ -111,7 +111,7 @@ impl Report {
         }
     }
 
-    /// Takes what another thread found.
+    /// Adds the results of another thread.
     pub(super) fn merge(&mut self, other: Self) {
         self.lists += other.lists;
         self.commands += other.commands;
@@ -125,7 +125,7 @@ impl Report {
         self.new.merge(&other.new);
     }
 
-    /// Puts in order what the threads found, and keeps the first of it.
+    /// Sorts the results of all threads, and drops those above [`MAX_LISTED`].
     pub(super) fn sort(&mut self) {
         self.differences.sort_by(|one, other| one.list.cmp(&other.list));
         self.differences.truncate(MAX_LISTED);
@@ -140,7 +140,7 @@ impl VersionCosts {
         self.fuel.saturating_record(fuel);
     }
 
-    /// Counts a failure; nothing else that stands in a command's way.
+    /// Counts the refusal if it is a fault.
     pub(super) fn count(&mut self, refusal: &Refusal) {
         if let Refusal::Fault(fault) = refusal {
             *self.faults.entry(fault.kind()).or_default() += 1;
@@ -155,7 +155,7 @@ impl VersionCosts {
     }
 }
 
-/// A text that is kept until the end, without the end that is too much.
+/// Cuts a text to [`MAX_SHOWN_CHARS`], because a report holds it until the end.
 pub(super) fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_SHOWN_CHARS) {
         text.truncate(end);

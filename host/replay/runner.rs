@@ -1,4 +1,4 @@
-//! One of the two versions, at work on one list.
+//! One of the two versions, deciding the commands of one list.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::list::{Limits, List};
 use crate::logic::decide::{Decided, Decider};
 use crate::logic::{Logic, Refusal, Session};
 
-/// How often a command is decided whose failure may be the machine's: it was busy, or had no room.
+/// The most attempts at a command whose failure may be caused by a busy or full machine.
 const MAX_TRIES: usize = 3;
 
-/// A version with its session, which lasts until a call fails.
+/// A version with its session. A failed call ends the session.
 pub(super) struct Runner<'a> {
     logic: &'a dyn Logic,
     session: Option<Box<dyn Session + 'a>>,
@@ -27,23 +27,23 @@ impl<'a> Runner<'a> {
         Self { logic, session: None, clock }
     }
 
-    /// Decides a revision's command on the list as it was before; where its keeper held something else
-    /// in it, on what it is after the version took it over, as the server would have it first.
+    /// Decides a revision's command on the list before it. If the list's binding has an incompatible schema, the version
+    /// migrates the list first, as in the server.
     ///
-    /// That is done for each command anew, since each finds another list: what the version made of the
-    /// one before has, by itself, nothing to do with this one. It costs a call more for each.
+    /// The migration is repeated for each command, because each command starts from another recorded list. This costs
+    /// one more call for each.
     pub(super) fn answer(&mut self, before: &Arc<List>, revision: &Revision, costs: &mut VersionCosts) -> ReplayAnswer {
         let mut list = before;
-        let taken_over;
+        let migrated;
         if before.binding().is_some_and(|binding| binding.needs_migration(self.logic.binding())) {
             match self.decide(before, &revision.context, &Command::Migrate, None) {
                 Ok(decided) => {
-                    taken_over = decided.list;
-                    list = &taken_over;
+                    migrated = decided.list;
+                    list = &migrated;
                 }
                 Err(refusal) => {
                     costs.count(&refusal);
-                    return ReplayAnswer::NotTakenOver(refusal);
+                    return ReplayAnswer::NotMigrated(refusal);
                 }
             }
         }
@@ -73,7 +73,7 @@ impl<'a> Runner<'a> {
         decided
     }
 
-    /// Decides, and measures what the logic answered to.
+    /// Decides a command once, and measures it if the logic answered.
     fn decide_once(
         &mut self,
         list: &Arc<List>,
@@ -94,7 +94,7 @@ impl<'a> Runner<'a> {
                 costs.into_iter().for_each(|costs| costs.add(time, session.cost().fuel));
             }
             Err(Refusal::Fault(_)) => self.session = None,
-            // The host refused it, mostly before the logic was asked at all.
+            // The host refused the command, usually before it called the logic.
             Err(_) => {}
         }
         decided

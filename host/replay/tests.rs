@@ -16,8 +16,8 @@ use crate::list::value;
 use crate::logic::testing::{Native, Recorder, add};
 use crate::logic::{Call, Cost, Decision, Fault, Session};
 
-/// Another version of the native logic. What an added title holds, it does otherwise: `[changes]`,
-/// `[rejects]` and `[fails]`.
+/// Another version of the native logic. It decides differently if an added title contains `[changes]`, `[rejects]` or
+/// `[fails]`.
 struct Other {
     native: Box<dyn Logic>,
     binding: Arc<LogicBinding>,
@@ -30,8 +30,8 @@ impl Other {
         Self { binding: native.binding().clone(), description: native.description().clone(), native }
     }
 
-    /// One whose lists hold something else.
-    fn of_another_print(major: u64) -> Self {
+    /// Returns a version with an incompatible schema.
+    fn with_another_schema(major: u64) -> Self {
         let mut other = Self::version(major);
         let (name, title) = ("colour".to_owned(), "Colour".to_owned());
         let field = Schema { name, title, kind: value::ValueKind::Text, required: false, choices: Vec::new() };
@@ -51,13 +51,13 @@ impl Logic for Other {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
-        Ok(Box::new(OtherSession { native: self.native.session()?, over: false }))
+        Ok(Box::new(OtherSession { native: self.native.session()?, failed: false }))
     }
 }
 
 struct OtherSession<'a> {
     native: Box<dyn Session + 'a>,
-    over: bool,
+    failed: bool,
 }
 
 impl Session for OtherSession<'_> {
@@ -67,9 +67,9 @@ impl Session for OtherSession<'_> {
         Cost { fuel: 7, memory: 0 }
     }
 
-    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
-        assert!(!self.over, "a session in which a call failed is asked again");
-        match ask {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, call: Call<'_>) -> Result<Decision, Fault> {
+        assert!(!self.failed, "a session is called again after a failed call");
+        match call {
             Call::Add(draft) if draft.title.contains("[changes]") => {
                 let title = format!("{} otherwise", draft.title);
                 let (id, fields) = (list.next_id(), Vec::new());
@@ -79,15 +79,15 @@ impl Session for OtherSession<'_> {
                 Ok(Err(Rejection { code: "other".into(), message: "Not any more.".into(), field: None }))
             }
             Call::Add(draft) if draft.title.contains("[fails]") => {
-                self.over = true;
+                self.failed = true;
                 Err(Fault::Fuel { budget: 9 })
             }
-            // An entry of this title stands in the way.
+            // An entry of this title prevents the migration.
             Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "stay") => {
                 Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }))
             }
             Call::Migrate(_) => Ok(Ok(Vec::new())),
-            ask => self.native.decide(list, context, ask),
+            call => self.native.decide(list, context, call),
         }
     }
 
@@ -104,10 +104,10 @@ fn run_on(old: &dyn Logic, new: &dyn Logic, lists: Vec<ListHistory>) -> Report {
     let (threads, done) = (NonZeroUsize::new(3).unwrap(), AtomicUsize::new(0));
     let count = lists.len();
     let items = lists.into_iter().map(|list| Ok::<_, ()>(ReplayItem::List(Box::new(list))));
-    let told = || {
+    let finished = || {
         done.fetch_add(1, Ordering::Relaxed);
     };
-    let replay = Replay { old, new, threads, clock: &|| Duration::ZERO, done: &told };
+    let replay = Replay { old, new, threads, clock: &|| Duration::ZERO, done: &finished };
     let report = replay.run(items).unwrap();
     assert_eq!(done.into_inner(), count);
     report
@@ -186,7 +186,7 @@ fn what_no_version_of_the_logic_decided_is_passed_over() {
         .decide(&*todo, [hand_over(&*todo), add("[changes]")]);
     let report = run(vec![undone.history(), deleted.history(), lent.history()]);
     // Of `deleted`, nothing is known before its end. `lent` came back by a command of this logic's,
-    // whose take-over these two do differently.
+    // which the two migrate differently.
     let found: Vec<_> = report.differences.iter().map(|d| (d.list.as_str(), d.revision, d.kind.as_str())).collect();
     assert_eq!(found, [("deleted", 3, "rejection"), ("lent", 4, "changes"), ("undone", 1, "changes")]);
     assert_eq!((report.commands, report.passed_over), (2 + 1 + 3, 1 + 2));
@@ -194,32 +194,32 @@ fn what_no_version_of_the_logic_decided_is_passed_over() {
 }
 
 #[test]
-fn a_version_of_another_print_decides_after_it_took_the_list_over() {
-    let new = Other::of_another_print(2);
+fn a_version_with_another_schema_decides_after_it_migrated_the_list() {
+    let new = Other::with_another_schema(2);
     let old = Native::version(1);
     let moved = run_on(&*old, &new, vec![recorded("bob", &["milk", "[changes]", "tea"])]);
     assert_eq!((moved.commands, kinds(&moved)), (3, vec![("changes", 1)]));
 
-    let stuck = recorded("bob", &["milk", "stay", "[changes]", "[rejects]"]);
-    let stuck = run_on(&*old, &new, vec![stuck, recorded("eve", &["milk"])]);
-    assert_eq!((stuck.commands, stuck.passed_over, kinds(&stuck)), (4, 1, vec![("migration", 1)]));
-    let [bob] = &stuck.differences[..] else { panic!("{:?}", stuck.differences) };
+    let refusing = recorded("bob", &["milk", "stay", "[changes]", "[rejects]"]);
+    let refused = run_on(&*old, &new, vec![refusing, recorded("eve", &["milk"])]);
+    assert_eq!((refused.commands, refused.passed_over, kinds(&refused)), (4, 1, vec![("migration", 1)]));
+    let [bob] = &refused.differences[..] else { panic!("{:?}", refused.differences) };
     assert_eq!((bob.revision, bob.kind), (3, DifferenceKind::Migration));
-    assert!(bob.old.starts_with("changes") && bob.new.contains("does not take the list over: rejected"), "{bob:?}");
+    assert!(bob.old.starts_with("changes") && bob.new.contains("does not migrate the list: rejected"), "{bob:?}");
 }
 
 #[test]
-fn a_list_kept_by_a_version_of_another_print_is_moved_for_the_old_one_too() {
-    let (later, old) = (Other::of_another_print(2), Native::version(1));
+fn a_list_bound_to_a_version_with_another_schema_is_migrated_for_the_old_version_too() {
+    let (later, old) = (Other::with_another_schema(2), Native::version(1));
     let list =
         Recorder::new("bob").decide(&*old, [add("milk")]).decide(&later, [Command::Migrate, add("tea")]).history();
     let report = run_on(&*old, &later, vec![list]);
-    // The native logic adds an entry when it takes a list over, so that the next one gets another id.
+    // The native logic adds an entry when it migrates a list, so that the next entry gets another id.
     assert_eq!((report.commands, report.passed_over, kinds(&report)), (2, 1, vec![("changes", 1)]));
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_the_others_are_compared() {
+fn unreadable_lists_are_named_and_the_others_are_compared() {
     let mut torn = recorded("torn", &["milk", "tea", "rye"]);
     torn.revisions.remove(1);
     let lists = [
@@ -257,7 +257,7 @@ fn a_thread_that_panics_ends_the_comparison_with_its_panic() {
     assert!(std::panic::catch_unwind(panicking).is_err());
 }
 
-/// What a list is asked: entries that one version takes as the other does, and entries that it does not.
+/// Returns commands that the two versions decide alike, and commands that they decide differently.
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => "[a-m]{1,3}".prop_map(|title| add(&title)),
@@ -269,7 +269,7 @@ fn command() -> impl Strategy<Value = Command> {
 
 proptest! {
     #[test]
-    fn on_any_history_what_is_marked_differs(commands in vec(command(), 1..20), kept in 0..20_usize) {
+    fn exactly_the_marked_commands_differ_on_any_history(commands in vec(command(), 1..20), retained in 0..20_usize) {
         let (native, mut recorder) = (Native::version(1), Recorder::new("bob"));
         for command in commands {
             // Clearing an empty list makes no revision, and is not recorded.
@@ -279,7 +279,7 @@ proptest! {
             recorder = recorder.decide(&*native, [command]);
         }
         let mut list = recorder.history();
-        list.revisions.drain(..list.revisions.len().saturating_sub(kept));
+        list.revisions.drain(..list.revisions.len().saturating_sub(retained));
         let marked = |revision: &&Arc<Revision>| {
             matches!(&revision.command, Command::Add(draft) if draft.title.contains('['))
         };

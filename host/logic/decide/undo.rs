@@ -1,9 +1,8 @@
-//! Taking a revision back: what it changed becomes what it was before, through the checks that every
-//! answer of a logic goes through, unless something later stands in the way.
+//! Undo of a revision: restores what the revision changed, unless a later revision changed the same things.
 //!
-//! What counts is how the revision found and how it left each thing that it touched, not the steps in
-//! between: a thing that it left as it was is nobody's obstacle, and one undo makes one change of each.
-//! A logic is not asked, for it allowed the state before already; what it declares is checked.
+//! For each thing, only its states before and after the revision count, not the changes in between. A thing that the
+//! revision left as it was is no obstacle, and an undo makes at most one change of each thing. The logic is not called,
+//! because it allowed the earlier state already. The changes are checked against its description like every answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,25 +17,25 @@ use crate::list::selector::Pin;
 use crate::list::value::{Field, Value, find};
 use crate::logic::refusal::Refusal;
 
-/// The version that has to decide whether a revision is taken back, where that is not the list's
-/// keeper: the one that the list goes back to with it.
+/// Returns the version that has to decide about an undo if the list is not bound to it: the version that the undo
+/// binds the list to.
 pub fn binding_after_undo<'a>(list: &List, changes: &[Change], inverse: &'a [Change]) -> Option<&'a Arc<LogicBinding>> {
-    let (before, after) = handed_over(changes, inverse)?;
-    // Where somebody else keeps it since, there is a conflict, which anybody can tell.
+    let (before, after) = rebound(changes, inverse)?;
+    // If the list was bound to another version since, the undo is a conflict, which any version can detect.
     list.binding().is_some_and(|now| now.is_schema_compatible(after)).then_some(before)
 }
 
-/// Whom a revision took the list from and whom it gave it to, if its contents mean something else to
-/// the two. That a version is replaced by one that suits it is no part of what people did.
-fn handed_over<'a, 'b>(
+/// Returns the bindings before and after a revision, if their schemas are incompatible. An upgrade to a compatible
+/// version is not part of what a caller did, and is not undone.
+fn rebound<'a, 'b>(
     changes: &'a [Change],
     inverse: &'b [Change],
 ) -> Option<(&'b Arc<LogicBinding>, &'a Arc<LogicBinding>)> {
-    let (before, after) = (adopted(inverse)?, adopted(changes)?);
+    let (before, after) = (last_binding(inverse)?, last_binding(changes)?);
     (!before.is_schema_compatible(after)).then_some((before, after))
 }
 
-fn adopted(changes: &[Change]) -> Option<&Arc<LogicBinding>> {
+fn last_binding(changes: &[Change]) -> Option<&Arc<LogicBinding>> {
     changes.iter().rev().find_map(|change| match change {
         Change::BindLogic(binding) => Some(binding),
         _ => None,
@@ -53,13 +52,13 @@ impl Decider<'_> {
     ) -> Result<(), Refusal> {
         let refuse = |Obstacle { why, about }: Obstacle| Refusal::Conflict { revision, why, about };
         let list = draft.list.clone();
-        let mut back = takes_back(&list, changes, inverse).map_err(refuse)?;
+        let mut back = reverting_changes(&list, changes, inverse).map_err(refuse)?;
         if let Some(binding) = binding_after_undo(&list, changes, inverse) {
-            back.extend(self.hand_back(&list, binding, inverse).map_err(refuse)?);
+            back.extend(self.rebind(&list, binding, inverse).map_err(refuse)?);
         }
         if back.is_empty() {
-            let born = inverse.contains(&Change::DeleteList);
-            let why = match born {
+            let created = inverse.contains(&Change::DeleteList);
+            let why = match created {
                 true => "it brought the list into being, and nothing else; delete the list instead",
                 false => "there is nothing in it to take back",
             };
@@ -69,22 +68,23 @@ impl Decider<'_> {
         draft.add(back).map_err(|refusal| refuse(Obstacle::new(refusal.to_string())))
     }
 
-    /// The changes that have an earlier version keep the list again. It is pinned to it, or its next
-    /// command would bring it forward again; unless the revision chose among versions itself, for then
-    /// its choice is what is taken back.
-    fn hand_back(&self, list: &List, binding: &Arc<LogicBinding>, inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
+    /// Returns the changes that bind the list to an earlier version again.
+    ///
+    /// They also pin the list to that version, because the next command would migrate it forward again. If the revision
+    /// set a pin itself, the undo restores the earlier pin instead.
+    fn rebind(&self, list: &List, binding: &Arc<LogicBinding>, inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
         if binding.id != *self.logic.id() {
             return Err(Obstacle::new(format!("the list goes back to {} with it, which is not loaded", binding.id)));
         }
         let mut back = vec![Change::BindLogic(binding.clone())];
-        let chosen = inverse.iter().any(|change| matches!(change, Change::Pin(_)));
-        if !chosen && list.logic() == Some(binding.logic()) {
+        let changed_pin = inverse.iter().any(|change| matches!(change, Change::Pin(_)));
+        if !changed_pin && list.logic() == Some(binding.logic()) {
             back.push(Change::Pin(Some(Pin::Digest(binding.id.digest))));
         }
         Ok(back)
     }
 
-    /// Checks what comes back as if the list's logic had answered it.
+    /// Checks the reverting changes like an answer of the list's logic.
     fn check_undo(&self, list: &List, back: &[Change]) -> Result<(), Obstacle> {
         let as_answered = |change: &Change| match change {
             Change::BindLogic(_) | Change::Pin(_) | Change::DeleteList => None,
@@ -101,10 +101,10 @@ impl Decider<'_> {
     }
 }
 
-/// Why a revision is not taken back.
+/// The reason why a revision is not undone.
 struct Obstacle {
     why: String,
-    /// What was changed since, if it is that.
+    /// The thing that a later revision changed, if that is the reason.
     about: Option<Subject>,
 }
 
@@ -118,16 +118,16 @@ impl Obstacle {
     }
 }
 
-/// A thing that changes are about, and how it is: as some changes left it, or now.
+/// The state of a thing that changes are about: after some changes, or in the current list.
 #[derive(Clone, Copy, PartialEq)]
-enum State<'a> {
+enum SubjectState<'a> {
     Entry(EntryId, Option<&'a Arc<Entry>>),
     Setting(&'a str, Option<&'a Value>),
     Pin(Option<&'a Pin>),
 }
 
-impl<'a> State<'a> {
-    /// What a change leaves behind. Who keeps the list is looked at elsewhere.
+impl<'a> SubjectState<'a> {
+    /// Returns the state after a change. [`rebound`] handles the binding of the list.
     fn after(change: &'a Change) -> Option<Self> {
         Some(match change {
             Change::Put(entry) | Change::Restore(entry) => Self::Entry(entry.id, Some(entry)),
@@ -139,7 +139,7 @@ impl<'a> State<'a> {
         })
     }
 
-    /// How the same thing is in a list.
+    /// Returns the state of the same thing in a list.
     fn now(self, list: &'a List) -> Self {
         match self {
             Self::Entry(id, _) => Self::Entry(id, list.get(id)),
@@ -151,7 +151,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The change of a list by which the thing becomes so.
+    /// Returns the change that brings the thing of a list into this state.
     fn into_change(self, list: &List) -> Change {
         match self {
             Self::Entry(id, None) => Change::Remove(id),
@@ -164,18 +164,17 @@ impl<'a> State<'a> {
     }
 }
 
-/// How some changes leave each thing: of several changes of one thing the last one counts.
-fn states(changes: &[Change]) -> HashMap<Subject, State<'_>> {
-    changes.iter().filter_map(|change| Some((change.subject(), State::after(change)?))).collect()
+/// Returns the state of each thing after some changes. Of several changes of one thing, the last one counts.
+fn states(changes: &[Change]) -> HashMap<Subject, SubjectState<'_>> {
+    changes.iter().filter_map(|change| Some((change.subject(), SubjectState::after(change)?))).collect()
 }
 
-/// The changes that bring back what a revision found, one for each thing, in the order in which it
-/// touched them.
-fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
+/// Returns the changes that restore the state before a revision: one for each thing, in the order of its changes.
+fn reverting_changes(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec<Change>, Obstacle> {
     if changes.contains(&Change::DeleteList) {
         return Err(Obstacle::new("it ended the list"));
     }
-    if let Some((_, after)) = handed_over(changes, inverse)
+    if let Some((_, after)) = rebound(changes, inverse)
         && let Some(now) = list.binding().filter(|now| !now.is_schema_compatible(after))
     {
         return Err(Obstacle::since(Subject::LogicBinding, format_args!("{} took the list over", now.id)));
@@ -183,7 +182,7 @@ fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec
     let (found, mut left) = (states(inverse), states(changes));
     let mut back = Vec::new();
     for subject in changes.iter().map(Change::subject) {
-        // Taken out, so that each thing is looked at once.
+        // Removed from the map, so that each thing is handled once.
         let Some((left, found)) = left.remove(&subject).zip(found.get(&subject)) else { continue };
         if *found == left {
             continue;
@@ -192,10 +191,10 @@ fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec
         if now != left {
             return Err(Obstacle::since(subject, since(left, now)));
         }
-        if let State::Entry(id, Some(_)) = found
+        if let SubjectState::Entry(id, Some(_)) = found
             && *id >= list.next_id()
         {
-            // Another list took the name between the reading of the history and this moment.
+            // Another list took the name after the cache had read the history.
             return Err(Obstacle::new(format!("entry {id} is of an earlier list of this name")));
         }
         back.push(found.into_change(list));
@@ -203,19 +202,21 @@ fn takes_back(list: &List, changes: &[Change], inverse: &[Change]) -> Result<Vec
     Ok(back)
 }
 
-/// What became of a thing, for people.
-fn since(left: State<'_>, now: State<'_>) -> String {
+/// Describes for people how a thing changed.
+fn since(left: SubjectState<'_>, now: SubjectState<'_>) -> String {
     match (left, now) {
-        (State::Entry(id, Some(left)), State::Entry(_, Some(now))) => format!("entry {id} {}", difference(left, now)),
-        (State::Entry(id, _), State::Entry(_, None)) => format!("entry {id} was deleted"),
-        (State::Entry(id, _), _) => format!("entry {id} was put back"),
-        (State::Setting(name, _), State::Setting(_, None)) => format!("setting {name} was taken away"),
-        (State::Setting(name, _), _) => format!("setting {name} was changed"),
-        (State::Pin(_), _) => "another version was chosen for the list".into(),
+        (SubjectState::Entry(id, Some(left)), SubjectState::Entry(_, Some(now))) => {
+            format!("entry {id} {}", difference(left, now))
+        }
+        (SubjectState::Entry(id, _), SubjectState::Entry(_, None)) => format!("entry {id} was deleted"),
+        (SubjectState::Entry(id, _), _) => format!("entry {id} was put back"),
+        (SubjectState::Setting(name, _), SubjectState::Setting(_, None)) => format!("setting {name} was taken away"),
+        (SubjectState::Setting(name, _), _) => format!("setting {name} was changed"),
+        (SubjectState::Pin(_), _) => "another version was chosen for the list".into(),
     }
 }
 
-/// The first attribute in which two states of an entry differ.
+/// Describes the first attribute in which two states of an entry differ.
 fn difference(then: &Entry, now: &Entry) -> String {
     let field = |name: &str| find(&then.fields, name) != find(&now.fields, name);
     match then.fields.iter().chain(&now.fields).find(|either| field(&either.name)) {

@@ -138,7 +138,7 @@ proptest! {
         let (last, at) = (past.list.clone(), which.index(past.revisions.len()));
         let (before, done) = &past.revisions[at];
         let (before, found) = (before.clone(), states(&done.inverse));
-        let changed = |(subject, left): (Subject, State<'_>)| (found.get(&subject)? != &left).then_some(subject);
+        let changed = |(subject, left): (Subject, SubjectState<'_>)| (found.get(&subject)? != &left).then_some(subject);
         let touched: Vec<_> = states(&done.changes).into_iter().filter_map(changed).collect();
         let conflict = past.undo(&logic, at as u64 + 1).is_err();
         for id in 1..last.next_id() {
