@@ -1,4 +1,4 @@
-//! What a decision costs: through a warm instance, through a fresh one, and without wasm.
+//! Benchmark of a decision through a warm instance, through a fresh instance, and without wasm.
 //!
 //! `cargo bench --bench decide`
 #![allow(missing_docs)]
@@ -18,7 +18,7 @@ use hotlist::logic::decide::Decider;
 use hotlist::plugins::builtin::BUILTIN;
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 
-/// As the program has it.
+/// The program's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -27,7 +27,7 @@ fn context() -> Context {
     Context { now: 1_795_000_000_000, today, utc_offset: 0, caller: "anonymous".into(), seed: 7 }
 }
 
-/// A list with so many entries.
+/// Returns a list with this number of entries.
 fn list(entries: u64) -> Arc<List> {
     let put = |id| {
         Change::put(Entry {

@@ -1,4 +1,4 @@
-//! Components under the host's limits: what good ones do, and what bad ones cost.
+//! Tests of components under the host's limits, good ones and hostile ones.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
@@ -35,23 +35,23 @@ fn context() -> Context {
 /// The names of a view's groups, each with the ids in it.
 type Groups = Vec<(String, Vec<u64>)>;
 
-/// Decides commands one after the other, each in a session of its own, as a quiet list's actor does.
-struct Publisher {
+/// A list whose commands are decided in a session each, like those of an idle actor.
+struct DecidedList {
     logic: Box<dyn Logic>,
-    list: Arc<List>,
+    state: Arc<List>,
 }
 
-impl Publisher {
+impl DecidedList {
     fn new(logic: Box<dyn Logic>) -> Self {
-        Self { logic, list: Arc::default() }
+        Self { logic, state: Arc::default() }
     }
 
     fn decide(&mut self, command: &Command) -> Result<(), Refusal> {
         let mut session = self.logic.session()?;
         let (logic, limits) = (&*self.logic, Limits::default());
         let mut decider = Decider { logic, session: session.as_mut(), limits };
-        let decided = decider.decide(&self.list, &context(), command)?;
-        self.list = decided.list;
+        let decided = decider.decide(&self.state, &context(), command)?;
+        self.state = decided.list;
         Ok(())
     }
 
@@ -60,14 +60,14 @@ impl Publisher {
     }
 
     fn titles(&self) -> Vec<&str> {
-        self.list.scan(0).map(|entry| entry.title.as_str()).collect()
+        self.state.scan(0).map(|entry| entry.title.as_str()).collect()
     }
 
     fn view(&self, view: &str) -> Result<Result<Groups, Rejection>, Fault> {
         let query = Query { view: Some(view.into()), limit: 100, ..Query::default() };
         let mut session = self.logic.session()?;
         session.begin();
-        let answer = session.view(&self.list, &context(), &query)?;
+        let answer = session.view(&self.state, &context(), &query)?;
         Ok(answer.map(|page| {
             let ids = |rows: &[hotlist::list::command::Row]| rows.iter().map(|row| row.id).collect();
             page.groups.iter().map(|group| (group.name.clone(), ids(&group.rows))).collect()
@@ -92,45 +92,45 @@ fn code(refusal: Result<(), Refusal>) -> String {
 }
 
 #[test]
-fn the_default_logic_keeps_a_list() {
-    let mut bench = Publisher::new(load("todo"));
-    bench.add("milk").unwrap();
-    bench.decide(&add("dentist", Some("2026-11-24"))).unwrap();
-    assert_eq!(code(bench.add("  ")), "title-empty");
-    bench.decide(&complete(1)).unwrap();
-    assert_eq!(bench.view("open").unwrap().unwrap(), [("open".to_owned(), vec![2])]);
-    let by_date = bench.view("by-date").unwrap().unwrap();
+fn the_default_logic_decides_about_a_list() {
+    let mut list = DecidedList::new(load("todo"));
+    list.add("milk").unwrap();
+    list.decide(&add("dentist", Some("2026-11-24"))).unwrap();
+    assert_eq!(code(list.add("  ")), "title-empty");
+    list.decide(&complete(1)).unwrap();
+    assert_eq!(list.view("open").unwrap().unwrap(), [("open".to_owned(), vec![2])]);
+    let by_date = list.view("by-date").unwrap().unwrap();
     assert_eq!(by_date, [("2026-11-24".to_owned(), vec![2]), ("undated".to_owned(), vec![1])]);
-    bench.decide(&Command::Custom { name: "clear-completed".into(), arguments: Vec::new() }).unwrap();
-    assert_eq!(bench.titles(), ["dentist"]);
-    bench.decide(&Command::Delete { id: 2 }).unwrap();
-    assert_eq!(bench.titles(), [""; 0]);
+    list.decide(&Command::Custom { name: "clear-completed".into(), arguments: Vec::new() }).unwrap();
+    assert_eq!(list.titles(), ["dentist"]);
+    list.decide(&Command::Delete { id: 2 }).unwrap();
+    assert_eq!(list.titles(), [""; 0]);
 }
 
 #[test]
 fn strict_logic_has_visibly_other_rules() {
-    let mut bench = Publisher::new(load("strict"));
+    let mut list = DecidedList::new(load("strict"));
     for title in ["a", "b", "c", "d"] {
-        bench.add(title).unwrap();
+        list.add(title).unwrap();
     }
-    let refused = bench.add(" A ").unwrap_err();
+    let refused = list.add(" A ").unwrap_err();
     assert!(
         matches!(&refused, Refusal::Rejected(rejection) if rejection.field.as_deref() == Some("title")),
         "{refused:?}"
     );
-    bench.add("e").unwrap();
-    let full = bench.add("f").unwrap_err().to_string();
+    list.add("e").unwrap();
+    let full = list.add("f").unwrap_err().to_string();
     assert!(full.contains('5'), "{full}");
-    bench.decide(&complete(1)).unwrap();
-    bench.add("f").unwrap();
+    list.decide(&complete(1)).unwrap();
+    list.add("f").unwrap();
 }
 
 #[test]
-fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
-    // A deadline that no busy machine reaches first: it is the fuel that is looked at here.
+fn a_hostile_component_costs_its_own_command_only() {
+    // The deadline is one that no busy machine reaches first, because this test is about fuel.
     let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
-    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
-    bench.add("kept").unwrap();
+    let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
+    list.add("kept").unwrap();
     let deeds: [(&str, &[&str]); 12] = [
         ("trap", &["trap"]),
         ("unreachable", &["trap"]),
@@ -146,15 +146,15 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
         ("not-a-number", &["violation"]),
     ];
     for (deed, kinds) in deeds {
-        let refusal = bench.add(deed).unwrap_err();
+        let refusal = list.add(deed).unwrap_err();
         let Refusal::Fault(fault) = &refusal else { panic!("{deed}: {refusal:?}") };
         assert!(kinds.contains(&fault.kind()), "{deed}: {fault:?}");
         let next = format!("after {deed}");
-        bench.add(&next).unwrap_or_else(|error| panic!("{next}: {error}"));
-        assert_eq!(bench.titles().last(), Some(&next.as_str()));
+        list.add(&next).unwrap_or_else(|error| panic!("{next}: {error}"));
+        assert_eq!(list.titles().last(), Some(&next.as_str()));
     }
-    assert_eq!(bench.list.count(), 13);
-    let fault = bench.view("trap").unwrap_err();
+    assert_eq!(list.state.count(), 13);
+    let fault = list.view("trap").unwrap_err();
     assert_eq!(fault.kind(), "trap");
 }
 
@@ -162,29 +162,29 @@ fn what_a_bad_plugin_does_costs_its_own_command_and_no_more() {
 fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
     let settings = Settings { fuel: 1_000_000_000, memory: 256 << 20, answer_bytes: 256 << 20, ..Settings::default() };
     let settings = Settings { deadline: Duration::from_secs(60), instances: 8, ..settings };
-    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
-    let refusal = bench.add("flood").unwrap_err();
+    let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
+    let refusal = list.add("flood").unwrap_err();
     let flood = Violation::TooManyChanges { count: 100_000, limit: 20_000 };
     assert_eq!(refusal, Refusal::Fault(Fault::Violation(flood)));
-    assert_eq!(bench.list.count(), 0);
+    assert_eq!(list.state.count(), 0);
 }
 
 #[test]
 fn the_deadline_holds_when_the_fuel_does_not() {
     let settings = Settings { fuel: u64::MAX / 2, ..Settings::default() };
-    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
-    let refusal = bench.add("loop").unwrap_err();
+    let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
+    let refusal = list.add("loop").unwrap_err();
     assert_eq!(refusal, Refusal::Fault(Fault::Deadline { milliseconds: 50 }));
-    bench.add("kept").unwrap();
+    list.add("kept").unwrap();
 }
 
 #[test]
-fn fuel_gives_the_same_verdict_at_every_try() {
+fn fuel_gives_the_same_result_at_every_attempt() {
     let enough = |fuel| {
-        let mut bench = Publisher::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
-        bench.add("milk").is_ok()
+        let mut list = DecidedList::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
+        list.add("milk").is_ok()
     };
-    // The trial at loading takes fuel, too, so the search begins where that succeeds.
+    // Loading a component runs it once, which takes fuel too: the search begins where that succeeds.
     let (mut too_little, mut plenty) = (2_000_u64, 20_000_000_u64);
     let loads = |fuel| {
         let engine = Engine::new(Settings { fuel, ..Settings::default() }).unwrap();
@@ -227,38 +227,38 @@ fn a_list_that_can_be_filled_can_be_emptied_in_one_revision() {
 }
 
 #[test]
-fn logic_that_remembers_is_found_out() {
+fn logic_that_keeps_state_between_calls_is_detected() {
     let settings = Settings { check_every: 4, ..Settings::default() };
-    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
     let impure =
-        (0..8).filter_map(|_| bench.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
+        (0..8).filter_map(|_| list.add("remember").err()).any(|refusal| refusal == Refusal::Fault(Fault::Impure));
     assert!(impure);
     let settings = Settings { check_every: 1, ..Settings::default() };
-    let mut bench = Publisher::new(load_with(settings, "hostile", Isolation::Shared));
+    let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
     for _ in 0..8 {
-        bench.add("random-seed").unwrap();
+        list.add("random-seed").unwrap();
     }
 }
 
 #[test]
 fn an_isolated_instance_never_serves_two_sessions() {
     let settings = || Settings { check_every: u64::MAX, ..Settings::default() };
-    let mut isolated = Publisher::new(load_with(settings(), "hostile", Isolation::List));
+    let mut isolated = DecidedList::new(load_with(settings(), "hostile", Isolation::List));
     (0..3).for_each(|_| isolated.add("remember").unwrap());
     let first = isolated.titles()[0].to_owned();
     assert!(isolated.titles().iter().all(|title| *title == first), "{:?}", isolated.titles());
-    let mut shared = Publisher::new(load_with(settings(), "hostile", Isolation::Shared));
+    let mut shared = DecidedList::new(load_with(settings(), "hostile", Isolation::Shared));
     (0..3).for_each(|_| shared.add("remember").unwrap());
     assert_ne!(shared.titles()[0], shared.titles()[2]);
 }
 
 #[test]
-fn a_warm_instance_serves_for_ever() {
-    let mut bench = Publisher::new(load("todo"));
-    bench.add("milk").unwrap();
+fn a_warm_instance_serves_20_000_commands() {
+    let mut list = DecidedList::new(load("todo"));
+    list.add("milk").unwrap();
     for turn in 0..20_000_u32 {
         let patch = Patch { title: Some(format!("milk {turn}")), ..Patch::default() };
-        bench.decide(&Command::Update { id: 1, patch }).unwrap();
+        list.decide(&Command::Update { id: 1, patch }).unwrap();
     }
 }
 
@@ -271,12 +271,12 @@ fn refused(name: &str, bytes: &[u8]) -> LoadError {
 }
 
 #[test]
-fn what_is_no_component_is_refused_with_a_reason() {
+fn bytes_that_are_not_a_component_are_refused_with_a_reason() {
     let core = wat::parse_str("(module)").unwrap();
     assert!(refused("core", &core).to_string().contains("it is a core module"), "{}", refused("core", &core));
     assert_eq!(
         refused("text", b"hello").to_string(),
-        "it is not a WebAssembly component: it does not begin with the bytes that WebAssembly begins with"
+        "it is not a WebAssembly component: its first bytes are not those of WebAssembly"
     );
     assert!(matches!(refused("empty", b""), LoadError::NotAComponent(_)));
     let whole = component("todo");
@@ -294,7 +294,7 @@ fn a_foreign_import_is_named_with_both_contract_versions() {
 }
 
 #[test]
-fn only_the_parts_and_the_version_of_wasi_that_are_pretended_may_be_imported() {
+fn only_the_virtual_parts_and_version_of_wasi_may_be_imported() {
     for import in
         ["wasi:clocks/wall-clock@0.3.0", "wasi:clocks/wall-clock", "wasi:nn/tensor@0.2.0", "other:io/poll@0.2.0"]
     {
@@ -327,7 +327,7 @@ fn an_export_of_other_types_is_refused() {
 }
 
 #[test]
-fn a_call_costs_what_it_takes_and_the_same_every_time() {
+fn a_call_costs_the_same_fuel_every_time() {
     let logic = load("todo");
     let cost = |title: &str| {
         let mut session = logic.fresh_session().unwrap();
@@ -343,7 +343,7 @@ fn a_call_costs_what_it_takes_and_the_same_every_time() {
 }
 
 #[test]
-fn a_fresh_session_meets_nothing_of_an_earlier_one() {
+fn a_fresh_session_has_no_state_of_an_earlier_one() {
     let logic = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::Shared);
     let title = |mut session: Box<dyn Session + '_>| {
         let (limits, list) = (Limits::default(), Arc::default());
@@ -357,7 +357,7 @@ fn a_fresh_session_meets_nothing_of_an_earlier_one() {
 }
 
 #[test]
-fn the_rules_that_come_along_stand_the_battery() {
+fn the_built_in_logic_passes_the_conformance_gates() {
     for name in ["todo", "strict"] {
         let logic = load(name);
         let start = std::time::Instant::now();
@@ -373,7 +373,7 @@ fn the_rules_that_come_along_stand_the_battery() {
 }
 
 #[test]
-fn rules_that_trap_fail_the_battery_at_the_view_that_does() {
+fn logic_that_traps_fails_the_conformance_gates_at_the_view_that_traps() {
     let logic = load("hostile");
     let failures = conformance::run(&*logic, &|| Duration::ZERO).failures;
     assert!(!failures.is_empty());
