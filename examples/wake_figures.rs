@@ -108,10 +108,10 @@ async fn midnight(dir: &Path, lists: usize) -> anyhow::Result<()> {
         tokio::task::yield_now().await;
     }
     let waking = tokio::spawn({
-        let (begun, mut alarm) = (Instant::now(), WakeScheduler::new(cache.clone()));
+        let (begun, mut scheduler) = (Instant::now(), WakeScheduler::new(cache.clone()));
         async move {
-            alarm.ring().await;
-            alarm.rest().await;
+            scheduler.poll_due().await;
+            scheduler.rest().await;
             begun.elapsed()
         }
     });

@@ -1,15 +1,14 @@
-//! From a list's name to its actor: the book's `Todo.Cache`.
+//! Map from the name of a list to its actor: the `Todo.Cache` of *Elixir in Action*.
 //!
-//! There is one actor per name. Two concurrent first requests start one; a request that meets an
-//! actor which is stopping gets the next one; an actor that nobody asked for in a while is
-//! passivated, and everything it knew is in the store.
+//! A name has one actor. Two concurrent first requests start one. A request that meets a stopped actor gets its
+//! successor. An idle actor is passivated: everything it knew is in the store.
 
 mod reading;
 mod undo;
 pub mod wake_scheduler;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::{Notify, broadcast};
@@ -22,57 +21,66 @@ use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::store::Summary;
 
-/// How often a request that keeps meeting stopped actors tries the next one. Each try finds an
-/// actor that was idle or crashed in that very moment; more than one such meeting is already odd.
+/// How many actors a request tries. Each attempt meets an actor that was passivated or crashed in that moment, so
+/// more than one failed attempt is unlikely.
 const MAX_TRIES: usize = 8;
 
-/// How much of the bound on resident lists a sweep under pressure leaves, in per cent.
-const PRESSURE_LEAVES_PER_CENT: usize = 90;
+/// How many actors a sweep above the high watermark leaves, in per cent of the bound on resident lists.
+const LOW_WATERMARK_PER_CENT: usize = 90;
 
 /// The actors of a server, by the names of their lists.
 pub struct Cache {
     actors: DashMap<ListName, Arc<Actor>>,
-    /// How many there are; counting the map itself would lock all of it.
+    /// The number of actors. Counting the map itself would lock all of it.
     resident: AtomicUsize,
     environment: Arc<Environment>,
     bounds: Bounds,
-    /// Rung when there are more actors than there should be.
-    pressure: Notify,
+    /// Notified when the number of actors reaches the high watermark.
+    crowded: Notify,
+    /// Whether the task that wakes lists panicked.
+    wake_ups_failed: AtomicBool,
 }
 
 /// When actors are passivated.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long nobody asked for an idle actor, in milliseconds, until it is passivated.
+    /// How long an actor is unused until it is passivated, in milliseconds.
     pub idle: u64,
-    /// The most actors at a time. Reaching it passivates the longest idle ones early; when none is
-    /// idle, requests for further lists are refused.
+    /// The most actors at a time. Near this number the longest idle actors are passivated early. When none is idle,
+    /// requests for further lists are refused.
     pub resident: usize,
 }
 
-/// A page of a list, and what it was made from.
+/// A page of a list, with the snapshot and the version that it was made from.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The snapshot that the page is of.
     pub list: Arc<List>,
-    /// Which entries, in which order.
+    /// The entries in their order.
     pub page: Page,
-    /// The logic that made the page; `None` when the host made it by itself.
+    /// The version that made the page. `None` if the host made it.
     pub logic: Option<Arc<LogicId>>,
 }
 
 impl Cache {
     /// An empty cache.
     pub fn new(environment: Arc<Environment>, bounds: Bounds) -> Self {
-        Self { actors: DashMap::new(), resident: AtomicUsize::new(0), environment, bounds, pressure: Notify::new() }
+        Self {
+            actors: DashMap::new(),
+            resident: AtomicUsize::new(0),
+            environment,
+            bounds,
+            crowded: Notify::new(),
+            wake_ups_failed: AtomicBool::new(false),
+        }
     }
 
-    /// What the actors share.
+    /// The services and limits that all actors share.
     pub fn environment(&self) -> &Arc<Environment> {
         &self.environment
     }
 
-    /// Sends a command to a list's actor, and waits until it is durable or refused.
+    /// Sends a command to the actor of a list, and waits until the command is durable or refused.
     pub async fn call(&self, name: &ListName, request: Request) -> Result<Reply, CallError> {
         let mut request = Box::new(request);
         for _ in 0..MAX_TRIES {
@@ -86,7 +94,7 @@ impl Cache {
         Err(CallError::Crashed)
     }
 
-    /// The last durable state of a list; absent lists are lists that do not exist.
+    /// The last durable state of a list. An absent list is a list that does not exist.
     pub async fn read(&self, name: &ListName) -> Result<Arc<List>, CallError> {
         for _ in 0..MAX_TRIES {
             let actor = self.actor(name)?;
@@ -110,7 +118,7 @@ impl Cache {
         Err(CallError::Crashed)
     }
 
-    /// The revisions of a list after a number, oldest first; the oldest kept may be a later one.
+    /// The revisions of a list after a number, the oldest first. The history may begin later.
     pub async fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, CallError> {
         Ok(self.environment.store.history(name, after, limit).await?)
     }
@@ -125,6 +133,16 @@ impl Cache {
         self.resident.load(Ordering::Relaxed)
     }
 
+    /// Whether the task that wakes lists crashed, so that no list is woken any more.
+    pub fn wake_ups_have_failed(&self) -> bool {
+        self.wake_ups_failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the task that wakes lists crashed.
+    fn note_failed_wake_ups(&self) {
+        self.wake_ups_failed.store(true, Ordering::Relaxed);
+    }
+
     /// The actor of a list, started if there is none.
     fn actor(&self, name: &ListName) -> Result<Arc<Actor>, CallError> {
         let now = self.uptime();
@@ -133,12 +151,12 @@ impl Cache {
             return Ok(actor.clone());
         }
         if self.resident() >= self.bounds.resident {
-            self.pressure.notify_one();
+            self.crowded.notify_one();
             return Err(CallError::TooManyLists { limit: self.bounds.resident });
         }
         let actor = self.actors.entry(name.clone()).or_insert_with(|| {
-            if self.resident.fetch_add(1, Ordering::Relaxed) + 1 >= self.pressed() {
-                self.pressure.notify_one();
+            if self.resident.fetch_add(1, Ordering::Relaxed) + 1 >= self.high_watermark() {
+                self.crowded.notify_one();
             }
             Actor::new(name.clone(), self.environment.clone())
         });
@@ -159,25 +177,25 @@ impl Cache {
         }
     }
 
-    /// Waits until a sweep is worth while before its time.
+    /// Waits until the number of actors reaches the high watermark, so that a sweep is due before its time.
     pub async fn above_high_watermark(&self) {
-        self.pressure.notified().await;
+        self.crowded.notified().await;
     }
 
-    /// The number of actors from which on room is made.
-    fn pressed(&self) -> usize {
-        self.bounds.resident - self.bounds.resident * (100 - PRESSURE_LEAVES_PER_CENT) / 200
+    /// The number of actors from which on a sweep makes room.
+    fn high_watermark(&self) -> usize {
+        self.bounds.resident - self.bounds.resident * (100 - LOW_WATERMARK_PER_CENT) / 200
     }
 
-    /// Passivates the actors that nobody asked for in a while, and under pressure the longest idle
-    /// ones besides. Answers how many. Works shard by shard; requests go on meanwhile.
+    /// Passivates the actors that are unused for long, and above the high watermark the longest idle ones as well.
+    /// Answers how many. Locks one shard of the map at a time, so that requests go on meanwhile.
     pub fn sweep(&self) -> usize {
         let cutoff = self.uptime().checked_sub(self.bounds.idle);
         let is_idle = |actor: &Actor| cutoff.is_some_and(|cutoff| actor.last_used() <= cutoff);
         let mut swept = self.passivate(|actor| actor.is_stopped() || is_idle(actor));
         let resident = self.resident();
-        if resident >= self.pressed() {
-            let surplus = resident.saturating_sub(self.bounds.resident * PRESSURE_LEAVES_PER_CENT / 100);
+        if resident >= self.high_watermark() {
+            let surplus = resident.saturating_sub(self.bounds.resident * LOW_WATERMARK_PER_CENT / 100);
             let mut ages: Vec<u64> =
                 self.actors.iter().filter(|actor| actor.is_passivatable()).map(|actor| actor.last_used()).collect();
             let at = surplus.min(ages.len()).saturating_sub(1);

@@ -34,7 +34,7 @@ const DUE: u64 = NOON + 5_000;
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// Enough to fill the store's pages and the places at the alarm several times.
+/// Enough to fill the store's pages and the places of wake-ups in flight several times.
 const MANY: usize = 5_000;
 
 type Kept = FaultyStore<EmbeddedStore>;
@@ -61,7 +61,7 @@ struct World {
     store: Arc<Kept>,
     clock: Arc<ManualClock>,
     cache: Arc<Cache>,
-    alarm: WakeScheduler,
+    scheduler: WakeScheduler,
 }
 
 impl World {
@@ -81,13 +81,13 @@ impl World {
         let bounds = Bounds { idle: 60_000, resident: 100_000 };
         let cache = Arc::new(Cache::new(Arc::new(environment), bounds));
         let runtime = Runtime::new().expect("a runtime");
-        Self { runtime, store, clock, alarm: WakeScheduler::new(cache.clone()), cache }
+        Self { runtime, store, clock, scheduler: WakeScheduler::new(cache.clone()), cache }
     }
 
     /// Ends as kill -9 does: whatever is not in the files is lost.
     fn crash(self) {
-        let Self { runtime, store, cache, alarm, .. } = self;
-        drop((alarm, cache));
+        let Self { runtime, store, cache, scheduler, .. } = self;
+        drop((scheduler, cache));
         drop(runtime);
         let store = Arc::into_inner(store).expect("nothing is left that could write");
         drop(store);
@@ -97,17 +97,17 @@ impl World {
         self.runtime.block_on(self.cache.call(&name(list), add(title))).expect("it is added");
     }
 
-    /// The alarm rings, and all that it sent for have answered.
-    fn ring(&mut self) {
+    /// Wakes the due lists, and waits until all of them have answered.
+    fn wake_due(&mut self) {
         self.runtime.block_on(async {
-            self.alarm.ring().await;
-            self.alarm.rest().await;
+            self.scheduler.poll_due().await;
+            self.scheduler.rest().await;
         });
     }
 
-    fn ring_at(&mut self, moment: u64) {
+    fn wake_at(&mut self, moment: u64) {
         self.clock.advance(moment - self.clock.now());
-        self.ring();
+        self.wake_due();
     }
 
     /// How many revisions a list's wakes made.
@@ -159,17 +159,17 @@ fn a_passivated_list_is_woken_when_its_time_has_come_and_not_before() {
     world.add("eve", &format!("at {}", due + 1));
     world.clock.advance(HOUR - 1);
     world.runtime.block_on(passivate(&world.cache));
-    world.ring();
+    world.wake_due();
     assert_eq!((world.woken("bob"), world.cache.resident()), (0, 0));
-    world.ring_at(due);
+    world.wake_at(due);
     assert_eq!((world.woken("bob"), world.woken("eve")), (1, 0));
     assert_eq!(world.cache.resident(), 1, "only who is due is brought back");
-    world.ring_at(due + 1);
+    world.wake_at(due + 1);
     assert_eq!((world.woken("bob"), world.woken("eve")), (1, 1));
 }
 
 #[test]
-fn a_list_is_woken_once_however_often_the_alarm_rings() {
+fn a_list_is_woken_once_however_often_the_scheduler_polls() {
     let data = tempfile::tempdir().expect("a directory");
     let mut world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
@@ -177,19 +177,19 @@ fn a_list_is_woken_once_however_often_the_alarm_rings() {
     world.store.hold_commits();
     world.runtime.block_on(async {
         for _ in 0..3 {
-            world.alarm.ring().await;
+            world.scheduler.poll_due().await;
         }
         while world.store.held_commits() == 0 {
             tokio::task::yield_now().await;
         }
-        // A second alarm, or a second server's worth of impatience.
+        // A second scheduler, as a second server would have.
         let mut other = WakeScheduler::new(world.cache.clone());
-        other.ring().await;
+        other.poll_due().await;
         world.store.release();
         other.rest().await;
-        world.alarm.rest().await;
+        world.scheduler.rest().await;
     });
-    world.ring_at(DUE + HOUR);
+    world.wake_at(DUE + HOUR);
     assert_eq!(world.woken("bob"), 1);
     assert_eq!(world.next_due(), None);
 }
@@ -199,10 +199,10 @@ fn a_wake_that_changes_nothing_does_not_come_again() {
     let data = tempfile::tempdir().expect("a directory");
     let mut world = World::start(data.path(), NOON);
     world.add("bob", &format!("idle at {DUE}"));
-    world.ring_at(DUE);
+    world.wake_at(DUE);
     assert_eq!(world.next_due(), None, "that it was woken is durable");
     world.add("eve", &format!("stuck at {}", DUE + 1));
-    world.ring_at(DUE + 2_000);
+    world.wake_at(DUE + 2_000);
     assert_eq!(world.next_due(), Some(DUE + 2_000 + WAKE_UP_RETRY), "nor at once, when its logic insists");
     assert_eq!((world.woken("bob"), world.woken("eve")), (0, 0));
 }
@@ -212,7 +212,7 @@ fn a_wake_that_fails_is_tried_again_after_a_pause() {
     let data = tempfile::tempdir().expect("a directory");
     let mut world = World::start(data.path(), NOON);
     world.add("bob", &format!("fail at {DUE}"));
-    world.ring_at(DUE);
+    world.wake_at(DUE);
     assert_eq!(world.next_due(), Some(DUE + WAKE_UP_RETRY));
     world.crash();
     let mut world = World::start(data.path(), DUE + 1);
@@ -220,7 +220,7 @@ fn a_wake_that_fails_is_tried_again_after_a_pause() {
     // What ailed it is repaired.
     world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is deleted");
     world.add("bob", &format!("at {}", DUE + 2_000));
-    world.ring_at(DUE + 2_000);
+    world.wake_at(DUE + 2_000);
     assert_eq!(world.woken("bob"), 1);
 }
 
@@ -231,11 +231,11 @@ fn a_list_whose_moment_passed_while_the_server_was_down_is_woken_at_its_start_on
     world.add("bob", &format!("at {DUE}"));
     world.crash();
     let mut world = World::start(data.path(), DUE + DAY);
-    world.ring();
+    world.wake_due();
     assert_eq!(world.woken("bob"), 1);
     world.crash();
     let mut world = World::start(data.path(), DUE + 2 * DAY);
-    world.ring();
+    world.wake_due();
     assert_eq!(world.woken("bob"), 1);
 }
 
@@ -247,7 +247,7 @@ fn a_crash_between_waking_and_its_commit_wakes_again_and_makes_one_revision() {
     world.store.hold_commits();
     world.clock.advance(5_000);
     world.runtime.block_on(async {
-        world.alarm.ring().await;
+        world.scheduler.poll_due().await;
         while world.store.held_commits() == 0 {
             tokio::task::yield_now().await;
         }
@@ -255,7 +255,7 @@ fn a_crash_between_waking_and_its_commit_wakes_again_and_makes_one_revision() {
     world.crash();
     let mut world = World::start(data.path(), DUE + 1);
     assert_eq!(world.woken("bob"), 0);
-    world.ring();
+    world.wake_due();
     assert_eq!(world.woken("bob"), 1);
 }
 
@@ -268,7 +268,7 @@ fn a_deleted_list_is_not_woken() {
     assert_eq!(world.next_due(), None);
     world.crash();
     let mut world = World::start(data.path(), DUE);
-    world.ring();
+    world.wake_due();
     assert_eq!((world.woken("bob"), world.cache.resident()), (0, 0));
 }
 
@@ -285,9 +285,9 @@ fn a_list_that_is_deleted_in_the_moment_of_its_waking_stays_deleted() {
         while world.store.held_commits() == 0 {
             tokio::task::yield_now().await;
         }
-        world.alarm.ring().await;
+        world.scheduler.poll_due().await;
         world.store.release();
-        world.alarm.rest().await;
+        world.scheduler.rest().await;
         deleting.await.expect("it does not panic").expect("it is deleted");
     });
     assert_eq!((world.woken("bob"), world.next_due()), (0, None));
@@ -302,9 +302,9 @@ fn a_list_that_is_put_off_is_not_woken_early() {
     world.add("bob", &format!("at {DUE}"));
     world.add("bob", &format!("at {}", DUE + 60_000));
     world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is put off");
-    world.ring_at(DUE + 59_999);
+    world.wake_at(DUE + 59_999);
     assert_eq!(world.woken("bob"), 0);
-    world.ring_at(DUE + 60_000);
+    world.wake_at(DUE + 60_000);
     assert_eq!(world.woken("bob"), 1);
 }
 
@@ -317,8 +317,8 @@ fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
     world.runtime.block_on(passivate(&world.cache));
     world.store.hold_commits();
     let ringing = world.runtime.spawn(async move {
-        world.alarm.ring().await;
-        world.alarm.rest().await;
+        world.scheduler.poll_due().await;
+        world.scheduler.rest().await;
     });
     world.runtime.block_on(async {
         while world.store.held_commits() < MAX_WAKING {
@@ -328,9 +328,9 @@ fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
     assert_eq!(world.cache.resident(), MAX_WAKING, "nobody is brought back before there is room");
     world.store.release();
     world.runtime.block_on(ringing).expect("it does not panic");
-    let mut world = World { alarm: WakeScheduler::new(world.cache.clone()), ..world };
-    world.ring();
-    assert_eq!(world.woken_of_many(), MANY, "one ring wakes all, and once");
+    let mut world = World { scheduler: WakeScheduler::new(world.cache.clone()), ..world };
+    world.wake_due();
+    assert_eq!(world.woken_of_many(), MANY, "one poll wakes all, and once");
 }
 
 #[test]
@@ -344,12 +344,12 @@ fn lists_that_cannot_be_read_do_not_keep_the_others_asleep() {
     for number in 0..MANY {
         world.store.make_unreadable(name(&format!("list {number}")), "a test says so");
     }
-    world.ring();
+    world.wake_due();
     assert_eq!(world.woken("zoe"), 1, "she is behind all of them");
     world.store.make_readable(&name("list 7"));
-    world.ring();
+    world.wake_due();
     assert_eq!(world.woken("list 7"), 0, "it is not loaded twice a second for ever");
-    world.ring_at(DUE + 1 + WAKE_UP_RETRY);
+    world.wake_at(DUE + 1 + WAKE_UP_RETRY);
     assert_eq!(world.woken("list 7"), 1);
 }
 
@@ -361,10 +361,10 @@ fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
     world.crash();
     let mut world = World::start(data.path(), DUE);
     world.store.make_slow(name("bob"));
-    world.runtime.block_on(world.alarm.ring());
+    world.runtime.block_on(world.scheduler.poll_due());
     world.add("eve", &format!("at {}", DUE + 10));
     world.clock.advance(1_000);
-    world.runtime.block_on(world.alarm.ring());
+    world.runtime.block_on(world.scheduler.poll_due());
     world.runtime.block_on(async {
         while woken(&*world.store, "eve").await == 0 {
             tokio::task::yield_now().await;
@@ -372,7 +372,7 @@ fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
     });
     assert_eq!(world.woken("bob"), 0);
     world.store.hurry(&name("bob"));
-    world.ring();
+    world.wake_due();
     assert_eq!((world.woken("bob"), world.woken("eve")), (1, 1));
 }
 

@@ -1,6 +1,7 @@
 //! What cache and actor promise together, on a store that fails when it is told to.
 
 mod moves;
+mod wake_ups;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

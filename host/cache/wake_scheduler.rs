@@ -1,9 +1,9 @@
 //! Wakes the lists whose time has come, once each, in memory or not.
 //!
-//! The store keeps who wants to be woken, so nothing is lost while the server is down. It is asked
-//! twice a second who is due, which is one look into one index however many timers there are.
-//! Sleeping until the earliest one would save that look, and would need to be told of every commit
-//! that brings an earlier time and of every clock that is set.
+//! The store holds the wake-up times, so nothing is lost while the server is down. The scheduler asks the store
+//! twice a second which lists are due. That is one look into one index, however many timers exist. To sleep until
+//! the earliest timer would save that look, but every commit that brings an earlier time and every clock that is
+//! set would have to be reported.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,152 +17,167 @@ use crate::actor::{CallError, Expect, Request, WAKE_UP_RETRY};
 use crate::list::command::Command;
 use crate::store::{MAX_PAGE, StoreError, WakeUp};
 
-/// How often the store is asked who is due: with the time a wake takes, a list is woken within a
+/// How often the store is asked for due lists. Together with the duration of a wake-up, a list is woken within a
 /// second.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The most lists that are woken at the same time. As many share a durable write, and what callers
-/// ask for meanwhile waits behind no more of them.
+/// The most lists that are woken at the same time. That many share a durable write, and the commands of callers
+/// wait behind no more of them.
 pub const MAX_WAKING: usize = 64;
 
-/// How long a list that does not answer keeps its place among those. It is woken all the same.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a wake-up without a reply counts towards [`MAX_WAKING`]. The list is woken all the same.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most wake-ups that are remembered because nothing came of them yet. When there are more, all
-/// are tried again, which does no harm but costs.
-const MAX_OPEN: usize = 100_000;
+/// The most wake-ups that are remembered as in flight. When there are more, all of them are sent again, which is
+/// harmless but costs.
+const MAX_IN_FLIGHT: usize = 100_000;
 
-/// Who wakes the lists of a server.
+/// Wakes the lists of a server.
 pub struct WakeScheduler {
     cache: Arc<Cache>,
-    waking: JoinSet<Done>,
-    /// The wake-ups that the store still calls due though they were sent, and when they are to be
-    /// sent again: those under way, and those that failed in a way that could not be made durable.
-    open: HashMap<WakeUp, u64>,
-    /// The first that could not be woken since that was last said on the log, and how many did.
-    missed: Option<(WakeUp, WakeError, usize)>,
+    waking: JoinSet<Finished>,
+    /// The wake-ups that were sent and are still due in the store, with the time at which they are sent again: those
+    /// without a reply, and those whose failure could not be made durable.
+    in_flight: HashMap<WakeUp, u64>,
+    failures: Option<Failures>,
 }
 
-/// What came of a wake-up.
-type Done = (WakeUp, Result<(), WakeError>);
+/// A wake-up and its result.
+type Finished = (WakeUp, Result<(), WakeError>);
+
+/// The lists that could not be woken since that was last logged.
+struct Failures {
+    first: WakeUp,
+    error: WakeError,
+    lists: usize,
+}
 
 /// Why a list was not woken.
 #[derive(Debug, thiserror::Error)]
 enum WakeError {
-    /// Nobody had room for it in that moment.
+    /// The server had no room for the wake-up. The next tick tries again.
     #[error(transparent)]
     Busy(CallError),
-    /// It would go wrong again at once.
+    /// The wake-up failed, and an immediate attempt would fail again.
     #[error(transparent)]
     Failed(CallError),
-    /// It may yet be.
-    #[error("the list did not answer for {PATIENCE:?}")]
+    /// The list has not replied yet.
+    #[error("the list did not answer for {REPLY_TIMEOUT:?}")]
     Slow,
 }
 
 impl WakeScheduler {
-    /// Who wakes the lists of this cache. Nothing happens until it is run.
+    /// A scheduler for the lists of this cache. It does nothing until it runs.
     pub fn new(cache: Arc<Cache>) -> Self {
-        Self { cache, waking: JoinSet::new(), open: HashMap::new(), missed: None }
+        Self { cache, waking: JoinSet::new(), in_flight: HashMap::new(), failures: None }
     }
 
-    /// Wakes lists for as long as it is polled.
+    /// Wakes lists for as long as it is polled. A panic shows in [`Cache::wake_ups_have_failed`].
     pub async fn run(mut self) {
+        let _guard = PanicGuard(self.cache.clone());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.ring().await;
+            self.poll_due().await;
         }
     }
 
-    /// Has every list woken that is due by now, the earliest first. The last ones may still be at it
-    /// when this returns: one slow list is not to make those wait that are due a moment later.
-    pub async fn ring(&mut self) {
+    /// Wakes every list that is due by now, the earliest first. The last ones may still be in flight when this
+    /// returns, so that one slow list does not delay those that are due a moment later.
+    pub async fn poll_due(&mut self) {
         let now = self.cache.environment().clock.now();
-        while let Some(done) = self.waking.try_join_next() {
-            self.close(done);
+        while let Some(finished) = self.waking.try_join_next() {
+            self.finish(finished);
         }
-        self.open.retain(|_, again| *again > now);
+        self.in_flight.retain(|_, again| *again > now);
         let mut after = None;
         loop {
             let page = match self.cache.environment().store.due(now, after.as_ref(), MAX_PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot read who wants to be woken");
+                    tracing::warn!(%error, "cannot read which lists are due; the next tick tries again");
                     break;
                 }
             };
-            let last = page.len() < MAX_PAGE;
-            // Whoever could not be woken stays due, and is not to keep those behind from their turn.
+            let is_last = page.len() < MAX_PAGE;
+            // A list that could not be woken stays due. The lists behind it have their turn all the same.
             after = page.last().cloned();
             for wake_up in page {
                 if self.waking.len() == MAX_WAKING
-                    && let Some(done) = self.waking.join_next().await
+                    && let Some(finished) = self.waking.join_next().await
                 {
-                    self.close(done);
+                    self.finish(finished);
                 }
                 self.wake(wake_up, now);
             }
-            if last {
+            if is_last {
                 break;
             }
         }
-        self.report();
+        self.log_failures();
     }
 
-    /// Waits until all that were sent for are awake, or could not be woken.
+    /// Waits until no wake-up is in flight.
     pub async fn rest(&mut self) {
-        while let Some(done) = self.waking.join_next().await {
-            self.close(done);
+        while let Some(finished) = self.waking.join_next().await {
+            self.finish(finished);
         }
-        self.report();
+        self.log_failures();
     }
 
-    /// Sends for one list, unless that was done and nothing came of it yet.
+    /// Sends one wake-up, unless it is in flight already.
     fn wake(&mut self, wake_up: WakeUp, now: u64) {
-        if self.open.contains_key(&wake_up) {
+        if self.in_flight.contains_key(&wake_up) {
             return;
         }
-        if self.open.len() >= MAX_OPEN {
-            self.open.clear();
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            self.in_flight.clear();
         }
-        self.open.insert(wake_up.clone(), now.saturating_add(WAKE_UP_RETRY));
+        self.in_flight.insert(wake_up.clone(), now.saturating_add(WAKE_UP_RETRY));
         self.waking.spawn(wake(self.cache.clone(), wake_up));
     }
 
-    /// Takes note of what came of one. A list that asked for another time is another wake-up.
-    fn close(&mut self, done: Result<Done, JoinError>) {
-        // After a panic nothing is known: the wake-up stays open, and is sent again in its time.
-        let Ok((wake_up, woken)) = done else { return };
+    /// Notes the result of one wake-up. A list that asked for another time is another wake-up.
+    fn finish(&mut self, finished: Result<Finished, JoinError>) {
+        // After a panic nothing is known. The wake-up stays in flight until it is sent again.
+        let Ok((wake_up, woken)) = finished else { return };
         if matches!(woken, Ok(()) | Err(WakeError::Busy(_))) {
-            self.open.remove(&wake_up);
+            self.in_flight.remove(&wake_up);
         }
-        let Err(why) = woken else { return };
-        tracing::debug!(list = %wake_up.name, %why, "a list could not be woken");
-        match &mut self.missed {
-            Some((_, _, lists)) => *lists += 1,
-            None => self.missed = Some((wake_up, why, 1)),
+        let Err(error) = woken else { return };
+        tracing::debug!(list = %wake_up.name, %error, "cannot wake list");
+        match &mut self.failures {
+            Some(failures) => failures.lists += 1,
+            None => self.failures = Some(Failures { first: wake_up, error, lists: 1 }),
         }
     }
 
-    /// Puts one line on the log, however many there are: what ails one list often ails them all.
-    fn report(&mut self) {
-        if let Some((wake_up, why, lists)) = self.missed.take() {
-            tracing::warn!(lists, first = %wake_up.name, %why, "lists could not be woken; they are tried again");
+    /// Logs one line, however many lists could not be woken: they often share the cause.
+    fn log_failures(&mut self) {
+        if let Some(Failures { first, error, lists }) = self.failures.take() {
+            tracing::warn!(lists, first = %first.name, %error, "cannot wake lists; they are tried again");
         }
     }
 }
 
-async fn wake(cache: Arc<Cache>, wake_up: WakeUp) -> Done {
-    let request = Request {
-        command: Command::Wake.into(),
-        caller: "hotlist".into(),
-        expect: Expect::Anything,
-        idempotency: None,
-    };
-    let woken = match timeout(PATIENCE, cache.call(&wake_up.name, request)).await {
-        // Put off, or deleted, since the store was asked.
+/// Notes in the cache that the scheduler panicked. The end of the server drops the scheduler without a panic.
+struct PanicGuard(Arc<Cache>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the wake-up task crashed; no list is woken until the server is restarted");
+            self.0.note_failed_wake_ups();
+        }
+    }
+}
+
+async fn wake(cache: Arc<Cache>, wake_up: WakeUp) -> Finished {
+    let command = Command::Wake.into();
+    let request = Request { command, caller: "hotlist".into(), expect: Expect::Anything, idempotency: None };
+    let woken = match timeout(REPLY_TIMEOUT, cache.call(&wake_up.name, request)).await {
+        // A stale wake-up was put off, or its list deleted, since the store was asked.
         Ok(Ok(_) | Err(CallError::Stale { .. })) => Ok(()),
         Ok(Err(
             busy @ (CallError::Overloaded { .. }

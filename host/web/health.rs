@@ -27,9 +27,13 @@ struct Component {
     fault: Option<String>,
 }
 
-fn components(web: &Web) -> [Component; 1] {
+fn components(web: &Web) -> [Component; 2] {
     let store = web.cache().environment().store.health();
-    [Component { name: "store", fault: (!store.is_healthy()).then(|| store.to_string()) }]
+    let wake_ups = web.cache().wake_ups_have_failed();
+    [
+        Component { name: "store", fault: (!store.is_healthy()).then(|| store.to_string()) },
+        Component { name: "wake-ups", fault: wake_ups.then(|| "the task that wakes lists crashed".into()) },
+    ]
 }
 
 /// Reports whether the process is alive. It is if it responds.
