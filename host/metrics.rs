@@ -1,7 +1,7 @@
-//! What the server counts of itself, and how that is written for a scraper.
+//! Metrics of the server, in the OpenMetrics text format.
 //!
-//! Counting is an addition to an atomic number; everything that can be read from where it is kept
-//! anyway (actors, what a logic did) is read when it is asked for.
+//! Counting a request is an addition to an atomic number. Values that another module has anyway, such as the number of
+//! actors or the counters of a version, are read when a scraper asks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,39 +20,39 @@ use prometheus_client::registry::Registry as MetricRegistry;
 use crate::list::digest::hex;
 use crate::rollout::{Counters, Registry};
 
-/// The methods told apart; any other counts as the last one.
+/// Methods with counters of their own. Any other method counts as the last one.
 const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "other"];
 
-/// The classes of status codes, from 1xx on.
+/// Classes of status codes, from 1xx on.
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The upper bounds of the latency buckets, in seconds.
+/// Upper bounds of the latency buckets, in seconds.
 const BUCKETS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
-/// What a request is for, as far as its latency goes.
+/// Class of a request, by what its latency consists of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestClass {
-    /// It reads.
+    /// The request reads.
     Read,
-    /// It writes, so that its latency has a durable commit in it.
+    /// The request writes, so its latency includes a durable commit.
     Write,
-    /// It uploads a component, which is compiled.
+    /// The request uploads a component, so its latency includes compiling it.
     Upload,
 }
 
 const CLASSES: [(RequestClass, &str); 3] =
     [(RequestClass::Read, "read"), (RequestClass::Write, "write"), (RequestClass::Upload, "upload")];
 
-/// The counters of a server.
+/// Counters of a server.
 #[derive(Debug)]
 pub struct Metrics {
-    /// By the template of the route, of which there are few.
+    /// By route template, of which there are few.
     requests: DashMap<Box<str>, Route>,
     seconds: [Histogram; CLASSES.len()],
-    /// Components that were uploaded and taken.
-    pub uploads_taken: AtomicU64,
-    /// Components that were uploaded and refused.
+    /// Uploaded components that were accepted.
+    pub uploads_accepted: AtomicU64,
+    /// Uploaded components that were refused.
     pub uploads_refused: AtomicU64,
     /// Event streams that are open.
     pub event_streams: OpenGauge,
@@ -60,7 +60,7 @@ pub struct Metrics {
     pub connections: OpenGauge,
 }
 
-/// Requests to one route, by method and class of status.
+/// Requests to one route, by method and status class.
 #[derive(Default, Debug)]
 struct Route([[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()]);
 
@@ -69,7 +69,7 @@ impl Default for Metrics {
         Self {
             requests: DashMap::new(),
             seconds: CLASSES.map(|_| Histogram::new(BUCKETS)),
-            uploads_taken: AtomicU64::new(0),
+            uploads_accepted: AtomicU64::new(0),
             uploads_refused: AtomicU64::new(0),
             event_streams: OpenGauge::default(),
             connections: OpenGauge::default(),
@@ -105,7 +105,7 @@ impl Drop for OpenGuard {
 }
 
 impl Metrics {
-    /// Counts an answered request.
+    /// Counts a request that was answered.
     pub fn count_request(&self, route: &str, method: &str, status: u16) {
         let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
         let class = usize::from(status / 100).saturating_sub(1).min(STATUS_CLASSES.len() - 1);
@@ -116,13 +116,13 @@ impl Metrics {
         self.requests.entry(route.into()).or_default().0[method][class].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes how long a request took from its head to the head of its answer.
+    /// Records the time from the head of a request to the head of its response.
     pub fn observe_latency(&self, class: RequestClass, time: Duration) {
         let at = CLASSES.iter().position(|(known, _)| *known == class);
         at.into_iter().for_each(|at| self.seconds[at].observe(time.as_secs_f64()));
     }
 
-    /// All of it in the OpenMetrics text format, with what is read elsewhere.
+    /// Writes all metrics, with the values that other modules have.
     pub fn render(
         self: &Arc<Self>,
         resident: usize,
@@ -138,7 +138,7 @@ impl Metrics {
     }
 }
 
-/// One answer to a scraper.
+/// Values for one scrape.
 struct Scrape {
     metrics: Arc<Metrics>,
     resident: usize,
@@ -173,7 +173,7 @@ impl Collector for Scrape {
         }
         let mut uploads =
             encoder.encode_descriptor("component_uploads", "Components uploaded", None, MetricType::Counter)?;
-        for (outcome, count) in [("taken", &metrics.uploads_taken), ("refused", &metrics.uploads_refused)] {
+        for (outcome, count) in [("accepted", &metrics.uploads_accepted), ("refused", &metrics.uploads_refused)] {
             let count = ConstCounter::new(count.load(Ordering::Relaxed));
             count.encode(uploads.encode_family(&[("outcome", outcome)])?)?;
         }
@@ -189,7 +189,7 @@ impl Scrape {
             for (method, classes) in METHODS.iter().zip(&route.value().0) {
                 for (class, count) in STATUS_CLASSES.iter().zip(classes) {
                     let count = count.load(Ordering::Relaxed);
-                    // What never happened is left out: most methods and classes of most routes.
+                    // Zeros are left out: most methods and classes of most routes never occur.
                     if count > 0 {
                         let labels = [("route", &**route.key()), ("method", method), ("status", class)];
                         ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
@@ -201,7 +201,7 @@ impl Scrape {
     }
 
     fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Time from the head of a request to the head of its answer";
+        let help = "Time from the head of a request to the head of its response";
         let mut family = encoder.encode_descriptor("request_seconds", help, None, MetricType::Histogram)?;
         for ((_, work), histogram) in CLASSES.iter().zip(&self.metrics.seconds) {
             histogram.encode(family.encode_family(&[("work", *work)])?)?;
@@ -211,8 +211,8 @@ impl Scrape {
 
     fn logics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.registry.all();
-        let loaded = || all.iter().flat_map(|(name, standing)| standing.loaded().map(move |version| (name, version)));
-        let mut tell = |metric: &str, help: &str, of: fn(&Counters) -> Vec<(&'static str, &AtomicU64)>| {
+        let loaded = || all.iter().flat_map(|(name, rollout)| rollout.loaded().map(move |version| (name, version)));
+        let mut encode_counters = |metric: &str, help: &str, of: fn(&Counters) -> Vec<(&'static str, &AtomicU64)>| {
             let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
             for (name, version) in loaded() {
                 let (number, digest) = (version.id().version.to_string(), hex(&version.digest()[..4]));
@@ -224,40 +224,44 @@ impl Scrape {
             }
             Ok::<_, fmt::Error>(())
         };
-        tell("logic_commands", "Commands that a version in memory was asked to decide, by outcome", |counters| {
+        encode_counters("logic_commands", "Commands that a version in memory decided, by outcome", |counters| {
             vec![
                 ("accepted", &counters.accepted),
                 ("rejected", &counters.rejected),
                 ("fault", &counters.faults),
-                ("rescued", &counters.rescued),
+                ("fell_back", &counters.rescued),
             ]
         })?;
-        tell("logic_migrations", "Lists that a version in memory was to take over, by outcome", |counters| {
-            vec![("taken", &counters.migrated), ("refused", &counters.not_migrated)]
-        })?;
-        self.trials(encoder)
+        encode_counters(
+            "logic_migrations",
+            "Lists that a version in memory was asked to migrate, by outcome",
+            |counters| vec![("migrated", &counters.migrated), ("refused", &counters.not_migrated)],
+        )?;
+        self.rollouts(encoder)
     }
 
-    /// What fell, and what the candidates do.
-    fn trials(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    /// Writes the number of quarantined versions, and what the candidates do.
+    fn rollouts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.registry.all();
         let help = "Versions of a logic that are quarantined";
         let mut family = encoder.encode_descriptor("logic_quarantined_versions", help, None, MetricType::Gauge)?;
-        for (name, standing) in all.iter() {
-            let fallen = standing.versions.iter().filter(|known| known.quarantine.is_some()).count();
-            let fallen = i64::try_from(fallen).unwrap_or(i64::MAX);
-            ConstGauge::new(fallen).encode(family.encode_family(&[("logic", name.as_str())])?)?;
+        for (name, rollout) in all.iter() {
+            let quarantined = rollout.versions.iter().filter(|version| version.quarantine.is_some()).count();
+            let quarantined = i64::try_from(quarantined).unwrap_or(i64::MAX);
+            ConstGauge::new(quarantined).encode(family.encode_family(&[("logic", name.as_str())])?)?;
         }
-        let help = "Lists of a hundred for which a candidate decides";
+        let help = "Share of lists for which a candidate decides, in per cent";
         let mut family = encoder.encode_descriptor("logic_canary_percent", help, None, MetricType::Gauge)?;
-        for (name, standing) in all.iter() {
-            let percent = standing.candidate.as_ref().map_or(0, |trial| i64::from(trial.percent));
+        for (name, rollout) in all.iter() {
+            let percent = rollout.candidate.as_ref().map_or(0, |candidate| i64::from(candidate.percent));
             ConstGauge::new(percent).encode(family.encode_family(&[("logic", name.as_str())])?)?;
         }
-        let help = "Commands that a candidate decided in the shadow of the live version, by what came of it";
+        let help = "Commands that a candidate decided in the shadow of the live version, by result";
         let mut family = encoder.encode_descriptor("logic_shadow", help, None, MetricType::Counter)?;
-        for (name, standing) in all.iter() {
-            let Some(shadow) = standing.candidate.as_ref().and_then(|trial| trial.shadow.as_ref()) else { continue };
+        for (name, rollout) in all.iter() {
+            let Some(shadow) = rollout.candidate.as_ref().and_then(|candidate| candidate.shadow.as_ref()) else {
+                continue;
+            };
             let tally = shadow.tally();
             for (outcome, count) in [
                 ("compared", &tally.compared),
@@ -280,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_written_in_open_metrics() {
+    fn counters_are_written_in_open_metrics() {
         let metrics = Arc::new(Metrics::default());
         metrics.count_request("/lists", "GET", 200);
         metrics.count_request("/lists", "GET", 204);

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what makes a repeated request recognisable, so that it is carried out once.
+//! `Idempotency-Key` of a request: a repetition with the same key is recognised and not carried out again.
 
 use axum::http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use crate::list::revision::{Idempotency, MAX_KEY_BYTES};
 
 const HEADER: &str = "idempotency-key";
 
-/// The key of a request, if it has one, with the digest of all that makes it that request.
+/// Reads the key of a request, if it has one, and computes the digest that tells a repetition from another request.
 pub(super) fn of(
     headers: &HeaderMap,
     method: &Method,
@@ -24,7 +24,7 @@ pub(super) fn of(
     if values.next().is_some() {
         return Err(wrong("it is there twice"));
     }
-    let text = value.to_str().map_err(|_| wrong("it holds other than printable ASCII characters"))?;
+    let text = value.to_str().map_err(|_| wrong("it contains characters that are not printable ASCII"))?;
     let key = key(text).ok_or_else(|| wrong("it is neither a quoted string nor a bare word"))?;
     if key.len() > MAX_KEY_BYTES {
         let problem = wrong(&format!("it has {} bytes, the limit is {MAX_KEY_BYTES}", key.len()));
@@ -32,16 +32,17 @@ pub(super) fn of(
     }
     let mut digest = Sha256::new();
     for part in [method.as_str().as_bytes(), path.as_bytes(), body] {
-        // With its length before it, no part can pass for the end of the one before.
+        // Each part is preceded by its length, so that no part can be moved into the one before it.
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
-    // Callers cannot meet in each other's keys: no name holds a line break.
+    // No caller's name contains a line break, so two callers cannot share a key.
     let key = format!("{caller}\n{key}");
     Ok(Some(Idempotency { key, fingerprint: digest.finalize().into() }))
 }
 
-/// A quoted string of structured fields (RFC 8941), or a bare word for those who leave the quotes out.
+/// Parses a quoted string of structured fields (RFC 8941). A bare word is accepted, too, because many clients omit the
+/// quotes.
 fn key(text: &str) -> Option<String> {
     let text = text.trim();
     let key = match text.strip_prefix('"') {

@@ -1,4 +1,4 @@
-//! The logics there are: how each stands, taking in another version, and which versions decide.
+//! Logics: their rollout state, uploads of components, and changes to a rollout.
 
 mod description;
 mod state;
@@ -25,31 +25,31 @@ use crate::plugins::UploadOptions;
 use state::{LogicBody, LogicDetailBody};
 use update::LogicPatch;
 
-/// The media type of components.
+/// Media type of components.
 const WASM: &str = "application/wasm";
 
-/// A component that was taken.
+/// Result of an upload.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Uploaded)]
 pub(super) struct UploadedBody<'a> {
     /// The logic's name.
     name: &'a str,
-    /// The version that the component gives itself.
+    /// The version number that the component gives itself.
     version: String,
     /// The SHA-256 of the component.
     digest: String,
 }
 
-/// The logics, by name.
+/// Lists the logics by name.
 #[utoipa::path(get, path = "/logic", tag = "logic", operation_id = "listLogic", responses(
     (status = 200, description = "The logics", body = [LogicBody]), ReadProblems))]
 pub(super) async fn all(State(web): Shared, _: NoQuery) -> HandlerResult {
     let all = web.services.registry.all();
-    let shapes: Vec<_> = all.iter().map(|(name, state)| LogicBody::new(name.as_str(), state, false)).collect();
-    json_response(StatusCode::OK, &shapes)
+    let bodies: Vec<_> = all.iter().map(|(name, state)| LogicBody::new(name.as_str(), state, false)).collect();
+    json_response(StatusCode::OK, &bodies)
 }
 
-/// One logic.
+/// Describes a logic.
 #[utoipa::path(get, path = "/logic/{name}", tag = "logic", operation_id = "getLogic",
     params(("name" = String, Path, description = "The logic's name")), responses(
     (status = 200, description = "The logic", body = LogicDetailBody), ReadProblems))]
@@ -63,12 +63,12 @@ fn describe(web: &Web, name: &LogicName) -> HandlerResult {
     json_response(StatusCode::OK, &LogicDetailBody::new(name.as_str(), &state))
 }
 
-/// Takes in a component, which then decides for its logic from the next command on; or, with
-/// `publish=false`, is only checked and kept.
+/// Uploads a component, which decides for its logic from the next command on. With `publish=false` it is only checked
+/// and stored.
 #[utoipa::path(put, path = "/logic/{name}", tag = "logic", operation_id = "putLogic",
     request_body(content_type = "application/wasm", description = "A component"),
     params(("name" = String, Path, description = "The logic's name"), UploadQuery), responses(
-    (status = 201, description = "It was checked and kept, and published if it was to be", body = UploadedBody, headers(
+    (status = 201, description = "The component was checked and stored, and published unless `publish=false`", body = UploadedBody, headers(
         ("Location" = String, description = "The logic"), ("Hotlist-Logic" = String, description = "The new version"))),
     WriteProblems))]
 pub(super) async fn upload(
@@ -89,13 +89,13 @@ pub(super) async fn upload(
         BodyLimits { name: "max component bytes", bytes: options.max_component_bytes, time: options.body_timeout };
     let component = bounds.read(&parts.headers, body).await?;
     let metrics = &web.services.metrics;
-    let taking = UploadOptions { publish: query.publish, force: query.force };
-    let uploaded = web.services.plugins.upload(name.clone(), component, taking).await;
-    let outcome = if uploaded.is_ok() { &metrics.uploads_taken } else { &metrics.uploads_refused };
+    let upload = UploadOptions { publish: query.publish, force: query.force };
+    let uploaded = web.services.plugins.upload(name.clone(), component, upload).await;
+    let outcome = if uploaded.is_ok() { &metrics.uploads_accepted } else { &metrics.uploads_refused };
     outcome.fetch_add(1, Ordering::Relaxed);
     let id = uploaded?;
-    let shape = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
-    let mut response = json_response(StatusCode::CREATED, &shape)?;
+    let body = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
+    let mut response = json_response(StatusCode::CREATED, &body)?;
     name_logic(response.headers_mut(), &id);
     if let Ok(location) = HeaderValue::from_str(&format!("/logic/{name}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -103,11 +103,11 @@ pub(super) async fn upload(
     Ok(response)
 }
 
-/// Changes which versions of a logic decide: rolls back or forward, puts one on trial, ends a trial. In
-/// effect from the next command on, and durable when it is answered.
+/// Changes the rollout of a logic: makes a version live, makes one the candidate, or withdraws the candidate. The
+/// change takes effect with the next command and is durable when the response is sent.
 #[utoipa::path(patch, path = "/logic/{name}", tag = "logic", operation_id = "patchLogic",
     request_body(content = LogicPatch), params(("name" = String, Path, description = "The logic's name")), responses(
-    (status = 200, description = "How the logic stands now", body = LogicDetailBody), WriteProblems))]
+    (status = 200, description = "The logic after the change", body = LogicDetailBody), WriteProblems))]
 pub(super) async fn change(
     State(web): Shared,
     LogicPath(name): LogicPath,
@@ -123,7 +123,7 @@ pub(super) async fn change(
     describe(&web, &name)
 }
 
-/// The component of a version, byte for byte.
+/// Reads the component of a version, byte for byte.
 #[utoipa::path(get, path = "/logic/{name}/versions/{digest}", tag = "logic", operation_id = "getComponent",
     params(("name" = String, Path, description = "The logic's name"),
         ("digest" = String, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not")),

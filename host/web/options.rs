@@ -1,55 +1,53 @@
-//! The limits and manners of the HTTP server. Every one has a name, and the problem that reports a
-//! limit gives that name.
+//! Options of the HTTP server. A problem that reports a limit names it.
 
 use std::time::Duration;
 
 use axum::http::HeaderName;
 
-/// How the server deals with its clients.
+/// Limits and trust of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The most bytes of a request's body, but for a component.
+    /// The largest body of a request, in bytes. Components have their own limit.
     pub max_body_bytes: usize,
-    /// The most bytes of an uploaded component.
+    /// The largest component that can be uploaded, in bytes.
     pub max_component_bytes: usize,
-    /// The most components on their way in at a time; a further one is a 503.
+    /// The most components that are uploaded at a time. A further one is a 503.
     pub max_uploads: usize,
-    /// How long the head of a request may take, from its first byte; on a new connection, from the
-    /// moment it was accepted. Who takes longer is cut off.
+    /// How long the head of a request may take, from its first byte. On a new connection the time starts when the
+    /// connection is accepted. A slower client is disconnected.
     pub header_timeout: Duration,
-    /// How long a connection may do nothing between two requests, and how long a client may leave
-    /// an answer unread, before it is closed.
+    /// How long a connection may be idle between two requests, and how long a client may leave a response unread,
+    /// before the connection is closed.
     pub idle_timeout: Duration,
-    /// How long the body of a request may take. Who takes longer gets a 408.
+    /// How long the body of a request may take. A slower client gets a 408.
     pub body_timeout: Duration,
-    /// The most connections at a time. At the limit no further one is accepted until one ends:
-    /// clients wait in the operating system's queue, at no cost to the server.
+    /// The most connections at a time. At the limit no further one is accepted until one ends. Clients wait in the
+    /// operating system's queue, at no cost to the server.
     pub max_connections: usize,
-    /// The most bytes of a request's head (at least 8192); more is a 431.
+    /// The largest head of a request, in bytes (at least 8192). A larger one is a 431.
     pub max_header_bytes: usize,
-    /// The most header lines of an HTTP/1 request; more is a 431.
+    /// The most header lines of an HTTP/1 request. More are a 431.
     pub max_headers: usize,
     /// The most requests at a time on one HTTP/2 connection.
     pub max_streams_per_connection: u32,
-    /// How long a stopping server waits for the requests at hand before it drops them.
+    /// How long a stopping server waits for requests in progress before it drops them.
     pub drain_limit: Duration,
-    /// The most event streams open at a time; a further one is a 503.
+    /// The most event streams that are open at a time. A further one is a 503.
     pub max_event_streams: usize,
-    /// How often a silent event stream shows that it is alive.
+    /// How often an event stream without events sends a comment, which shows that it is alive.
     pub heartbeat: Duration,
-    /// How many items a page has when the request does not say.
+    /// The number of items on a page if the request does not say.
     pub page_size: usize,
-    /// The most items a page may have.
+    /// The most items that a page may have.
     pub max_page_size: usize,
-    /// The header that names the caller, set by a proxy which has checked who it is. With it, a
-    /// request without the header is refused, and pages of other origins get no CORS headers.
-    /// Without it, every caller is `anonymous`.
+    /// The header that names the caller. A proxy sets it after it has authenticated the caller. A request without the
+    /// header is refused, and pages of other origins get no CORS headers. If `None`, every caller is `anonymous`.
     pub caller_header: Option<HeaderName>,
-    /// The scheme and host of the URLs in answers, such as `https://todo.example`, without a slash
-    /// at the end. Without it, they are `http` and the request's own `Host`.
+    /// The scheme and host of the URLs in responses, such as `https://todo.example`, without a slash at the end. If
+    /// `None`, they are `http` and the request's `Host`.
     pub public_url: Option<String>,
-    /// The names, without ports, under which the server may be asked; `None` for any. Another one is
-    /// a 421.
+    /// The names, without ports, that a request's `Host` may have. Any other name is a 421. If `None`, any name is
+    /// accepted.
     pub hosts: Option<Vec<String>>,
 }
 

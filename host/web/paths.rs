@@ -1,4 +1,4 @@
-//! What a path names, and what the URLs in answers look like.
+//! Parameters of paths, and the URLs in responses.
 
 use std::sync::Arc;
 
@@ -13,30 +13,30 @@ use crate::list::digest::parse_digest;
 use crate::list::id::EntryId;
 use crate::list::name::{ListName, LogicName};
 
-/// What stands for itself in a path's segment: RFC 3986's unreserved characters.
+/// Characters that are not escaped in a path segment: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The list that a path is about.
+/// Extractor of the list that a path names.
 pub(super) struct ListPath(pub(super) ListName);
 
-/// The entry that a path is about.
+/// Extractor of the entry that a path names.
 pub(super) struct EntryPath(pub(super) ListName, pub(super) EntryId);
 
-/// The list, and the command or view of it, that a path is about.
+/// Extractor of the list and the command or view that a path names.
 pub(super) struct NamedPath(pub(super) ListName, pub(super) String);
 
-/// The logic that a path is about.
+/// Extractor of the logic that a path names.
 pub(super) struct LogicPath(pub(super) LogicName);
 
-/// A logic's name, and the SHA-256 of one of its versions.
+/// Extractor of a logic's name and the SHA-256 of one of its versions.
 pub(super) struct VersionPath(pub(super) LogicName, pub(super) [u8; 32]);
 
-/// A text as one segment of a path.
+/// Escapes a text as one segment of a path.
 pub(super) fn segment(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, SEGMENT)
 }
 
-/// Refuses a path in which a percent sign does not begin an escape: what it would mean is anybody's guess.
+/// Refuses a path in which a percent sign does not begin an escape, because its meaning would be ambiguous.
 pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
     let mut rest = uri.path();
     while let Some((_, after)) = rest.split_once('%') {
@@ -50,12 +50,12 @@ pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn named(parts: &mut Parts) -> Result<RawPathParams, Problem> {
+async fn raw_params(parts: &mut Parts) -> Result<RawPathParams, Problem> {
     let refused = |_| Problem::new(ProblemKind::Malformed, "the path does not decode to UTF-8");
     RawPathParams::from_request_parts(parts, &()).await.map_err(refused)
 }
 
-fn part<'a>(params: &'a RawPathParams, wanted: &str) -> &'a str {
+fn param<'a>(params: &'a RawPathParams, wanted: &str) -> &'a str {
     params.iter().find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
 }
 
@@ -63,18 +63,18 @@ impl FromRequestParts<Arc<Web>> for ListPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
-        Ok(Self(ListName::new(part(&named(parts).await?, "list"))?))
+        Ok(Self(ListName::new(param(&raw_params(parts).await?, "list"))?))
     }
 }
 
 impl FromRequestParts<Arc<Web>> for EntryPath {
     type Rejection = Problem;
 
-    /// An id that is not written as ids are names no entry: that is a 404 like any other.
+    /// An id that is not in canonical form names no entry, so it is a 404.
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
-        let params = named(parts).await?;
-        let list = ListName::new(part(&params, "list"))?;
-        let text = part(&params, "id");
+        let params = raw_params(parts).await?;
+        let list = ListName::new(param(&params, "list"))?;
+        let text = param(&params, "id");
         let id: Option<EntryId> = text.parse().ok();
         let id = id.filter(|id| id.to_string() == text);
         Ok(Self(list, id.ok_or_else(|| Problem::no_entry(&text.chars().take(40).collect::<String>()))?))
@@ -85,8 +85,8 @@ impl FromRequestParts<Arc<Web>> for NamedPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
-        let params = named(parts).await?;
-        Ok(Self(ListName::new(part(&params, "list"))?, part(&params, "name").to_owned()))
+        let params = raw_params(parts).await?;
+        Ok(Self(ListName::new(param(&params, "list"))?, param(&params, "name").to_owned()))
     }
 }
 
@@ -94,11 +94,11 @@ impl FromRequestParts<Arc<Web>> for VersionPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
-        let params = named(parts).await?;
-        let text = part(&params, "digest");
+        let params = raw_params(parts).await?;
+        let text = param(&params, "digest");
         let digest = parse_digest(text.strip_prefix("sha256:").unwrap_or(text));
-        let no_digest = || Problem::new(ProblemKind::BadName, "the version is not named by 64 hexadecimal digits");
-        Ok(Self(LogicName::new(part(&params, "name"))?, digest.ok_or_else(no_digest)?))
+        let no_digest = || Problem::new(ProblemKind::BadName, "the version is not 64 hexadecimal digits");
+        Ok(Self(LogicName::new(param(&params, "name"))?, digest.ok_or_else(no_digest)?))
     }
 }
 
@@ -106,15 +106,15 @@ impl FromRequestParts<Arc<Web>> for LogicPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
-        Ok(Self(LogicName::new(part(&named(parts).await?, "name"))?))
+        Ok(Self(LogicName::new(param(&raw_params(parts).await?, "name"))?))
     }
 }
 
-/// Where this server is, as the client sees it: what URLs in answers begin with.
+/// Origin of this server as the client sees it: what URLs in responses begin with.
 pub(super) struct Origin(String);
 
 impl Web {
-    /// Where a request was sent to.
+    /// The origin that a request was sent to.
     pub(super) fn origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<Origin, Problem> {
         if let Some(url) = &self.options.public_url {
             return Ok(Origin(url.clone()));
@@ -124,9 +124,10 @@ impl Web {
 }
 
 impl Web {
-    /// Refuses requests that were meant for another host. A page whose name was made to point to
-    /// this machine would be of the same origin as this server, and could do everything its reader
-    /// can (DNS rebinding); but it cannot choose what its browser writes into `Host`.
+    /// Refuses requests for another host, as a defence against DNS rebinding.
+    ///
+    /// An attacker can make the name of their page resolve to this machine. The page then has the same origin as this
+    /// server and could do everything that its reader can. But it cannot choose what the browser writes into `Host`.
     pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(ours) = &self.options.hosts else { return Ok(()) };
         let host = host(uri, headers)?;
@@ -139,16 +140,16 @@ impl Web {
             return Ok(());
         }
         let detail = format!(
-            "this server is not {name}; it is told its name with --public-url, or answers to any with --allow-anonymous"
+            "this server is not {name}; give its name with --public-url, or accept any name with --allow-anonymous"
         );
         Err(Problem::new(ProblemKind::Misdirected, detail).with_field("Host"))
     }
 }
 
-/// The host that a request was sent to, with its port if it names one.
+/// The host of a request, with its port if there is one.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
     let wrong = |detail| Problem::new(ProblemKind::BadHeader, detail).with_field("Host");
-    // HTTP/2 has it in the URI, HTTP/1 in a header.
+    // HTTP/2 sends it in the URI, HTTP/1 in a header.
     let host = match uri.authority() {
         Some(authority) => authority.as_str(),
         None => {
@@ -157,12 +158,12 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
             if hosts.next().is_some() {
                 return Err(wrong("the request has two Hosts"));
             }
-            host.to_str().map_err(|_| wrong("the Host is not one"))?
+            host.to_str().map_err(|_| wrong("the Host is not a valid host"))?
         }
     };
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
-    if host.is_empty() || !host.bytes().all(fits) {
-        return Err(wrong("the Host is not one"));
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_allowed) {
+        return Err(wrong("the Host is not a valid host"));
     }
     Ok(host)
 }

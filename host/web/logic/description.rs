@@ -1,63 +1,63 @@
-//! What a logic says of itself, as clients see it.
+//! Representation of the description that a logic gives of itself.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::list::schema::{Description, Reading, Schema};
 
-/// What a logic says of itself.
+/// Description that a logic gives of itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Description)]
 pub(in crate::web) struct DescriptionBody<'a> {
-    /// What it does.
+    /// What the logic does.
     summary: &'a str,
-    /// Who answers a reading that names no view: `host` or `logic`.
+    /// What reads entries when no view is named: `host` or `logic`.
     reading: &'static str,
-    /// The custom fields of its entries.
+    /// The custom fields of entries.
     fields: Vec<FieldSchemaBody<'a>>,
-    /// The settings of its lists.
+    /// The settings of lists.
     settings: Vec<FieldSchemaBody<'a>>,
-    /// Its commands.
+    /// The commands.
     commands: Vec<CommandSchemaBody<'a>>,
-    /// Its views.
+    /// The views.
     views: Vec<ViewNameBody<'a>>,
 }
 
-/// A custom field, setting or argument.
+/// Schema of a custom field, setting or argument.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FieldSchema)]
 pub(in crate::web) struct FieldSchemaBody<'a> {
-    /// Its name.
+    /// The name.
     name: &'a str,
-    /// What people call it.
+    /// The name for people.
     title: &'a str,
-    /// Its type: `boolean`, `number`, `text`, `date` or `texts`.
+    /// The type: `boolean`, `number`, `text`, `date`, `texts`, `entry` or `entries`.
     kind: &'static str,
-    /// For an argument: whether it must be given.
+    /// Whether the value must be given. Only for arguments.
     required: bool,
-    /// For texts: the only values allowed; empty allows all.
+    /// The only values that a text may have. Empty allows all.
     choices: &'a [String],
 }
 
-/// A command of a logic.
+/// A command that a logic defines.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CommandSchema)]
 pub(in crate::web) struct CommandSchemaBody<'a> {
-    /// Its name.
+    /// The name.
     name: &'a str,
-    /// What people call it.
+    /// The name for people.
     title: &'a str,
-    /// What it takes.
+    /// The arguments.
     arguments: Vec<FieldSchemaBody<'a>>,
 }
 
-/// A name with what people call it.
+/// Name of a view.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ViewName)]
 pub(in crate::web) struct ViewNameBody<'a> {
     /// The name.
     name: &'a str,
-    /// What people call it.
+    /// The name for people.
     title: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! How a logic stands, as clients see it.
+//! Representations of a logic's rollout: its versions, candidate, shadow and events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,217 +11,216 @@ use crate::list::digest::hex;
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
 use crate::rollout::{Candidate, Digest, Event, Gates, RolloutState, Step, Version, VersionRecord};
 
-/// How a logic stands.
+/// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Logic)]
 pub(in crate::web) struct LogicBody<'a> {
-    /// Its name.
+    /// The logic's name.
     name: &'a str,
-    /// `live`: a version decides; `kept`: there are versions, and none is live; `failed`: no version could ever be
-    /// loaded.
+    /// `live`: a version decides. `retained`: there are versions, and none is live. `failed`: no version was ever
+    /// accepted.
     state: &'static str,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LoadedVersionBody<'a>>,
-    /// The version that lists fall back to when the live one fails too often: the one that was live before.
+    /// The version that lists fall back to when the live one is quarantined: the one that was live before.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_good: Option<LoadedVersionBody<'a>>,
-    /// The version on trial.
+    /// The candidate, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<CandidateBody<'a>>,
-    /// Why the newest component offered was not taken, or why it was quarantined, if that is the newest that
-    /// happened.
+    /// Why the newest component was refused, or why it was quarantined, if that was the last event.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
 }
 
-/// A version that is in memory, with what it did since it was loaded.
+/// A version that is in memory, with its counters since it was loaded.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoadedVersion)]
 pub(in crate::web) struct LoadedVersionBody<'a> {
-    /// What it calls itself.
+    /// The title that the version gives itself.
     title: &'a str,
-    /// The version it gives itself.
+    /// The version number that the component gives itself.
     version: String,
-    /// The SHA-256 of its component.
+    /// The SHA-256 of the component.
     digest: String,
-    /// Since when it is live; for others, since when it is in memory.
+    /// Since when the version is live. For a version that is not live, since when it is in memory.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// Where it came from.
+    /// Where the component came from.
     source: &'a str,
-    /// Commands it carried out.
+    /// Commands that the version accepted.
     accepted: u64,
-    /// Commands it said no to.
+    /// Commands that the version rejected.
     rejected: u64,
-    /// Calls in which it failed.
+    /// Calls that failed.
     faults: u64,
-    /// Commands it failed at that another version decided instead.
-    rescued: u64,
-    /// Lists it took over from another version.
+    /// Commands that failed and that the last good version decided instead.
+    fell_back: u64,
+    /// Lists that the version migrated from another version.
     migrated: u64,
-    /// Lists it did not take over, because it said no or failed: they stay with the version that has them.
+    /// Lists that the version did not migrate, because it rejected them or failed. They stay bound to their version.
     not_migrated: u64,
     /// The last failure, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_fault: Option<String>,
 }
 
-/// A version on trial.
+/// A candidate: a version that decides for some lists, or in the shadow of the live version.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Candidate)]
 pub(in crate::web) struct CandidateBody<'a> {
-    /// Which one.
+    /// The version.
     #[serde(flatten)]
     version: LoadedVersionBody<'a>,
-    /// For how many lists of a hundred it decides. Which ones depends on their names only.
+    /// The share of lists for which the candidate decides, in per cent. A list's name determines whether it is one.
     percent: u8,
-    /// What was found in the shadow of the live version, if the candidate works there.
+    /// The comparison with the live version, if the candidate runs in its shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<ShadowBody>,
 }
 
-/// What a candidate in the shadow of the live version found.
+/// Comparison of a candidate with the live version.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Shadow)]
 pub(in crate::web) struct ShadowBody {
-    /// Commands that both decided.
+    /// Commands that both versions decided.
     compared: u64,
     /// Commands that wait to be compared.
     waiting: u64,
-    /// Commands that were skipped, because the shadow could not keep up.
+    /// Commands that were skipped because the candidate was too slow.
     skipped: u64,
-    /// Commands that came to something else, by how.
+    /// Commands with different results, by kind of difference.
     differences: DifferenceCounts,
-    /// The last of them, the newest last; only where one logic is shown.
+    /// The last differences, the newest last. Only where one logic is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Vec<DifferenceBody>>,
 }
 
-/// How often a candidate differed, by how.
+/// Number of differences by kind.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DifferenceCounts)]
 pub(in crate::web) struct DifferenceCounts {
-    /// Other changes.
+    /// The changes differ.
     changes: u64,
-    /// One says no, or not for the same reason.
+    /// One version rejects the command, or the reasons differ.
     rejection: u64,
-    /// The same changes, and a view that shows something else.
+    /// The changes are the same, and a view differs.
     view: u64,
     /// The candidate failed.
     fault: u64,
 }
 
-/// A command at which the candidate differs.
+/// A command at which the candidate differs from the live version.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Difference)]
 pub(in crate::web) struct DifferenceBody {
-    /// When it was decided.
+    /// When the command was decided.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// Of which list.
+    /// The list.
     list: String,
     /// The revision that the list was at.
     revision: u64,
-    /// Who asked.
+    /// The caller.
     caller: String,
-    /// What was asked, as a file of cases would write it.
+    /// The command, in the notation of a file of cases.
     command: String,
-    /// How they differ: `changes`, `rejection`, `view` or `fault`.
+    /// The kind of the difference: `changes`, `rejection`, `view` or `fault`.
     kind: &'static str,
-    /// What the live version answered.
+    /// The answer of the live version.
     live: MeasuredAnswerBody,
-    /// What the candidate answered.
+    /// The answer of the candidate.
     candidate: MeasuredAnswerBody,
 }
 
-/// An answer with its price.
+/// An answer with its cost.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MeasuredAnswer)]
 pub(in crate::web) struct MeasuredAnswerBody {
     /// The answer, for people.
     answer: String,
-    /// Fuel for deciding: about one WebAssembly instruction each.
+    /// Fuel that deciding used, about one unit per WebAssembly instruction.
     fuel: u64,
-    /// Microseconds for deciding.
+    /// Microseconds that deciding took.
     micros: u64,
 }
 
-/// A logic with its versions, what it says of itself and what happened to it.
+/// A logic with its rollout state, description, versions and events.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogicDescription)]
 pub(in crate::web) struct LogicDetailBody<'a> {
-    /// How it stands.
+    /// The logic and its rollout state.
     #[serde(flatten)]
     logic: LogicBody<'a>,
-    /// What the live version says of itself.
+    /// The description that the live version gives of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<DescriptionBody<'a>>,
-    /// All versions that are kept or remembered, the oldest first.
+    /// All recorded versions, the oldest first.
     versions: Vec<VersionBody<'a>>,
-    /// What happened to it, the newest last.
+    /// The events of the rollout, the newest last.
     events: Vec<LogicEventBody<'a>>,
 }
 
-/// A version, in memory or not.
+/// A version, whether in memory or not.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Version)]
 pub(in crate::web) struct VersionBody<'a> {
-    /// The version it gives itself.
+    /// The version number that the component gives itself.
     version: String,
-    /// The SHA-256 of its component.
+    /// The SHA-256 of the component.
     digest: String,
-    /// `live`, `last_good` (what lists fall back to), `candidate`, `kept`, or `quarantined`.
+    /// `live`, `last-good` (what lists fall back to), `candidate`, `retained` or `quarantined`.
     state: &'static str,
-    /// When it was taken.
+    /// When the component was accepted.
     #[schema(value_type = String, format = DateTime)]
-    taken: Timestamp,
-    /// Where it came from.
+    accepted: Timestamp,
+    /// Where the component came from.
     source: &'a str,
-    /// Whether it is in memory.
+    /// Whether the version is in memory.
     loaded: bool,
-    /// Since when it is quarantined.
+    /// Since when the version is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     quarantined: Option<Timestamp>,
-    /// Why it is quarantined.
+    /// Why the version is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
-    /// What the gates found when it was taken; absent for what is part of the program.
+    /// What the gates measured when the component was accepted. Absent for components that are part of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     gates: Option<GatesBody<'a>>,
 }
 
-/// What the gates found.
+/// Results of the gates.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Gates)]
 pub(in crate::web) struct GatesBody<'a> {
-    /// How many questions it was asked.
+    /// The number of calls that the gates made.
     asked: usize,
-    /// The most fuel that an answer took.
+    /// The most fuel that a call used.
     worst_fuel: u64,
-    /// The longest that an answer took, in microseconds.
+    /// The longest time that a call took, in microseconds.
     worst_micros: u64,
-    /// The most memory that it had, in bytes.
+    /// The most memory that the component had, in bytes.
     worst_memory: usize,
-    /// What went wrong, where it was taken all the same.
+    /// Failures of the gates that were overruled with `force`.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     forced: &'a [String],
-    /// How it differs from the version that was live then.
+    /// Differences from the version that was live at that time.
     differs: &'a [String],
 }
 
-/// Something that happened to a logic.
+/// An event in the rollout of a logic.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogicEvent)]
 pub(in crate::web) struct LogicEventBody<'a> {
-    /// When.
+    /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
     /// What: `published`, `kept`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
     #[schema(value_type = String)]
     event: Step,
-    /// Where the component came from, or who made it happen.
+    /// Where the component came from, or what caused the event.
     source: &'a str,
     /// The SHA-256 of the component, if it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,12 +228,12 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// The version, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    /// Why, or how.
+    /// The reason, or details.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
 }
 
-/// A digest as clients see and write it.
+/// Formats a digest as clients see and write it.
 pub(super) fn digest_text(digest: &Digest) -> String {
     format!("sha256:{}", hex(digest))
 }
@@ -244,16 +243,16 @@ fn count(counter: &AtomicU64) -> u64 {
 }
 
 impl<'a> LogicBody<'a> {
-    /// A logic; with the differences of its candidate, or without.
-    pub(super) fn new(name: &'a str, state: &'a RolloutState, whole: bool) -> Self {
+    /// With `differences`, the last differences of the candidate are included.
+    pub(super) fn new(name: &'a str, state: &'a RolloutState, differences: bool) -> Self {
         let status = match &state.live {
             Some(_) => "live",
-            None if state.versions.iter().any(|known| known.quarantine.is_none()) => "kept",
+            None if state.versions.iter().any(|known| known.quarantine.is_none()) => "retained",
             None => "failed",
         };
         let live = state.live.as_deref().map(|live| LoadedVersionBody::new(live, state.since));
         let last_good = state.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
-        let candidate = state.candidate.as_ref().map(|trial| CandidateBody::new(trial, whole));
+        let candidate = state.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
         Self { name, state: status, live, last_good, candidate, failure: state.failure() }
     }
 }
@@ -270,7 +269,7 @@ impl<'a> LoadedVersionBody<'a> {
             accepted: count(&counters.accepted),
             rejected: count(&counters.rejected),
             faults: count(&counters.faults),
-            rescued: count(&counters.rescued),
+            fell_back: count(&counters.rescued),
             migrated: count(&counters.migrated),
             not_migrated: count(&counters.not_migrated),
             last_fault: counters.last_fault().map(|fault| fault.to_string()),
@@ -279,17 +278,17 @@ impl<'a> LoadedVersionBody<'a> {
 }
 
 impl<'a> CandidateBody<'a> {
-    fn new(trial: &'a Candidate, whole: bool) -> Self {
+    fn new(candidate: &'a Candidate, differences: bool) -> Self {
         Self {
-            version: LoadedVersionBody::new(&trial.version, trial.version.since),
-            percent: trial.percent,
-            shadow: trial.shadow.as_ref().map(|shadow| ShadowBody::new(shadow.tally(), whole)),
+            version: LoadedVersionBody::new(&candidate.version, candidate.version.since),
+            percent: candidate.percent,
+            shadow: candidate.shadow.as_ref().map(|shadow| ShadowBody::new(shadow.tally(), differences)),
         }
     }
 }
 
 impl ShadowBody {
-    fn new(tally: &Tally, whole: bool) -> Self {
+    fn new(tally: &Tally, differences: bool) -> Self {
         Self {
             compared: count(&tally.compared),
             waiting: tally.waiting(),
@@ -300,7 +299,7 @@ impl ShadowBody {
                 view: count(&tally.view),
                 fault: count(&tally.fault),
             },
-            last: whole.then(|| tally.last().into_iter().map(DifferenceBody::new).collect()),
+            last: differences.then(|| tally.last().into_iter().map(DifferenceBody::new).collect()),
         }
     }
 }
@@ -321,9 +320,9 @@ impl DifferenceBody {
 }
 
 impl MeasuredAnswerBody {
-    fn new(told: MeasuredAnswer) -> Self {
-        let micros = u64::try_from(told.took.as_micros()).unwrap_or(u64::MAX);
-        Self { answer: told.answer, fuel: told.fuel, micros }
+    fn new(measured: MeasuredAnswer) -> Self {
+        let micros = u64::try_from(measured.took.as_micros()).unwrap_or(u64::MAX);
+        Self { answer: measured.answer, fuel: measured.fuel, micros }
     }
 }
 
@@ -344,15 +343,15 @@ impl<'a> VersionBody<'a> {
         let status = match () {
             () if known.quarantine.is_some() => "quarantined",
             () if is(state.live.as_ref()) => "live",
-            () if is(state.candidate.as_ref().map(|trial| &trial.version)) => "candidate",
+            () if is(state.candidate.as_ref().map(|candidate| &candidate.version)) => "candidate",
             () if is(state.last_good.as_ref()) => "last-good",
-            () => "kept",
+            () => "retained",
         };
         Self {
             version: known.version.to_string(),
             digest: digest_text(&known.digest),
             state: status,
-            taken: Timestamp(known.taken),
+            accepted: Timestamp(known.taken),
             source: &known.source,
             loaded: state.loaded().any(|version| *version.digest() == known.digest),
             quarantined: known.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
