@@ -1,4 +1,4 @@
-//! The HTTP interface, from outside: every row of it, and every way to get it wrong.
+//! Tests of the HTTP interface from outside: every operation, and every error that a client can cause.
 
 mod support;
 
@@ -16,7 +16,7 @@ mod lists;
 mod logic;
 #[path = "http/operation.rs"]
 mod operation;
-#[path = "http/conditions.rs"]
+#[path = "http/preconditions.rs"]
 mod preconditions;
 #[path = "http/problems.rs"]
 mod problems;

@@ -1,4 +1,4 @@
-//! The contract says what the server does, all of it, and nothing else.
+//! The OpenAPI document describes every operation of the server and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::support::{Sending, Server};
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 
 #[tokio::test]
-async fn the_contract_has_every_route_and_only_those() {
+async fn the_contract_contains_exactly_the_routes_of_the_server() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
     assert_eq!(contract["openapi"], "3.1.0");
@@ -16,7 +16,7 @@ async fn the_contract_has_every_route_and_only_those() {
     for (path, item) in paths {
         let documented: BTreeSet<_> = METHODS.into_iter().filter(|m| item.get(m.to_lowercase()).is_some()).collect();
         let real = path.replace("{list}", "bob").replace("{id}", "1").replace("{name}", "x");
-        // A method that no path has says which ones this path has.
+        // The response to a method that no path has lists the methods of this path.
         let allowed = server.ask("TRACE", &real).answer().await;
         allowed.problem(405, "method");
         let allowed: BTreeSet<_> = allowed.header("allow").split(',').filter(|method| *method != "HEAD").collect();
@@ -60,13 +60,13 @@ async fn the_contract_has_every_route_and_only_those() {
 }
 
 #[test]
-fn no_route_is_added_past_the_contract() {
+fn no_route_bypasses_the_contract() {
     let source = include_str!("../../host/web/routes.rs");
     assert!(source.contains(".routes(routes!(") && !source.contains(".route("), "add routes with routes!()");
 }
 
 #[tokio::test]
-async fn every_operation_says_what_it_answers_and_every_reference_leads_somewhere() {
+async fn every_operation_lists_its_responses_and_every_reference_resolves() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
     let mut names = BTreeSet::new();
@@ -92,7 +92,7 @@ async fn every_operation_says_what_it_answers_and_every_reference_leads_somewher
 }
 
 #[tokio::test]
-async fn the_contract_knows_what_may_be_left_out_and_what_may_be_null() {
+async fn the_contract_states_what_may_be_absent_and_what_may_be_null() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
     let schemas = &contract["components"]["schemas"];

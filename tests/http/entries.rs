@@ -1,11 +1,11 @@
-//! Entries: what a Todo-Backend client does, and what Hotlist adds to it.
+//! Entries: the operations of a Todo-Backend client, and what Hotlist adds.
 
 use serde_json::json;
 
 use crate::support::{Sending, Server};
 
 #[tokio::test]
-async fn a_list_that_nobody_has_used_has_no_entries() {
+async fn a_list_that_does_not_exist_has_no_entries() {
     let server = Server::start().await;
     let answer = server.get("/lists/bob/entries").await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, json!([])));
@@ -15,7 +15,7 @@ async fn a_list_that_nobody_has_used_has_no_entries() {
 }
 
 #[tokio::test]
-async fn an_added_entry_is_answered_with_and_found_at_its_url() {
+async fn an_added_entry_is_returned_and_can_be_read_at_its_url() {
     let server = Server::start().await;
     let body = r#"{"title":"Dentist","date":"2026-11-23","order":10,"fields":{"due":"2026-12-01","points":0.5}}"#;
     let answer = server.post("/lists/bob/entries", body).await;
@@ -36,7 +36,7 @@ async fn an_added_entry_is_answered_with_and_found_at_its_url() {
 }
 
 #[tokio::test]
-async fn what_is_absent_on_input_is_absent_on_output_but_for_completed_and_fields() {
+async fn a_member_absent_on_input_is_absent_on_output_except_completed_and_fields() {
     let server = Server::start().await;
     let entry = server.add("bob", "a").await;
     let url = server.url("/lists/bob/entries/1");
@@ -44,7 +44,7 @@ async fn what_is_absent_on_input_is_absent_on_output_but_for_completed_and_field
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_null_takes_away() {
+async fn a_patch_changes_the_members_it_names_and_null_removes_one() {
     let server = Server::start().await;
     server
         .post("/lists/bob/entries", r#"{"title":"a","date":"2026-11-23","order":1,"fields":{"tags":["x","y"]}}"#)
@@ -102,7 +102,7 @@ async fn entries_are_filtered_and_paged() {
 }
 
 #[tokio::test]
-async fn an_entry_that_the_logic_took_into_another_is_answered_with_200_and_no_location() {
+async fn an_entry_that_the_logic_merges_into_another_is_a_200_without_location() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     let answer = server.post("/lists/bob/entries", r#"{"title":"merge"}"#).await;
@@ -113,7 +113,7 @@ async fn an_entry_that_the_logic_took_into_another_is_answered_with_200_and_no_l
 }
 
 #[tokio::test]
-async fn a_view_may_be_read_through_the_entries() {
+async fn a_view_can_be_read_through_the_entries() {
     let server = Server::start().await;
     server.post("/lists/bob/entries", r#"{"title":"a","completed":true}"#).await;
     server.add("bob", "b").await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Sending, Server, metrics};
 
 #[tokio::test]
-async fn a_new_stream_says_where_it_stands_and_then_what_happens() {
+async fn a_new_stream_names_the_current_revision_and_then_sends_each_new_one() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     let mut events = server.ask("GET", "/lists/bob/events").stream().await;
@@ -20,7 +20,7 @@ async fn a_new_stream_says_where_it_stands_and_then_what_happens() {
 }
 
 #[tokio::test]
-async fn a_list_may_be_followed_before_it_is_there() {
+async fn a_list_can_be_followed_before_it_exists() {
     let server = Server::start().await;
     let mut events = server.ask("GET", "/lists/bob/events").stream().await;
     events.expect("ready", 0).await;
@@ -29,7 +29,7 @@ async fn a_list_may_be_followed_before_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_gets_what_it_missed() {
+async fn a_client_that_reconnects_gets_the_missed_revisions() {
     let server = Server::start().await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
@@ -45,7 +45,7 @@ async fn a_client_that_comes_back_gets_what_it_missed() {
 }
 
 #[tokio::test]
-async fn a_client_that_missed_more_than_is_kept_is_told_to_begin_anew() {
+async fn a_client_that_missed_more_than_the_history_contains_gets_a_reset() {
     let server = Server::remembering(Options::default(), 1).await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
@@ -75,7 +75,7 @@ async fn a_stream_that_cannot_read_the_history_says_so_before_it_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_over_more_than_a_batch_of_history_is_whole() {
+async fn a_stream_over_several_pages_of_history_is_complete() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     for n in 0..250 {

@@ -1,4 +1,4 @@
-//! What a client may not do to the server, however it tries.
+//! Limits that protect the server from its clients.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -30,15 +30,15 @@ async fn a_body_over_the_limit_is_refused_by_its_length_and_by_its_size() {
     );
     let answer = server.raw(chunked.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains(&limit.to_string()), "{answer}");
-    // A client that asks first is told before it sends anything.
-    let asking = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    // A client that waits for "100 Continue" is refused before it sends the body.
+    let expecting = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
          content-length: 4000000000\r\nexpect: 100-continue\r\n\r\n";
-    let answer = server.raw(asking.as_bytes()).await;
+    let answer = server.raw(expecting.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_given_up() {
+async fn a_body_that_never_ends_is_a_timeout() {
     let server = Server::with(Options { body_timeout: SHORT, ..Options::default() }).await;
     let begun = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
@@ -47,7 +47,7 @@ async fn a_body_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_nothing_or_little_is_cut_off() {
+async fn a_client_that_sends_nothing_or_part_of_a_head_is_disconnected() {
     let server = Server::with(Options { header_timeout: SHORT, ..Options::default() }).await;
     for begun in ["", "G", "PRI * HT", "GET / HTTP/1.1\r\nho", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let answer = server.raw(begun.as_bytes()).await;
@@ -56,17 +56,17 @@ async fn a_client_that_says_nothing_or_little_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_and_a_slow_second_head_is_cut_off() {
+async fn an_idle_connection_and_one_with_a_slow_second_head_are_closed() {
     let patient = Options { header_timeout: Duration::from_millis(500), ..Options::default() };
     let hasty = Options { idle_timeout: SHORT, ..Options::default() };
     for (options, then) in [(hasty, ""), (patient, "GET /liv")] {
         let server = Server::with(options).await;
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
         let mut answer = vec![0; 1024];
         let read = stream.read(&mut answer).await.expect("an answer");
         assert!(answer[..read].starts_with(b"HTTP/1.1 200 "));
-        stream.write_all(then.as_bytes()).await.expect("the bytes are taken");
+        stream.write_all(then.as_bytes()).await.expect("the bytes are sent");
         let end = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("the server closes");
         assert!(end.is_err() || end.is_ok_and(|read| read == 0), "{then}");
     }
@@ -77,7 +77,7 @@ async fn an_event_stream_is_not_idle() {
     let options = Options { idle_timeout: SHORT, header_timeout: SHORT, heartbeat: SHORT, ..Options::default() };
     let server = Server::with(options).await;
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
-    stream.write_all(b"GET /lists/bob/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+    stream.write_all(b"GET /lists/bob/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
     let mut text = String::new();
     while text.matches(":\n\n").count() < 4 {
         let mut buffer = [0; 1024];
@@ -103,13 +103,13 @@ async fn a_flood_of_headers_is_refused() {
 async fn connections_over_the_limit_wait_until_one_ends() {
     let server = Server::with(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = TcpStream::connect(server.address).await.expect("a connection");
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+    first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
     assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0);
     let mut second = TcpStream::connect(server.address).await.expect("a connection");
-    second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
-    // The server learns of the second connection before it learns of these requests.
+    second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+    // The server is notified of the second connection before it is notified of these requests.
     for _ in 0..3 {
-        first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+        first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
         let read = tokio::time::timeout(PATIENCE, first.read(&mut [0; 1024])).await.expect("an answer in time");
         assert_ne!(read.expect("an answer"), 0);
     }
@@ -163,7 +163,7 @@ impl Write for LogLines {
 }
 
 #[tokio::test]
-async fn a_burst_of_refused_requests_is_one_line_of_the_log() {
+async fn a_burst_of_refused_requests_is_logged_once_per_kind() {
     let server = Server::start().await;
     let lines = LogLines::default();
     let writer = lines.clone();
@@ -205,14 +205,14 @@ impl Clock for BrokenClock {
 }
 
 #[tokio::test]
-async fn a_connection_whose_task_panics_is_not_counted_any_more() {
+async fn a_connection_whose_task_panics_is_no_longer_counted() {
     let server = Server::start().await;
     let services = Services { clock: Arc::new(BrokenClock(ManualClock::at(NOON))), ..server.services.clone() };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let task = tokio::spawn(serve(listener, services, Options::default(), server.shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are taken");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
     let end = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("the server closes");
     assert!(end.is_err(), "the clock was to panic");
     server.shutdown.cancel();

@@ -1,4 +1,4 @@
-//! Lists as a whole, their history, and what their logic offers.
+//! Lists as a whole, their history, and the commands and views of their logic.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ async fn a_list_is_created_once_and_changed_after_that() {
 }
 
 #[tokio::test]
-async fn a_list_says_which_version_it_insists_on_if_it_does() {
+async fn a_pinned_list_names_its_version() {
     let server = Server::start().await;
     let put = |body: &'static str| server.ask("PUT", "/lists/bob").json_text(body).answer();
     let digest = format!("sha256:{}", "ab".repeat(32));
@@ -34,15 +34,15 @@ async fn a_list_says_which_version_it_insists_on_if_it_does() {
         let body = json!({ "logic": chosen }).to_string();
         let set = server.ask("PUT", "/lists/bob").json_text(&body).answer().await.json();
         let unchanged = put("{}").await.json();
-        for shape in [set, unchanged, server.get("/lists/bob").await.json()] {
-            assert_eq!((&shape["pin"], shape.get("pin").is_some()), (&pin, !pin.is_null()), "{shape}");
-            assert_eq!(shape["version"], "todo@1.0.0+sha256:abababab");
+        for body in [set, unchanged, server.get("/lists/bob").await.json()] {
+            assert_eq!((&body["pin"], body.get("pin").is_some()), (&pin, !pin.is_null()), "{body}");
+            assert_eq!(body["version"], "todo@1.0.0+sha256:abababab");
         }
     }
 }
 
 #[tokio::test]
-async fn a_list_may_be_created_without_a_body() {
+async fn a_list_can_be_created_without_a_body() {
     let server = Server::start().await;
     let created = server.ask("PUT", "/lists/bob").answer().await;
     assert_eq!((created.status.as_u16(), created.json()["logic"].as_str()), (201, Some("todo")));
@@ -83,7 +83,7 @@ async fn lists_are_paged_by_name() {
 }
 
 #[tokio::test]
-async fn a_name_may_hold_slashes_dots_and_any_script() {
+async fn a_name_may_contain_slashes_dots_and_any_script() {
     let server = Server::start().await;
     for (path, name) in
         [("a%2Fb", "a/b"), ("..%2F..%2Fetc", "../../etc"), ("%E6%97%A5", "日"), ("%252F", "%2F"), ("a+b", "a+b")]
@@ -93,13 +93,13 @@ async fn a_name_may_hold_slashes_dots_and_any_script() {
         assert_eq!(list["name"], name);
         assert_eq!(server.client.get(url).answer().await.json()["title"], "x", "{name}");
     }
-    // Dots as a segment of their own mean nothing to this server; clients may fold them before.
+    // Dots as a segment of their own mean nothing to this server, but clients may resolve them before.
     let raw = server.raw(b"GET /lists/../entries HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(raw.ends_with("[]"), "{raw}");
 }
 
 #[tokio::test]
-async fn the_history_tells_who_changed_what_and_when() {
+async fn the_history_names_the_caller_time_and_changes_of_each_revision() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.ask("DELETE", "/lists/bob/entries/1").answer().await;
@@ -120,7 +120,7 @@ async fn the_history_tells_who_changed_what_and_when() {
 }
 
 #[tokio::test]
-async fn a_command_of_the_logic_answers_with_what_it_did() {
+async fn a_command_of_the_logic_returns_what_it_changed() {
     let server = Server::start().await;
     server.post("/lists/bob/entries", r#"{"title":"a","completed":true}"#).await;
     server.add("bob", "b").await;
@@ -135,7 +135,7 @@ async fn a_command_of_the_logic_answers_with_what_it_did() {
 }
 
 #[tokio::test]
-async fn a_command_may_name_entries_and_only_those_that_are_there() {
+async fn a_command_can_name_existing_entries_only() {
     let server = Server::start().await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
@@ -154,7 +154,7 @@ async fn a_command_may_name_entries_and_only_those_that_are_there() {
 }
 
 #[tokio::test]
-async fn a_field_may_name_entries() {
+async fn a_field_can_name_entries() {
     let server = Server::start().await;
     let fields = r#"{"title":"a","fields":{"after":[2,3],"parent":4}}"#;
     let entry = server.post("/lists/bob/entries", fields).await.json();
@@ -162,7 +162,7 @@ async fn a_field_may_name_entries() {
 }
 
 #[tokio::test]
-async fn a_view_answers_with_groups() {
+async fn a_view_returns_groups() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     let answer = server.get("/lists/bob/views/open-first").await;

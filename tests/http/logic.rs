@@ -1,4 +1,4 @@
-//! Logic: how it stands, and uploads.
+//! Logics: their rollout state, and uploads.
 
 use hotlist::list::name::LogicName;
 use hotlist::web::Options;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{NOON, Sending, Server, component};
 
 #[tokio::test]
-async fn the_logics_are_shown_with_what_they_did() {
+async fn logics_are_listed_with_their_counters() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.post("/lists/bob/entries", r#"{"title":""}"#).await;
@@ -32,7 +32,7 @@ async fn the_logics_are_shown_with_what_they_did() {
 }
 
 #[tokio::test]
-async fn a_logic_that_never_came_up_is_shown_with_the_reason() {
+async fn a_logic_without_any_accepted_version_is_shown_with_the_reason() {
     let server = Server::start().await;
     let name = LogicName::new("broken").expect("a name");
     server.services.registry.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
@@ -73,8 +73,8 @@ async fn an_uploaded_component_decides_from_the_next_command_on() {
     let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
     assert_eq!(answer.problem(422, "rejected-value")["code"], "title-twice");
     let digest = server.get("/logic/rules").await.json()["live"]["digest"].as_str().expect("a digest").to_owned();
-    let kept = server.data.path().join(format!("logic/rules/{}.wasm", &digest["sha256:".len()..]));
-    assert_eq!(std::fs::read(kept).expect("it is kept"), component("strict"));
+    let stored = server.data.path().join(format!("logic/rules/{}.wasm", &digest["sha256:".len()..]));
+    assert_eq!(std::fs::read(stored).expect("it is stored"), component("strict"));
     let read = server.get(&format!("/logic/rules/versions/{digest}")).await;
     assert_eq!((read.status.as_u16(), read.header("content-type")), (200, "application/wasm"));
     server.get(&format!("/logic/rules/versions/{}", "0".repeat(64))).await.problem(404, "logic-not-found");

@@ -1,4 +1,4 @@
-//! Health, counters, the page, callers, and the end of a server.
+//! Health, metrics, the page, callers, and stopping a server.
 
 use hotlist::store::StoreError;
 use hotlist::web::Options;
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use crate::support::{PATIENCE, Sending, Server};
 
 #[tokio::test]
-async fn a_server_is_alive_always_and_ready_until_it_stops() {
+async fn a_server_is_always_alive_and_ready_until_it_stops() {
     let server = Server::start().await;
     assert_eq!(server.get("/livez").await.status, 200);
     assert_eq!(server.get("/readyz").await.status, 200);
@@ -37,7 +37,7 @@ async fn a_server_whose_store_takes_no_writes_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn the_counters_tell_routes_apart_but_not_lists() {
+async fn the_metrics_distinguish_routes_but_not_lists() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.add("alice", "a").await;
@@ -92,7 +92,7 @@ async fn a_trusted_header_names_the_caller_and_is_required_then() {
 }
 
 #[tokio::test]
-async fn urls_begin_with_the_public_address_if_there_is_one() {
+async fn urls_begin_with_the_public_url_if_there_is_one() {
     let public_url = Some("https://todo.example".to_owned());
     let server = Server::with(Options { public_url, ..Options::default() }).await;
     assert_eq!(
@@ -102,7 +102,7 @@ async fn urls_begin_with_the_public_address_if_there_is_one() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_who_begins_with_it() {
+async fn a_client_that_starts_with_http_2_gets_http_2() {
     let server = Server::start().await;
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
     let url = server.url("/lists/bob/entries");
@@ -145,7 +145,7 @@ async fn a_stopping_server_waits_for_no_request_longer_than_its_limit() {
 }
 
 #[tokio::test]
-async fn two_callers_never_meet_in_an_idempotency_key() {
+async fn two_callers_never_share_an_idempotency_key() {
     let caller_header = Some("x-forwarded-user".parse().expect("a header"));
     let server = Server::with(Options { caller_header, ..Options::default() }).await;
     let add = |caller: &str, title: &str| {

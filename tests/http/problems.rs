@@ -1,4 +1,4 @@
-//! What callers get wrong, and how they are told.
+//! Errors of callers, and the problems that report them.
 
 use hotlist::store::StoreError;
 use hotlist::web::Options;
@@ -18,7 +18,7 @@ async fn a_body_that_is_not_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_not_right_is_named() {
+async fn a_member_that_is_not_valid_is_named() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     let long = json!({"title": "é".repeat(1_001)}).to_string();
@@ -43,8 +43,8 @@ async fn a_member_that_is_not_right_is_named() {
     ] {
         let problem = server.post("/lists/bob/entries", body).await.problem(422, "invalid");
         assert_eq!(problem["field"], field, "{body}");
-        let told = problem["detail"].as_str().expect("a detail");
-        assert!(told.contains(detail), "{told:?} does not say {detail:?}");
+        let reported = problem["detail"].as_str().expect("a detail");
+        assert!(reported.contains(detail), "{reported:?} does not contain {detail:?}");
     }
     let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":null}"#).answer().await;
     assert_eq!(patch.problem(422, "invalid")["field"], "title");
@@ -58,7 +58,7 @@ async fn a_member_that_is_not_right_is_named() {
 }
 
 #[tokio::test]
-async fn a_list_cannot_be_given_to_a_logic_that_is_not_there() {
+async fn a_list_cannot_be_bound_to_a_logic_that_does_not_exist() {
     let server = Server::start().await;
     for (body, field) in
         [(r#"{"logic":"nope"}"#, "logic"), (r#"{"logic":"No!"}"#, "logic"), (r#"{"color":1}"#, "color")]
@@ -71,7 +71,7 @@ async fn a_list_cannot_be_given_to_a_logic_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_not_taken() {
+async fn a_body_of_another_media_type_is_refused() {
     let server = Server::start().await;
     let body = r#"{"title":"a"}"#;
     let post = || server.ask("POST", "/lists/bob/entries").body(body);
@@ -94,7 +94,7 @@ async fn an_id_that_no_entry_can_have_is_a_404() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_is_told_which_rule_it_breaks() {
+async fn an_invalid_name_is_reported_with_the_rule_that_it_breaks() {
     let server = Server::start().await;
     let long = format!("/lists/{}", "%C3%A9".repeat(101));
     for (path, detail) in [
@@ -116,7 +116,7 @@ async fn a_name_that_is_none_is_told_which_rule_it_breaks() {
 }
 
 #[tokio::test]
-async fn a_query_parameter_that_is_not_right_is_named() {
+async fn a_query_parameter_that_is_not_valid_is_named() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     for (path, field) in [
@@ -140,7 +140,7 @@ async fn a_query_parameter_that_is_not_right_is_named() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_in_the_logics_own_words() {
+async fn a_rejection_is_in_the_words_of_the_logic() {
     let server = Server::start().await;
     let problem = server.post("/lists/bob/entries", r#"{"title":""}"#).await.problem(422, "rejected-value");
     assert_eq!(problem["detail"], "Say what is to be done.");
@@ -154,7 +154,7 @@ async fn a_rejection_is_in_the_logics_own_words() {
 }
 
 #[tokio::test]
-async fn a_logic_that_fails_is_named_and_its_insides_are_not() {
+async fn a_logic_that_fails_is_named_and_its_details_are_not() {
     let server = Server::start().await;
     let problem = server.post("/lists/bob/entries", r#"{"title":"trap"}"#).await.problem(500, "logic-failed");
     assert_eq!(problem["detail"], "todo@1.0.0+sha256:abababab failed: it trapped");
@@ -183,7 +183,7 @@ async fn a_commit_that_fails_is_an_unknown_outcome_that_asks_for_no_blind_repeti
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
+async fn a_path_or_method_that_does_not_exist_is_a_problem() {
     let server = Server::start().await;
     for path in ["/nope", "/lists/", "/lists/bob/entries/1/x", "/problems"] {
         server.get(path).await.problem(404, "route-not-found");
@@ -205,7 +205,7 @@ async fn a_panic_costs_its_request_a_500_and_the_server_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_say_to_whom_it_goes_is_refused() {
+async fn a_request_without_a_valid_host_is_refused() {
     let server = Server::start().await;
     for head in ["", "host: a b\r\n", "host: \r\n", "host: x\r\nhost: y\r\n", "host: x/y\r\n", "host: \"x\"\r\n"] {
         let raw = format!("GET /lists/bob/entries HTTP/1.1\r\n{head}connection: close\r\n\r\n");

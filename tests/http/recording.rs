@@ -1,4 +1,4 @@
-//! A list with its history as a program gets it: in pages, whole, and for a list that goes on.
+//! Recordings of a list: by pages, complete, and while the list changes.
 
 use hotlist::list::List;
 use hotlist::list::history::ListHistory;
@@ -20,14 +20,14 @@ fn numbers(page: &Page) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn pages_lead_to_the_list_and_the_list_to_its_beginning() {
+async fn pages_reach_the_list_and_its_history_leads_back_to_the_beginning() {
     let server = Server::start().await;
     for title in ["milk", "tea", "rye"] {
         server.add("bob", title).await;
     }
     let first = page(&server, "bob", "?limit=2").await;
     assert_eq!((numbers(&first), first.list.is_some()), (vec![1, 2], false));
-    // What comes meanwhile comes along.
+    // A revision made between two pages is on the second.
     server.add("bob", "corn").await;
     let last = page(&server, "bob", "?after=2&limit=2").await;
     assert_eq!(numbers(&last), [3, 4]);
@@ -41,7 +41,7 @@ async fn pages_lead_to_the_list_and_the_list_to_its_beginning() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_there_has_no_recording_and_pages_of_others_get_none() {
+async fn a_list_that_does_not_exist_has_no_recording_and_other_origins_cannot_read_one() {
     let server = Server::start().await;
     server.get("/lists/bob/recording").await.problem(404, "list-not-found");
     server.add("bob", "milk").await;

@@ -1,4 +1,4 @@
-//! Taking revisions back.
+//! Undo of revisions.
 
 use hotlist::web::Options;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn rename(server: &Server, id: u64, title: &str) {
 }
 
 #[tokio::test]
-async fn a_deleted_entry_comes_back_under_its_url_and_everybody_hears_of_it() {
+async fn undoing_a_deletion_restores_the_entry_under_its_url_and_sends_an_event() {
     let server = Server::start().await;
     let entry = server.add("bob", "milk").await;
     let url = entry["url"].as_str().expect("a URL").to_owned();
@@ -42,7 +42,7 @@ async fn a_deleted_entry_comes_back_under_its_url_and_everybody_hears_of_it() {
 }
 
 #[tokio::test]
-async fn without_a_number_the_last_revision_is_taken_back_be_it_an_undo_or_not() {
+async fn without_a_number_the_last_revision_is_undone_whether_it_is_an_undo_or_not() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
@@ -56,7 +56,7 @@ async fn without_a_number_the_last_revision_is_taken_back_be_it_an_undo_or_not()
 }
 
 #[tokio::test]
-async fn all_that_a_revision_did_is_taken_back_at_once() {
+async fn all_changes_of_a_revision_are_undone_at_once() {
     let server = Server::start().await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
@@ -75,7 +75,7 @@ async fn all_that_a_revision_did_is_taken_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_later_change_in_the_way_is_a_conflict_that_names_it() {
+async fn a_later_change_to_the_same_entry_is_a_conflict_that_names_it() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     server.add("bob", "in between").await;
@@ -99,7 +99,7 @@ async fn a_later_change_in_the_way_is_a_conflict_that_names_it() {
 }
 
 #[tokio::test]
-async fn what_was_in_the_way_far_back_is_found_over_several_pages_of_history() {
+async fn a_conflicting_change_is_found_several_pages_of_history_back() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     server.add("bob", "tea").await;
@@ -114,7 +114,7 @@ async fn what_was_in_the_way_far_back_is_found_over_several_pages_of_history() {
 }
 
 #[tokio::test]
-async fn an_undo_keeps_to_the_limits_of_a_list() {
+async fn an_undo_respects_the_limits_of_a_list() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     server.ask("DELETE", "/lists/bob/entries/1").answer().await;
@@ -126,7 +126,7 @@ async fn an_undo_keeps_to_the_limits_of_a_list() {
 }
 
 #[tokio::test]
-async fn a_revision_that_is_not_there_or_not_any_more_is_said_to_be_so() {
+async fn a_revision_that_never_existed_is_distinguished_from_one_no_longer_retained() {
     let server = Server::remembering(Options::default(), 3).await;
     undo(&server, "{}").await.problem(404, "list-not-found");
     for title in ["a", "b", "c", "d", "e"] {
@@ -148,7 +148,7 @@ async fn a_revision_that_is_not_there_or_not_any_more_is_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_right_is_refused_with_its_member() {
+async fn a_body_that_is_not_valid_is_refused_with_its_member() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     for (body, field, detail) in [
@@ -167,7 +167,7 @@ async fn a_body_that_is_not_right_is_refused_with_its_member() {
 }
 
 #[tokio::test]
-async fn an_undo_may_expect_a_revision() {
+async fn an_undo_can_expect_a_revision() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
@@ -179,7 +179,7 @@ async fn an_undo_may_expect_a_revision() {
 }
 
 #[tokio::test]
-async fn an_undo_that_is_sent_again_is_done_once_also_when_its_revision_is_not_kept_any_more() {
+async fn a_repeated_undo_is_carried_out_once_even_if_its_revision_is_no_longer_retained() {
     let server = Server::remembering(Options::default(), 1).await;
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;

@@ -217,7 +217,7 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// What: `published`, `kept`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
+    /// The kind of event: `published`, `kept`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
     #[schema(value_type = String)]
     event: Step,
     /// Where the component came from, or what caused the event.

@@ -45,7 +45,7 @@ kinds! {
     Timeout "timeout" REQUEST_TIMEOUT "The request took too long";
     Rejected "rejected" CONFLICT "The list's logic rejects the command";
     Full "full" CONFLICT "A limit is reached";
-    Conflict "undo-conflict" CONFLICT "The revision cannot be taken back";
+    Conflict "undo-conflict" CONFLICT "The revision cannot be undone";
     FromFile "logic-from-file" CONFLICT "The logic comes from a file";
     NoVersion "version-not-found" CONFLICT "The list is pinned to a version that does not exist";
     Quarantined "quarantined" CONFLICT "The version is quarantined";

@@ -1,11 +1,11 @@
-//! Entity tags, conditions, and requests that are repeated.
+//! Entity tags, preconditions, and repeated requests.
 
 use serde_json::json;
 
 use crate::support::{Sending, Server};
 
 #[tokio::test]
-async fn a_reader_who_has_the_current_revision_gets_a_304() {
+async fn a_reader_with_the_current_revision_gets_a_304() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     for path in ["/lists/bob", "/lists/bob/entries", "/lists/bob/entries/1"] {
@@ -24,7 +24,7 @@ async fn a_reader_who_has_the_current_revision_gets_a_304() {
 }
 
 #[tokio::test]
-async fn a_writer_who_expects_another_revision_gets_a_412_and_changes_nothing() {
+async fn a_write_that_expects_another_revision_is_a_412_and_changes_nothing() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     let change = |path: &str, method: &str, tag: &str| {
@@ -48,14 +48,14 @@ async fn a_writer_who_expects_another_revision_gets_a_412_and_changes_nothing() 
 }
 
 #[tokio::test]
-async fn a_write_on_condition_that_nothing_is_there_is_refused_rather_than_done_anyway() {
+async fn a_write_with_if_none_match_is_refused_instead_of_carried_out_unconditionally() {
     let server = Server::start().await;
     let answer = server.ask("PUT", "/lists/bob").header("if-none-match", "*").answer().await;
     assert_eq!(answer.problem(400, "header")["field"], "If-None-Match");
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_carried_out_once_and_answered_the_same() {
+async fn a_repeated_request_is_carried_out_once_and_gets_the_same_response() {
     let server = Server::start().await;
     let add = |key: &str, body: &str| {
         server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(body).answer()
@@ -95,7 +95,7 @@ async fn a_repeated_request_keeps_its_status_also_when_it_made_no_new_entry_or_w
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused() {
+async fn an_invalid_idempotency_key_is_refused() {
     let server = Server::start().await;
     let long = "k".repeat(256);
     for key in ["", "\"\"", "a b", "\"a", long.as_str()] {
