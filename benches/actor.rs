@@ -1,4 +1,4 @@
-//! What a command costs in process: cache lookup, actor round trip, and all of it together.
+//! The cost of a command in process: the cache look-up, the actor round trip, and both together.
 //!
 //! `cargo bench --bench actor`
 #![allow(missing_docs)]
@@ -21,17 +21,17 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-/// As the program has it.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Over how many lists the additions go.
+/// The number of lists that the additions are spread over.
 const LISTS: usize = 100_000;
 
-/// How many callers wait for an answer at a time.
+/// The number of callers that wait for a reply at a time.
 const CALLERS: usize = 512;
 
-/// How many additions are one measurement.
+/// The number of additions in one measurement.
 const ADDITIONS: usize = 200_000;
 
 fn cache(lists_grow: usize) -> Arc<Cache> {
@@ -62,7 +62,7 @@ fn add() -> Request {
     Request { command: command.into(), caller: "anonymous".into(), expect: Expect::Anything, idempotency: None }
 }
 
-/// Two worker threads, as on the machine the targets are for.
+/// A runtime with two worker threads, as on the machine that the targets are set for.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }

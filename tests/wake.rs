@@ -1,5 +1,5 @@
-//! Lists are woken when their time has come: once each, in memory or not, and also when the server
-//! was down at that moment. On real files, with a clock that the test moves.
+//! Wake-ups: each list is woken once at its time, in memory or not, and also when the server was down then. On real
+//! files, with a clock that the test moves.
 
 mod support;
 
@@ -37,9 +37,9 @@ const DAY: u64 = 24 * HOUR;
 /// Enough to fill the store's pages and the places of wake-ups in flight several times.
 const MANY: usize = 5_000;
 
-type Kept = FaultyStore<EmbeddedStore>;
+type TestStore = FaultyStore<EmbeddedStore>;
 
-fn open(data: &Path) -> Arc<Kept> {
+fn open(data: &Path) -> Arc<TestStore> {
     Arc::new(FaultyStore::new(EmbeddedStore::open(data, Options::default()).expect("a store")))
 }
 
@@ -55,17 +55,17 @@ fn add(title: &str) -> Request {
     request(Command::Add(Draft { title: title.into(), ..Draft::default() }))
 }
 
-/// A server without its front and without its loops: what the test does not do does not happen.
+/// A cache and a wake-up scheduler without the loops of a server. Only what the test calls happens.
 struct World {
     runtime: Runtime,
-    store: Arc<Kept>,
+    store: Arc<TestStore>,
     clock: Arc<ManualClock>,
     cache: Arc<Cache>,
     scheduler: WakeScheduler,
 }
 
 impl World {
-    /// Starts on a data directory, at a moment.
+    /// Starts on a data directory, at a time.
     fn start(data: &Path, now: u64) -> Self {
         let (store, clock, registry) = (open(data), Arc::new(ManualClock::at(now)), Arc::new(Registry::default()));
         registry.publish(Box::new(Waking::new("todo")), "test", now);
@@ -84,7 +84,7 @@ impl World {
         Self { runtime, store, clock, scheduler: WakeScheduler::new(cache.clone()), cache }
     }
 
-    /// Ends as kill -9 does: whatever is not in the files is lost.
+    /// Ends as kill -9 does: what is not in the files is lost.
     fn crash(self) {
         let Self { runtime, store, cache, scheduler, .. } = self;
         drop((scheduler, cache));
@@ -110,7 +110,7 @@ impl World {
         self.wake_due();
     }
 
-    /// How many revisions a list's wakes made.
+    /// How many revisions the wake-ups of a list made.
     fn woken(&self, list: &str) -> usize {
         self.runtime.block_on(woken(&*self.store, list))
     }
@@ -119,7 +119,7 @@ impl World {
         self.runtime.block_on(self.store.next_due()).expect("the timers are readable")
     }
 
-    /// Many lists that are due at one moment.
+    /// Adds [`MANY`] lists that are due at the same time.
     fn add_many(&self) {
         self.runtime.block_on(async {
             let adding = (0..MANY).map(|number| {
@@ -136,9 +136,11 @@ impl World {
     }
 }
 
-/// Drops all actors, who were idle for long enough. One whose task is just ending takes a moment.
+/// Passivates all actors, which were idle for long enough. The task of an actor may still be about to end.
 async fn passivate(cache: &Cache) {
+    let begun = Instant::now();
     while cache.resident() > 0 {
+        assert!(begun.elapsed() < PATIENCE, "{} actors stay", cache.resident());
         cache.sweep();
         tokio::task::yield_now().await;
     }
@@ -217,7 +219,7 @@ fn a_wake_that_fails_is_tried_again_after_a_pause() {
     world.crash();
     let mut world = World::start(data.path(), DUE + 1);
     assert_eq!(world.next_due(), Some(DUE + WAKE_UP_RETRY), "a restart does not shorten the pause");
-    // What ailed it is repaired.
+    // The cause of the failure is gone.
     world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is deleted");
     world.add("bob", &format!("at {}", DUE + 2_000));
     world.wake_at(DUE + 2_000);
@@ -225,7 +227,7 @@ fn a_wake_that_fails_is_tried_again_after_a_pause() {
 }
 
 #[test]
-fn a_list_whose_moment_passed_while_the_server_was_down_is_woken_at_its_start_once() {
+fn a_list_that_was_due_while_the_server_was_down_is_woken_once_at_its_start() {
     let data = tempfile::tempdir().expect("a directory");
     let world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
@@ -273,7 +275,7 @@ fn a_deleted_list_is_not_woken() {
 }
 
 #[test]
-fn a_list_that_is_deleted_in_the_moment_of_its_waking_stays_deleted() {
+fn a_list_that_is_deleted_while_its_wake_up_is_in_flight_stays_deleted() {
     let data = tempfile::tempdir().expect("a directory");
     let mut world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
@@ -316,25 +318,27 @@ fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
     world.clock.advance(HOUR);
     world.runtime.block_on(passivate(&world.cache));
     world.store.hold_commits();
-    let ringing = world.runtime.spawn(async move {
+    let polling = world.runtime.spawn(async move {
         world.scheduler.poll_due().await;
         world.scheduler.rest().await;
     });
     world.runtime.block_on(async {
+        let begun = Instant::now();
         while world.store.held_commits() < MAX_WAKING {
+            assert!(begun.elapsed() < PATIENCE, "{} commits are held", world.store.held_commits());
             tokio::task::yield_now().await;
         }
     });
-    assert_eq!(world.cache.resident(), MAX_WAKING, "nobody is brought back before there is room");
+    assert_eq!(world.cache.resident(), MAX_WAKING, "no further list is loaded before a wake-up in flight ends");
     world.store.release();
-    world.runtime.block_on(ringing).expect("it does not panic");
+    world.runtime.block_on(polling).expect("it does not panic");
     let mut world = World { scheduler: WakeScheduler::new(world.cache.clone()), ..world };
     world.wake_due();
     assert_eq!(world.woken_of_many(), MANY, "one poll wakes all, and once");
 }
 
 #[test]
-fn lists_that_cannot_be_read_do_not_keep_the_others_asleep() {
+fn lists_that_cannot_be_read_do_not_delay_the_others() {
     let data = tempfile::tempdir().expect("a directory");
     let world = World::start(data.path(), NOON);
     world.add_many();
@@ -354,7 +358,7 @@ fn lists_that_cannot_be_read_do_not_keep_the_others_asleep() {
 }
 
 #[test]
-fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
+fn a_slow_list_does_not_delay_lists_that_are_due_later() {
     let data = tempfile::tempdir().expect("a directory");
     let world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
@@ -376,17 +380,17 @@ fn a_list_that_is_slow_holds_up_nobody_who_is_due_later() {
     assert_eq!((world.woken("bob"), world.woken("eve")), (1, 1));
 }
 
-/// A whole server, whose loops run.
-async fn serve(data: &Path, store: Arc<Kept>, clock: Arc<ManualClock>) -> System {
+/// A whole server with its loops.
+async fn serve(data: &Path, store: Arc<TestStore>, clock: Arc<ManualClock>) -> System {
     let system = System::start_with(Config::new(data.to_owned()), store, clock).await.expect("it starts");
     system.registry().publish(Box::new(Waking::new("todo")), "test", NOON);
     system
 }
 
-async fn wait_until_woken(store: &Kept, list: &str) {
+async fn wait_until_woken(store: &TestStore, list: &str) {
     let begun = Instant::now();
     while woken(store, list).await == 0 {
-        assert!(begun.elapsed() < PATIENCE, "nobody woke {list}");
+        assert!(begun.elapsed() < PATIENCE, "{list} was not woken");
         tokio::task::yield_now().await;
     }
 }
@@ -438,7 +442,7 @@ async fn a_running_server_wakes_lists_that_are_not_in_memory() {
     server.stop().await.expect("it stops");
     drop(store);
 
-    // The rules of this test come by hand, so the clock goes on once they are there.
+    // The test publishes its logic by hand, so the clock moves after the publication.
     let (store, clock) = (open(data.path()), Arc::new(ManualClock::at(NOON)));
     let server = serve(data.path(), store.clone(), clock.clone()).await;
     clock.advance(2 * DAY);

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum CallError {
     /// The mailbox of the list is full.
-    #[error("the list has {limit} commands waiting already; try again in a moment")]
+    #[error("the list has {limit} messages in its mailbox, which is the limit; try again in a moment")]
     Overloaded {
         /// The most messages a mailbox holds.
         limit: usize,
@@ -54,7 +54,9 @@ pub enum CallError {
     #[error("logic {0} is not loaded")]
     NoLogic(LogicName),
     /// The list is pinned to a version that does not exist, or that is quarantined.
-    #[error("there is no version {pin} of {logic}, which the list insists on; pin it to another one, or to none")]
+    #[error(
+        "there is no version {pin} of {logic}, which the list is pinned to; pin the list to another version, or to none"
+    )]
     NoVersion {
         /// The logic.
         logic: LogicName,
@@ -62,7 +64,7 @@ pub enum CallError {
         pin: Pin,
     },
     /// The version that has to decide is stored, and could not be loaded.
-    #[error("the version of {logic} that keeps the list could not be loaded: {why}")]
+    #[error("cannot load the version of {logic} that the list is bound or pinned to: {why}")]
     NotLoaded {
         /// The logic.
         logic: LogicName,
@@ -70,7 +72,7 @@ pub enum CallError {
         why: String,
     },
     /// The list has no revision of this number yet.
-    #[error("the list has no revision {number}, its last one is {last}")]
+    #[error("the list has no revision {number}; its last revision is {last}")]
     NoRevision {
         /// The number that was asked for.
         number: u64,
@@ -78,7 +80,7 @@ pub enum CallError {
         last: u64,
     },
     /// The history does not hold the revision any more.
-    #[error("revision {number} is not kept any more; {kept} are, of which {oldest} is the oldest")]
+    #[error("the history does not hold revision {number} any more; it holds {kept} revisions, from {oldest} on")]
     Forgotten {
         /// The number that was asked for.
         number: u64,

@@ -1,4 +1,4 @@
-//! Reading a list the way its logic shows it: on the snapshot, by the version that decides about it.
+//! Reads a list as its logic shows it: from the snapshot, by the version that decides about the list.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::logic::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
 use crate::rollout::{ResolveError, Version};
 
-/// How often a version is loaded that is gone again when it is needed.
-const MAX_FETCHES: usize = 3;
+/// How many times a version is loaded that is unloaded again before it is used.
+const MAX_LOADS: usize = 3;
 
 impl Cache {
-    /// A page of a list: from the host where the logic leaves that to it, else from the logic. Runs
-    /// on the snapshot, so no reader waits for a writer.
+    /// A page of a list. The host makes it where the logic leaves that to the host, else the logic does. Both work on
+    /// the snapshot, so no reader waits for a writer.
     pub async fn view(&self, name: &ListName, caller: Arc<str>, query: &Query) -> Result<View, CallError> {
         let list = self.read(name).await?;
         let version = self.version(name, &list).await?;
@@ -35,20 +35,20 @@ impl Cache {
         };
         let (version, answer) = match ask(&version) {
             Err(fault) => {
-                // A reading changes nothing, so the last good version may answer it as well.
-                let knows = |other: &Arc<Version>| {
-                    let described = other.logic.description();
+                // A read changes nothing, so the fallback may answer it.
+                let can_answer = |other: &Arc<Version>| {
+                    let description = other.logic.description();
                     query
                         .view
                         .as_ref()
-                        .map_or(described.reading == Reading::Logic, |view| described.view(view).is_some())
+                        .map_or(description.reading == Reading::Logic, |view| description.view(view).is_some())
                 };
-                let instead = self.environment.registry.instead_of(&version, &list).filter(knows);
-                let second = instead.map(|instead| (ask(&instead), instead));
-                let shared = second.as_ref().map(|(answer, _)| answer.is_err());
-                self.environment.registry.failed(&version, name, &fault, shared, now);
+                let fallback = self.environment.registry.instead_of(&version, &list).filter(can_answer);
+                let second = fallback.map(|fallback| (ask(&fallback), fallback));
+                let has_failed_too = second.as_ref().map(|(answer, _)| answer.is_err());
+                self.environment.registry.failed(&version, name, &fault, has_failed_too, now);
                 match second {
-                    Some((Ok(page), instead)) => (instead, Ok(page)),
+                    Some((Ok(page), fallback)) => (fallback, Ok(page)),
                     _ => (version, Err(fault)),
                 }
             }
@@ -62,36 +62,39 @@ impl Cache {
         }
     }
 
-    /// The version that decides about a list as it is: the one chosen for it, or the one that keeps it where
-    /// the chosen one would have to take it over first.
+    /// The version that decides about a list in its current state: the version that is resolved for it, or the version
+    /// that it is bound to where the resolved one would have to migrate it first.
     pub async fn version(&self, name: &ListName, list: &List) -> Result<Arc<Version>, CallError> {
         let logic = list.logic().unwrap_or(&self.environment.default_logic);
-        self.ready(|| {
-            let chosen = self.environment.registry.resolve(logic, name, list.pin())?.version;
+        self.resolve(|| {
+            let resolved = self.environment.registry.resolve(logic, name, list.pin())?.version;
             match list.binding() {
-                Some(binding) if !binding.is_schema_compatible(chosen.logic.binding()) => {
-                    Ok(self.environment.registry.keeping(list)?.unwrap_or(chosen))
+                Some(binding) if !binding.is_schema_compatible(resolved.logic.binding()) => {
+                    Ok(self.environment.registry.keeping(list)?.unwrap_or(resolved))
                 }
-                _ => Ok(chosen),
+                _ => Ok(resolved),
             }
         })
         .await
     }
 
-    /// The version that would decide about a list if it were given this logic and pinned so.
+    /// The version that would decide about a list with this logic and this pin.
     pub async fn version_for(
         &self,
         name: &ListName,
         logic: &LogicName,
         pin: Option<&Pin>,
     ) -> Result<Arc<Version>, CallError> {
-        self.ready(|| Ok(self.environment.registry.resolve(logic, name, pin)?.version)).await
+        self.resolve(|| Ok(self.environment.registry.resolve(logic, name, pin)?.version)).await
     }
 
-    /// Finds a version; has it loaded first where it is not in memory.
-    async fn ready(&self, find: impl Fn() -> Result<Arc<Version>, ResolveError>) -> Result<Arc<Version>, CallError> {
-        for _ in 0..MAX_FETCHES {
-            match find() {
+    /// Resolves a version, and loads it first where it is not in memory.
+    async fn resolve(
+        &self,
+        resolve: impl Fn() -> Result<Arc<Version>, ResolveError>,
+    ) -> Result<Arc<Version>, CallError> {
+        for _ in 0..MAX_LOADS {
+            match resolve() {
                 Ok(version) => {
                     version.touch(self.environment.clock.now());
                     return Ok(version);
@@ -99,8 +102,8 @@ impl Cache {
                 Err(ResolveError::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),
                 Err(ResolveError::NoVersion(logic, pin)) => return Err(CallError::NoVersion { logic, pin }),
                 Err(ResolveError::NotLoaded(logic, digest)) => {
-                    let fetched = self.environment.registry.fetch(&logic, digest).await;
-                    fetched.map_err(|why| CallError::NotLoaded { logic, why })?;
+                    let loaded = self.environment.registry.fetch(&logic, digest).await;
+                    loaded.map_err(|why| CallError::NotLoaded { logic, why })?;
                 }
             }
         }
@@ -109,14 +112,14 @@ impl Cache {
     }
 }
 
-/// The plain list: ids ascending, filtered by date and completion.
+/// A page of the plain list: ids ascending, filtered by date and completion.
 fn plain_page(list: &List, query: &Query) -> Page {
     let after = query.after.unwrap_or(0);
-    let fits = |completed: bool| query.completed.is_none_or(|wanted| wanted == completed);
+    let matches = |completed: bool| query.completed.is_none_or(|wanted| wanted == completed);
     let limit = query.limit.min(MAX_ROWS);
     let mut ids: Vec<u64> = match query.date {
-        Some(day) => list.on_date(day, after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
-        None => list.scan(after).filter(|e| fits(e.completed)).map(|e| e.id).take(limit + 1).collect(),
+        Some(day) => list.on_date(day, after).filter(|e| matches(e.completed)).map(|e| e.id).take(limit + 1).collect(),
+        None => list.scan(after).filter(|e| matches(e.completed)).map(|e| e.id).take(limit + 1).collect(),
     };
     let more = ids.len() > limit;
     ids.truncate(limit);

@@ -1,4 +1,4 @@
-//! Taking back a revision: the history says what it did, the list's actor decides.
+//! Undoes a revision: the history tells what the revision changed, and the actor of the list decides.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::logic::Refusal;
 
-/// How many revisions are read at a time by who looks for the one that stands in the way of an undo.
+/// How many revisions are read at a time in the search for the one that conflicts with an undo.
 const PAGE: u64 = 100;
 
-/// How many times they are read, at the most: the one in the way is mostly a late one, and where it is
-/// not, the answer goes without its number.
+/// How many pages of revisions are read at most. The conflicting revision is mostly a late one. Where it is not, the
+/// reply goes without its number.
 const MAX_PAGES: usize = 10;
 
 impl Cache {
-    /// Takes back a revision of a list, or the last one that the list has when this is called. The
-    /// request is made around the command that does it.
+    /// Undoes a revision of a list, or the last one that the list has when this is called. `request` makes the request
+    /// from the command.
     pub async fn undo(
         &self,
         name: &ListName,
@@ -31,14 +31,14 @@ impl Cache {
         let found = self.environment.store.history(name, number.saturating_sub(1), 1).await?.pop();
         let (changes, inverse) = match found.as_deref() {
             Some(revision) if revision.number == number => (revision.changes.clone(), revision.inverse.clone()),
-            // The actor is asked all the same: there may be no list, or another one than is expected, or an
-            // answer to the same request from when the revision was kept.
+            // The actor is asked all the same. The list may not exist or not be at the expected revision, and the same
+            // request may have a receipt from when the history still held the revision.
             _ => (Vec::new(), Vec::new()),
         };
-        let known = !changes.is_empty();
-        let answer = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
-        match answer {
-            Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !known => {
+        let is_found = !changes.is_empty();
+        let reply = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
+        match reply {
+            Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !is_found => {
                 Err(missing(number, last, found.as_deref()))
             }
             Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
@@ -56,8 +56,8 @@ impl Cache {
         }
     }
 
-    /// The last revision after a number that has something to do with a subject, looked for from the last
-    /// one on. None where the store does not answer, for what is to be said without it is worth saying.
+    /// The last revision after a number that changed a subject. The search begins at the last revision. `None` where
+    /// the store does not answer: the conflict is reported without the number.
     async fn last_about(&self, name: &ListName, after: u64, subject: &Subject) -> Option<u64> {
         let is_about = |revision: &&Arc<Revision>| revision.changes.iter().any(|c| c.subject() == *subject);
         let mut end = self.read(name).await.ok()?.revision();
@@ -74,7 +74,7 @@ impl Cache {
     }
 }
 
-/// Why there is no revision of that number; `next` is the first one behind it.
+/// The error for a revision that is not in the history. `next` is the first revision behind it that is.
 fn missing(number: u64, last: u64, next: Option<&Revision>) -> CallError {
     match next {
         Some(Revision { number: oldest, .. }) if number <= last => {

@@ -1,4 +1,4 @@
-//! A logic in plain Rust whose lists want to be woken. An entry's title says when, and what then.
+//! A logic in plain Rust whose lists want to be woken. The title of an entry names the time and the task.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use hotlist::list::name::LogicName;
 use hotlist::list::schema::{Description, Reading};
 use hotlist::logic::{Call, Decision, Fault, Logic, Session};
 
-/// What an entry wants of the moment in its title.
+/// What happens at the time in an entry's title.
 #[derive(Clone, Copy, PartialEq)]
-enum RolloutUpdate {
+enum WakeTask {
     /// `at 5000`: to be completed then.
     Complete,
     /// `idle at 5000`: a wake that changes nothing, and no other.
     Nothing,
-    /// `stuck at 5000`: a wake that changes nothing, for ever.
+    /// `stuck at 5000`: a wake that changes nothing, each time.
     Stuck,
-    /// `fail at 5000`: a wake that goes wrong.
+    /// `fail at 5000`: a wake that fails.
     Fail,
 }
 
-/// The logic.
+/// A version whose lists want to be woken.
 pub(crate) struct Waking {
     binding: Arc<LogicBinding>,
     description: Description,
@@ -67,18 +67,18 @@ impl Logic for Waking {
 
 struct WakingSession;
 
-/// The wishes that are open.
-fn wishes(list: &List) -> impl Iterator<Item = (&Entry, RolloutUpdate, u64)> {
+/// The tasks of the open entries.
+fn open_tasks(list: &List) -> impl Iterator<Item = (&Entry, WakeTask, u64)> {
     list.scan(0).filter(|entry| !entry.completed).filter_map(|entry| {
-        let (wish, moment) = entry.title.rsplit_once("at ")?;
-        let wish = match wish {
-            "" => RolloutUpdate::Complete,
-            "idle " => RolloutUpdate::Nothing,
-            "stuck " => RolloutUpdate::Stuck,
-            "fail " => RolloutUpdate::Fail,
+        let (task, moment) = entry.title.rsplit_once("at ")?;
+        let task = match task {
+            "" => WakeTask::Complete,
+            "idle " => WakeTask::Nothing,
+            "stuck " => WakeTask::Stuck,
+            "fail " => WakeTask::Fail,
             _ => return None,
         };
-        Some((&**entry, wish, moment.parse().ok()?))
+        Some((&**entry, task, moment.parse().ok()?))
     })
 }
 
@@ -95,14 +95,11 @@ impl Session for WakingSession {
             Call::Update(id, _) => list.get(id).map(|entry| done(entry)).into_iter().collect(),
             Call::Delete(id) => vec![Change::Remove(id)],
             Call::Wake => {
-                let due: Vec<_> = wishes(list).filter(|(_, _, moment)| *moment <= context.now).collect();
-                if due.iter().any(|(_, wish, _)| *wish == RolloutUpdate::Fail) {
+                let due: Vec<_> = open_tasks(list).filter(|(_, _, moment)| *moment <= context.now).collect();
+                if due.iter().any(|(_, task, _)| *task == WakeTask::Fail) {
                     return Err(Fault::Trap("as it was told to".into()));
                 }
-                due.iter()
-                    .filter(|(_, wish, _)| *wish == RolloutUpdate::Complete)
-                    .map(|(entry, _, _)| done(entry))
-                    .collect()
+                due.iter().filter(|(_, task, _)| *task == WakeTask::Complete).map(|(entry, _, _)| done(entry)).collect()
             }
             Call::Custom(..) | Call::Configure(_) | Call::Migrate(_) => Vec::new(),
         }))
@@ -113,7 +110,7 @@ impl Session for WakingSession {
     }
 
     fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
-        let open = wishes(list).filter(|(_, wish, moment)| *wish != RolloutUpdate::Nothing || *moment > context.now);
+        let open = open_tasks(list).filter(|(_, task, moment)| *task != WakeTask::Nothing || *moment > context.now);
         Ok(open.map(|(_, _, moment)| moment).min())
     }
 }

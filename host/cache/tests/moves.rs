@@ -1,5 +1,4 @@
-//! Lists that move to a version whose lists hold something else, lists that do not, and what happens to
-//! them when that version falls.
+//! Lists that migrate to a version with an incompatible schema, lists that do not, and the quarantine of that version.
 
 use std::sync::atomic::Ordering;
 
@@ -25,15 +24,15 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_list_that_a_version_says_no_to_stays_where_it_is_and_holds_up_no_other() {
+async fn a_list_that_a_version_does_not_migrate_stays_with_its_version_and_delays_no_other() {
     let world = World::new();
     for (list, title) in [("bob", "not me"), ("ann", "break"), ("eve", "milk")] {
         assert_eq!(world.decided_by(list, title).await, 1);
     }
     world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
     for _ in 0..3 {
-        assert_eq!(world.decided_by("bob", "bread").await, 1, "it said no");
-        assert_eq!(world.decided_by("ann", "bread").await, 1, "it failed");
+        assert_eq!(world.decided_by("bob", "bread").await, 1, "the version refuses to migrate it");
+        assert_eq!(world.decided_by("ann", "bread").await, 1, "the version fails to migrate it");
         assert_eq!(world.decided_by("eve", "bread").await, 2);
     }
     assert_eq!(world.commands("bob").await, ["add-entry"; 4]);
@@ -42,20 +41,20 @@ async fn a_list_that_a_version_says_no_to_stays_where_it_is_and_holds_up_no_othe
     let live = world.live();
     let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let counts = [&live.counters.migrated, &live.counters.not_migrated, &live.counters.faults].map(counted);
-    assert_eq!(counts, [1, 2, 1], "each was asked once");
-    // What it stayed for is gone, so the next version may take it.
+    assert_eq!(counts, [1, 2, 1], "the version is asked once for each list");
+    // The next version is asked to migrate the list, unless its schema is compatible.
     world.registry.publish(Native::with_a_field(3), "test", MIDNIGHT);
     assert_eq!(world.decided_by("eve", "tea").await, 3);
-    assert_eq!(world.commands("eve").await.len(), 6, "it holds the same, so there is nothing to take over");
+    assert_eq!(world.commands("eve").await.len(), 6, "the schema is compatible, so no migration is made");
 }
 
 #[tokio::test]
-async fn what_moved_to_a_version_that_falls_moves_back_and_the_command_at_hand_is_decided() {
+async fn a_list_of_a_quarantined_version_migrates_back_and_the_command_is_decided() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "bread").await, 2);
-    // Nobody can step in at once: the list has to be taken back first. So the first four are errors.
+    // The fallback cannot decide at once, because it would have to migrate the list first. The first four are errors.
     let mut replies = Vec::new();
     for _ in 0..5 {
         replies.push(world.add("bob", "fault").await);
@@ -63,7 +62,7 @@ async fn what_moved_to_a_version_that_falls_moves_back_and_the_command_at_hand_i
     assert!(replies[..4].iter().all(|reply| {
         matches!(reply, Err(CallError::Refused { refusal: Refusal::Fault(_), logic }) if logic.version.major == 2)
     }));
-    // The fifth was one too many: the good version fails at it as well, and says so itself.
+    // The fifth failure quarantines the version. The last good version decides the command, and fails at it as well.
     assert!(matches!(&replies[4], Err(CallError::Refused { logic, .. }) if logic.version.major == 1), "{replies:?}");
     assert_eq!(world.decided_by("bob", "tea").await, 1);
     let commands = world.commands("bob").await;
@@ -71,7 +70,7 @@ async fn what_moved_to_a_version_that_falls_moves_back_and_the_command_at_hand_i
 }
 
 #[tokio::test]
-async fn a_list_whose_good_version_will_not_have_it_back_is_decided_as_it_is() {
+async fn a_list_that_the_last_good_version_does_not_migrate_back_is_decided_without_a_migration() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
@@ -81,14 +80,14 @@ async fn a_list_whose_good_version_will_not_have_it_back_is_decided_as_it_is() {
     }
     assert_eq!(world.decided_by("bob", "tea").await, 1);
     let list = world.cache.read(&name("bob")).await.unwrap();
-    assert_eq!(list.binding().unwrap().id.version.major, 2, "it is still to be taken over by somebody");
+    assert_eq!(list.binding().unwrap().id.version.major, 2, "the list still waits for a migration");
     world.registry.publish(Native::with_a_field(3), "test", MIDNIGHT);
     assert_eq!(world.decided_by("bob", "tea").await, 3);
     assert_eq!(world.commands("bob").await.iter().filter(|command| *command == "migrate").count(), 1);
 }
 
 #[tokio::test]
-async fn what_the_last_good_version_does_not_know_is_not_said_to_be_decided_by_it() {
+async fn a_command_at_which_both_versions_fail_is_reported_for_the_live_one() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::version(2), "test", MIDNIGHT);
@@ -96,13 +95,13 @@ async fn what_the_last_good_version_does_not_know_is_not_said_to_be_decided_by_i
     let reply = world.add("bob", "fault").await.unwrap_err();
     assert!(
         matches!(reply, CallError::Refused { logic, .. } if logic.version.major == 2),
-        "both fail, so it is its own"
+        "both fail, so the live version reports the failure"
     );
     assert_eq!(world.live().id().version.major, 2);
 }
 
 #[tokio::test]
-async fn a_reading_at_which_new_rules_fail_is_answered_by_the_last_good_ones_and_counts() {
+async fn a_read_at_which_the_live_version_fails_is_answered_by_the_last_good_one_and_counts() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);

@@ -1,4 +1,4 @@
-//! The end of the task that wakes lists.
+//! Wake-ups of one list, and the end of the task that wakes lists.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -63,4 +63,38 @@ async fn the_end_of_the_server_is_no_crash_of_the_task_that_wakes_lists() {
     waking.abort();
     assert!(waking.await.unwrap_err().is_cancelled());
     assert!(!cache.wake_ups_have_failed());
+}
+
+#[tokio::test]
+async fn a_list_is_woken_once_for_each_time_it_asked_for() {
+    let world = World::new();
+    world.add("bob", &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
+    assert_eq!(world.store.next_due().await.unwrap(), Some(MIDNIGHT + 5_000));
+    assert!(world.store.due(MIDNIGHT + 4_999, None, 10).await.unwrap().is_empty());
+    world.clock.advance(5_000);
+    world.cache.call(&name("bob"), request(Command::Wake)).await.unwrap();
+    assert_eq!(world.titles("bob").await[1..], ["woken"]);
+    let next = world.store.next_due().await.unwrap();
+    assert_eq!(next, Some(MIDNIGHT + 6_000), "a time in the past is put off by the least pause");
+    // A wake-up that was sent twice, or put off meanwhile, does nothing.
+    let early = world.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert!(matches!(early, Err(CallError::Stale { .. })), "{early:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_woken_is_tried_again_later_and_a_deleted_list_never() {
+    let world = World::new();
+    world.registry.publish(Native::named("kanban", 1), "test", MIDNIGHT);
+    let kanban = Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
+    for list in ["bob", "eve"] {
+        world.cache.call(&name(list), request(kanban.clone())).await.unwrap();
+        world.add(list, &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
+    }
+    world.cache.call(&name("eve"), request(Command::DeleteList)).await.unwrap();
+    // The logic is not loaded, as after a restart without its file.
+    let gone = World::with_store(world.store.clone());
+    gone.clock.advance(5_000);
+    let woken = gone.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert!(matches!(woken, Err(CallError::NoLogic(_))), "{woken:?}");
+    assert_eq!(gone.store.next_due().await.unwrap(), Some(MIDNIGHT + 65_000));
 }

@@ -1,0 +1,162 @@
+//! Batches and their commits: what is visible when, and what a caller learns about a commit that fails.
+
+use super::*;
+
+#[tokio::test]
+async fn a_change_is_not_visible_before_it_is_durable() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let mut events = world.cache.subscribe(&name("bob")).unwrap();
+    world.store.hold_commits();
+    let adding = world.add_held("bob", "bread").await;
+    assert_eq!(world.titles("bob").await, ["milk"]);
+    assert!(events.try_recv().is_err());
+    assert!(!adding.is_finished());
+    world.store.release();
+    assert_eq!(adding.await.unwrap().unwrap().revision, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+    assert_eq!(events.recv().await.unwrap().number, 2);
+}
+
+#[tokio::test]
+async fn commands_that_wait_are_committed_together() {
+    let world = World::new();
+    world.store.hold_commits();
+    let first = world.add_held("bob", "one").await;
+    let waiting: Vec<_> = ["two", "three", "four"]
+        .map(|title| {
+            let cache = world.cache.clone();
+            tokio::spawn(async move { cache.call(&name("bob"), add(title)).await })
+        })
+        .into();
+    tokio::task::yield_now().await;
+    assert_eq!(world.store.held_commits(), 1);
+    // The first commit passes, the next one is held again.
+    world.store.release();
+    world.store.hold_commits();
+    first.await.unwrap().unwrap();
+    until(|| world.store.held_commits() == 1).await;
+    assert!(waiting.iter().all(|call| !call.is_finished()));
+    // That one passes, too. A third one would be held, and its callers would wait.
+    world.store.release();
+    world.store.hold_commits();
+    until(|| waiting.iter().all(|call| call.is_finished()) || world.store.held_commits() > 0).await;
+    assert_eq!(world.store.held_commits(), 0, "three commands are one commit");
+    for (at, call) in waiting.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap().unwrap().revision, at as u64 + 2);
+    }
+}
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_and_loses_nothing() {
+    let world = World::bounded(Bounds { idle: 60_000, resident: 10 }, 2);
+    world.store.hold_commits();
+    let first = world.add_held("bob", "one").await;
+    let (one, two) = (world.cache.clone(), world.cache.clone());
+    let waiting = [
+        tokio::spawn(async move { one.call(&name("bob"), add("two")).await }),
+        tokio::spawn(async move { two.call(&name("bob"), add("three")).await }),
+    ];
+    tokio::task::yield_now().await;
+    assert_eq!(world.add("bob", "four").await.unwrap_err(), CallError::Overloaded { limit: 2 });
+    world.store.release();
+    first.await.unwrap().unwrap();
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(world.titles("bob").await, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_failed_commit_changes_nothing_and_the_list_is_loaded_again() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let error = StoreError::Failed { what: "write".into(), why: "no space".into() };
+    world.store.fail_next_commit(error.clone());
+    assert_eq!(world.add("bob", "bread").await.unwrap_err(), CallError::Store(error));
+    assert_eq!(world.titles("bob").await, ["milk"]);
+    assert!(matches!(world.add("bob", "eggs").await, Err(CallError::Store(StoreError::Poisoned { .. }))));
+    world.store.mend();
+    assert_eq!(world.add("bob", "eggs").await.unwrap().revision, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "eggs"]);
+}
+
+#[tokio::test]
+async fn a_commit_whose_outcome_the_store_does_not_know_is_told_apart_from_one_that_was_not_made() {
+    let world = World::new();
+    let error = StoreError::Unknown { what: "write".into(), why: "no space".into() };
+    world.store.fail_next_commit(error.clone());
+    let (bob, ann) = (name("bob"), name("ann"));
+    let mut refused = std::pin::pin!(world.cache.call(&bob, add("no")));
+    assert!(futures_util::poll!(&mut refused).is_pending());
+    let reply = world.add("bob", "bread").await.unwrap_err();
+    assert_eq!(reply, CallError::Unknown { why: error.to_string() });
+    // A refused command is certainly not carried out, whatever the outcome of the batch is.
+    assert!(matches!(refused.await.unwrap_err(), CallError::Refused { .. }));
+    let reply = world.cache.call(&ann, add("tea")).await.unwrap_err();
+    assert!(matches!(reply, CallError::Store(StoreError::Poisoned { .. })), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_is_an_error_and_never_empty() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.advance(60_001);
+    assert_eq!(world.cache.sweep(), 1);
+    world.store.make_unreadable(name("bob"), "a bit flipped");
+    assert!(matches!(world.cache.read(&name("bob")).await, Err(CallError::Store(StoreError::Unreadable { .. }))));
+    assert!(matches!(world.add("bob", "bread").await, Err(CallError::Store(StoreError::Unreadable { .. }))));
+    world.add("alice", "tea").await.unwrap();
+    world.store.make_readable(&name("bob"));
+    assert_eq!(world.titles("bob").await, ["milk"]);
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_actor_and_the_next_request_finds_its_successor() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    assert_eq!(world.add("bob", "panic").await.unwrap_err(), CallError::Crashed);
+    assert_eq!(world.add("bob", "bread").await.unwrap().revision, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+    assert_eq!(world.cache.resident(), 1);
+}
+
+#[tokio::test]
+async fn a_command_is_decided_again_when_another_writer_was_faster() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let conflict = || StoreError::Conflict { name: name("bob"), expected: 1, found: 2 };
+    world.store.fail_next_commit(conflict());
+    assert_eq!(world.add("bob", "bread").await.unwrap().revision, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+    for _ in 0..3 {
+        world.store.fail_next_commit(conflict());
+    }
+    assert_eq!(world.add("bob", "eggs").await.unwrap_err(), CallError::Store(conflict()));
+    assert_eq!(world.add("bob", "tea").await.unwrap().revision, 3, "the next actor goes on");
+}
+
+#[tokio::test]
+async fn the_times_of_a_list_do_not_decrease_when_the_wall_clock_is_set_back() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.set_wall(MIDNIGHT - 3_600_000);
+    world.add("bob", "bread").await.unwrap();
+    world.clock.set_wall(MIDNIGHT + 5);
+    world.add("bob", "eggs").await.unwrap();
+    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    let times: Vec<u64> = history.iter().map(|revision| revision.context.now).collect();
+    assert_eq!(times, [MIDNIGHT, MIDNIGHT, MIDNIGHT + 5]);
+}
+
+#[tokio::test]
+async fn a_command_in_the_mailbox_of_an_actor_that_ends_was_certainly_not_carried_out() {
+    let world = World::new();
+    let bob = name("bob");
+    let mut first = std::pin::pin!(world.cache.call(&bob, add("panic")));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let mut taken_with_it = std::pin::pin!(world.cache.call(&bob, add("milk")));
+    assert!(futures_util::poll!(&mut taken_with_it).is_pending());
+    assert_eq!(first.await.unwrap_err(), CallError::Crashed);
+    assert_eq!(taken_with_it.await.unwrap_err(), CallError::Crashed);
+}

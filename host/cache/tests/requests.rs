@@ -1,0 +1,114 @@
+//! Bodies, repetitions and preconditions of requests.
+
+use super::*;
+
+/// A body whose meaning is the version that reads it: the entry is titled with the version's number.
+#[derive(Debug)]
+struct TitledByVersion;
+
+impl Prepare for TitledByVersion {
+    fn prepare(&self, description: &Description) -> Result<Command, InvalidInput> {
+        let title = description.version.to_string();
+        match description.fields.first() {
+            None => Ok(Command::Add(Draft { title, ..Draft::default() })),
+            Some(field) => Err(InvalidInput { member: field.name.clone(), message: "it is refused".into() }),
+        }
+    }
+}
+
+fn titled_by_version() -> Request {
+    let outline = Command::Add(Draft::default());
+    Request { command: CommandSource::Deferred { outline, body: Arc::new(TitledByVersion) }, ..add("") }
+}
+
+#[tokio::test]
+async fn a_body_is_read_by_the_version_that_decides_also_when_it_was_published_while_the_command_waited() {
+    let world = World::new();
+    world.store.hold_commits();
+    let first = world.add_held("bob", "milk").await;
+    let bob = name("bob");
+    let mut waiting = std::pin::pin!(world.cache.call(&bob, titled_by_version()));
+    assert!(futures_util::poll!(&mut waiting).is_pending(), "the command is in the mailbox");
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    world.store.release();
+    first.await.unwrap().unwrap();
+    assert_eq!(waiting.await.unwrap().logic.version.major, 2);
+    assert_eq!(world.titles("bob").await, ["milk", "2.0.0"]);
+}
+
+#[tokio::test]
+async fn a_body_that_the_deciding_version_does_not_take_names_the_member_and_the_version() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    let refused = world.cache.call(&name("bob"), titled_by_version()).await.unwrap_err();
+    let CallError::Invalid { input, logic } = refused else { panic!("{refused:?}") };
+    assert_eq!((input.to_string().as_str(), logic.version.major), ("rank: it is refused", 2));
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_also_from_a_new_actor() {
+    let world = World::new();
+    let keyed = |title: &str, fingerprint: u8| Request {
+        idempotency: Some(Idempotency { key: "k".into(), fingerprint: [fingerprint; 32] }),
+        ..add(title)
+    };
+    let first = world.cache.call(&name("bob"), keyed("milk", 1)).await.unwrap();
+    world.add("bob", "bread").await.unwrap();
+    world.clock.advance(600_000);
+    world.cache.sweep();
+    let again = world.cache.call(&name("bob"), keyed("milk", 1)).await.unwrap();
+    assert_eq!((again.revision, again.created), (first.revision, true));
+    assert_eq!(again.changes(), first.changes());
+    assert_eq!(world.cache.call(&name("bob"), keyed("eggs", 2)).await.unwrap_err(), CallError::KeyReused);
+    assert_eq!(world.titles("bob").await, ["milk", "bread"]);
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_also_without_a_version_that_could_decide() {
+    let world = World::new();
+    world.registry.publish(Native::named("kanban", 1), "test", MIDNIGHT);
+    let configure =
+        Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
+    world.cache.call(&name("bob"), request(configure)).await.unwrap();
+    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
+    let gone = World::with_store(world.store.clone());
+    assert!(matches!(gone.add("bob", "bread").await, Err(CallError::NoLogic(_))));
+    let again = gone.cache.call(&name("bob"), keyed()).await.unwrap();
+    assert_eq!((again.revision, again.changes()), (first.revision, first.changes()));
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_also_while_no_instance_is_free() {
+    let world = World::new();
+    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
+    world.registry.publish(Native::version(CROWDED), "test", MIDNIGHT);
+    let busy = world.add("bob", "bread").await.unwrap_err();
+    assert!(matches!(busy, CallError::Refused { refusal: Refusal::Fault(Fault::Instance(_)), .. }), "{busy:?}");
+    assert_eq!(world.cache.call(&name("bob"), keyed()).await.unwrap().revision, first.revision);
+}
+
+#[tokio::test]
+async fn a_repeated_request_that_was_rejected_is_rejected_again() {
+    let world = World::new();
+    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("no") };
+    let first = world.cache.call(&name("bob"), keyed()).await.unwrap_err();
+    assert!(matches!(&first, CallError::Refused { refusal: Refusal::Rejected(_), .. }));
+    world.clock.advance(600_000);
+    world.cache.sweep();
+    assert_eq!(world.cache.call(&name("bob"), keyed()).await.unwrap_err(), first);
+}
+
+#[tokio::test]
+async fn a_condition_is_checked_when_the_command_is_decided() {
+    let world = World::new();
+    let expecting = |expect| Request { expect, ..add("milk") };
+    let exists = world.cache.call(&name("bob"), expecting(Expect::Exists)).await;
+    assert_eq!(exists.unwrap_err(), CallError::Stale { revision: 0 });
+    world.add("bob", "milk").await.unwrap();
+    world.cache.call(&name("bob"), expecting(Expect::Revision(vec![7, 1]))).await.unwrap();
+    let stale = world.cache.call(&name("bob"), expecting(Expect::Revision(vec![1]))).await;
+    assert_eq!(stale.unwrap_err(), CallError::Stale { revision: 2 });
+}
