@@ -9,7 +9,7 @@ use super::source::{Target, Tree};
 type Edges<'a> = BTreeMap<&'a Path, BTreeMap<&'a Path, BTreeSet<usize>>>;
 
 /// A way from a file back to itself, each step with the lines that make it.
-pub struct Circle {
+pub(crate) struct Circle {
     steps: Vec<(PathBuf, BTreeSet<usize>)>,
 }
 
@@ -17,7 +17,7 @@ pub struct Circle {
 ///
 /// A file needs another one when its code names an item that is defined there, also through a re-export. Neither
 /// `mod child;` nor `pub use child::Item` counts, because both only say where an item is found.
-pub fn circles(tree: &Tree) -> BTreeMap<String, Vec<Circle>> {
+pub(crate) fn circles(tree: &Tree) -> BTreeMap<String, Vec<Circle>> {
     let mut rooms: BTreeMap<&str, Edges<'_>> = BTreeMap::new();
     for named in tree.named() {
         let Some(Target::Item(to)) = tree.resolve(named.from, named.path) else { continue };
@@ -73,7 +73,7 @@ fn way_back<'a>(start: &'a Path, edges: &Edges<'a>) -> Option<Vec<&'a Path>> {
 
 impl Circle {
     /// The circle in one line: `list.rs:12 → list/entry.rs:3,9 → list.rs`.
-    pub fn render(&self, root: &Path) -> String {
+    pub(crate) fn render(&self, root: &Path) -> String {
         let name = |file: &Path| file.strip_prefix(root).unwrap_or(file).display().to_string();
         let step = |(file, lines): &(PathBuf, BTreeSet<usize>)| {
             let lines: Vec<_> = lines.iter().map(usize::to_string).collect();

@@ -11,15 +11,15 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 /// The number of a module in its [`Tree`]. The root of the crate is 0.
-pub type ModuleId = usize;
+pub(crate) type ModuleId = usize;
 
 /// The most `use` declarations that a name is followed through.
 const MAX_HOPS: usize = 16;
 
 /// One module: a file, or a block inside one.
-pub struct Module {
+pub(crate) struct Module {
     /// The file that holds the code of the module.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     parent: Option<ModuleId>,
     children: BTreeMap<String, ModuleId>,
     items: BTreeSet<String>,
@@ -31,14 +31,14 @@ pub struct Module {
 }
 
 /// All modules of a crate.
-pub struct Tree {
+pub(crate) struct Tree {
     /// The modules by their ids.
-    pub modules: Vec<Module>,
+    pub(crate) modules: Vec<Module>,
 }
 
 /// What a path leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// A module itself.
     Module(ModuleId),
     /// An item that this module defines.
@@ -47,7 +47,7 @@ pub enum Target {
 
 impl Target {
     /// The module that the target is or lies in.
-    pub fn module(self) -> ModuleId {
+    pub(crate) fn module(self) -> ModuleId {
         match self {
             Self::Module(id) | Self::Item(id) => id,
         }
@@ -55,18 +55,18 @@ impl Target {
 }
 
 /// A path in the code of a module.
-pub struct Named<'a> {
+pub(crate) struct Named<'a> {
     /// The module whose code names the path.
-    pub from: ModuleId,
+    pub(crate) from: ModuleId,
     /// The segments of the path.
-    pub path: &'a [String],
+    pub(crate) path: &'a [String],
     /// The line in the file of the module.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 impl Tree {
     /// Reads a crate from its root file. `read` gives the text of a file, or nothing where there is no such file.
-    pub fn read(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Self {
+    pub(crate) fn read(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Self {
         let mut tree = Self { modules: Vec::new() };
         let folder = root.parent().unwrap().to_path_buf();
         tree.add_file(root, None, &folder, read);
@@ -112,7 +112,7 @@ impl Tree {
     }
 
     /// Every path that the code names, module by module.
-    pub fn named(&self) -> impl Iterator<Item = Named<'_>> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
         self.modules
             .iter()
             .enumerate()
@@ -120,7 +120,7 @@ impl Tree {
     }
 
     /// The module at the top of the crate that a module lies in, and its name. Nothing for the root itself.
-    pub fn room(&self, mut id: ModuleId) -> Option<&str> {
+    pub(crate) fn room(&self, mut id: ModuleId) -> Option<&str> {
         let mut below = None;
         while let Some(parent) = self.modules[id].parent {
             below = Some((parent, id));
@@ -131,12 +131,12 @@ impl Tree {
     }
 
     /// What a path in the code of a module leads to, or nothing where it leads out of the crate.
-    pub fn resolve(&self, from: ModuleId, path: &[String]) -> Option<Target> {
+    pub(crate) fn resolve(&self, from: ModuleId, path: &[String]) -> Option<Target> {
         self.follow(from, path, false, 0)
     }
 
     /// The first segment of a path that leads out of the crate, with local names replaced.
-    pub fn outside<'a>(&'a self, from: ModuleId, path: &'a [String]) -> Option<&'a str> {
+    pub(crate) fn outside<'a>(&'a self, from: ModuleId, path: &'a [String]) -> Option<&'a str> {
         let (mut at, mut path) = (from, path);
         for _ in 0..MAX_HOPS {
             let first = path.first()?.as_str();

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 const MARKS: (&str, &str) = ("<!-- drawn by tests/tidy.rs -->\n", "<!-- end of the drawing -->");
 
 /// The rows of a table with a given heading, in order: the name in the first column and the names in the last one.
-pub fn rows(document: &str, heading: &str) -> Vec<(String, BTreeSet<String>)> {
+pub(crate) fn rows(document: &str, heading: &str) -> Vec<(String, BTreeSet<String>)> {
     let table = document.lines().skip_while(|line| !line.starts_with(heading)).skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));
     rows.map(|row| {
@@ -24,7 +24,7 @@ fn quoted(cell: &str) -> Vec<String> {
 }
 
 /// Draws who knows whom: a row and a column for each module.
-pub fn draw(rows: &[(String, BTreeSet<String>)]) -> String {
+pub(crate) fn draw(rows: &[(String, BTreeSet<String>)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut drawing = String::from("```text\n");
     let columns = rows.iter().map(|(name, _)| name);
@@ -48,13 +48,13 @@ pub fn draw(rows: &[(String, BTreeSet<String>)]) -> String {
 }
 
 /// The document with another drawing between its marks.
-pub fn with_drawing(document: &str, drawing: &str) -> String {
+pub(crate) fn with_drawing(document: &str, drawing: &str) -> String {
     let (before, rest) = document.split_once(MARKS.0).expect("the document has a place for the drawing");
     let (_, after) = rest.split_once(MARKS.1).expect("the place for the drawing has an end");
     format!("{before}{}{drawing}{}{after}", MARKS.0, MARKS.1)
 }
 
 /// The rows as a map.
-pub fn map(rows: Vec<(String, BTreeSet<String>)>) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn map(rows: Vec<(String, BTreeSet<String>)>) -> BTreeMap<String, BTreeSet<String>> {
     rows.into_iter().collect()
 }

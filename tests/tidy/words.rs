@@ -1,7 +1,7 @@
 //! Words that this project has replaced, and a search for them.
 
 /// Names of types that are gone, with what to write instead. They are found as whole names, in this spelling only.
-pub const OLD_NAMES: &[(&str, &str)] = &[
+pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
     ("Keeper", "LogicBinding"),
     ("Adopt", "BindLogic"),
     ("Standing", "RolloutState"),
@@ -28,7 +28,7 @@ pub const OLD_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Words and phrases that are gone, with what to write instead. They are found in any case, as whole words.
-pub const OLD_WORDS: &[(&str, &str)] = &[
+pub(crate) const OLD_WORDS: &[(&str, &str)] = &[
     ("keeper", "binding"),
     ("keepers", "background tasks"),
     ("on trial", "candidate"),
@@ -54,7 +54,7 @@ pub const OLD_WORDS: &[(&str, &str)] = &[
 ];
 
 /// The old words in a text, each with its line and what to write instead.
-pub fn found(text: &str) -> Vec<(usize, &'static str, &'static str)> {
+pub(crate) fn found(text: &str) -> Vec<(usize, &'static str, &'static str)> {
     let lower = text.to_lowercase();
     let names: Vec<_> = OLD_NAMES.iter().filter(|(name, _)| text.contains(name)).collect();
     let words: Vec<_> = OLD_WORDS.iter().filter(|(word, _)| lower.contains(word)).collect();
