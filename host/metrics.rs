@@ -246,7 +246,7 @@ impl Scrape {
         let help = "Versions of a logic that are quarantined";
         let mut family = encoder.encode_descriptor("logic_quarantined_versions", help, None, MetricType::Gauge)?;
         for (name, rollout) in all.iter() {
-            let quarantined = rollout.versions.iter().filter(|version| version.quarantine.is_some()).count();
+            let quarantined = rollout.state.versions.iter().filter(|version| version.quarantine.is_some()).count();
             let quarantined = i64::try_from(quarantined).unwrap_or(i64::MAX);
             ConstGauge::new(quarantined).encode(family.encode_family(&[("logic", name.as_str())])?)?;
         }

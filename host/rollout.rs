@@ -1,19 +1,37 @@
-//! Versions of each logic: which one is live, which one decides about which list, and how a new one gets
-//! there.
+//! Versions of each logic: which one is live, which one decides about which list, and how a new one is published.
+//!
+//! - [`RolloutState`] is plain data, and what is stored on disk. [`RolloutDraft`] is a change of it.
+//! - [`Registry`] holds the [`Rollout`] of each logic: its state with the loaded versions. Actors resolve the version
+//!   of each command there.
+//! - [`Publisher`] compiles, probes, stores and publishes a component. [`ArtifactStore`] holds components and states on
+//!   disk.
+//! - [`shadows`] compares a candidate with the live version, and [`conformance`] probes a component before it is
+//!   accepted.
 
-pub mod conformance;
+mod artifacts;
+mod digest;
+mod draft;
+mod error;
 mod policy;
-mod record;
+mod publisher;
 mod registry;
-pub mod shadows;
+mod resolve;
 mod state;
 mod version;
 
+pub mod conformance;
+pub mod shadows;
+
+pub use artifacts::{ArtifactStore, Durability, STATE_FILE};
+pub use digest::{Digest, digest_of};
+pub use draft::{MAX_SPARE, RolloutDraft};
+pub use error::{CompileError, PublishError, SubmitError};
 pub use policy::QuarantinePolicy;
-pub use record::{CandidateRecord, Record};
-pub use registry::{Proposal, Registry, VersionSource};
+pub use publisher::{Compiler, Publisher, RolloutUpdate, Submission};
+pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
+pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
 pub use state::{
-    Candidate, Event, Gates, MAX_EVENTS, MAX_SPARE, MAX_VERSIONS, Quarantine, ResolveError, RolloutState, Selection,
-    Step, VersionRecord, bucket,
+    Candidate, Event, Gates, MAX_EVENTS, MAX_VERSIONS, Quarantine, Roles, RolloutState, Step, TransitionError,
+    VersionRecord,
 };
-pub use version::{Counters, Digest, Version};
+pub use version::{Counters, Version};

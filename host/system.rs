@@ -67,7 +67,7 @@ impl System {
         let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
         let registry = Arc::new(Registry::new(config.quarantine));
         let sources = Sources {
-            kept: config.data.join("logic"),
+            stored: config.data.join("logic"),
             watched: config.plugins.clone(),
             isolated: config.isolated.clone(),
             force: config.force,

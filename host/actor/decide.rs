@@ -256,7 +256,7 @@ impl BatchDecider<'_> {
                 version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, to = %version.logic.id(), why = %refusal, "cannot migrate list; it stays with the version that it is bound to");
                 if let Refusal::Fault(fault) = &refusal {
-                    environment.registry.failed(version, name, fault, None, batch.now());
+                    environment.registry.failed(version, name, fault, None, &*environment.clock);
                 }
                 if let Some(binding) = batch.list().binding() {
                     environment.registry.hold(binding.logic(), &binding.id.digest);
@@ -279,7 +279,7 @@ impl BatchDecider<'_> {
     ) -> Step {
         let Self { name, environment } = *self;
         let registry = &environment.registry;
-        let fallback = registry.instead_of(failed, batch.list());
+        let fallback = registry.resolve_fallback(failed, batch.list());
         let mut session = fallback.as_ref().and_then(|version| OpenSession::open(version).ok());
         let decided = session.as_mut().and_then(|session| {
             let command = pending.request.command.prepare(session.version.logic.description()).ok()?.into_owned();
@@ -292,7 +292,7 @@ impl BatchDecider<'_> {
             // A command that the fallback does not know was not decided by it.
             Err(_) => None,
         });
-        let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, batch.now());
+        let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, &*environment.clock);
         match (&mut session, decided) {
             (Some(session), Some((command, decided))) if has_failed_too == Some(false) => {
                 failed.counters.rescued.fetch_add(1, Ordering::Relaxed);
@@ -368,7 +368,7 @@ impl BatchDecider<'_> {
             Err(fault) => {
                 // The time that was known still counts, and a logic that could not name one is asked again.
                 batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
-                self.environment.registry.failed(version, self.name, &fault, None, now);
+                self.environment.registry.failed(version, self.name, &fault, None, &*self.environment.clock);
             }
         }
     }

@@ -25,9 +25,9 @@ pub(super) fn resolve(
     if let Command::Undo { changes, inverse, .. } = command {
         // An undo restores contents that only the version bound to the list, now or then, can check.
         if let Some(binding) = binding_after_undo(list, changes, inverse) {
-            return registry.usable(binding.logic(), &binding.id.digest).map(without_shadow);
+            return registry.resolve_digest(binding.logic(), &binding.id.digest).map(without_shadow);
         }
-        if let Some(version) = registry.keeping(list)? {
+        if let Some(version) = registry.resolve_bound(list)? {
             return Ok(without_shadow(version));
         }
     }
@@ -42,7 +42,7 @@ pub(super) fn resolve(
     if !is_compatible
         && batch.has_failed_to_migrate(selection.version.digest())
         && !selects_version(command)
-        && let Some(version) = registry.keeping(list)?
+        && let Some(version) = registry.resolve_bound(list)?
     {
         return Ok(without_shadow(version));
     }

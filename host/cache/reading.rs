@@ -43,10 +43,10 @@ impl Cache {
                         .as_ref()
                         .map_or(description.reading == Reading::Logic, |view| description.view(view).is_some())
                 };
-                let fallback = self.environment.registry.instead_of(&version, &list).filter(can_answer);
+                let fallback = self.environment.registry.resolve_fallback(&version, &list).filter(can_answer);
                 let second = fallback.map(|fallback| (ask(&fallback), fallback));
                 let has_failed_too = second.as_ref().map(|(answer, _)| answer.is_err());
-                self.environment.registry.failed(&version, name, &fault, has_failed_too, now);
+                self.environment.registry.failed(&version, name, &fault, has_failed_too, &*self.environment.clock);
                 match second {
                     Some((Ok(page), fallback)) => (fallback, Ok(page)),
                     _ => (version, Err(fault)),
@@ -70,7 +70,7 @@ impl Cache {
             let resolved = self.environment.registry.resolve(logic, name, list.pin())?.version;
             match list.binding() {
                 Some(binding) if !binding.is_schema_compatible(resolved.logic.binding()) => {
-                    Ok(self.environment.registry.keeping(list)?.unwrap_or(resolved))
+                    Ok(self.environment.registry.resolve_bound(list)?.unwrap_or(resolved))
                 }
                 _ => Ok(resolved),
             }

@@ -1,8 +1,5 @@
-//! The loader: the one thread on which components are checked, compiled and published, and on which a
-//! logic's standing is written.
-
-mod publisher;
-mod update;
+//! The loader: the one thread on which components are checked, compiled and published, and on which rollout states are
+//! written.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,75 +10,80 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-pub(super) use publisher::{Publisher, Submission};
-
-use super::artifacts::{ArtifactStore, Durably, STANDING};
 use super::builtin::BUILTIN;
+use super::error::StartError;
+use super::job::{Job, Panicked, Shared, UploadOptions, catch};
 use super::watch::Watch;
-use super::{Job, MAX_LOGICS, PluginError, Sources, StartError, UploadOptions};
 use crate::clock::Clock;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, Record, Registry, VersionSource};
-use crate::wasm::{self, Engine};
+use crate::rollout::{
+    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, STATE_FILE, Submission,
+    VersionSource, digest_of,
+};
 
-/// After how long it is tried again to write what could not be written.
+/// After how long a failed write of a state is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Loader {
     publisher: Publisher,
     watch: Option<Watch>,
+    shared: Arc<Shared>,
+}
+
+/// What a loader works with.
+pub(super) struct Setup {
+    pub(super) compiler: Box<dyn Compiler>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The directory of components and states.
+    pub(super) directory: PathBuf,
+    /// The watched directory, with the most bytes that a component may have.
+    pub(super) watched: Option<(PathBuf, usize)>,
+    pub(super) force: bool,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Loader {
-    pub(super) fn open(
-        engine: Engine,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        sources: Sources,
-        jobs: mpsc::SyncSender<Job>,
-    ) -> Result<Self, StartError> {
-        let Sources { kept, watched, isolated, force } = sources;
+    /// Restores the stored rollouts, then publishes the built-in logics and the files of the watched directory.
+    pub(super) fn open(setup: Setup, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
+        let Setup { compiler, registry, clock, directory, watched, force, shared } = setup;
         let unreadable = |error: std::io::Error| StartError::Directory {
-            path: kept.display().to_string(),
+            path: directory.display().to_string(),
             what: "read",
             why: error.to_string(),
         };
-        let artifacts = ArtifactStore::open(kept.clone()).map_err(unreadable)?;
+        let artifacts = ArtifactStore::open(directory.clone()).map_err(unreadable)?;
         let names = artifacts.names().map_err(unreadable)?;
-        registry.kept_by(Arc::new(LoaderHandle(jobs.clone())));
-        let publisher = Publisher { engine, registry, clock, isolated, kept: artifacts, force };
-        for (name, bytes) in BUILTIN {
-            let name = LogicName::new(name).expect("the names of built-in logics are names");
-            // Also where it is not live: some list may insist on it, and a damaged one is made anew.
-            let kept = publisher.kept.keep(&name, &wasm::digest(bytes), bytes, Durably::No);
-            kept.map_err(unreadable)?;
+        registry.load_from(Arc::new(LoaderHandle(jobs.clone())));
+        let publisher = Publisher::new(compiler, registry, clock, artifacts, force);
+        let builtin = || {
+            let name = |name| LogicName::new(name).expect("the names of built-in logics are names");
+            BUILTIN.into_iter().map(move |(text, bytes)| (name(text), bytes))
+        };
+        for (name, bytes) in builtin() {
+            publisher.store_builtin(&name, bytes).map_err(unreadable)?;
         }
         for name in names {
             publisher.restore(&name).map_err(|why| {
-                let path = kept.join(name.as_str()).join(STANDING).display().to_string();
+                let path = directory.join(name.as_str()).join(STATE_FILE).display().to_string();
                 StartError::RolloutState { name, path, why }
             })?;
         }
-        for (name, bytes) in BUILTIN {
-            let name = LogicName::new(name).expect("the names of built-in logics are names");
-            publisher.take_at_start(&name, bytes, "built in", Durably::No);
+        for (name, bytes) in builtin() {
+            publisher.publish_builtin(&name, bytes);
         }
-        let watch = watched.map(|directory: PathBuf| Watch::open(directory, &publisher, jobs)).transpose()?;
+        let watch = watched.map(|(directory, limit)| Watch::open(directory, limit, &publisher, jobs)).transpose()?;
         publisher.save_dirty();
-        Ok(Self { publisher, watch })
+        Ok(Self { publisher, watch, shared })
     }
 
-    /// Works until the server lets go of the other end.
+    /// Does jobs until the server stops. A panic in one of them is an error of that job.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         loop {
-            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
-                // Before any further job: a directory that is never quiet is looked at, too.
-                watch.look(&self.publisher);
-            }
-            let all_kept = self.publisher.save_dirty();
+            let all_saved = self.step();
             let next_look = self.watch.as_ref().map(Watch::next_look);
-            let pause = if all_kept { next_look } else { Some(next_look.unwrap_or(RETRY).min(RETRY)) };
+            let pause = if all_saved { next_look } else { Some(next_look.unwrap_or(RETRY).min(RETRY)) };
             let job = match pause {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -89,89 +91,79 @@ impl Loader {
             match job {
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(job) => self.carry_out(job),
-                // It is time to look.
+                // It is time to look at the directory, or to write again.
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        self.publisher.save_dirty();
+        self.step();
     }
 
-    /// Whoever waits for an answer may have hung up: then there is none, and the job is done all the same.
-    fn carry_out(&mut self, job: Job) {
-        match job {
-            Job::Upload { name, bytes, options, answer } => drop(answer.send(self.upload(&name, &bytes, options))),
-            Job::RolloutUpdate { name, update, answer } => drop(answer.send(self.publisher.apply(&name, &update))),
-            Job::Fetch { name, digest, answer } => drop(answer.send(self.fetch(&name, &digest))),
-            Job::Component { name, digest, answer } => drop(answer.send(self.publisher.component(&name, &digest))),
-            Job::Changed(paths) => self.watch.iter_mut().for_each(|watch| watch.note(paths.clone())),
-            // What changed in memory is written after every job.
-            Job::Keep | Job::Stop => {}
-            Job::Close(done) => {
-                self.publisher.save_dirty();
-                let _ = done.send(());
+    /// Looks at the directory if it is time, and writes what changed in memory. Comes before every job, so that a busy
+    /// queue delays neither. Returns whether every state is on disk.
+    fn step(&mut self) -> bool {
+        let stepped = catch("looked after its files", || {
+            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
+                watch.look(&self.publisher);
             }
+            Ok::<_, Panicked>(self.publisher.save_dirty())
+        });
+        let all_saved = stepped.unwrap_or(false);
+        if all_saved {
+            self.shared.all_saved();
+        }
+        all_saved
+    }
+
+    fn carry_out(&mut self, job: Job) {
+        let publisher = &self.publisher;
+        match job {
+            Job::Upload { name, bytes, options, answer } => {
+                drop(answer.send(catch("checked a component", || self.upload(&name, &bytes, options))));
+            }
+            Job::Update { name, update, answer } => {
+                drop(answer.send(catch("changed a rollout", || publisher.apply(&name, &update))));
+            }
+            Job::Fetch { name, digest, answer } => {
+                drop(answer.send(catch("loaded a version", || publisher.load_spare(&name, &digest))));
+            }
+            Job::Component { name, digest, answer } => {
+                drop(answer.send(catch("read a component", || publisher.component(&name, &digest))));
+            }
+            Job::Changed(paths) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.note(paths);
+                }
+            }
+            Job::Save | Job::Stop => {}
         }
     }
 
-    fn upload(&self, name: &LogicName, bytes: &[u8], options: UploadOptions) -> Result<Arc<LogicId>, PluginError> {
+    fn upload(&self, name: &LogicName, bytes: &[u8], options: UploadOptions) -> Result<Arc<LogicId>, PublishError> {
         if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| options.publish) {
-            return Err(PluginError::FromFile { name: name.clone(), file: file.display().to_string() });
+            return Err(PublishError::FromFile { name: name.clone(), file: file.display().to_string() });
         }
-        let known = self.publisher.registry.all();
+        let known = self.publisher.registry().all();
         if known.len() >= MAX_LOGICS && !known.contains_key(name) {
-            return Err(PluginError::TooMany { limit: MAX_LOGICS });
+            return Err(PublishError::TooMany { limit: MAX_LOGICS });
         }
-        let digest = wasm::digest(bytes);
+        let digest = digest_of(bytes);
         if let Some(live) = self.publisher.live_with(name, &digest) {
-            self.publisher.restored(name, "upload");
+            self.publisher.clear_failure(name, "upload");
             return Ok(live);
         }
         let UploadOptions { publish, force } = options;
-        self.publisher.take(Submission { name, bytes, source: "upload", publish, force }).map_err(|error| {
-            // An unknown name with nothing live would stay in the catalog for ever: only a logic
-            // that is there remembers what it refused.
+        self.publisher.submit(Submission { name, bytes, source: "upload", publish, force }).map_err(|error| {
+            // Only a known logic remembers what it refused. An unknown name with nothing live would stay in the registry
+            // for ever.
             if known.contains_key(name) {
                 self.publisher.refuse(name, "upload", Some(digest), error.to_string());
             }
             error.into()
         })
     }
-
-    fn fetch(&self, name: &LogicName, digest: &Digest) -> Result<(), String> {
-        let version = self.publisher.kept_version(name, digest)?;
-        self.publisher.registry.add_spare(&version);
-        Ok(())
-    }
 }
 
-impl Publisher {
-    /// Puts a logic into the catalog as it stood when that was last written.
-    fn restore(&self, name: &LogicName) -> Result<(), String> {
-        let Some(record) = self.kept.state(name).map_err(|error| error.to_string())? else { return Ok(()) };
-        let mut loaded = Vec::new();
-        for digest in record.wanted() {
-            let source = source_of(&record, &digest);
-            match self.load_kept(name, &digest, &source) {
-                Ok(version) => loaded.push(version),
-                Err(why) => self.refuse(name, &source, Some(digest), format!("it is kept, but does not load: {why}")),
-            }
-        }
-        let events = self.registry.state(name).map(|state| state.events.clone()).unwrap_or_default();
-        let mut state = record.restore(&loaded);
-        events.into_iter().for_each(|event| state.note(event));
-        if self.registry.accept(self.registry.propose(name, |now| *now = state)) {
-            return Ok(());
-        }
-        Err("its standing changed while it was read".into())
-    }
-}
-
-fn source_of(record: &Record, digest: &Digest) -> String {
-    let known = record.versions.iter().find(|known| known.digest == *digest);
-    known.map_or_else(|| "upload".into(), |known| known.source.clone())
-}
-
-/// The catalog's way to the loader.
+/// The registry's way to the loader.
 struct LoaderHandle(mpsc::SyncSender<Job>);
 
 impl VersionSource for LoaderHandle {
@@ -179,14 +171,14 @@ impl VersionSource for LoaderHandle {
         let (answer, answered) = oneshot::channel();
         let sent = self.0.try_send(Job::Fetch { name: name.clone(), digest, answer });
         async move {
-            sent.map_err(|_| "the loader has too much to do; try again in a moment".to_owned())?;
-            answered.await.unwrap_or_else(|_| Err("the loader ended".into()))
+            sent.map_err(|_| "the plugin loader has too much to do; try again in a moment".to_owned())?;
+            answered.await.unwrap_or_else(|_| Err("the plugin loader ended".into()))
         }
         .boxed()
     }
 
     fn changed(&self) {
-        // With a full queue, the loader writes what changed after the job it is at.
-        drop(self.0.try_send(Job::Keep));
+        // A loader with a full queue writes what changed before its next job.
+        drop(self.0.try_send(Job::Save));
     }
 }

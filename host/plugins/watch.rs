@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::artifacts::components;
-use super::loader::{Publisher, Submission};
-use super::{Job, MAX_LOGICS, StartError};
+use super::error::StartError;
+use super::job::Job;
 use crate::list::name::LogicName;
-use crate::wasm;
+use crate::rollout::{Digest, MAX_LOGICS, Publisher, Submission, digest_of};
 
 /// How long a directory must have been quiet before it is looked at: an editor's several writes
 /// become one look.
@@ -35,6 +34,8 @@ const PATROL: Duration = Duration::from_secs(2);
 
 pub(super) struct Watch {
     directory: PathBuf,
+    /// The most bytes that a component may have.
+    limit: usize,
     files: HashMap<LogicName, Seen>,
     /// Whether it is the first look: what is known then stands as it stood.
     starting: bool,
@@ -51,7 +52,7 @@ pub(super) struct Watch {
 struct Seen {
     path: PathBuf,
     stamp: Stamp,
-    digest: [u8; 32],
+    digest: Digest,
     /// Whether these bytes were not taken, and whether that was reported.
     failed: Option<Failed>,
 }
@@ -71,6 +72,7 @@ impl Watch {
     /// Takes all components of a directory, and watches it from then on.
     pub(super) fn open(
         directory: PathBuf,
+        limit: usize,
         publisher: &Publisher,
         jobs: mpsc::SyncSender<Job>,
     ) -> Result<Self, StartError> {
@@ -97,6 +99,7 @@ impl Watch {
             .map_err(|error| failed("watched", error.to_string()))?;
         let mut watch = Self {
             directory: directory_found,
+            limit,
             files: HashMap::new(),
             starting: true,
             look_at: Instant::now(),
@@ -175,7 +178,7 @@ impl Watch {
             return;
         }
         let source = source(&path);
-        let bytes = match read(&path, publisher.component_limit()) {
+        let bytes = match read(&path, self.limit) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
@@ -185,7 +188,7 @@ impl Watch {
                 return;
             }
         };
-        let digest = wasm::digest(&bytes);
+        let digest = digest_of(&bytes);
         if let Some(seen) = self.files.get_mut(&name)
             && seen.digest == digest
             && !seen.may_have_passed()
@@ -196,13 +199,13 @@ impl Watch {
             }
             return; // unchanged bytes are no event
         }
-        let failed = if self.starting && publisher.stands(&name, &digest) {
+        let failed = if self.starting && publisher.is_restored(&name, &digest) {
             if publisher.live_with(&name, &digest).is_none() {
                 tracing::warn!(logic = %name, file = %path.display(), "this file is not what is live: it was live or kept before, and stays as it is; save it anew, or change what is live with PATCH /logic/{name}");
             }
             None
         } else if publisher.live_with(&name, &digest).is_some() {
-            publisher.restored(&name, &source);
+            publisher.clear_failure(&name, &source);
             None
         } else {
             let submission = Submission {
@@ -210,9 +213,9 @@ impl Watch {
                 bytes: &bytes,
                 source: &source,
                 publish: true,
-                force: self.starting && publisher.force,
+                force: self.starting && publisher.force_at_start(),
             };
-            publisher.take(submission).err().map(|error| {
+            publisher.submit(submission).err().map(|error| {
                 self.look_at = self.look_at.min(Instant::now() + SETTLE);
                 let passing = error.is_transient();
                 Failed { why: error.to_string(), reported: false, passing, since: Instant::now() }
@@ -269,4 +272,19 @@ fn read(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The `NAME.wasm` files of a directory whose stem is the name of a logic, sorted by name.
+fn components(directory: &Path) -> std::io::Result<Vec<(LogicName, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm")
+            && let Some(name) = path.file_stem().and_then(|stem| LogicName::new(stem.to_str()?).ok())
+        {
+            found.push((name, path));
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::list::name::ListName;
 
-/// How often a version may fail.
+/// How often a version may fail before it is quarantined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QuarantinePolicy {
-    /// It falls with this many failures …
+    /// A version is quarantined after this many failures …
     pub failures: usize,
     /// … within this many milliseconds.
     pub within: u64,
-    /// It falls with this many failures in a row on one list, while another version decides the same
+    /// A version is quarantined after this many failures in a row on one list, while another version decides the same
     /// commands.
     pub in_a_row: u32,
 }
@@ -25,46 +26,47 @@ impl Default for QuarantinePolicy {
     }
 }
 
-/// The most lists whose failures in a row are counted at a time; with one more, all are forgotten. A
-/// version that fails on so many falls by the other half of the rule.
+/// The most lists whose failures in a row are counted at a time. Beyond it, the counts of all lists are dropped: a
+/// version that fails on so many lists is quarantined by the number of its failures.
 const MAX_LISTS: usize = 1_000;
 
-/// How one version failed of late.
+/// The recent failures of one version. Their times come from a monotonic clock, because the wall clock may step: back,
+/// and old failures would seem to be recent; forward, and recent ones would seem to be old.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// Whether there are failures in a row to forget: what every success asks.
+    /// Whether any list has failures in a row. Every success reads this.
     any: AtomicBool,
     counted: Mutex<Counted>,
 }
 
 #[derive(Default)]
 struct Counted {
-    /// The moments of the last failures, the newest last; at most [`QuarantinePolicy::failures`].
-    moments: VecDeque<u64>,
+    /// The monotonic times of the last failures, the newest last. At most [`QuarantinePolicy::failures`].
+    times: VecDeque<Duration>,
     in_a_row: HashMap<ListName, u32>,
 }
 
 impl Failures {
-    /// Counts a failure. Answers why that is one too many, if it is.
+    /// Counts a failure at a monotonic time. Returns the reason when the policy asks for a quarantine.
     pub(super) fn count(
         &self,
-        rule: &QuarantinePolicy,
+        policy: &QuarantinePolicy,
         list: &ListName,
-        decided_instead: bool,
-        now: u64,
+        decided_by_another: bool,
+        now: Duration,
     ) -> Option<String> {
         let mut counted = self.counted.lock();
         self.any.store(true, Ordering::Relaxed);
-        counted.moments.push_back(now);
-        while counted.moments.len() > rule.failures.max(1) {
-            counted.moments.pop_front();
+        counted.times.push_back(now);
+        while counted.times.len() > policy.failures.max(1) {
+            counted.times.pop_front();
         }
-        let enough = counted.moments.len() >= rule.failures.max(1);
-        let first = counted.moments.front().copied().unwrap_or(now);
-        if enough && now.saturating_sub(first) <= rule.within {
-            return Some(format!("it failed {} times within {} ms", counted.moments.len(), rule.within));
+        let enough = counted.times.len() >= policy.failures.max(1);
+        let first = counted.times.front().copied().unwrap_or(now);
+        if enough && now.saturating_sub(first) <= Duration::from_millis(policy.within) {
+            return Some(format!("it failed {} times within {} ms", counted.times.len(), policy.within));
         }
-        if !decided_instead {
+        if !decided_by_another {
             return None;
         }
         if counted.in_a_row.len() >= MAX_LISTS && !counted.in_a_row.contains_key(list) {
@@ -72,11 +74,11 @@ impl Failures {
         }
         let row = counted.in_a_row.entry(list.clone()).or_insert(0);
         *row += 1;
-        (*row >= rule.in_a_row)
+        (*row >= policy.in_a_row)
             .then(|| format!("it failed {row} times in a row on one list, and another version did not"))
     }
 
-    /// Notes that it did not fail on a list.
+    /// Forgets the failures in a row on a list, because the version succeeded there.
     pub(super) fn forget(&self, list: &ListName) {
         if self.any.load(Ordering::Relaxed) {
             let mut counted = self.counted.lock();
@@ -95,28 +97,29 @@ mod tests {
     }
 
     #[test]
-    fn a_version_falls_with_the_fifth_failure_within_ten_seconds() {
-        let (failures, rule) = (Failures::default(), QuarantinePolicy::default());
-        let count = |list_number: u64, now| failures.count(&rule, &list(&list_number.to_string()), true, now).is_some();
-        // Every three seconds is seldom enough, for as long as it goes on.
-        assert!(!(0..20).any(|n| count(n, n * 3_000)));
-        let after = 20 * 3_000;
-        let fell: Vec<_> = (0..4).map(|n| count(100 + n, after + n * 1_000)).collect();
-        assert_eq!(fell, [false, true, true, true], "together with the three before");
+    fn a_version_is_quarantined_after_the_fifth_failure_within_ten_seconds() {
+        let (failures, policy) = (Failures::default(), QuarantinePolicy::default());
+        let count = |list_number: u64, seconds| {
+            failures.count(&policy, &list(&list_number.to_string()), true, Duration::from_secs(seconds)).is_some()
+        };
+        // One failure every three seconds is allowed, however long it goes on.
+        assert!(!(0..20).any(|n| count(n, n * 3)));
+        let quarantined: Vec<_> = (0..4).map(|n| count(100 + n, 60 + n)).collect();
+        assert_eq!(quarantined, [false, true, true, true], "together with the three failures before");
     }
 
     #[test]
-    fn a_version_falls_with_the_third_failure_in_a_row_on_one_list() {
-        let (failures, rule) = (Failures::default(), QuarantinePolicy::default());
-        let mut now = 0;
-        let mut count = |name: &str, instead| {
-            now += 60_000;
-            failures.count(&rule, &list(name), instead, now).is_some()
+    fn a_version_is_quarantined_after_the_third_failure_in_a_row_on_one_list() {
+        let (failures, policy) = (Failures::default(), QuarantinePolicy::default());
+        let mut now = Duration::ZERO;
+        let mut count = |name: &str, decided_by_another| {
+            now += Duration::from_secs(60);
+            failures.count(&policy, &list(name), decided_by_another, now).is_some()
         };
         assert!(!count("bob", true) && !count("bob", true));
         failures.forget(&list("bob"));
         assert!(!count("bob", true) && !count("ann", true) && !count("bob", true));
         assert!(count("bob", true));
-        assert!(!(0..9).any(|_| count("eve", false)), "nobody knows whether another one would have decided");
+        assert!(!(0..9).any(|_| count("eve", false)), "no other version decided the same commands");
     }
 }

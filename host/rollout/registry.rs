@@ -1,5 +1,4 @@
-//! Which logics there are, and which version of each decides about which list: published atomically,
-//! pulled by the actors.
+//! Registry of all logics: the rollout of each, replaced atomically and read without waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -8,257 +7,287 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use super::digest::Digest;
+use super::draft::RolloutDraft;
 use super::policy::QuarantinePolicy;
-use super::state::{Event, ResolveError, RolloutState, Selection, Step};
-use super::version::{Digest, Version};
+use super::resolve::{ResolveError, Rollout, Selection, Selector};
+use super::state::{Event, RolloutState, Step, TransitionError};
+use super::version::Version;
+use crate::clock::Clock;
 use crate::list::List;
 use crate::list::digest::hex;
 use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
 use crate::logic::{Fault, Logic};
 
-/// Every logic by name. Reading is wait-free; a change replaces the whole map in one step, so a
-/// reader sees it as a whole or not at all.
+/// The most logics that a server has, and the most files that a watched directory may hold.
+pub const MAX_LOGICS: usize = 1_000;
+
+type Logics = BTreeMap<LogicName, Arc<Rollout>>;
+
+/// Every logic by name. Reading is wait-free. A change replaces the whole map in one step, so a reader sees the change
+/// as a whole or not at all.
 #[derive(Default)]
 pub struct Registry {
-    logics: ArcSwap<BTreeMap<LogicName, Arc<RolloutState>>>,
+    logics: ArcSwap<Logics>,
     /// Held while a new map is made from the old one, so that no change is lost.
     writing: Mutex<()>,
-    /// What makes a version fall.
-    rule: QuarantinePolicy,
-    /// The logics whose standing changed and is not on disk yet.
+    policy: QuarantinePolicy,
+    /// The logics whose state changed in memory and is not on disk yet.
     dirty: Mutex<BTreeSet<LogicName>>,
-    shelf: OnceLock<Arc<dyn VersionSource>>,
+    source: OnceLock<Arc<dyn VersionSource>>,
 }
 
-/// Where versions are that are not in memory, and where changes of standing are made durable.
+/// Where stored versions are loaded from, and where changed states are written.
 pub trait VersionSource: Send + Sync {
-    /// Loads a version that is kept, and puts it into the catalog.
+    /// Loads a stored version into the registry.
     fn fetch(&self, name: &LogicName, digest: Digest) -> BoxFuture<'static, Result<(), String>>;
 
-    /// Says that the standing of a logic changed in memory, see [`Registry::dirty`].
+    /// Announces that the state of a logic changed in memory, see [`Registry::take_dirty`].
     fn changed(&self);
 }
 
-/// A change to a logic's standing that is not in effect yet, so that it can be made durable first.
+/// A change of one logic's rollout that is not in effect yet, so that it can be written to disk first.
 pub struct Proposal {
     name: LogicName,
-    before: Option<Arc<RolloutState>>,
-    after: Arc<RolloutState>,
+    before: Option<Arc<Rollout>>,
+    draft: RolloutDraft,
 }
 
 impl Proposal {
-    /// How the logic would stand.
-    pub fn after(&self) -> &RolloutState {
-        &self.after
+    /// The state that the logic would have.
+    pub fn state(&self) -> &RolloutState {
+        &self.draft.state
     }
 }
 
 impl Registry {
-    /// An empty catalog in which versions fall by this rule.
-    pub fn new(rule: QuarantinePolicy) -> Self {
-        Self { rule, ..Self::default() }
+    /// Returns an empty registry that quarantines versions by a policy.
+    pub fn new(policy: QuarantinePolicy) -> Self {
+        Self { policy, ..Self::default() }
     }
 
-    /// Says who keeps what is not in memory. The first word counts.
-    pub fn kept_by(&self, shelf: Arc<dyn VersionSource>) {
-        drop(self.shelf.set(shelf));
+    /// Sets where versions that are not loaded come from. Only the first call has an effect.
+    pub fn load_from(&self, source: Arc<dyn VersionSource>) {
+        drop(self.source.set(source));
     }
 
-    /// The version of a logic that is live.
+    /// The live version of a logic.
     pub fn live(&self, name: &LogicName) -> Option<Arc<Version>> {
         self.logics.load().get(name)?.live.clone()
     }
 
-    /// How a logic stands.
-    pub fn state(&self, name: &LogicName) -> Option<Arc<RolloutState>> {
+    /// The rollout of a logic.
+    pub fn rollout(&self, name: &LogicName) -> Option<Arc<Rollout>> {
         self.logics.load().get(name).cloned()
     }
 
-    /// All logics, by name.
-    pub fn all(&self) -> Arc<BTreeMap<LogicName, Arc<RolloutState>>> {
+    /// The rollouts of all logics, by name.
+    pub fn all(&self) -> Arc<Logics> {
         self.logics.load_full()
     }
 
-    /// The version of a logic that decides about a list which is, or is to be, pinned so.
+    /// The version of a logic that decides about a list with this pin.
     pub fn resolve(&self, logic: &LogicName, list: &ListName, pin: Option<&Pin>) -> Result<Selection, ResolveError> {
+        self.select(logic, Selector::List { list, pin })
+    }
+
+    /// The version of exactly this digest, unless it is quarantined.
+    pub fn resolve_digest(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, ResolveError> {
+        self.select(logic, Selector::Digest(digest)).map(|selection| selection.version)
+    }
+
+    /// The version that a list is bound to, or `None` when it may not decide any more.
+    pub fn resolve_bound(&self, list: &List) -> Result<Option<Arc<Version>>, ResolveError> {
+        let Some(binding) = list.binding() else { return Ok(None) };
+        match self.resolve_digest(binding.logic(), &binding.id.digest) {
+            Ok(version) => Ok(Some(version)),
+            Err(ResolveError::NoVersion(..) | ResolveError::NoLogic(_)) => Ok(None),
+            Err(error @ ResolveError::NotLoaded(..)) => Err(error),
+        }
+    }
+
+    /// The version that decides instead of a failed one, see [`Selector::InsteadOf`]. None where the list would have
+    /// to migrate first.
+    pub fn resolve_fallback(&self, failed: &Version, list: &List) -> Option<Arc<Version>> {
+        let other = self.select(&failed.id().name, Selector::InsteadOf(failed.digest())).ok()?.version;
+        list.binding().is_none_or(|binding| binding.is_schema_compatible(other.logic.binding())).then_some(other)
+    }
+
+    fn select(&self, logic: &LogicName, selector: Selector<'_>) -> Result<Selection, ResolveError> {
         match self.logics.load().get(logic) {
-            Some(state) => state.resolve(logic, list, pin),
+            Some(rollout) => rollout.resolve(logic, selector),
             None => Err(ResolveError::NoLogic(logic.clone())),
         }
     }
 
-    /// The version of exactly these bytes.
-    pub fn version(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, ResolveError> {
-        let logics = self.logics.load();
-        let state = logics.get(logic).ok_or_else(|| ResolveError::NoLogic(logic.clone()))?;
-        state.version(logic, digest)
-    }
-
-    /// The version of exactly these bytes, unless it fell.
-    pub fn usable(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, ResolveError> {
-        if self.state(logic).is_some_and(|state| state.fallen(digest).is_some()) {
-            return Err(ResolveError::NoVersion(logic.clone(), Pin::Digest(*digest)));
-        }
-        self.version(logic, digest)
-    }
-
-    /// The version that keeps a list, if it may still decide.
-    pub fn keeping(&self, list: &List) -> Result<Option<Arc<Version>>, ResolveError> {
-        let Some(binding) = list.binding() else { return Ok(None) };
-        let logics = self.logics.load();
-        let Some(state) = logics.get(binding.logic()) else { return Ok(None) };
-        if state.known(&binding.id.digest).is_none_or(|known| known.quarantine.is_some()) {
-            return Ok(None);
-        }
-        state.version(binding.logic(), &binding.id.digest).map(Some)
-    }
-
-    /// Has a version loaded that is kept and not in memory.
+    /// Loads a stored version.
     ///
     /// # Errors
     ///
-    /// A text for people: it could not be read, or does not load any more.
+    /// A text for people when the component cannot be read, or does not load any more.
     pub async fn fetch(&self, logic: &LogicName, digest: Digest) -> Result<(), String> {
-        let Some(shelf) = self.shelf.get() else {
-            return Err(format!("sha256:{} of {logic} is not in memory", hex(&digest)));
+        let Some(source) = self.source.get() else {
+            return Err(format!("sha256:{} of {logic} is not loaded", hex(&digest)));
         };
-        shelf.fetch(logic, digest).await
+        source.fetch(logic, digest).await
     }
 
-    /// Makes a logic the live version at once, and in memory only.
+    /// Makes a logic the live version at once, in memory only. A quarantined version stays as it is.
     pub fn publish(&self, logic: Box<dyn Logic>, source: &str, now: u64) {
         let name = logic.id().name.clone();
         let version = Version::new(logic, source, now);
-        self.change(&name, |state| state.publish(version, None, source, now));
+        if let Err(error) = self.change(&name, |draft| draft.publish(&version, None, source, now)) {
+            tracing::warn!(logic = %version.id(), %error, "cannot publish a version");
+        }
     }
 
-    /// Notes that a component was not taken, and why. What is live stays live.
+    /// Records that a component was refused, and why. The live version stays live.
     pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String, now: u64) {
         let event = Event { time: now, step: Step::Refused, source: source.into(), digest, version: None, why };
-        self.change(name, |state| state.note(event));
+        self.change_always(name, |draft| draft.state.note(event));
     }
 
-    /// Puts a version that some list wants into memory; the one unused for longest goes when there are
-    /// too many.
+    /// Adds a loaded version that some list is pinned to, see [`RolloutDraft::add_spare`].
     pub fn add_spare(&self, version: &Arc<Version>) {
-        self.alter(&version.logic.id().name, |state| state.add_spare(version.clone()));
+        let added = self.alter(&version.id().name, |draft| Ok(draft.add_spare(version)));
+        debug_assert!(added.is_ok(), "adding a spare version cannot fail");
     }
 
-    /// Lets go of versions that are in memory for some list's sake and were not used since `before`.
-    /// Answers how many.
+    /// Unloads versions that are loaded only for pinned lists and were last used before `before`. Returns how many.
     pub fn unload_unused(&self, before: u64) -> usize {
+        let is_unused = |version: &Arc<Version>| version.last_used() < before;
         let mut unloaded = 0;
-        for (name, state) in self.all().iter() {
-            if state.spare.iter().any(|version| version.last_used() < before) {
-                unloaded += self.alter(name, |state| {
-                    let all = state.spare.len();
-                    state.spare.retain(|version| version.last_used() >= before);
-                    all - state.spare.len()
-                });
+        for (name, rollout) in self.all().iter().filter(|(_, rollout)| rollout.spare.iter().any(is_unused)) {
+            let count = rollout.spare.iter().filter(|version| is_unused(version)).count();
+            if self.alter(name, |draft| Ok(draft.spare.retain(|version| !is_unused(version)))).is_ok() {
+                unloaded += count;
             }
         }
         unloaded
     }
 
-    /// Notes that some list cannot do without a version, so that it is kept.
+    /// Marks a version as needed by some list, so that it stays stored.
     pub fn hold(&self, logic: &LogicName, digest: &Digest) {
-        let held = |state: &RolloutState| state.known(digest).is_none_or(|known| known.held);
-        if self.state(logic).is_none_or(|state| held(&state)) {
-            return;
+        let needs_change = |rollout: Arc<Rollout>| rollout.state.record(digest).is_some_and(|record| !record.held);
+        if self.rollout(logic).is_some_and(needs_change) {
+            self.change_always(logic, |draft| draft.state.hold(digest));
         }
-        self.change(logic, |state| state.hold(digest));
     }
 
-    /// The version that decides instead of one that failed: for the live one the last good one, for any
-    /// other the live one. Only where both mean the same by a list, so that nothing has to be done first.
-    pub fn instead_of(&self, failed: &Version, list: &List) -> Option<Arc<Version>> {
-        let other = self.state(&failed.logic.id().name)?.fallback(failed)?;
-        list.binding().is_none_or(|binding| binding.is_schema_compatible(other.logic.binding())).then_some(other)
-    }
-
-    /// Counts a failure of a version at a list's command or reading. `shared` says what the one that
-    /// decides instead made of it: `Some(true)` when it failed too, `None` when it was not asked. When that
-    /// is one too many, the version falls: answers whether it did.
+    /// Counts a failure of a version at a command or a reading of a list, and quarantines the version when the policy
+    /// says so. Returns whether it did. `shared` says whether another version failed at the same command: `None` when
+    /// no other version was asked.
     pub fn failed(
         &self,
         version: &Arc<Version>,
         list: &ListName,
         fault: &Fault,
         shared: Option<bool>,
-        now: u64,
+        clock: &dyn Clock,
     ) -> bool {
         version.counters.fault(fault);
-        // A command that the last good version fails at, too, says nothing against the new one; nor does
-        // a machine without room.
-        if shared == Some(true) || matches!(fault, Fault::Instance(_)) {
+        // A command at which the fallback fails, too, says nothing against this version. A busy machine does not
+        // either: a deadline passes when the processor is taken, and instances run out under load.
+        if shared == Some(true) || fault.is_busy() {
             return false;
         }
-        let Some(why) = version.failures.count(&self.rule, list, shared == Some(false), now) else { return false };
-        let name = &version.logic.id().name;
-        // Asked first, so that one which has nobody to step in does not change the map at each failure.
-        if !self.state(name).is_some_and(|state| state.can_fall(version)) {
+        let counted = version.failures.count(&self.policy, list, shared == Some(false), clock.monotonic());
+        let Some(why) = counted else { return false };
+        let name = &version.id().name;
+        // Checked first, so that a version without a fallback does not replace the map at each failure.
+        if !self.rollout(name).is_some_and(|rollout| rollout.can_quarantine(version.digest())) {
             return false;
         }
-        let fell = self.change(name, |state| state.quarantine(version, &format!("{why}; the last one: {fault}"), now));
-        if fell {
-            tracing::error!(logic = %version.logic.id(), why, last = %fault, "quarantined; its lists fall back to the last good version");
+        let now = clock.now();
+        let details = format!("{why}; the last one: {fault}");
+        let quarantined = self.change(name, |draft| draft.quarantine(version, &details, now)).is_ok();
+        if quarantined {
+            tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; its lists fall back to another one");
         }
-        fell
+        quarantined
     }
 
-    /// A change that can be made durable before it is in effect.
-    pub fn propose(&self, name: &LogicName, change: impl FnOnce(&mut RolloutState)) -> Proposal {
-        let before = self.state(name);
-        let mut after = before.as_deref().cloned().unwrap_or_default();
-        change(&mut after);
-        Proposal { name: name.clone(), before, after: Arc::new(after) }
+    /// Prepares a change that can be written to disk before it is in effect.
+    pub fn propose<E>(
+        &self,
+        name: &LogicName,
+        change: impl FnOnce(&mut RolloutDraft) -> Result<(), E>,
+    ) -> Result<Proposal, E> {
+        let before = self.rollout(name);
+        let mut draft = before.as_deref().map(Rollout::draft).unwrap_or_default();
+        change(&mut draft)?;
+        Ok(Proposal { name: name.clone(), before, draft })
     }
 
-    /// Puts a change into effect, unless the logic's standing changed since it was proposed.
+    /// Puts a change into effect, unless the rollout changed since the proposal. Returns whether it did.
     pub fn accept(&self, proposal: Proposal) -> bool {
+        let Proposal { name, before, draft } = proposal;
         let _writing = self.writing.lock();
-        let mut logics = BTreeMap::clone(&self.logics.load());
-        let unchanged = match (logics.get(&proposal.name), &proposal.before) {
+        let logics = self.logics.load();
+        let unchanged = match (logics.get(&name), &before) {
             (Some(now), Some(before)) => Arc::ptr_eq(now, before),
             (None, None) => true,
             _ => false,
         };
         if unchanged {
-            logics.insert(proposal.name, proposal.after);
-            self.logics.store(Arc::new(logics));
+            self.store(&logics, name, draft);
         }
         unchanged
     }
 
-    /// Notes that a standing could not be made durable, so that it is tried again.
+    /// Marks a logic whose state could not be written to disk, so that it is tried again.
     pub fn mark_dirty(&self, name: LogicName) {
         self.dirty.lock().insert(name);
     }
 
-    /// Takes the names of the logics whose standing changed in memory and is not durable yet.
-    pub fn dirty(&self) -> BTreeSet<LogicName> {
+    /// Takes the names of the logics whose state changed in memory and is not on disk yet.
+    pub fn take_dirty(&self) -> BTreeSet<LogicName> {
         std::mem::take(&mut *self.dirty.lock())
     }
 
-    /// Changes what has to be durable in the end.
-    fn change<T>(&self, name: &LogicName, change: impl FnOnce(&mut RolloutState) -> T) -> T {
-        let answer = self.alter(name, change);
-        self.dirty.lock().insert(name.clone());
-        if let Some(shelf) = self.shelf.get() {
-            shelf.changed();
+    /// Changes a rollout in memory, and has it written to disk afterwards.
+    fn change(
+        &self,
+        name: &LogicName,
+        change: impl FnOnce(&mut RolloutDraft) -> Result<(), TransitionError>,
+    ) -> Result<(), TransitionError> {
+        self.alter(name, change)?;
+        self.mark_dirty(name.clone());
+        if let Some(source) = self.source.get() {
+            source.changed();
         }
-        answer
+        Ok(())
     }
 
-    fn alter<T>(&self, name: &LogicName, change: impl FnOnce(&mut RolloutState) -> T) -> T {
+    /// Changes a rollout by a transition that cannot fail.
+    fn change_always(&self, name: &LogicName, change: impl FnOnce(&mut RolloutDraft)) {
+        let changed = self.change(name, |draft| {
+            change(draft);
+            Ok(())
+        });
+        debug_assert!(changed.is_ok(), "the transition cannot fail");
+    }
+
+    fn alter(
+        &self,
+        name: &LogicName,
+        change: impl FnOnce(&mut RolloutDraft) -> Result<(), TransitionError>,
+    ) -> Result<(), TransitionError> {
         let _writing = self.writing.lock();
-        let mut logics = BTreeMap::clone(&self.logics.load());
-        let mut state = logics.get(name).map(|state| RolloutState::clone(state)).unwrap_or_default();
-        let answer = change(&mut state);
-        logics.insert(name.clone(), Arc::new(state));
+        let logics = self.logics.load();
+        let mut draft = logics.get(name).map(|rollout| rollout.draft()).unwrap_or_default();
+        change(&mut draft)?;
+        self.store(&logics, name.clone(), draft);
+        Ok(())
+    }
+
+    /// Replaces one logic's rollout. The caller holds the lock, so `logics` is the current map.
+    fn store(&self, logics: &Logics, name: LogicName, draft: RolloutDraft) {
+        let mut logics = BTreeMap::clone(logics);
+        let rollout = Rollout::accept(draft, logics.get(&name).map(|before| &**before));
+        logics.insert(name, Arc::new(rollout));
         self.logics.store(Arc::new(logics));
-        answer
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::digest::Digest;
 use super::version::Version;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
@@ -49,6 +50,8 @@ const COMPARED_ROWS: usize = 100;
 
 /// A candidate at work in the shadow of the live version.
 pub struct Shadow {
+    /// The digests of the candidate and the live version.
+    compares: [Digest; 2],
     cases: SyncSender<Case>,
     tally: Arc<Tally>,
 }
@@ -156,8 +159,17 @@ impl Kind {
 }
 
 impl Shadow {
-    /// Puts a candidate to work. It ends when it is dropped.
-    pub fn start(candidate: Arc<Version>) -> Arc<Self> {
+    /// Returns the running shadow if it compares these two versions, or else starts a new one. What one live version
+    /// shows about a candidate says nothing about another.
+    pub(super) fn follow(running: Option<&Arc<Self>>, candidate: &Arc<Version>, live: &Digest) -> Arc<Self> {
+        let compares = [*candidate.digest(), *live];
+        let same = running.filter(|running| running.compares == compares);
+        same.cloned().unwrap_or_else(|| Self::start(candidate.clone(), live))
+    }
+
+    /// Starts the thread of a shadow. The thread ends when the shadow is dropped.
+    pub fn start(candidate: Arc<Version>, live: &Digest) -> Arc<Self> {
+        let compares = [*candidate.digest(), *live];
         let (cases, waiting) = sync_channel(MAX_WAITING);
         let tally = Arc::new(Tally::default());
         let thread_tally = tally.clone();
@@ -166,7 +178,7 @@ impl Shadow {
             // Then nobody takes what is sent, and all of it counts as skipped.
             tracing::error!(%error, "the thread of a shadow could not be started");
         }
-        Arc::new(Self { cases, tally })
+        Arc::new(Self { compares, cases, tally })
     }
 
     /// Whether there is time for another command of a list, to be handed over by [`Shadow::send`]. If not, it

@@ -1,91 +1,79 @@
-//! How one logic stands: which of its versions is live, which was good before, which is on trial, which
-//! fell; and which of them decides about a list.
+//! Rollout state of one logic: which version is live, which one is the last good one, which one is the candidate,
+//! and what is known of all versions.
+//!
+//! The state is plain data. It holds digests, numbers and times, never a loaded version, and it is what
+//! `standing.json` holds on disk. Every transition either succeeds as a whole or leaves the state as it was and says
+//! why. A transition reads no clock and starts no thread.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{CandidateRecord, digits, digits_if_any};
-use super::shadows::Shadow;
-use super::version::{Digest, Version};
+use super::digest::{Digest, digits, optional_digits};
+use crate::list::digest::hex;
 use crate::list::id::LogicId;
-use crate::list::name::{ListName, LogicName, stable_hash};
-use crate::list::selector::Pin;
+use crate::list::name::LogicName;
 
-/// How many past events of one logic are remembered; the oldest go first.
+/// How many past events of one logic are remembered. The oldest are removed first.
 pub const MAX_EVENTS: usize = 100;
 
-/// How many versions of one logic are kept. The oldest that nobody needs goes first.
+/// How many versions of one logic are remembered. The oldest version that is not in use is removed first.
 pub const MAX_VERSIONS: usize = 32;
 
-/// How many versions of one logic are in memory for the sake of lists that insist on them.
-pub const MAX_SPARE: usize = 8;
-
-/// How a logic stands.
-#[derive(Clone, Default)]
+/// The rollout of one logic, as it is stored.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct RolloutState {
-    /// The version that decides, if one could ever be loaded.
-    pub live: Option<Arc<Version>>,
-    /// Since when it is live: milliseconds since the epoch.
+    /// The live version, which decides for all lists that have no pin and are not in the canary.
+    #[serde(with = "optional_digits", default)]
+    pub live: Option<Digest>,
+    /// Since when the live version is live: milliseconds since the epoch.
     pub since: u64,
-    /// The version that was live before, and did not fall: what lists fall back to.
-    pub last_good: Option<Arc<Version>>,
-    /// The version on trial.
+    /// The version that was live before and was not quarantined. Lists fall back to it.
+    #[serde(with = "optional_digits", default, alias = "good")]
+    pub last_good: Option<Digest>,
+    /// The version that is tried beside the live one.
+    #[serde(default)]
     pub candidate: Option<Candidate>,
-    /// Versions in memory because some list insists on them.
-    pub spare: Vec<Arc<Version>>,
-    /// All versions that are kept or remembered, the oldest first; at most [`MAX_VERSIONS`], unless more
-    /// are needed.
+    /// All versions that are stored or remembered, the oldest first. At most [`MAX_VERSIONS`], unless more are in use.
     pub versions: Vec<VersionRecord>,
-    /// What happened, the newest last; at most [`MAX_EVENTS`].
+    /// What happened, the newest last. At most [`MAX_EVENTS`].
     pub events: VecDeque<Event>,
-    /// What was on record, where not all of it could be loaded: it stays on record until somebody changes
-    /// something, for the next start may have more luck.
-    pub(super) wanted: Option<Wanted>,
 }
 
-/// The versions that a standing is made of.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Wanted {
-    pub(super) live: Option<Digest>,
-    pub(super) last_good: Option<Digest>,
-    pub(super) candidate: Option<CandidateRecord>,
-}
-
-/// A version on trial.
-#[derive(Clone)]
+/// A version that is tried beside the live one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Which one.
-    pub version: Arc<Version>,
-    /// For how many lists of a hundred it decides.
-    pub percent: u8,
-    /// Compares its decisions with those of the live one, if it is to.
-    pub shadow: Option<Arc<Shadow>>,
-}
-
-/// What is known of a version, in memory or not.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct VersionRecord {
-    /// The version that it gives itself.
-    pub version: semver::Version,
-    /// The SHA-256 of its component.
+    /// The digest of the version.
     #[serde(with = "digits")]
     pub digest: Digest,
-    /// Where it came from.
+    /// The percentage of lists in the canary: the candidate decides for these.
+    pub percent: u8,
+    /// Whether the candidate also decides in the shadow of the live version.
+    pub shadow: bool,
+}
+
+/// What is known of a version, whether it is loaded or not.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct VersionRecord {
+    /// The version number that the component declares.
+    pub version: semver::Version,
+    /// The SHA-256 of the component.
+    #[serde(with = "digits")]
+    pub digest: Digest,
+    /// Where the component came from.
     pub source: String,
-    /// When it was taken: milliseconds since the epoch.
+    /// When the component was accepted: milliseconds since the epoch.
     pub taken: u64,
-    /// Whether it ever was live.
+    /// Whether the version ever was live.
     #[serde(default)]
     pub published: bool,
-    /// Whether some list cannot do without it.
+    /// Whether some list needs the version, because it is pinned to it or could not migrate from it.
     #[serde(default)]
     pub held: bool,
-    /// Why it may not decide, if it may not.
+    /// Why the version may not decide, if it is quarantined.
     #[serde(default)]
     pub quarantine: Option<Quarantine>,
-    /// What the gates found, if it went through them.
+    /// What the gates found, if the version went through them.
     #[serde(default)]
     pub gates: Option<Gates>,
 }
@@ -95,24 +83,24 @@ pub struct VersionRecord {
 pub struct Quarantine {
     /// Since when: milliseconds since the epoch.
     pub time: u64,
-    /// For people.
+    /// The reason, as a text for people.
     pub why: String,
 }
 
-/// What the gates found when a version was taken.
+/// What the gates found when a version was accepted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Gates {
-    /// How many questions it was asked.
+    /// The number of probes.
     pub asked: usize,
-    /// The most fuel that an answer took.
+    /// The most fuel that one answer took.
     pub worst_fuel: u64,
-    /// The longest that an answer took, in microseconds.
+    /// The longest time that one answer took, in microseconds.
     pub worst_micros: u64,
-    /// The most memory that it had, in bytes.
+    /// The most memory that an instance had, in bytes.
     pub worst_memory: usize,
-    /// What went wrong, where it was taken all the same because somebody insisted.
+    /// The failures that were overruled with `force`.
     pub forced: Vec<String>,
-    /// How it differs from the version that was live then, as far as clients can tell.
+    /// How the description differs from that of the version that was live then.
     pub differs: Vec<String>,
 }
 
@@ -123,295 +111,129 @@ pub struct Event {
     pub time: u64,
     /// What happened.
     pub step: Step,
-    /// Who or what made it happen, such as `built in`, `upload`, a file's name, `request`, `failures`.
+    /// What caused the event, such as `built in`, `upload`, the name of a file, `request` or `failures`.
     pub source: String,
-    /// The SHA-256 of the component it is about, if that could be read.
-    #[serde(with = "digits_if_any", default)]
+    /// The SHA-256 of the component, if the component could be read.
+    #[serde(with = "optional_digits", default)]
     pub digest: Option<Digest>,
-    /// The version it is about, if that is known.
+    /// The version number, if it is known.
     #[serde(default)]
     pub version: Option<semver::Version>,
-    /// Why, or how; may be empty.
+    /// The reason or the details. May be empty.
     #[serde(default)]
     pub why: String,
 }
 
-/// A kind of event.
+/// The kind of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// A version became live.
     Published,
-    /// A component was checked and kept, and decides nothing yet.
+    /// A component was checked and stored. It decides nothing yet.
     Kept,
-    /// A component was not taken.
+    /// A component was refused.
     Refused,
-    /// A version is on trial from now on, or its trial changed.
+    /// A version became the candidate, or its percentage or shadow changed.
     Candidate,
-    /// The version on trial is no longer.
+    /// The candidate was withdrawn.
     Withdrawn,
     /// A version failed too often.
     Quarantined,
-    /// A version that had fallen may decide again.
+    /// A quarantined version may decide again.
     Released,
 }
 
-/// Who decides about a list.
-pub struct Selection {
-    /// The version.
-    pub version: Arc<Version>,
-    /// Who wants to see what it decides.
-    pub shadow: Option<Arc<Shadow>>,
+/// Why a transition is not possible. The state is unchanged then.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TransitionError {
+    /// The state has no record of the version.
+    #[error("there is no version sha256:{}", hex(.0))]
+    UnknownVersion(Digest),
+    /// The version is quarantined.
+    #[error("sha256:{} was quarantined, because {why}", hex(digest))]
+    Quarantined {
+        /// The version.
+        digest: Digest,
+        /// The reason for the quarantine.
+        why: String,
+    },
+    /// A candidate needs a live version to be compared with.
+    #[error("no version is live; make one live first")]
+    NoLive,
+    /// The live version cannot be the candidate.
+    #[error("sha256:{} is live, so it cannot be the candidate", hex(.0))]
+    IsLive(Digest),
+    /// No other version could decide instead of the one to be quarantined.
+    #[error("no other version can decide instead of sha256:{}", hex(.0))]
+    NoFallback(Digest),
 }
 
-/// Why there is nobody to decide.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ResolveError {
-    /// The version is kept, and has to be loaded first.
-    NotLoaded(LogicName, Digest),
-    /// There is no such version, or none any more.
-    NoVersion(LogicName, Pin),
-    /// There is no such logic, or it has no live version.
-    NoLogic(LogicName),
-}
-
-/// Which hundredth of all lists one belongs to, from 0 to 99. Depends on the name only.
-pub fn bucket(list: &ListName) -> u8 {
-    u8::try_from(stable_hash(list.as_str().as_bytes()) % 100).expect("a number below a hundred")
+/// The versions that decide: the part of a state that needs loaded versions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Roles {
+    /// See [`RolloutState::live`].
+    pub live: Option<Digest>,
+    /// See [`RolloutState::last_good`].
+    pub last_good: Option<Digest>,
+    /// See [`RolloutState::candidate`].
+    pub candidate: Option<Candidate>,
 }
 
 impl RolloutState {
-    /// The version that decides about a list.
-    pub(super) fn resolve(
-        &self,
-        logic: &LogicName,
-        list: &ListName,
-        pin: Option<&Pin>,
-    ) -> Result<Selection, ResolveError> {
-        let live = self.live.as_ref().ok_or_else(|| ResolveError::NoLogic(logic.clone()))?;
-        if let Some(pin) = pin {
-            return self.pinned(logic, pin, live).map(|version| Selection { version, shadow: None });
-        }
-        match &self.candidate {
-            Some(candidate) if bucket(list) < candidate.percent => {
-                Ok(Selection { version: candidate.version.clone(), shadow: None })
-            }
-            candidate => {
-                let shadow = candidate.as_ref().and_then(|candidate| candidate.shadow.clone());
-                Ok(Selection { version: live.clone(), shadow })
-            }
-        }
+    /// The record of a version.
+    pub fn record(&self, digest: &Digest) -> Option<&VersionRecord> {
+        self.versions.iter().find(|record| record.digest == *digest)
     }
 
-    /// The version that a pin stands for: of a number, the newest. A list that is pinned to a version
-    /// which fell goes with the others.
-    fn pinned(&self, logic: &LogicName, pin: &Pin, live: &Arc<Version>) -> Result<Arc<Version>, ResolveError> {
-        let accepted = |known: &&VersionRecord| pin.accepts(&known.id(logic));
-        // What was never live decides only for whoever names its very bytes.
-        let named = |known: &&VersionRecord| known.published || matches!(pin, Pin::Digest(_));
-        let usable = self.versions.iter().filter(accepted).filter(named).filter(|known| known.quarantine.is_none());
-        match usable.max_by(|a, b| (&a.version, a.taken).cmp(&(&b.version, b.taken))) {
-            Some(known) => self.version(logic, &known.digest),
-            None if pin.accepts(live.id())
-                || self.versions.iter().filter(named).any(|known| pin.accepts(&known.id(logic))) =>
-            {
-                Ok(live.clone())
-            }
-            None => Err(ResolveError::NoVersion(logic.clone(), pin.clone())),
-        }
+    fn record_mut(&mut self, digest: &Digest) -> Option<&mut VersionRecord> {
+        self.versions.iter_mut().find(|record| record.digest == *digest)
     }
 
-    /// The version of exactly these bytes.
-    pub(super) fn version(&self, logic: &LogicName, digest: &Digest) -> Result<Arc<Version>, ResolveError> {
-        if let Some(version) = self.loaded().find(|version| version.digest() == digest) {
-            return Ok(version.clone());
-        }
-        match self.known(digest) {
-            Some(_) => Err(ResolveError::NotLoaded(logic.clone(), *digest)),
-            None => Err(ResolveError::NoVersion(logic.clone(), Pin::Digest(*digest))),
-        }
+    /// Why a version may not decide, if it is quarantined.
+    pub fn quarantine_of(&self, digest: &Digest) -> Option<&Quarantine> {
+        self.record(digest)?.quarantine.as_ref()
     }
 
-    /// The versions in memory.
-    pub fn loaded(&self) -> impl Iterator<Item = &Arc<Version>> {
-        let candidate = self.candidate.as_ref().map(|candidate| &candidate.version);
-        // One version may be the good one and on trial at once.
-        let last_good = self
-            .last_good
-            .as_ref()
-            .filter(|last_good| candidate.is_none_or(|candidate| candidate.digest() != last_good.digest()));
-        [self.live.as_ref(), last_good, candidate].into_iter().flatten().chain(&self.spare)
+    /// Why the newest component was refused, or why a version was quarantined. `None` when something else happened
+    /// since.
+    pub fn failure(&self) -> Option<&str> {
+        let newest = self.events.back()?;
+        matches!(newest.step, Step::Refused | Step::Quarantined).then_some(newest.why.as_str())
     }
 
-    /// What is known of a version.
-    pub fn known(&self, digest: &Digest) -> Option<&VersionRecord> {
-        self.versions.iter().find(|known| known.digest == *digest)
+    /// The versions that have to be loaded, the live one first.
+    pub fn in_use(&self) -> impl Iterator<Item = Digest> {
+        let candidate = self.candidate.as_ref().map(|candidate| candidate.digest);
+        [self.live, self.last_good, candidate].into_iter().flatten()
     }
 
-    fn known_mut(&mut self, digest: &Digest) -> Option<&mut VersionRecord> {
-        self.versions.iter_mut().find(|known| known.digest == *digest)
+    /// The versions that can decide when only some are loaded. The last good version replaces a live one that is not
+    /// loaded.
+    pub fn roles(&self, is_loaded: impl Fn(&Digest) -> bool) -> Roles {
+        let live = self.live.filter(&is_loaded);
+        let last_good = self.last_good.filter(&is_loaded);
+        let (live, last_good) = if live.is_some() { (live, last_good) } else { (last_good, None) };
+        let candidate = self.candidate.clone();
+        let candidate = candidate.filter(|one| is_loaded(&one.digest) && live.is_some_and(|live| live != one.digest));
+        Roles { live, last_good, candidate }
     }
 
-    /// Takes a version out of service, if another one can step in. Answers whether it fell by that.
-    pub fn quarantine(&mut self, version: &Version, why: &str, now: u64) -> bool {
-        let digest = version.digest();
-        let Some(instead) = self.fallback(version) else { return false };
-        match self.known_mut(digest) {
-            Some(known) if known.quarantine.is_none() => {
-                known.quarantine = Some(Quarantine { time: now, why: why.into() });
-            }
-            _ => return false,
-        }
-        self.wanted = None;
-        if self.last_good.as_ref().is_some_and(|last_good| last_good.digest() == digest) {
-            self.last_good = None;
-        }
-        if self.live.as_ref().is_some_and(|live| live.digest() == digest) {
-            self.restart_shadow();
-            if self.candidate.as_ref().is_some_and(|candidate| candidate.version.digest() == instead.digest()) {
-                self.candidate = None;
-            }
-            (self.live, self.last_good, self.since) = (Some(instead), None, now);
-        }
-        if self.candidate.as_ref().is_some_and(|candidate| candidate.version.digest() == digest) {
-            self.candidate = None;
-        }
-        self.spare.retain(|spare| spare.digest() != digest);
-        self.tell(Step::Quarantined, "failures", version.id(), why, now);
-        true
+    /// Gives the roles of versions that are not loaded to versions that are. Transitions that change a role start from
+    /// here. Other transitions leave the roles on record, because the next start may load what this one could not.
+    pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles) {
+        (self.live, self.last_good, self.candidate) = (live, last_good, candidate);
     }
 
-    /// The version that decides instead of another one: for the live one the last good one, for any other
-    /// the live one.
-    pub(super) fn fallback(&self, failed: &Version) -> Option<Arc<Version>> {
-        let is_live = self.live.as_ref().is_some_and(|live| live.digest() == failed.digest());
-        let other = if is_live { self.last_good.clone() } else { self.live.clone() };
-        other.filter(|other| self.known(other.digest()).is_none_or(|known| known.quarantine.is_none()))
-    }
-
-    /// Whether a version can fall: it has not yet, and there is one to fall back on.
-    pub(super) fn can_fall(&self, version: &Version) -> bool {
-        let stands = self.known(version.digest()).is_some_and(|known| known.quarantine.is_none());
-        stands && self.fallback(version).is_some()
-    }
-
-    /// Why a version may not decide, if it may not.
-    pub fn fallen(&self, digest: &Digest) -> Option<&Quarantine> {
-        self.known(digest)?.quarantine.as_ref()
-    }
-
-    /// Whether nothing is live because what is on record as live could not be loaded, and is not these bytes.
-    pub fn waits_for_another(&self, digest: &Digest) -> bool {
-        let wanted = self.wanted.as_ref().and_then(|wanted| wanted.live.as_ref());
-        self.live.is_none() && wanted.is_some_and(|wanted| wanted != digest)
-    }
-
-    /// Compares with another live version from now on, and forgets what was found about the one before.
-    fn restart_shadow(&mut self) {
-        if let Some(Candidate { version, shadow: shadow @ Some(_), .. }) = &mut self.candidate {
-            *shadow = Some(Shadow::start(version.clone()));
-        }
-    }
-
-    /// Makes a version live. The one that was live before is the good one from then on, unless it fell.
-    pub fn publish(&mut self, version: Arc<Version>, gates: Option<Gates>, source: &str, now: u64) {
-        self.wanted = None;
-        let before = self.live.replace(version.clone());
-        if self.candidate.as_ref().is_some_and(|candidate| candidate.version.digest() == version.digest()) {
-            self.candidate = None;
-        }
-        self.spare.retain(|spare| spare.digest() != version.digest());
-        match before {
-            Some(before) if before.digest() == version.digest() => {}
-            // Whoever goes back to the good version ran from the other one.
-            _ if self.last_good.as_ref().is_some_and(|last_good| last_good.digest() == version.digest()) => {
-                (self.since, self.last_good) = (now, None);
-                self.restart_shadow();
-            }
-            before => {
-                (self.since, self.last_good) = (now, before.or(self.last_good.take()));
-                self.restart_shadow();
-            }
-        }
-        self.learn(&version, gates, now);
-        if let Some(known) = self.known_mut(version.digest()) {
-            known.published = true;
-        }
-        self.tell(Step::Published, source, version.id(), "", now);
-    }
-
-    /// Takes a version among those that are kept, without it deciding anything.
-    pub fn keep(&mut self, version: &Version, gates: Option<Gates>, now: u64) {
-        self.learn(version, gates, now);
-        self.tell(Step::Kept, &version.source, version.id(), "", now);
-    }
-
-    /// Puts a version on trial, or changes its trial.
-    pub fn stage_candidate(&mut self, version: Arc<Version>, percent: u8, shadow: bool, source: &str, now: u64) {
-        self.wanted = None;
-        let running = self.candidate.take().filter(|candidate| candidate.version.digest() == version.digest());
-        let shadow = match (shadow, running) {
-            (false, _) => None,
-            (true, Some(Candidate { shadow: Some(shadow), .. })) => Some(shadow),
-            (true, _) => Some(Shadow::start(version.clone())),
-        };
-        let how =
-            format!("{percent} per cent{}", if shadow.is_some() { ", in the shadow of the live one" } else { "" });
-        self.spare.retain(|spare| spare.digest() != version.digest());
-        self.tell(Step::Candidate, source, version.id(), &how, now);
-        self.candidate = Some(Candidate { version, percent, shadow });
-    }
-
-    /// Ends a trial.
-    pub fn withdraw(&mut self, source: &str, now: u64) {
-        self.wanted = None;
-        if let Some(candidate) = self.candidate.take() {
-            self.tell(Step::Withdrawn, source, candidate.version.id(), "", now);
-        }
-    }
-
-    /// Lets a version that fell decide again.
-    pub fn release(&mut self, digest: &Digest, source: &str, now: u64) {
-        let Some(known) = self.known_mut(digest).filter(|known| known.quarantine.is_some()) else { return };
-        known.quarantine = None;
-        let version = Some(known.version.clone());
-        let digest = Some(*digest);
-        self.note(Event {
-            time: now,
-            step: Step::Released,
-            source: source.into(),
-            digest,
-            version,
-            why: String::new(),
-        });
-    }
-
-    pub(super) fn hold(&mut self, digest: &Digest) {
-        if let Some(known) = self.known_mut(digest) {
-            known.held = true;
-        }
-    }
-
-    pub(super) fn add_spare(&mut self, version: Arc<Version>) {
-        if self.loaded().any(|loaded| loaded.digest() == version.digest()) {
-            return;
-        }
-        if self.spare.len() >= MAX_SPARE {
-            self.spare.sort_by_key(|spare| std::cmp::Reverse(spare.last_used()));
-            self.spare.truncate(MAX_SPARE - 1);
-        }
-        self.spare.push(version);
-    }
-
-    /// Remembers a version. Beyond the limit, the oldest goes that nobody needs; what fell is remembered
-    /// longest.
-    fn learn(&mut self, version: &Version, gates: Option<Gates>, now: u64) {
-        match self.known_mut(version.digest()) {
-            Some(known) => known.gates = gates.or(known.gates.take()),
+    /// Remembers a version, without giving it a role. Beyond [`MAX_VERSIONS`], removes the oldest versions that are
+    /// not in use; quarantined ones last, so that the same bytes are recognized.
+    pub fn learn(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
+        match self.record_mut(&id.digest) {
+            Some(record) => record.gates = gates.or(record.gates.take()),
             None => self.versions.push(VersionRecord {
-                version: version.id().version.clone(),
-                digest: *version.digest(),
-                source: version.source.clone(),
+                version: id.version.clone(),
+                digest: id.digest,
+                source: source.into(),
                 taken: now,
                 published: false,
                 held: false,
@@ -419,13 +241,11 @@ impl RolloutState {
                 gates,
             }),
         }
-        for fallen in [false, true] {
+        let in_use: Vec<Digest> = self.in_use().chain([id.digest]).collect();
+        for quarantined in [false, true] {
             while self.versions.len() > MAX_VERSIONS
-                && let Some(at) = self.versions.iter().position(|known| {
-                    known.quarantine.is_some() == fallen
-                        && !known.held
-                        && known.digest != *version.digest()
-                        && !self.is_in_use(&known.digest)
+                && let Some(at) = self.versions.iter().position(|record| {
+                    record.quarantine.is_some() == quarantined && !record.held && !in_use.contains(&record.digest)
                 })
             {
                 self.versions.remove(at);
@@ -433,20 +253,89 @@ impl RolloutState {
         }
     }
 
-    fn is_in_use(&self, digest: &Digest) -> bool {
-        let candidate = self.candidate.as_ref().map(|candidate| &candidate.version);
-        [self.live.as_ref(), self.last_good.as_ref(), candidate]
-            .into_iter()
-            .flatten()
-            .any(|version| version.digest() == digest)
+    /// Remembers a checked and stored version, without giving it a role.
+    pub fn keep(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
+        self.learn(id, source, gates, now);
+        self.note_version(Step::Kept, source, &id.digest, "", now);
     }
 
-    fn tell(&mut self, step: Step, source: &str, id: &LogicId, why: &str, now: u64) {
-        let (digest, version) = (Some(id.digest), Some(id.version.clone()));
-        self.note(Event { time: now, step, source: source.into(), digest, version, why: why.into() });
+    /// Makes a known version live. The version that was live before becomes the last good one. A version that was
+    /// rolled back from does not: when the last good version is made live again, there is no last good version.
+    pub fn publish(&mut self, digest: &Digest, source: &str, now: u64) -> Result<(), TransitionError> {
+        self.check_may_decide(digest)?;
+        if let Some(record) = self.record_mut(digest) {
+            record.published = true;
+        }
+        let before = self.live.replace(*digest);
+        if before != Some(*digest) {
+            self.since = now;
+            let rolls_back = self.last_good == Some(*digest);
+            self.last_good = if rolls_back { None } else { before.or(self.last_good) };
+        }
+        self.clear_candidate(digest);
+        self.note_version(Step::Published, source, digest, "", now);
+        Ok(())
     }
 
-    /// Remembers what happened.
+    /// Makes a known version the candidate, or changes the percentage and the shadow of the candidate.
+    pub fn stage(&mut self, candidate: Candidate, source: &str, now: u64) -> Result<(), TransitionError> {
+        self.check_may_decide(&candidate.digest)?;
+        match self.live {
+            None => return Err(TransitionError::NoLive),
+            Some(live) if live == candidate.digest => return Err(TransitionError::IsLive(live)),
+            Some(_) => {}
+        }
+        let details = format!("{} per cent{}", candidate.percent, if candidate.shadow { ", in shadow" } else { "" });
+        self.note_version(Step::Candidate, source, &candidate.digest, &details, now);
+        self.candidate = Some(candidate);
+        Ok(())
+    }
+
+    /// Withdraws the candidate, if there is one.
+    pub fn withdraw(&mut self, source: &str, now: u64) {
+        if let Some(candidate) = self.candidate.take() {
+            self.note_version(Step::Withdrawn, source, &candidate.digest, "", now);
+        }
+    }
+
+    /// Quarantines a version, if another one can decide instead. When the version is live, rolls back to the last good
+    /// one.
+    pub fn quarantine(&mut self, digest: &Digest, why: &str, now: u64) -> Result<(), TransitionError> {
+        self.check_may_decide(digest)?;
+        let fallback = self.fallback(digest).ok_or(TransitionError::NoFallback(*digest))?;
+        if let Some(record) = self.record_mut(digest) {
+            record.quarantine = Some(Quarantine { time: now, why: why.into() });
+        }
+        if self.last_good == Some(*digest) {
+            self.last_good = None;
+        }
+        if self.live == Some(*digest) {
+            (self.live, self.last_good, self.since) = (Some(fallback), None, now);
+            self.clear_candidate(&fallback);
+        }
+        self.clear_candidate(digest);
+        self.note_version(Step::Quarantined, "failures", digest, why, now);
+        Ok(())
+    }
+
+    /// Lets a quarantined version decide again. Without `force`, a quarantined version is refused.
+    pub fn release(&mut self, digest: &Digest, force: bool, source: &str, now: u64) -> Result<(), TransitionError> {
+        let Some(record) = self.record_mut(digest) else { return Ok(()) };
+        match record.quarantine.take_if(|_| force) {
+            Some(_) => self.note_version(Step::Released, source, digest, "", now),
+            None => self.check_not_quarantined(digest)?,
+        }
+        Ok(())
+    }
+
+    /// Marks a version as needed by some list.
+    pub fn hold(&mut self, digest: &Digest) {
+        if let Some(record) = self.record_mut(digest) {
+            record.held = true;
+        }
+    }
+
+    /// Adds an event, and removes the oldest one beyond [`MAX_EVENTS`].
     pub fn note(&mut self, event: Event) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
@@ -454,17 +343,42 @@ impl RolloutState {
         self.events.push_back(event);
     }
 
-    /// Why the newest component offered was not taken, or fell; `None` when it was and did not, or when
-    /// something else happened since.
-    pub fn failure(&self) -> Option<&str> {
-        let newest = self.events.back()?;
-        matches!(newest.step, Step::Refused | Step::Quarantined).then_some(newest.why.as_str())
+    /// The version that decides instead of another one: the last good version for the live one, the live version for
+    /// any other.
+    pub fn fallback(&self, failed: &Digest) -> Option<Digest> {
+        let other = if self.live == Some(*failed) { self.last_good } else { self.live };
+        other.filter(|other| self.quarantine_of(other).is_none())
+    }
+
+    /// Refuses a quarantined version. A version without a record is not quarantined.
+    pub fn check_not_quarantined(&self, digest: &Digest) -> Result<(), TransitionError> {
+        match self.quarantine_of(digest) {
+            Some(quarantine) => Err(TransitionError::Quarantined { digest: *digest, why: quarantine.why.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_may_decide(&self, digest: &Digest) -> Result<(), TransitionError> {
+        self.record(digest).ok_or(TransitionError::UnknownVersion(*digest))?;
+        self.check_not_quarantined(digest)
+    }
+
+    fn clear_candidate(&mut self, digest: &Digest) {
+        self.candidate.take_if(|candidate| candidate.digest == *digest);
+    }
+
+    fn note_version(&mut self, step: Step, source: &str, digest: &Digest, why: &str, now: u64) {
+        let version = self.record(digest).map(|record| record.version.clone());
+        self.note(Event { time: now, step, source: source.into(), digest: Some(*digest), version, why: why.into() });
     }
 }
 
 impl VersionRecord {
-    /// Which version it is, of the logic of that name.
+    /// The full identity of the version, for a logic of this name.
     pub fn id(&self, logic: &LogicName) -> LogicId {
         LogicId { name: logic.clone(), version: self.version.clone(), digest: self.digest }
     }
 }
+
+#[cfg(test)]
+mod tests;

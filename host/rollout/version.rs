@@ -1,13 +1,14 @@
-//! A version in memory, with what is counted about it.
+//! A loaded version, with its counters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::digest::Digest;
 use super::policy::Failures;
-pub use crate::list::digest::Digest;
 use crate::list::id::LogicId;
+use crate::list::name::ListName;
 use crate::logic::{Fault, Logic};
 
 /// A version that is loaded.
@@ -16,69 +17,69 @@ pub struct Version {
     pub logic: Box<dyn Logic>,
     /// When it was loaded: milliseconds since the epoch.
     pub since: u64,
-    /// Where it came from.
+    /// Where the component came from.
     pub source: String,
-    /// What it did since.
+    /// What the version did since it was loaded.
     pub counters: Counters,
-    /// How it failed of late.
+    /// The recent failures.
     pub(super) failures: Failures,
     used: AtomicU64,
 }
 
 impl Version {
-    /// A version that has done nothing yet.
+    /// Returns a version whose counters are zero.
     pub fn new(logic: Box<dyn Logic>, source: &str, now: u64) -> Arc<Self> {
         let (counters, failures) = (Counters::default(), Failures::default());
         Arc::new(Self { logic, since: now, source: source.into(), counters, failures, used: AtomicU64::new(now) })
     }
 
-    /// Which one it is.
+    /// Name, version number and digest.
     pub fn id(&self) -> &Arc<LogicId> {
         self.logic.id()
     }
 
-    /// The SHA-256 of its component.
+    /// The SHA-256 of the component.
     pub fn digest(&self) -> &Digest {
         &self.id().digest
     }
 
-    /// Notes that some list uses it.
+    /// Records that a list uses the version.
     pub fn touch(&self, now: u64) {
         self.used.store(now, Ordering::Relaxed);
     }
 
-    /// When some list last used it, as far as that was noted.
+    /// When a list last used the version, as far as that was recorded: milliseconds since the epoch.
     pub(super) fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Notes that it decided about a list without failing.
-    pub fn did_well(&self, list: &crate::list::name::ListName) {
+    /// Records that the version decided about a list without failing.
+    pub fn did_well(&self, list: &ListName) {
         self.failures.forget(list);
     }
 }
 
-/// What is counted about a version. All counters only grow.
+/// Counters of a loaded version. They only grow.
 #[derive(Default, Debug)]
 pub struct Counters {
-    /// Commands it carried out.
+    /// Commands that the version accepted.
     pub accepted: AtomicU64,
-    /// Commands it said no to.
+    /// Commands that the version rejected.
     pub rejected: AtomicU64,
-    /// Calls in which it failed.
+    /// Calls in which the version failed.
     pub faults: AtomicU64,
-    /// Lists it took over from another version.
+    /// Lists that migrated to the version.
     pub migrated: AtomicU64,
-    /// Lists it did not take over, because it said no or failed.
+    /// Lists that did not migrate, because the version rejected the migration or failed.
     pub not_migrated: AtomicU64,
-    /// Commands it failed at that another version decided.
+    /// Commands that another version decided after this one failed.
     pub rescued: AtomicU64,
-    /// The last failure, for people.
+    /// The last failure.
     last_fault: Mutex<Option<Fault>>,
 }
 
 impl Counters {
-    /// Counts a failure and keeps it to be shown.
+    /// Counts a failure and remembers it as the last one.
     pub fn fault(&self, fault: &Fault) {
         self.faults.fetch_add(1, Ordering::Relaxed);
         *self.last_fault.lock() = Some(fault.clone());

@@ -59,7 +59,7 @@ pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQue
 
 fn describe(web: &Web, name: &LogicName) -> HandlerResult {
     let unknown = || Problem::new(ProblemKind::NoLogic, format!("there is no logic {name}"));
-    let state = web.services.registry.state(name).ok_or_else(unknown)?;
+    let state = web.services.registry.rollout(name).ok_or_else(unknown)?;
     json_response(StatusCode::OK, &LogicDetailBody::new(name.as_str(), &state))
 }
 

@@ -68,13 +68,17 @@ impl Server {
         let data = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
         let registry = Arc::new(Registry::default());
-        let sources = Sources { kept: data.path().join("logic"), ..Sources::default() };
+        let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
         let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), sources).await.expect("plugins");
         registry.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
         registry.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
         // The built-in one is not what the tests' lists fall back to.
         let todo = LogicName::new("todo").expect("a name");
-        assert!(registry.accept(registry.propose(&todo, |standing| standing.last_good = None)));
+        let proposal = registry.propose(&todo, |draft| {
+            draft.state.last_good = None;
+            Ok::<_, String>(())
+        });
+        assert!(registry.accept(proposal.unwrap()));
         let environment = Environment {
             store: store.clone(),
             registry: registry.clone(),

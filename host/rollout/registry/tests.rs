@@ -1,8 +1,9 @@
 //! What becomes of versions: who is live, who falls, who decides about which list.
 
-use super::super::record::Record;
-use super::super::state::{MAX_EVENTS, MAX_VERSIONS, bucket};
+use super::super::resolve::bucket;
+use super::super::state::{MAX_EVENTS, MAX_VERSIONS};
 use super::*;
+use crate::clock::ManualClock;
 use crate::logic::testing::Native;
 
 const NOW: u64 = 1_000_000;
@@ -28,11 +29,11 @@ fn registry(majors: &[u64]) -> Registry {
 
 fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
     let candidate = version(major);
-    let proposal = registry.propose(&logic(), |state| {
-        state.keep(&candidate, None, NOW);
-        state.stage_candidate(candidate.clone(), percent, false, "test", NOW);
+    let proposal = registry.propose(&logic(), |draft| {
+        draft.keep(&candidate, None, NOW);
+        draft.stage(&candidate, percent, false, "test", NOW)
     });
-    assert!(registry.accept(proposal));
+    assert!(registry.accept(proposal.unwrap()));
 }
 
 /// The major version that decides about a list.
@@ -41,13 +42,17 @@ fn decides(registry: &Registry, name: &str, pin: Option<&str>) -> Result<u64, Re
     registry.resolve(&logic(), &list(name), pin.as_ref()).map(|selection| selection.version.id().version.major)
 }
 
+fn clock() -> ManualClock {
+    ManualClock::at(NOW)
+}
+
 fn fault() -> Fault {
     Fault::Trap("as it was told to".into())
 }
 
 #[test]
 fn of_two_published_versions_the_newer_is_live_and_the_older_is_the_good_one() {
-    let state = registry(&[1, 2]).state(&logic()).unwrap();
+    let state = registry(&[1, 2]).rollout(&logic()).unwrap();
     let major = |version: &Option<Arc<Version>>| version.as_ref().map(|version| version.id().version.major);
     assert_eq!((major(&state.live), major(&state.last_good)), (Some(2), Some(1)));
 }
@@ -97,29 +102,29 @@ fn a_version_that_fails_too_often_falls_and_its_lists_go_back() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
     let fell: Vec<_> =
-        (0..5).map(|n| registry.failed(&live, &list(&n.to_string()), &fault(), Some(false), NOW)).collect();
+        (0..5).map(|n| registry.failed(&live, &list(&n.to_string()), &fault(), Some(false), &clock())).collect();
     assert_eq!(fell, [false, false, false, false, true]);
     assert_eq!(decides(&registry, "bob", None), Ok(1));
     assert_eq!(decides(&registry, "bob", Some("2")), Ok(1), "a list that is pinned to it, too");
-    let state = registry.state(&logic()).unwrap();
+    let state = registry.rollout(&logic()).unwrap();
     assert!(state.last_good.is_none());
-    let event = state.events.back().unwrap();
+    let event = state.state.events.back().unwrap();
     assert_eq!((event.step, event.version.as_ref().map(|version| version.major)), (Step::Quarantined, Some(2)));
     assert!(event.why.contains("failed 5 times within 10000 ms; the last one: it trapped"), "{}", event.why);
-    assert!(registry.dirty().contains(&logic()), "it has to be written");
-    assert!(!registry.failed(&live, &list("bob"), &fault(), Some(false), NOW), "it cannot fall twice");
+    assert!(registry.take_dirty().contains(&logic()), "it has to be written");
+    assert!(!registry.failed(&live, &list("bob"), &fault(), Some(false), &clock()), "it cannot fall twice");
 }
 
 #[test]
 fn a_version_does_not_fall_where_the_other_one_fails_too_or_where_there_is_none() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
-    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(true), NOW)));
+    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(true), &clock())));
     let no_room = Fault::Instance("no room".into());
-    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &no_room, None, NOW)));
+    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &no_room, None, &clock())));
     let alone = self::registry(&[1]);
     let live = alone.live(&logic()).unwrap();
-    assert!(!(0..50).any(|_| alone.failed(&live, &list("bob"), &fault(), None, NOW)));
+    assert!(!(0..50).any(|_| alone.failed(&live, &list("bob"), &fault(), None, &clock())));
     assert_eq!(decides(&alone, "bob", None), Ok(1));
 }
 
@@ -129,32 +134,46 @@ fn a_candidate_that_falls_leaves_the_live_version_alone() {
     stage_candidate(&registry, 3, 100);
     let candidate = registry.resolve(&logic(), &list("bob"), None).unwrap().version;
     assert_eq!(candidate.id().version.major, 3);
-    assert!((0..3).any(|_| registry.failed(&candidate, &list("bob"), &fault(), Some(false), NOW)));
+    assert!((0..3).any(|_| registry.failed(&candidate, &list("bob"), &fault(), Some(false), &clock())));
     assert_eq!(decides(&registry, "bob", None), Ok(2));
-    let state = registry.state(&logic()).unwrap();
+    let state = registry.rollout(&logic()).unwrap();
     assert!(state.candidate.is_none() && state.last_good.is_some());
 }
 
+/// A registry that restored a state with those of its versions that could be loaded.
+fn restored(state: &RolloutState, majors: &[u64]) -> Registry {
+    let registry = Registry::default();
+    let draft = RolloutDraft::restored(state.clone(), majors.iter().copied().map(version).collect());
+    let proposal = registry.propose(&logic(), |now| {
+        *now = draft;
+        Ok::<_, TransitionError>(())
+    });
+    assert!(registry.accept(proposal.unwrap()));
+    registry
+}
+
+fn live_major(registry: &Registry) -> Option<u64> {
+    registry.live(&logic()).map(|live| live.id().version.major)
+}
+
 #[test]
-fn what_a_record_holds_comes_back_as_it_was() {
+fn a_stored_state_is_restored_with_its_versions() {
     let registry = registry(&[1, 2, 3]);
     stage_candidate(&registry, 4, 10);
-    let before = registry.state(&logic()).unwrap();
-    let text = serde_json::to_string(&before.record()).unwrap();
-    let record: Record = serde_json::from_str(&text).unwrap();
-    let loaded: Vec<_> = (1..=4).map(version).collect();
-    let after = record.clone().restore(&loaded);
-    assert_eq!(after.record(), record);
-    assert_eq!(after.versions, before.versions);
-    assert_eq!(record.restore(&loaded[..2]).live.map(|live| live.id().version.major), Some(2), "the good one steps in");
+    let before = registry.rollout(&logic()).unwrap().state.clone();
+    let all = restored(&before, &[1, 2, 3, 4]);
+    let after = all.rollout(&logic()).unwrap();
+    assert_eq!(after.state, before);
+    assert_eq!(after.candidate.as_ref().map(|candidate| candidate.percent), Some(10));
+    assert_eq!(live_major(&restored(&before, &[1, 2])), Some(2), "the last good version decides instead");
 }
 
 #[test]
 fn a_proposal_is_void_when_a_version_fell_meanwhile() {
     let registry = registry(&[1, 2]);
-    let proposal = registry.propose(&logic(), |state| state.publish(version(3), None, "test", NOW));
+    let proposal = registry.propose(&logic(), |draft| draft.publish(&version(3), None, "test", NOW)).unwrap();
     let live = registry.live(&logic()).unwrap();
-    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), NOW)));
+    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), &clock())));
     assert!(!registry.accept(proposal));
     assert_eq!(decides(&registry, "bob", None), Ok(1));
 }
@@ -165,11 +184,11 @@ fn of_many_versions_the_oldest_go_that_nobody_needs() {
     registry.hold(&logic(), &[1; 32]);
     let last = u64::try_from(MAX_VERSIONS).unwrap() + 9;
     (3..=last).for_each(|major| registry.publish(Native::version(major), "test", NOW));
-    let state = registry.state(&logic()).unwrap();
-    let majors: Vec<_> = state.versions.iter().map(|known| known.version.major).collect();
+    let state = registry.rollout(&logic()).unwrap();
+    let majors: Vec<_> = state.state.versions.iter().map(|known| known.version.major).collect();
     assert_eq!(majors.len(), MAX_VERSIONS);
     assert_eq!((majors[0], majors[1], majors[MAX_VERSIONS - 1]), (1, last - 30, last), "{majors:?}");
-    assert_eq!(state.events.len(), (last as usize).min(MAX_EVENTS));
+    assert_eq!(state.state.events.len(), (last as usize).min(MAX_EVENTS));
 }
 
 #[test]
@@ -186,12 +205,12 @@ fn a_version_that_was_only_kept_decides_for_no_list_that_is_pinned_by_number() {
 #[test]
 fn a_good_version_that_falls_is_good_no_more() {
     let registry = registry(&[1, 2]);
-    let last_good = registry.state(&logic()).unwrap().last_good.clone().unwrap();
-    assert!((0..3).any(|_| registry.failed(&last_good, &list("bob"), &fault(), Some(false), NOW)));
-    assert!(registry.state(&logic()).unwrap().last_good.is_none());
+    let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
+    assert!((0..3).any(|_| registry.failed(&last_good, &list("bob"), &fault(), Some(false), &clock())));
+    assert!(registry.rollout(&logic()).unwrap().last_good.is_none());
     let live = registry.live(&logic()).unwrap();
     assert!(
-        !(0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), None, NOW)),
+        !(0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), None, &clock())),
         "there is nothing to go back to"
     );
     assert_eq!(decides(&registry, "bob", None), Ok(2));
@@ -200,21 +219,93 @@ fn a_good_version_that_falls_is_good_no_more() {
 #[test]
 fn whoever_goes_back_does_not_fall_back_to_what_they_went_back_from() {
     let registry = registry(&[1, 2]);
-    let last_good = registry.state(&logic()).unwrap().last_good.clone().unwrap();
-    assert!(registry.accept(registry.propose(&logic(), |state| state.publish(last_good.clone(), None, "test", NOW))));
+    let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
+    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, "test", NOW));
+    assert!(registry.accept(proposal.unwrap()));
     assert_eq!(decides(&registry, "bob", None), Ok(1));
-    assert!(registry.state(&logic()).unwrap().last_good.is_none());
+    assert!(registry.rollout(&logic()).unwrap().last_good.is_none());
 }
 
 #[test]
-fn what_could_not_be_loaded_stays_on_record_until_something_changes() {
-    let record = registry(&[1, 2]).state(&logic()).unwrap().record();
-    let mut state = record.clone().restore(&[version(1)]);
-    assert_eq!(state.live.as_ref().map(|live| live.id().version.major), Some(1));
-    assert_eq!(state.record(), record);
-    state.publish(version(3), None, "test", NOW);
-    assert_eq!(state.record().live, Some([3; 32]));
-    let nothing = record.clone().restore(&[]);
-    assert!(nothing.live.is_none() && nothing.record() == record);
-    assert!(nothing.waits_for_another(&[7; 32]) && !nothing.waits_for_another(&[2; 32]));
+fn a_version_that_could_not_be_loaded_keeps_its_role_until_a_role_changes() {
+    let state = registry(&[1, 2]).rollout(&logic()).unwrap().state.clone();
+    let registry = restored(&state, &[1]);
+    assert_eq!(live_major(&registry), Some(1));
+    assert_eq!(registry.rollout(&logic()).unwrap().state, state);
+    registry.refuse(&logic(), "test", None, "a refusal gives no role".into(), NOW);
+    assert_eq!(registry.rollout(&logic()).unwrap().state.live, Some([2; 32]));
+    registry.publish(Native::version(3), "test", NOW);
+    let after = registry.rollout(&logic()).unwrap().state.clone();
+    assert_eq!((after.live, after.last_good), (Some([3; 32]), Some([1; 32])));
+    let nothing = restored(&state, &[]).rollout(&logic()).unwrap();
+    assert!(nothing.live.is_none() && nothing.state == state);
+    assert!(nothing.awaits_another(&[7; 32]) && !nothing.awaits_another(&[2; 32]));
+}
+
+#[test]
+fn a_deadline_does_not_count_towards_quarantine() {
+    let registry = registry(&[1, 2]);
+    let live = registry.live(&logic()).unwrap();
+    let deadline = Fault::Deadline { milliseconds: 50 };
+    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &deadline, Some(false), &clock())));
+    assert_eq!(live_major(&registry), Some(2), "the machine was busy");
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_neither_hastens_nor_prevents_a_quarantine() {
+    let (registry, clock) = (registry(&[1, 2]), clock());
+    let live = registry.live(&logic()).unwrap();
+    let fails = |n: u64| registry.failed(&live, &list(&n.to_string()), &fault(), None, &clock);
+    for n in 0..20 {
+        clock.advance(60_000);
+        clock.set_wall(NOW);
+        assert!(!fails(n), "one failure a minute, though the wall clock shows the same time");
+    }
+    clock.advance(60_000);
+    let quarantined: Vec<_> = (0..5)
+        .map(|n| {
+            clock.advance(1_000);
+            clock.set_wall(NOW + 100_000 * (n + 1));
+            fails(20 + n)
+        })
+        .collect();
+    assert_eq!(
+        quarantined,
+        [false, false, false, false, true],
+        "five within five seconds, whatever the wall clock says"
+    );
+}
+
+#[test]
+fn a_shadow_is_started_by_an_accepted_change_and_stays_while_both_versions_do() {
+    let registry = registry(&[1, 2]);
+    let candidate = version(3);
+    let stage = |percent, shadow| {
+        registry.propose(&logic(), |draft| {
+            draft.keep(&candidate, None, NOW);
+            draft.stage(&candidate, percent, shadow, "test", NOW)
+        })
+    };
+    let running = || registry.rollout(&logic()).unwrap().candidate.as_ref().and_then(|one| one.shadow.clone());
+    let refused = stage(0, true).unwrap();
+    registry.hold(&logic(), &[1; 32]);
+    assert!(!registry.accept(refused) && running().is_none());
+    assert!(registry.accept(stage(0, true).unwrap()));
+    let first = running().unwrap();
+    assert!(registry.accept(stage(5, true).unwrap()));
+    assert!(Arc::ptr_eq(&first, &running().unwrap()), "another percentage");
+    registry.publish(Native::version(4), "test", NOW);
+    assert!(!Arc::ptr_eq(&first, &running().unwrap()), "another live version");
+    assert!(registry.accept(stage(5, false).unwrap()) && running().is_none());
+}
+
+#[test]
+fn a_quarantined_version_is_not_published_again() {
+    let registry = registry(&[1, 2]);
+    let live = registry.live(&logic()).unwrap();
+    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), &clock())));
+    registry.publish(Native::version(2), "test", NOW);
+    assert_eq!(live_major(&registry), Some(1));
+    let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, "test", NOW));
+    assert!(matches!(staged.err(), Some(TransitionError::Quarantined { .. })));
 }

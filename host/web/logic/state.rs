@@ -9,7 +9,7 @@ use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
 use crate::list::digest::hex;
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
-use crate::rollout::{Candidate, Digest, Event, Gates, RolloutState, Step, Version, VersionRecord};
+use crate::rollout::{Digest, Event, Gates, LoadedCandidate, Rollout, Step, Version, VersionRecord};
 
 /// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
@@ -244,16 +244,16 @@ fn count(counter: &AtomicU64) -> u64 {
 
 impl<'a> LogicBody<'a> {
     /// With `differences`, the last differences of the candidate are included.
-    pub(super) fn new(name: &'a str, state: &'a RolloutState, differences: bool) -> Self {
-        let status = match &state.live {
+    pub(super) fn new(name: &'a str, rollout: &'a Rollout, differences: bool) -> Self {
+        let status = match &rollout.live {
             Some(_) => "live",
-            None if state.versions.iter().any(|known| known.quarantine.is_none()) => "retained",
+            None if rollout.state.versions.iter().any(|known| known.quarantine.is_none()) => "retained",
             None => "failed",
         };
-        let live = state.live.as_deref().map(|live| LoadedVersionBody::new(live, state.since));
-        let last_good = state.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
-        let candidate = state.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
-        Self { name, state: status, live, last_good, candidate, failure: state.failure() }
+        let live = rollout.live.as_deref().map(|live| LoadedVersionBody::new(live, rollout.state.since));
+        let last_good = rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
+        let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
+        Self { name, state: status, live, last_good, candidate, failure: rollout.state.failure() }
     }
 }
 
@@ -278,7 +278,7 @@ impl<'a> LoadedVersionBody<'a> {
 }
 
 impl<'a> CandidateBody<'a> {
-    fn new(candidate: &'a Candidate, differences: bool) -> Self {
+    fn new(candidate: &'a LoadedCandidate, differences: bool) -> Self {
         Self {
             version: LoadedVersionBody::new(&candidate.version, candidate.version.since),
             percent: candidate.percent,
@@ -327,36 +327,36 @@ impl MeasuredAnswerBody {
 }
 
 impl<'a> LogicDetailBody<'a> {
-    pub(super) fn new(name: &'a str, state: &'a RolloutState) -> Self {
+    pub(super) fn new(name: &'a str, rollout: &'a Rollout) -> Self {
         Self {
-            logic: LogicBody::new(name, state, true),
-            description: state.live.as_deref().map(|live| DescriptionBody::new(live.logic.description())),
-            versions: state.versions.iter().map(|known| VersionBody::new(known, state)).collect(),
-            events: state.events.iter().map(LogicEventBody::new).collect(),
+            logic: LogicBody::new(name, rollout, true),
+            description: rollout.live.as_deref().map(|live| DescriptionBody::new(live.logic.description())),
+            versions: rollout.state.versions.iter().map(|record| VersionBody::new(record, rollout)).collect(),
+            events: rollout.state.events.iter().map(LogicEventBody::new).collect(),
         }
     }
 }
 
 impl<'a> VersionBody<'a> {
-    fn new(known: &'a VersionRecord, state: &RolloutState) -> Self {
-        let is = |version: Option<&std::sync::Arc<Version>>| version.is_some_and(|v| *v.digest() == known.digest);
+    fn new(record: &'a VersionRecord, rollout: &Rollout) -> Self {
+        let is = |version: Option<&std::sync::Arc<Version>>| version.is_some_and(|v| *v.digest() == record.digest);
         let status = match () {
-            () if known.quarantine.is_some() => "quarantined",
-            () if is(state.live.as_ref()) => "live",
-            () if is(state.candidate.as_ref().map(|candidate| &candidate.version)) => "candidate",
-            () if is(state.last_good.as_ref()) => "last-good",
+            () if record.quarantine.is_some() => "quarantined",
+            () if is(rollout.live.as_ref()) => "live",
+            () if is(rollout.candidate.as_ref().map(|candidate| &candidate.version)) => "candidate",
+            () if is(rollout.last_good.as_ref()) => "last-good",
             () => "retained",
         };
         Self {
-            version: known.version.to_string(),
-            digest: digest_text(&known.digest),
+            version: record.version.to_string(),
+            digest: digest_text(&record.digest),
             state: status,
-            accepted: Timestamp(known.taken),
-            source: &known.source,
-            loaded: state.loaded().any(|version| *version.digest() == known.digest),
-            quarantined: known.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
-            why: known.quarantine.as_ref().map(|quarantine| quarantine.why.as_str()),
-            gates: known.gates.as_ref().map(GatesBody::new),
+            accepted: Timestamp(record.taken),
+            source: &record.source,
+            loaded: rollout.loaded().any(|version| *version.digest() == record.digest),
+            quarantined: record.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
+            why: record.quarantine.as_ref().map(|quarantine| quarantine.why.as_str()),
+            gates: record.gates.as_ref().map(GatesBody::new),
         }
     }
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::super::members::{Parsed, Percent, not_null};
 use crate::list::selector::Pin;
-use crate::plugins::RolloutUpdate;
+use crate::rollout::RolloutUpdate;
 
 /// Body of `PATCH /logic/{name}`. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]

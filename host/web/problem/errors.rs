@@ -10,7 +10,7 @@ use crate::list::id::LogicId;
 use crate::list::name::{LogicName, NameError};
 use crate::list::schema::SchemaError;
 use crate::logic::{Fault, Refusal};
-use crate::plugins::PluginError;
+use crate::rollout::PublishError;
 use crate::store::StoreError;
 
 impl Problem {
@@ -121,20 +121,20 @@ impl From<CallError> for Problem {
     }
 }
 
-impl From<PluginError> for Problem {
-    fn from(error: PluginError) -> Self {
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
         let text = error.to_string();
         match error {
-            PluginError::Invalid(_) => Self::new(ProblemKind::BadComponent, text),
-            PluginError::Quarantined { .. } => Self::new(ProblemKind::Quarantined, text),
-            PluginError::Unknown(_) => Self::new(ProblemKind::NoLogic, text),
-            PluginError::NoCandidate | PluginError::NoLive(_) | PluginError::IsLive(_) => {
+            PublishError::Invalid(_) => Self::new(ProblemKind::BadComponent, text),
+            PublishError::Quarantined { .. } => Self::new(ProblemKind::Quarantined, text),
+            PublishError::Unknown(_) => Self::new(ProblemKind::NoLogic, text),
+            PublishError::NoCandidate | PublishError::NoLive(_) | PublishError::IsLive(_) => {
                 Self::new(ProblemKind::Invalid, text).with_field("candidate")
             }
-            PluginError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
-            PluginError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
-            PluginError::Busy { limit } => Self::overloaded(text, "waiting components", limit),
-            PluginError::Failed(_) => {
+            PublishError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
+            PublishError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
+            PublishError::Busy { limit } => Self::overloaded(text, "waiting components", limit),
+            PublishError::Failed(_) => {
                 Self::new(ProblemKind::Store, "the component could not be stored; the server's log says why")
                     .with_cause(text)
             }

@@ -13,9 +13,9 @@ use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
 use hotlist::logic::read::read;
 use hotlist::logic::{Logic, Refusal};
-use hotlist::plugins::{PluginError, Plugins, Sources, UploadOptions};
+use hotlist::plugins::{Plugins, Sources, UploadOptions};
 use hotlist::rollout::conformance;
-use hotlist::rollout::{MAX_EVENTS, Registry, RolloutState};
+use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
 use hotlist::wasm::{Engine, Settings, digest};
 
 /// The most bytes of the text that says why a component was not taken. A person reads it.
@@ -85,7 +85,7 @@ impl Target {
         let engine = Engine::new(Settings::default()).expect("an engine");
         let registry = Arc::new(Registry::default());
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
-        let sources = Sources { kept: data.path().join("logic"), ..Sources::default() };
+        let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
         let plugins = runtime.block_on(Plugins::start(engine, registry.clone(), clock, sources)).expect("plugins");
         Self { runtime, plugins, registry, _data: data }
     }
@@ -124,16 +124,16 @@ impl Target {
     }
 
     fn standing(&self, name: &LogicName) -> RolloutState {
-        self.registry.state(name).map(|state| RolloutState::clone(&state)).unwrap_or_default()
+        self.registry.rollout(name).map(|rollout| rollout.state.clone()).unwrap_or_default()
     }
 }
 
 /// The kind of a refusal, if its text is fit to be read.
-fn reason(error: &PluginError, why: &str) -> Result<&'static str, String> {
+fn reason(error: &PublishError, why: &str) -> Result<&'static str, String> {
     if why.is_empty() || why.len() > MAX_REASON_BYTES {
         return Err(format!("the reason of a refusal has {} bytes", why.len()));
     }
-    if why.contains("panicked") || !matches!(error, PluginError::Invalid(_) | PluginError::Quarantined { .. }) {
+    if why.contains("panicked") || !matches!(error, PublishError::Invalid(_) | PublishError::Quarantined { .. }) {
         return Err(format!("not refused for what it is: {why}"));
     }
     Ok(REASONS.iter().find(|(text, _)| why.contains(text)).map_or("other", |(_, kind)| kind))

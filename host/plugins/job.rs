@@ -1,0 +1,164 @@
+//! Jobs of the loader, and the guard of its thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::error::LoaderDied;
+use crate::list::id::LogicId;
+use crate::list::name::LogicName;
+use crate::rollout::{Digest, PublishError, RolloutUpdate};
+
+/// The most jobs that wait for the loader. Notices of changed files beyond it are dropped, because the waiting ones make
+/// the loader look at all files.
+pub(super) const MAX_WAITING_JOBS: usize = 256;
+
+/// How an uploaded component is handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UploadOptions {
+    /// Whether the component becomes live, or is only checked and stored.
+    pub publish: bool,
+    /// Whether the component is accepted though it is quarantined or fails its gates.
+    pub force: bool,
+}
+
+/// A job of the loader. A job is done even when the caller does not wait for the answer any more.
+pub(super) enum Job {
+    Upload {
+        name: LogicName,
+        bytes: Bytes,
+        options: UploadOptions,
+        answer: oneshot::Sender<Result<Arc<LogicId>, PublishError>>,
+    },
+    /// Changes a rollout on request.
+    Update { name: LogicName, update: RolloutUpdate, answer: oneshot::Sender<Result<(), PublishError>> },
+    /// Loads a version that a list is pinned to.
+    Fetch { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<(), String>> },
+    /// Reads the component of a version.
+    Component { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<Vec<u8>, PublishError>> },
+    /// Wakes the loader: a state changed in memory, or [`Shared::close`] was called.
+    Save,
+    /// These files of the watched directory changed; none are named when the watcher does not know which.
+    Changed(Vec<PathBuf>),
+    /// Ends the loader.
+    Stop,
+}
+
+/// What the loader thread and its callers share besides the queue.
+#[derive(Default)]
+pub(super) struct Shared {
+    died: AtomicBool,
+    /// Those who wait until every state is on disk. Beside the queue, because the queue may be full when the server
+    /// stops, and the last write must not be lost then.
+    closing: Mutex<Vec<oneshot::Sender<()>>>,
+}
+
+impl Shared {
+    pub(super) fn health(&self) -> Result<(), LoaderDied> {
+        if self.died.load(Ordering::Acquire) { Err(LoaderDied) } else { Ok(()) }
+    }
+
+    /// Has the loader answer when every state is on disk.
+    pub(super) fn close(&self, jobs: &mpsc::SyncSender<Job>) -> oneshot::Receiver<()> {
+        let (done, closed) = oneshot::channel();
+        self.closing.lock().push(done);
+        match jobs.try_send(Job::Save) {
+            // A loader with a full queue is awake, and looks here between two jobs.
+            Ok(()) | Err(mpsc::TrySendError::Full(_)) => {}
+            Err(mpsc::TrySendError::Disconnected(_)) => self.closing.lock().clear(),
+        }
+        closed
+    }
+
+    /// Answers those who wait until every state is on disk.
+    pub(super) fn all_saved(&self) {
+        for done in self.closing.lock().drain(..) {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Notices when the loader thread ends without having been told to.
+pub(super) struct ThreadGuard {
+    shared: Arc<Shared>,
+    orderly: bool,
+}
+
+impl ThreadGuard {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, orderly: false }
+    }
+
+    /// Notes that the thread ends because the server stops.
+    pub(super) fn finish(mut self) {
+        self.orderly = true;
+    }
+}
+
+impl Drop for ThreadGuard {
+    fn drop(&mut self) {
+        if !self.orderly {
+            self.shared.died.store(true, Ordering::Release);
+            tracing::error!("{LoaderDied}");
+        }
+        self.shared.closing.lock().clear();
+    }
+}
+
+/// A job in which the host panicked.
+#[derive(Debug)]
+pub(super) struct Panicked(&'static str);
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the host panicked while it {}", self.0)
+    }
+}
+
+impl From<Panicked> for PublishError {
+    fn from(panicked: Panicked) -> Self {
+        Self::Failed(panicked.to_string())
+    }
+}
+
+impl From<Panicked> for String {
+    fn from(panicked: Panicked) -> Self {
+        panicked.to_string()
+    }
+}
+
+/// Does a job. A panic becomes an error of this job, and the loader goes on with the next one.
+pub(super) fn catch<T, E: From<Panicked>>(doing: &'static str, job: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+        let panicked = Panicked(doing);
+        tracing::error!("{panicked}; the loader goes on with the next job");
+        Err(panicked.into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_reported_as_dead_and_one_that_finishes_is_not() {
+        let shared = Arc::new(Shared::default());
+        let guard = ThreadGuard::new(shared.clone());
+        std::thread::spawn(move || guard.finish()).join().unwrap();
+        assert_eq!(shared.health(), Ok(()));
+        let (guard, (jobs, _waiting)) = (ThreadGuard::new(shared.clone()), mpsc::sync_channel(1));
+        let mut closed = shared.close(&jobs);
+        let ended = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("as the test has it");
+        });
+        assert!(ended.join().is_err());
+        assert_eq!(shared.health(), Err(LoaderDied));
+        assert_eq!(closed.try_recv(), Err(oneshot::error::TryRecvError::Closed), "there is nothing to wait for");
+    }
+}

@@ -1,0 +1,135 @@
+//! Errors of publishing a component and of changing a rollout.
+
+use super::state::TransitionError;
+use crate::list::digest::hex;
+use crate::list::name::LogicName;
+use crate::logic::Fault;
+
+/// Why a component was refused, or a rollout was not changed.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The component breaks the contract. The text says how, and names the import or version.
+    #[error("{0}")]
+    Invalid(String),
+    /// The logic comes from a watched directory, where an upload would not last.
+    #[error("logic {name} comes from the file {file}; save the new component there")]
+    FromFile {
+        /// The logic.
+        name: LogicName,
+        /// The file.
+        file: String,
+    },
+    /// The version is quarantined.
+    #[error("sha256:{digest} was quarantined, because {why}; repair it, or insist with force")]
+    Quarantined {
+        /// The digest, in hexadecimal digits.
+        digest: String,
+        /// The reason for the quarantine.
+        why: String,
+    },
+    /// There is no such logic or version.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// The percentage or shadow of a candidate was to be changed, and there is no candidate.
+    #[error("there is no candidate; name a version as candidate")]
+    NoCandidate,
+    /// A candidate needs a live version to be compared with.
+    #[error("{0} has no live version that a candidate could be compared with; make one live first")]
+    NoLive(LogicName),
+    /// The live version cannot be the candidate.
+    #[error("{0} is live, so it cannot be the candidate")]
+    IsLive(String),
+    /// The server has as many logics as it may have.
+    #[error("the server has {limit} logics, which is its limit")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// The loader's queue is full.
+    #[error("{limit} jobs wait for the plugin loader already; try again in a moment")]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The component or the state could not be stored, or the host failed.
+    #[error("the component could not be stored: {0}")]
+    Failed(String),
+}
+
+impl PublishError {
+    /// The error of a transition of one logic.
+    pub(super) fn of_transition(error: TransitionError, logic: &LogicName) -> Self {
+        match error {
+            TransitionError::UnknownVersion(digest) => {
+                Self::Unknown(format!("version sha256:{} of {logic}", hex(&digest)))
+            }
+            TransitionError::Quarantined { digest, why } => Self::Quarantined { digest: hex(&digest), why },
+            TransitionError::NoLive => Self::NoLive(logic.clone()),
+            TransitionError::IsLive(digest) => Self::IsLive(format!("sha256:{} of {logic}", hex(&digest))),
+            error @ TransitionError::NoFallback(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Why a submitted component did not become a version.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The component does not compile or does not keep the contract.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The component failed its gates.
+    #[error("it fails its gates: {failed} of {asked} probes failed; {first}")]
+    Gates {
+        /// The number of probes that failed.
+        failed: usize,
+        /// The number of probes.
+        asked: usize,
+        /// The first failure, in one line.
+        first: String,
+        /// The kind of the first fault, see [`Fault::kind`].
+        kind: &'static str,
+    },
+    /// The host panicked in the compiler or the gates.
+    #[error("{0}")]
+    Panicked(String),
+    /// The component could not be stored.
+    #[error("the component could not be stored: {0}")]
+    NotStored(String),
+    /// The rollout could not be changed.
+    #[error(transparent)]
+    Rollout(#[from] PublishError),
+}
+
+/// Why a compiler made no logic of a component.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct CompileError {
+    /// What is wrong with the component, as a text for people.
+    pub why: String,
+    /// Whether the same bytes may compile the next time, because the machine was busy.
+    pub is_transient: bool,
+}
+
+impl From<SubmitError> for PublishError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Compile(_) | SubmitError::Gates { .. } | SubmitError::Panicked(_) => {
+                Self::Invalid(error.to_string())
+            }
+            SubmitError::NotStored(why) => Self::Failed(why),
+            SubmitError::Rollout(error) => error,
+        }
+    }
+}
+
+impl SubmitError {
+    /// Whether the same bytes may be accepted the next time, because the machine was busy or the disk failed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Compile(error) => error.is_transient,
+            Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
+            Self::Panicked(_) | Self::Rollout(PublishError::Quarantined { .. }) => false,
+            Self::NotStored(_) | Self::Rollout(_) => true,
+        }
+    }
+}

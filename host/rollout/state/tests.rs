@@ -1,0 +1,157 @@
+//! The state machine, driven by random transitions.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// More versions than a state remembers, so that some are removed and come back.
+const VERSIONS: u8 = 40;
+
+#[derive(Clone, Debug)]
+enum Transition {
+    Keep(u8),
+    Publish(u8, bool),
+    Stage(u8, u8, bool),
+    Withdraw,
+    Quarantine(u8),
+    Release(u8),
+    Hold(u8),
+    Refuse,
+    /// Only some versions load, and then roles change.
+    Restart(BTreeSet<u8>),
+}
+
+fn transition() -> impl Strategy<Value = Transition> {
+    let version = || prop_oneof![0..4_u8, 0..VERSIONS];
+    prop_oneof![
+        3 => version().prop_map(Transition::Keep),
+        4 => (version(), any::<bool>()).prop_map(|(version, force)| Transition::Publish(version, force)),
+        3 => (version(), 0..=100_u8, any::<bool>()).prop_map(|(version, percent, shadow)| {
+            Transition::Stage(version, percent, shadow)
+        }),
+        1 => Just(Transition::Withdraw),
+        4 => version().prop_map(Transition::Quarantine),
+        1 => version().prop_map(Transition::Release),
+        1 => (0..4_u8).prop_map(Transition::Hold),
+        1 => Just(Transition::Refuse),
+        1 => prop::collection::btree_set(0..VERSIONS, 0..usize::from(VERSIONS)).prop_map(Transition::Restart),
+    ]
+}
+
+fn id(version: u8) -> LogicId {
+    LogicId {
+        name: LogicName::new("todo").unwrap(),
+        version: semver::Version::new(u64::from(version) + 1, 0, 0),
+        digest: [version; 32],
+    }
+}
+
+fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<(), TransitionError> {
+    match transition {
+        Transition::Keep(version) => {
+            state.keep(&id(*version), "test", None, now);
+            Ok(())
+        }
+        Transition::Publish(version, force) => {
+            let id = id(*version);
+            state.release(&id.digest, *force, "test", now)?;
+            state.learn(&id, "test", Some(Gates::default()), now);
+            state.publish(&id.digest, "test", now)
+        }
+        Transition::Stage(version, percent, shadow) => {
+            let candidate = Candidate { digest: [*version; 32], percent: *percent, shadow: *shadow };
+            state.stage(candidate, "test", now)
+        }
+        Transition::Withdraw => {
+            state.withdraw("test", now);
+            Ok(())
+        }
+        Transition::Quarantine(version) => state.quarantine(&[*version; 32], "it trapped", now),
+        Transition::Release(version) => state.release(&[*version; 32], true, "test", now),
+        Transition::Hold(version) => {
+            state.hold(&[*version; 32]);
+            Ok(())
+        }
+        Transition::Refuse => {
+            let why = "it is not a component".into();
+            state.note(Event {
+                time: now,
+                step: Step::Refused,
+                source: "test".into(),
+                digest: None,
+                version: None,
+                why,
+            });
+            Ok(())
+        }
+        Transition::Restart(loaded) => {
+            let roles = state.roles(|digest| loaded.contains(&digest[0]));
+            state.set_roles(roles);
+            Ok(())
+        }
+    }
+}
+
+fn check(state: &RolloutState) {
+    let candidate = state.candidate.as_ref().map(|candidate| candidate.digest);
+    for digest in state.in_use() {
+        let record = state.record(&digest).expect("a version with a role has a record");
+        assert_eq!(record.quarantine, None, "a quarantined version has no role");
+    }
+    if let Some(live) = state.live {
+        assert!(state.record(&live).unwrap().published);
+        assert_ne!(state.last_good, Some(live));
+        assert_ne!(candidate, Some(live));
+    } else {
+        assert_eq!(candidate, None, "a candidate is compared with a live version");
+    }
+    let held = state.versions.iter().filter(|record| record.held).count();
+    assert!(state.versions.len() <= MAX_VERSIONS + held, "{} versions", state.versions.len());
+    let digests: BTreeSet<_> = state.versions.iter().map(|record| record.digest).collect();
+    assert_eq!(digests.len(), state.versions.len(), "each version has one record");
+    assert!(state.events.len() <= MAX_EVENTS);
+    let text = serde_json::to_string(state).unwrap();
+    assert_eq!(serde_json::from_str::<RolloutState>(&text).unwrap(), *state);
+}
+
+proptest! {
+    #[test]
+    fn every_transition_succeeds_as_a_whole_or_changes_nothing(
+        transitions in prop::collection::vec(transition(), 1..200)
+    ) {
+        let mut state = RolloutState::default();
+        for (now, transition) in (1_u64..).zip(&transitions) {
+            let before = state.clone();
+            let done = apply(&mut state, transition, now);
+            if done.is_err() && !matches!(transition, Transition::Publish(..)) {
+                prop_assert_eq!(&state, &before);
+            }
+            if let (Ok(()), Transition::Quarantine(version)) = (&done, transition) {
+                prop_assert!(state.in_use().all(|used| used != [*version; 32]));
+                prop_assert!(state.live.is_some(), "another version decides");
+            }
+            check(&state);
+        }
+    }
+}
+
+#[test]
+fn a_state_that_an_older_server_wrote_is_read() {
+    let digits = |digit: &str| digit.repeat(64);
+    let text = format!(
+        r#"{{"live":"{}","since":7,"good":"{}","candidate":null,"versions":[
+            {{"version":"1.0.0","digest":"{}","source":"upload","taken":3}}],"events":[
+            {{"time":3,"step":"kept","source":"upload","digest":null}}]}}"#,
+        digits("2"),
+        digits("1"),
+        digits("1"),
+    );
+    let state: RolloutState = serde_json::from_str(&text).unwrap();
+    assert_eq!((state.live, state.last_good, state.since), (Some([0x22; 32]), Some([0x11; 32]), 7));
+    assert!(!state.versions[0].published && state.events[0].step == Step::Kept);
+    let written = serde_json::to_value(&state).unwrap();
+    assert_eq!(written["last_good"], digits("1"));
+    assert!(written.get("good").is_none());
+}
