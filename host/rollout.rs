@@ -22,7 +22,7 @@ mod version;
 pub mod conformance;
 pub mod shadows;
 
-pub use artifacts::{ArtifactStore, Durability, STATE_FILE};
+pub use artifacts::{ArtifactStore, STATE_FILE};
 pub use digest::{Digest, digest_of};
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};

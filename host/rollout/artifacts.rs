@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::digest::{Digest, digest_of};
 use super::state::RolloutState;
@@ -68,7 +68,13 @@ impl ArtifactStore {
     }
 
     /// Stores a component under its digest, as a whole or not at all.
-    pub fn store(&self, name: &LogicName, digest: &Digest, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    pub(crate) fn store(
+        &self,
+        name: &LogicName,
+        digest: &Digest,
+        bytes: &[u8],
+        durability: Durability,
+    ) -> io::Result<()> {
         if self.component(name, digest).is_ok() {
             return Ok(());
         }
@@ -118,4 +124,3 @@ impl ArtifactStore {
 fn file_name(digest: &Digest) -> String {
     format!("{}.wasm", hex(digest))
 }
-

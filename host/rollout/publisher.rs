@@ -12,7 +12,6 @@ use std::time::Duration;
 pub use update::RolloutUpdate;
 
 use super::artifacts::ArtifactStore;
-use crate::files::Durability;
 use super::conformance;
 use super::digest::{Digest, digest_of};
 use super::draft::RolloutDraft;
@@ -23,6 +22,7 @@ use super::state::{Gates, TransitionError};
 use super::version::Version;
 use crate::clock::Clock;
 use crate::failpoint;
+use crate::files::Durability;
 use crate::list::digest::hex;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
