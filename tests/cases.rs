@@ -70,7 +70,7 @@ fn a_member_that_no_case_has_is_named_with_its_line() {
 fn a_member_of_the_wrong_kind_is_named_with_its_line() {
     for (member, problem) in [
         ("now = 2026-11-23", "write it as 2026-11-23T12:00:00Z"),
-        ("now = 1969-12-31T23:59:59Z", "no moment since 1970"),
+        ("now = 1969-12-31T23:59:59Z", "is not a time since 1970"),
         ("today = 2026-11-23T12:00:00Z", "write it as 2026-11-23"),
         ("caller = 1", "expected a string"),
         ("clear = false", "it can only be true"),
@@ -90,9 +90,9 @@ fn a_case_asks_one_thing_and_expects_one() {
         ("clear = true", "it has no expectation; give one of: rejected, changes"),
         ("clear = true\ndelete = 1\nunchanged = true", "more than one action: delete and clear"),
         ("clear = true\nentries = []\nrefused = ''", "more than one expectation: entries and refused"),
-        ("view = { name = 'a' }\nentries = []", "`view` never comes to `entries`; expect one of: page"),
-        ("clear = true\nwake-up = 'never'", "`clear` never comes to `wake-up`"),
-        ("next-wake-up = true\nrefused = ''", "`next-wake-up` never comes to `refused`"),
+        ("view = { name = 'a' }\nentries = []", "`view` never results in `entries`; expect one of: page"),
+        ("clear = true\nwake-up = 'never'", "`clear` never results in `wake-up`"),
+        ("next-wake-up = true\nrefused = ''", "`next-wake-up` never results in `refused`"),
         ("view = {}\nrefused = ''\nmore = true", "give the `page`"),
     ] {
         let mistake = mistake(&format!("seed = 1\n[[case]]\nname = 'it'\n{text}"));
@@ -246,7 +246,7 @@ fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
         ),
         ("add = { title = 'a', fields = { tags = [1] } }\nunchanged = true", "add: tags: its item 1 is not a text"),
         ("migrate = 'strict'\nunchanged = true", "names no version, as todo@1.0.0 does"),
-        ("view = {}\npage = []", "leaves the plain list to the host"),
+        ("view = {}\npage = []", "the host reads the plain list of this logic"),
         ("next-wake-up = true\nwake-up = 'never'", "never wakes"),
     ] {
         let problems = problems(text);
