@@ -98,7 +98,7 @@ fn a_case_asks_one_thing_and_expects_one() {
         let mistake = mistake(&format!("seed = 1\n[[case]]\nname = 'it'\n{text}"));
         assert!(mistake.starts_with("case \"it\" in line 3: ") && mistake.contains(problem), "{text}\n{mistake}");
     }
-    assert_eq!(mistake("seed = 1"), "it holds no case; begin one with [[case]]");
+    assert_eq!(mistake("seed = 1"), "it has no case: begin one with [[case]]");
 }
 
 #[test]

@@ -251,7 +251,8 @@ impl<'a> LogicBody<'a> {
             None => "failed",
         };
         let live = rollout.live.as_deref().map(|live| LoadedVersionBody::new(live, rollout.state.since));
-        let last_good = rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
+        let last_good =
+            rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
         let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
         Self { name, state: status, live, last_good, candidate, failure: rollout.state.failure() }
     }
