@@ -150,7 +150,10 @@ impl Registry {
 
     /// Adds a loaded version that some list is pinned to, see [`RolloutDraft::add_spare`].
     pub fn add_spare(&self, version: &Arc<Version>) {
-        let added = self.alter(&version.id().name, |draft| Ok(draft.add_spare(version)));
+        let added = self.alter(&version.id().name, |draft| {
+            draft.add_spare(version);
+            Ok(())
+        });
         debug_assert!(added.is_ok(), "adding a spare version cannot fail");
     }
 
@@ -160,7 +163,11 @@ impl Registry {
         let mut unloaded = 0;
         for (name, rollout) in self.all().iter().filter(|(_, rollout)| rollout.spare.iter().any(is_unused)) {
             let count = rollout.spare.iter().filter(|version| is_unused(version)).count();
-            if self.alter(name, |draft| Ok(draft.spare.retain(|version| !is_unused(version)))).is_ok() {
+            let released = self.alter(name, |draft| {
+                draft.spare.retain(|version| !is_unused(version));
+                Ok(())
+            });
+            if released.is_ok() {
                 unloaded += count;
             }
         }

@@ -78,7 +78,7 @@ impl Server {
             draft.state.last_good = None;
             Ok::<_, String>(())
         });
-        assert!(registry.accept(proposal.unwrap()));
+        assert!(registry.accept(proposal.expect("a draft without a last good version")));
         let environment = Environment {
             store: store.clone(),
             registry: registry.clone(),
