@@ -1,4 +1,5 @@
-//! The configuration of a server as one checked value. The command line makes it of flags and environment variables.
+//! The configuration of a server as one checked value. The command line builds it from flags and environment
+//! variables.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use crate::web;
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address to listen on. Port 0 takes any free one.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The directory of lists, uploaded components and compiled code.
     pub data: PathBuf,
@@ -68,7 +69,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// A server on a free port of this machine with its data in `data` and the defaults for everything else.
+    /// The default configuration of a server on a free local port, with its data in `data`.
     pub fn new(data: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -89,9 +90,11 @@ impl Config {
         }
     }
 
-    /// The host names that requests may use, for a server that does not authenticate callers. Under any other name, a
-    /// page of another site in a browser on this machine could send requests (DNS rebinding). `None` allows every
-    /// name: where a proxy authenticates callers, or where every caller may do everything.
+    /// The host names that requests may use on a server that does not authenticate callers. With any other name, a
+    /// page of another site could send requests from a browser on this machine (DNS rebinding).
+    ///
+    /// `None` allows every name. A server has no such list if a proxy authenticates callers, or if every caller may
+    /// do everything.
     pub fn hosts(&self) -> Option<Vec<String>> {
         if self.allow_anonymous || self.web.caller_header.is_some() {
             return None;

@@ -1,4 +1,4 @@
-//! The `hotlist` program: arguments in, exit code out.
+//! The `hotlist` program. It runs the command line of the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,13 @@
-//! All the wiring, in start order: the book's `Todo.System`. Stopping goes the other way round.
+//! Wiring of a server in start order: the `Todo.System` of *Elixir in Action*.
+//!
+//! 1. The store is opened. A second server on the same data fails here.
+//! 2. The listener is bound. Clients wait in its queue until step 6.
+//! 3. The plugins are loaded. The registry then has a version of the default logic.
+//! 4. The cache is created. It starts the actor of a list on first use.
+//! 5. The background tasks are spawned: one passivates idle actors, and one wakes lists that are due.
+//! 6. The HTTP server accepts requests, and the server is ready.
+//!
+//! [`System::stop`] goes through the list in reverse.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,17 +35,16 @@ use crate::store::embedded::{EmbeddedStore, Options};
 use crate::wasm::{Engine, Settings};
 use crate::web;
 
-/// How often the cache looks for idle actors, as a part of the time after which they are idle.
+/// Searches for idle actors within the time after which an actor is idle.
 const SWEEPS_PER_IDLE_TIME: u32 = 8;
 
-/// After how many milliseconds a version leaves the memory that was there for some list's sake, and that no
-/// list used.
+/// Milliseconds after which an unused version is unloaded, if it was loaded only for a pinned list.
 const UNUSED_VERSION: u64 = 10 * 60_000;
 
-/// How long the actors get to finish what they are at when the server stops.
-const FINISH: Duration = Duration::from_secs(10);
+/// The longest time that a stopping server waits for its actors.
+const ACTOR_DRAIN: Duration = Duration::from_secs(10);
 
-/// A running server. There may be several in one process.
+/// A running server. One process can run several.
 pub struct System {
     address: SocketAddr,
     store: Arc<dyn Store>,
@@ -44,57 +52,34 @@ pub struct System {
     plugins: Arc<Plugins>,
     cache: Arc<Cache>,
     background: TaskTracker,
-    stop_keepers: CancellationToken,
-    stop_web: CancellationToken,
+    stop_background: CancellationToken,
     web: JoinHandle<()>,
+    stop_web: CancellationToken,
 }
 
 impl System {
-    /// Starts a server on the data directory that the configuration names.
+    /// Starts a server on the data directory in the configuration.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         config.check()?;
         let store = open_store(&config).await?;
         Self::start_with(config, store, Arc::new(SystemClock::default())).await
     }
 
-    /// Starts a server on a store and a clock of the caller's choice.
+    /// Starts a server with the given store and clock.
     pub async fn start_with(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        // Bound before the plugins are compiled: clients that come early wait in its queue.
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
 
-        let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
         let registry = Arc::new(Registry::new(config.quarantine));
-        let sources = Sources {
-            stored: config.data.join("logic"),
-            watched: config.plugins.clone(),
-            isolated: config.isolated.clone(),
-            force: config.force,
-        };
-        let plugins = Plugins::start(engine, registry.clone(), clock.clone(), sources).await?;
-        if registry.live(&config.default_logic).is_none() {
-            anyhow::bail!("--default-logic {} is not loaded: the log says why", config.default_logic);
-        }
+        let plugins = Arc::new(load_plugins(&config, &registry, &clock).await?);
+        let cache = Arc::new(new_cache(&config, &store, &registry, &clock));
 
-        let environment = Arc::new(Environment {
-            store: store.clone(),
-            registry: registry.clone(),
-            clock: clock.clone(),
-            tasks: TaskTracker::new(),
-            limits: config.limits,
-            mailbox: config.mailbox,
-            default_logic: config.default_logic.clone(),
-        });
-        let idle = u64::try_from(config.idle.as_millis()).unwrap_or(u64::MAX);
-        let bounds = Bounds { idle, resident: config.resident };
-        let cache = Arc::new(Cache::new(environment, bounds));
+        let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
+        let until_stopped = || stop_background.clone();
+        background.spawn(until_stopped().run_until_cancelled_owned(passivate_idle(cache.clone(), config.idle)));
+        background.spawn(until_stopped().run_until_cancelled_owned(WakeScheduler::new(cache.clone()).run()));
 
-        let (background, stop_keepers) = (TaskTracker::new(), CancellationToken::new());
-        background.spawn(stop_keepers.clone().run_until_cancelled_owned(sweep(cache.clone(), config.idle)));
-        background.spawn(stop_keepers.clone().run_until_cancelled_owned(WakeScheduler::new(cache.clone()).run()));
-
-        let plugins = Arc::new(plugins);
         let readiness = Arc::new(web::Readiness::default());
         let services = web::Services {
             cache: cache.clone(),
@@ -104,64 +89,100 @@ impl System {
             metrics: Arc::new(Metrics::default()),
             readiness: readiness.clone(),
         };
-        let stop_web = CancellationToken::new();
         let options = web::Options { hosts: config.hosts(), ..config.web };
+        let stop_web = CancellationToken::new();
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, registry, plugins, cache, background, stop_keepers, stop_web, web })
+        Ok(Self { address, store, registry, plugins, cache, background, stop_background, web, stop_web })
     }
 
-    /// Where the server listens.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The logics.
+    /// The versions of every logic.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
-    /// Takes components in.
+    /// The loader of components.
     pub fn plugins(&self) -> &Arc<Plugins> {
         &self.plugins
     }
 
-    /// The actors.
+    /// The actors, by list.
     pub fn cache(&self) -> &Arc<Cache> {
         &self.cache
     }
 
-    /// Stops in the reverse order of starting: no new requests, then no event streams, then the
-    /// requests that are under way get their answers, then the actors finish, then the store is
-    /// closed. Everything that was acknowledged is durable all the while.
+    /// Stops the server in the reverse of the start order.
+    ///
+    /// The HTTP server accepts no more requests, ends its event streams and replies to the requests in progress. Then
+    /// the actors finish their batches, the plugins write their states, and the store closes. An acknowledged command
+    /// is durable at every point.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop_web.cancel();
-        let front = self.web.await.context("the HTTP front crashed");
-        self.stop_keepers.cancel();
+        // Reported at the end, because the store must close after a crash too.
+        let web = self.web.await.context("the HTTP server crashed");
+
+        self.stop_background.cancel();
         self.background.close();
         self.background.wait().await;
-        let tasks = &self.cache.environment().tasks;
-        tasks.close();
-        if timeout(FINISH, tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = tasks.len(), "actors were still at work when their time was over");
+
+        let actors = &self.cache.environment().tasks;
+        actors.close();
+        if timeout(ACTOR_DRAIN, actors.wait()).await.is_err() {
+            tracing::warn!(actors = actors.len(), "stopped waiting for actors that are still at work");
         }
         self.plugins.close().await;
         self.store.close().await.context("cannot close the store")?;
-        front?;
+        web?;
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// Opens the store on a thread of its own, for that reads files.
+/// Opens the store on a thread of its own, because opening reads files.
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let options = Options { history: config.history as u64, ..Options::default() };
     let directory = config.data.clone();
-    let (opened, answer) = oneshot::channel();
+    let (opened, store) = oneshot::channel();
     let open = move || drop(opened.send(EmbeddedStore::open(&directory, options)));
     std::thread::Builder::new().name("store-open".into()).spawn(open)?;
-    Ok(Arc::new(answer.await.context("the store could not be opened")??))
+    Ok(Arc::new(store.await.context("the thread that opens the store crashed")??))
+}
+
+/// Loads every component of the configuration and checks that one is the default logic.
+async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Plugins> {
+    let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
+    let sources = Sources {
+        stored: config.data.join("logic"),
+        watched: config.plugins.clone(),
+        isolated: config.isolated.clone(),
+        force: config.force,
+    };
+    let plugins = Plugins::start(engine, registry.clone(), clock.clone(), sources).await?;
+    if registry.live(&config.default_logic).is_none() {
+        anyhow::bail!("--default-logic {} is not loaded: the log says why", config.default_logic);
+    }
+    Ok(plugins)
+}
+
+/// Creates a cache without actors.
+fn new_cache(config: &Config, store: &Arc<dyn Store>, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> Cache {
+    let environment = Environment {
+        store: store.clone(),
+        registry: registry.clone(),
+        clock: clock.clone(),
+        tasks: TaskTracker::new(),
+        limits: config.limits,
+        mailbox: config.mailbox,
+        default_logic: config.default_logic.clone(),
+    };
+    let idle = u64::try_from(config.idle.as_millis()).unwrap_or(u64::MAX);
+    Cache::new(Arc::new(environment), Bounds { idle, resident: config.resident })
 }
 
 /// The directory of compiled code, as an absolute path.
@@ -171,9 +192,8 @@ fn compiled(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     Ok(directory.canonicalize()?)
 }
 
-/// Passivates idle actors, now and then and when there is no room; and lets go of versions that no list
-/// used for long.
-async fn sweep(cache: Arc<Cache>, idle: Duration) {
+/// Passivates idle actors and unloads unused versions, at intervals and whenever the cache is nearly full.
+async fn passivate_idle(cache: Arc<Cache>, idle: Duration) {
     let mut ticks = interval((idle / SWEEPS_PER_IDLE_TIME).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -183,12 +203,12 @@ async fn sweep(cache: Arc<Cache>, idle: Duration) {
         }
         let environment = cache.environment();
         let unloaded = environment.registry.unload_unused(environment.clock.now().saturating_sub(UNUSED_VERSION));
-        let swept = cache.sweep();
+        let passivated = cache.sweep();
         if unloaded > 0 {
-            tracing::debug!(unloaded, "let go of versions that no list uses");
+            tracing::debug!(unloaded, "unloaded versions that no list uses");
         }
-        if swept > 0 {
-            tracing::debug!(swept, resident = cache.resident(), "passivated idle actors");
+        if passivated > 0 {
+            tracing::debug!(passivated, resident = cache.resident(), "passivated idle actors");
         }
     }
 }

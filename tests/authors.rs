@@ -1,8 +1,8 @@
-//! The way of a plugin's author, in each language: a new project, its first build, its cases, and an
-//! edit that goes live.
+//! Tests of an author's workflow in each language: a new project, its first build, its cases, and a change that goes
+//! live.
 //!
-//! Needs the languages' own tools, and npm and pip fetch what they install. So a language is tried
-//! where `HOTLIST_TEST_LANGUAGES` names it (`rust,js,python`), and skipped, saying so, elsewhere.
+//! A language needs its own tools, and npm and pip download packages. So a test runs only if `HOTLIST_TEST_LANGUAGES`
+//! (`rust,js,python`) names its language. Otherwise it prints that it is skipped.
 
 mod support;
 
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use support::process::{get, program};
 
-/// How long the slowest step may take: the first build, on a machine with better things to do.
+/// The time limit of a step. The slowest step is the first build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The program, with the one variable that guests are built with here.
+/// The program, with the variable that selects the cargo for guests.
 fn hotlist(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = program();
     if let Some(cargo) = std::env::var_os("HOTLIST_GUEST_CARGO") {
@@ -30,56 +30,56 @@ fn hotlist(folder: &Path, arguments: &[&str]) -> Command {
 
 fn run(folder: &Path, arguments: &[&str]) -> (Output, String) {
     let output = hotlist(folder, arguments).output().expect("the program starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output, said)
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, printed)
 }
 
-/// Whether a language is to be tried here.
+/// Whether a language is tested in this run.
 fn is_wanted(language: &str) -> bool {
     let wanted = std::env::var("HOTLIST_TEST_LANGUAGES").unwrap_or_default();
-    let is = wanted.split(',').any(|wanted| wanted == language);
-    if !is {
-        // Not through a macro, whose output is kept back where a test passes.
+    let is_wanted = wanted.split(',').any(|wanted| wanted == language);
+    if !is_wanted {
+        // Written directly, because the test runner hides the output of the print macros of a passing test.
         let _ = writeln!(std::io::stderr(), "skipped {language}: HOTLIST_TEST_LANGUAGES does not name it");
     }
-    is
+    is_wanted
 }
 
-/// `plugin dev` at work on a project, and what it says.
+/// A running `plugin dev` and the lines that it prints.
 struct Dev {
     child: Child,
-    said: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Dev {
     fn start(project: &Path) -> Self {
         let mut command = hotlist(project, &["plugin", "dev", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let (line, said) = mpsc::channel();
+        let (line, lines) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
         let err = BufReader::new(child.stderr.take().expect("it is piped"));
-        let tell = line.clone();
-        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|said| tell.send(said)));
-        std::thread::spawn(move || err.lines().map_while(Result::ok).try_for_each(|said| line.send(said)));
-        Self { child, said }
+        let out_line = line.clone();
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|text| out_line.send(text)));
+        std::thread::spawn(move || err.lines().map_while(Result::ok).try_for_each(|text| line.send(text)));
+        Self { child, lines }
     }
 
-    /// Waits for a line that holds a text, and answers with it.
-    fn says(&self, text: &str) -> String {
+    /// Waits for a line that contains a text and returns the line.
+    fn wait_for(&self, text: &str) -> String {
         let mut before = Vec::new();
-        while let Ok(line) = self.said.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             if line.contains(text) {
                 return line;
             }
             before.push(line);
         }
-        panic!("it never said {text:?}, but:\n{}", before.join("\n"));
+        panic!("no line contains {text:?}:\n{}", before.join("\n"));
     }
 }
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // It may have ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -91,82 +91,83 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).expect("the source can be written");
 }
 
-/// From nothing to a live rule, and on: an edit, a slip, and the way back.
-fn goes_the_way(language: &str, source: &str, sentence: &str, slip: &str) {
+/// Creates a project and follows it to a live rule. Then it makes a change, a mistake that does not compile, and the
+/// correction.
+fn follow_workflow(language: &str, source: &str, sentence: &str, mistake: &str) {
     if !is_wanted(language) {
         return;
     }
     let parent = tempfile::tempdir().expect("a folder");
-    let (output, said) = run(parent.path(), &["plugin", "new", "first-rule", "--lang", language]);
-    assert!(output.status.success(), "{said}");
+    let (output, printed) = run(parent.path(), &["plugin", "new", "first-rule", "--lang", language]);
+    assert!(output.status.success(), "{printed}");
     let project = parent.path().join("first-rule");
 
-    let (output, said) = run(&project, &["plugin", "test"]);
-    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
-    let (output, said) = run(&project, &["plugin", "check", "first-rule.wasm"]);
-    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+    let (output, printed) = run(&project, &["plugin", "test"]);
+    assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
+    let (output, printed) = run(&project, &["plugin", "check", "first-rule.wasm"]);
+    assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
 
     let dev = Dev::start(&project);
-    let address = dev.says("on http://");
+    let address = dev.wait_for("on http://");
     let address = address.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect("an address");
     let address = address.parse().expect("an address");
-    dev.says("passed, 0 failed");
-    dev.says("list first-rule, decided by first-rule@");
+    dev.wait_for("passed, 0 failed");
+    dev.wait_for("list first-rule, decided by first-rule@");
     let digest = || get(address, "/logic/first-rule").1["live"]["digest"].clone();
     let first = digest();
 
     let source: PathBuf = project.join(source);
     edit(&source, sentence, "Say what it is.");
-    dev.says("live ");
+    dev.wait_for("live ");
     let second = digest();
     assert_ne!(second, first);
-    edit(&source, "Say what it is.", slip);
-    dev.says("stays live");
+    edit(&source, "Say what it is.", mistake);
+    dev.wait_for("stays live");
     assert_eq!(digest(), second);
-    edit(&source, slip, sentence);
-    dev.says("live ");
+    edit(&source, mistake, sentence);
+    dev.wait_for("live ");
     assert_ne!(digest(), second);
 }
 
 #[test]
-fn an_author_in_rust_gets_from_nothing_to_a_live_rule() {
-    goes_the_way("rust", "src/lib.rs", "Give the entry a title.", "\" + 1 +");
+fn an_author_in_rust_gets_from_a_new_project_to_a_live_rule() {
+    follow_workflow("rust", "src/lib.rs", "Give the entry a title.", "\" + 1 +");
 }
 
 #[test]
-fn an_author_in_javascript_gets_from_nothing_to_a_live_rule() {
-    goes_the_way("js", "src/logic.js", "Give the entry a title.", "\" + +* \"");
+fn an_author_in_javascript_gets_from_a_new_project_to_a_live_rule() {
+    follow_workflow("js", "src/logic.js", "Give the entry a title.", "\" + +* \"");
 }
 
 #[test]
-fn an_author_in_python_gets_from_nothing_to_a_live_rule() {
-    goes_the_way("python", "logic.py", "Give the entry a title.", "\" + +* \"");
+fn an_author_in_python_gets_from_a_new_project_to_a_live_rule() {
+    follow_workflow("python", "logic.py", "Give the entry a title.", "\" + +* \"");
 }
 
-/// What `plugin test` says of a new project with this source in the place of its own, and these cases.
-fn tried(language: &str, source: (&str, &str), cases: &str) -> (tempfile::TempDir, String) {
+/// The output of `plugin test` on a new project with the given source and cases.
+fn test_output(language: &str, source: (&str, &str), cases: &str) -> (tempfile::TempDir, String) {
     let parent = tempfile::tempdir().expect("a folder");
-    let (output, said) = run(parent.path(), &["plugin", "new", "mine", "--lang", language]);
-    assert!(output.status.success(), "{said}");
+    let (output, printed) = run(parent.path(), &["plugin", "new", "mine", "--lang", language]);
+    assert!(output.status.success(), "{printed}");
     let project = parent.path().join("mine");
     fs::write(project.join(source.0), source.1).expect("the source can be written");
     fs::write(project.join("cases/mine.cases.toml"), cases).expect("the cases can be written");
-    let (_, said) = run(&project, &["plugin", "test"]);
-    (parent, said)
+    let (_, printed) = run(&project, &["plugin", "test"]);
+    (parent, printed)
 }
 
-/// Logs at length what no console should stumble over.
+/// JavaScript that calls every method of the console, with values that are hard to print.
 const LOUD: &str = include_str!("support/loud.js");
 
 #[test]
-fn nothing_that_an_author_in_javascript_logs_can_fail_a_command() {
+fn no_log_call_in_javascript_can_fail_a_command() {
     if !is_wanted("js") {
         return;
     }
     let cases = ["well", "badly"]
         .map(|title| format!("[[case]]\nname = '{title}'\nadd = {{ title = '{title}' }}\nentries = [{{ id = 1 }}]\n"));
-    let (_parent, said) = tried("js", ("src/logic.js", LOUD), &cases.concat());
-    assert!(said.contains("2 passed, 0 failed"), "{said}");
+    let (_parent, printed) = test_output("js", ("src/logic.js", LOUD), &cases.concat());
+    assert!(printed.contains("2 passed, 0 failed"), "{printed}");
     for line in [
         r#": {"name":"circle","self":"[circular]"}"#,
         r#": box has 3 of {"a":1}% left"#,
@@ -184,16 +185,16 @@ fn nothing_that_an_author_in_javascript_logs_can_fail_a_command() {
         ": Trace: here",
         ": half \u{fffd}",
     ] {
-        assert!(said.contains(&format!("hotlist::plugin{line}")), "{line} is not in {said}");
+        assert!(printed.contains(&format!("hotlist::plugin{line}")), "{line} is not in {printed}");
     }
-    assert!(!said.contains("never said"), "{said}");
+    assert!(!printed.contains("never said"), "{printed}");
 }
 
-/// Draws chance in every way that Python has, and imports where no file is left to import from.
-const CHANCY: &str = include_str!("support/chancy.py");
+/// Python that draws random numbers from every source, and imports a module at run time, when no file exists.
+const RANDOM: &str = include_str!("support/chancy.py");
 
 #[test]
-fn all_chance_in_python_follows_from_the_seed_on_any_instance() {
+fn every_random_number_in_python_follows_from_the_seed_on_any_instance() {
     if !is_wanted("python") {
         return;
     }
@@ -203,37 +204,37 @@ fn all_chance_in_python_follows_from_the_seed_on_any_instance() {
         )
     };
     let cases = [case("draw", 7), case("draw", 7), case("draw", 8), case("import", 7)];
-    let (parent, said) = tried("python", ("logic.py", CHANCY), &cases.concat());
-    let drawn: Vec<_> = said.lines().filter_map(|line| line.split("came \"").nth(1)).collect();
-    assert!(drawn.len() == 3 && drawn[0] == drawn[1], "{said}");
-    // Every one of them is another with another seed.
+    let (parent, printed) = test_output("python", ("logic.py", RANDOM), &cases.concat());
+    let drawn: Vec<_> = printed.lines().filter_map(|line| line.split("came \"").nth(1)).collect();
+    assert!(drawn.len() == 3 && drawn[0] == drawn[1], "{printed}");
+    // Another seed gives another number from every source.
     let pairs: Vec<_> = drawn[0].split(' ').zip(drawn[2].split(' ')).collect();
-    assert!(pairs.len() == 7 && pairs.iter().all(|(one, other)| one != other), "{said}");
-    assert!(said.contains("No module named 'colorsys'"), "{said}");
-    // Asks all instances, new and used, and they have to agree.
-    let (output, said) = run(&parent.path().join("mine"), &["plugin", "check", "mine.wasm"]);
-    assert!(output.status.success() && said.contains(" 0 failed"), "{said}");
+    assert!(pairs.len() == 7 && pairs.iter().all(|(one, other)| one != other), "{printed}");
+    assert!(printed.contains("No module named 'colorsys'"), "{printed}");
+    // The gates compare new and used instances, which must agree.
+    let (output, printed) = run(&parent.path().join("mine"), &["plugin", "check", "mine.wasm"]);
+    assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
 }
 
 #[test]
-fn a_project_is_not_written_over_another() {
+fn a_new_project_does_not_overwrite_an_existing_one() {
     let parent = tempfile::tempdir().expect("a folder");
     assert!(run(parent.path(), &["plugin", "new", "mine"]).0.status.success());
-    let (output, said) = run(parent.path(), &["plugin", "new", "mine"]);
+    let (output, printed) = run(parent.path(), &["plugin", "new", "mine"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("./mine exists already"), "{said}");
-    let (output, said) = run(parent.path(), &["plugin", "new", "No Name"]);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(printed.contains("./mine exists already"), "{printed}");
+    let (output, printed) = run(parent.path(), &["plugin", "new", "No Name"]);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
 }
 
 #[test]
-fn a_folder_that_is_no_project_is_named_with_what_would_make_it_one() {
+fn the_files_that_make_a_project_are_named_if_a_folder_has_none() {
     let folder = tempfile::tempdir().expect("a folder");
     for command in ["build", "test", "dev"] {
-        let (output, said) = run(folder.path(), &["plugin", command]);
-        assert!(!output.status.success(), "{said}");
+        let (output, printed) = run(folder.path(), &["plugin", command]);
+        assert!(!output.status.success(), "{printed}");
         if command != "test" {
-            assert!(said.contains("Cargo.toml, package.json, pyproject.toml"), "{said}");
+            assert!(printed.contains("Cargo.toml, package.json, pyproject.toml"), "{printed}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables of cases: that the plugins pass theirs, and that the tables say what is wrong.
+//! Tests of case files: each plugin passes its cases, and each mistake in a file is named with its place.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
@@ -15,13 +15,13 @@ use support::logic::TestLogic;
 use support::process::program;
 use support::{component, engine};
 
-/// What is wrong with the text of a file, in the words of its author's terminal.
+/// The message about a mistake in the text of a case file.
 fn mistake(text: &str) -> String {
-    Cases::parse(text).expect_err("it should not be taken").to_string()
+    Cases::parse(text).expect_err("the file has a mistake").to_string()
 }
 
-/// The problems of the only case of a file, tried on a logic with the fields `due`, `tags` and
-/// `points`, the setting `colour`, and the command `due-all`.
+/// The problems of a file with one case. It runs on a logic with the fields `due`, `tags` and `points`, the setting
+/// `colour` and the command `due-all`.
 fn problems(text: &str) -> Vec<String> {
     let cases = Cases::parse(&format!("[[case]]\nname = \"it\"\n{text}")).unwrap();
     let verdicts = cases.run(&TestLogic::new("todo", "1.0.0"));
@@ -33,7 +33,7 @@ fn problems(text: &str) -> Vec<String> {
 fn every_plugin_passes_its_cases() {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
     let engine = engine();
-    let mut tried = Vec::new();
+    let mut tested = Vec::new();
     for built in fs::read_dir(plugins.join("built")).unwrap().map(|file| file.unwrap().path()) {
         let name = built.file_stem().unwrap().to_str().unwrap();
         let Ok(folder) = plugins.join(name).join("cases").read_dir() else { continue };
@@ -45,14 +45,14 @@ fn every_plugin_passes_its_cases() {
                 assert!(verdict.passed(), "{}:{}: {verdict:#?}", file.display(), verdict.line);
             }
         }
-        tried.push(name.to_owned());
+        tested.push(name.to_owned());
     }
-    tried.sort();
-    assert!(tried.iter().any(|name| name == "todo") && tried.iter().any(|name| name == "strict"), "{tried:?}");
+    tested.sort();
+    assert!(tested.iter().any(|name| name == "todo") && tested.iter().any(|name| name == "strict"), "{tested:?}");
 }
 
 #[test]
-fn a_member_that_no_case_has_is_named_with_its_line() {
+fn an_unknown_member_is_named_with_its_line() {
     for (text, line, member) in [
         ("[[case]]\nname = 'a'\nclear = true\nunchangd = true", "line 4", "unknown field `unchangd`"),
         ("seed = 1\nclock = 2", "line 2", "unknown field `clock`"),
@@ -84,7 +84,7 @@ fn a_member_of_the_wrong_kind_is_named_with_its_line() {
 }
 
 #[test]
-fn a_case_asks_one_thing_and_expects_one() {
+fn a_case_has_one_action_and_one_expectation() {
     for (text, problem) in [
         ("unchanged = true", "it has no action; give one of: add, update, delete"),
         ("clear = true", "it has no expectation; give one of: rejected, changes"),
@@ -102,7 +102,7 @@ fn a_case_asks_one_thing_and_expects_one() {
 }
 
 #[test]
-fn what_a_case_says_wins_over_what_the_file_says() {
+fn a_member_of_a_case_overrides_the_same_member_of_the_file() {
     let text = "given = [{ title = 'a' }]
         [[case]]
         name = 'of the file'
@@ -118,7 +118,7 @@ fn what_a_case_says_wins_over_what_the_file_says() {
 }
 
 #[test]
-fn every_action_and_expectation_can_come_true() {
+fn every_action_and_every_expectation_can_pass() {
     let given = "given = [{ title = 'a', fields = { points = 2, tags = ['x', 'y'], due = 2026-11-24 } },
         { title = 'b', completed = true }]\nsettings = { colour = 'red' }\n";
     for text in [
@@ -150,7 +150,7 @@ fn every_action_and_expectation_can_come_true() {
 }
 
 #[test]
-fn a_difference_is_shown_in_a_line() {
+fn a_difference_is_shown_in_one_line() {
     let given = "given = [{ title = 'a', order = 1 }, { title = 'b', completed = true }]\n";
     for (text, expected) in [
         (
@@ -220,13 +220,13 @@ fn a_difference_is_shown_in_a_line() {
 }
 
 #[test]
-fn a_logic_that_fails_fails_its_case() {
+fn a_case_fails_if_the_logic_fails() {
     let failed = "the logic failed (trap): it trapped: wasm backtrace at 0x1234";
     assert_eq!(problems("add = { title = 'trap' }\nrefused = 'trap'"), [failed]);
 }
 
 #[test]
-fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
+fn a_case_that_does_not_fit_the_schema_fails_and_names_the_mismatch() {
     for (text, problem) in [
         (
             "given = [{ title = 'a', fields = { size = 1 } }]\nclear = true\nunchanged = true",
@@ -254,7 +254,7 @@ fn a_case_that_does_not_fit_the_logic_fails_and_says_why() {
     }
 }
 
-/// A folder with the component of the default rules and a file of cases.
+/// A directory with the component of the default logic and a case file.
 fn folder(cases: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.wasm");
@@ -269,41 +269,41 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-const GOOD: &str = "[[case]]\nname = 'a'\nadd = { title = 'a' }\nentries = [{ id = 1 }]\n";
-const BAD: &str = "[[case]]\nname = 'b'\nadd = { title = 'a' }\nentries = [{ id = 1, title = 'b' }]\n";
+const PASSING: &str = "[[case]]\nname = 'a'\nadd = { title = 'a' }\nentries = [{ id = 1 }]\n";
+const FAILING: &str = "[[case]]\nname = 'b'\nadd = { title = 'a' }\nentries = [{ id = 1, title = 'b' }]\n";
 
 #[test]
 fn the_program_succeeds_when_all_cases_pass() {
-    let (_folder, file) = folder(GOOD);
-    let (code, said, complained) = run(&[file.to_str().unwrap()]);
-    assert_eq!((code, complained.as_str()), (Some(0), ""), "{said}");
-    assert!(said.ends_with("mine.cases.toml: 1 passed\n1 passed, 0 failed\n"), "{said}");
+    let (_folder, file) = folder(PASSING);
+    let (code, stdout, stderr) = run(&[file.to_str().unwrap()]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(stdout.ends_with("mine.cases.toml: 1 passed\n1 passed, 0 failed\n"), "{stdout}");
 }
 
 #[test]
-fn the_program_fails_and_shows_what_failed() {
-    let (folder, file) = folder(GOOD);
+fn the_program_fails_and_shows_the_problems_of_the_failed_case() {
+    let (folder, file) = folder(PASSING);
     let more = folder.path().join("more.cases.toml");
-    fs::write(&more, format!("{GOOD}{BAD}")).unwrap();
-    let (code, said, _) = run(&[file.to_str().unwrap()]);
+    fs::write(&more, format!("{PASSING}{FAILING}")).unwrap();
+    let (code, stdout, _) = run(&[file.to_str().unwrap()]);
     assert_eq!(code, Some(1));
     let end = "more.cases.toml: 1 passed, 1 failed\n  FAILED b (line 6)\n    \
                entry 1, title: expected \"b\", came \"a\"\n2 passed, 1 failed\n";
-    assert!(said.ends_with(end), "{said}");
-    let (code, said, _) = run(&[file.to_str().unwrap(), "--cases", more.to_str().unwrap(), "--json"]);
+    assert!(stdout.ends_with(end), "{stdout}");
+    let (code, stdout, _) = run(&[file.to_str().unwrap(), "--cases", more.to_str().unwrap(), "--json"]);
     assert_eq!(code, Some(1));
-    let report: Value = serde_json::from_str(&said).unwrap();
+    let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &1.into()));
     let problem = &report["files"][0]["cases"][1]["problems"][0];
     assert_eq!((&problem["at"], &problem["came"]), (&"entry 1, title".into(), &"\"a\"".into()), "{report}");
 }
 
 #[test]
-fn what_keeps_the_program_from_trying_is_2_and_named_in_json_too() {
+fn the_exit_code_is_2_if_no_case_could_run_and_json_has_the_reason() {
     let (_malformed, malformed) = folder("[[case]]\nnam = 'a'\n");
-    let (_broken, broken) = folder(GOOD);
+    let (_broken, broken) = folder(PASSING);
     fs::write(&broken, "no component").unwrap();
-    let (unbuilt, _) = folder(GOOD);
+    let (unbuilt, _) = folder(PASSING);
     fs::write(unbuilt.path().join("package.json"), "{").unwrap();
     for (plugin, problems) in [
         (malformed.as_path(), ["mine.cases.toml", "line 2"]),
@@ -312,21 +312,21 @@ fn what_keeps_the_program_from_trying_is_2_and_named_in_json_too() {
         (Path::new("/nowhere/none.wasm"), ["there is no", "/nowhere/none.wasm"]),
     ] {
         let plugin = plugin.to_str().unwrap();
-        let (code, said, complained) = run(&[plugin]);
-        assert_eq!((code, said.as_str()), (Some(2), ""), "{complained}");
-        assert!(problems.iter().all(|problem| complained.contains(problem)), "{complained}");
-        let (code, said, _) = run(&[plugin, "--json"]);
-        assert_eq!(code, Some(2), "{said}");
-        let error = serde_json::from_str::<Value>(&said).unwrap()["error"].as_str().unwrap().to_owned();
+        let (code, stdout, stderr) = run(&[plugin]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(problems.iter().all(|problem| stderr.contains(problem)), "{stderr}");
+        let (code, stdout, _) = run(&[plugin, "--json"]);
+        assert_eq!(code, Some(2), "{stdout}");
+        let error = serde_json::from_str::<Value>(&stdout).unwrap()["error"].as_str().unwrap().to_owned();
         assert!(problems.iter().all(|problem| error.contains(problem)), "{error}");
     }
 }
 
 #[test]
-fn help_names_all_that_a_file_of_cases_may_say() {
+fn help_names_every_member_of_a_case_file() {
     let (code, help, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    // What may be said is listed where something else was.
+    // The message about an unknown member lists the known ones.
     for mistake in [mistake("nothing = 1"), mistake("[[case]]\nname = 'a'\nnothing = 1")] {
         let known = mistake.split("expected one of").nth(1).unwrap().split('`').skip(1).step_by(2);
         for member in known.filter(|member| !["case", "name"].contains(member)) {
@@ -336,8 +336,8 @@ fn help_names_all_that_a_file_of_cases_may_say() {
 }
 
 #[test]
-fn wrong_usage_is_2() {
-    let (folder, file) = folder(GOOD);
+fn a_usage_error_exits_with_2() {
+    let (folder, file) = folder(PASSING);
     let file = file.to_str().unwrap();
     fs::create_dir(folder.path().join("none")).unwrap();
     let none = folder.path().join("none");
@@ -347,8 +347,8 @@ fn wrong_usage_is_2() {
         (&[file, "--cases", none.to_str().unwrap()], "there are no cases in"),
         (&[file, "--verbose"], "--verbose"),
     ] {
-        let (code, _, complained) = run(arguments);
-        assert_eq!(code, Some(2), "{arguments:?}: {complained}");
-        assert!(complained.contains(problem), "{complained}");
+        let (code, _, stderr) = run(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(problem), "{stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! The command line, as a person and as a script meet it.
+//! Tests of the command line: output, messages and exit codes.
 
 mod support;
 
@@ -13,57 +13,57 @@ use support::process::{Process, program};
 fn run(arguments: &[&str]) -> (Output, String, String) {
     let output = program().args(arguments).output().expect("the program starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (said, complained) = (text(&output.stdout), text(&output.stderr));
-    (output, said, complained)
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    (output, stdout, stderr)
 }
 
 #[test]
-fn help_teaches_and_usage_errors_are_2() {
-    let (output, said, _) = run(&["--help"]);
+fn help_shows_examples_and_a_usage_error_exits_with_2() {
+    let (output, stdout, _) = run(&["--help"]);
     assert!(output.status.success());
     for word in ["Examples:", "HOTLIST_LISTEN", "127.0.0.1:8080", "plugin"] {
-        assert!(said.contains(word), "{word} is not in {said}");
+        assert!(stdout.contains(word), "{word} is not in {stdout}");
     }
-    let (output, _, complained) = run(&["--lisen", "1"]);
+    let (output, _, stderr) = run(&["--lisen", "1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complained.contains("--listen"), "{complained}");
-    let (output, _, complained) = run(&["--idle", "soon"]);
+    assert!(stderr.contains("--listen"), "{stderr}");
+    let (output, _, stderr) = run(&["--idle", "soon"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complained.contains("write it as 60s"), "{complained}");
+    assert!(stderr.contains("write it as 60s"), "{stderr}");
 }
 
 #[test]
-fn listening_to_the_world_without_access_control_is_refused() {
+fn listening_to_other_machines_without_access_control_is_refused() {
     let data = tempfile::tempdir().expect("a directory");
     let data = data.path().to_str().expect("text");
-    let (output, _, complained) = run(&["--listen", "0.0.0.0:0", "--data", data]);
+    let (output, _, stderr) = run(&["--listen", "0.0.0.0:0", "--data", data]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("--allow-anonymous") && complained.contains("--caller-header"), "{complained}");
+    assert!(stderr.contains("--allow-anonymous") && stderr.contains("--caller-header"), "{stderr}");
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
+fn a_port_that_is_in_use_is_named() {
+    let in_use = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = in_use.local_addr().expect("an address").to_string();
     let data = tempfile::tempdir().expect("a directory");
-    let (output, _, complained) = run(&["--listen", &address, "--data", data.path().to_str().expect("text")]);
+    let (output, _, stderr) = run(&["--listen", &address, "--data", data.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains(&format!("cannot listen on {address}")), "{complained}");
+    assert!(stderr.contains(&format!("cannot listen on {address}")), "{stderr}");
 }
 
 #[test]
-fn a_second_server_on_the_same_data_is_refused_and_the_first_goes_on() {
+fn a_second_server_on_the_same_data_is_refused_and_the_first_continues() {
     let data = tempfile::tempdir().expect("a directory");
     let first = Process::start(data.path(), &[]);
-    let (output, _, complained) = run(&["--listen", "127.0.0.1:0", "--data", data.path().to_str().expect("text")]);
+    let (output, _, stderr) = run(&["--listen", "127.0.0.1:0", "--data", data.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("in use by another process"), "{complained}");
+    assert!(stderr.contains("in use by another process"), "{stderr}");
     assert_eq!(first.get("/readyz").0, 200);
     assert!(first.terminate().success());
 }
 
 #[test]
-fn a_flag_can_be_said_in_the_environment() {
+fn a_flag_can_be_set_in_the_environment() {
     let data = tempfile::tempdir().expect("a directory");
     let mut command = program();
     command.env("HOTLIST_LISTEN", "0.0.0.0:0").env("HOTLIST_DATA", data.path());
@@ -72,19 +72,19 @@ fn a_flag_can_be_said_in_the_environment() {
 }
 
 #[test]
-fn plugin_check_says_what_a_component_is() {
+fn plugin_check_describes_a_component() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("mine.wasm");
     fs::write(&file, component("todo")).expect("it is written");
     let file = file.to_str().expect("text");
-    let (output, said, _) = run(&["plugin", "check", file]);
+    let (output, stdout, _) = run(&["plugin", "check", file]);
     assert!(output.status.success());
     for line in ["mine@1.0.0+sha256:", "clear-completed()", "hotlist:logic/current-list@0.1.0", "by-date"] {
-        assert!(said.contains(line), "{line} is not in {said}");
+        assert!(stdout.contains(line), "{line} is not in {stdout}");
     }
-    let (output, said, _) = run(&["plugin", "check", "--json", file]);
+    let (output, stdout, _) = run(&["plugin", "check", "--json", file]);
     assert!(output.status.success());
-    let report: Value = serde_json::from_str(&said).expect("JSON");
+    let report: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!((&report["taken"], &report["description"]["version"]), (&true.into(), &"1.0.0".into()));
 }
 
@@ -94,50 +94,50 @@ fn plugin_check_measures_every_command_warm_and_fresh() {
     let file = directory.path().join("mine.wasm");
     fs::write(&file, component("strict")).expect("it is written");
     let file = file.to_str().expect("text");
-    let (_, said, _) = run(&["plugin", "check", file]);
-    let table: Vec<_> = said.lines().skip_while(|line| !line.starts_with("command  ")).collect();
+    let (_, stdout, _) = run(&["plugin", "check", file]);
+    let table: Vec<_> = stdout.lines().skip_while(|line| !line.starts_with("command  ")).collect();
     let row = |name: &str, instance: &str| {
         let row = |line: &&&str| line.split_whitespace().collect::<Vec<_>>().starts_with(&[name, instance]);
-        table.iter().find(row).unwrap_or_else(|| panic!("{name} {instance} is not in {said}"))
+        table.iter().find(row).unwrap_or_else(|| panic!("{name} {instance} is not in {stdout}"))
     };
-    assert!(row("clear-completed", "warm").len() == row("add-entry", "fresh").len(), "{said}");
-    let (_, said, _) = run(&["plugin", "check", "--json", file]);
-    let gates = &serde_json::from_str::<Value>(&said).expect("JSON")["gates"];
+    assert!(row("clear-completed", "warm").len() == row("add-entry", "fresh").len(), "{stdout}");
+    let (_, stdout, _) = run(&["plugin", "check", "--json", file]);
+    let gates = &serde_json::from_str::<Value>(&stdout).expect("JSON")["gates"];
     assert_eq!((&gates["passed"], &gates["failures"]), (&true.into(), &Value::Array(Vec::new())));
     let costs = &gates["costs"][0];
     assert!(costs["command"] == "add-entry" && costs["fresh"]["worst"]["fuel"].as_u64() > Some(0), "{costs}");
 }
 
 #[test]
-fn plugin_check_fails_at_a_gate_and_says_what_was_asked() {
+fn plugin_check_fails_at_a_gate_and_shows_the_probe() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("mine.wasm");
     fs::write(&file, component("hostile")).expect("it is written");
-    let (output, said, complained) = run(&["plugin", "check", file.to_str().expect("text")]);
+    let (output, stdout, stderr) = run(&["plugin", "check", file.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("fails its gates"), "{complained}");
+    assert!(stderr.contains("fails its gates"), "{stderr}");
     for part in ["FAILED view trap: it trapped", "asked  view = { name = \"trap\"", "about  no entries"] {
-        assert!(said.contains(part), "{part} is not in {said}");
+        assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
 }
 
 #[test]
-fn plugin_check_fails_for_what_no_server_would_take() {
+fn plugin_check_fails_for_a_file_that_no_server_accepts() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("core.wasm");
     fs::write(&file, wat::parse_str("(module)").expect("it parses")).expect("it is written");
-    let (output, _, complained) = run(&["plugin", "check", file.to_str().expect("text")]);
+    let (output, _, stderr) = run(&["plugin", "check", file.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("core module"), "{complained}");
-    let (output, _, complained) = run(&["plugin", "check", "/nowhere/none.wasm"]);
+    assert!(stderr.contains("core module"), "{stderr}");
+    let (output, _, stderr) = run(&["plugin", "check", "/nowhere/none.wasm"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("cannot read /nowhere/none.wasm"), "{complained}");
+    assert!(stderr.contains("cannot read /nowhere/none.wasm"), "{stderr}");
 }
 
 #[test]
-fn plugin_build_outside_of_a_crate_says_so() {
+fn plugin_build_outside_of_a_project_names_the_missing_file() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (output, _, complained) = run(&["plugin", "build", directory.path().to_str().expect("text")]);
+    let (output, _, stderr) = run(&["plugin", "build", directory.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complained.contains("Cargo.toml"), "{complained}");
+    assert!(stderr.contains("Cargo.toml"), "{stderr}");
 }

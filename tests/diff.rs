@@ -1,5 +1,4 @@
-//! `hotlist plugin diff`, as a person and as a script meet it: on the data of a server that runs, and over
-//! HTTP.
+//! Tests of `hotlist plugin diff`, on the data directory of a running server and over HTTP.
 
 mod support;
 
@@ -12,22 +11,20 @@ use serde_json::Value;
 use support::component;
 use support::process::{Process, program, send};
 
-/// A data directory with a server on it, and components to compare.
+/// A server on a data directory, and components to compare.
 struct Scene {
     folder: tempfile::TempDir,
     server: Process,
 }
 
-/// What the program did.
+/// The outcome of one run of the program.
 struct Ran {
     code: Option<i32>,
-    said: String,
-    complained: String,
+    stdout: String,
+    stderr: String,
 }
 
 impl Scene {
-    /// Three lists of the default rules; with the strict ones, a title may not come twice on a day, and at
-    /// most five entries may be open.
     fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
@@ -38,6 +35,8 @@ impl Scene {
         Self { folder, server }
     }
 
+    /// A server with three lists of the default logic. The strict logic would refuse three of their commands: it allows
+    /// a title once a day and at most five open entries.
     fn with_lists(arguments: &[&str]) -> Self {
         let scene = Self::start(arguments);
         for (list, titles) in
@@ -75,28 +74,28 @@ impl Scene {
 fn run(new: &Path, arguments: &[&str]) -> Ran {
     let mut command = program();
     command.args(["plugin", "diff"]).arg(new).args(arguments);
-    // A proxy is for addresses elsewhere.
+    // A proxy cannot reach this machine's loopback address.
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
     }
     let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Ran { code: status.code(), said: text(stdout), complained: text(stderr) }
+    Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
 impl Ran {
     #[track_caller]
     fn json(&self) -> Value {
-        serde_json::from_str(&self.said).unwrap_or_else(|error| panic!("{error}: {} {}", self.said, self.complained))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
     }
 }
 
 #[test]
-fn what_stricter_rules_would_refuse_is_found_in_the_data_of_a_running_server() {
+fn a_diff_finds_commands_that_stricter_logic_refuses_beside_a_running_server() {
     let scene = Scene::with_lists(&[]);
     let ran = scene.diff("strict.wasm", &["--logic", "todo"]);
-    assert_eq!(ran.code, Some(1), "{}{}", ran.said, ran.complained);
-    assert_eq!(ran.complained, "", "no bar where there is no terminal");
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.stderr, "", "no bar where there is no terminal");
     for part in [
         "3 lists, 11 commands",
         "differ    3 commands in 2 lists: rejection 3",
@@ -109,27 +108,27 @@ fn what_stricter_rules_would_refuse_is_found_in_the_data_of_a_running_server() {
         "old       todo@1.0.0+sha256:",
         "fuel p50",
     ] {
-        assert!(ran.said.contains(part), "{part} is not in {}", ran.said);
+        assert!(ran.stdout.contains(part), "{part} is not in {}", ran.stdout);
     }
-    // The server never noticed, and takes what comes next.
+    // The comparison does not disturb the server.
     scene.add("eve", "Bread");
     assert_eq!(scene.diff("strict.wasm", &["--logic", "todo", "--json"]).json()["commands"], 12);
     assert!(scene.server.terminate().success());
 }
 
 #[test]
-fn json_has_the_same_from_the_directory_and_from_the_server() {
+fn json_reports_the_same_from_the_directory_and_from_the_server() {
     let scene = Scene::with_lists(&[]);
     let arguments = ["--logic", "todo", "--json"];
     let (near, far) = (scene.diff("strict.wasm", &arguments), scene.remotely("strict.wasm", &arguments));
-    assert_eq!((near.code, far.code), (Some(1), Some(1)), "{}", far.complained);
+    assert_eq!((near.code, far.code), (Some(1), Some(1)), "{}", far.stderr);
     let (mut near, mut far) = (near.json(), far.json());
     for side in ["old", "new"] {
         let (near, far) = (near[side].as_object_mut().expect("a side"), far[side].as_object_mut().expect("a side"));
         let times = near.remove("nanoseconds").expect("times");
         far.remove("nanoseconds").expect("times");
         assert!(times["p50"].as_u64() > Some(0) && times["p50"].as_u64() <= times["max"].as_u64(), "{times}");
-        // Which command an instance's first is depends on which thread took which list.
+        // An instance's first command costs more fuel, and the threads share the lists differently in each run.
         let fuel = near.remove("fuel").expect("fuel");
         far.remove("fuel").expect("fuel");
         assert!(fuel["p99"].as_u64() > Some(0), "{fuel}");
@@ -148,39 +147,39 @@ fn json_has_the_same_from_the_directory_and_from_the_server() {
 }
 
 #[test]
-fn the_same_rules_are_0_and_only_the_lists_that_are_asked_about_count() {
+fn the_exit_code_is_0_without_differences_in_the_selected_lists() {
     let scene = Scene::with_lists(&[]);
     let same = scene.diff("todo.wasm", &[]);
-    assert_eq!((same.code, same.said.contains("differ    nothing")), (Some(0), true), "{}", same.complained);
+    assert_eq!((same.code, same.stdout.contains("differ    nothing")), (Some(0), true), "{}", same.stderr);
     assert_eq!(scene.diff("strict.wasm", &["--logic", "todo", "--lists", "ca?m"]).code, Some(0));
     let some = scene.remotely("strict.wasm", &["--logic", "todo", "--lists", "team*", "--json"]);
     assert_eq!((some.code, &some.json()["lists"]), (Some(1), &1.into()));
     let against = scene.file("strict.wasm");
     let against = ["--logic", "todo", "--against", against.to_str().expect("text")];
     assert_eq!(scene.diff("strict.wasm", &against).code, Some(0));
-    // No list is kept by a logic of that name.
+    // No list is bound to a logic of that name.
     let other = scene.diff("strict.wasm", &["--json"]);
     assert_eq!((other.code, &other.json()["commands"]), (Some(0), &0.into()));
 }
 
 #[test]
-fn rules_that_fail_are_counted_by_how_and_what_they_print_is_not_repeated() {
+fn faults_are_counted_by_kind_and_the_logs_of_a_guest_are_not_printed() {
     let scene = Scene::start(&[]);
     ["milk", "trap", "foreign-id", "note"].iter().for_each(|title| scene.add("bob", title));
     let ran = scene.diff("hostile.wasm", &["--logic", "todo", "--json"]);
-    assert_eq!((ran.code, ran.complained.as_str()), (Some(1), ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""));
     let report = ran.json();
     assert_eq!(report["new"]["faults"], serde_json::json!({"trap": 1, "violation": 1}));
     assert_eq!(report["differing"]["kinds"]["fault"], 2);
     assert!(report["differences"][0]["new"].as_str().is_some_and(|new| new.starts_with("failed: it trapped")));
-    assert!(scene.diff("hostile.wasm", &["--logic", "todo"]).said.contains("trap 1, violation 1"));
+    assert!(scene.diff("hostile.wasm", &["--logic", "todo"]).stdout.contains("trap 1, violation 1"));
 }
 
 #[test]
-fn rules_that_hold_something_else_decide_after_they_took_the_list_over() {
+fn logic_with_another_schema_migrates_a_list_before_it_decides() {
     let scene = Scene::with_lists(&[]);
     let ran = scene.diff("kanban.wasm", &["--logic", "todo", "--json", "--lists", "eve"]);
-    assert_eq!((ran.code, ran.complained.as_str()), (Some(1), ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""));
     let report = ran.json();
     assert_eq!((&report["commands"], &report["differing"]["kinds"]["migration"]), (&3.into(), &0.into()));
     let first = &report["differences"][0];
@@ -188,40 +187,40 @@ fn rules_that_hold_something_else_decide_after_they_took_the_list_over() {
 }
 
 #[test]
-fn a_server_that_wants_to_know_who_asks_is_told() {
+fn a_header_names_the_caller_to_a_server_that_requires_one() {
     let scene = Scene::start(&["--caller-header", "x-user"]);
     let refused = scene.remotely("todo.wasm", &[]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.complained.contains("403") && refused.said.is_empty(), "{}", refused.complained);
-    let told = scene.remotely("todo.wasm", &["--header", "X-User: ann"]);
-    assert_eq!(told.code, Some(0), "{}", told.complained);
+    assert!(refused.stderr.contains("403") && refused.stdout.is_empty(), "{}", refused.stderr);
+    let accepted = scene.remotely("todo.wasm", &["--header", "X-User: ann"]);
+    assert_eq!(accepted.code, Some(0), "{}", accepted.stderr);
 }
 
 #[test]
-fn what_cannot_be_answered_is_2_and_says_what_to_do() {
+fn the_exit_code_is_2_and_the_message_says_what_to_do_if_nothing_can_be_compared() {
     let scene = Scene::start(&[]);
     let nowhere = run(&scene.file("todo.wasm"), &["--data", "/nowhere"]);
     assert_eq!(nowhere.code, Some(2));
-    assert!(nowhere.complained.contains("cannot read the recorded lists in /nowhere"), "{}", nowhere.complained);
+    assert!(nowhere.stderr.contains("cannot read the recorded lists in /nowhere"), "{}", nowhere.stderr);
     let missing = scene.diff("none.wasm", &[]);
-    assert_eq!((missing.code, missing.complained.contains("none.wasm")), (Some(2), true), "{}", missing.complained);
+    assert_eq!((missing.code, missing.stderr.contains("none.wasm")), (Some(2), true), "{}", missing.stderr);
     let unknown = scene.diff("todo.wasm", &["--logic", "mine"]);
-    assert_eq!((unknown.code, unknown.complained.contains("--against")), (Some(2), true), "{}", unknown.complained);
+    assert_eq!((unknown.code, unknown.stderr.contains("--against")), (Some(2), true), "{}", unknown.stderr);
     fs::write(scene.file("broken.wasm"), "broken").expect("it is written");
     let broken = scene.diff("broken.wasm", &["--logic", "todo"]);
-    assert_eq!((broken.code, broken.complained.contains("no server accepts")), (Some(2), true));
+    assert_eq!((broken.code, broken.stderr.contains("no server accepts")), (Some(2), true));
     for usage in [&["--server", "http://127.0.0.1:1", "--data", "x"][..], &["--header", "a: b"], &["--lists"]] {
         assert_eq!(run(&scene.file("todo.wasm"), usage).code, Some(2), "{usage:?}");
     }
-    let (taken, closed) = (std::net::TcpListener::bind("127.0.0.1:0").expect("a port"), scene.file("todo.wasm"));
-    let address = format!("http://{}", taken.local_addr().expect("an address"));
-    drop(taken);
+    let (listener, closed) = (std::net::TcpListener::bind("127.0.0.1:0").expect("a port"), scene.file("todo.wasm"));
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
     let closed = run(&closed, &["--server", &address]);
-    assert_eq!((closed.code, closed.complained.contains("cannot get")), (Some(2), true), "{}", closed.complained);
+    assert_eq!((closed.code, closed.stderr.contains("cannot get")), (Some(2), true), "{}", closed.stderr);
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_named_and_leaves_the_question_open() {
+fn an_unreadable_list_is_named_and_makes_a_diff_without_differences_exit_with_2() {
     let scene = Scene::with_lists(&[]);
     let data = scene.file("data");
     let Scene { folder, server } = scene;
@@ -232,15 +231,15 @@ fn a_list_that_cannot_be_read_is_named_and_leaves_the_question_open() {
     let data = data.to_str().expect("text");
     let diff = |name: &str| run(&folder.path().join(name), &["--data", data, "--logic", "todo"]);
     let open = diff("todo.wasm");
-    assert_eq!(open.code, Some(2), "{}", open.said);
-    assert!(open.said.contains("not read  \"calm\": its snapshot row"), "{}", open.said);
-    assert!(open.complained.contains("cannot read 1 list"), "{}", open.complained);
-    // What is known is known.
+    assert_eq!(open.code, Some(2), "{}", open.stdout);
+    assert!(open.stdout.contains("not read  \"calm\": its snapshot row"), "{}", open.stdout);
+    assert!(open.stderr.contains("cannot read 1 list"), "{}", open.stderr);
+    // A difference in another list decides, whatever the unreadable list holds.
     assert_eq!(diff("strict.wasm").code, Some(1));
 }
 
 #[test]
-fn the_live_version_of_a_data_directory_is_what_it_is_compared_with() {
+fn a_component_is_compared_with_the_live_version_of_the_data_directory() {
     let scene = Scene::with_lists(&[]);
     let strict = component("strict");
     let digest: String = hotlist::list::digest::hex(&hotlist::wasm::digest(&strict));
@@ -249,6 +248,6 @@ fn the_live_version_of_a_data_directory_is_what_it_is_compared_with() {
     fs::write(folder.join(format!("{digest}.wasm")), strict).expect("it is written");
     fs::write(folder.join("standing.json"), format!(r#"{{"live":"{digest}"}}"#)).expect("it is written");
     let ran = scene.diff("todo.wasm", &["--json"]);
-    assert_eq!(ran.code, Some(1), "{}", ran.complained);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(ran.json()["old"]["digest"], format!("sha256:{digest}"));
 }

@@ -1,4 +1,4 @@
-//! What logic says reaches whoever runs the server: its notes, and what a panic has to say.
+//! Tests of the guest log: notes and panics of logic reach the server's log, within a limit.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
@@ -16,9 +16,9 @@ use hotlist::wasm::{self, Engine, Isolation, Settings};
 use support::component;
 
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Paper {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -28,13 +28,13 @@ impl Write for Paper {
     }
 }
 
-/// The log after the misbehaving logic was asked to add entries with these titles.
+/// The log of the hostile logic while it decides to add entries with these titles.
 fn log_after(settings: Settings, titles: &[&str]) -> String {
     let engine = Engine::new(settings).unwrap();
     let logic =
         wasm::load(&engine, LogicName::new("hostile").unwrap(), &component("hostile"), Isolation::Shared).unwrap();
-    let paper = Paper::default();
-    let writer = paper.clone();
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(log, || {
         for title in titles {
@@ -47,34 +47,34 @@ fn log_after(settings: Settings, titles: &[&str]) -> String {
             let _ = decider.decide(&Arc::new(List::default()), &context, &Command::Add(entry));
         }
     });
-    let bytes = paper.0.lock().unwrap().clone();
+    let bytes = buffer.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
 
 #[test]
-fn a_panic_says_on_the_log_what_it_is_about_and_where() {
+fn a_panic_is_logged_with_its_message_and_its_place() {
     let log = log_after(Settings::default(), &["trap"]);
     assert!(log.contains("INFO hotlist::plugin: panicked at plugins/hostile/src/lib.rs:"), "{log}");
     assert!(log.contains("asked to trap"), "{log}");
 }
 
 #[test]
-fn a_note_is_a_line_with_the_logics_name_and_cannot_hide_another() {
+fn a_note_is_logged_with_the_logics_name_and_without_control_characters() {
     let log = log_after(Settings::default(), &["note"]);
     assert!(log.contains("hotlist::plugin: a line logic=hostile"), "{log}");
     assert!(log.contains("hotlist::plugin: and \u{fffd}[31manother logic=hostile"), "{log}");
 }
 
 #[test]
-fn a_command_that_is_decided_twice_speaks_once() {
+fn a_note_is_logged_once_if_a_command_is_decided_twice() {
     let settings = Settings { check_every: 1, ..Settings::default() };
     assert_eq!(log_after(settings, &["note"]).matches("a line").count(), 1);
 }
 
 #[test]
-fn what_says_too_much_is_cut_short_until_the_next_command() {
+fn a_flood_of_notes_is_cut_short_until_the_next_command() {
     let log = log_after(Settings::default(), &["note-much", "note"]);
-    let said = log.matches("all work and no play").count();
-    assert!((1..1_000).contains(&said), "{said}");
+    let lines = log.matches("all work and no play").count();
+    assert!((1..1_000).contains(&lines), "{lines}");
     assert!(log.contains("printed more in one command than is logged") && log.contains("a line"), "{log}");
 }

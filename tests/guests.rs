@@ -1,4 +1,4 @@
-//! The committed components of `plugins/built`: up to date, small, and without any import but the list.
+//! Tests of the committed components in `plugins/built`: each is up to date, is small, and imports only the contract.
 
 use std::path::Path;
 use std::{fs, io};
@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine, ResourceLimiter, Store};
 /// The plugins whose components are committed.
 const NAMES: [&str; 6] = ["todo", "strict", "kanban", "chores", "blocked-by", "hostile"];
 
-/// The most bytes one of them may have.
+/// The most bytes of a committed component.
 const MAX_BYTES: usize = 100_000;
 
 fn root() -> &'static Path {
@@ -23,7 +23,7 @@ fn built(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a component imports, by name, and whether it is an instance.
+/// The imports of a component: each name, and whether it is an instance.
 fn imports(wasm: &[u8]) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     let mut depth = 0_usize;
@@ -45,7 +45,7 @@ fn imports(wasm: &[u8]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn a_committed_component_was_built_from_the_sources_as_they_are() {
+fn a_committed_component_was_built_from_the_current_sources() {
     for name in NAMES {
         let now = source_digest(&root().join("plugins").join(name)).expect("the sources can be read");
         let then = embedded_source_digest(&built(name));
@@ -62,7 +62,7 @@ fn a_committed_component_is_small() {
 }
 
 #[test]
-fn a_committed_component_imports_what_the_contract_has_and_nothing_else() {
+fn a_committed_component_imports_only_the_contract() {
     for name in NAMES {
         for (import, instance) in imports(&built(name)) {
             let known = ["current-list", "types", "log"].map(|known| format!("hotlist:logic/{known}@0.1.0"));
@@ -74,7 +74,7 @@ fn a_committed_component_imports_what_the_contract_has_and_nothing_else() {
 }
 
 #[test]
-fn no_component_is_committed_that_is_not_looked_after_here() {
+fn every_committed_component_is_tested_here() {
     let mut names: Vec<_> = fs::read_dir(root().join("plugins/built"))
         .expect("the folder is there")
         .map(|file| file.expect("a file").path())
@@ -88,7 +88,7 @@ fn no_component_is_committed_that_is_not_looked_after_here() {
 }
 
 #[test]
-fn a_changed_source_is_noticed_wherever_it_lies() {
+fn a_changed_source_changes_the_digest_in_every_directory_of_a_crate() {
     let scratch = tempfile::tempdir().expect("a folder");
     let plugin = scratch.path().join("mine");
     write_crate(&plugin, "mine", "sdk = { path = \"../sdk\" }").expect("written");
@@ -99,17 +99,17 @@ fn a_changed_source_is_noticed_wherever_it_lies() {
     assert_eq!(digest(), before);
     fs::create_dir_all(plugin.join("target")).expect("made");
     fs::write(plugin.join("target/left-over"), "x").expect("written");
-    assert_eq!(digest(), before, "what was built is no source");
+    assert_eq!(digest(), before, "a build output is not a source");
     fs::write(scratch.path().join("sdk/src/lib.rs"), "// changed").expect("written");
     let changed = digest();
-    assert_ne!(changed, before, "a crate that is depended upon");
+    assert_ne!(changed, before, "a source of a dependency");
     fs::create_dir_all(plugin.join("src/deep")).expect("made");
     fs::write(plugin.join("src/deep/more.rs"), "").expect("written");
     assert_ne!(digest(), changed, "a new file");
 }
 
 #[test]
-fn what_is_no_component_has_no_digest() {
+fn bytes_without_an_embedded_digest_have_none() {
     assert_eq!(embedded_source_digest(b""), None);
     assert_eq!(embedded_source_digest(b"not wasm at all"), None);
     assert_eq!(embedded_source_digest(&wat::parse_str("(component)").expect("a component")), None);
@@ -127,7 +127,7 @@ fn a_hundred_thousand_calls_of_one_instance_need_no_more_memory_than_one() -> wa
     let cx = types::Context { now: 1, today: date, utc_offset: 0, caller: "anonymous".into(), seed: 7 };
     let fields = vec![types::Field { name: "texts".into(), value: types::Value::Texts(vec!["text".repeat(50); 20]) }];
     let new = types::Draft { title: "a".repeat(900), date: None, completed: false, order: None, fields };
-    // All plugins have the heap of the SDK, so one of them speaks for all.
+    // All plugins use the allocator of the SDK, so one plugin is enough.
     let component = Component::new(&engine, built("todo"))?;
     let mut store = Store::new(&engine, EmptyList::default());
     store.limiter(|list| list);
@@ -148,7 +148,7 @@ mod contract {
     wasmtime::component::bindgen!({ path: "wit/0.1.0", world: "list-plugin" });
 }
 
-/// A list without entries, and how large the memory became of the instance that reads it.
+/// A list without entries, and the largest memory of the instance that reads it.
 #[derive(Default)]
 struct EmptyList {
     memory: usize,

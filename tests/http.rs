@@ -1,4 +1,4 @@
-//! Tests of the HTTP interface from outside: every operation, and every error that a client can cause.
+//! Tests of the HTTP interface: every operation, and every error that a client can cause.
 
 mod support;
 

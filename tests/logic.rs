@@ -1,4 +1,4 @@
-//! Tests of components under the host's limits, good ones and hostile ones.
+//! Tests of well-behaved and hostile components under the host's limits.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
@@ -35,7 +35,7 @@ fn context() -> Context {
 /// The names of a view's groups, each with the ids in it.
 type Groups = Vec<(String, Vec<u64>)>;
 
-/// A list whose commands are decided in a session each, like those of an idle actor.
+/// A list that decides each command in a session of its own, as an idle actor does.
 struct DecidedList {
     logic: Box<dyn Logic>,
     state: Arc<List>,
@@ -92,7 +92,7 @@ fn code(refusal: Result<(), Refusal>) -> String {
 }
 
 #[test]
-fn the_default_logic_decides_about_a_list() {
+fn the_default_logic_decides_every_command_of_a_list() {
     let mut list = DecidedList::new(load("todo"));
     list.add("milk").unwrap();
     list.decide(&add("dentist", Some("2026-11-24"))).unwrap();
@@ -108,7 +108,7 @@ fn the_default_logic_decides_about_a_list() {
 }
 
 #[test]
-fn strict_logic_has_visibly_other_rules() {
+fn strict_logic_rejects_a_repeated_title_and_a_sixth_open_entry() {
     let mut list = DecidedList::new(load("strict"));
     for title in ["a", "b", "c", "d"] {
         list.add(title).unwrap();
@@ -126,12 +126,12 @@ fn strict_logic_has_visibly_other_rules() {
 }
 
 #[test]
-fn a_hostile_component_costs_its_own_command_only() {
-    // The deadline is one that no busy machine reaches first, because this test is about fuel.
+fn a_fault_of_a_hostile_component_affects_only_its_own_command() {
+    // This test is about fuel. A busy machine does not reach this deadline before the fuel is used up.
     let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
     let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
-    list.add("kept").unwrap();
-    let deeds: [(&str, &[&str]); 12] = [
+    list.add("milk").unwrap();
+    let attacks: [(&str, &[&str]); 12] = [
         ("trap", &["trap"]),
         ("unreachable", &["trap"]),
         ("loop", &["fuel"]),
@@ -145,11 +145,11 @@ fn a_hostile_component_costs_its_own_command_only() {
         ("impossible-date", &["violation"]),
         ("not-a-number", &["violation"]),
     ];
-    for (deed, kinds) in deeds {
-        let refusal = list.add(deed).unwrap_err();
-        let Refusal::Fault(fault) = &refusal else { panic!("{deed}: {refusal:?}") };
-        assert!(kinds.contains(&fault.kind()), "{deed}: {fault:?}");
-        let next = format!("after {deed}");
+    for (attack, kinds) in attacks {
+        let refusal = list.add(attack).unwrap_err();
+        let Refusal::Fault(fault) = &refusal else { panic!("{attack}: {refusal:?}") };
+        assert!(kinds.contains(&fault.kind()), "{attack}: {fault:?}");
+        let next = format!("after {attack}");
         list.add(&next).unwrap_or_else(|error| panic!("{next}: {error}"));
         assert_eq!(list.titles().last(), Some(&next.as_str()));
     }
@@ -159,7 +159,7 @@ fn a_hostile_component_costs_its_own_command_only() {
 }
 
 #[test]
-fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
+fn a_flood_of_changes_is_a_violation_even_within_the_fuel_and_the_memory() {
     let settings = Settings { fuel: 1_000_000_000, memory: 256 << 20, answer_bytes: 256 << 20, ..Settings::default() };
     let settings = Settings { deadline: Duration::from_secs(60), instances: 8, ..settings };
     let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
@@ -170,12 +170,12 @@ fn a_flood_of_changes_is_a_violation_even_if_the_budget_would_allow_it() {
 }
 
 #[test]
-fn the_deadline_holds_when_the_fuel_does_not() {
+fn the_deadline_stops_a_loop_that_the_fuel_does_not_stop() {
     let settings = Settings { fuel: u64::MAX / 2, ..Settings::default() };
     let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));
     let refusal = list.add("loop").unwrap_err();
     assert_eq!(refusal, Refusal::Fault(Fault::Deadline { milliseconds: 50 }));
-    list.add("kept").unwrap();
+    list.add("milk").unwrap();
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn fuel_gives_the_same_result_at_every_attempt() {
         let mut list = DecidedList::new(load_with(Settings { fuel, ..Settings::default() }, "todo", Isolation::List));
         list.add("milk").is_ok()
     };
-    // Loading a component runs it once, which takes fuel too: the search begins where that succeeds.
+    // Loading a component runs it once and needs fuel too, so the search is for fuel that suffices for both.
     let (mut too_little, mut plenty) = (2_000_u64, 20_000_000_u64);
     let loads = |fuel| {
         let engine = Engine::new(Settings { fuel, ..Settings::default() }).unwrap();
@@ -200,7 +200,7 @@ fn fuel_gives_the_same_result_at_every_attempt() {
     }
 }
 
-/// A list that holds as many entries as it may by default.
+/// A list with the most entries that the default limits allow.
 fn full_list() -> Arc<List> {
     let entry = |id| {
         let (title, fields) = (format!("entry {id}"), Vec::new());
@@ -212,8 +212,8 @@ fn full_list() -> Arc<List> {
 
 #[test]
 fn a_list_that_can_be_filled_can_be_emptied_in_one_revision() {
-    // Enough fuel for what a command asks about one entry, and too little for what it asks about all of them. The
-    // deadline is one that no busy machine reaches first.
+    // The fuel suffices for one part of the command and not for all parts together. A busy machine does not reach the
+    // deadline first.
     let settings = Settings { fuel: 4_000_000, deadline: Duration::from_secs(60), ..Settings::default() };
     let logic = load_with(settings, "todo", Isolation::Shared);
     let (list, limits) = (full_list(), Limits::default());
@@ -221,9 +221,13 @@ fn a_list_that_can_be_filled_can_be_emptied_in_one_revision() {
     let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
     let decided = decider.decide(&list, &context(), &Command::Clear).unwrap();
     assert_eq!((decided.list.count(), decided.list.revision()), (0, list.revision() + 1));
-    assert_eq!((decided.changes.len(), decided.inverse.len()), (10_001, 10_001), "the list gets its logic with it");
+    assert_eq!(
+        (decided.changes.len(), decided.inverse.len()),
+        (10_001, 10_001),
+        "the first change also binds the logic"
+    );
     let fuel = session.cost().fuel;
-    assert!(fuel > 4_000_000, "all parts are counted, and each may use the budget: {fuel}");
+    assert!(fuel > 4_000_000, "the cost counts every part, and each part has the whole fuel: {fuel}");
 }
 
 #[test]
@@ -256,8 +260,8 @@ fn an_isolated_instance_never_serves_two_sessions() {
 fn a_warm_instance_serves_20_000_commands() {
     let mut list = DecidedList::new(load("todo"));
     list.add("milk").unwrap();
-    for turn in 0..20_000_u32 {
-        let patch = Patch { title: Some(format!("milk {turn}")), ..Patch::default() };
+    for command in 0..20_000_u32 {
+        let patch = Patch { title: Some(format!("milk {command}")), ..Patch::default() };
         list.decide(&Command::Update { id: 1, patch }).unwrap();
     }
 }
@@ -265,7 +269,7 @@ fn a_warm_instance_serves_20_000_commands() {
 fn refused(name: &str, bytes: &[u8]) -> LoadError {
     let engine = Engine::new(Settings::default()).unwrap();
     match wasm::load(&engine, LogicName::new(name).unwrap(), bytes, Isolation::Shared) {
-        Ok(_) => panic!("it was taken"),
+        Ok(_) => panic!("it was accepted"),
         Err(error) => error,
     }
 }
@@ -304,8 +308,8 @@ fn only_the_virtual_parts_and_version_of_wasi_may_be_imported() {
     }
     let long = format!(r#"(component (import "other:io/poll@0.2.0-{}" (instance)))"#, "a".repeat(10_000));
     assert!(refused("clock", &wat::parse_str(long).unwrap()).to_string().len() < 1_000, "it is cut");
-    let pretended = r#"(component (import "wasi:clocks/wall-clock@0.2.9" (instance)))"#;
-    assert!(matches!(refused("clock", &wat::parse_str(pretended).unwrap()), LoadError::OtherWorld { .. }));
+    let virtual_import = r#"(component (import "wasi:clocks/wall-clock@0.2.9" (instance)))"#;
+    assert!(matches!(refused("clock", &wat::parse_str(virtual_import).unwrap()), LoadError::OtherWorld { .. }));
 }
 
 #[test]
@@ -357,7 +361,7 @@ fn a_fresh_session_has_no_state_of_an_earlier_one() {
 }
 
 #[test]
-fn the_built_in_logic_passes_the_conformance_gates() {
+fn the_committed_components_pass_the_conformance_gates() {
     for name in ["todo", "strict"] {
         let logic = load(name);
         let start = std::time::Instant::now();
@@ -368,7 +372,7 @@ fn the_built_in_logic_passes_the_conformance_gates() {
             let (warm, fresh) = (costs(name).warm.median, costs(name).fresh.median);
             assert!(warm.fuel > 0 && warm.memory > 0 && fresh.time > Duration::ZERO, "{name}: {warm:?}, {fresh:?}");
         }
-        assert!(costs("add-entry").rejected > 0, "{name} is asked for what it rejects, too");
+        assert!(costs("add-entry").rejected > 0, "the probes of {name} include commands that it rejects");
     }
 }
 

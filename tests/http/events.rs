@@ -46,7 +46,7 @@ async fn a_client_that_reconnects_gets_the_missed_revisions() {
 
 #[tokio::test]
 async fn a_client_that_missed_more_than_the_history_contains_gets_a_reset() {
-    let server = Server::remembering(Options::default(), 1).await;
+    let server = Server::with_history(Options::default(), 1).await;
     for title in ["a", "b", "c"] {
         server.add("bob", title).await;
     }

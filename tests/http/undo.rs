@@ -127,7 +127,7 @@ async fn an_undo_respects_the_limits_of_a_list() {
 
 #[tokio::test]
 async fn a_revision_that_never_existed_is_distinguished_from_one_no_longer_retained() {
-    let server = Server::remembering(Options::default(), 3).await;
+    let server = Server::with_history(Options::default(), 3).await;
     undo(&server, "{}").await.problem(404, "list-not-found");
     for title in ["a", "b", "c", "d", "e"] {
         server.add("bob", title).await;
@@ -180,7 +180,7 @@ async fn an_undo_can_expect_a_revision() {
 
 #[tokio::test]
 async fn a_repeated_undo_is_carried_out_once_even_if_its_revision_is_no_longer_retained() {
-    let server = Server::remembering(Options::default(), 1).await;
+    let server = Server::with_history(Options::default(), 1).await;
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
     let undo = |key: &'static str, body: &'static str| {

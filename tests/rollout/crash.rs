@@ -23,7 +23,7 @@ impl Asked {
     fn doomed(data: &Path, point: &str) -> Self {
         let point = if point.is_empty() { String::new() } else { format!("{point}=return") };
         let client = Client::builder().no_proxy().build().expect("a client");
-        Self { process: Process::doomed(data, &[], &point), client }
+        Self { process: Process::with_failpoint(data, &[], &point), client }
     }
 
     fn url(&self, path: &str) -> String {
@@ -89,7 +89,7 @@ async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones
         prepared(data.path()).await.process.kill();
         let doomed = Asked::doomed(data.path(), point);
         doomed.upload("kanban").await.expect_err("no reply before it is durable");
-        doomed.process.dies();
+        doomed.process.wait_for_kill();
 
         let server = Asked::start(data.path());
         assert_eq!(server.live().await, after, "killed at {point}");
@@ -109,7 +109,7 @@ async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_
         server.process.kill();
         let doomed = Asked::doomed(data.path(), point);
         doomed.add("b").await.expect_err("no reply before it is durable");
-        doomed.process.dies();
+        doomed.process.wait_for_kill();
 
         let server = Asked::start(data.path());
         let expected =
@@ -144,7 +144,7 @@ async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_the
                 Err(_) => break,
             }
         }
-        doomed.process.dies();
+        doomed.process.wait_for_kill();
 
         let server = Asked::start(data.path());
         let live = server.live().await;

@@ -1,4 +1,4 @@
-//! A logic in plain Rust. What a title says, it does: see [`TestSession::add`].
+//! A logic in plain Rust that acts on the title of a new entry, see [`TestSession::add`].
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ fn no(code: &str, message: &str, field: Option<&str>) -> Decision {
     Err(Rejection { code: code.into(), message: message.into(), field: field.map(str::to_owned) })
 }
 
-/// The entry that a command is for.
+/// The entry in the argument `entry`.
 fn subject<'a>(list: &'a List, arguments: &[Field]) -> &'a Entry {
     let Some(Value::Entry(id)) = find(arguments, "entry") else { panic!("it is required") };
     list.get(*id).expect("the host checked")
@@ -170,7 +170,7 @@ impl Session for TestSession {
     }
 
     fn view(&mut self, list: &Arc<List>, _: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
-        assert_ne!(query.view.as_deref(), Some("panic"), "told to");
+        assert_ne!(query.view.as_deref(), Some("panic"), "the view panics on request");
         let rows = |completed: bool| {
             let computed = || vec![Field { name: "done".into(), value: Value::Boolean(completed) }];
             let fitting = list.scan(query.after.unwrap_or(0)).filter(|entry| entry.completed == completed);

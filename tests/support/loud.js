@@ -1,4 +1,4 @@
-// Rules that say on the log whatever a console takes: well, as authors do, and badly.
+// Logic that logs every value that a console accepts: well-formed ones, as authors do, and malformed ones.
 
 import { logic } from "hotlist-plugin";
 

@@ -1,9 +1,8 @@
-//! A server on a free port, with a store that fails on demand, and a logic in plain Rust that has
-//! everything a logic can have.
+//! A server in the test's process, on a free port, with a store that fails on demand and a logic in plain Rust.
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "not every test file uses all of it, and none of it is seen from outside"
+    reason = "each test file compiles this module and uses a part, and no other crate sees it"
 )]
 
 pub mod browser;
@@ -39,14 +38,14 @@ use tokio_util::task::TaskTracker;
 /// 2026-11-23T12:00:00Z
 pub const NOON: u64 = 1_795_435_200_000;
 
-/// Nothing in a test takes that long unless it never ends.
+/// A time limit for each wait of a test. A wait that reaches it would never end.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Server {
     pub address: SocketAddr,
     pub client: reqwest::Client,
     pub store: Arc<FaultyStore<MemoryStore>>,
-    /// Where uploads go.
+    /// The directory of uploads.
     pub data: tempfile::TempDir,
     pub services: Services,
     pub shutdown: CancellationToken,
@@ -59,11 +58,11 @@ impl Server {
     }
 
     pub async fn with(options: Options) -> Self {
-        Self::remembering(options, 1_000).await
+        Self::with_history(options, 1_000).await
     }
 
-    /// A server that keeps so many revisions of each list.
-    pub async fn remembering(options: Options, history: usize) -> Self {
+    /// A server that retains at most `history` revisions of each list.
+    pub async fn with_history(options: Options, history: usize) -> Self {
         let store = Arc::new(FaultyStore::new(MemoryStore::with_history(history)));
         let data = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
@@ -72,7 +71,7 @@ impl Server {
         let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), sources).await.expect("plugins");
         registry.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
         registry.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
-        // The built-in one is not what the tests' lists fall back to.
+        // Without a last good version, lists do not fall back to the built-in logic.
         let todo = LogicName::new("todo").expect("a name");
         let proposal = registry.propose(&todo, |draft| {
             draft.state.last_good = None;
@@ -122,7 +121,7 @@ impl Server {
         self.ask("POST", path).json_text(body).answer().await
     }
 
-    /// Waits until the store holds back a commit.
+    /// Waits until the store delays a commit.
     pub async fn commit_is_held(&self) {
         let held = async {
             while self.store.held_commits() == 0 {
@@ -132,7 +131,7 @@ impl Server {
         tokio::time::timeout(PATIENCE, held).await.expect("a commit is held back in time");
     }
 
-    /// Adds an entry, which must succeed.
+    /// Adds an entry and expects success.
     pub async fn add(&self, list: &str, title: &str) -> Value {
         let body = serde_json::json!({ "title": title }).to_string();
         let answer = self.post(&format!("/lists/{list}/entries"), &body).await;
@@ -140,16 +139,16 @@ impl Server {
         answer.json()
     }
 
-    /// Ends the server and waits until it has.
+    /// Stops the server and waits for its end.
     pub async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("it does not panic");
     }
 
-    /// Sends bytes as they are, and reads until the server closes the connection.
+    /// Sends bytes unchanged and reads until the server closes the connection.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        stream.write_all(bytes).await.expect("the bytes are taken");
+        stream.write_all(bytes).await.expect("the bytes are sent");
         let mut answer = Vec::new();
         let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
         if let Err(error) = read {
@@ -159,18 +158,18 @@ impl Server {
     }
 }
 
-/// How long a command may take where tests share the machine with other tests.
-const PATIENT_DEADLINE: Duration = Duration::from_secs(2);
+/// The time limit of a command. It is above the default because other tests share the machine.
+const TEST_DEADLINE: Duration = Duration::from_secs(2);
 
-/// An engine with room for few instances, whose compiled code all tests share.
+/// An engine for at most 16 instances. All tests share its cache of compiled code.
 pub fn engine() -> Engine {
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     std::fs::create_dir_all(&cache).expect("a directory");
-    Engine::new(Settings { cache: Some(cache), instances: 16, deadline: PATIENT_DEADLINE, ..Settings::default() })
+    Engine::new(Settings { cache: Some(cache), instances: 16, deadline: TEST_DEADLINE, ..Settings::default() })
         .expect("an engine")
 }
 
-/// A component as it is committed, or as it was just built, if the environment says so.
+/// A committed component, or one from the directory in `HOTLIST_TEST_PLUGINS`.
 pub fn component(name: &str) -> Vec<u8> {
     let folder = std::env::var("HOTLIST_TEST_PLUGINS").unwrap_or_else(|_| "plugins/built".into());
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.wasm"));
@@ -217,7 +216,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
-    /// Checks that this is a problem of that kind, and gives it out.
+    /// Checks the status and the kind of a problem and returns it.
     #[track_caller]
     pub fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
@@ -235,7 +234,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event that is not a heartbeat: its name, id and data. None when the stream ends.
+    /// The name, id and data of the next event. Heartbeats are skipped. `None` is the end of the stream.
     pub async fn next(&mut self) -> Option<(String, u64, Value)> {
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {

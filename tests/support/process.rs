@@ -1,4 +1,4 @@
-//! The built program as a process of its own: started, asked, killed.
+//! The built program as a process: start, requests, and end.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -8,27 +8,27 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
-/// A running server. Killed when it is dropped.
+/// A running server. Dropping it kills the process.
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
 }
 
 impl Process {
-    /// Starts a server on a data directory, with further arguments, and waits until it is ready.
+    /// Starts a server on a data directory and waits until it is ready.
     pub fn start(data: &Path, arguments: &[&OsStr]) -> Self {
-        Self::doomed(data, arguments, "")
+        Self::with_failpoint(data, arguments, "")
     }
 
-    /// The same, of a server that is to die at a point: `name=return`.
-    pub fn doomed(data: &Path, arguments: &[&OsStr], point: &str) -> Self {
+    /// Starts a server that dies at a failpoint, which is given as `name=return`.
+    pub fn with_failpoint(data: &Path, arguments: &[&OsStr], point: &str) -> Self {
         let mut command = program();
         command.env("FAILPOINTS", point);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let output = child.stdout.as_mut().expect("it is piped");
-        BufReader::new(output).read_line(&mut line).expect("it speaks");
+        BufReader::new(output).read_line(&mut line).expect("it prints a line");
         let address = line.trim().strip_prefix("hotlist listens on http://").map(str::parse);
         match address {
             Some(Ok(address)) => Self { child, address },
@@ -36,20 +36,20 @@ impl Process {
         }
     }
 
-    /// Kills it in the middle of whatever it does.
+    /// Kills the process at once, whatever it is doing.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
-    /// Waits until it dies as `kill -9` has it.
-    pub fn dies(mut self) {
+    /// Waits until the process dies of the signal that a failpoint sends, `SIGKILL`.
+    pub fn wait_for_kill(mut self) {
         use std::os::unix::process::ExitStatusExt;
         let status = self.child.wait().expect("it ends");
         assert_eq!(status.signal(), Some(9), "{status}");
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends `SIGTERM` and waits for the end of the process.
     pub fn terminate(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
@@ -57,7 +57,7 @@ impl Process {
         self.child.wait().expect("it ends")
     }
 
-    /// Asks for a resource, blocking.
+    /// Gets a resource. Blocks until the reply is read.
     pub fn get(&self, path: &str) -> (u16, Value) {
         get(self.address, path)
     }
@@ -65,13 +65,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The built program, with nothing of this process's environment that it would listen to.
+/// The built program, without the variables of this process's environment that configure it.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hotlist"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOTLIST_")) {
@@ -80,7 +80,7 @@ pub fn program() -> Command {
     command
 }
 
-/// Asks a server for a resource, blocking.
+/// Gets a resource of a server. Blocks until the reply is read.
 pub fn get(address: SocketAddr, path: &str) -> (u16, Value) {
     send(address, "GET", path, "")
 }
