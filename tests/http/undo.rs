@@ -133,7 +133,7 @@ async fn a_revision_that_never_existed_is_distinguished_from_one_no_longer_retai
         server.add("bob", title).await;
     }
     let problem = undo(&server, r#"{"revision":6}"#).await.problem(404, "revision-not-found");
-    assert_eq!(problem["detail"], "the list has no revision 6, its last one is 5");
+    assert_eq!(problem["detail"], "the list has no revision 6; its last revision is 5");
     let problem = undo(&server, r#"{"revision":2}"#).await.problem(410, "revision-not-kept");
     assert_eq!(problem["detail"], "the history does not hold revision 2 any more; it holds 3 revisions, from 3 on");
     assert_eq!(undo(&server, r#"{"revision":3}"#).await.status, 200);
