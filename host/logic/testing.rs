@@ -21,7 +21,7 @@ use crate::list::{Limits, List};
 pub(crate) const FAILS_AT_QUERIES: u64 = 13;
 
 /// The major version that never has room for an instance.
-pub(crate) const CROWDED: u64 = 14;
+pub(crate) const CROWDED: u64 = 114;
 
 /// A logic that adds entries, replaces titles and deletes entries. [`NativeSession::decide`] lists the titles that do
 /// something else.
