@@ -1,11 +1,11 @@
 //! Wiring of a server in start order: the `Todo.System` of *Elixir in Action*.
 //!
-//! 1. The store is opened. A second server on the same data fails here.
-//! 2. The listener is bound. Clients wait in its queue until step 6.
-//! 3. The plugins are loaded. The registry then has a version of the default logic.
-//! 4. The cache is created. It starts the actor of a list on first use.
-//! 5. The background tasks are spawned: one passivates idle actors, and one wakes lists that are due.
-//! 6. The HTTP server accepts requests, and the server is ready.
+//! 1. The store. A second server on the same data directory fails here.
+//! 2. The listener. Clients that come early wait in its queue until step 6.
+//! 3. The plugins. From here on, the registry has a live version of the default logic.
+//! 4. The cache. It starts the actor of a list on first use.
+//! 5. The background tasks. One passivates idle actors, and one wakes the lists that are due.
+//! 6. The HTTP server. It accepts requests, and the server is ready.
 //!
 //! [`System::stop`] goes through the list in reverse.
 
@@ -35,7 +35,7 @@ use crate::store::embedded::{EmbeddedStore, Options};
 use crate::wasm::{Engine, Settings};
 use crate::web;
 
-/// Searches for idle actors within the time after which an actor is idle.
+/// The number of searches for idle actors in the time after which an actor is idle.
 const SWEEPS_PER_IDLE_TIME: u32 = 8;
 
 /// Milliseconds after which an unused version is unloaded, if it was loaded only for a pinned list.

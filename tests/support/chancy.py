@@ -1,4 +1,4 @@
-"""Rules that draw chance in every way that Python has, and import where they must not."""
+"""Logic that draws random numbers from every source of Python, and imports a module when no file exists any more."""
 
 import os
 import random
