@@ -229,7 +229,7 @@ impl Scrape {
                 ("accepted", &counters.accepted),
                 ("rejected", &counters.rejected),
                 ("fault", &counters.faults),
-                ("fell_back", &counters.rescued),
+                ("fell_back", &counters.fell_back),
             ]
         })?;
         encode_counters(

@@ -16,6 +16,7 @@ mod policy;
 mod publisher;
 mod registry;
 mod resolve;
+mod retry;
 mod state;
 mod version;
 

@@ -383,6 +383,6 @@ fn logic_that_traps_fails_the_conformance_gates_at_the_view_that_traps() {
     assert!(!failures.is_empty());
     for failure in failures {
         assert_eq!((failure.name.as_str(), failure.kind), ("view trap", "trap"), "{failure:?}");
-        assert!(failure.question.starts_with("view = { name = \"trap\""), "{failure:?}");
+        assert!(failure.probe.starts_with("view = { name = \"trap\""), "{failure:?}");
     }
 }

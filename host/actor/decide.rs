@@ -295,7 +295,7 @@ impl BatchDecider<'_> {
         let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, &*environment.clock);
         match (&mut session, decided) {
             (Some(session), Some((command, decided))) if has_failed_too == Some(false) => {
-                failed.counters.rescued.fetch_add(1, Ordering::Relaxed);
+                failed.counters.fell_back.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, failed = %failed.logic.id(), %fault, decided_by = %session.version.logic.id(), "version failed at a command; the last good version decided it");
                 self.finish(batch, session, pending, command, context, decided)
             }

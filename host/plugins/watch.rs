@@ -109,7 +109,7 @@ impl Watch {
         };
         watch.look(publisher);
         watch.starting = false;
-        // What is broken at the start is said at the start: nobody is in the middle of saving it.
+        // A broken file is reported at once at the start, because no editor is in the middle of saving it.
         watch.files.iter_mut().for_each(|(name, seen)| seen.report(publisher, name));
         Ok(watch)
     }

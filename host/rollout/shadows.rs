@@ -1,9 +1,9 @@
-//! A candidate in the shadow of the live version: every command that the live one decided is decided by
-//! the candidate, too, off the reply path, on the same snapshot and in the same context; and what differs
-//! is counted and kept.
+//! A candidate in the shadow of the live version.
 //!
-//! Nobody waits for a shadow. It works on one thread of the lowest priority; when that cannot keep up,
-//! commands are skipped, and the skips counted.
+//! The candidate decides every command again that the live version decided, on the same snapshot and in the same
+//! context. The shadow counts the differences and retains the last ones. It works off the reply path, so no request
+//! waits for it. It has one thread of the lowest priority. When that thread cannot keep up, the shadow skips commands
+//! and counts the skips.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::digest::Digest;
+use super::retry::retry_if_busy;
 use super::version::Version;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
@@ -25,30 +26,27 @@ use crate::logic::read::read;
 use crate::logic::{Cost, Fault, Logic, Refusal, Session};
 use crate::render;
 
-/// How many differences are kept; the oldest go first.
+/// The number of retained differences. The oldest are dropped first.
 pub const MAX_DIFFERENCES: usize = 100;
 
-/// How many commands may wait for a shadow.
+/// The number of commands that may wait for a shadow.
 const MAX_WAITING: usize = 1_024;
 
-/// How many bytes of text the lists may have that wait for a shadow: they are snapshots, which would be gone
-/// otherwise.
+/// The size in bytes that the waiting lists may have together. They are snapshots, whose memory would otherwise be free.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// How often a command is decided again that the machine was too busy for, before it is skipped.
-const MAX_TRIES: usize = 3;
+/// The pause of a shadow that cannot keep up, as a multiple of the time that the last command took.
+const BACK_OFF: u32 = 9;
+/// The longest pause of a shadow that cannot keep up.
+const MAX_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// For how many times as long as a command took a shadow rests that cannot keep up, and for how long at most.
-const REST: u32 = 9;
-const MAX_REST: Duration = Duration::from_millis(100);
+/// The number of commands that are compared in one session, so that its memory does not grow without end.
+const MAX_SESSION_COMMANDS: usize = 1_000;
 
-/// How many commands are compared in one session at most, so that its memory does not grow for ever.
-const MAX_SITTING: usize = 1_000;
-
-/// How many rows of each view are compared.
+/// The number of rows of each view that are compared.
 const COMPARED_ROWS: usize = 100;
 
-/// A candidate at work in the shadow of the live version.
+/// A running comparison of a candidate with the live version.
 pub struct Shadow {
     /// The digests of the candidate and the live version.
     compares: [Digest; 2],
@@ -58,84 +56,84 @@ pub struct Shadow {
 
 /// A command that the live version decided.
 pub struct Case {
-    /// Of which list.
+    /// The name of the list.
     pub name: ListName,
-    /// The list as it was.
+    /// The list before the command.
     pub list: Arc<List>,
-    /// The circumstances.
+    /// The context of the command.
     pub context: Context,
-    /// What was asked.
+    /// The command.
     pub command: Command,
-    /// How large a list may become.
+    /// The limits of the list.
     pub limits: Limits,
-    /// Who decided.
+    /// The version that decided.
     pub live: Arc<Version>,
-    /// What came of it: the changes and the list after them, or why there are none.
+    /// The changes and the list after them, or the refusal.
     pub answer: Result<(Vec<Change>, Arc<List>), Refusal>,
-    /// What that cost.
+    /// The cost of the decision.
     pub cost: Cost,
-    /// How long that took.
+    /// The time that the decision took.
     pub took: Duration,
 }
 
-/// What a shadow found so far. All numbers only grow.
+/// Counters of a shadow, which only grow, and its last differences.
 #[derive(Default)]
 pub struct Tally {
     sent: AtomicU64,
-    /// The text, in bytes, of the lists that wait.
+    /// The size of the waiting lists in bytes.
     waiting_bytes: AtomicUsize,
-    /// Whether the shadow is wanted no more.
-    over: AtomicBool,
-    /// Commands that both decided.
+    /// Whether the shadow was dropped, which ends its thread.
+    stopped: AtomicBool,
+    /// Commands that both versions decided.
     pub compared: AtomicU64,
-    /// Commands that the shadow had no time or no room for.
+    /// Commands that the shadow skipped, because too much was waiting or the machine was busy.
     pub skipped: AtomicU64,
-    /// Commands that came to other changes.
+    /// Commands for which the versions decided on different changes.
     pub changes: AtomicU64,
-    /// Commands that one carries out and the other does not, or not for the same reason.
+    /// Commands that only one version rejected, or that both rejected for different reasons.
     pub rejection: AtomicU64,
-    /// Commands after which a view shows something else.
+    /// Commands after which a view differs.
     pub view: AtomicU64,
-    /// Commands at which the candidate failed.
+    /// Commands for which the candidate failed.
     pub fault: AtomicU64,
     last: Mutex<VecDeque<Difference>>,
 }
 
-/// How an answer differs.
+/// How the answers to a command differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Other changes.
+pub enum DifferenceKind {
+    /// The changes differ.
     Changes,
-    /// One says no, or not for the same reason.
+    /// Only one version rejected the command, or the reasons differ.
     Rejection,
-    /// The same changes, and a view that shows something else.
+    /// The changes are the same, and a view differs.
     View,
     /// The candidate failed.
     Fault,
 }
 
-/// A command at which the two differ.
+/// A command for which the versions differ.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// When it was decided: milliseconds since the epoch.
+    /// The time of the decision, in milliseconds since the epoch.
     pub time: u64,
-    /// Of which list.
+    /// The name of the list.
     pub list: ListName,
-    /// The revision that the list was at.
+    /// The revision of the list before the command.
     pub revision: u64,
-    /// Who asked.
+    /// The user that sent the command.
     pub caller: Arc<str>,
-    /// What was asked, as a file of cases would write it.
+    /// The command in the notation of a case file.
     pub command: String,
-    /// How they differ.
-    pub kind: Kind,
-    /// What the live version answered.
+    /// How the answers differ.
+    pub kind: DifferenceKind,
+    /// The answer of the live version.
     pub live: MeasuredAnswer,
-    /// What the candidate answered.
+    /// The answer of the candidate.
     pub candidate: MeasuredAnswer,
 }
 
-/// An answer for people, with its price.
+/// An answer as text, with its cost.
 #[derive(Clone, Debug)]
 pub struct MeasuredAnswer {
     /// The answer.
@@ -146,8 +144,8 @@ pub struct MeasuredAnswer {
     pub took: Duration,
 }
 
-impl Kind {
-    /// A word for programs, stable.
+impl DifferenceKind {
+    /// A stable identifier, for programs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Changes => "changes",
@@ -175,14 +173,13 @@ impl Shadow {
         let thread_tally = tally.clone();
         let run = move || work(&candidate, &waiting, &thread_tally);
         if let Err(error) = std::thread::Builder::new().name("shadow".into()).spawn(run) {
-            // Then nobody takes what is sent, and all of it counts as skipped.
+            // Without the thread the channel has no receiver, so every command counts as skipped.
             tracing::error!(%error, "the thread of a shadow could not be started");
         }
         Arc::new(Self { compares, cases, tally })
     }
 
-    /// Whether there is time for another command of a list, to be handed over by [`Shadow::send`]. If not, it
-    /// counts as skipped.
+    /// Whether a command of a list may be passed to [`Shadow::send`]. If not, the command counts as skipped.
     pub fn has_room(&self, list: &List) -> bool {
         let (tally, bytes) = (&self.tally, list.bytes());
         let has_room = tally.waiting() < MAX_WAITING as u64
@@ -194,7 +191,7 @@ impl Shadow {
         has_room
     }
 
-    /// Hands a decided command over, unless too many wait.
+    /// Sends a decided command to the shadow. Skips the command if too many wait.
     pub fn send(&self, case: Case) {
         let (tally, bytes) = (&self.tally, case.list.bytes());
         tally.sent.fetch_add(1, Ordering::Relaxed);
@@ -205,7 +202,7 @@ impl Shadow {
         }
     }
 
-    /// What was found.
+    /// The counters and the last differences.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -213,12 +210,12 @@ impl Shadow {
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        self.tally.over.store(true, Ordering::Relaxed);
+        self.tally.stopped.store(true, Ordering::Relaxed);
     }
 }
 
 impl Tally {
-    /// The last differences, the newest last; at most [`MAX_DIFFERENCES`].
+    /// The last [`MAX_DIFFERENCES`] differences. The newest is last.
     pub fn last(&self) -> Vec<Difference> {
         self.last.lock().iter().cloned().collect()
     }
@@ -229,12 +226,12 @@ impl Tally {
         self.sent.load(Ordering::Relaxed).saturating_sub(done)
     }
 
-    fn note(&self, difference: Difference) {
+    fn record(&self, difference: Difference) {
         let count = match difference.kind {
-            Kind::Changes => &self.changes,
-            Kind::Rejection => &self.rejection,
-            Kind::View => &self.view,
-            Kind::Fault => &self.fault,
+            DifferenceKind::Changes => &self.changes,
+            DifferenceKind::Rejection => &self.rejection,
+            DifferenceKind::View => &self.view,
+            DifferenceKind::Fault => &self.fault,
         };
         count.fetch_add(1, Ordering::Relaxed);
         let mut last = self.last.lock();
@@ -252,49 +249,51 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
     let mut next = cases.recv().ok();
     while let Some(first) = next.take() {
         let live = first.live.clone();
-        let mut seats =
+        let mut sessions =
             SessionSlots { candidate: SessionSlot::of(&*candidate.logic), live: SessionSlot::of(&*live.logic) };
         let mut case = Some(first);
-        for _ in 0..MAX_SITTING {
+        for _ in 0..MAX_SESSION_COMMANDS {
             let Some(this) = case.take_if(|case| Arc::ptr_eq(&case.live, &live)) else { break };
-            if tally.over.load(Ordering::Relaxed) {
+            if tally.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let begun = Instant::now();
-            settle(&mut seats, &this, tally);
-            rest(tally, begun.elapsed());
+            let start = Instant::now();
+            compare(&mut sessions, &this, tally);
+            back_off(tally, start.elapsed());
             case = cases.try_recv().ok();
         }
-        drop(seats);
+        drop(sessions);
         next = case.or_else(|| cases.recv().ok());
     }
 }
 
-/// A shadow that cannot keep up skips most commands anyway: then it leaves the processor, and its caches, to
-/// those who wait for answers. The busier the machine, the longer a command took, and the longer it rests.
-fn rest(tally: &Tally, worked: Duration) {
+/// Pauses a shadow that cannot keep up. It skips most commands anyway, so it leaves the processor and its caches to
+/// the requests. The busier the machine, the longer a command takes, and the longer the pause.
+fn back_off(tally: &Tally, worked: Duration) {
     if tally.waiting() > MAX_WAITING as u64 / 2 {
-        std::thread::park_timeout((worked * REST).min(MAX_REST));
+        std::thread::park_timeout((worked * BACK_OFF).min(MAX_BACK_OFF));
     }
 }
 
-/// Compares one command, and counts what came of it.
-fn settle(seats: &mut SessionSlots<'_>, case: &Case, tally: &Tally) {
+/// Compares one command and records the outcome.
+fn compare(sessions: &mut SessionSlots<'_>, case: &Case, tally: &Tally) {
     tally.waiting_bytes.fetch_sub(case.list.bytes(), Ordering::Relaxed);
-    // A candidate that makes the host panic must not end its trial unseen.
-    let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| retry_if_busy(seats, case)));
+    // A candidate that makes the host panic must not end its shadow unnoticed.
+    let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        retry_if_busy(|| difference(sessions, case), |Busy| true)
+    }));
     let difference = compared.unwrap_or_else(|_| {
-        seats.leave();
-        let told = MeasuredAnswer { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
-        Ok(Some(case.difference(Kind::Fault, case.live_told(), told)))
+        sessions.end();
+        let candidate = MeasuredAnswer { answer: "a panic of the host".into(), fuel: 0, took: Duration::ZERO };
+        Ok(Some(case.difference_of_kind(DifferenceKind::Fault, case.live_answer(), candidate)))
     });
     let count = if difference.is_ok() { &tally.compared } else { &tally.skipped };
-    difference.into_iter().flatten().for_each(|difference| tally.note(difference));
+    difference.into_iter().flatten().for_each(|difference| tally.record(difference));
     count.fetch_add(1, Ordering::Release);
 }
 
-/// Sessions that are kept from one command to the next: what only this thread uses cannot be locked by it when
-/// it has to give way in the middle.
+/// Sessions that serve several commands. Only this thread uses them, so it holds no lock of other threads when the
+/// scheduler preempts it.
 struct SessionSlots<'a> {
     candidate: SessionSlot<'a>,
     live: SessionSlot<'a>,
@@ -306,7 +305,7 @@ struct SessionSlot<'a> {
 }
 
 impl SessionSlots<'_> {
-    fn leave(&mut self) {
+    fn end(&mut self) {
         (self.candidate.session, self.live.session) = (None, None);
     }
 }
@@ -316,20 +315,20 @@ impl<'a> SessionSlot<'a> {
         Self { logic, session: None }
     }
 
-    /// Asks in the session, or in a new one if there is none; a session in which something failed is over.
-    fn ask<T>(&mut self, ask: impl FnOnce(&dyn Logic, &mut dyn Session) -> Result<T, Fault>) -> Result<T, Fault> {
+    /// Calls the logic in the session, or in a new one if there is none. A session ends with a failed call.
+    fn call<T>(&mut self, call: impl FnOnce(&dyn Logic, &mut dyn Session) -> Result<T, Fault>) -> Result<T, Fault> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.logic.session()?,
         };
-        let answer = ask(self.logic, session.as_mut());
+        let answer = call(self.logic, session.as_mut());
         self.session = Some(session).filter(|_| answer.is_ok());
         answer
     }
 }
 
-/// Has this thread run only while no other wants to, and has every other one preempt it at once (SCHED_IDLE, see
-/// sched(7)). The lowest niceness does not: who wakes up may wait for as long as a time slice.
+/// Lets this thread run only while no other thread wants to, and lets every other thread preempt it at once
+/// (SCHED_IDLE, see sched(7)). The lowest niceness is not enough: a thread that wakes up may wait for a time slice.
 fn yield_to_all() -> Result<(), thread_priority::Error> {
     #[cfg(target_os = "linux")]
     thread_priority::set_thread_priority_and_policy(
@@ -340,74 +339,68 @@ fn yield_to_all() -> Result<(), thread_priority::Error> {
     Ok(())
 }
 
-/// There was no room for another instance, or the processor was busy with what comes first for as long as an
-/// answer may take. Neither says anything about a candidate; one that computes without end runs out of fuel.
+/// The machine had no memory for another instance, or its processor was busy with requests for longer than a call may
+/// take. Neither says anything about a candidate. A candidate that computes without end runs out of fuel.
 struct Busy;
 
-/// Tries a few times to find the machine less busy.
-fn retry_if_busy(seats: &mut SessionSlots<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
-    let tries = (1..MAX_TRIES).map(|_| compare(seats, case)).find(Result::is_ok);
-    tries.unwrap_or_else(|| compare(seats, case))
-}
-
-/// Decides a case again. Answers how the candidate differs, if it does.
-fn compare(seats: &mut SessionSlots<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
-    let begun = Instant::now();
-    let answered = seats.candidate.ask(|logic, session| match decide(logic, session, case) {
+/// Decides a command again. Returns the difference between the versions, if there is one.
+fn difference(sessions: &mut SessionSlots<'_>, case: &Case) -> Result<Option<Difference>, Busy> {
+    let start = Instant::now();
+    let answered = sessions.candidate.call(|logic, session| match decide(logic, session, case) {
         Err(Refusal::Fault(fault)) => Err(fault),
         decided => Ok((decided, session.cost())),
     });
-    let took = begun.elapsed();
+    let took = start.elapsed();
     let (decided, cost) = answered.unwrap_or_else(|fault| (Err(Refusal::Fault(fault)), Cost::default()));
-    let told = |answer: String| MeasuredAnswer { answer, fuel: cost.fuel, took };
+    let measured = |answer: String| MeasuredAnswer { answer, fuel: cost.fuel, took };
     let kind = match (&case.answer, &decided) {
         (_, Err(Refusal::Fault(fault))) if fault.is_busy() => return Err(Busy),
-        (_, Err(Refusal::Fault(_))) => Some(Kind::Fault),
-        (Ok((live, _)), Ok(decided)) => (!same_changes(live, &decided.changes)).then_some(Kind::Changes),
-        (Err(live), Err(refusal)) => (live != refusal).then_some(Kind::Rejection),
-        (Ok(_), Err(_)) | (Err(_), Ok(_)) => Some(Kind::Rejection),
+        (_, Err(Refusal::Fault(_))) => Some(DifferenceKind::Fault),
+        (Ok((live, _)), Ok(decided)) => (!same_changes(live, &decided.changes)).then_some(DifferenceKind::Changes),
+        (Err(live), Err(refusal)) => (live != refusal).then_some(DifferenceKind::Rejection),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => Some(DifferenceKind::Rejection),
     };
     if let Some(kind) = kind {
         let answer = match &decided {
             Ok(decided) => render::changes(&Change::made_by_logic(decided.changes.clone())),
             Err(refusal) => refusal.shown(),
         };
-        return Ok(Some(case.difference(kind, case.live_told(), told(answer))));
+        return Ok(Some(case.difference_of_kind(kind, case.live_answer(), measured(answer))));
     }
     let (Ok((_, live)), Ok(decided)) = (&case.answer, &decided) else { return Ok(None) };
-    let differs = first_view_that_differs(seats, live, &decided.list, &case.context)?;
+    let differs = first_view_that_differs(sessions, live, &decided.list, &case.context)?;
     Ok(differs.map(|(view, live, other)| {
-        let of = |answer: String| format!("{view} {answer}");
-        let live = MeasuredAnswer { answer: of(live), ..case.live_told() };
-        case.difference(Kind::View, live, told(of(other)))
+        let in_view = |answer: String| format!("{view} {answer}");
+        let live = MeasuredAnswer { answer: in_view(live), ..case.live_answer() };
+        case.difference_of_kind(DifferenceKind::View, live, measured(in_view(other)))
     }))
 }
 
-/// A list that means something else to the candidate is taken over first, as it would be.
+/// Decides a command. A list that the candidate cannot read as it is migrates first, as it would after a publication.
 fn decide(logic: &dyn Logic, session: &mut dyn Session, case: &Case) -> Result<Decided, Refusal> {
     let Case { list, context, command, limits, .. } = case;
-    let moved = list.binding().is_some_and(|binding| binding.needs_migration(logic.binding()));
+    let migrates = list.binding().is_some_and(|binding| binding.needs_migration(logic.binding()));
     let mut decider = Decider { logic, session, limits: *limits };
-    let list = if moved { decider.decide(list, context, &Command::Migrate)?.list } else { list.clone() };
+    let list = if migrates { decider.decide(list, context, &Command::Migrate)?.list } else { list.clone() };
     decider.decide(&list, context, command)
 }
 
-/// The first view after a command that is not the same, with what either shows.
+/// Finds the first view that differs after a command. Returns its name, and its contents for both versions.
 fn first_view_that_differs(
-    seats: &mut SessionSlots<'_>,
+    sessions: &mut SessionSlots<'_>,
     live_list: &Arc<List>,
     candidate_list: &Arc<List>,
     context: &Context,
 ) -> Result<Option<(String, String, String)>, Busy> {
-    let (ours, theirs) = (seats.live.logic.description(), seats.candidate.logic.description());
-    let asks = |description: &crate::list::schema::Description| description.reading == Reading::Logic;
-    let plain = (asks(ours) && asks(theirs)).then_some(None);
-    let views = ours.views.iter().filter(|view| theirs.view(&view.name).is_some());
+    let (live, candidate) = (sessions.live.logic.description(), sessions.candidate.logic.description());
+    let reads_itself = |description: &crate::list::schema::Description| description.reading == Reading::Logic;
+    let plain = (reads_itself(live) && reads_itself(candidate)).then_some(None);
+    let views = live.views.iter().filter(|view| candidate.view(&view.name).is_some());
     for view in plain.into_iter().chain(views.map(|view| Some(view.name.clone()))) {
         let name = view.as_deref().map_or_else(|| "view".to_owned(), |view| format!("view {view}"));
         let query = Query { view, limit: COMPARED_ROWS, ..Query::default() };
-        let one = page(&mut seats.live, live_list, context, &query)?;
-        let other = page(&mut seats.candidate, candidate_list, context, &query)?;
+        let one = page(&mut sessions.live, live_list, context, &query)?;
+        let other = page(&mut sessions.candidate, candidate_list, context, &query)?;
         if one != other {
             return Ok(Some((name, show_page(&one), show_page(&other))));
         }
@@ -416,18 +409,18 @@ fn first_view_that_differs(
 }
 
 fn page(
-    seat: &mut SessionSlot<'_>,
+    slot: &mut SessionSlot<'_>,
     list: &Arc<List>,
     context: &Context,
     query: &Query,
 ) -> Result<Result<Result<Page, Rejection>, Fault>, Busy> {
-    let read = seat.ask(|_, session| read(session, list, context, query));
+    let read = slot.call(|_, session| read(session, list, context, query));
     if read.as_ref().is_err_and(Fault::is_busy) { Err(Busy) } else { Ok(read) }
 }
 
 fn same_changes(one: &[Change], other: &[Change]) -> bool {
-    let ours = |change: &&Change| change.is_made_by_logic();
-    one.iter().filter(ours).eq(other.iter().filter(ours))
+    let by_logic = |change: &&Change| change.is_made_by_logic();
+    one.iter().filter(by_logic).eq(other.iter().filter(by_logic))
 }
 
 fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
@@ -439,7 +432,7 @@ fn show_page(page: &Result<Result<Page, Rejection>, Fault>) -> String {
 }
 
 impl Case {
-    fn live_told(&self) -> MeasuredAnswer {
+    fn live_answer(&self) -> MeasuredAnswer {
         let answer = match &self.answer {
             Ok((changes, _)) => render::changes(&Change::made_by_logic(changes.clone())),
             Err(refusal) => refusal.shown(),
@@ -447,7 +440,7 @@ impl Case {
         MeasuredAnswer { answer, fuel: self.cost.fuel, took: self.took }
     }
 
-    fn difference(&self, kind: Kind, live: MeasuredAnswer, candidate: MeasuredAnswer) -> Difference {
+    fn difference_of_kind(&self, kind: DifferenceKind, live: MeasuredAnswer, candidate: MeasuredAnswer) -> Difference {
         Difference {
             time: self.context.now,
             list: self.name.clone(),

@@ -11,17 +11,17 @@ use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::logic::{Fault, Logic};
 
-/// A version that is loaded.
+/// A loaded version.
 pub struct Version {
     /// The logic itself.
     pub logic: Box<dyn Logic>,
-    /// When it was loaded: milliseconds since the epoch.
+    /// The time of loading, in milliseconds since the epoch.
     pub since: u64,
-    /// Where the component came from.
+    /// The origin of the component.
     pub source: String,
-    /// What the version did since it was loaded.
+    /// Counters since the version was loaded.
     pub counters: Counters,
-    /// The recent failures.
+    /// The recent failures, which decide about its quarantine.
     pub(super) failures: Failures,
     used: AtomicU64,
 }
@@ -48,12 +48,12 @@ impl Version {
         self.used.store(now, Ordering::Relaxed);
     }
 
-    /// When a list last used the version, as far as that was recorded: milliseconds since the epoch.
+    /// The last recorded use by a list, in milliseconds since the epoch.
     pub(super) fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Records that the version decided about a list without failing.
+    /// Records that the version decided about a list without a fault.
     pub fn did_well(&self, list: &ListName) {
         self.failures.forget(list);
     }
@@ -73,7 +73,7 @@ pub struct Counters {
     /// Lists that did not migrate, because the version rejected the migration or failed.
     pub not_migrated: AtomicU64,
     /// Commands that another version decided after this one failed.
-    pub rescued: AtomicU64,
+    pub fell_back: AtomicU64,
     /// The last failure.
     last_fault: Mutex<Option<Fault>>,
 }

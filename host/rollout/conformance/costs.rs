@@ -1,51 +1,51 @@
-//! What the questions of a battery cost.
+//! The cost of the probes.
 
 use std::time::Duration;
 
-/// What questions of one kind cost.
+/// The cost of the probes of one kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Costs {
-    /// `add-entry`, the name of a command, `view by-date`, `next-wake-up` …
+    /// The kind of probe: `add-entry`, the name of a command, `view by-date`, `next-wake-up` …
     pub name: String,
-    /// How many were asked.
+    /// The number of probes.
     pub asked: usize,
-    /// How many of them were rejected or refused, which is no failure.
+    /// The number of probes that were rejected or refused, which is no failure.
     pub rejected: usize,
-    /// On an instance that had answered before.
+    /// The cost on an instance that had answered before.
     pub warm: Spread,
-    /// On an instance of their own, with the making of it.
+    /// The cost on a fresh instance, with its instantiation.
     pub fresh: Spread,
 }
 
-/// Middle and worst of several measurements.
+/// The median and the maximum of several measurements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spread {
-    /// In the middle, each on its own.
+    /// The median of each measure on its own.
     pub median: Sample,
-    /// The most, each on its own.
+    /// The maximum of each measure on its own.
     pub worst: Sample,
 }
 
-/// What one question cost.
+/// The cost of one probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sample {
-    /// In wasmtime's unit: about one WebAssembly instruction.
+    /// Fuel in wasmtime's unit: about one WebAssembly instruction.
     pub fuel: u64,
-    /// By the clock on the wall.
+    /// Wall-clock time.
     pub time: Duration,
-    /// What the instance had afterwards, in bytes.
+    /// The memory of the instance afterwards, in bytes.
     pub memory: usize,
 }
 
-/// The measurements of one kind of question.
-pub(super) struct Kind {
+/// The measurements of the probes of one kind.
+pub(super) struct Measurements {
     pub(super) name: String,
     pub(super) rejected: usize,
     pub(super) warm: Vec<Sample>,
     pub(super) fresh: Vec<Sample>,
 }
 
-impl Kind {
+impl Measurements {
     pub(super) fn new(name: String) -> Self {
         Self { name, rejected: 0, warm: Vec::new(), fresh: Vec::new() }
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_and_the_worst_are_found_for_each_measure_on_its_own() {
+    fn the_median_and_the_maximum_are_taken_of_each_measure_on_its_own() {
         let sample = |fuel, time, memory| Sample { fuel, time: Duration::from_micros(time), memory };
         let spread = Spread::of(&[sample(9, 1, 4), sample(1, 3, 4), sample(5, 2, 8)]);
         assert_eq!((spread.median, spread.worst), (sample(5, 2, 4), sample(9, 3, 8)));

@@ -1,14 +1,14 @@
-//! Lists and questions about them, made from nothing but a logic's description.
+//! Lists and probe cases, generated from the description of a logic alone.
 //!
-//! The same description always gets the same ones. What is asked fits the schemas, as everything
-//! does that a logic is asked, and goes to the edges of what fits; what the lists hold is tamer,
-//! because it is meant to be what a logic of this description may well find.
+//! The same description always gets the same cases. The arguments of a probe fit the schemas, like those of every call,
+//! and go to the limits of the schemas. The contents of the lists stay within usual values, because they stand for
+//! what a logic of this description finds in practice.
 
 use std::sync::Arc;
 
 use fastrand::Rng;
 
-use super::{Case, Probe};
+use super::case::{Probe, ProbeCase};
 use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Change;
@@ -20,62 +20,62 @@ use crate::list::name::LogicName;
 use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::{Field, Value, ValueKind};
 
-/// How many entries each of the lists has, from the smallest on, so that the first failure that is
-/// found is one that is easily read.
+/// The number of entries of each list. The smallest is first, so that the first failure is easy to read.
 const LIST_SIZES: [u64; 12] = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144];
 
-/// What the random choices begin with.
+/// The seed of the random choices.
 const SEED: u64 = 7;
 
-/// 2026-11-23T12:00:00Z, when the first question is asked.
+/// 2026-11-23T12:00:00Z, the earliest time of a probe.
 const START: u64 = 1_795_435_200_000;
 
-/// Who kept a list that is handed over, and in which version; another one if that is the logic's own name.
-const KEEPERS_BEFORE: [&str; 2] = ["before", "earlier"];
+/// Names of the logic that a list is bound to before its migration. The second serves if the first is the probed
+/// logic's own.
+const PREVIOUS_LOGICS: [&str; 2] = ["before", "earlier"];
 
-/// Words that titles and texts are made of.
+/// The words of titles and texts.
 const WORDS: [&str; 8] = ["milk", "bread", "Call Ann", "Über", "日曜日", "tax return", "🛒", "x"];
 
-/// How many words the longest text has.
+/// The number of words of the longest text.
 const LONG_TEXT_WORDS: usize = 100;
 
-/// How far the values go.
+/// The range of generated values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Range {
-    /// What a list may well hold.
+    /// Values that are usual in a list.
     Usual,
-    /// Whatever fits.
+    /// Any value that fits the schema.
     Any,
 }
 
-/// All cases for a version of that identity and description.
-pub(super) fn cases(binding: &Arc<LogicBinding>, description: &Description) -> Vec<Case> {
+/// Generates all cases for a version with this binding and description.
+pub(super) fn cases(binding: &Arc<LogicBinding>, description: &Description) -> Vec<ProbeCase> {
     let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
     for size in LIST_SIZES {
-        generator.ask_about(size, binding);
+        generator.add_cases(size, binding);
     }
     generator.cases
 }
 
-/// Lists as a version of that identity and description may keep them, each with circumstances.
+/// Generates lists that are bound to a version with this binding and description, each with a context.
 pub(super) fn lists(binding: &Arc<LogicBinding>, description: &Description) -> Vec<(Arc<List>, Context)> {
     let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
     let sizes = LIST_SIZES.into_iter();
-    sizes.map(|size| (kept_by(binding, &generator.contents(size)), generator.context())).collect()
+    sizes.map(|size| (bound_list(binding, &generator.contents(size)), generator.context())).collect()
 }
 
 struct Generator<'a> {
     description: &'a Description,
     rng: Rng,
-    cases: Vec<Case>,
+    cases: Vec<ProbeCase>,
 }
 
 impl Generator<'_> {
-    /// Every kind of question about one list.
-    fn ask_about(&mut self, size: u64, binding: &Arc<LogicBinding>) {
+    /// Adds every kind of probe for one list.
+    fn add_cases(&mut self, size: u64, binding: &Arc<LogicBinding>) {
         let description = self.description;
         let contents = self.contents(size);
-        let list = kept_by(binding, &contents);
+        let list = bound_list(binding, &contents);
         let ids: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
 
         let mut commands = vec![Command::Add(self.draft(&ids, Range::Any)), Command::Clear];
@@ -97,11 +97,11 @@ impl Generator<'_> {
             self.push(&list, Probe::Command(command));
         }
 
-        let before =
-            KEEPERS_BEFORE.into_iter().filter_map(|name| LogicName::new(name).ok()).find(|b| b != binding.logic());
-        if let Some(name) = before {
+        let previous =
+            PREVIOUS_LOGICS.into_iter().filter_map(|name| LogicName::new(name).ok()).find(|b| b != binding.logic());
+        if let Some(name) = previous {
             let id = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [0; 32] };
-            self.push(&kept_by(&LogicBinding::new(id, description), &contents), Probe::Migrate);
+            self.push(&bound_list(&LogicBinding::new(id, description), &contents), Probe::Migrate);
         }
 
         let plain = (description.reading == Reading::Logic).then_some(None);
@@ -115,9 +115,9 @@ impl Generator<'_> {
         }
     }
 
-    fn push(&mut self, list: &Arc<List>, question: Probe) {
+    fn push(&mut self, list: &Arc<List>, probe: Probe) {
         let context = self.context();
-        self.cases.push(Case { list: list.clone(), context, question });
+        self.cases.push(ProbeCase { list: list.clone(), context, probe });
     }
 
     fn context(&mut self) -> Context {
@@ -127,7 +127,7 @@ impl Generator<'_> {
         Context { now, today, utc_offset: 0, caller: caller.into(), seed: self.rng.u64(..) }
     }
 
-    /// What makes a list of so many entries, and of settings.
+    /// Generates the changes that make a list with this number of entries, and with settings.
     fn contents(&mut self, size: u64) -> Vec<Change> {
         let ids: Vec<EntryId> = (1..=size).collect();
         let mut changes = Vec::new();
@@ -174,7 +174,7 @@ impl Generator<'_> {
         }
     }
 
-    /// All that are required, and every other one perhaps.
+    /// Generates all required fields and a random choice of the others.
     fn fields(&mut self, schemas: &[Schema], ids: &[EntryId], range: Range) -> Vec<Field> {
         let mut fields = Vec::new();
         for schema in schemas {
@@ -185,7 +185,7 @@ impl Generator<'_> {
         fields
     }
 
-    /// A value that fits the schema. Ids of entries are there for kinds of value that name them.
+    /// Generates a value that fits the schema. Values that name entries take them from `ids`.
     fn value(&mut self, schema: &Schema, ids: &[EntryId], range: Range) -> Value {
         match schema.kind {
             ValueKind::Boolean => Value::Boolean(self.rng.bool()),
@@ -196,7 +196,7 @@ impl Generator<'_> {
                 let count = self.rng.usize(0..4);
                 Value::Texts((0..count).map(|_| self.one_of(&schema.choices, range)).collect())
             }
-            // Of an empty list there is no entry; then the host refuses a command, and a field may say so.
+            // An empty list has no entry to name. The host then refuses a command, and a field may have any id.
             ValueKind::Entry => Value::Entry(self.rng.choice(ids).copied().unwrap_or(1)),
             ValueKind::Entries => {
                 let count = self.rng.usize(0..4);
@@ -205,7 +205,7 @@ impl Generator<'_> {
         }
     }
 
-    /// One of the choices, or any text where there are none.
+    /// Picks one of the choices, or generates a text if there are none.
     fn one_of(&mut self, choices: &[String], range: Range) -> String {
         self.rng.choice(choices).cloned().unwrap_or_else(|| self.text(range))
     }
@@ -243,9 +243,9 @@ impl Generator<'_> {
     }
 }
 
-fn kept_by(binding: &Arc<LogicBinding>, contents: &[Change]) -> Arc<List> {
-    let adopt = Change::BindLogic(binding.clone());
-    let changes: Vec<_> = std::iter::once(adopt).chain(contents.iter().cloned()).collect();
+fn bound_list(binding: &Arc<LogicBinding>, contents: &[Change]) -> Arc<List> {
+    let bind = Change::BindLogic(binding.clone());
+    let changes: Vec<_> = std::iter::once(bind).chain(contents.iter().cloned()).collect();
     Arc::new(List::absent(0).apply(&changes).expect("ids are given in order"))
 }
 

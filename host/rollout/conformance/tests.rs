@@ -1,26 +1,33 @@
-//! The battery, asked of logics in plain Rust.
+//! The conformance probes of logics in plain Rust.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
+use super::case::ProbeAnswer;
 use super::*;
+use crate::list::List;
 use crate::list::binding::LogicBinding;
+use crate::list::change::{Change, Rejection};
+use crate::list::command::{Context, Page, Query};
 use crate::list::id::LogicId;
 use crate::list::schema::{CommandSchema, Description, Schema, ViewSchema};
 use crate::list::value::ValueKind;
 use crate::logic::testing::Native;
-use crate::logic::{Call, Cost, Decision};
+use crate::logic::{Call, Cost, Decision, Fault, Refusal, Session};
 
-/// Answers as [`Native`] does, after `deed` was told how many calls its instance had before.
-struct MeasuredAnswer {
+/// Answers like [`Native`], unless `behaviour` has an answer of its own. `behaviour` gets the number of earlier calls
+/// of its instance.
+struct ScriptedLogic {
     native: Box<dyn Logic>,
     binding: Arc<LogicBinding>,
     description: Description,
-    deed: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>,
+    behaviour: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>,
 }
 
-impl MeasuredAnswer {
-    fn new(deed: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>) -> Self {
+impl ScriptedLogic {
+    fn new(behaviour: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>) -> Self {
         let native = Native::version(1);
         let schema = |name: &str, kind| Schema {
             name: name.into(),
@@ -45,11 +52,11 @@ impl MeasuredAnswer {
             ..native.description().clone()
         };
         let binding = LogicBinding::new(LogicId::clone(native.id()), &description);
-        Self { native, binding, description, deed }
+        Self { native, binding, description, behaviour }
     }
 }
 
-impl Logic for MeasuredAnswer {
+impl Logic for ScriptedLogic {
     fn binding(&self) -> &Arc<LogicBinding> {
         &self.binding
     }
@@ -59,17 +66,17 @@ impl Logic for MeasuredAnswer {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
-        Ok(Box::new(ToldSession { native: self.native.session()?, deed: self.deed, calls: 0 }))
+        Ok(Box::new(ScriptedSession { native: self.native.session()?, behaviour: self.behaviour, calls: 0 }))
     }
 }
 
-struct ToldSession<'a> {
+struct ScriptedSession<'a> {
     native: Box<dyn Session + 'a>,
-    deed: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>,
+    behaviour: fn(u64, &Call<'_>) -> Result<Option<Decision>, Fault>,
     calls: u64,
 }
 
-impl Session for ToldSession<'_> {
+impl Session for ScriptedSession<'_> {
     fn begin(&mut self) {}
 
     fn cost(&self) -> Cost {
@@ -77,9 +84,9 @@ impl Session for ToldSession<'_> {
     }
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
-        let told = (self.deed)(self.calls, &ask)?;
+        let scripted = (self.behaviour)(self.calls, &ask)?;
         self.calls += 1;
-        told.map_or_else(|| self.native.decide(list, context, ask), Ok)
+        scripted.map_or_else(|| self.native.decide(list, context, ask), Ok)
     }
 
     fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
@@ -96,7 +103,7 @@ impl Session for ToldSession<'_> {
     }
 }
 
-/// Rejects everything, so that nothing can be wrong with what it answers.
+/// Rejects every command, which is always a valid answer.
 fn reject(_: u64, _: &Call<'_>) -> Result<Option<Decision>, Fault> {
     Ok(Some(Err(Rejection { code: "no".into(), message: "No.".into(), field: None })))
 }
@@ -106,8 +113,8 @@ fn run(logic: &dyn Logic) -> Report {
 }
 
 #[test]
-fn everything_that_is_described_is_asked_and_fits() {
-    let logic = MeasuredAnswer::new(reject);
+fn every_part_of_a_description_is_probed_with_arguments_that_fit() {
+    let logic = ScriptedLogic::new(reject);
     let report = run(&logic);
     assert_eq!(report.failures, []);
     let names: BTreeSet<_> = report.costs.iter().map(|costs| costs.name.as_str()).collect();
@@ -115,22 +122,22 @@ fn everything_that_is_described_is_asked_and_fits() {
     assert_eq!(names, all.into_iter().chain(["update-entry", "view", "view board", "wake"]).collect());
     for case in generate::cases(&logic.binding, &logic.description) {
         let mut session = logic.session().unwrap();
-        if let Answer::Refused(refusal) = case.ask(&logic, session.as_mut()).unwrap() {
+        if let ProbeAnswer::Refused(refusal) = case.ask(&logic, session.as_mut()).unwrap() {
             assert!(matches!(refusal, Refusal::Rejected(_)), "{case:?}: {refusal}");
         }
     }
 }
 
 #[test]
-fn the_same_description_gets_the_same_questions() {
-    let logic = MeasuredAnswer::new(reject);
+fn the_same_description_gets_the_same_probes() {
+    let logic = ScriptedLogic::new(reject);
     let cases = || generate::cases(&logic.binding, &logic.description);
     assert_eq!(cases(), cases());
 }
 
 #[test]
-fn a_logic_that_keeps_count_of_its_calls_is_found_out_at_the_command_that_does() {
-    let counts = MeasuredAnswer::new(|calls, ask| match ask {
+fn a_logic_that_counts_its_calls_fails_at_the_command_that_shows_it() {
+    let counts = ScriptedLogic::new(|calls, ask| match ask {
         Call::Custom(..) => {
             let message = format!("Call {calls}.");
             Ok(Some(Err(Rejection { code: "no".into(), message, field: None })))
@@ -140,26 +147,26 @@ fn a_logic_that_keeps_count_of_its_calls_is_found_out_at_the_command_that_does()
     let failures = run(&counts).failures;
     assert!(failures.iter().all(|failure| failure.name == "move" && failure.kind == "impure"), "{failures:#?}");
     assert!(failures[0].why.contains("\"Call 0.\"") && failures[0].why.contains("asked the same"), "{failures:#?}");
-    assert!(failures[0].question.starts_with("command = { name = \"move\", arguments = {"), "{failures:#?}");
+    assert!(failures[0].probe.starts_with("command = { name = \"move\", arguments = {"), "{failures:#?}");
 }
 
 #[test]
-fn a_fault_is_shown_with_what_was_asked_about_which_list() {
-    let failing = MeasuredAnswer::new(|calls, ask| match ask {
+fn a_fault_is_shown_with_its_probe_and_its_list() {
+    let failing = ScriptedLogic::new(|calls, ask| match ask {
         Call::Delete(2) => Err(Fault::Trap("out of bounds".into())),
         _ => reject(calls, ask),
     });
     let report = run(&failing);
     let failure = report.failures.iter().find(|failure| failure.name == "delete-entry").unwrap();
-    assert_eq!((failure.question.as_str(), failure.kind), ("delete = 2", "trap"));
+    assert_eq!((failure.probe.as_str(), failure.kind), ("delete = 2", "trap"));
     assert_eq!(failure.why, "it trapped: out of bounds");
     assert!(failure.list.starts_with("[{ id = 1, title = "), "{failure:#?}");
     assert!(report.costs.iter().all(|costs| costs.rejected <= costs.asked));
 }
 
 #[test]
-fn an_answer_that_the_host_would_not_take_is_a_failure() {
-    let foreign = MeasuredAnswer::new(|calls, ask| match ask {
+fn an_answer_that_the_host_refuses_is_a_failure() {
+    let foreign = ScriptedLogic::new(|calls, ask| match ask {
         Call::Wake => Ok(Some(Ok(vec![Change::Remove(1_000)]))),
         _ => reject(calls, ask),
     });
@@ -169,8 +176,8 @@ fn an_answer_that_the_host_would_not_take_is_a_failure() {
 }
 
 #[test]
-fn a_logic_that_fails_at_everything_is_asked_no_more_than_needed() {
-    let mut fails = MeasuredAnswer::new(|_, _| Err(Fault::Stack));
+fn a_logic_that_always_fails_is_probed_once_for_each_kind() {
+    let mut fails = ScriptedLogic::new(|_, _| Err(Fault::Stack));
     let command = |at: usize| CommandSchema { name: format!("c{at}"), title: String::new(), arguments: Vec::new() };
     fails.description.commands = (0..2 * MAX_FAILURES).map(command).collect();
     let report = run(&fails);
@@ -180,26 +187,26 @@ fn a_logic_that_fails_at_everything_is_asked_no_more_than_needed() {
 }
 
 #[test]
-fn what_may_be_the_machines_fault_is_asked_again() {
+fn a_failure_of_a_busy_machine_is_probed_again() {
     thread_local!(static BUSY: Cell<bool> = const { Cell::new(false) });
-    let slow = MeasuredAnswer::new(|calls, ask| match BUSY.replace(false) {
+    let slow = ScriptedLogic::new(|calls, ask| match BUSY.replace(false) {
         true => Err(Fault::Deadline { milliseconds: 50 }),
         false => reject(calls, ask),
     });
     BUSY.set(true);
     assert_eq!(run(&slow).failures, []);
-    let always = run(&MeasuredAnswer::new(|_, _| Err(Fault::Deadline { milliseconds: 50 })));
+    let always = run(&ScriptedLogic::new(|_, _| Err(Fault::Deadline { milliseconds: 50 })));
     assert_eq!(always.failures[0].kind, "deadline");
 }
 
 #[test]
-fn costs_are_the_middle_and_the_worst_of_all_that_were_asked() {
+fn costs_are_the_median_and_the_maximum_of_all_probes() {
     let now = Cell::new(0_u64);
     let clock = || {
         now.set(now.get() + 3);
         Duration::from_micros(now.get())
     };
-    let report = super::run(&MeasuredAnswer::new(reject), &clock);
+    let report = super::run(&ScriptedLogic::new(reject), &clock);
     let add = report.costs.iter().find(|costs| costs.name == "add-entry").unwrap();
     assert_eq!((add.asked, add.rejected), (12, 12));
     let fresh = Sample { fuel: 10, time: Duration::from_micros(3), memory: 4096 };
@@ -208,13 +215,13 @@ fn costs_are_the_middle_and_the_worst_of_all_that_were_asked() {
 }
 
 #[test]
-fn a_logic_that_takes_all_the_time_it_may_is_not_asked_for_ever() {
+fn the_probes_of_a_slow_logic_end_when_the_time_is_up() {
     let now = Cell::new(Duration::ZERO);
     let clock = || {
         now.set(now.get() + Duration::from_millis(500));
         now.get()
     };
-    let report = super::run(&MeasuredAnswer::new(reject), &clock);
+    let report = super::run(&ScriptedLogic::new(reject), &clock);
     assert!(report.out_of_time && report.asked > 1 && report.failures.is_empty(), "{report:?}");
     assert!(now.get() < MAX_TIME + Duration::from_secs(10), "{report:?}");
 }

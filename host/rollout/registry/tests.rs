@@ -192,18 +192,18 @@ fn of_many_versions_the_oldest_go_that_nobody_needs() {
 }
 
 #[test]
-fn a_version_that_was_only_kept_decides_for_no_list_that_is_pinned_by_number() {
+fn a_version_that_was_never_published_does_not_decide_for_a_list_pinned_by_number() {
     let registry = registry(&[1]);
     stage_candidate(&registry, 2, 0);
     assert!(matches!(decides(&registry, "bob", Some("2")), Err(ResolveError::NoVersion(..))));
     let digest = format!("sha256:{}", "02".repeat(32));
-    assert_eq!(decides(&registry, "bob", Some(&digest)), Ok(2), "whoever names its bytes wants it");
+    assert_eq!(decides(&registry, "bob", Some(&digest)), Ok(2), "a digest names exactly one version, published or not");
     registry.publish(Native::version(2), "test", NOW);
     assert_eq!(decides(&registry, "bob", Some("2")), Ok(2));
 }
 
 #[test]
-fn a_good_version_that_falls_is_good_no_more() {
+fn a_last_good_version_that_is_quarantined_is_no_longer_the_last_good() {
     let registry = registry(&[1, 2]);
     let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
     assert!((0..3).any(|_| registry.failed(&last_good, &list("bob"), &fault(), Some(false), &clock())));

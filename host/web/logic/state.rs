@@ -270,7 +270,7 @@ impl<'a> LoadedVersionBody<'a> {
             accepted: count(&counters.accepted),
             rejected: count(&counters.rejected),
             faults: count(&counters.faults),
-            fell_back: count(&counters.rescued),
+            fell_back: count(&counters.fell_back),
             migrated: count(&counters.migrated),
             not_migrated: count(&counters.not_migrated),
             last_fault: counters.last_fault().map(|fault| fault.to_string()),

@@ -20,7 +20,7 @@ pub(super) fn as_text(report: &Report) -> Vec<String> {
     }
     for failure in &report.failures {
         lines.push(format!("{} {}: {}", red("FAILED"), failure.name, failure.why));
-        lines.push(format!("  asked  {}", failure.question));
+        lines.push(format!("  asked  {}", failure.probe));
         lines.push(format!("  about  {}", failure.list));
     }
     lines.push(String::new());
@@ -65,8 +65,8 @@ pub(super) fn as_json(report: &Report) -> Value {
         })
     };
     let failure = |failure: &Failure| {
-        let Failure { name, question, list, kind, why } = failure;
-        json!({"command": name, "asked": question, "list": list, "kind": kind, "why": why})
+        let Failure { name, probe, list, kind, why } = failure;
+        json!({"command": name, "asked": probe, "list": list, "kind": kind, "why": why})
     };
     json!({
         "passed": report.failures.is_empty(),
