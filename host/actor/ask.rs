@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use super::batch::Batch;
 use super::decision_log;
 use super::environment::Environment;
@@ -25,6 +27,9 @@ pub(super) struct OpenSession<'v> {
     /// Whether a call failed. A failed session answers no more calls.
     failed: bool,
 }
+
+/// The most entries that a clear deletes while other tasks wait for its thread.
+const CLEAR_AT_ONCE: usize = 500;
 
 /// What a decision cost. Only measured for a candidate in shadow.
 #[derive(Clone, Copy, Default)]
@@ -59,10 +64,14 @@ impl<'v> OpenSession<'v> {
         is_measured: bool,
     ) -> (Decision, Spent) {
         let clock = &environment.clock;
-        let begun = (is_measured || decision_log::is_enabled()).then(|| clock.monotonic());
+        let is_logged = decision_log::is_enabled();
+        let begun = (is_measured || is_logged).then(|| clock.monotonic());
         let version = self.version;
         let mut decider = Decider { logic: &*version.logic, session: &mut *self.session, limits: environment.limits };
-        let decided = decider.decide(batch.list(), context, command);
+        let decided = match is_long(batch, command) {
+            true => tokio::task::block_in_place(|| decider.decide(batch.list(), context, command)),
+            false => decider.decide(batch.list(), context, command),
+        };
         let took = begun.map(|begun| clock.monotonic().saturating_sub(begun)).unwrap_or_default();
         match &decided {
             Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
@@ -70,7 +79,7 @@ impl<'v> OpenSession<'v> {
             Err(Refusal::Fault(_)) => self.failed = true,
             Err(_) => {}
         }
-        if decision_log::is_enabled() {
+        if is_logged {
             decision_log::log(name, &context.caller, command, &decided, version.logic.id(), took);
         }
         let cost = if is_measured { self.session.cost() } else { Cost::default() };
@@ -83,10 +92,21 @@ impl<'v> OpenSession<'v> {
     ///
     /// The version failed.
     pub(super) fn next_wake_up(&mut self, batch: &Batch, context: &Context) -> Result<Option<u64>, Fault> {
+        // The question has a budget of its own, however much of it the command used.
+        self.session.begin();
         let answer = self.session.next_wake_up(batch.list(), context);
         self.failed |= answer.is_err();
         answer
     }
+}
+
+/// Whether a decision may take so long that the runtime moves the other tasks of this thread away first. A clear asks
+/// the version about each entry, which may take seconds. Requests, timers and other lists would wait for that. A
+/// runtime with one thread has no other one to move them to.
+fn is_long(batch: &Batch, command: &Command) -> bool {
+    matches!(command, Command::Clear)
+        && batch.list().count() > CLEAR_AT_ONCE
+        && Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// A decision of the live version, as a candidate in shadow compares it.

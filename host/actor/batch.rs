@@ -64,7 +64,10 @@ pub(super) struct PendingCommand {
 /// The time of a batch. All its commands share it.
 #[derive(Clone, Copy)]
 struct BatchClock {
+    /// The time of the wall clock. Timers count by it.
     now: u64,
+    /// The time that revisions and receipts get: `now`, or that of the list's last revision if that is later.
+    time: u64,
     today: Date,
     utc_offset: i32,
     /// When the batch began, on the monotonic clock.
@@ -112,6 +115,11 @@ impl PendingCommand {
         self.reply.send(Err(error));
     }
 
+    /// Moves the command to its revision. [`Replies::into_pending`] moves it back where the revision is not made.
+    pub(super) fn take_command(&mut self) -> Command {
+        self.request.command.take()
+    }
+
     /// Whether the command is the host's own: the time that the list asked for has come.
     pub(super) fn is_wake(&self) -> bool {
         *self.request.command.outline() == Command::Wake
@@ -119,11 +127,11 @@ impl PendingCommand {
 }
 
 impl BatchClock {
-    /// Reads the clock. Times within one list do not decrease, also where the wall clock was set back.
+    /// Reads the clock. Times within one list's history do not decrease, also where the wall clock was set back.
     fn read(clock: &dyn Clock, not_before: u64) -> Self {
-        let now = clock.now().max(not_before);
+        let now = clock.now();
         let (today, utc_offset) = clock.local_at(now);
-        Self { now, today, utc_offset, begun: clock.monotonic() }
+        Self { now, time: now.max(not_before), today, utc_offset, begun: clock.monotonic() }
     }
 }
 
@@ -162,20 +170,20 @@ impl Batch {
         self.retained.wake_up
     }
 
-    /// The time of the batch, in milliseconds since the epoch.
+    /// The time of the wall clock, in milliseconds since the epoch. It may be earlier than the last revision.
     pub(super) fn now(&self) -> u64 {
         self.clock.now
     }
 
     /// Reads the clock again after a wait. The budget of time begins anew.
     pub(super) fn restart_clock(&mut self, clock: &dyn Clock) {
-        self.clock = BatchClock::read(clock, self.clock.now);
+        self.clock = BatchClock::read(clock, self.clock.time);
     }
 
     /// The circumstances of one command.
     pub(super) fn context(&self, clock: &dyn Clock, caller: &Arc<str>) -> Context {
-        let BatchClock { now, today, utc_offset, .. } = self.clock;
-        Context { now, today, utc_offset, caller: caller.clone(), seed: clock.seed() }
+        let BatchClock { time, today, utc_offset, .. } = self.clock;
+        Context { now: time, today, utc_offset, caller: caller.clone(), seed: clock.seed() }
     }
 
     /// Whether the batch is to be committed before another command. The first command always fits.
@@ -234,11 +242,11 @@ impl Batch {
         self.retained.migration_failed == Some(*version)
     }
 
-    /// Applies a decision to the working list. Changes make a revision.
+    /// Applies a decision to the working list. Changes make a revision, which takes the command.
     pub(super) fn apply(
         &mut self,
         logic: &Arc<LogicId>,
-        command: Command,
+        command: impl FnOnce() -> Command,
         context: Context,
         decided: Decided,
     ) -> Reply {
@@ -254,7 +262,7 @@ impl Batch {
             Effect::Nothing
         } else {
             self.changes += changes.len();
-            let logic = logic.clone();
+            let (logic, command) = (logic.clone(), command());
             // Changes and inverse move into the revision: they may be as large as the list.
             let revision = Arc::new(Revision { number, context, logic, command, changes, inverse, next_id_before });
             self.revisions.push(revision.clone());
@@ -317,8 +325,11 @@ impl Replies {
 
     /// Forgets the replies: the commands are to be decided again.
     pub(super) fn into_pending(self) -> VecDeque<PendingCommand> {
-        let undo = |(mut pending, _): (PendingCommand, _)| {
+        let undo = |(mut pending, reply): (PendingCommand, Result<Reply, CallError>)| {
             pending.reply.take_back();
+            if let Ok(Reply { effect: Effect::Revised(revision), .. }) = reply {
+                pending.request.command.put_back(Arc::unwrap_or_clone(revision).command);
+            }
             PendingCommand::new(pending.request, pending.reply)
         };
         self.0.into_iter().map(undo).collect()

@@ -4,6 +4,7 @@
 //! loaded if necessary, asked to migrate the list if necessary, and asked to decide. A version that fails is
 //! replaced by its fallback for this command, or by the version that is resolved after its quarantine.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +19,7 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
 use crate::list::revision::{CommandOutcome, Receipt};
+use crate::logic::decide::Decided;
 use crate::logic::{Fault, Refusal};
 use crate::rollout::{Digest, ResolveError, Selection, Version};
 
@@ -42,8 +44,6 @@ enum Step {
     LoadFirst(PendingCommand, LogicName, Digest),
     /// The command's version is in memory.
     Decide(ResolvedCommand),
-    /// The command's version has to migrate the list first.
-    MigrateFirst(ResolvedCommand),
     /// The batch takes no more commands, or no more commands wait.
     Full,
 }
@@ -97,7 +97,7 @@ impl BatchDecider<'_> {
             step = match step {
                 Step::Done => self.take_next(batch),
                 Step::Resolve(pending) => self.resolve(batch, pending),
-                Step::Decide(resolved) | Step::MigrateFirst(resolved) => self.decide_in_session(batch, resolved),
+                Step::Decide(resolved) => self.decide_in_session(batch, resolved),
                 Step::LoadFirst(pending, logic, digest) => return Some(Missing { pending, logic, digest }),
                 Step::Full => return None,
             };
@@ -155,9 +155,6 @@ impl BatchDecider<'_> {
         };
         loop {
             let mut step = self.decide(batch, &mut session, resolved);
-            if let Step::MigrateFirst(unmigrated) = step {
-                step = self.migrate_list(batch, &mut session, unmigrated);
-            }
             // The session serves the next command as well, unless that resolves to another version.
             if let Step::Done = step {
                 step = self.take_next(batch);
@@ -182,6 +179,7 @@ impl BatchDecider<'_> {
         pending: PendingCommand,
         fault: Fault,
     ) -> Step {
+        postpone_wake_up(batch, &pending);
         if matches!(fault, Fault::Instance(_)) {
             // The machine has no room, which another version would not find either.
             version.counters.fault(&fault);
@@ -205,7 +203,7 @@ impl BatchDecider<'_> {
         };
         if needs_migration(batch, version, &command) {
             drop(command);
-            return Step::MigrateFirst(ResolvedCommand { pending, selection });
+            return self.migrate_list(batch, session, ResolvedCommand { pending, selection });
         }
         postpone_wake_up(batch, &pending);
         let Self { name, environment } = *self;
@@ -224,8 +222,8 @@ impl BatchDecider<'_> {
             let shown = Shown { name, environment, batch, live: version, context: &context, command: &command };
             shown.send_to(shadow, &decided, spent);
         }
-        let command = command.into_owned();
-        self.finish(batch, session, pending, command, context, decided)
+        let made = into_made(command);
+        self.finish(batch, session, pending, made, context, decided)
     }
 
     /// Has a version migrate the list, as a revision of its own. A list that is not migrated stays with the version
@@ -249,8 +247,7 @@ impl BatchDecider<'_> {
         match decided {
             Ok(decided) => {
                 version.counters.migrated.fetch_add(1, Ordering::Relaxed);
-                let reply = batch.apply(version.logic.id(), Command::Migrate, context.clone(), decided);
-                self.schedule_wake_up(batch, session, &context, &reply, false);
+                self.apply(batch, session, || Command::Migrate, context, decided, false);
             }
             Err(refusal) => {
                 version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
@@ -282,9 +279,9 @@ impl BatchDecider<'_> {
         let fallback = registry.resolve_fallback(failed, batch.list());
         let mut session = fallback.as_ref().and_then(|version| OpenSession::open(version).ok());
         let decided = session.as_mut().and_then(|session| {
-            let command = pending.request.command.prepare(session.version.logic.description()).ok()?.into_owned();
+            let command = pending.request.command.prepare(session.version.logic.description()).ok()?;
             let (decided, _) = session.decide(environment, name, batch, &context, &command, false);
-            Some((command, decided))
+            Some((into_made(command), decided))
         });
         let has_failed_too = decided.as_ref().and_then(|(_, decided)| match decided {
             Ok(_) | Err(Refusal::Rejected(_)) => Some(false),
@@ -294,10 +291,10 @@ impl BatchDecider<'_> {
         });
         let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, &*environment.clock);
         match (&mut session, decided) {
-            (Some(session), Some((command, decided))) if has_failed_too == Some(false) => {
+            (Some(session), Some((made, decided))) if has_failed_too == Some(false) => {
                 failed.counters.fell_back.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, failed = %failed.logic.id(), %fault, decided_by = %session.version.logic.id(), "version failed at a command; the last good version decided it");
-                self.finish(batch, session, pending, command, context, decided)
+                self.finish(batch, session, pending, made, context, decided)
             }
             _ if is_quarantined && !pending.quarantined_a_version => {
                 pending.quarantined_a_version = true;
@@ -310,55 +307,71 @@ impl BatchDecider<'_> {
         }
     }
 
-    /// Takes a decision into the batch.
+    /// Takes a decision into the batch. `made` is the command where the request holds only a body.
     fn finish(
         &self,
         batch: &mut Batch,
         session: &mut OpenSession<'_>,
-        pending: PendingCommand,
-        command: Command,
+        mut pending: PendingCommand,
+        made: Option<Command>,
         context: Context,
         decided: Decision,
     ) -> Step {
         let logic = session.version.logic.id();
-        let is_wake = pending.is_wake();
+        let (is_wake, time) = (pending.is_wake(), context.now);
         let reply = match decided {
             Ok(decided) => {
                 if decided.changes.iter().any(|change| matches!(change, Change::Pin(Some(_)))) {
                     self.environment.registry.hold(&logic.name, &logic.digest);
                 }
-                let reply = batch.apply(logic, command, context.clone(), decided);
-                self.schedule_wake_up(batch, session, &context, &reply, is_wake);
-                Ok(reply)
+                let command = || made.unwrap_or_else(|| pending.take_command());
+                Ok(self.apply(batch, session, command, context, decided, is_wake))
             }
             Err(refusal) => Err(CallError::Refused { refusal, logic: logic.clone() }),
         };
         if let Some(request) = pending.request.idempotency.clone()
             && let Some(outcome) = outcome(&reply)
         {
-            batch.save_receipt(Receipt { request, time: context.now, logic: logic.clone(), outcome });
+            batch.save_receipt(Receipt { request, time, logic: logic.clone(), outcome });
         }
         batch.queue_reply(pending, reply);
         Step::Done
     }
 
-    /// Asks the version when the working list wants to be woken, after a command that may have changed that.
+    /// Applies a decision to the working list. Where that may change when the list wants to be woken, asks the version.
+    fn apply(
+        &self,
+        batch: &mut Batch,
+        session: &mut OpenSession<'_>,
+        command: impl FnOnce() -> Command,
+        context: Context,
+        decided: Decided,
+        is_wake: bool,
+    ) -> Reply {
+        let logic = &session.version.logic;
+        let is_unchanged = decided.changes.is_empty();
+        let may_reschedule = is_wake || !is_unchanged;
+        // The revision may have a later time than the clock, which counts for timers.
+        let at_clock = || Context { now: batch.now(), ..context.clone() };
+        let asks = may_reschedule && logic.description().wakes && decided.list.exists();
+        let wake_context = asks.then(at_clock);
+        let reply = batch.apply(logic.id(), command, context, decided);
+        match wake_context {
+            Some(context) => self.schedule_wake_up(batch, session, &context, is_unchanged),
+            None if may_reschedule => batch.set_wake_up(None),
+            None => {}
+        }
+        reply
+    }
+
+    /// Asks the version when the working list wants to be woken.
     fn schedule_wake_up(
         &self,
         batch: &mut Batch,
         session: &mut OpenSession<'_>,
         context: &Context,
-        reply: &Reply,
-        is_wake: bool,
+        is_unchanged: bool,
     ) {
-        let is_unchanged = reply.changes().is_empty();
-        if is_unchanged && !is_wake {
-            return;
-        }
-        let version = session.version;
-        if !version.logic.description().wakes || !batch.list().exists() {
-            return batch.set_wake_up(None);
-        }
         let now = context.now;
         let pause = if is_unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
         match session.next_wake_up(batch, context) {
@@ -368,9 +381,19 @@ impl BatchDecider<'_> {
             Err(fault) => {
                 // The time that was known still counts, and a logic that could not name one is asked again.
                 batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
-                self.environment.registry.failed(version, self.name, &fault, None, &*self.environment.clock);
+                let Self { name, environment } = *self;
+                environment.registry.failed(session.version, name, &fault, None, &*environment.clock);
             }
         }
+    }
+}
+
+/// The command that was made from a body. `None` for a command that is still in its request: an undo may be as large
+/// as the list, and is not copied.
+fn into_made(command: Cow<'_, Command>) -> Option<Command> {
+    match command {
+        Cow::Owned(command) => Some(command),
+        Cow::Borrowed(_) => None,
     }
 }
 

@@ -17,8 +17,8 @@ pub(super) enum Message {
     Read(oneshot::Sender<Result<Arc<List>, StoreError>>),
 }
 
-/// Sends the reply to a command, exactly once. A command that is dropped without a reply is answered with what
-/// is certain about it: the answer depends on whether its batch was handed to the store.
+/// Sends the reply to a command, exactly once. A command that is dropped without a reply is answered with an
+/// error, which depends on whether its batch was handed to the store.
 pub(super) struct ReplySender {
     sender: Option<oneshot::Sender<Result<Reply, CallError>>>,
     handed_to_store: bool,
@@ -174,8 +174,8 @@ impl ReplySender {
 impl Drop for ReplySender {
     fn drop(&mut self) {
         if let Some(sender) = self.sender.take() {
-            let certain = if self.handed_to_store { CallError::actor_ended() } else { CallError::Crashed };
-            let _ = sender.send(Err(certain));
+            let error = if self.handed_to_store { CallError::actor_ended() } else { CallError::Crashed };
+            let _ = sender.send(Err(error));
         }
     }
 }

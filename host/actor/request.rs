@@ -70,6 +70,21 @@ impl CommandSource {
         }
     }
 
+    /// Takes a command that is ready out, and leaves another one in its place.
+    pub(super) fn take(&mut self) -> Command {
+        match self {
+            Self::Ready(command) => std::mem::replace(command, Command::Migrate),
+            Self::Deferred { outline, .. } => outline.clone(),
+        }
+    }
+
+    /// Puts a command back that was taken out. A body is still there, and its command is made again.
+    pub(super) fn put_back(&mut self, command: Command) {
+        if let Self::Ready(place) = self {
+            *place = command;
+        }
+    }
+
     /// The command as the description declares its values.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod commits;
 mod moves;
 mod requests;
+mod sessions;
 mod wake_ups;
 
 use std::sync::Arc;

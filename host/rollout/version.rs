@@ -45,7 +45,10 @@ impl Version {
 
     /// Records that a list uses the version.
     pub fn touch(&self, now: u64) {
-        self.used.store(now, Ordering::Relaxed);
+        // All threads share this number: a store for each command would take it from the others' caches.
+        if self.used.load(Ordering::Relaxed) != now {
+            self.used.store(now, Ordering::Relaxed);
+        }
     }
 
     /// The last recorded use by a list, in milliseconds since the epoch.

@@ -150,6 +150,37 @@ async fn the_times_of_a_list_do_not_decrease_when_the_wall_clock_is_set_back() {
 }
 
 #[tokio::test]
+async fn dates_and_timers_follow_a_wall_clock_that_is_set_back() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let an_hour_ago = MIDNIGHT - 3_600_000;
+    world.clock.set_wall(an_hour_ago);
+    world.add("bob", &format!("wake me at {}", an_hour_ago + 5_000)).await.unwrap();
+    let history = world.cache.history(&name("bob"), 1, 10).await.unwrap();
+    let context = &history[0].context;
+    let (today, _) = world.clock.local_at(an_hour_ago);
+    assert_eq!((context.now, context.today), (MIDNIGHT, today));
+    assert_eq!(world.store.next_due().await.unwrap(), Some(an_hour_ago + 5_000));
+    let early = world.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert!(matches!(early, Err(CallError::Stale { .. })), "{early:?}");
+    world.clock.advance(5_000);
+    world.cache.call(&name("bob"), request(Command::Wake)).await.unwrap();
+    assert_eq!(world.store.next_due().await.unwrap(), Some(an_hour_ago + 6_000));
+}
+
+#[tokio::test]
+async fn a_command_moves_from_its_request_to_its_revision_without_a_copy() {
+    let world = World::new();
+    let title = "milk".to_owned();
+    let place = title.as_ptr();
+    let command = Command::Add(Draft { title, ..Draft::default() });
+    let reply = world.cache.call(&name("bob"), request(command)).await.unwrap();
+    let Effect::Revised(revision) = reply.effect else { panic!("an entry was added") };
+    let Command::Add(draft) = &revision.command else { panic!("the command adds an entry") };
+    assert_eq!(draft.title.as_ptr(), place);
+}
+
+#[tokio::test]
 async fn a_command_in_the_mailbox_of_an_actor_that_ends_was_certainly_not_carried_out() {
     let world = World::new();
     let bob = name("bob");
