@@ -8,6 +8,8 @@ mod compiler;
 mod error;
 mod job;
 mod loader;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeSet;

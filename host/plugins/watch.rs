@@ -3,6 +3,10 @@
 //! Events only say when to look; what counts is what is on disk. So it does not matter how an
 //! editor saves: in place, in several writes, or by a rename. Reading makes no events that are
 //! listened to, and nothing is ever written here, so there is no loop.
+//!
+//! `notify-debouncer-full` does not serve here. It debounces events on a thread of its own, and the loader's thread must
+//! also decide when to look without events: the patrol for file systems that send none, and the second look at a
+//! component that is not whole yet. Both need one deadline that the loader waits for between its jobs.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -154,9 +158,22 @@ impl Watch {
             }
             !gone
         });
+        let begun = Instant::now();
         for (name, path) in found.into_iter().take(MAX_LOGICS) {
             let named = named.contains(&path);
             self.look_at_file(publisher, name, path, named);
+        }
+        self.restart_settling(begun);
+    }
+
+    /// Gives the components that were refused since `begun` their whole time to settle from now on. Compiling the files
+    /// after them in the same look can take longer than that time on a busy machine.
+    fn restart_settling(&mut self, begun: Instant) {
+        let now = Instant::now();
+        let failed = self.files.values_mut().filter_map(|seen| seen.failed.as_mut());
+        for failed in failed.filter(|failed| !failed.reported && failed.since >= begun) {
+            failed.since = now;
+            self.look_at = self.look_at.min(now + SETTLE);
         }
     }
 

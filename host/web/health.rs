@@ -11,6 +11,7 @@ use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::representations::json_response;
 use super::state::{Shared, Web};
+use crate::plugins::LoaderDied;
 
 /// Result of a probe that succeeds.
 #[derive(Serialize, ToSchema)]
@@ -27,13 +28,18 @@ struct Component {
     fault: Option<String>,
 }
 
-fn components(web: &Web) -> [Component; 2] {
+fn components(web: &Web) -> [Component; 3] {
     let store = web.cache().environment().store.health();
     let wake_ups = web.cache().wake_ups_have_failed();
     [
         Component { name: "store", fault: (!store.is_healthy()).then(|| store.to_string()) },
         Component { name: "wake-ups", fault: wake_ups.then(|| "the task that wakes lists crashed".into()) },
+        loader_component(web.services.plugins.health()),
     ]
+}
+
+fn loader_component(health: Result<(), LoaderDied>) -> Component {
+    Component { name: "loader", fault: health.err().map(|died| died.to_string()) }
 }
 
 /// Reports whether the process is alive. It is if it responds.
@@ -68,4 +74,17 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_whose_loader_died_has_a_failed_component() {
+        let component = loader_component(Err(LoaderDied));
+        assert_eq!(component.name, "loader");
+        assert_eq!(component.fault.as_deref(), Some(LoaderDied.to_string().as_str()));
+        assert_eq!(loader_component(Ok(())).fault, None);
+    }
 }

@@ -11,6 +11,11 @@ async fn a_server_is_always_alive_and_ready_until_it_stops() {
     let server = Server::start().await;
     assert_eq!(server.get("/livez").await.status, 200);
     assert_eq!(server.get("/readyz").await.status, 200);
+    let metrics = server.get("/metrics").await.body;
+    for component in ["store", "wake-ups", "loader"] {
+        let up = format!(r#"hotlist_component_up{{component="{component}"}} 1"#);
+        assert!(metrics.contains(&up), "{metrics}");
+    }
     server.services.readiness.drain();
     assert_eq!(server.get("/livez").await.status, 200);
     server.get("/readyz").await.problem(503, "not-ready");

@@ -1,0 +1,121 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::poll;
+use parking_lot::Mutex;
+
+use super::loader::Setup;
+use super::*;
+use crate::clock::ManualClock;
+use crate::list::binding::LogicBinding;
+use crate::list::schema::Description;
+use crate::logic::testing::Native;
+use crate::logic::{Fault, Logic, Session};
+use crate::rollout::{CompileError, Compiler, STATE_FILE};
+
+/// The longest wait for the loader.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A compiler whose behaviour depends on the name of the logic.
+struct Scripted {
+    entered: Sender<()>,
+    released: Mutex<Receiver<()>>,
+}
+
+impl Compiler for Scripted {
+    fn compile(&self, name: &LogicName, _: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
+        match name.as_str() {
+            "compiler-panics" => panic!("as the name demands"),
+            "gates-panic" => Ok(Box::new(PanicsInGates(Native::named("gates-panic", 1)))),
+            "slow" => {
+                self.entered.send(()).expect("the test waits for it");
+                self.released.lock().recv_timeout(PATIENCE).expect("the test releases it");
+                Err(CompileError { why: "slow".into(), is_transient: false })
+            }
+            "works" => Ok(Native::named("works", 1)),
+            _ => Err(CompileError { why: "not in this test".into(), is_transient: false }),
+        }
+    }
+}
+
+struct PanicsInGates(Box<dyn Logic>);
+
+impl Logic for PanicsInGates {
+    fn binding(&self) -> &Arc<LogicBinding> {
+        self.0.binding()
+    }
+
+    fn description(&self) -> &Description {
+        self.0.description()
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        panic!("as the name demands")
+    }
+}
+
+struct Fixture {
+    plugins: Plugins,
+    registry: Arc<Registry>,
+    entered: Receiver<()>,
+    release: Sender<()>,
+}
+
+async fn start(directory: &Path) -> Fixture {
+    let ((entering, entered), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let registry = Arc::new(Registry::default());
+    let setup = Setup {
+        compiler: Box::new(Scripted { entered: entering, released: Mutex::new(released) }),
+        registry: registry.clone(),
+        clock: Arc::new(ManualClock::at(1)),
+        directory: directory.to_owned(),
+        watched: None,
+        force: false,
+        shared: Arc::default(),
+    };
+    let plugins = Plugins::start_with(setup).await.expect("the loader starts");
+    Fixture { plugins, registry, entered, release }
+}
+
+async fn upload(plugins: &Plugins, name: &str) -> Result<Arc<LogicId>, PublishError> {
+    let options = UploadOptions { publish: true, force: true };
+    plugins.upload(LogicName::new(name).unwrap(), Bytes::from_static(b"component"), options).await
+}
+
+#[tokio::test]
+async fn a_panic_of_the_compiler_or_in_the_gates_refuses_the_component_and_the_loader_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = start(directory.path()).await;
+    for (name, message) in [
+        ("compiler-panics", "the compiler panicked over it"),
+        ("gates-panic", "the host panicked while it passed its gates"),
+    ] {
+        let error = upload(&fixture.plugins, name).await.expect_err("a panic is an error");
+        assert!(error.to_string().contains(message), "{error}");
+        assert_eq!(fixture.plugins.health(), Ok(()));
+    }
+    upload(&fixture.plugins, "works").await.expect("the next component is published");
+}
+
+#[tokio::test]
+async fn closing_with_a_full_queue_still_writes_the_states_that_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
+    upload(&plugins, "works").await.expect("it is published");
+    let state = directory.path().join("works").join(STATE_FILE);
+    std::fs::remove_file(&state).expect("the state was written");
+    let mut slow = Box::pin(upload(&plugins, "slow"));
+    assert!(poll!(&mut slow).is_pending());
+    entered.recv_timeout(PATIENCE).expect("the loader is at work");
+    while plugins.jobs.try_send(Job::Save).is_ok() {}
+    registry.mark_dirty(LogicName::new("works").unwrap());
+    let mut closed = Box::pin(plugins.close());
+    assert!(poll!(&mut closed).is_pending(), "the loader has not written the state yet");
+    release.send(()).expect("the loader waits");
+    closed.await;
+    assert!(state.exists(), "the state is on disk");
+    slow.await.expect_err("it is refused");
+}
