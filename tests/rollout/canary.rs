@@ -22,7 +22,7 @@ type Seen = Mutex<BTreeMap<(usize, usize), Vec<String>>>;
 async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_flapping() {
     let server = Arc::new(Server::start().await);
     let live = upload(&server, "rules", component("todo"), "").await;
-    let trial = upload(&server, "rules", marked("todo", 1), "?publish=false").await;
+    let candidate = upload(&server, "rules", marked("todo", 1), "?publish=false").await;
     for list in 0..LISTS {
         assert_eq!(give(&server, &format!("list-{list}"), "rules").await.status, 201);
     }
@@ -52,7 +52,7 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
     for (at, percent) in steps.into_iter().enumerate() {
         // Odd numbers are for the time in which the percentage changes.
         phase.store(2 * at + 1, Ordering::SeqCst);
-        patch(&server, "rules", &json!({"candidate": trial, "percent": percent})).await;
+        patch(&server, "rules", &json!({"candidate": candidate, "percent": percent})).await;
         phase.store(2 * at + 2, Ordering::SeqCst);
         let until = done.load(Ordering::SeqCst) + PER_PHASE;
         while done.load(Ordering::SeqCst) < until {
@@ -65,19 +65,19 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
     }
     let seen = seen.lock().unwrap();
     let short = |digest: &str| digest["sha256:".len()..][..8].to_owned();
-    let (live, trial) = (short(&live), short(&trial));
+    let (live, candidate) = (short(&live), short(&candidate));
     let mut shares = Vec::new();
     for at in 0..steps.len() {
-        let mut on_trial = Vec::new();
+        let mut on_candidate = Vec::new();
         for list in 0..LISTS {
             let Some(versions) = seen.get(&(2 * at + 2, list)) else { continue };
             assert!(versions.windows(2).all(|pair| pair[0] == pair[1]), "list {list} flaps in step {at}: {versions:?}");
-            assert!(versions[0] == live || versions[0] == trial, "{versions:?}");
-            if versions[0] == trial {
-                on_trial.push(list);
+            assert!(versions[0] == live || versions[0] == candidate, "{versions:?}");
+            if versions[0] == candidate {
+                on_candidate.push(list);
             }
         }
-        shares.push(on_trial);
+        shares.push(on_candidate);
     }
     for (at, pair) in shares[..4].windows(2).enumerate() {
         assert!(pair[0].iter().all(|list| pair[1].contains(list)), "raising took a list back after step {at}");

@@ -66,7 +66,7 @@ async fn a_shadow_finds_exactly_the_commands_at_which_the_candidate_differs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_that_fails_hurts_nobody_and_stays_on_trial() {
+async fn a_shadow_that_fails_disturbs_no_request_and_its_version_stays_the_candidate() {
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
     let hostile = upload(&server, "rules", component("hostile"), "?publish=false&force=true").await;
