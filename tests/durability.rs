@@ -1,5 +1,4 @@
-//! What was acknowledged is there: after kill -9 in the middle of load, with the real program on
-//! real files.
+//! Tests that acknowledged commits survive: kill -9 under load, with the real program on real files.
 
 #[path = "../examples/load/mod.rs"]
 mod load;
@@ -14,8 +13,11 @@ use support::process::Process;
 /// How often the server is killed.
 const KILLS: usize = 10;
 
-/// How many commits a server makes at least before it is killed: enough that some are on their way.
+/// How many commits a server makes before it is killed: enough that some are in flight.
 const BEFORE_KILL: u64 = 400;
+
+/// How often a server is asked for its number of commits at most.
+const MAX_POLLS: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_load_ten_times() {
@@ -30,9 +32,7 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_load_ten_time
             let stop = stop.clone();
             async move { load::run(&load, stop).await }
         });
-        while accepted(&server) < BEFORE_KILL {
-            tokio::task::yield_now().await;
-        }
+        wait_for_commits(&server, &running).await;
         server.kill();
         stop.store(true, Ordering::Relaxed);
         let report = running.await.expect("the load does not panic");
@@ -44,6 +44,18 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_load_ten_time
         assert_eq!(missing, [], "round {round} lost writes, of {}", acknowledged.len());
         assert!(server.terminate().success());
     }
+}
+
+/// Waits until the server has made enough commits. Fails when the load ends first, or when it makes no progress.
+async fn wait_for_commits<T>(server: &Process, load: &tokio::task::JoinHandle<T>) {
+    for _ in 0..MAX_POLLS {
+        if accepted(server) >= BEFORE_KILL {
+            return;
+        }
+        assert!(!load.is_finished(), "the load ended before the server was stopped");
+        tokio::task::yield_now().await;
+    }
+    panic!("the server made no {BEFORE_KILL} commits while it was asked {MAX_POLLS} times");
 }
 
 fn accepted(server: &Process) -> u64 {
@@ -59,9 +71,7 @@ async fn what_a_server_acknowledged_before_it_was_told_to_stop_is_kept() {
     let load = Load { address: server.address, connections: 8, lists: 5, mode: Mode::Post, requests: u64::MAX };
     let stop = Arc::new(AtomicBool::new(false));
     let running = tokio::spawn(async move { load::run(&load, stop).await });
-    while accepted(&server) < BEFORE_KILL {
-        tokio::task::yield_now().await;
-    }
+    wait_for_commits(&server, &running).await;
     // In the middle of it: each connection gets the answer it waits for, and then its end.
     assert!(server.terminate().success());
     let report = running.await.expect("the load does not panic");
