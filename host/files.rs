@@ -15,7 +15,7 @@ pub(crate) enum Durability {
 }
 
 /// Replaces a file atomically: a reader sees the old content or the new, never a part. Creates the folder of the file
-/// if it does not exist. After an error the old file is unchanged.
+/// if it does not exist. After an error the file has the old content, or the new one if only syncing the folder failed.
 ///
 /// The new content is written to a file beside the old one first, whose name ends with `.tmp`.
 pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {

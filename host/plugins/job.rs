@@ -53,8 +53,8 @@ pub(super) enum Job {
 #[derive(Default)]
 pub(super) struct Shared {
     died: AtomicBool,
-    /// Those who wait until every state is on disk. Beside the queue, because the queue may be full when the server
-    /// stops, and the last write must not be lost then.
+    /// The callers that wait until every state is on disk. They are beside the queue, because the queue may be full when
+    /// the server stops, and the last write must not be lost then.
     closing: Mutex<Vec<oneshot::Sender<()>>>,
 }
 
@@ -75,11 +75,15 @@ impl Shared {
         closed
     }
 
-    /// Answers those who wait until every state is on disk.
-    pub(super) fn all_saved(&self) {
-        for done in self.closing.lock().drain(..) {
-            let _ = done.send(());
-        }
+    /// Takes the callers of [`Shared::close`] so far. Taken before the states are written: a caller that comes during the
+    /// write may have changed a state that the write no longer sees, and waits for the next one.
+    pub(super) fn take_closing(&self) -> Vec<oneshot::Sender<()>> {
+        std::mem::take(&mut *self.closing.lock())
+    }
+
+    /// Puts callers back for whom the write failed.
+    pub(super) fn return_closing(&self, callers: Vec<oneshot::Sender<()>>) {
+        self.closing.lock().extend(callers);
     }
 }
 

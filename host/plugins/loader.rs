@@ -101,6 +101,7 @@ impl Loader {
     /// Looks at the directory if it is time, and writes what changed in memory. Comes before every job, so that a busy
     /// queue delays neither. Returns whether every state is on disk.
     fn step(&mut self) -> bool {
+        let closing = self.shared.take_closing();
         let stepped = catch("looked after its files", || {
             if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
                 watch.look(&self.publisher);
@@ -109,7 +110,10 @@ impl Loader {
         });
         let all_saved = stepped.unwrap_or(false);
         if all_saved {
-            self.shared.all_saved();
+            // A caller may have stopped waiting.
+            closing.into_iter().for_each(|done| drop(done.send(())));
+        } else {
+            self.shared.return_closing(closing);
         }
         all_saved
     }

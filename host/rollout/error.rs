@@ -52,7 +52,7 @@ pub enum PublishError {
         limit: usize,
     },
     /// The component or the state could not be stored, or the host failed.
-    #[error("the component could not be stored: {0}")]
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -116,7 +116,7 @@ impl From<SubmitError> for PublishError {
             SubmitError::Compile(_) | SubmitError::Gates { .. } | SubmitError::Panicked(_) => {
                 Self::Invalid(error.to_string())
             }
-            SubmitError::NotStored(why) => Self::Failed(why),
+            SubmitError::NotStored(why) => Self::Failed(format!("the component could not be stored: {why}")),
             SubmitError::Rollout(error) => error,
         }
     }

@@ -5,6 +5,7 @@
 
 mod update;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,31 +297,45 @@ impl Publisher {
         for _ in 0..MAX_TRIES {
             let proposal = self.registry.propose(name, &change);
             let proposal = proposal.map_err(|error| PublishError::of_transition(error, name))?;
-            let written = self.artifacts.write(name, proposal.state());
-            written.map_err(|error| PublishError::Failed(error.to_string()))?;
+            if let Err(error) = self.artifacts.write(name, proposal.state()) {
+                // The file may have been replaced although its folder was not synced. The state in effect is written again.
+                self.registry.mark_dirty(name.clone());
+                return Err(PublishError::Failed(format!("the state of {name} could not be written: {error}")));
+            }
             failpoint::point("standing-written");
             if self.registry.accept(proposal) {
                 failpoint::point("standing-accepted");
                 return Ok(());
             }
         }
-        Err(PublishError::Failed("versions of the logic are quarantined all the while; try again in a moment".into()))
+        Err(PublishError::Failed(format!(
+            "versions of {name} were quarantined during each of {MAX_TRIES} tries; try again in a moment"
+        )))
     }
 
     /// Writes the states that changed in memory. Returns whether all of them are on disk.
     pub fn save_dirty(&self) -> bool {
-        let mut all = true;
-        for name in self.registry.take_dirty() {
+        let mut unsaved = Unsaved { registry: &self.registry, names: self.registry.take_dirty() };
+        let mut failed = Vec::new();
+        while let Some(name) = unsaved.names.first().cloned() {
             failpoint::point("standing-unkept");
-            let Some(rollout) = self.registry.rollout(&name) else { continue };
-            // A logic that never had a version is not stored.
-            if !rollout.state.versions.is_empty() && self.artifacts.write(&name, &rollout.state).is_err() {
-                all = false;
-                self.registry.mark_dirty(name);
+            if self.save(&name).is_err() {
+                failed.push(name.clone());
             }
             failpoint::point("unkept-written");
+            unsaved.names.remove(&name);
         }
-        all
+        let all_saved = failed.is_empty();
+        unsaved.names.extend(failed);
+        all_saved
+    }
+
+    fn save(&self, name: &LogicName) -> std::io::Result<()> {
+        match self.registry.rollout(name) {
+            // A logic that never had a version is not stored.
+            Some(rollout) if !rollout.state.versions.is_empty() => self.artifacts.write(name, &rollout.state),
+            _ => Ok(()),
+        }
     }
 
     /// Records that a component was refused.
@@ -353,7 +368,9 @@ impl Publisher {
         if rollout.is_none_or(|rollout| rollout.state.record(digest).is_none()) {
             return Err(PublishError::Unknown(format!("version sha256:{} of {name}", hex(digest))));
         }
-        self.artifacts.component(name, digest).map_err(|error| PublishError::Failed(error.to_string()))
+        self.artifacts
+            .component(name, digest)
+            .map_err(|error| PublishError::Failed(format!("the component could not be read: {error}")))
     }
 }
 
@@ -361,4 +378,16 @@ fn all_passed(failures: &[conformance::Failure], asked: usize) -> Result<(), Sub
     failures.first().map_or(Ok(()), |first| {
         Err(SubmitError::Gates { failed: failures.len(), asked, first: first.line(), kind: first.kind })
     })
+}
+
+/// The logics whose states are still to be written. A panic marks them dirty again, so that the next write includes them.
+struct Unsaved<'a> {
+    registry: &'a Registry,
+    names: BTreeSet<LogicName>,
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.names).into_iter().for_each(|name| self.registry.mark_dirty(name));
+    }
 }

@@ -93,8 +93,9 @@ impl EmbeddedStore {
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
             let reader = Reader { db, log_index: log_index.clone(), history_limit: options.history };
-            let requests = read_requests.clone();
-            readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, move || reader.run(&requests))?);
+            let (requests, shared) = (read_requests.clone(), lifecycle.clone());
+            let run = move || reader.run(&requests, &shared);
+            readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, run)?);
         }
         let checkpointer = Checkpointer::start(schema::open_checkpointer(dir)?, &lifecycle)?;
         let writer = Writer {

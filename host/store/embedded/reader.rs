@@ -1,5 +1,6 @@
 //! The readers: threads with a connection each that only reads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -9,6 +10,7 @@ use rusqlite::{Connection, params};
 use super::block::Blocks;
 use super::compacted::{self, CompactedRow};
 use super::error::ReadError;
+use super::lifecycle::Lifecycle;
 use super::log_index::{CommitRef, LogIndex};
 use super::record::{self, CommitBody, ListMeta, RowKind};
 use super::schema;
@@ -45,11 +47,19 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Answers requests until there are no more.
-    pub(super) fn run(self, requests: &Mutex<Receiver<ReaderRequest>>) {
+    ///
+    /// A panic poisons the store, which then takes no writes. The thread goes on, because a list that makes every read of
+    /// it panic must not end the reads of all other lists.
+    pub(super) fn run(self, requests: &Mutex<Receiver<ReaderRequest>>, lifecycle: &Lifecycle) {
         loop {
             let request = requests.lock().recv();
             match request {
-                Ok(ReaderRequest::Read(read)) => read(&self),
+                Ok(ReaderRequest::Read(read)) => {
+                    // Unwinding rolls the transaction of the read back, so the next read finds the connection unused.
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| read(&self))) {
+                        lifecycle.thread_failed(THREAD, &*panic);
+                    }
+                }
                 Ok(ReaderRequest::Stop) | Err(_) => return,
             }
         }
