@@ -23,6 +23,12 @@ pub(crate) fn arm() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()
 }
 
+/// What [`arm`] returns in a program without failpoints.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) struct Unarmed;
+
 /// Arms nothing: this program has no failpoints.
 #[cfg(not(feature = "failpoints"))]
-pub(crate) fn arm() {}
+pub(crate) fn arm() -> Unarmed {
+    Unarmed
+}
