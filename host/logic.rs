@@ -57,6 +57,12 @@ pub trait Session {
     /// Begins a command: refills the budget of fuel and time that all its calls share.
     fn begin(&mut self);
 
+    /// Begins a question that follows a command: refills the budget as [`Session::begin`] does, and is not counted as a
+    /// command where commands are sampled.
+    fn begin_question(&mut self) {
+        self.begin();
+    }
+
     /// Begins a command that makes one call for each of `parts` entries. Called instead of [`Session::begin`].
     ///
     /// The time of the whole command grows with its parts, up to a limit. [`Session::begin_part`] refills the fuel

@@ -93,7 +93,7 @@ impl<'v> OpenSession<'v> {
     /// The version failed.
     pub(super) fn next_wake_up(&mut self, batch: &Batch, context: &Context) -> Result<Option<u64>, Fault> {
         // The question has a budget of its own, however much of it the command used.
-        self.session.begin();
+        self.session.begin_question();
         let answer = self.session.next_wake_up(batch.list(), context);
         self.failed |= answer.is_err();
         answer

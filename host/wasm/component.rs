@@ -173,6 +173,13 @@ impl Session for ComponentSession<'_> {
         self.begin_in_parts(0);
     }
 
+    fn begin_question(&mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.begin_question();
+            self.repeat_next = false;
+        }
+    }
+
     fn begin_in_parts(&mut self, parts: usize) {
         if let Some(instance) = &mut self.instance {
             instance.begin(parts);

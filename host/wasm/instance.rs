@@ -80,6 +80,16 @@ impl Instance {
     /// Begins a command of a number of parts, with the deadline of all parts and the fuel of one.
     pub(super) fn begin(&mut self, parts: usize) {
         self.commands += 1;
+        self.refill(parts);
+    }
+
+    /// Begins a question that follows a command. It is no command: where every second call were a question, an even
+    /// sampling interval would never meet a command.
+    pub(super) fn begin_question(&mut self) {
+        self.refill(0);
+    }
+
+    fn refill(&mut self, parts: usize) {
         let state = self.store.data_mut();
         state.refused_memory = false;
         state.guest_log.begin();
