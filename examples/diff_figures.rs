@@ -14,7 +14,6 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hdrhistogram::Histogram;
 use hotlist::list::command::{Command, Context};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Patch};
@@ -25,7 +24,7 @@ use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
 use hotlist::logic::{Logic, Session};
 use hotlist::plugins::builtin::BUILTIN;
-use hotlist::replay::{Replay, ReplayItem, VersionCosts};
+use hotlist::replay::{Measurements, Replay, ReplayItem, VersionCosts};
 use hotlist::store::embedded::{EmbeddedStore, Options, Recording};
 use hotlist::store::{Commit, Store};
 use hotlist::wasm::{self, Engine, Isolation, Settings};
@@ -184,9 +183,9 @@ fn diff(dir: &Path, new: &[u8], old: &[u8]) -> anyhow::Result<()> {
 }
 
 fn print_costs(name: &str, costs: &VersionCosts) {
-    let percentiles = |histogram: &Histogram<u64>| {
-        let [p50, p99] = [0.5, 0.99].map(|quantile| histogram.value_at_quantile(quantile));
-        format!("p50 {p50}, p99 {p99}, max {}", histogram.max())
+    let percentiles = |measured: &Measurements| {
+        let [p50, p99] = [0.5, 0.99].map(|quantile| measured.quantile(quantile));
+        format!("p50 {p50}, p99 {p99}, max {}", measured.max())
     };
     println!(
         "{name}: {} ns; {} units of fuel; faults {:?}",

@@ -4,7 +4,7 @@
 //! two versions decide each command again on the list as it was, and compares their answers. Nothing is written.
 //! A replayed decision has no effect on the next one: every command is compared on the recorded state.
 //!
-//! Revisions that no version of the logic decided are passed over: a deletion of the list, an undo, a migration, and
+//! Revisions that no version of the logic decided are skipped: a deletion of the list, an undo, a migration, and
 //! everything that another logic decided.
 //!
 //! Apart from the sessions and the given clock, replay is pure. The caller provides the lists.
@@ -32,7 +32,7 @@ use crate::render;
 pub use answer::DifferenceKind;
 use answer::{ReplayAnswer, compare};
 use report::cut;
-pub use report::{Difference, MAX_LISTED, Report, Unreadable, VersionCosts};
+pub use report::{Difference, MAX_LISTED, Measurements, Report, Unreadable, VersionCosts};
 use runner::Runner;
 
 /// The lists that are queued for each thread. One would keep a thread busy if all lists were of one size.

@@ -23,7 +23,7 @@ pub struct Report {
     pub lists: u64,
     /// The number of commands that both versions decided.
     pub commands: u64,
-    /// The number of revisions that were passed over: no version of the logic decided them, or one of the two did not
+    /// The number of revisions that were skipped: no version of the logic decided them, or one of the two did not
     /// migrate the list.
     pub passed_over: u64,
     /// The number of lists with a difference.
@@ -70,27 +70,62 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// The largest measurement that is recorded as it is: 73 minutes in nanoseconds. A larger one counts as this one.
+/// The largest measurement that is recorded as it is: 73 minutes in nanoseconds. A larger one counts as this one, except in
+/// the maximum.
 const MAX_MEASURED: u64 = 1 << 42;
 
-/// The significant decimal digits of a recorded measurement: percentiles are at most 1 % too large.
+/// The significant decimal digits of a recorded measurement: quantiles are at most 1 % too large.
 const SIGNIFICANT_DIGITS: u8 = 2;
 
 /// The cost of one version's answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct VersionCosts {
     /// The time of each command that the version answered, in nanoseconds.
-    pub time: Histogram<u64>,
+    pub time: Measurements,
     /// The fuel of each command that the version answered.
-    pub fuel: Histogram<u64>,
+    pub fuel: Measurements,
     /// The number of failures, by the kind of fault.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
-impl Default for VersionCosts {
+/// The distribution of many measurements, in a fixed size. Quantiles are rounded up by at most 1 %. The maximum is exact.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    histogram: Histogram<u64>,
+    max: u64,
+}
+
+impl Default for Measurements {
     fn default() -> Self {
-        let empty = Histogram::new_with_bounds(1, MAX_MEASURED, SIGNIFICANT_DIGITS).expect("the bounds are valid");
-        Self { time: empty.clone(), fuel: empty, faults: BTreeMap::new() }
+        let histogram = Histogram::new_with_bounds(1, MAX_MEASURED, SIGNIFICANT_DIGITS).expect("the bounds are valid");
+        Self { histogram, max: 0 }
+    }
+}
+
+impl Measurements {
+    /// Returns the number of measurements.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Returns the largest measurement, or 0 without any.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// Returns the value that the given share of the measurements does not exceed.
+    pub fn quantile(&self, quantile: f64) -> u64 {
+        self.histogram.value_at_quantile(quantile).min(self.max)
+    }
+
+    fn record(&mut self, value: u64) {
+        self.histogram.saturating_record(value);
+        self.max = self.max.max(value);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("all histograms of a report have the same bounds");
+        self.max = self.max.max(other.max);
     }
 }
 
@@ -136,8 +171,8 @@ impl Report {
 
 impl VersionCosts {
     pub(super) fn add(&mut self, time: Duration, fuel: u64) {
-        self.time.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        self.fuel.saturating_record(fuel);
+        self.time.record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self.fuel.record(fuel);
     }
 
     /// Counts the refusal if it is a fault.
@@ -148,9 +183,8 @@ impl VersionCosts {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        const SAME_BOUNDS: &str = "all histograms of a report have the same bounds";
-        self.time.add(&other.time).expect(SAME_BOUNDS);
-        self.fuel.add(&other.fuel).expect(SAME_BOUNDS);
+        self.time.merge(&other.time);
+        self.fuel.merge(&other.fuel);
         other.faults.iter().for_each(|(kind, count)| *self.faults.entry(kind).or_default() += count);
     }
 }
@@ -162,4 +196,30 @@ pub(super) fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_maximum_is_exact_and_quantiles_are_within_one_percent_and_never_above_it() {
+        let (mut one, mut other) = (Measurements::default(), Measurements::default());
+        assert_eq!((one.count(), one.max(), one.quantile(0.99)), (0, 0, 0));
+        (1..=50).for_each(|value| one.record(value * 100_003));
+        (51..=100).for_each(|value| other.record(value * 100_003));
+        one.merge(&other);
+        assert_eq!((one.count(), one.max(), one.quantile(1.0)), (100, 10_000_300, 10_000_300));
+        for (quantile, exact) in [(0.5, 5_000_150), (0.99, 9_900_297)] {
+            let found = one.quantile(quantile);
+            assert!((exact..=exact + exact / 100).contains(&found), "{quantile}: {found} instead of {exact}");
+        }
+    }
+
+    #[test]
+    fn a_measurement_above_the_bound_of_the_histogram_is_the_exact_maximum() {
+        let mut measured = Measurements::default();
+        measured.record(u64::MAX - 1);
+        assert_eq!((measured.count(), measured.max()), (1, u64::MAX - 1));
+    }
 }

@@ -141,7 +141,7 @@ fn exactly_the_commands_that_differ_are_found_and_the_first_of_each_list_is_show
     assert_eq!(eve.new, "failed: it used up its budget of 9 units of fuel");
     assert_eq!(report.new.faults.iter().collect::<Vec<_>>(), [(&"fuel", &1)]);
     assert!(report.old.faults.is_empty());
-    assert_eq!((report.new.fuel.len(), report.new.fuel.value_at_quantile(0.5)), (7, 7));
+    assert_eq!((report.new.fuel.count(), report.new.fuel.quantile(0.5)), (7, 7));
 }
 
 #[test]
@@ -153,15 +153,15 @@ fn costs_of_several_threads_are_merged_and_percentiles_are_at_most_one_per_cent_
     }
     other.add(Duration::from_secs(1 << 40), u64::MAX);
     one.merge(&other);
-    assert_eq!((one.time.len(), one.fuel.len()), (10_001, 10_001));
+    assert_eq!((one.time.count(), one.fuel.count()), (10_001, 10_001));
     for (quantile, exact) in [(0.5, 5_000), (0.99, 9_900)] {
-        let found = one.time.value_at_quantile(quantile);
+        let found = one.time.quantile(quantile);
         assert!((exact..=exact + exact / 100).contains(&found), "{found} for {exact}");
-        let found = one.fuel.value_at_quantile(quantile);
+        let found = one.fuel.quantile(quantile);
         assert!((100 * exact..=101 * exact).contains(&found), "{found} for {exact}");
     }
     let none = VersionCosts::default();
-    assert_eq!((none.time.len(), none.time.max(), none.time.value_at_quantile(0.5)), (0, 0, 0));
+    assert_eq!((none.time.count(), none.time.max(), none.time.quantile(0.5)), (0, 0, 0));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_same_rules_in_other_bytes_differ_in_nothing() {
 }
 
 #[test]
-fn what_no_version_of_the_logic_decided_is_passed_over() {
+fn what_no_version_of_the_logic_decided_is_skipped() {
     let (todo, kanban) = (Native::version(1), Native::named("kanban", 1));
     let hand_over = |logic: &dyn Logic| Command::Configure {
         logic: Some(logic.id().name.clone()),

@@ -105,7 +105,7 @@ impl Serialize for JsonNumber {
     }
 }
 
-/// FieldValues values as an object.
+/// Field values as an object.
 pub(super) struct Fields<'a>(pub(super) &'a [Field]);
 
 impl Serialize for Fields<'_> {

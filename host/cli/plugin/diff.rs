@@ -48,10 +48,10 @@ How two answers differ:
   rejection   one rejects the command and the other does not, or both do with different reasons
   fault       one fails and the other does not, or both fail in different ways
   migration   a version with other fields or settings does not migrate the list; the rest of the list
-              is passed over
+              is skipped
 
 Only accepted commands are recorded, so a command that the old version rejected and the new one would
-accept is not seen. Commands that no version of the logic decided are passed over: undo, deleting the
+accept is not seen. Commands that no version of the logic decided are skipped: undo, deleting the
 list, and all commands while another logic decided the list. A deleted list has no history.
 
 Exit codes: 0 no differences, 1 differences, 2 wrong usage or a comparison that failed. If some lists

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::versions::Versions;
 use crate::cli::table::aligned;
 use crate::list::excerpt::quoted;
 use crate::logic::Logic;
-use crate::replay::{Difference, DifferenceKind, Report, Unreadable, VersionCosts};
+use crate::replay::{Difference, DifferenceKind, Measurements, Report, Unreadable, VersionCosts};
 
 /// The most lists whose differences the text shows. JSON has up to [`crate::replay::MAX_LISTED`].
 const MAX_SHOWN: usize = 10;
@@ -75,8 +74,8 @@ fn shown(difference: &Difference) -> [String; 5] {
 
 fn row(name: &str, costs: &VersionCosts) -> [String; HEAD.len()] {
     let time = |nanoseconds| format!("{:.1?}", Duration::from_nanos(nanoseconds));
-    let [time_50, time_99] = QUANTILES.map(|p| time(costs.time.value_at_quantile(p)));
-    let [fuel_50, fuel_99] = QUANTILES.map(|p| costs.fuel.value_at_quantile(p).to_string());
+    let [time_50, time_99] = QUANTILES.map(|p| time(costs.time.quantile(p)));
+    let [fuel_50, fuel_99] = QUANTILES.map(|p| costs.fuel.quantile(p).to_string());
     let faults = match costs.faults.len() {
         0 => "0".into(),
         _ => costs.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", "),
@@ -123,14 +122,14 @@ fn difference(difference: &Difference) -> Value {
 }
 
 fn side(logic: &dyn Logic, costs: &VersionCosts) -> Value {
-    let percentiles = |histogram: &Histogram<u64>| {
-        let [p50, p99] = QUANTILES.map(|quantile| histogram.value_at_quantile(quantile));
-        json!({"p50": p50, "p99": p99, "max": histogram.max()})
+    let percentiles = |measured: &Measurements| {
+        let [p50, p99] = QUANTILES.map(|quantile| measured.quantile(quantile));
+        json!({"p50": p50, "p99": p99, "max": measured.max()})
     };
     json!({
         "version": logic.id().version.to_string(),
         "digest": logic.id().digest_text(),
-        "measured": costs.time.len(),
+        "measured": costs.time.count(),
         "nanoseconds": percentiles(&costs.time),
         "fuel": percentiles(&costs.fuel),
         "faults": costs.faults,
