@@ -28,10 +28,10 @@ const MODULES: &str = "| module | is | may know |";
 /// The heading of the table of outside crates.
 const CRATES: &str = "| crate | used in |";
 
-/// Rooms with files that still need each other in a circle. The list only shrinks.
+/// Modules with files that still need each other in a circle. The list only shrinks.
 const STILL_CIRCULAR: &[&str] = &[];
 
-/// Rooms and documents that still have old words. The list only shrinks.
+/// Modules and documents that still have old words. The list only shrinks.
 const STILL_IN_OLD_WORDS: &[&str] = &[];
 
 /// Files that may have an old word, and why.
@@ -75,13 +75,13 @@ fn short(file: &Path) -> String {
     file.strip_prefix(root()).unwrap_or(file).display().to_string()
 }
 
-/// The rooms that a room knows, each with the first place that names it.
+/// The modules that a module knows, each with the first place that names it.
 fn known(tree: &Tree) -> Vec<(String, String, String)> {
     let mut seen = BTreeSet::new();
     let mut known = Vec::new();
     for named in tree.named() {
         let Some(target) = tree.resolve(named.from, named.path) else { continue };
-        let (Some(from), Some(to)) = (tree.room(named.from), tree.room(target.module())) else { continue };
+        let (Some(from), Some(to)) = (tree.top_module(named.from), tree.top_module(target.module())) else { continue };
         let place = format!("{}:{}", short(&tree.modules[named.from].file), named.line);
         if from != to && seen.insert((from, to, place.clone())) {
             known.push((from.to_owned(), to.to_owned(), place));
@@ -131,32 +131,32 @@ fn a_crate_with_a_home_is_used_at_home_only() {
     let mut used = BTreeSet::new();
     for named in tree.named() {
         let Some(name) = tree.outside(named.from, named.path) else { continue };
-        let (Some(home), Some(room)) = (homes.get(name), tree.room(named.from)) else { continue };
-        used.insert((name.to_owned(), room.to_owned()));
-        if !home.contains(room) {
+        let (Some(home), Some(module)) = (homes.get(name), tree.top_module(named.from)) else { continue };
+        used.insert((name.to_owned(), module.to_owned()));
+        if !home.contains(module) {
             strays.push(format!(
-                "{}:{}: {name} is not used in {room}",
+                "{}:{}: {name} is not used in {module}",
                 short(&tree.modules[named.from].file),
                 named.line
             ));
         }
     }
-    let pairs = homes.iter().flat_map(|(name, home)| home.iter().map(move |room| (name.clone(), room.clone())));
+    let pairs = homes.iter().flat_map(|(name, home)| home.iter().map(move |module| (name.clone(), module.clone())));
     strays.extend(pairs.filter(|pair| !used.contains(pair)).map(|pair| format!("{pair:?} is permitted, and unused")));
     assert!(strays.is_empty(), "{}", strays.join("\n"));
 }
 
 #[test]
-fn no_files_of_a_room_need_each_other_in_a_circle() {
+fn no_files_of_a_module_need_each_other_in_a_circle() {
     let circles = circles::circles(host());
     let mut report = Vec::new();
-    for (room, circles) in &circles {
-        if !STILL_CIRCULAR.contains(&room.as_str()) {
+    for (module, circles) in &circles {
+        if !STILL_CIRCULAR.contains(&module.as_str()) {
             report.extend(circles.iter().map(|circle| circle.render(&root().join("host"))));
         }
     }
-    let stale = STILL_CIRCULAR.iter().filter(|room| !circles.contains_key(**room));
-    report.extend(stale.map(|room| format!("{room} has no circle any more: take it from the list")));
+    let stale = STILL_CIRCULAR.iter().filter(|module| !circles.contains_key(**module));
+    report.extend(stale.map(|module| format!("{module} has no circle any more: take it from the list")));
     assert!(report.is_empty(), "{}", report.join("\n"));
 }
 

@@ -1,4 +1,4 @@
-//! Which file of a room needs which other, and the circles among them.
+//! Which file of a module needs which other, and the circles among them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,26 +13,26 @@ pub(crate) struct Circle {
     steps: Vec<(PathBuf, BTreeSet<usize>)>,
 }
 
-/// The files of each room that need each other in a circle: the shortest circle through each such group of files.
+/// The files of each module that need each other in a circle: the shortest circle through each such group of files.
 ///
 /// A file needs another one when its code names an item that is defined there, also through a re-export. Neither
 /// `mod child;` nor `pub use child::Item` counts, because both only say where an item is found.
 pub(crate) fn circles(tree: &Tree) -> BTreeMap<String, Vec<Circle>> {
-    let mut rooms: BTreeMap<&str, Edges<'_>> = BTreeMap::new();
+    let mut modules: BTreeMap<&str, Edges<'_>> = BTreeMap::new();
     for named in tree.named() {
         let Some(Target::Item(to)) = tree.resolve(named.from, named.path) else { continue };
         let (from_file, to_file) = (tree.modules[named.from].file.as_path(), tree.modules[to].file.as_path());
-        let Some(room) = tree.room(named.from) else { continue };
-        if from_file != to_file && tree.room(to) == Some(room) {
-            let edges = rooms.entry(room).or_default();
+        let Some(module) = tree.top_module(named.from) else { continue };
+        if from_file != to_file && tree.top_module(to) == Some(module) {
+            let edges = modules.entry(module).or_default();
             edges.entry(from_file).or_default().entry(to_file).or_default().insert(named.line);
         }
     }
-    let found = rooms.into_iter().map(|(room, edges)| (room.to_owned(), in_room(&edges)));
+    let found = modules.into_iter().map(|(module, edges)| (module.to_owned(), in_module(&edges)));
     found.filter(|(_, circles)| !circles.is_empty()).collect()
 }
 
-fn in_room(edges: &Edges<'_>) -> Vec<Circle> {
+fn in_module(edges: &Edges<'_>) -> Vec<Circle> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for start in edges.keys().copied() {

@@ -51,7 +51,7 @@ fn a_child_that_uses_what_its_caller_defines_is_in_a_circle() {
 }
 
 #[test]
-fn a_grandchild_is_a_file_of_the_room() {
+fn a_grandchild_is_a_file_of_the_module() {
     let found = circles_of(&[
         ("lib.rs", "mod room;"),
         ("room.rs", "mod child;\npub struct Mine;\nfn call() { child::grand::work(); }"),
@@ -128,7 +128,7 @@ fn code_of_tests_is_not_seen() {
 }
 
 #[test]
-fn the_room_of_a_path_is_the_one_that_defines_the_item() {
+fn the_module_of_a_path_is_the_one_that_defines_the_item() {
     let tree = tree(&[
         ("lib.rs", "mod upper; mod lower; mod third;"),
         (
@@ -138,9 +138,9 @@ fn the_room_of_a_path_is_the_one_that_defines_the_item() {
         ("lower.rs", "pub use crate::third::Thing;"),
         ("third.rs", "pub struct Thing;"),
     ]);
-    let rooms = tree.named().filter_map(|named| tree.resolve(named.from, named.path));
-    let rooms: Vec<_> = rooms.filter_map(|target| tree.room(target.module())).collect();
-    assert_eq!(rooms, ["third"]);
+    let modules = tree.named().filter_map(|named| tree.resolve(named.from, named.path));
+    let modules: Vec<_> = modules.filter_map(|target| tree.top_module(target.module())).collect();
+    assert_eq!(modules, ["third"]);
     let outside: Vec<_> = tree.named().filter_map(|named| tree.outside(named.from, named.path)).collect();
     assert_eq!(outside, ["wasmtime", "wasmtime", "serde_json"]);
 }

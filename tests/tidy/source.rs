@@ -120,14 +120,14 @@ impl Tree {
     }
 
     /// The module at the top of the crate that a module lies in, and its name. Nothing for the root itself.
-    pub(crate) fn room(&self, mut id: ModuleId) -> Option<&str> {
+    pub(crate) fn top_module(&self, mut id: ModuleId) -> Option<&str> {
         let mut below = None;
         while let Some(parent) = self.modules[id].parent {
             below = Some((parent, id));
             id = parent;
         }
-        let (root, room) = below?;
-        self.modules[root].children.iter().find(|(_, child)| **child == room).map(|(name, _)| name.as_str())
+        let (root, module) = below?;
+        self.modules[root].children.iter().find(|(_, child)| **child == module).map(|(name, _)| name.as_str())
     }
 
     /// What a path in the code of a module leads to, or nothing where it leads out of the crate.
