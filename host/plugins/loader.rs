@@ -111,7 +111,9 @@ impl Loader {
         let all_saved = stepped.unwrap_or(false);
         if all_saved {
             // A caller may have stopped waiting.
-            closing.into_iter().for_each(|done| drop(done.send(())));
+            for done in closing {
+                let _ = done.send(());
+            }
         } else {
             self.shared.return_closing(closing);
         }
