@@ -61,6 +61,8 @@ pub struct EmbeddedStore {
     writer: Option<JoinHandle<()>>,
     lifecycle: Arc<Lifecycle>,
     options: Options,
+    /// [`block::MAX_FRAME_BYTES`], which tests lower.
+    max_frame_bytes: usize,
 }
 
 impl EmbeddedStore {
@@ -111,7 +113,7 @@ impl EmbeddedStore {
             lock,
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
-        Ok(Self { writes, reads, writer, lifecycle, options })
+        Ok(Self { writes, reads, writer, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
     }
 
     fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<writer::CommitReply>, StoreError> {
@@ -121,7 +123,10 @@ impl EmbeddedStore {
         let meta = ListMeta::of(&commit.state, commit.wake_up);
         let head = CommitHead { after: commit.after, deleted_at: record::deleted_at(&commit.revisions), meta };
         let encode = |bytes| record::append_commit(&commit, &head, bytes);
-        let frame = block::frame(&commit.name, head.meta.revision, encode);
+        let revision = head.meta.revision;
+        let frame = block::frame(&commit.name, revision, self.max_frame_bytes, encode).map_err(|oversized| {
+            StoreError::Failed { what: writer::action(&commit.name, revision), why: oversized.to_string() }
+        })?;
         let (reply, answer) = oneshot::channel();
         let CommitHead { after, meta, .. } = head;
         let state = Arc::downgrade(&commit.state);

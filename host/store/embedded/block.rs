@@ -18,6 +18,18 @@ pub(super) const FULL_BYTES: usize = 16 * 1024;
 /// record follow.
 const HEAD_BYTES: usize = 13;
 
+/// The most bytes of a frame. SQLite takes no row of a billion bytes, and an error within the transaction would poison
+/// the store and fail the commits of other lists.
+pub(super) const MAX_FRAME_BYTES: usize = 256 << 20;
+
+/// A commit whose frame is over the limit.
+#[derive(PartialEq, Debug, thiserror::Error)]
+#[error("it takes {bytes} bytes, the limit is {limit}")]
+pub(super) struct OversizedFrame {
+    bytes: usize,
+    limit: usize,
+}
+
 /// The frames of one row, whose commits are numbered from `first` on.
 pub(super) struct Block {
     first: u64,
@@ -101,8 +113,13 @@ impl Block {
     }
 }
 
-/// Encodes the frame of a commit. `record` appends the commit's record.
-pub(super) fn frame(name: &ListName, revision: u64, record: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+/// Encodes the frame of a commit, if it has at most `limit` bytes. `record` appends the commit's record.
+pub(super) fn frame(
+    name: &ListName,
+    revision: u64,
+    limit: usize,
+    record: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Result<Vec<u8>, OversizedFrame> {
     let name = name.as_str().as_bytes();
     let mut frame = Vec::with_capacity(512);
     frame.extend_from_slice(&[0; 4]);
@@ -111,9 +128,13 @@ pub(super) fn frame(name: &ListName, revision: u64, record: impl FnOnce(Vec<u8>)
     frame.extend_from_slice(name);
     let begin = frame.len();
     let mut frame = record(frame);
-    let length = u32::try_from(frame.len() - begin).expect("a commit is bounded far below that");
+    let oversized = OversizedFrame { bytes: frame.len(), limit };
+    if frame.len() > limit {
+        return Err(oversized);
+    }
+    let length = u32::try_from(frame.len() - begin).map_err(|_| oversized)?;
     frame[..4].copy_from_slice(&length.to_le_bytes());
-    frame
+    Ok(frame)
 }
 
 /// The end of the frame that starts at `at`, if the frame is complete.
@@ -164,14 +185,24 @@ mod tests {
             block.push(
                 &name,
                 revision,
-                &frame(&name, revision, |mut frame| {
+                &frame(&name, revision, MAX_FRAME_BYTES, |mut frame| {
                     frame.extend_from_slice(b"record of ");
                     frame.extend_from_slice(list.as_bytes());
                     frame
-                }),
+                })
+                .expect("a small frame"),
             );
         }
         block
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused() {
+        let (name, record) = (fixtures::name("ann"), [7; 20]);
+        let bytes = HEAD_BYTES + "ann".len() + record.len();
+        let framed = |limit| frame(&name, 1, limit, |frame| [&frame[..], &record].concat());
+        assert_eq!(framed(bytes).map(|frame| frame.len()), Ok(bytes));
+        assert_eq!(framed(bytes - 1), Err(OversizedFrame { bytes, limit: bytes - 1 }));
     }
 
     #[test]

@@ -304,13 +304,18 @@ impl Writer {
 impl EncodedCommit {
     /// The commit as the object of an error message.
     fn action(&self) -> String {
-        format!("write revision {} of list {:?}", self.meta.revision, self.name.as_str())
+        action(&self.name, self.meta.revision)
     }
 
     /// A caller may have dropped its answer; the commit stands.
     fn answer(self, result: Result<(), StoreError>) {
         let _ = self.reply.send(CommitReply { result, _spent: (self.name, self.frame, self.state) });
     }
+}
+
+/// A commit as the object of an error message.
+pub(super) fn action(name: &ListName, revision: u64) -> String {
+    format!("write revision {revision} of list {:?}", name.as_str())
 }
 
 /// Stages a commit, if it continues its list after all earlier commits of the batch.

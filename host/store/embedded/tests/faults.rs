@@ -38,6 +38,19 @@ fn a_panic_of_the_writer_makes_commits_in_flight_unknown_and_later_ones_poisoned
 }
 
 #[test]
+fn a_commit_that_is_too_large_is_refused_and_the_store_goes_on() {
+    let embedded = Embedded::default();
+    let mut store = embedded.try_open().expect("it opens");
+    store.max_frame_bytes = 2_000;
+    let large = Sample::new("ann").create().add(&"x".repeat(2_000)).commit();
+    let refused = block_on(store.commit(large)).expect_err("it is over the limit");
+    assert!(matches!(&refused, StoreError::Failed { why, .. } if why.ends_with("the limit is 2000")), "{refused:?}");
+    assert_eq!(store.health(), Health::Healthy);
+    assert_eq!(block_on(store.load(&name("ann"))), Ok(Stored::default()), "it was not carried out");
+    assert_eq!(block_on(store.commit(Sample::new("ann").create().commit())), Ok(()));
+}
+
+#[test]
 fn a_panic_of_a_reader_fails_its_call_and_poisons_the_store() {
     let embedded = Embedded::default();
     let store = embedded.try_open().expect("it opens");
