@@ -17,9 +17,12 @@ const TICK: Duration = Duration::from_millis(5);
 /// The number of parts after which a command in parts gets one more [deadline](Settings::deadline).
 const PARTS_PER_DEADLINE: u32 = 500;
 
-/// The most deadlines that a command in parts gets: what 10,000 parts get, the default limit on a list's entries. It
-/// bounds how long one command can block its actor's thread.
+/// The most deadlines that a command in parts gets: what 10,000 parts get, the default limit on a list's entries.
 const MAX_DEADLINES: u32 = 21;
+
+/// The longest that a command in parts may take, unless one part alone may take longer. It bounds how long one command
+/// can block its actor's thread. That is well below the time that a stop of the server and a wake-up wait for a list.
+const MAX_TIME_IN_PARTS: Duration = Duration::from_secs(2);
 
 /// The most core modules, and the most tables, of a component with a language engine.
 pub(super) const HEAVY_PARTS: u32 = 64;
@@ -239,7 +242,8 @@ impl Pool {
 /// Returns the deadline of a command of a number of parts. `deadline` is that of a command in one part.
 fn deadline_in_parts(deadline: Duration, parts: usize) -> Duration {
     let parts = u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE);
-    deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE)
+    let grown = deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE);
+    grown.min(deadline.max(MAX_TIME_IN_PARTS))
 }
 
 /// Returns a deadline in ticks from now. It is one tick more than fits, because the first tick may be about to come.
@@ -301,5 +305,12 @@ mod tests {
         let deadline = |parts| deadline_in_parts(Duration::from_millis(50), parts).as_micros();
         assert_eq!([0, 1, 500, 10_000].map(deadline), [50_000, 50_100, 100_000, 1_050_000]);
         assert_eq!([10_001, usize::MAX].map(deadline), [1_050_000; 2]);
+    }
+
+    #[test]
+    fn a_command_in_parts_takes_no_longer_than_its_time_whatever_its_deadline() {
+        let deadline = |milliseconds, parts| deadline_in_parts(Duration::from_millis(milliseconds), parts).as_millis();
+        assert_eq!([0, 500, 1_500, 10_000].map(|parts| deadline(500, parts)), [500, 1_000, 2_000, 2_000]);
+        assert_eq!(deadline(3_000, 10_000), 3_000, "a part alone may take that long");
     }
 }
