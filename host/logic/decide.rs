@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::refusal::Refusal;
 use super::{Logic, Session};
 use crate::list::binding::LogicBinding;
-use crate::list::change::{Change, Violation};
+use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::entry::{MAX_TITLE_CHARS, Patch};
 use crate::list::id::EntryId;
@@ -26,6 +26,10 @@ use crate::list::{Limits, List};
 /// The most changes that [`Command::Clear`] may make for each entry, on average and beyond what one call may make.
 /// Deleting an entry may change those that name it.
 const MAX_CHANGES_PER_CLEARED_ENTRY: usize = 16;
+
+/// The most text in the changes of a revision and in those that revert them, in sizes of a full list. An honest clear of
+/// a full list takes one, for the reverting changes. A migration that rewrites each entry takes two.
+const MAX_FULL_LISTS_PER_REVISION: usize = 4;
 
 /// The decision to carry out a command.
 #[derive(Debug)]
@@ -56,7 +60,7 @@ impl Decider<'_> {
             Command::Clear => self.session.begin_in_parts(list.count()),
             _ => self.session.begin(),
         }
-        let mut draft = RevisionDraft { list: list.clone(), changes: Vec::new(), reverts: Vec::new() };
+        let mut draft = RevisionDraft::new(list, self.limits);
         match command {
             Command::Add(entry) => self.call(&mut draft, context, Call::Add(entry))?,
             Command::Update { id, patch } => self.call(&mut draft, context, Call::Update(*id, patch))?,
@@ -134,10 +138,10 @@ impl Decider<'_> {
             }
             self.session.begin_part();
             self.call(draft, context, Call::Delete(id))?;
-            let count = draft.changes.len();
-            if count > limit {
+            if draft.changes.len() > limit {
                 self.session.poison();
-                return Err(Fault::from(Violation::TooManyChanges { count, limit }).into());
+                // Not a fault of the logic, because each of its answers was within its own limit.
+                return Err(Refusal::Full { what: "changes in one revision", limit });
             }
         }
         Ok(())
@@ -228,12 +232,28 @@ struct RevisionDraft {
     changes: Vec<Change>,
     /// The change that reverts each of the changes, in their order: reversed, the inverse of them all.
     reverts: Vec<Change>,
+    /// The bytes of text in the changes and in the reverting changes.
+    bytes: usize,
+    max_bytes: usize,
 }
 
 impl RevisionDraft {
+    fn new(list: &Arc<List>, limits: Limits) -> Self {
+        // A list above a limit that was lowered may still shrink.
+        let full = limits.bytes.max(list.bytes());
+        let max_bytes = full.saturating_mul(MAX_FULL_LISTS_PER_REVISION);
+        Self { list: list.clone(), changes: Vec::new(), reverts: Vec::new(), bytes: 0, max_bytes }
+    }
+
+    /// Applies changes. Counts their bytes at once, because a draft of many calls fills the memory before it ends.
     fn add(&mut self, changes: Vec<Change>) -> Result<(), Refusal> {
         if !changes.is_empty() {
+            let reverts = self.reverts.len();
             self.list = Arc::new(self.list.apply_with_inverse(&changes, &mut self.reverts).map_err(Fault::from)?);
+            self.bytes += changes.iter().chain(&self.reverts[reverts..]).map(text_bytes).sum::<usize>();
+            if self.bytes > self.max_bytes {
+                return Err(Refusal::Full { what: "bytes of changes in one revision", limit: self.max_bytes });
+            }
         }
         if self.changes.is_empty() {
             self.changes = changes;
@@ -241,6 +261,16 @@ impl RevisionDraft {
             self.changes.extend(changes);
         }
         Ok(())
+    }
+}
+
+/// Returns the bytes of text in a change. The limits on the number of changes bound the rest of it.
+fn text_bytes(change: &Change) -> usize {
+    match change {
+        Change::Put(entry) | Change::Restore(entry) => entry.bytes(),
+        Change::Set(field) => field.bytes(),
+        Change::Unset(name) => name.len(),
+        Change::Remove(_) | Change::BindLogic(_) | Change::DeleteList | Change::Pin(_) => 0,
     }
 }
 

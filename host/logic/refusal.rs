@@ -37,10 +37,10 @@ pub enum Refusal {
         /// The thing that a later revision changed, if that is the obstacle.
         about: Option<Subject>,
     },
-    /// The list would exceed a limit on its size.
+    /// The list, or its next revision, would exceed a limit of the host on its size.
     #[error("a list may have {limit} {what}, and this one would have more")]
     Full {
-        /// What is limited: `entries` or `bytes of text`.
+        /// What is limited: `entries`, `bytes of text`, or the `changes` or `bytes of changes` in one revision.
         what: &'static str,
         /// The limit.
         limit: usize,
