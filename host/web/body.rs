@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::problem::{Problem, ProblemKind};
@@ -28,9 +28,8 @@ impl BodyLimits {
         if announced.is_some_and(|length: usize| length > self.bytes) {
             return Err(self.exceeded());
         }
-        match tokio::time::timeout(self.time, Limited::new(body, self.bytes).collect()).await {
-            // Most bodies are one frame, which is not copied.
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+        match tokio::time::timeout(self.time, collect(Limited::new(body, self.bytes))).await {
+            Ok(Ok(body)) => Ok(body),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(self.exceeded()),
             Ok(Err(error)) => Err(Problem::new(ProblemKind::Malformed, format!("the body broke off: {error}"))),
             Err(_) => {
@@ -45,6 +44,25 @@ impl BodyLimits {
         let detail = format!("the body has over {} bytes", self.bytes);
         Problem::new(ProblemKind::TooLarge, detail).with_limit(self.name, self.bytes)
     }
+}
+
+/// Joins the frames of a body.
+///
+/// Frames are not kept one by one, because each costs far more memory than the byte that it may hold.
+async fn collect(mut body: Limited<Body>) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    // Most bodies are one frame, which is not copied.
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if joined.is_empty() && first.is_empty() {
+            first = data;
+            continue;
+        }
+        joined.extend_from_slice(&std::mem::take(&mut first));
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
 /// Refuses a body with another media type than one of these.
@@ -63,4 +81,29 @@ pub(super) fn require_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), 
         None => format!("there is no Content-Type; send {allowed}"),
     };
     Err(Problem::new(ProblemKind::MediaType, detail).with_field("Content-Type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    async fn read(frames: impl IntoIterator<Item = &'static [u8], IntoIter: Send + 'static>) -> Result<Bytes, Problem> {
+        let frames = frames.into_iter().map(|frame| Ok::<_, Infallible>(Bytes::from_static(frame)));
+        let body = Body::from_stream(futures_util::stream::iter(frames));
+        BodyLimits { name: "body bytes", bytes: 1000, time: Duration::from_secs(60) }
+            .read(&HeaderMap::new(), body)
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_body_of_many_frames_is_joined_up_to_the_limit() {
+        let bytes: &'static [u8] = &[7; 1001];
+        assert_eq!(read(bytes[..1000].chunks(1)).await.unwrap(), bytes[..1000]);
+        assert!(read(bytes.chunks(1)).await.is_err());
+        assert_eq!(read([&b""[..], b"ab", b"", b"c"]).await.unwrap(), "abc");
+        assert_eq!(read([&b"ab"[..]]).await.unwrap(), "ab");
+        assert_eq!(read([]).await.unwrap(), "");
+    }
 }

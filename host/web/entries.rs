@@ -162,7 +162,7 @@ pub(super) async fn one(
     responses(
     (status = 200, description = "The entry as it is now", body = EntryBody, headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    (status = 204, description = "The list's logic accepted the change and removed the entry"), WriteProblems))]
+    (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment"), WriteProblems))]
 pub(super) async fn change(
     State(web): Shared,
     EntryPath(name, id): EntryPath,
@@ -181,9 +181,20 @@ pub(super) async fn change(
         return Ok(no_content(&reply));
     }
     // The entry did not change, so the reply does not contain it, but the list does.
-    let list = web.cache().read(&name).await?;
-    let entry = list.get(id).ok_or_else(|| Problem::no_entry(&id.to_string()))?;
-    written(StatusCode::OK, entry, &prefix, list.revision(), &reply.logic)
+    // The command was carried out, so a list that cannot be read now, or has lost the entry since, is no error.
+    match web.cache().read(&name).await {
+        Ok(list) => match list.get(id) {
+            Some(entry) => written(StatusCode::OK, entry, &prefix, list.revision(), &reply.logic),
+            None => Ok(no_content(&reply)),
+        },
+        Err(error) => {
+            let mut response = no_content(&reply);
+            if let Some(failure) = Problem::from(error).failure() {
+                response.extensions_mut().insert(failure);
+            }
+            Ok(response)
+        }
+    }
 }
 
 /// Deletes an entry.

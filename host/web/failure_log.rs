@@ -25,9 +25,22 @@ pub(super) struct Failure {
     pub(super) cause: String,
 }
 
-/// Failures of each kind. The names of problems and limits are constants, so there are few kinds.
+/// The most causes that are told apart at a time.
+const MAX_CAUSES: usize = 256;
+
+/// Failures of each kind.
 #[derive(Default)]
-pub(super) struct FailureLog(Mutex<HashMap<(&'static str, Option<&'static str>), Burst>>);
+pub(super) struct FailureLog(Mutex<HashMap<Kind, Burst>>);
+
+/// Failures that are logged once per burst. Each cause is a kind of its own, because a client that was told to look
+/// into the log must find it there. All causes of overload are one kind.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    problem: &'static str,
+    limit: Option<&'static str>,
+    /// Nothing for overload, and for causes beyond [`MAX_CAUSES`].
+    cause: Option<String>,
+}
 
 struct Burst {
     /// When a line was last logged.
@@ -50,7 +63,16 @@ impl FailureLog {
     /// Counts a failure. Returns how many were not logged before it, if this one is to be logged.
     fn count(&self, now: Duration, failure: &Failure) -> Option<u64> {
         let mut bursts = self.0.lock();
-        match bursts.get_mut(&(failure.problem, failure.limit)) {
+        let Failure { problem, overload, limit, ref cause } = *failure;
+        let mut kind = Kind { problem, limit, cause: (!overload).then(|| cause.clone()) };
+        if kind.cause.is_some() && bursts.len() >= MAX_CAUSES && !bursts.contains_key(&kind) {
+            // A cause that was not seen for a while makes room. Its count is lost here, not in the metrics.
+            bursts.retain(|_, burst| now.saturating_sub(burst.logged) < INTERVAL);
+            if bursts.len() >= MAX_CAUSES {
+                kind.cause = None;
+            }
+        }
+        match bursts.get_mut(&kind) {
             Some(burst) if now.saturating_sub(burst.logged) < INTERVAL => {
                 burst.unlogged += 1;
                 None
@@ -60,7 +82,7 @@ impl FailureLog {
                 Some(std::mem::take(&mut burst.unlogged))
             }
             None => {
-                bursts.insert((failure.problem, failure.limit), Burst { logged: now, unlogged: 0 });
+                bursts.insert(kind, Burst { logged: now, unlogged: 0 });
                 Some(0)
             }
         }
@@ -81,5 +103,25 @@ mod tests {
         assert_eq!(count(10, Some("store queue")), Some(0), "another limit is another kind");
         assert_eq!((count(11, Some("mailbox")), count(12, Some("mailbox"))), (Some(2), None));
         assert_eq!(count(40, Some("mailbox")), Some(1));
+    }
+
+    #[test]
+    fn each_cause_is_logged_and_the_number_of_causes_is_bounded() {
+        let log = FailureLog::default();
+        let failure = |cause: usize| Failure {
+            problem: "unreadable",
+            overload: false,
+            limit: None,
+            cause: format!("list {cause} is damaged"),
+        };
+        let count = |second, cause| log.count(Duration::from_secs(second), &failure(cause));
+        for cause in 0..MAX_CAUSES {
+            assert_eq!(count(1, cause), Some(0));
+        }
+        assert_eq!((count(1, 0), count(1, 1)), (None, None));
+        assert_eq!((count(1, 1000), count(1, 1001)), (Some(0), None), "the rest is one kind");
+        assert_eq!(log.0.lock().len(), MAX_CAUSES + 1);
+        assert_eq!((count(11, 2000), count(11, 2001)), (Some(0), Some(0)), "old causes make room");
+        assert_eq!(log.0.lock().len(), 2);
     }
 }

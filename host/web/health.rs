@@ -53,7 +53,8 @@ pub(super) async fn live() -> HandlerResult {
     (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
     if !web.services.readiness.is_ready() {
-        return Err(Problem::new(ProblemKind::NotReady, "the server is starting or stopping"));
+        let problem = Problem::new(ProblemKind::NotReady, "the server is starting or stopping");
+        return Err(if web.services.readiness.is_starting() { problem.with_retry() } else { problem });
     }
     let failed = components(&web).into_iter().find_map(|component| Some((component.name, component.fault?)));
     match failed {

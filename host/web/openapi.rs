@@ -38,7 +38,7 @@ const MEANINGS: [(&str, &str, AppliesTo); 13] = [
     ),
     (
         "503",
-        "Too much to do, or the store is not available. Nothing was carried out; `Retry-After` says when to try again",
+        "Too much to do, or the store is not available. Nothing was carried out; `Retry-After` is there if the same request is likely to work soon",
         AppliesTo::Both,
     ),
 ];

@@ -40,6 +40,8 @@ struct Facts {
     limit: Option<Limit>,
     logic: Option<Arc<LogicId>>,
     revision: Option<u64>,
+    /// Whether nothing was carried out and the same request is likely to work soon.
+    retry: bool,
     /// What only the operator may know.
     cause: Option<String>,
 }
@@ -88,7 +90,8 @@ impl Problem {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (code, field, limit, logic, revision, cause) = (None, None, None, None, None, None);
-        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, cause }))
+        let retry = kind == ProblemKind::Overloaded;
+        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry, cause }))
     }
 
     /// Names the part of the body, parameter or header at fault.
@@ -100,6 +103,12 @@ impl Problem {
     /// Names the limit that was reached.
     pub(super) fn with_limit(mut self, name: &'static str, value: usize) -> Self {
         self.0.limit = Some(Limit { name, value: value as u64 });
+        self
+    }
+
+    /// Asks the client to try again soon. Only for a 503 after which nothing was carried out.
+    pub(super) fn with_retry(mut self) -> Self {
+        self.0.retry = true;
         self
     }
 
@@ -190,8 +199,8 @@ impl IntoResponse for Problem {
             name_logic(headers, logic);
         }
         let extra: Option<(HeaderName, HeaderValue)> = match status {
-            // Every 503 means that nothing was carried out. An unknown outcome is another kind, with another status.
-            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            // A 503 whose cause lasts until the operator acts has no such header. A repetition would only add load.
+            StatusCode::SERVICE_UNAVAILABLE if self.0.retry => Some((header::RETRY_AFTER, RETRY_AFTER)),
             // The rest of the body will not be read, so the connection cannot be used again.
             StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, HeaderValue::from_static("close"))),
             _ => None,

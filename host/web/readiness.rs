@@ -22,6 +22,11 @@ impl Readiness {
         self.0.store(DRAINING, Ordering::Release);
     }
 
+    /// Whether the server is starting, so that requests will be wanted soon.
+    pub(super) fn is_starting(&self) -> bool {
+        self.0.load(Ordering::Acquire) == STARTING
+    }
+
     /// Whether requests are wanted now.
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Acquire) == READY

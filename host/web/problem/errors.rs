@@ -82,7 +82,7 @@ impl Problem {
                 "the store accepts no writes since one failed; the server has to be restarted",
             ),
             StoreError::Conflict { .. } => {
-                Self::new(ProblemKind::Store, "another writer changed the list first; try again")
+                Self::new(ProblemKind::Store, "another writer changed the list first; try again").with_retry()
             }
             StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
             StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
