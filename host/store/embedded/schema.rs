@@ -14,8 +14,11 @@ use crate::store::error::StoreError;
 /// Marks a file as ours: "hotl" in ASCII.
 const APPLICATION_ID: i32 = 0x686f_746c;
 
-/// The format this program reads and writes.
-const FORMAT: i32 = 1;
+/// The format this program writes. It reads every format from [`OLDEST_FORMAT`] on.
+const FORMAT: i32 = 2;
+
+/// The oldest format this program reads. [`UPGRADES`] leads from it to [`FORMAT`].
+const OLDEST_FORMAT: i32 = 1;
 
 /// Before 3.51.3, a checkpoint on a second connection could corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -55,6 +58,13 @@ const TABLES: &str = "
     );
 ";
 
+/// The statements that lead from each format to the next, the first one from [`OLDEST_FORMAT`]. They run in one
+/// transaction at the start, and a directory that was upgraded has the tables of a new one.
+const UPGRADES: [&str; (FORMAT - OLDEST_FORMAT) as usize] = [
+    // From 1 to 2.
+    "",
+];
+
 /// Turns an error of SQLite into the store's.
 pub(super) fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
     move |why| StoreError::Failed { what: what.to_owned(), why: why.to_string() }
@@ -68,7 +78,7 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
         return Err(StoreError::Failed { what, why });
     }
     let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
-    check_format(dir, &db, &what)?;
+    check_format(dir, &db, OLDEST_FORMAT, &what)?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
     let write = || -> rusqlite::Result<()> {
         db.pragma_update(None, "journal_mode", "wal")?;
@@ -77,17 +87,34 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
             let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
             db.pragma_update(None, "max_page_count", bytes / page)?;
         }
-        if db.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))? == 0 {
-            let create = db.unchecked_transaction()?;
-            create.execute_batch(TABLES)?;
-            create.pragma_update(None, "application_id", APPLICATION_ID)?;
-            create.pragma_update(None, "user_version", FORMAT)?;
-            create.commit()?;
+        match db.pragma_query_value(None, "user_version", |row| row.get(0))? {
+            0 => create(&db),
+            FORMAT => Ok(()),
+            format => upgrade(&db, format),
         }
-        Ok(())
     };
     write().map_err(failed(&what))?;
     Ok(db)
+}
+
+fn create(db: &Connection) -> rusqlite::Result<()> {
+    let create = db.unchecked_transaction()?;
+    create.execute_batch(TABLES)?;
+    create.pragma_update(None, "application_id", APPLICATION_ID)?;
+    create.pragma_update(None, "user_version", FORMAT)?;
+    create.commit()
+}
+
+/// Brings the tables of an older format up to date, all steps or none.
+fn upgrade(db: &Connection, format: i32) -> rusqlite::Result<()> {
+    tracing::info!(from = format, to = FORMAT, "upgrading the format of the data directory");
+    let upgrade = db.unchecked_transaction()?;
+    let done = usize::try_from(format - OLDEST_FORMAT).expect("check_format refuses older formats");
+    for step in UPGRADES.iter().skip(done) {
+        upgrade.execute_batch(step)?;
+    }
+    upgrade.pragma_update(None, "user_version", FORMAT)?;
+    upgrade.commit()
 }
 
 /// Opens a connection that only reads.
@@ -105,7 +132,8 @@ pub(super) fn open_observer(dir: &Path, cache_bytes: u64) -> Result<Connection, 
     let db = open_reader(dir, cache_bytes)?;
     let what = format!("open {} for reading", dir.join(FILE).display());
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed(&what))?;
-    check_format(dir, &db, &what)?;
+    // Tables of an older format may be missing, and only the server may add them.
+    check_format(dir, &db, FORMAT, &what)?;
     Ok(db)
 }
 
@@ -117,18 +145,18 @@ pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Refuses a file of another program, or of another version of this one. A new file is accepted.
-fn check_format(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreError> {
+/// Refuses a file of another program, and a format before `oldest` or after [`FORMAT`]. A new file is accepted.
+fn check_format(dir: &Path, db: &Connection, oldest: i32, what: &str) -> Result<(), StoreError> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed(what));
     let (application, format, changes) =
         (number("application_id")?, number("user_version")?, number("schema_version")?);
     match (application, format) {
-        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, format) if (oldest..=FORMAT).contains(&format) => Ok(()),
         (0, 0) if changes == 0 => Ok(()),
         _ => Err(StoreError::Format {
             path: dir.display().to_string(),
             found: if application == APPLICATION_ID { format.to_string() } else { "of another program".into() },
-            known: FORMAT.to_string(),
+            known: if oldest == FORMAT { FORMAT.to_string() } else { format!("{oldest} to {FORMAT}") },
         }),
     }
 }
@@ -140,4 +168,47 @@ fn set_up(db: &Connection, cache_bytes: u64) -> rusqlite::Result<()> {
     // Negative means kibibytes.
     db.pragma_update(None, "cache_size", -i64::try_from(cache_bytes / 1024).unwrap_or(i64::MAX))?;
     db.pragma_update(None, "temp_store", "memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables and indexes of format 1, as the first release created them.
+    const FORMAT_1: &str = include_str!("schema/format_1.sql");
+
+    fn shape(db: &Connection) -> Vec<(String, Vec<String>)> {
+        let tables = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY name";
+        let mut select = db.prepare(tables).unwrap();
+        let names: Vec<String> = select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let columns = |table: &String| {
+            let sql = "SELECT name || ' ' || type || ' ' || \"notnull\" || ' ' || pk FROM pragma_table_info(?1)";
+            let mut select = db.prepare(sql).unwrap();
+            select.query_map([table], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        names.iter().map(|name| (name.clone(), columns(name))).collect()
+    }
+
+    #[test]
+    fn a_directory_of_the_first_format_gets_the_tables_of_a_new_one() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let db = Connection::open(old.path().join(FILE)).unwrap();
+        db.execute_batch(FORMAT_1).unwrap();
+        db.close().unwrap();
+        let upgraded = open_writer(old.path(), 1 << 20, None).unwrap();
+        let created = open_writer(new.path(), 1 << 20, None).unwrap();
+        assert_eq!(shape(&upgraded), shape(&created));
+        let format: i32 = upgraded.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(format, FORMAT);
+    }
+
+    #[test]
+    fn a_format_of_a_later_program_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open_writer(dir.path(), 1 << 20, None).unwrap();
+        db.pragma_update(None, "user_version", FORMAT + 1).unwrap();
+        drop(db);
+        let refused = open_writer(dir.path(), 1 << 20, None).unwrap_err();
+        assert!(matches!(refused, StoreError::Format { .. }), "{refused}");
+    }
 }

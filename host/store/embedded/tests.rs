@@ -121,7 +121,7 @@ fn an_unknown_format_is_refused_and_not_changed() {
         embedded.sql().pragma_update(None, pragma, 77).expect("it is written");
         let refused = embedded.try_open().expect_err("no program knows format 77");
         let path = embedded.dir.path().display().to_string();
-        assert_eq!(refused, StoreError::Format { path, found: found.into(), known: "1".into() });
+        assert_eq!(refused, StoreError::Format { path, found: found.into(), known: "1 to 2".into() });
     }
     assert_eq!(embedded.sql().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(77));
 }
