@@ -231,6 +231,19 @@ fn a_list_that_can_be_filled_can_be_emptied_in_one_revision() {
 }
 
 #[test]
+fn a_full_list_whose_logic_scans_it_at_each_deletion_can_be_cleared() {
+    // A busy machine does not reach the deadline first: by fuel, the deletions one by one do not end either.
+    let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
+    let logic = load_with(settings, "blocked-by", Isolation::Shared);
+    let mut session = logic.session().unwrap();
+    let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits: Limits::default() };
+    let decided = decider.decide(&full_list(), &context(), &Command::Clear).unwrap();
+    assert_eq!((decided.list.count(), decided.changes.len()), (0, 10_001), "the first change also binds the logic");
+    let fuel = session.cost().fuel;
+    assert!(fuel < Settings::default().fuel, "the list was read more than once: {fuel}");
+}
+
+#[test]
 fn logic_that_keeps_state_between_calls_is_detected() {
     let settings = Settings { check_every: 4, ..Settings::default() };
     let mut list = DecidedList::new(load_with(settings, "hostile", Isolation::Shared));

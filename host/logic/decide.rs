@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::refusal::Refusal;
 use super::{Logic, Session};
 use crate::list::binding::LogicBinding;
-use crate::list::change::Change;
+use crate::list::change::{Change, Violation};
 use crate::list::command::{Command, Context};
 use crate::list::entry::{MAX_TITLE_CHARS, Patch};
 use crate::list::id::EntryId;
@@ -26,6 +26,10 @@ use crate::list::{Limits, List};
 /// The most changes that [`Command::Clear`] may make for each entry, on average and beyond what one call may make.
 /// Deleting an entry may change those that name it.
 const MAX_CHANGES_PER_CLEARED_ENTRY: usize = 16;
+
+/// The command by which a logic decides [`Command::Clear`] with one answer, if it declares a command of this name that
+/// needs no arguments.
+const DELETE_ENTRIES: &str = "delete-entries";
 
 /// The most text in the changes of a revision and in those that revert them, in sizes of a full list. An honest clear of
 /// a full list takes one, for the reverting changes. A migration that rewrites each entry takes two.
@@ -117,9 +121,19 @@ impl Decider<'_> {
 
     /// Calls the logic with the current state of the draft, checks the answer, and adds it to the draft.
     fn call(&mut self, draft: &mut RevisionDraft, context: &Context, call: Call<'_>) -> Result<(), Refusal> {
+        self.call_within(self.limits, draft, context, call)
+    }
+
+    fn call_within(
+        &mut self,
+        limits: Limits,
+        draft: &mut RevisionDraft,
+        context: &Context,
+        call: Call<'_>,
+    ) -> Result<(), Refusal> {
         let decision: Decision = self.session.decide(&draft.list, context, call)?;
         let changes = decision.map_err(Refusal::Rejected)?;
-        let checked = draft.list.check(&changes, self.logic.description(), self.limits);
+        let checked = draft.list.check(&changes, self.logic.description(), limits);
         let added = checked.map_err(Fault::from).map_err(Refusal::from).and_then(|()| draft.add(changes));
         if added.is_err() {
             // The state that led to this answer may still be in the instance's memory.
@@ -130,6 +144,11 @@ impl Decider<'_> {
 
     fn clear(&mut self, draft: &mut RevisionDraft, context: &Context) -> Result<(), Refusal> {
         let ids: Vec<EntryId> = draft.list.scan(0).map(|entry| entry.id).collect();
+        let command = self.logic.description().command(DELETE_ENTRIES);
+        if !ids.is_empty() && command.is_some_and(|command| command.arguments.iter().all(|argument| !argument.required))
+        {
+            return self.delete_entries(draft, context);
+        }
         let limit = self.limits.changes.saturating_add(ids.len().saturating_mul(MAX_CHANGES_PER_CLEARED_ENTRY));
         for id in ids {
             // The logic may have deleted this entry together with an earlier one.
@@ -145,6 +164,23 @@ impl Decider<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Has the logic delete all entries with one answer. A logic that scans the list for each deletion is too slow for
+    /// a long list.
+    fn delete_entries(&mut self, draft: &mut RevisionDraft, context: &Context) -> Result<(), Refusal> {
+        self.session.begin_part();
+        // A list above a limit that was lowered may still be cleared.
+        let limits = Limits { changes: self.limits.changes.max(draft.list.count()), ..self.limits };
+        self.call_within(limits, draft, context, Call::Custom(DELETE_ENTRIES, &[]))?;
+        match draft.list.count() {
+            0 => Ok(()),
+            left => {
+                self.session.poison();
+                let what = format!("left {left} of the list's entries at the command {DELETE_ENTRIES}");
+                Err(Fault::from(Violation::Content(what)).into())
+            }
+        }
     }
 
     fn configure(

@@ -114,7 +114,7 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     }
 }
 
-/// Removes all entries, each through the list's logic, all or none.
+/// Removes all entries through the list's logic, all or none.
 #[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),

@@ -1,9 +1,11 @@
 //! Deciding a command that makes one call for each entry.
 
 use super::*;
+use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
 use crate::list::command::{Page, Query};
 use crate::list::entry::Entry;
+use crate::list::schema::{CommandSchema, Description};
 use crate::logic::testing::Native;
 
 /// A session that counts the budgets it is given, and changes each entry several times before it deletes it.
@@ -112,4 +114,80 @@ fn clearing_a_list_may_not_make_bytes_without_bound() {
 fn a_list_above_a_lowered_limit_can_be_cleared() {
     let limits = Limits { bytes: 0, ..Limits::default() };
     assert!(Budgeted::new(1).clear(&list_of(4), limits).is_ok());
+}
+
+/// A logic that declares the command `delete-entries`.
+struct Clearing {
+    logic: Box<dyn Logic>,
+    description: Description,
+    /// The entries that it leaves in the list.
+    leaves: usize,
+}
+
+impl Clearing {
+    fn leaving(leaves: usize) -> Self {
+        let logic = Native::version(1);
+        let command = CommandSchema { name: "delete-entries".into(), title: String::new(), arguments: Vec::new() };
+        let description = Description { commands: vec![command], ..logic.description().clone() };
+        Self { logic, description, leaves }
+    }
+
+    fn clear(&self, list: &Arc<List>, limits: Limits) -> Result<Decided, Refusal> {
+        let context =
+            Context { now: 0, today: "2026-11-23".parse().unwrap(), utc_offset: 0, caller: "ann".into(), seed: 1 };
+        let mut session = self.session()?;
+        Decider { logic: self, session: &mut *session, limits }.decide(list, &context, &Command::Clear)
+    }
+}
+
+impl Logic for Clearing {
+    fn binding(&self) -> &Arc<LogicBinding> {
+        self.logic.binding()
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(ClearingSession { leaves: self.leaves }))
+    }
+}
+
+struct ClearingSession {
+    leaves: usize,
+}
+
+impl Session for ClearingSession {
+    fn begin(&mut self) {}
+
+    fn decide(&mut self, list: &Arc<List>, _: &Context, call: Call<'_>) -> Result<Decision, Fault> {
+        let Call::Custom("delete-entries", []) = call else { panic!("only the command: {call:?}") };
+        Ok(Ok(list.scan(0).skip(self.leaves).map(|entry| Change::Remove(entry.id)).collect()))
+    }
+
+    fn view(&mut self, _: &Arc<List>, _: &Context, _: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        panic!("nothing is viewed")
+    }
+
+    fn next_wake_up(&mut self, _: &Arc<List>, _: &Context) -> Result<Option<u64>, Fault> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_logic_that_declares_delete_entries_clears_a_list_with_one_answer() {
+    let list = list_of(3);
+    let decided = Clearing::leaving(0).clear(&list, Limits::default()).unwrap();
+    assert_eq!(decided.changes, [1, 2, 3].map(Change::Remove));
+    assert!(Clearing::leaving(0).clear(&list, Limits { changes: 2, ..Limits::default() }).is_ok(), "a lowered limit");
+    let empty = list_of(0);
+    assert_eq!(Clearing::leaving(0).clear(&empty, Limits::default()).unwrap().changes, []);
+}
+
+#[test]
+fn delete_entries_is_a_fault_if_it_leaves_entries() {
+    let refusal = Clearing::leaving(1).clear(&list_of(3), Limits::default()).unwrap_err();
+    let what = "left 1 of the list's entries at the command delete-entries";
+    assert_eq!(refusal, Refusal::Fault(Violation::Content(what.into()).into()));
 }

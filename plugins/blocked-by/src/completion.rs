@@ -44,6 +44,12 @@ pub(crate) fn delete(list: &impl List, id: EntryId) -> Decision {
     Ok(changes)
 }
 
+/// Deletes all entries. None is left that depends on a deleted one, so that a strict list allows it, too. The host
+/// clears a list with this command, because [`delete`] reads the whole list for each entry.
+pub(crate) fn delete_all(list: &impl List) -> Vec<Change> {
+    list.all(0).map(|entry| Change::Remove(entry.id)).collect()
+}
+
 /// Entries by number and title: `3 “Dig the hole”, 4 “Buy a tree” and 5 more`.
 fn names(entries: &[Entry]) -> String {
     let named: Vec<String> =

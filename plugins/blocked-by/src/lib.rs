@@ -32,6 +32,7 @@ impl Logic for BlockedBy {
             .setting(Schema::new(STRICT, "What is blocked cannot be completed", Kind::Boolean))
             .command("link", "Depends on", arguments("on", "What it depends on"))
             .command("unlink", "Depends no more on", arguments("from", "What it depends on no more"))
+            .command("delete-entries", "Delete all entries", vec![])
             .view("ready", "Ready")
             .view("blocked", "Blocked")
     }
@@ -50,6 +51,7 @@ impl Logic for BlockedBy {
 
     fn command(list: &impl List, _: &Context, name: &str, arguments: Vec<Field>) -> Decision {
         match (name, arguments.entry("entry")) {
+            ("delete-entries", _) => Ok(completion::delete_all(list)),
             ("link", Some(id)) => links::link(list, id, arguments.entries("on")),
             ("unlink", Some(id)) => links::unlink(list, id, arguments.entries("from")),
             _ => Err(Rejection::unknown_command(name)),

@@ -259,6 +259,14 @@ fn a_strict_list_keeps_what_open_entries_wait_for() {
 }
 
 #[test]
+fn all_entries_are_deleted_together_though_open_ones_depend_on_each_other() {
+    let mut list = garden();
+    let decision = BlockedBy::command(&list, &context(), "delete-entries", vec![]);
+    apply(&mut list, decision).expect("accepted");
+    assert_eq!(list.count(), 0);
+}
+
+#[test]
 fn what_is_deleted_is_depended_upon_no_more() {
     let mut list = lax(garden());
     delete(&mut list, 2).expect("accepted");
