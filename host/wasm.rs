@@ -11,6 +11,7 @@
 //! Each call into a component has limits on fuel, time, memory, stack and the size of its answer.
 
 mod compile_limits;
+mod compiled;
 mod component;
 mod contract;
 pub mod engine;

@@ -5,6 +5,8 @@
 mod canary;
 #[path = "rollout/crash.rs"]
 mod crash;
+#[path = "rollout/damage.rs"]
+mod damage;
 #[path = "rollout/fallback.rs"]
 mod fallback;
 #[path = "rollout/moves.rs"]

@@ -50,13 +50,14 @@ impl ComponentLogic {
         isolation: Isolation,
         class: InstanceClass,
     ) -> Result<Self, LoadError> {
-        let prepared = Prepared::compile(engine, class, name.clone(), bytes)
+        let digest = digest(bytes);
+        let prepared = Prepared::compile(engine, class, name.clone(), digest, bytes)
             .map_err(|error| LoadError::Invalid(reason(&error)))?;
         let description = describe(&prepared)?;
         if description != describe(&prepared)? {
             return Err(Fault::Impure.into());
         }
-        let id = LogicId { name, version: description.version.clone(), digest: digest(bytes) };
+        let id = LogicId { name, version: description.version.clone(), digest };
         let binding = LogicBinding::new(id, &description);
         Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }

@@ -9,7 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::component::Component;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::compiled::CompiledCode;
+use crate::list::digest::Digest;
 
 /// The resolution of deadlines.
 const TICK: Duration = Duration::from_millis(5);
@@ -168,6 +172,7 @@ struct Shared {
     light: Pool,
     heavy: Pool,
     settings: Settings,
+    compiled: Option<CompiledCode>,
     /// Ends the ticker thread when the last handle to the engine is dropped.
     _ticker: mpsc::Sender<()>,
 }
@@ -193,14 +198,30 @@ pub enum EngineError {
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
-        let (light, heavy) = (Pool::new(&settings, InstanceClass::Light)?, Pool::new(&settings, InstanceClass::Heavy)?);
+        let compiled = settings.cache.clone().map(CompiledCode::open).transpose().map_err(EngineError::Wasmtime)?;
+        let pool = |class| Pool::new(&settings, class, compiled.as_ref());
+        let (light, heavy) = (pool(InstanceClass::Light)?, pool(InstanceClass::Heavy)?);
         let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()])?;
-        Ok(Self { shared: Arc::new(Shared { light, heavy, settings, _ticker: ticker }) })
+        Ok(Self { shared: Arc::new(Shared { light, heavy, settings, compiled, _ticker: ticker }) })
+    }
+
+    /// Compiles a component, or takes its code from the cache.
+    pub(super) fn compile(&self, class: InstanceClass, digest: Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let compile = || Component::new(self.wasmtime(class), bytes);
+        match &self.shared.compiled {
+            Some(compiled) => compiled.compile(digest, compile),
+            None => compile(),
+        }
     }
 
     /// The settings that the engine was started with.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    #[cfg(test)]
+    pub(super) fn compiled(&self) -> Option<&CompiledCode> {
+        self.shared.compiled.as_ref()
     }
 
     pub(super) fn wasmtime(&self, class: InstanceClass) -> &wasmtime::Engine {
@@ -233,9 +254,11 @@ impl Engine {
 }
 
 impl Pool {
-    fn new(settings: &Settings, class: InstanceClass) -> Result<Self, EngineError> {
-        let engine = config(settings, settings.limits_of(class)).and_then(|config| wasmtime::Engine::new(&config));
-        Ok(Self { engine: engine.map_err(EngineError::Wasmtime)?, warm: AtomicUsize::new(0) })
+    fn new(settings: &Settings, class: InstanceClass, compiled: Option<&CompiledCode>) -> Result<Self, EngineError> {
+        let mut config = config(settings, settings.limits_of(class));
+        config.cache(compiled.map(|compiled| compiled.cache().clone()));
+        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
+        Ok(Self { engine, warm: AtomicUsize::new(0) })
     }
 }
 
@@ -252,7 +275,7 @@ pub(super) fn deadline_ticks(deadline: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
 }
 
-fn config(settings: &Settings, limits: InstanceLimits) -> wasmtime::Result<Config> {
+fn config(settings: &Settings, limits: InstanceLimits) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(limits.instances)
         .total_core_instances(limits.instances * limits.parts)
@@ -276,13 +299,7 @@ fn config(settings: &Settings, limits: InstanceLimits) -> wasmtime::Result<Confi
         .wasm_memory64(false)
         .wasm_relaxed_simd(false) // its results may differ from machine to machine
         .cranelift_nan_canonicalization(true); // so may the bits of a NaN
-    if let Some(directory) = &settings.cache {
-        // Keyed by the compiler's version and settings and the component's bytes, evicted by size.
-        let mut cache = CacheConfig::new();
-        cache.with_directory(directory);
-        config.cache(Some(Cache::new(cache)?));
-    }
-    Ok(config)
+    config
 }
 
 /// Starts the thread that advances the engines' epochs until the returned sender is dropped.

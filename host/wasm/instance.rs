@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Store, Trap};
 
 use super::engine::{Engine, InstanceClass, deadline_ticks};
@@ -14,6 +14,7 @@ use super::wasi::{self, Forbidden};
 use crate::list::List;
 use crate::list::change::Violation;
 use crate::list::command::Context;
+use crate::list::digest::Digest;
 use crate::list::name::LogicName;
 use crate::logic::{Cost, Fault};
 
@@ -40,9 +41,10 @@ impl Prepared {
         engine: &Engine,
         class: InstanceClass,
         name: LogicName,
+        digest: Digest,
         bytes: &[u8],
     ) -> wasmtime::Result<Self> {
-        let component = Component::new(engine.wasmtime(class), bytes)?;
+        let component = engine.compile(class, digest, bytes)?;
         let mut linker = Linker::new(engine.wasmtime(class));
         ListPlugin::add_to_linker::<InstanceState, HasSelf<InstanceState>>(&mut linker, |state| state)?;
         wasi::link(&mut linker, &component)?;

@@ -1,6 +1,7 @@
 //! The built program as a process: start, requests, and end.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,9 +23,19 @@ impl Process {
 
     /// Starts a server that dies at a failpoint, which is given as `name=return`.
     pub fn with_failpoint(data: &Path, arguments: &[&OsStr], point: &str) -> Self {
-        let mut command = program();
+        let mut command = serve(data, arguments);
         command.env("FAILPOINTS", point);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts a server whose log goes to a file.
+    pub fn logging_to(log: &Path, data: &Path, arguments: &[&OsStr]) -> Self {
+        let mut command = serve(data, arguments);
+        command.stderr(File::create(log).expect("a file for the log"));
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let output = child.stdout.as_mut().expect("it is piped");
@@ -69,6 +80,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The command that starts a server on a data directory and a free port.
+fn serve(data: &Path, arguments: &[&OsStr]) -> Command {
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data).args(arguments);
+    command
 }
 
 /// The built program, without the variables of this process's environment that configure it.

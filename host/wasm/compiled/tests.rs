@@ -1,0 +1,141 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::list::name::LogicName;
+use crate::wasm::{Engine, Isolation, Settings, digest, load};
+
+const COMPONENT: &[u8] = include_bytes!("../../../plugins/built/strict.wasm");
+const OTHER: &[u8] = include_bytes!("../../../plugins/built/todo.wasm");
+
+fn start(folder: &Path) -> Engine {
+    Engine::new(Settings { cache: Some(code(folder)), ..Settings::default() }).expect("an engine")
+}
+
+fn code(folder: &Path) -> PathBuf {
+    folder.join("compiled")
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) {
+    let logic = load(engine, LogicName::new("rules").unwrap(), bytes, Isolation::Shared).expect("it loads");
+    assert_eq!(logic.id().digest, digest(bytes));
+}
+
+/// A directory with the sealed code of one component, and the file of the code.
+fn compiled_once() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    compile(&start(folder.path()), COMPONENT);
+    let [seal] = <[Seal; 1]>::try_from(read_seals(&code(folder.path()))).expect("one seal");
+    let file = code(folder.path()).join(seal.file);
+    assert_eq!((seal.component, seal.code), (digest(COMPONENT), hash_file(&file).unwrap()));
+    (folder, file)
+}
+
+fn flip(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// How often the engine compiled a component.
+fn misses(engine: &Engine) -> usize {
+    engine.compiled().expect("it has a cache").cache.cache_misses()
+}
+
+#[test]
+fn sealed_code_is_used_again_after_a_restart() {
+    let (folder, file) = compiled_once();
+    let engine = start(folder.path());
+    compile(&engine, COMPONENT);
+    compile(&engine, OTHER);
+    compile(&engine, COMPONENT);
+    assert_eq!(misses(&engine), 1, "only the other component was compiled");
+    assert!(file.exists());
+    let engine = start(folder.path());
+    compile(&engine, OTHER);
+    compile(&engine, COMPONENT);
+    assert_eq!(misses(&engine), 0);
+}
+
+#[test]
+fn damaged_code_does_not_run_and_its_component_is_compiled_again_wherever_the_damage_is() {
+    let (folder, file) = compiled_once();
+    let sound = fs::read(&file).unwrap();
+    for at in (0..40).map(|step| step * (sound.len() - 1) / 39) {
+        flip(&file, at);
+        compile(&start(folder.path()), COMPONENT);
+        assert!(fs::read(&file).unwrap() == sound, "byte {at} of {} is as it was", sound.len());
+    }
+    fs::write(&file, &sound[..sound.len() / 2]).unwrap();
+    compile(&start(folder.path()), COMPONENT);
+    assert!(fs::read(&file).unwrap() == sound, "the whole file is back");
+}
+
+#[test]
+fn code_that_is_damaged_while_the_server_runs_is_compiled_again_when_it_is_next_loaded() {
+    let (folder, file) = compiled_once();
+    let sound = fs::read(&file).unwrap();
+    let engine = start(folder.path());
+    compile(&engine, COMPONENT);
+    flip(&file, sound.len() / 2);
+    compile(&engine, COMPONENT);
+    assert!(fs::read(&file).unwrap() == sound);
+}
+
+#[test]
+fn code_without_a_seal_is_removed_at_the_start() {
+    let (folder, file) = compiled_once();
+    let other = file.with_file_name("of-another-program");
+    let statistics = file.with_file_name("of-another-program.stats");
+    fs::write(&other, b"code").unwrap();
+    fs::write(&statistics, b"statistics").unwrap();
+    let engine = start(folder.path());
+    assert_eq!([&file, &other, &statistics].map(|file| file.exists()), [true, false, true]);
+    drop(engine);
+    fs::remove_file(seals_file(&code(folder.path()))).unwrap();
+    start(folder.path());
+    assert!(!file.exists());
+}
+
+#[test]
+fn code_whose_seals_are_damaged_is_removed_at_the_start_and_sealed_anew() {
+    let (folder, file) = compiled_once();
+    let seals = seals_file(&code(folder.path()));
+    let sound = fs::read(&seals).unwrap();
+    // The digest of the seals, a digest of a component, a digest of code, and a name.
+    for at in [3, 70, 140, sound.len() - 5] {
+        flip(&seals, at);
+        let engine = start(folder.path());
+        assert!(!file.exists(), "byte {at}");
+        compile(&engine, COMPONENT);
+        assert_eq!(fs::read(&seals).unwrap(), sound);
+    }
+    fs::write(&seals, b"\xff").unwrap();
+    start(folder.path());
+    assert!(!file.exists());
+}
+
+#[test]
+fn code_that_was_evicted_is_compiled_again() {
+    let (folder, file) = compiled_once();
+    fs::remove_file(&file).unwrap();
+    let engine = start(folder.path());
+    compile(&engine, COMPONENT);
+    assert_eq!((misses(&engine), file.exists()), (1, true));
+}
+
+#[test]
+fn the_code_that_another_compiler_made_of_a_component_is_replaced() {
+    let (folder, file) = compiled_once();
+    let compiled = CompiledCode::open(code(folder.path())).unwrap();
+    let mut config = wasmtime::Config::new();
+    config.consume_fuel(false).cache(Some(compiled.cache().clone()));
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    compiled.compile(digest(COMPONENT), || Component::new(&engine, COMPONENT)).expect("it compiles");
+    let seals = read_seals(&code(folder.path()));
+    let replaced = code(folder.path()).join(&seals[0].file);
+    assert_eq!((seals.len(), replaced.exists()), (1, true));
+    assert!(replaced != file && !file.exists(), "the code that nothing uses any more is gone");
+}
