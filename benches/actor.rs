@@ -45,7 +45,7 @@ fn cache(lists_grow: usize) -> Arc<Cache> {
         store: Arc::new(MemoryStore::with_history(10)),
         registry,
         clock: Arc::new(SystemClock::default()),
-        tasks: TaskTracker::new(),
+        executor: Arc::new(TaskTracker::new()),
         limits: Limits { entries: lists_grow, ..Limits::default() },
         mailbox: 1_024,
         default_logic: name,

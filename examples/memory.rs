@@ -84,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
             store: Arc::new(Same(entries)),
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),
-            tasks: TaskTracker::new(),
+            executor: Arc::new(TaskTracker::new()),
             limits: Limits::default(),
             mailbox: 1_024,
             default_logic: LogicName::new("todo")?,

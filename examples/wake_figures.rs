@@ -149,7 +149,7 @@ fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<A
         store,
         registry,
         clock,
-        tasks: TaskTracker::new(),
+        executor: Arc::new(TaskTracker::new()),
         limits: Limits { entries: 1_000_000, ..Limits::default() },
         mailbox: 1_024,
         default_logic: LogicName::new("todo")?,

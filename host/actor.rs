@@ -6,7 +6,7 @@
 //!
 //! | Part | Contents |
 //! | --- | --- |
-//! | `request`, `error` | what callers send and receive |
+//! | `request`, `message`, `error` | what callers send and receive |
 //! | `mailbox` | messages that wait, and whether a task drains them |
 //! | `batch` | the commands that are decided together, with all that they lead to |
 //! | `precheck`, `resolve`, `decide`, `ask` | how a command gets its decision |
@@ -21,6 +21,7 @@ mod durable;
 mod environment;
 mod error;
 mod mailbox;
+mod message;
 mod precheck;
 mod request;
 mod resolve;
@@ -41,12 +42,13 @@ use tokio::sync::{broadcast, oneshot};
 use crate::list::List;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
-use crate::store::StoreError;
+use crate::store::{MAX_COMMIT_REVISIONS, StoreError};
 use batch::{Batch, PendingCommand};
 use commit::{Committed, commit};
 use decide::BatchDecider;
 use durable::DurableState;
-use mailbox::{Mailbox, Message, Phase, Posted, ReplySender};
+use mailbox::{Mailbox, Phase, Posted};
+use message::{Message, ReplySender};
 
 /// How many times the commands of a batch are decided again because the list in the store was another one. There
 /// is one writer of a list, so more than one conflict is a fault of the server.
@@ -56,7 +58,7 @@ const MAX_CONFLICTS: usize = 2;
 pub struct Actor {
     name: ListName,
     environment: Arc<Environment>,
-    mailbox: Mailbox,
+    mailbox: Mailbox<Message>,
     durable: DurableState,
     /// When a caller last used the actor: milliseconds on the monotonic clock.
     last_used: AtomicU64,
@@ -140,10 +142,10 @@ impl Actor {
         self.mailbox.phase() != Phase::Scheduled && !self.durable.has_subscribers()
     }
 
-    fn post(self: &Arc<Self>, message: Message) -> Posted {
+    fn post(self: &Arc<Self>, message: Message) -> Posted<Message> {
         let posted = self.mailbox.post(message, self.environment.mailbox);
         if let Posted::WaitsForTask = posted {
-            self.environment.tasks.spawn(self.clone().drain());
+            self.environment.executor.spawn(Box::pin(self.clone().drain()));
         }
         posted
     }
@@ -151,7 +153,7 @@ impl Actor {
     /// Takes messages and deals with them until none waits.
     async fn drain(self: Arc<Self>) {
         let mut guard = StopOnPanic { actor: &self, is_armed: true };
-        let mut taken = self.mailbox.take();
+        let mut taken = self.mailbox.take(MAX_COMMIT_REVISIONS);
         while let Some(messages) = taken {
             if let Err(error) = self.deal_with(messages).await {
                 // The memory of the actor may differ from the store, so the next actor loads the list.
@@ -159,7 +161,7 @@ impl Actor {
                 self.stop();
                 break;
             }
-            taken = self.mailbox.take();
+            taken = self.mailbox.take(MAX_COMMIT_REVISIONS);
             if taken.is_some() {
                 // A list with an endless stream of commands lets other lists have their turn.
                 tokio::task::yield_now().await;

@@ -14,23 +14,29 @@ use dashmap::DashMap;
 use tokio::sync::{Notify, broadcast};
 
 use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
+use crate::clock::SeededHasher;
 use crate::list::List;
 use crate::list::command::Page;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
+use crate::simulation::{Defect, has, interleave};
 use crate::store::Summary;
 
 /// How many actors a request tries. Each attempt meets an actor that was passivated or crashed in that moment, so
 /// more than one failed attempt is unlikely.
 const MAX_TRIES: usize = 8;
 
+/// The number of parts of the map, each with a lock. Not derived from the number of processors, on which the order of a
+/// sweep would depend then.
+const SHARDS: usize = 64;
+
 /// How many actors a sweep above the high watermark leaves, in per cent of the bound on resident lists.
 const LOW_WATERMARK_PER_CENT: usize = 90;
 
 /// The actors of a server, by the names of their lists.
 pub struct Cache {
-    actors: DashMap<ListName, Arc<Actor>>,
+    actors: DashMap<ListName, Arc<Actor>, SeededHasher>,
     /// The number of actors. Counting the map itself would lock all of it.
     resident: AtomicUsize,
     environment: Arc<Environment>,
@@ -66,7 +72,7 @@ impl Cache {
     /// An empty cache.
     pub fn new(environment: Arc<Environment>, bounds: Bounds) -> Self {
         Self {
-            actors: DashMap::new(),
+            actors: DashMap::with_hasher_and_shard_amount(SeededHasher::new(&*environment.clock), SHARDS),
             resident: AtomicUsize::new(0),
             environment,
             bounds,
@@ -85,10 +91,12 @@ impl Cache {
         let mut request = Box::new(request);
         for _ in 0..MAX_TRIES {
             let actor = self.actor(name)?;
+            interleave().await;
             match actor.call(request).await {
                 Ok(answer) => return answer,
                 Err(Stopped(unread)) => request = unread,
             }
+            interleave().await;
             self.forget(name, &actor);
         }
         Err(CallError::Crashed)
@@ -98,10 +106,12 @@ impl Cache {
     pub async fn read(&self, name: &ListName) -> Result<Arc<List>, CallError> {
         for _ in 0..MAX_TRIES {
             let actor = self.actor(name)?;
+            interleave().await;
             match actor.read().await {
                 Ok(answer) => return answer,
-                Err(Stopped(())) => self.forget(name, &actor),
+                Err(Stopped(())) => interleave().await,
             }
+            self.forget(name, &actor);
         }
         Err(CallError::Crashed)
     }
@@ -172,7 +182,8 @@ impl Cache {
 
     /// Drops a stopped actor, unless the name has another one already.
     fn forget(&self, name: &ListName, stopped: &Arc<Actor>) {
-        if self.actors.remove_if(name, |_, actor| Arc::ptr_eq(actor, stopped)).is_some() {
+        let is_same = |actor: &Arc<Actor>| Arc::ptr_eq(actor, stopped) || has(Defect::ForgetAnyActor);
+        if self.actors.remove_if(name, |_, actor| is_same(actor)).is_some() {
             self.resident.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -4,6 +4,7 @@
 //! backwards when the machine's time is corrected. [`Clock::monotonic`] never steps backwards: it measures how long
 //! something took, or how long ago it happened.
 
+use std::hash::{BuildHasher, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,28 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns a random number.
     fn seed(&self) -> u64;
+}
+
+/// A hasher with a key of random numbers from a [`Clock`]. A simulated clock repeats the order of a map, and a client cannot
+/// choose names with equal hashes.
+#[derive(Clone, Debug)]
+pub struct SeededHasher([u64; 2]);
+
+impl SeededHasher {
+    /// Returns a hasher with a new key.
+    pub fn new(clock: &dyn Clock) -> Self {
+        Self([clock.seed(), clock.seed()])
+    }
+}
+
+impl BuildHasher for SeededHasher {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        hasher
+    }
 }
 
 /// The machine's clock, in the machine's time zone or the one that `TZ` names.

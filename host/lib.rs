@@ -24,6 +24,10 @@ pub mod authoring;
 pub mod clock;
 // Points at which a test kills the process.
 mod failpoint;
+// Places and defects of a simulation.
+pub mod simulation;
+// Start of tasks, and waiting for time.
+pub mod executor;
 // Atomic replacement of files.
 mod files;
 // Durable storage of lists.

@@ -51,6 +51,7 @@ pub struct System {
     registry: Arc<Registry>,
     plugins: Arc<Plugins>,
     cache: Arc<Cache>,
+    actors: TaskTracker,
     background: TaskTracker,
     stop_background: CancellationToken,
     web: JoinHandle<()>,
@@ -73,7 +74,8 @@ impl System {
 
         let registry = Arc::new(Registry::new(config.quarantine));
         let plugins = Arc::new(load_plugins(&config, &registry, &clock).await?);
-        let cache = Arc::new(new_cache(&config, &store, &registry, &clock));
+        let actors = TaskTracker::new();
+        let cache = Arc::new(new_cache(&config, &store, &registry, &clock, &actors));
 
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
         let until_stopped = || stop_background.clone();
@@ -94,7 +96,7 @@ impl System {
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, registry, plugins, cache, background, stop_background, web, stop_web })
+        Ok(Self { address, store, registry, plugins, cache, actors, background, stop_background, web, stop_web })
     }
 
     /// The address on which the server listens.
@@ -131,7 +133,7 @@ impl System {
         self.background.close();
         self.background.wait().await;
 
-        let actors = &self.cache.environment().tasks;
+        let actors = &self.actors;
         actors.close();
         if timeout(ACTOR_DRAIN, actors.wait()).await.is_err() {
             tracing::warn!(actors = actors.len(), "stopped waiting for actors that are still at work");
@@ -171,12 +173,18 @@ async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn
 }
 
 /// Creates a cache without actors.
-fn new_cache(config: &Config, store: &Arc<dyn Store>, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> Cache {
+fn new_cache(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    registry: &Arc<Registry>,
+    clock: &Arc<dyn Clock>,
+    actors: &TaskTracker,
+) -> Cache {
     let environment = Environment {
         store: store.clone(),
         registry: registry.clone(),
         clock: clock.clone(),
-        tasks: TaskTracker::new(),
+        executor: Arc::new(actors.clone()),
         limits: config.limits,
         mailbox: config.mailbox,
         default_logic: config.default_logic.clone(),

@@ -28,6 +28,35 @@ const MODULES: &str = "| module | is | may know |";
 /// The heading of the table of outside crates.
 const CRATES: &str = "| crate | used in |";
 
+/// The modules that a simulation repeats step by step.
+const SIMULATED: &[&str] = &["actor", "cache", "rollout", "clock", "executor"];
+
+/// What those modules may not name, because a simulation could not repeat it. Clippy has no rules for single modules.
+const NOT_REPEATABLE: &[(&[&str], &str)] = &[
+    (&["Instant"], "take the monotonic time from the clock"),
+    (&["SystemTime"], "take the time from the clock"),
+    (&["tokio", "time"], "wait on the executor"),
+    (&["tokio", "spawn"], "spawn on the executor"),
+    (&["task", "spawn"], "spawn on the executor"),
+    (&["JoinSet"], "spawn on the executor"),
+    (&["Handle", "spawn"], "spawn on the executor"),
+    (&["tokio", "select"], "select in a fixed order, as futures_util::future::select does"),
+    (&["futures_util", "select"], "select in a fixed order, as futures_util::future::select does"),
+    (&["HashMap"], "use an ordered map, or one with a SeededHasher"),
+    (&["HashSet"], "use an ordered set, or one with a SeededHasher"),
+    (&["RandomState"], "use a SeededHasher"),
+    (&["DashMap", "new"], "use a SeededHasher, and a number of shards that does not depend on the machine"),
+    (&["fastrand", "u64"], "take random numbers from the clock"),
+    (&["thread", "spawn"], "spawn on the executor"),
+];
+
+/// Files of those modules that may, and why.
+const MAY_NAME: &[(&str, &str)] = &[
+    ("host/rollout/shadows.rs", "a shadow has a thread of its own, which nothing waits for"),
+    ("host/clock.rs", "it is the clock"),
+    ("host/executor.rs", "it is the executor"),
+];
+
 /// Modules with files that still need each other in a circle. The list only shrinks.
 const STILL_CIRCULAR: &[&str] = &[];
 
@@ -144,6 +173,26 @@ fn a_crate_with_a_home_is_used_at_home_only() {
     let pairs = homes.iter().flat_map(|(name, home)| home.iter().map(move |module| (name.clone(), module.clone())));
     strays.extend(pairs.filter(|pair| !used.contains(pair)).map(|pair| format!("{pair:?} is permitted, and unused")));
     assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn simulated_modules_name_nothing_that_a_simulation_cannot_repeat() {
+    let tree = host();
+    let mut report = Vec::new();
+    let mut excused = BTreeSet::new();
+    for named in tree.named() {
+        let is_simulated = tree.top_module(named.from).is_some_and(|module| SIMULATED.contains(&module));
+        let has = |words: &[&str]| named.path.windows(words.len()).any(|part| part == words);
+        let Some((_, instead)) = NOT_REPEATABLE.iter().find(|(words, _)| is_simulated && has(words)) else { continue };
+        let file = short(&tree.modules[named.from].file);
+        match MAY_NAME.iter().find(|(excuse, _)| *excuse == file) {
+            Some((excuse, _)) => drop(excused.insert(*excuse)),
+            None => report.push(format!("{file}:{}: {}: {instead}", named.line, named.path.join("::"))),
+        }
+    }
+    let stale = MAY_NAME.iter().filter(|(excuse, _)| !excused.contains(excuse));
+    report.extend(stale.map(|(excuse, _)| format!("{excuse} names nothing of this any more: take it from the list")));
+    assert!(report.is_empty(), "{}", report.join("\n"));
 }
 
 #[test]

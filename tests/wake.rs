@@ -73,7 +73,7 @@ impl World {
             store: store.clone(),
             registry,
             clock: clock.clone(),
-            tasks: TaskTracker::new(),
+            executor: Arc::new(TaskTracker::new()),
             limits: Limits::default(),
             mailbox: 100,
             default_logic: LogicName::new("todo").expect("a name"),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::CallError;
-use super::mailbox::{Message, ReplySender};
+use super::message::{Message, ReplySender};
 use super::request::{Effect, Reply, Request};
 use crate::clock::Clock;
 use crate::list::List;
@@ -20,6 +20,7 @@ use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
 use crate::logic::decide::Decided;
 use crate::rollout::Digest;
+use crate::simulation::{Defect, has};
 use crate::store::{Commit, MAX_COMMIT_REVISIONS, MAX_RECEIPTS};
 
 /// How long a batch decides before other lists have their turn. The remaining commands go to the next batch.
@@ -289,7 +290,7 @@ impl Batch {
             revisions: self.revisions.clone(),
             receipts: receipts[receipts.len() - self.new_receipts..].iter().map(|r| Receipt::clone(r)).collect(),
             state: self.list.clone(),
-            wake_up: self.retained.wake_up,
+            wake_up: if has(Defect::WakeUpNotRescheduled) { self.durable_wake_up } else { self.retained.wake_up },
         })
     }
 

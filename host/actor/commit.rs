@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::error::CallError;
 use crate::failpoint;
 use crate::list::name::ListName;
+use crate::simulation::{Defect, has};
 use crate::store::StoreError;
 
 /// What became of a batch.
@@ -33,6 +34,12 @@ pub(super) async fn commit(
         return Committed::Published;
     };
     batch.hand_to_store();
+    if has(Defect::PublishBeforeCommit) {
+        durable.show(batch.list().clone());
+    }
+    if has(Defect::EventsBeforeDurability) {
+        durable.announce(commit.revisions.clone());
+    }
     failpoint::point("commit");
     let error = match environment.store.commit(commit).await {
         Ok(()) => {
@@ -46,7 +53,7 @@ pub(super) async fn commit(
     match error {
         StoreError::Conflict { .. } => Committed::Conflict(replies, error),
         // What is published is still what is durable.
-        StoreError::Overloaded { .. } => {
+        StoreError::Overloaded { .. } if !has(Defect::OverloadIsFailure) => {
             replies.fail(&CallError::Store(error));
             Committed::Refused
         }

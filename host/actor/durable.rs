@@ -11,6 +11,7 @@ use super::batch::{Durable, RetainedState};
 use crate::list::List;
 use crate::list::revision::Revision;
 use crate::rollout::Digest;
+use crate::simulation::{Defect, has};
 use crate::store::Stored;
 
 /// How many live events a slow subscriber may be behind before it has to catch up from the history.
@@ -50,7 +51,7 @@ impl DurableState {
         if let Some(receipt) = receipts.last() {
             self.last_time.fetch_max(receipt.time, Ordering::Relaxed);
         }
-        let receipts = receipts.into_iter().map(Arc::new).collect();
+        let receipts = receipts.into_iter().filter(|_| !has(Defect::ReceiptsNotLoaded)).map(Arc::new).collect();
         self.retain(RetainedState { receipts, wake_up, migration_failed: None });
         self.list.store(Some(list.clone()));
         list
@@ -86,9 +87,19 @@ impl DurableState {
         if let Some(revision) = revisions.last() {
             self.last_time.store(revision.context.now, Ordering::Relaxed);
         }
-        self.list.store(Some(list));
+        self.show(list);
         self.retain(retained);
         replies.send();
+        self.announce(revisions);
+    }
+
+    /// Shows a list to readers.
+    pub(super) fn show(&self, list: Arc<List>) {
+        self.list.store(Some(list));
+    }
+
+    /// Sends the events of revisions to subscribers.
+    pub(super) fn announce(&self, revisions: Vec<Arc<Revision>>) {
         if let Some(events) = self.events.get() {
             revisions.into_iter().for_each(|revision| drop(events.send(revision)));
         }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio_util::task::TaskTracker;
-
 use crate::clock::Clock;
+use crate::executor::Executor;
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::Registry;
@@ -18,8 +17,8 @@ pub struct Environment {
     pub registry: Arc<Registry>,
     /// The source of time and of random seeds.
     pub clock: Arc<dyn Clock>,
-    /// The tasks that drain mailboxes. The server waits for them when it stops.
-    pub tasks: TaskTracker,
+    /// Runs the tasks that drain mailboxes. The server waits for them when it stops.
+    pub executor: Arc<dyn Executor>,
     /// The size limits of a list.
     pub limits: Limits,
     /// The most messages a mailbox holds.

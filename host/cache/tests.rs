@@ -64,7 +64,7 @@ impl World {
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
-            tasks: TaskTracker::new(),
+            executor: Arc::new(TaskTracker::new()),
             limits: Limits { entries, ..Limits::default() },
             mailbox,
             default_logic: LogicName::new("todo").unwrap(),

@@ -5,15 +5,18 @@
 //! the earliest timer would save that look, but every commit that brings an earlier time and every clock that is
 //! set would have to be reported.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::oneshot;
 
 use super::Cache;
-use crate::actor::{CallError, Expect, Request, WAKE_UP_RETRY};
+use crate::actor::{CallError, Environment, Expect, Reply, Request, WAKE_UP_RETRY};
 use crate::list::command::Command;
 use crate::store::{MAX_PAGE, StoreError, WakeUp};
 
@@ -35,10 +38,11 @@ const MAX_IN_FLIGHT: usize = 100_000;
 /// Wakes the lists of a server.
 pub struct WakeScheduler {
     cache: Arc<Cache>,
-    waking: JoinSet<Finished>,
+    /// The wake-ups that are being made, each in a task of its own.
+    waking: FuturesUnordered<oneshot::Receiver<Finished>>,
     /// The wake-ups that were sent and are still due in the store, with the time at which they are sent again: those
     /// without a reply, and those whose failure could not be made durable.
-    in_flight: HashMap<WakeUp, u64>,
+    in_flight: BTreeMap<WakeUp, u64>,
     failures: Option<Failures>,
 }
 
@@ -69,17 +73,18 @@ enum WakeError {
 impl WakeScheduler {
     /// A scheduler for the lists of this cache. It does nothing until it runs.
     pub fn new(cache: Arc<Cache>) -> Self {
-        Self { cache, waking: JoinSet::new(), in_flight: HashMap::new(), failures: None }
+        Self { cache, waking: FuturesUnordered::new(), in_flight: BTreeMap::new(), failures: None }
     }
 
     /// Wakes lists for as long as it is polled. A panic shows in [`Cache::wake_ups_have_failed`].
     pub async fn run(mut self) {
         let _guard = PanicGuard(self.cache.clone());
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            let begun = self.cache.environment().clock.monotonic();
             self.poll_due().await;
+            let Environment { clock, executor, .. } = &**self.cache.environment();
+            let took = clock.monotonic().saturating_sub(begun);
+            executor.sleep(TICK.saturating_sub(took)).await;
         }
     }
 
@@ -87,7 +92,7 @@ impl WakeScheduler {
     /// returns, so that one slow list does not delay those that are due a moment later.
     pub async fn poll_due(&mut self) {
         let now = self.cache.environment().clock.now();
-        while let Some(finished) = self.waking.try_join_next() {
+        while let Some(Some(finished)) = self.waking.next().now_or_never() {
             self.finish(finished);
         }
         self.in_flight.retain(|_, again| *again > now);
@@ -105,7 +110,7 @@ impl WakeScheduler {
             after = page.last().cloned();
             for wake_up in page {
                 if self.waking.len() == MAX_WAKING
-                    && let Some(finished) = self.waking.join_next().await
+                    && let Some(finished) = self.waking.next().await
                 {
                     self.finish(finished);
                 }
@@ -120,7 +125,7 @@ impl WakeScheduler {
 
     /// Waits until no wake-up is in flight.
     pub async fn rest(&mut self) {
-        while let Some(finished) = self.waking.join_next().await {
+        while let Some(finished) = self.waking.next().await {
             self.finish(finished);
         }
         self.log_failures();
@@ -135,11 +140,14 @@ impl WakeScheduler {
             self.in_flight.clear();
         }
         self.in_flight.insert(wake_up.clone(), now.saturating_add(WAKE_UP_RETRY));
-        self.waking.spawn(wake(self.cache.clone(), wake_up));
+        let (finished, result) = oneshot::channel();
+        let waking = wake(self.cache.clone(), wake_up);
+        self.cache.environment().executor.spawn(Box::pin(async move { drop(finished.send(waking.await)) }));
+        self.waking.push(result);
     }
 
     /// Notes the result of one wake-up. A list that asked for another time is another wake-up.
-    fn finish(&mut self, finished: Result<Finished, JoinError>) {
+    fn finish(&mut self, finished: Result<Finished, oneshot::error::RecvError>) {
         // After a panic nothing is known. The wake-up stays in flight until it is sent again.
         let Ok((wake_up, woken)) = finished else { return };
         if matches!(woken, Ok(()) | Err(WakeError::Busy(_))) {
@@ -176,16 +184,26 @@ impl Drop for PanicGuard {
 async fn wake(cache: Arc<Cache>, wake_up: WakeUp) -> Finished {
     let command = Command::Wake.into();
     let request = Request { command, caller: "hotlist".into(), expect: Expect::Anything, idempotency: None };
-    let woken = match timeout(REPLY_TIMEOUT, cache.call(&wake_up.name, request)).await {
+    let replied = {
+        let call = pin!(cache.call(&wake_up.name, request));
+        match select(call, cache.environment().executor.sleep(REPLY_TIMEOUT)).await {
+            Either::Left((reply, _)) => Some(reply),
+            Either::Right(((), _)) => None,
+        }
+    };
+    (wake_up, replied.map_or(Err(WakeError::Slow), check_woken))
+}
+
+/// What the reply to a wake-up says about it.
+fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
+    match reply {
         // A stale wake-up was put off, or its list deleted, since the store was asked.
-        Ok(Ok(_) | Err(CallError::Stale { .. })) => Ok(()),
-        Ok(Err(
+        Ok(_) | Err(CallError::Stale { .. }) => Ok(()),
+        Err(
             busy @ (CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
             | CallError::Store(StoreError::Overloaded { .. })),
-        )) => Err(WakeError::Busy(busy)),
-        Ok(Err(failed)) => Err(WakeError::Failed(failed)),
-        Err(_) => Err(WakeError::Slow),
-    };
-    (wake_up, woken)
+        ) => Err(WakeError::Busy(busy)),
+        Err(failed) => Err(WakeError::Failed(failed)),
+    }
 }

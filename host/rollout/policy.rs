@@ -1,6 +1,6 @@
 //! When a version has failed too often.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) struct Failures {
 struct Counted {
     /// The monotonic times of the last failures, the newest last. At most [`QuarantinePolicy::failures`].
     times: VecDeque<Duration>,
-    in_a_row: HashMap<ListName, u32>,
+    in_a_row: BTreeMap<ListName, u32>,
 }
 
 impl Failures {

@@ -82,7 +82,7 @@ impl Server {
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
-            tasks: TaskTracker::new(),
+            executor: Arc::new(TaskTracker::new()),
             limits: Limits { entries: 20, ..Limits::default() },
             mailbox: 100,
             default_logic: todo,

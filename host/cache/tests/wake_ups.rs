@@ -38,7 +38,7 @@ fn cache(is_broken: bool) -> Arc<Cache> {
         store: Arc::new(MemoryStore::default()),
         registry: Arc::new(Registry::default()),
         clock: Arc::new(clock),
-        tasks: TaskTracker::new(),
+        executor: Arc::new(TaskTracker::new()),
         limits: Limits::default(),
         mailbox: 16,
         default_logic: LogicName::new("todo").unwrap(),
