@@ -157,7 +157,7 @@ impl Actor {
         while let Some(messages) = taken {
             if let Err(error) = self.deal_with(messages).await {
                 // The memory of the actor may differ from the store, so the next actor loads the list.
-                tracing::warn!(list = %self.name, %error, "actor stops after a failed commit; the next request loads the list again");
+                self.log_failed_commit(&error);
                 self.stop();
                 break;
             }
@@ -228,6 +228,15 @@ impl Actor {
         match self.durable.list() {
             Some(list) => Ok(list),
             None => Ok(self.durable.set_loaded(self.environment.store.load(&self.name).await?)),
+        }
+    }
+
+    /// A store that takes no more writes has logged why. Its lists add nothing to that but lines.
+    fn log_failed_commit(&self, error: &StoreError) {
+        const STOPS: &str = "actor stops after a failed commit; the next request loads the list again";
+        match self.environment.store.health().is_healthy() {
+            true => tracing::warn!(list = %self.name, %error, "{STOPS}"),
+            false => tracing::debug!(list = %self.name, %error, "{STOPS}"),
         }
     }
 

@@ -130,12 +130,12 @@ impl Plugins {
         job: impl FnOnce(oneshot::Sender<Result<T, PublishError>>) -> Job,
     ) -> Result<T, PublishError> {
         let (answer, answered) = oneshot::channel();
-        let ended = || PublishError::Failed("the plugin loader ended".into());
+        const ENDED: &str = "the plugin loader ended";
         self.jobs.try_send(job(answer)).map_err(|error| match error {
             mpsc::TrySendError::Full(_) => PublishError::Busy { limit: MAX_WAITING_JOBS },
-            mpsc::TrySendError::Disconnected(_) => ended(),
+            mpsc::TrySendError::Disconnected(_) => PublishError::Failed(ENDED.into()),
         })?;
-        answered.await.unwrap_or_else(|_| Err(ended()))
+        answered.await.unwrap_or_else(|_| Err(PublishError::Interrupted(ENDED.into())))
     }
 }
 

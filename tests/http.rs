@@ -22,5 +22,7 @@ mod preconditions;
 mod problems;
 #[path = "http/recording.rs"]
 mod recording;
+#[path = "http/store_failures.rs"]
+mod store_failures;
 #[path = "http/undo.rs"]
 mod undo;

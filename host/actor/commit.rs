@@ -13,11 +13,11 @@ use crate::store::StoreError;
 pub(super) enum Committed {
     /// The batch is durable and published, or there was nothing to make durable.
     Published,
-    /// The store was too busy and did nothing. The callers know.
+    /// The store certainly did nothing. The callers know.
     Refused,
     /// The list in the store is not the one that the batch was decided on. Nothing was done.
     Conflict(Replies, StoreError),
-    /// The store failed. What the actor has in memory may differ from what is durable. The callers know.
+    /// What the actor has in memory may differ from what is durable. The callers know.
     Failed(StoreError),
 }
 
@@ -52,8 +52,13 @@ pub(super) async fn commit(
     let replies = batch.into_replies();
     match error {
         StoreError::Conflict { .. } => Committed::Conflict(replies, error),
-        // What is published is still what is durable.
-        StoreError::Overloaded { .. } if !has(Defect::OverloadIsFailure) => {
+        // What is published is still what is durable, so the actor goes on, and its list can be read.
+        StoreError::Overloaded { .. }
+        | StoreError::Poisoned { .. }
+        | StoreError::Failed { .. }
+        | StoreError::Closed
+            if !has(Defect::OverloadIsFailure) =>
+        {
             replies.fail(&CallError::Store(error));
             Committed::Refused
         }

@@ -110,7 +110,7 @@ impl BatchDecider<'_> {
             return Step::Full;
         }
         let Some(pending) = batch.pop() else { return Step::Full };
-        match reply_without_decision(batch, &pending.request) {
+        match reply_without_decision(&*self.environment.store, batch, &pending.request) {
             None => Step::Resolve(pending),
             Some(reply) => {
                 if pending.is_wake() && !batch.list().exists() {

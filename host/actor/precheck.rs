@@ -1,4 +1,5 @@
-//! Replies that need no decision: repeated requests, preconditions that do not hold, wake-ups that are not due.
+//! Replies that need no decision: repeated requests, preconditions that do not hold, wake-ups that are not due, and
+//! every other command while the store takes no writes.
 //!
 //! They come before a version is resolved, because none of them depends on one. A repetition gets its first
 //! answer also while no version is loaded and no instance is free. They come before a migration, too: a caller
@@ -11,9 +12,14 @@ use crate::list::List;
 use crate::list::command::Command;
 use crate::list::revision::{CommandOutcome, Receipt};
 use crate::logic::Refusal;
+use crate::store::Store;
 
 /// The reply to a request that is not to be decided.
-pub(super) fn reply_without_decision(batch: &Batch, request: &Request) -> Option<Result<Reply, CallError>> {
+pub(super) fn reply_without_decision(
+    store: &dyn Store,
+    batch: &Batch,
+    request: &Request,
+) -> Option<Result<Reply, CallError>> {
     if *request.command.outline() == Command::Wake && !is_due(batch) {
         return Some(Err(CallError::Stale { revision: batch.list().revision() }));
     }
@@ -22,7 +28,9 @@ pub(super) fn reply_without_decision(batch: &Batch, request: &Request) -> Option
     {
         return Some(repeat(first, idempotency.fingerprint == first.request.fingerprint));
     }
-    check(&request.expect, batch.list()).err().map(Err)
+    // A decision that cannot be stored would be work for nothing, and its reply could not be kept.
+    let may_decide = check(&request.expect, batch.list()).and_then(|()| Ok(store.health().check()?));
+    may_decide.err().map(Err)
 }
 
 /// Whether the wake-up time of the list has come. It may have been put off, or the list deleted, since the

@@ -90,7 +90,12 @@ impl WakeScheduler {
 
     /// Wakes every list that is due by now, the earliest first. The last ones may still be in flight when this
     /// returns, so that one slow list does not delay those that are due a moment later.
+    ///
+    /// While the store takes no writes, no list is woken. The wake-ups stay due.
     pub async fn poll_due(&mut self) {
+        if !self.cache.environment().store.health().is_healthy() {
+            return;
+        }
         let now = self.cache.environment().clock.now();
         while let Some(Some(finished)) = self.waking.next().now_or_never() {
             self.finish(finished);

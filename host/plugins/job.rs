@@ -126,7 +126,7 @@ impl std::fmt::Display for Panicked {
 
 impl From<Panicked> for PublishError {
     fn from(panicked: Panicked) -> Self {
-        Self::Failed(panicked.to_string())
+        Self::Interrupted(panicked.to_string())
     }
 }
 

@@ -51,9 +51,12 @@ pub enum PublishError {
         /// The limit.
         limit: usize,
     },
-    /// The component or the state could not be stored, or the host failed.
+    /// The component or the state could not be stored.
     #[error("{0}")]
     Failed(String),
+    /// The host failed in the middle of it, so it is not known whether the rollout was changed.
+    #[error("{0}; it is not known whether the rollout was changed")]
+    Interrupted(String),
 }
 
 impl PublishError {

@@ -1,5 +1,7 @@
 //! Whether a store takes writes.
 
+use super::error::StoreError;
+
 /// The health of a store. A store that is unhealthy stays so until it is opened anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Health {
@@ -23,6 +25,15 @@ impl Health {
     /// Whether the store takes writes.
     pub fn is_healthy(&self) -> bool {
         matches!(self, Self::Healthy)
+    }
+
+    /// Fails with the error that a commit would get, so that a caller can spare the work before the commit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Poisoned`], unless the store is healthy.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.is_healthy() { Ok(()) } else { Err(StoreError::Poisoned { why: self.to_string() }) }
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::history::RevisionBody;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
-use super::problem::{HandlerResult, Problem, ProblemKind};
+use super::problem::{Access, HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::state::{Shared, Web};
 use crate::list::name::ListName;
@@ -156,9 +156,7 @@ impl EventStream {
     /// Ends the stream with an event that says why.
     fn end_with(&mut self, problem: Problem) {
         let list = self.name.as_str();
-        if let Some(failure) = problem.failure() {
-            self.web.failure_log.record(self.web.services.clock.monotonic(), &failure);
-        }
+        self.web.log_failure(&problem);
         tracing::debug!(list, revision = self.events.sent, "an event stream ends with a problem");
         self.events.push_problem(&problem);
         self.ended = true;
@@ -210,7 +208,7 @@ impl EventQueue {
     /// The id is the last revision that the client knows, so that it goes on from there when it connects again.
     fn push_problem(&mut self, problem: &Problem) {
         // Not named `error`: that is what browsers call their own event for a lost connection.
-        self.frames.push_back(frame("problem", self.sent, &String::from_utf8_lossy(&problem.to_json())));
+        self.frames.push_back(frame("problem", self.sent, &String::from_utf8_lossy(&problem.to_json(Access::Read))));
     }
 }
 

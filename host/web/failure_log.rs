@@ -12,17 +12,28 @@ use parking_lot::Mutex;
 /// How long further failures of the same kind are only counted.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What only the operator may learn of a failed request. Travels from the problem to the log as a response extension.
+/// What only the operator may learn of a failed request.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     /// The name of the problem.
     pub(super) problem: &'static str,
-    /// Whether the server is overloaded, as opposed to broken.
-    pub(super) overload: bool,
+    /// What kind of failure it is.
+    pub(super) class: FailureClass,
     /// The limit that was reached, if there is a number.
     pub(super) limit: Option<&'static str>,
     /// What happened.
     pub(super) cause: String,
+}
+
+/// Class of a failure, which decides how it is logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FailureClass {
+    /// The server is overloaded. All causes are one kind.
+    Overload,
+    /// The store failed at a write. Not logged while the store takes no writes, because the store has logged why.
+    StoreWrite,
+    /// Something is broken.
+    Fault,
 }
 
 /// The most causes that are told apart at a time.
@@ -53,18 +64,22 @@ impl FailureLog {
     /// Logs a failure, or counts it if one of its kind was logged a short time ago. `now` is a monotonic time.
     pub(super) fn record(&self, now: Duration, failure: &Failure) {
         let Some(unlogged) = self.count(now, failure) else { return };
-        let Failure { problem, overload, limit, cause } = failure;
-        match overload {
-            true => tracing::warn!(problem, limit, unlogged, "refusing requests, the server is overloaded: {cause}"),
-            false => tracing::error!(problem, unlogged, "requests fail: {cause}"),
+        let Failure { problem, class, limit, cause } = failure;
+        match class {
+            FailureClass::Overload => {
+                tracing::warn!(problem, limit, unlogged, "refusing requests, the server is overloaded: {cause}");
+            }
+            FailureClass::StoreWrite | FailureClass::Fault => {
+                tracing::error!(problem, unlogged, "requests fail: {cause}");
+            }
         }
     }
 
     /// Counts a failure. Returns how many were not logged before it, if this one is to be logged.
     fn count(&self, now: Duration, failure: &Failure) -> Option<u64> {
         let mut bursts = self.0.lock();
-        let Failure { problem, overload, limit, ref cause } = *failure;
-        let mut kind = Kind { problem, limit, cause: (!overload).then(|| cause.clone()) };
+        let Failure { problem, class, limit, ref cause } = *failure;
+        let mut kind = Kind { problem, limit, cause: (class != FailureClass::Overload).then(|| cause.clone()) };
         if kind.cause.is_some() && bursts.len() >= MAX_CAUSES && !bursts.contains_key(&kind) {
             // A cause that was not seen for a while makes room. Its count is lost here, not in the metrics.
             bursts.retain(|_, burst| now.saturating_sub(burst.logged) < INTERVAL);
@@ -96,7 +111,8 @@ mod tests {
     #[test]
     fn a_burst_is_logged_once_and_its_size_with_the_next_line() {
         let log = FailureLog::default();
-        let failure = |limit| Failure { problem: "overloaded", overload: true, limit, cause: String::new() };
+        let failure =
+            |limit| Failure { problem: "overloaded", class: FailureClass::Overload, limit, cause: String::new() };
         let count = |second, limit| log.count(Duration::from_secs(second), &failure(limit));
         assert_eq!(count(1, Some("mailbox")), Some(0));
         assert_eq!((count(1, Some("mailbox")), count(10, Some("mailbox"))), (None, None));
@@ -110,7 +126,7 @@ mod tests {
         let log = FailureLog::default();
         let failure = |cause: usize| Failure {
             problem: "unreadable",
-            overload: false,
+            class: FailureClass::Fault,
             limit: None,
             cause: format!("list {cause} is damaged"),
         };

@@ -33,7 +33,7 @@ const MEANINGS: [(&str, &str, AppliesTo); 13] = [
     ("431", "The head is too large; this answer has no body", AppliesTo::Both),
     (
         "500",
-        "The list's logic failed, or the server did; after `outcome-unknown` the change may have been made",
+        "The list's logic failed, or the server did; the change may have been made if `carried_out` is `unknown`",
         AppliesTo::Both,
     ),
     (
@@ -82,7 +82,8 @@ impl IntoResponses for WriteProblems {
 /// The document without the routes, which are added to it.
 pub(super) fn base() -> OpenApi {
     let about = "A multi-user todo server. Each list is bound to a logic, which decides what its entries may be. \
-        Every error is a problem document, RFC 9457.";
+        Every error is a problem document, RFC 9457. The problem of a request that writes says in `carried_out` whether \
+        the change was made.";
     let info = InfoBuilder::new()
         .title("Hotlist")
         .version(env!("CARGO_PKG_VERSION"))

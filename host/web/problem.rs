@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::failure_log::Failure;
+use super::failure_log::{Failure, FailureClass};
 use super::headers::name_logic;
 use crate::list::id::LogicId;
 
-pub(super) use kind::ProblemKind;
+pub(super) use kind::{CarriedOut, ProblemKind};
 
 /// The media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -28,10 +28,19 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub(super) type HandlerResult = Result<Response, Problem>;
 
 /// An error that is sent to the caller.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem(Box<Facts>);
 
-#[derive(Debug)]
+/// What the problem of a request depends on besides the error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Access {
+    /// The request reads.
+    Read,
+    /// The request writes, so its caller has to know whether it was carried out.
+    Write,
+}
+
+#[derive(Clone, Debug)]
 struct Facts {
     kind: ProblemKind,
     detail: String,
@@ -44,6 +53,8 @@ struct Facts {
     retry: bool,
     /// What only the operator may know.
     cause: Option<String>,
+    /// Whether the cause is a failed write of the store.
+    is_failed_write: bool,
 }
 
 /// A limit, by its name in the configuration.
@@ -83,6 +94,10 @@ pub(super) struct ProblemBody<'a> {
     /// The revision that the list is at.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    /// Whether the request was carried out. Only for requests that write, which are those with a method other than GET
+    /// and HEAD.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried_out: Option<CarriedOut>,
 }
 
 impl Problem {
@@ -90,8 +105,8 @@ impl Problem {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (code, field, limit, logic, revision, cause) = (None, None, None, None, None, None);
-        let retry = kind == ProblemKind::Overloaded;
-        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry, cause }))
+        let (retry, is_failed_write) = (kind == ProblemKind::Overloaded, false);
+        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry, cause, is_failed_write }))
     }
 
     /// Names the part of the body, parameter or header at fault.
@@ -116,6 +131,12 @@ impl Problem {
     fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.0.cause = Some(cause.into());
         self
+    }
+
+    /// Explains the problem to the operator, who knows of it already if the store takes no more writes.
+    fn with_failed_write(mut self, cause: impl Into<String>) -> Self {
+        self.0.is_failed_write = true;
+        self.with_cause(cause)
     }
 
     fn with_logic(mut self, logic: Arc<LogicId>) -> Self {
@@ -165,12 +186,16 @@ impl Problem {
     pub(super) fn failure(&self) -> Option<Failure> {
         let cause = self.0.cause.clone()?;
         let limit = self.0.limit.as_ref().map(|limit| limit.name);
-        let overload = self.0.kind == ProblemKind::Overloaded;
-        Some(Failure { problem: self.0.kind.name(), overload, limit, cause })
+        let class = match self.0.kind {
+            ProblemKind::Overloaded => FailureClass::Overload,
+            _ if self.0.is_failed_write => FailureClass::StoreWrite,
+            _ => FailureClass::Fault,
+        };
+        Some(Failure { problem: self.0.kind.name(), class, limit, cause })
     }
 
-    /// The document.
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    /// The document for a request that reads or writes.
+    pub(super) fn to_json(&self, access: Access) -> Vec<u8> {
         let Facts { kind, detail, code, field, limit, logic, revision, .. } = &*self.0;
         let body = ProblemBody {
             kind: kind.urn(),
@@ -182,15 +207,23 @@ impl Problem {
             limit: limit.as_ref(),
             logic: logic.as_ref().map(ToString::to_string),
             revision: *revision,
+            carried_out: (access == Access::Write).then(|| kind.carried_out()),
         };
         serde_json::to_vec(&body).expect("a problem is strings and numbers under fixed names")
     }
+
+    /// Writes the document into the response of this problem.
+    pub(super) fn write_to(&self, response: &mut Response, access: Access) {
+        *response.body_mut() = self.to_json(access).into();
+    }
 }
 
+/// A handler does not know the method of its request, so this response has no body yet. [`super::routes`] takes the
+/// problem out of the extensions and writes it, see [`Problem::write_to`].
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.0.kind.status();
-        let mut response = Response::new(self.to_json().into());
+        let mut response = Response::default();
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -208,9 +241,50 @@ impl IntoResponse for Problem {
         if let Some((name, value)) = extra {
             headers.insert(name, value);
         }
-        if let Some(failure) = self.failure() {
-            response.extensions_mut().insert(failure);
-        }
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The response to a request that writes, with the document in it.
+    fn response(problem: &Problem) -> (Response, Value) {
+        let document = serde_json::from_slice(&problem.to_json(Access::Write)).expect("JSON");
+        (problem.clone().into_response(), document)
+    }
+
+    #[test]
+    fn every_problem_of_a_write_says_whether_it_was_carried_out_and_no_problem_of_a_read_does() {
+        for kind in ProblemKind::ALL {
+            let problem = Problem::new(*kind, "for the test");
+            let (_, document) = response(&problem);
+            assert!(["no", "unknown"].map(Value::from).contains(&document["carried_out"]), "{document}");
+            let read: Value = serde_json::from_slice(&problem.to_json(Access::Read)).expect("JSON");
+            assert_eq!(read.get("carried_out"), None, "{read}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_unknown_only_where_the_server_failed() {
+        for kind in ProblemKind::ALL {
+            let is_unknown = kind.carried_out() == CarriedOut::Unknown;
+            let may_be_unknown = kind.status() == StatusCode::INTERNAL_SERVER_ERROR;
+            assert!(!is_unknown || may_be_unknown, "{kind:?}: clients and proxies repeat a 503 by themselves");
+        }
+    }
+
+    #[test]
+    fn only_what_was_certainly_not_carried_out_asks_for_a_retry() {
+        for kind in ProblemKind::ALL {
+            let (response, document) = response(&Problem::new(*kind, "for the test").with_retry());
+            let asks = response.headers().contains_key(header::RETRY_AFTER);
+            assert!(!asks || document["carried_out"] == "no", "{document}");
+            assert_eq!(asks, kind.status() == StatusCode::SERVICE_UNAVAILABLE, "{kind:?}");
+        }
     }
 }

@@ -13,9 +13,8 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::failure_log::Failure;
 use super::headers::HOTLIST_LOGIC;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Access, Problem, ProblemKind};
 use super::state::{Shared, Web};
 use super::{assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo, views};
 use crate::metrics::RequestClass;
@@ -94,10 +93,10 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
         Ok(()) => with_method_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
-    let ended = clock.monotonic();
-    let took = ended.saturating_sub(started);
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        web.failure_log.record(ended, &failure);
+    let took = clock.monotonic().saturating_sub(started);
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.write_to(&mut response, if method.is_safe() { Access::Read } else { Access::Write });
+        web.log_failure(&problem);
     }
     let metrics = &web.services.metrics;
     metrics.count_request(route, method.as_str(), response.status().as_u16());

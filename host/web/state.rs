@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::failure_log::FailureLog;
+use super::failure_log::{FailureClass, FailureLog};
 use super::options::Options;
 use super::problem::Problem;
 use super::readiness::Readiness;
@@ -81,6 +81,15 @@ impl Web {
 
     pub(super) fn cache(&self) -> &Cache {
         &self.services.cache
+    }
+
+    /// Logs what only the operator may learn of a problem.
+    pub(super) fn log_failure(&self, problem: &Problem) {
+        let Some(failure) = problem.failure() else { return };
+        let is_logged_by_store = || !self.cache().environment().store.health().is_healthy();
+        if failure.class != FailureClass::StoreWrite || !is_logged_by_store() {
+            self.failure_log.record(self.services.clock.monotonic(), &failure);
+        }
     }
 
     /// Reads a list that must exist.

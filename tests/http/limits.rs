@@ -149,7 +149,7 @@ async fn a_list_that_would_become_too_large_is_refused() {
 
 /// A writer of log lines that a test can read.
 #[derive(Clone, Default)]
-struct LogLines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct LogLines(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

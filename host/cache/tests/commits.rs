@@ -68,7 +68,7 @@ async fn a_full_mailbox_refuses_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_changes_nothing_and_the_list_is_loaded_again() {
+async fn a_commit_that_was_not_made_changes_nothing_and_the_list_stays_in_memory() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     let error = StoreError::Failed { what: "write".into(), why: "no space".into() };
@@ -190,4 +190,20 @@ async fn a_command_in_the_mailbox_of_an_actor_that_ends_was_certainly_not_carrie
     assert!(futures_util::poll!(&mut taken_with_it).is_pending());
     assert_eq!(first.await.unwrap_err(), CallError::Crashed);
     assert_eq!(taken_with_it.await.unwrap_err(), CallError::Crashed);
+}
+
+#[tokio::test]
+async fn lists_in_memory_or_not_can_be_read_while_the_store_takes_no_writes() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.advance(60_000);
+    assert_eq!(world.cache.sweep(), 1);
+    world.add("ann", "tea").await.unwrap();
+    world.store.fail_next_commit(StoreError::Failed { what: "write".into(), why: "disk on fire".into() });
+    world.add("eve", "rum").await.unwrap_err();
+    for list in ["ann", "bob"] {
+        assert!(matches!(world.add(list, "trap").await, Err(CallError::Store(StoreError::Poisoned { .. }))));
+    }
+    assert_eq!((world.titles("ann").await, world.titles("bob").await), (vec!["tea".into()], vec!["milk".into()]));
+    assert!(world.cache.actors.iter().all(|actor| !actor.is_stopped()), "no actor ends for it");
 }

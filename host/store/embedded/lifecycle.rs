@@ -42,7 +42,7 @@ impl Lifecycle {
 
     /// Fails with [`StoreError::Poisoned`] once the store is poisoned.
     pub(super) fn check_healthy(&self) -> Result<(), StoreError> {
-        self.fault.get().map_or(Ok(()), |fault| Err(StoreError::Poisoned { why: fault.to_string() }))
+        self.fault.get().map_or(Ok(()), Health::check)
     }
 
     /// Poisons the store after a failed durable write.

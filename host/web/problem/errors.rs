@@ -20,7 +20,7 @@ impl Problem {
     fn outcome_unknown(cause: String) -> Self {
         let detail = "the server failed while it stored the change, which may have been made or not; look at the list, \
             or repeat the request with the same Idempotency-Key if it had one";
-        Self::new(ProblemKind::OutcomeUnknown, detail).with_cause(cause)
+        Self::new(ProblemKind::OutcomeUnknown, detail).with_failed_write(cause)
     }
 
     /// The logic of a list has no version that could decide.
@@ -89,7 +89,10 @@ impl Problem {
                 Self::new(ProblemKind::Store, "the store failed; the server's log says why")
             }
         };
-        problem.with_cause(cause)
+        match error {
+            StoreError::Failed { .. } | StoreError::Poisoned { .. } => problem.with_failed_write(cause),
+            _ => problem.with_cause(cause),
+        }
     }
 }
 
@@ -134,6 +137,11 @@ impl From<PublishError> for Problem {
             PublishError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
             PublishError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
             PublishError::Busy { limit } => Self::overloaded(text, "waiting components", limit),
+            PublishError::Interrupted(_) => {
+                let detail = "the server failed while it changed the logic, and the change may have been made or not; \
+                    look at the logic";
+                Self::new(ProblemKind::OutcomeUnknown, detail).with_cause(text)
+            }
             PublishError::Failed(_) => {
                 Self::new(ProblemKind::Store, "the component could not be stored; the server's log says why")
                     .with_cause(text)

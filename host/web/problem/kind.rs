@@ -1,6 +1,8 @@
-//! Kinds of problems: the stable last part of `type`, the status, and the title.
+//! Kinds of problems: the stable last part of `type`, the status, the title, and what a problem says about a write.
 
 use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 macro_rules! kinds {
     ($($kind:ident $name:literal $status:ident $title:literal;)*) => {
@@ -9,6 +11,10 @@ macro_rules! kinds {
         pub(in crate::web) enum ProblemKind { $($kind),* }
 
         impl ProblemKind {
+            /// Every kind.
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$kind),*];
+
             /// The name of the kind.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name),* }
@@ -25,6 +31,27 @@ macro_rules! kinds {
             }
         }
     };
+}
+
+/// Whether a request that writes was carried out, although its response is a problem.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::web) enum CarriedOut {
+    /// The request changed nothing.
+    No,
+    /// The change may have been made or not.
+    Unknown,
+}
+
+impl ProblemKind {
+    /// What a problem of this kind says about a request that writes.
+    pub(super) fn carried_out(self) -> CarriedOut {
+        match self {
+            // The server failed at an unknown point, which may be after the commit.
+            Self::OutcomeUnknown | Self::Internal => CarriedOut::Unknown,
+            _ => CarriedOut::No,
+        }
+    }
 }
 
 kinds! {

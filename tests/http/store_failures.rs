@@ -1,0 +1,127 @@
+//! A store that takes no writes: what clients learn, what the log says, and what goes on.
+
+use std::sync::atomic::Ordering;
+
+use hotlist::list::name::LogicName;
+use hotlist::store::StoreError;
+use serde_json::json;
+
+use crate::limits::LogLines;
+use crate::support::{Sending, Server};
+
+/// Has the store fail a write, after which it takes no more.
+async fn poison(server: &Server) {
+    let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
+    server.store.fail_next_commit(StoreError::Unknown { what, why });
+    server.post("/lists/poisoned/entries", r#"{"title":"a"}"#).await.problem(500, "outcome-unknown");
+}
+
+#[tokio::test]
+async fn a_write_to_a_store_that_takes_none_is_refused_before_a_logic_decides_it() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    poison(&server).await;
+    // Of each command, a decision would be another problem, or a success.
+    for title in ["trap", "", "no room", "b"] {
+        let answer = server.post("/lists/bob/entries", &json!({ "title": title }).to_string()).await;
+        assert_eq!(answer.problem(503, "store-unavailable")["carried_out"], "no");
+        assert_eq!(answer.headers.get("retry-after"), None, "only a restart helps");
+    }
+    let todo = server.services.registry.live(&LogicName::new("todo").expect("a name")).expect("it is live");
+    let counters = &todo.counters;
+    let decided = [&counters.accepted, &counters.rejected, &counters.faults].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(decided, [2, 0, 0], "the first entry, and the one whose commit failed");
+}
+
+#[tokio::test]
+async fn lists_can_be_read_while_the_store_takes_no_writes() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    server.add("ann", "b").await;
+    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    events.expect("ready", 1).await;
+    poison(&server).await;
+    server.post("/lists/bob/entries", r#"{"title":"c"}"#).await.problem(503, "store-unavailable");
+    for list in ["bob", "ann"] {
+        assert_eq!(server.get(&format!("/lists/{list}/entries")).await.json().as_array().map(Vec::len), Some(1));
+    }
+    assert_eq!(server.get("/lists/bob/history").await.json().as_array().map(Vec::len), Some(1));
+    server.store.mend();
+    server.add("bob", "d").await;
+    events.expect("revision", 2).await;
+}
+
+#[tokio::test]
+async fn a_repeated_write_gets_its_first_reply_also_while_the_store_takes_no_writes() {
+    let server = Server::start().await;
+    let add = || {
+        let request = server.ask("POST", "/lists/bob/entries").header("idempotency-key", "\"once\"");
+        request.json_text(r#"{"title":"a"}"#).answer()
+    };
+    assert_eq!(add().await.status, 201);
+    poison(&server).await;
+    assert_eq!(add().await.status, 201);
+}
+
+#[tokio::test]
+async fn requests_that_a_failed_store_refuses_add_no_line_to_the_log() {
+    let server = Server::start().await;
+    for list in ["bob", "ann"] {
+        server.add(list, "a").await;
+    }
+    let lines = LogLines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
+    // The test's runtime has one thread, so the server logs here, too.
+    let logging = tracing::subscriber::set_default(subscriber.finish());
+    poison(&server).await;
+    for list in ["bob", "ann", "eve", "bob"] {
+        server.post(&format!("/lists/{list}/entries"), r#"{"title":"b"}"#).await.problem(503, "store-unavailable");
+    }
+    drop(logging);
+    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    assert_eq!(lines, "", "the store itself logs the one line");
+}
+
+#[tokio::test]
+async fn a_problem_says_of_a_write_whether_it_was_carried_out_and_of_a_read_nothing() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    for (method, path, body) in [
+        ("POST", "/lists/bob/entries", "{"),
+        ("POST", "/lists/bob/entries", r#"{"title":""}"#),
+        ("POST", "/lists/bob/entries", r#"{"title":"trap"}"#),
+        ("PATCH", "/lists/bob/entries/7", "{}"),
+        ("DELETE", "/lists/none", ""),
+        ("PUT", "/lists/bob/entries", ""),
+        ("PUT", "/nowhere", ""),
+        ("PATCH", "/logic/none", r#"{"live":"1.0.0"}"#),
+    ] {
+        let problem = server.ask(method, path).json_text(body).answer().await.json();
+        assert_eq!(problem["carried_out"], "no", "{method} {path} {body}: {problem}");
+    }
+    server.store.fail_next_commit(StoreError::Unknown { what: "write".into(), why: "disk on fire".into() });
+    let problem = server.post("/lists/bob/entries", r#"{"title":"b"}"#).await.problem(500, "outcome-unknown");
+    assert_eq!(problem["carried_out"], "unknown");
+    for path in ["/lists/none", "/nowhere", "/lists?limit=0", "/readyz"] {
+        let answer = server.get(path).await;
+        assert!(!answer.status.is_success());
+        assert_eq!(answer.json().get("carried_out"), None, "{path}");
+        let head = server.ask("HEAD", path).answer().await;
+        assert_eq!(
+            (head.status, head.header("content-length")),
+            (answer.status, answer.body.len().to_string().as_str())
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_contract_describes_what_a_problem_says_about_a_write() {
+    let server = Server::start().await;
+    let schemas = &server.get("/openapi.json").await.json()["components"]["schemas"];
+    let reference = schemas["Problem"]["properties"]["carried_out"].to_string();
+    assert!(reference.contains("#/components/schemas/CarriedOut"), "{reference}");
+    assert_eq!(schemas["CarriedOut"]["enum"], json!(["no", "unknown"]));
+    let required = schemas["Problem"]["required"].as_array().expect("an array");
+    assert!(!required.contains(&json!("carried_out")), "a read has none");
+}
