@@ -45,6 +45,8 @@ pub struct Sources {
     pub watched: Option<PathBuf>,
     /// The logics whose instances never serve two lists.
     pub isolated: BTreeSet<LogicName>,
+    /// The logic of lists that name none. If its rollout state cannot be read, its built-in version decides.
+    pub default_logic: Option<LogicName>,
     /// Whether components are accepted at the start though they are quarantined or fail their gates.
     pub force: bool,
 }
@@ -64,11 +66,12 @@ impl Plugins {
         clock: Arc<dyn Clock>,
         sources: Sources,
     ) -> Result<Self, StartError> {
-        let Sources { stored, watched, isolated, force } = sources;
+        let Sources { stored, watched, isolated, default_logic, force } = sources;
         let limit = engine.settings().component_bytes;
         let compiler = Box::new(EngineCompiler { engine, isolated });
         let (directory, watched) = (stored, watched.map(|directory| (directory, limit)));
-        Self::start_with(Setup { compiler, registry, clock, directory, watched, force, shared: Arc::default() }).await
+        let shared = Arc::default();
+        Self::start_with(Setup { compiler, registry, clock, directory, watched, default_logic, force, shared }).await
     }
 
     async fn start_with(setup: Setup) -> Result<Self, StartError> {

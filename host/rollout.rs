@@ -17,13 +17,14 @@ mod publisher;
 mod registry;
 mod resolve;
 mod retry;
+mod sealed;
 mod state;
 mod version;
 
 pub mod conformance;
 pub mod shadows;
 
-pub use artifacts::{ArtifactStore, STATE_FILE};
+pub use artifacts::{ArtifactStore, STATE_FILE, StoredState};
 pub use digest::{Digest, digest_of};
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};

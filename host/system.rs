@@ -163,11 +163,14 @@ async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn
         stored: config.data.join("logic"),
         watched: config.plugins.clone(),
         isolated: config.isolated.clone(),
+        default_logic: Some(config.default_logic.clone()),
         force: config.force,
     };
     let plugins = Plugins::start(engine, registry.clone(), clock.clone(), sources).await?;
     if registry.live(&config.default_logic).is_none() {
-        anyhow::bail!("--default-logic {} is not loaded: the log says why", config.default_logic);
+        let rollout = registry.rollout(&config.default_logic);
+        let why = rollout.as_ref().and_then(|rollout| rollout.state.failure()).unwrap_or("there is no such logic");
+        anyhow::bail!("--default-logic {} is not loaded: {why}", config.default_logic);
     }
     Ok(plugins)
 }

@@ -1,7 +1,5 @@
 //! Errors of starting and running the loader.
 
-use crate::list::name::LogicName;
-
 /// Why plugins could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -13,18 +11,6 @@ pub enum StartError {
         /// What was attempted.
         what: &'static str,
         /// The error of the operating system.
-        why: String,
-    },
-    /// The stored state of a logic cannot be read: it was damaged, or another program wrote it.
-    #[error(
-        "the rollout state of logic {name} cannot be read from {path}: {why}; repair that file, or move its directory away"
-    )]
-    RolloutState {
-        /// The logic.
-        name: LogicName,
-        /// The file.
-        path: String,
-        /// What is wrong with the file.
         why: String,
     },
     /// The operating system gave no thread.

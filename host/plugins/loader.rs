@@ -1,6 +1,7 @@
 //! The loader: the one thread on which components are checked, compiled and published, and on which rollout states are
 //! written.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -18,8 +19,8 @@ use crate::clock::Clock;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::rollout::{
-    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, STATE_FILE, Submission,
-    VersionSource, digest_of,
+    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, Submission, VersionSource,
+    digest_of,
 };
 
 /// After how long a failed write of a state is tried again.
@@ -40,6 +41,8 @@ pub(super) struct Setup {
     pub(super) directory: PathBuf,
     /// The watched directory, with the most bytes that a component may have.
     pub(super) watched: Option<(PathBuf, usize)>,
+    /// The logic of lists that name none.
+    pub(super) default_logic: Option<LogicName>,
     pub(super) force: bool,
     pub(super) shared: Arc<Shared>,
 }
@@ -47,7 +50,7 @@ pub(super) struct Setup {
 impl Loader {
     /// Restores the stored rollouts, then publishes the built-in logics and the files of the watched directory.
     pub(super) fn open(setup: Setup, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
-        let Setup { compiler, registry, clock, directory, watched, force, shared } = setup;
+        let Setup { compiler, registry, clock, directory, watched, default_logic, force, shared } = setup;
         let unreadable = |error: std::io::Error| StartError::Directory {
             path: directory.display().to_string(),
             what: "read",
@@ -64,14 +67,13 @@ impl Loader {
         for (name, bytes) in builtin() {
             publisher.store_builtin(&name, bytes).map_err(unreadable)?;
         }
-        for name in names {
-            publisher.restore(&name).map_err(|why| {
-                let path = directory.join(name.as_str()).join(STATE_FILE).display().to_string();
-                StartError::RolloutState { name, path, why }
-            })?;
-        }
+        let unreadable: BTreeSet<_> = names.into_iter().filter(|name| publisher.restore(name).is_err()).collect();
         for (name, bytes) in builtin() {
-            publisher.publish_builtin(&name, bytes);
+            // Which version decided is not known, and another one may migrate the lists. The server does not start
+            // without its default logic, so only that one has its built-in version then.
+            if !unreadable.contains(&name) || Some(&name) == default_logic.as_ref() {
+                publisher.publish_builtin(&name, bytes);
+            }
         }
         let watch = watched.map(|(directory, limit)| Watch::open(directory, limit, &publisher, jobs)).transpose()?;
         publisher.save_dirty();

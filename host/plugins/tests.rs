@@ -73,6 +73,7 @@ async fn start(directory: &Path) -> Fixture {
         clock: Arc::new(ManualClock::at(1)),
         directory: directory.to_owned(),
         watched: None,
+        default_logic: None,
         force: false,
         shared: Arc::default(),
     };
@@ -118,4 +119,32 @@ async fn closing_with_a_full_queue_still_writes_the_states_that_changed() {
     closed.await;
     assert!(state.exists(), "the state is on disk");
     slow.await.expect_err("it is refused");
+}
+
+#[tokio::test]
+async fn a_logic_whose_state_is_damaged_is_not_loaded_until_a_component_is_uploaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let works = LogicName::new("works").unwrap();
+    let fixture = start(directory.path()).await;
+    upload(&fixture.plugins, "works").await.expect("it is published");
+    fixture.plugins.close().await;
+    drop(fixture);
+    let state = directory.path().join("works").join(STATE_FILE);
+    let mut damaged = std::fs::read(&state).unwrap();
+    damaged.truncate(100);
+    std::fs::write(&state, &damaged).unwrap();
+
+    let fixture = start(directory.path()).await;
+    let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
+    assert!(rollout.live.is_none());
+    assert!(rollout.state.failure().is_some_and(|why| why.contains(STATE_FILE)), "{:?}", rollout.state.failure());
+    fixture.plugins.close().await;
+    assert_eq!(std::fs::read(&state).unwrap(), damaged, "nothing is written over it by itself");
+    upload(&fixture.plugins, "works").await.expect("it is published");
+    assert!(fixture.registry.live(&works).is_some());
+    drop(fixture);
+
+    let fixture = start(directory.path()).await;
+    let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
+    assert!(rollout.state.live.is_some(), "the new state was written");
 }

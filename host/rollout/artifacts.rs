@@ -1,11 +1,16 @@
-//! Components and rollout states on disk: a directory for each logic. In it, each component is stored under its digest,
-//! and `standing.json` holds the rollout state.
+//! Components and rollout states on disk: a directory for each logic. In it, each component is stored under its digest.
+//!
+//! `standing.json` holds the rollout state, and `standing.json.previous` the state before its last change. Both have a
+//! [seal](super::sealed). A damaged state is replaced by the previous one. `standing.json.damaged` is a copy of a damaged
+//! state that was overwritten. While it is there, no component is removed, because it may name components that the
+//! present state does not know.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 
 use super::digest::{Digest, digest_of};
+use super::sealed;
 use super::state::RolloutState;
 use crate::files::{self, Durability};
 use crate::list::digest::hex;
@@ -13,6 +18,31 @@ use crate::list::name::LogicName;
 
 /// The file that holds the rollout state of a logic.
 pub const STATE_FILE: &str = "standing.json";
+
+/// The file that holds the state before the last change.
+const PREVIOUS_FILE: &str = "standing.json.previous";
+
+/// The file that holds a damaged state that was overwritten.
+const DAMAGED_FILE: &str = "standing.json.damaged";
+
+/// The most bytes of a state that are read. The versions and events of a state are bounded, and so are their texts.
+const MAX_STATE_BYTES: u64 = 16 << 20;
+
+/// A rollout state that was read from disk.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredState {
+    /// The state.
+    pub state: RolloutState,
+    /// Why the newest state cannot be used, if this is the one before it.
+    pub damage: Option<String>,
+}
+
+/// What a file of a state holds.
+enum StateFile {
+    Absent,
+    Sound(RolloutState, Vec<u8>),
+    Damaged(String),
+}
 
 /// The directory in which logics are stored.
 pub struct ArtifactStore(PathBuf);
@@ -31,7 +61,7 @@ impl ArtifactStore {
             let entry = entry?;
             let name = entry.file_name().to_str().and_then(|name| LogicName::new(name).ok());
             if let Some(name) = name.filter(|_| entry.path().is_dir())
-                && entry.path().join(STATE_FILE).try_exists()?
+                && self.has_state(&name)?
             {
                 names.push(name);
             }
@@ -40,23 +70,60 @@ impl ArtifactStore {
         Ok(names)
     }
 
-    /// The stored state of a logic, or `None` if it was never written.
-    pub fn state(&self, name: &LogicName) -> io::Result<Option<RolloutState>> {
-        let bytes = match fs::read(self.directory(name).join(STATE_FILE)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+    fn has_state(&self, name: &LogicName) -> io::Result<bool> {
+        let exists = |file: &str| self.directory(name).join(file).try_exists();
+        Ok(exists(STATE_FILE)? || exists(PREVIOUS_FILE)?)
+    }
+
+    /// The stored state of a logic, or `None` if it was never written. If the newest state is damaged, the one before it.
+    ///
+    /// # Errors
+    ///
+    /// A text for people when neither can be read.
+    pub fn state(&self, name: &LogicName) -> Result<Option<StoredState>, String> {
+        let damage = match self.read(name, STATE_FILE) {
+            StateFile::Sound(state, _) => return Ok(Some(StoredState { state, damage: None })),
+            StateFile::Damaged(why) => Some(why),
+            StateFile::Absent => None,
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from)
+        match (self.read(name, PREVIOUS_FILE), damage) {
+            (StateFile::Absent, None) => Ok(None),
+            (StateFile::Absent, Some(why)) => Err(format!("{why}; there is no previous state")),
+            (StateFile::Sound(state, _), damage) => {
+                let damage = damage.unwrap_or_else(|| format!("{STATE_FILE} is gone"));
+                Ok(Some(StoredState { state, damage: Some(damage) }))
+            }
+            (StateFile::Damaged(also), Some(why)) => Err(format!("{why}; the previous state: {also}")),
+            (StateFile::Damaged(why), None) => Err(format!("{STATE_FILE} is gone; the previous state: {why}")),
+        }
+    }
+
+    /// The file of a damaged state that was overwritten, if there is one.
+    pub fn damaged_file(&self, name: &LogicName) -> Option<PathBuf> {
+        Some(self.directory(name).join(DAMAGED_FILE)).filter(|path| path.exists())
+    }
+
+    fn read(&self, name: &LogicName, file: &str) -> StateFile {
+        let path = self.directory(name).join(file);
+        let mut bytes = Vec::new();
+        match File::open(&path).and_then(|file| file.take(MAX_STATE_BYTES).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return StateFile::Absent,
+            Err(error) => return StateFile::Damaged(format!("cannot read {}: {error}", path.display())),
+        }
+        match sealed::decode(&bytes) {
+            Ok(state) => StateFile::Sound(state, bytes),
+            Err(error) => StateFile::Damaged(format!("cannot read {}: {error}", path.display())),
+        }
     }
 
     /// Writes the state of a logic. The state survives a power loss when this returns. Removes the components that the
-    /// state does not know any more afterwards.
+    /// state and the one before it do not know afterwards.
     pub fn write(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
         let write = || {
-            let mut bytes = serde_json::to_vec_pretty(state)?;
-            bytes.push(b'\n');
+            let bytes = sealed::encode(state)?;
             self.make_directory(name)?;
+            self.keep_previous(name, &bytes)?;
             files::replace(&self.directory(name).join(STATE_FILE), &bytes, Durability::PowerLoss)
         };
         write().inspect_err(|error| tracing::error!(logic = %name, %error, "cannot write the state of a rollout"))?;
@@ -65,6 +132,23 @@ impl ArtifactStore {
             tracing::warn!(logic = %name, %error, "cannot remove components that are not in use");
         }
         Ok(())
+    }
+
+    /// Keeps the state that is about to be replaced: as the previous one if it is sound, and else as a damaged one beside
+    /// the previous one. The file itself stays until it is replaced, so that a logic is never without a state.
+    fn keep_previous(&self, name: &LogicName, next: &[u8]) -> io::Result<()> {
+        let directory = self.directory(name);
+        match self.read(name, STATE_FILE) {
+            StateFile::Absent => Ok(()),
+            // The same state is written again after an error. The previous state is the one before it.
+            StateFile::Sound(_, bytes) if bytes == next => Ok(()),
+            StateFile::Sound(_, bytes) => files::replace(&directory.join(PREVIOUS_FILE), &bytes, Durability::PowerLoss),
+            StateFile::Damaged(_) => match fs::read(directory.join(STATE_FILE)) {
+                Ok(bytes) => files::replace(&directory.join(DAMAGED_FILE), &bytes, Durability::PowerLoss),
+                // A part of the disk is unreadable, so the file cannot be copied.
+                Err(_) => fs::rename(directory.join(STATE_FILE), directory.join(DAMAGED_FILE)),
+            },
+        }
     }
 
     /// Stores a component under its digest, as a whole or not at all.
@@ -93,9 +177,15 @@ impl ArtifactStore {
         }
     }
 
-    /// Removes components that the state has no record of.
+    /// Removes components that neither the state nor the previous one has a record of.
     fn remove_unknown(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
-        let known: Vec<_> = state.versions.iter().map(|record| file_name(&record.digest)).collect();
+        let previous = match self.read(name, PREVIOUS_FILE) {
+            _ if self.damaged_file(name).is_some() => return Ok(()),
+            StateFile::Sound(previous, _) => previous.versions,
+            StateFile::Absent | StateFile::Damaged(_) => Vec::new(),
+        };
+        let records = state.versions.iter().chain(&previous);
+        let known: Vec<_> = records.map(|record| file_name(&record.digest)).collect();
         for entry in fs::read_dir(self.directory(name))? {
             let path = entry?.path();
             let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
@@ -124,3 +214,6 @@ impl ArtifactStore {
 fn file_name(digest: &Digest) -> String {
     format!("{}.wasm", hex(digest))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use update::RolloutUpdate;
 
-use super::artifacts::ArtifactStore;
+use super::artifacts::{ArtifactStore, STATE_FILE, StoredState};
 use super::conformance;
 use super::digest::{Digest, digest_of};
 use super::draft::RolloutDraft;
@@ -95,10 +95,20 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// A text for people when the state cannot be read. A version that does not load is no error: it keeps its role on
-    /// record, and the registry records why it is not loaded.
+    /// A text for people when the state cannot be read. The logic is not loaded then, and the registry records why. A
+    /// version that does not load is no error: it keeps its role on record, and the registry records why it is not loaded.
     pub fn restore(&self, name: &LogicName) -> Result<(), String> {
-        let Some(mut state) = self.artifacts.state(name).map_err(|error| error.to_string())? else { return Ok(()) };
+        self.restore_stored(name).inspect_err(|why| {
+            tracing::error!(logic = %name, why, "cannot read the rollout state of a logic; the logic is not loaded until a component is uploaded");
+            self.registry.refuse(name, STATE_FILE, None, why.clone(), self.clock.now());
+        })
+    }
+
+    fn restore_stored(&self, name: &LogicName) -> Result<(), String> {
+        if let Some(file) = self.artifacts.damaged_file(name) {
+            tracing::warn!(logic = %name, file = %file.display(), "a damaged rollout state was kept; no component of the logic is deleted until that file is");
+        }
+        let Some(StoredState { mut state, damage }) = self.artifacts.state(name)? else { return Ok(()) };
         let mut loaded = Vec::new();
         for digest in state.in_use().collect::<Vec<_>>() {
             let source = state.record(&digest).map_or_else(|| "upload".into(), |record| record.source.clone());
@@ -116,10 +126,15 @@ impl Publisher {
             *draft = restored;
             Ok::<_, String>(())
         })?;
-        match self.registry.accept(proposal) {
-            true => Ok(()),
-            false => Err("its state changed while it was read".into()),
+        if !self.registry.accept(proposal) {
+            return Err("its state changed while it was read".into());
         }
+        if let Some(why) = damage {
+            tracing::error!(logic = %name, why, "the rollout state of a logic is damaged; the state before its last change is in effect");
+            let why = format!("{why}; the state before its last change is in effect");
+            self.registry.refuse(name, STATE_FILE, None, why, self.clock.now());
+        }
+        Ok(())
     }
 
     /// Stores a component that is part of the program, so that pinned lists find it and a damaged file is replaced.

@@ -105,12 +105,21 @@ pub fn get(address: SocketAddr, path: &str) -> (u16, Value) {
 
 /// Sends a request with a JSON body, or with no body if it is empty. Blocks until the reply is read.
 pub fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).max_idle_connections(0);
     let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
     if !body.is_empty() {
         request = request.header("content-type", "application/json");
     }
-    let request = request.body(body.to_owned()).expect("a well-formed request");
+    ask(request.body(body.as_bytes().to_vec()).expect("a well-formed request"))
+}
+
+/// Uploads a component, whatever the gates say. Blocks until the reply is read.
+pub fn upload(address: SocketAddr, logic: &str, component: Vec<u8>) -> (u16, Value) {
+    let request = ureq::http::Request::put(format!("http://{address}/logic/{logic}?force=true"));
+    ask(request.header("content-type", "application/wasm").body(component).expect("a well-formed request"))
+}
+
+fn ask(request: ureq::http::Request<Vec<u8>>) -> (u16, Value) {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).max_idle_connections(0);
     let mut reply = agent.build().new_agent().run(request).expect("a reply");
     let text = reply.body_mut().read_to_string().expect("a body of text");
     (reply.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))

@@ -18,7 +18,7 @@ pub(in crate::web) struct LogicBody<'a> {
     /// The logic's name.
     name: &'a str,
     /// `live`: a version decides. `retained`: there are versions, and none is live. `failed`: no version was ever
-    /// accepted.
+    /// accepted, or the stored state of the rollout cannot be read.
     state: &'static str,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]

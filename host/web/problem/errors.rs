@@ -25,7 +25,7 @@ impl Problem {
 
     /// The logic of a list has no version that could decide.
     fn logic_not_loaded(name: &LogicName) -> Self {
-        Self::new(ProblemKind::NotLoaded, format!("logic {name} is not loaded"))
+        Self::new(ProblemKind::NotLoaded, format!("logic {name} is not loaded; GET /logic/{name} says why"))
     }
 
     fn rejected(rejection: Rejection) -> Self {
