@@ -1,5 +1,6 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
+mod backup;
 mod dev_log;
 mod output;
 mod plugin;
@@ -38,6 +39,7 @@ Examples:
   hotlist plugin check rules/todo.wasm     show what a component is, whether a server accepts it, and what it costs
   hotlist plugin test plugins/todo         build a plugin and run its tables of cases
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
+  hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -45,6 +47,11 @@ Every flag has an environment variable, named in its help. Exit codes: 0 done, 1
 enum Command {
     /// Serve lists over HTTP (what `hotlist` does without a command)
     Serve(Box<serve::ServeArgs>),
+    /// Copy a data directory while a server uses it
+    #[command(after_help = backup::BACKUP_HELP)]
+    Backup(backup::BackupArgs),
+    /// Make a data directory from a backup
+    Restore(backup::RestoreArgs),
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -87,11 +94,14 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (default_filter, with_dev_log) = match &cli.command {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
+        Some(Command::Backup(_) | Command::Restore(_)) => ("warn", false),
         _ => ("info", false),
     };
     let done = start_log(&cli.log, default_filter, with_dev_log).and_then(|()| match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
+        Some(Command::Backup(arguments)) => backup::back_up(&arguments),
+        Some(Command::Restore(arguments)) => backup::restore(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
     });
     match done {

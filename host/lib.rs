@@ -43,6 +43,8 @@ pub mod metrics;
 // The HTTP interface.
 pub mod web;
 
+// Copies of a data directory.
+pub mod backup;
 // The configuration of a server as one checked value.
 pub mod config;
 // Start and stop of a server.

@@ -24,7 +24,7 @@ mod version;
 pub mod conformance;
 pub mod shadows;
 
-pub use artifacts::{ArtifactStore, STATE_FILE, StoredState};
+pub use artifacts::{ArtifactStore, LOGIC_DIRECTORY, STATE_FILE, StoredState};
 pub use digest::{Digest, digest_of};
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};

@@ -29,6 +29,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::plugins::{Plugins, Sources};
+use crate::rollout::LOGIC_DIRECTORY;
 use crate::rollout::Registry;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, Options};
@@ -160,7 +161,7 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Plugins> {
     let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
     let sources = Sources {
-        stored: config.data.join("logic"),
+        stored: config.data.join(LOGIC_DIRECTORY),
         watched: config.plugins.clone(),
         isolated: config.isolated.clone(),
         default_logic: Some(config.default_logic.clone()),

@@ -16,6 +16,9 @@ use crate::files::{self, Durability};
 use crate::list::digest::hex;
 use crate::list::name::LogicName;
 
+/// The directory of all logics, within a data directory.
+pub const LOGIC_DIRECTORY: &str = "logic";
+
 /// The file that holds the rollout state of a logic.
 pub const STATE_FILE: &str = "standing.json";
 

@@ -7,6 +7,7 @@
 //!
 //! A data directory holds `hotlist.db` with SQLite's companion files, which any SQLite shell opens, and `lock`.
 
+mod backup;
 mod block;
 mod compacted;
 mod compaction;
@@ -41,6 +42,7 @@ use super::health::Health;
 use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
+pub use backup::{DatabaseCopy, NewDirectory, copy_database};
 use lifecycle::Lifecycle;
 use lock::DirectoryLock;
 pub use options::Options;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::store::error::StoreError;
 
 /// The file that is locked. SQLite's own locks let a second process in.
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 
 /// The lock of a data directory. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]

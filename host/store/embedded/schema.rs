@@ -24,7 +24,7 @@ const OLDEST_FORMAT: i32 = 1;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// The database's file in the data directory.
-const FILE: &str = "hotlist.db";
+pub(super) const FILE: &str = "hotlist.db";
 
 const TABLES: &str = "
     -- The uncompacted commits, in the order in which they were acknowledged: first to seq, both included.
