@@ -166,7 +166,7 @@ impl Collector for Scrape {
         ] {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
-        let help = "Whether a component of the server works: 1, or 0 after it failed for good";
+        let help = "Whether a component of the server works: 1, or 0 while it does not";
         let mut family = encoder.encode_descriptor("component_up", help, None, MetricType::Gauge)?;
         for (component, up) in &self.components {
             ConstGauge::new(i64::from(*up)).encode(family.encode_family(&[("component", *component)])?)?;

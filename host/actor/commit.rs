@@ -54,6 +54,7 @@ pub(super) async fn commit(
         StoreError::Conflict { .. } => Committed::Conflict(replies, error),
         // What is published is still what is durable, so the actor goes on, and its list can be read.
         StoreError::Overloaded { .. }
+        | StoreError::Unavailable { .. }
         | StoreError::Poisoned { .. }
         | StoreError::Failed { .. }
         | StoreError::Closed

@@ -11,6 +11,7 @@ mod backup;
 mod block;
 mod compacted;
 mod compaction;
+mod damage;
 mod error;
 mod evidence;
 mod lifecycle;
@@ -22,6 +23,7 @@ mod record;
 mod recording;
 mod recover;
 mod schema;
+mod staging;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -49,8 +51,9 @@ pub use options::Options;
 use reader::{Reader, ReaderRequest};
 use record::{CommitHead, ListMeta};
 pub use recording::Recording;
+use staging::EncodedCommit;
 use wal::Checkpointer;
-use writer::{EncodedCommit, Writer, WriterRequest};
+use writer::{Writer, WriterRequest};
 
 /// A [`Store`] in a directory of one machine. Fulfils all promises of the trait.
 ///
@@ -113,12 +116,13 @@ impl EmbeddedStore {
             readers,
             reads: reads.clone(),
             lock,
+            waiting: writer::Waiting::default(),
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
         Ok(Self { writes, reads, writer, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
     }
 
-    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<writer::CommitReply>, StoreError> {
+    fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<staging::CommitReply>, StoreError> {
         self.lifecycle.check_open()?;
         self.lifecycle.check_healthy()?;
         commit.check()?;
@@ -127,7 +131,7 @@ impl EmbeddedStore {
         let encode = |bytes| record::append_commit(&commit, &head, bytes);
         let revision = head.meta.revision;
         let frame = block::frame(&commit.name, revision, self.max_frame_bytes, encode).map_err(|oversized| {
-            StoreError::Failed { what: writer::action(&commit.name, revision), why: oversized.to_string() }
+            StoreError::Failed { what: staging::action(&commit.name, revision), why: oversized.to_string() }
         })?;
         let (reply, answer) = oneshot::channel();
         let CommitHead { after, meta, .. } = head;

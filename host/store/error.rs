@@ -45,6 +45,13 @@ pub enum StoreError {
         /// The failure, as [`Store::health`](super::Store::health) has it.
         why: String,
     },
+    /// The store takes no writes at the moment: its disk is full, or another program holds its write lock. A commit was
+    /// not carried out, and may be repeated later.
+    #[error("the store takes no writes at the moment ({why}); try again in a moment")]
+    Unavailable {
+        /// What the store waits for.
+        why: String,
+    },
     /// The store's queue is full. The call was not carried out and may be repeated later.
     #[error("the store's queue of {limit} calls is full")]
     Overloaded {

@@ -22,6 +22,8 @@ pub struct FaultyStore<S> {
 struct Faults {
     next_commits: VecDeque<StoreError>,
     poisoned: Option<String>,
+    /// What the full disk says.
+    disk_full: Option<String>,
     unreadable: HashMap<ListName, String>,
     /// The lists whose loads wait, each until its sender is dropped.
     slow: HashMap<ListName, Vec<oneshot::Sender<()>>>,
@@ -57,6 +59,16 @@ impl<S: Store> FaultyStore<S> {
     /// Ends the poisoning, as opening the store anew does.
     pub fn mend(&self) {
         self.faults.lock().poisoned = None;
+    }
+
+    /// From now on the disk is full, until [`FaultyStore::make_room`].
+    pub fn fill_disk(&self, why: &str) {
+        self.faults.lock().disk_full = Some(why.to_owned());
+    }
+
+    /// Undoes [`FaultyStore::fill_disk`].
+    pub fn make_room(&self) {
+        self.faults.lock().disk_full = None;
     }
 
     /// Loads and histories of this list are [`StoreError::Unreadable`] from now on.
@@ -133,6 +145,9 @@ impl<S: Store> Store for FaultyStore<S> {
         if let Some(why) = &faults.poisoned {
             return failed(StoreError::Poisoned { why: why.clone() });
         }
+        if let Some(why) = faults.disk_full.clone() {
+            return failed(StoreError::Unavailable { why: Health::DiskFull { why }.to_string() });
+        }
         if let Some(error) = faults.next_commits.pop_front() {
             if let StoreError::Failed { why, .. } | StoreError::Unknown { why, .. } = &error {
                 faults.poisoned = Some(why.clone());
@@ -174,9 +189,11 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn health(&self) -> Health {
-        match &self.faults.lock().poisoned {
-            Some(why) => Health::WriteFailed { why: why.clone() },
-            None => self.inner.health(),
+        let faults = self.faults.lock();
+        match (&faults.poisoned, &faults.disk_full) {
+            (Some(why), _) => Health::WriteFailed { why: why.clone() },
+            (None, Some(why)) => Health::DiskFull { why: why.clone() },
+            (None, None) => self.inner.health(),
         }
     }
 

@@ -2,11 +2,16 @@
 
 use super::error::StoreError;
 
-/// The health of a store. A store that is unhealthy stays so until it is opened anew.
+/// The health of a store. A store that is unhealthy stays so until it is opened anew, unless its disk is full.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Health {
     /// The store takes writes. A closed store has this health too, because closing is no fault.
     Healthy,
+    /// The disk is full, so writes are refused. The store tries again by itself, and is healthy once there is room.
+    DiskFull {
+        /// The write, and what the storage said.
+        why: String,
+    },
     /// A durable write failed, so every later write is refused. Reads go on.
     WriteFailed {
         /// The write, and what the storage said.
@@ -27,13 +32,22 @@ impl Health {
         matches!(self, Self::Healthy)
     }
 
+    /// Whether the store becomes healthy by itself once the cause has gone.
+    pub fn recovers(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+
     /// Fails with the error that a commit would get, so that a caller can spare the work before the commit.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Poisoned`], unless the store is healthy.
+    /// [`StoreError::Unavailable`] while the disk is full, and [`StoreError::Poisoned`] after a fault.
     pub fn check(&self) -> Result<(), StoreError> {
-        if self.is_healthy() { Ok(()) } else { Err(StoreError::Poisoned { why: self.to_string() }) }
+        match self {
+            Self::Healthy => Ok(()),
+            Self::DiskFull { .. } => Err(StoreError::Unavailable { why: self.to_string() }),
+            Self::WriteFailed { .. } | Self::ThreadFailed { .. } => Err(StoreError::Poisoned { why: self.to_string() }),
+        }
     }
 }
 
@@ -41,6 +55,7 @@ impl std::fmt::Display for Health {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Healthy => f.write_str("healthy"),
+            Self::DiskFull { why } => write!(f, "the disk is full: {why}"),
             Self::WriteFailed { why } => write!(f, "a durable write failed: {why}"),
             Self::ThreadFailed { thread, why } => write!(f, "the thread {thread} panicked: {why}"),
         }

@@ -20,26 +20,36 @@ pub(super) struct Health {
     status: &'static str,
 }
 
-/// A part of the server whose failure stops its work for good.
+/// A part of the server whose failure stops its work.
 struct Component {
     /// The name in metrics and problems.
     name: &'static str,
     /// Why it failed.
     fault: Option<String>,
+    /// Whether the component works again by itself once the cause has gone.
+    recovers: bool,
 }
 
 fn components(web: &Web) -> [Component; 3] {
     let store = web.cache().environment().store.health();
     let wake_ups = web.cache().wake_ups_have_failed();
     [
-        Component { name: "store", fault: (!store.is_healthy()).then(|| store.to_string()) },
-        Component { name: "wake-ups", fault: wake_ups.then(|| "the task that wakes lists crashed".into()) },
+        Component {
+            name: "store",
+            fault: (!store.is_healthy()).then(|| store.to_string()),
+            recovers: store.recovers(),
+        },
+        Component {
+            name: "wake-ups",
+            fault: wake_ups.then(|| "the task that wakes lists crashed".into()),
+            recovers: false,
+        },
         loader_component(web.services.plugins.health()),
     ]
 }
 
 fn loader_component(health: Result<(), LoaderDied>) -> Component {
-    Component { name: "loader", fault: health.err().map(|died| died.to_string()) }
+    Component { name: "loader", fault: health.err().map(|died| died.to_string()), recovers: false }
 }
 
 /// Reports whether the process is alive. It is if it responds.
@@ -48,7 +58,8 @@ pub(super) async fn live() -> HandlerResult {
     json_response(StatusCode::OK, &Health { status: "live" })
 }
 
-/// Reports whether the server wants requests. It does not while it starts or stops, or after a component failed.
+/// Reports whether the server wants requests. It does not while it starts or stops, while the store has no
+/// room, or after a component failed.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
@@ -56,11 +67,14 @@ pub(super) async fn ready(State(web): Shared) -> HandlerResult {
         let problem = Problem::new(ProblemKind::NotReady, "the server is starting or stopping");
         return Err(if web.services.readiness.is_starting() { problem.with_retry() } else { problem });
     }
-    let failed = components(&web).into_iter().find_map(|component| Some((component.name, component.fault?)));
-    match failed {
-        None => json_response(StatusCode::OK, &Health { status: "ready" }),
-        Some((name, fault)) => Err(Problem::failed_component(name, &fault)),
+    for Component { name, fault, recovers } in components(&web) {
+        let Some(fault) = fault else { continue };
+        return Err(match recovers {
+            true => Problem::waiting_component(name, &fault),
+            false => Problem::failed_component(name, &fault),
+        });
     }
+    json_response(StatusCode::OK, &Health { status: "ready" })
 }
 
 /// Reads the server's metrics in the OpenMetrics text format.

@@ -176,6 +176,13 @@ impl Problem {
         Self::new(ProblemKind::NotReady, detail).with_cause(format!("the {name} failed: {fault}"))
     }
 
+    /// A component cannot work, and works again by itself once the cause has gone.
+    pub(super) fn waiting_component(name: &str, fault: &str) -> Self {
+        let detail =
+            format!("the server's {name} cannot work at the moment; its log says why, and it goes on by itself");
+        Self::new(ProblemKind::NotReady, detail).with_cause(format!("the {name} waits: {fault}")).with_retry()
+    }
+
     /// A defect of the server. The error goes to the log.
     pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");

@@ -34,6 +34,30 @@ async fn a_write_to_a_store_that_takes_none_is_refused_before_a_logic_decides_it
 }
 
 #[tokio::test]
+async fn while_the_disk_is_full_writes_may_be_repeated_later_and_the_server_is_not_ready() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    server.store.fill_disk("no room in /secret/path");
+    let refused = server.post("/lists/bob/entries", r#"{"title":"b"}"#).await;
+    assert!(refused.headers.contains_key("retry-after"), "it goes on without a restart");
+    let problem = refused.problem(503, "store-unavailable");
+    assert_eq!(problem["carried_out"], "no");
+    assert!(!problem.to_string().contains("secret"), "{problem}");
+    let ready = server.get("/readyz").await;
+    assert!(ready.headers.contains_key("retry-after"));
+    let problem = ready.problem(503, "not-ready");
+    assert!(!problem.to_string().contains("restart") && !problem.to_string().contains("secret"), "{problem}");
+    let up = |up: u8| format!("hotlist_component_up{{component=\"store\"}} {up}");
+    assert!(server.get("/metrics").await.body.contains(&up(0)));
+    assert_eq!(server.get("/lists/bob/entries").await.json().as_array().map(Vec::len), Some(1), "reads go on");
+
+    server.store.make_room();
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert!(server.get("/metrics").await.body.contains(&up(1)));
+    server.add("bob", "b").await;
+}
+
+#[tokio::test]
 async fn lists_can_be_read_while_the_store_takes_no_writes() {
     let server = Server::start().await;
     server.add("bob", "a").await;

@@ -4,18 +4,23 @@
 //! commits to compact at once. It goes through the lists in the order of their rows on disk, a slice at a time. A slice
 //! goes into the same durable write as the commits that arrive meanwhile, so it costs no fsync of its own under load.
 //! Slices are large enough that the compaction ends before the log grows by another quarter of its limit.
+//!
+//! A slice that meets damaged rows of a list fails, and names the list. The writer rolls the transaction back, isolates
+//! the list, and writes again. A savepoint for each list would not do: SQLite commits no transaction in which it has met a
+//! damaged page.
 
 mod list;
+
+use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::error::ReadError;
-use super::evidence;
+use super::error::{ReadError, WriteError, WriteFailure};
 use super::log_index::LogIndex;
 use super::options::Options;
 use crate::list::name::ListName;
-use list::ListCompactor;
+use list::{ListCompactor, Trim};
 
 /// How many lists an idle writer compacts before it looks into its queue again.
 const IDLE_LISTS: usize = 1_024;
@@ -48,20 +53,32 @@ pub(super) struct Compaction {
     target: u64,
     /// The log's size when the compaction began, and 0 while none is under way.
     target_bytes: u64,
+    /// The lists whose expired rows are not deleted, because a page beside their rows is damaged.
+    untrimmed: HashSet<ListName>,
 }
 
 /// The work of one slice. It counts once its transaction is durable.
 #[derive(Default)]
 pub(super) struct Slice {
+    /// How many names are left to compact.
+    names_left: usize,
     compacted: Vec<(ListName, u64)>,
-    unreadable: Vec<(ListName, String)>,
     truncated_to: u64,
 }
 
 impl Compaction {
     /// A log of that size with these ends, and no compaction.
     pub(super) fn new(truncated_to: u64, last: u64, bytes: u64) -> Self {
-        Self { truncated_to, last, bytes, names: Vec::new(), count: 0, target: truncated_to, target_bytes: 0 }
+        Self {
+            truncated_to,
+            last,
+            bytes,
+            names: Vec::new(),
+            count: 0,
+            target: truncated_to,
+            target_bytes: 0,
+            untrimmed: HashSet::new(),
+        }
     }
 
     /// The number of commits in the log.
@@ -125,36 +142,39 @@ impl Compaction {
     /// Compacts some lists, or truncates a part of the log when all are compacted. The caller has begun the
     /// transaction, which also writes `commits` commits.
     pub(super) fn slice(
-        &mut self,
+        &self,
         db: &Connection,
         log_index: &Mutex<LogIndex>,
         commits: usize,
         options: &Options,
-    ) -> rusqlite::Result<Slice> {
-        let mut slice = Slice { truncated_to: self.truncated_to, ..Slice::default() };
+    ) -> Result<Slice, WriteError> {
+        let names_left = self.names.len().saturating_sub(self.slice_size(commits, options));
+        let mut slice = Slice { names_left, truncated_to: self.truncated_to, ..Slice::default() };
         if !self.is_under_way() {
             return Ok(slice);
         }
-        let mut compactor = ListCompactor::prepare(db, options.history)?;
-        for _ in 0..self.slice_size(commits, options) {
-            let Some(name) = self.names.pop() else { break };
-            let Some(list) = log_index.lock().get(&name).cloned() else { continue };
+        let failed = |error| WriteFailure::RolledBack("compact the log", error);
+        let mut compactor = ListCompactor::prepare(db, options.history).map_err(failed)?;
+        for name in self.names[names_left..].iter().rev() {
+            let Some(list) = log_index.lock().get(name).cloned() else { continue };
             let Some(last) = list.commits.last() else { continue };
-            match compactor.compact(&name, &list) {
-                Ok(()) => slice.compacted.push((name, last.seq)),
-                Err(ReadError::Database(error)) => return Err(error),
-                Err(ReadError::Damaged(why)) => {
-                    evidence::copy_commits(db, &name, &list.commits, &why)?;
-                    slice.unreadable.push((name, why));
-                }
-            }
+            let trim = if self.untrimmed.contains(name) { Trim::Nothing } else { Trim::Expired };
+            compactor.compact(name, &list, trim).map_err(|error| match error {
+                ReadError::Database(error) => failed(error).into(),
+                damage => WriteError::List(name.clone(), damage),
+            })?;
+            slice.compacted.push((name.clone(), last.seq));
         }
-        if slice.compacted.is_empty() && slice.unreadable.is_empty() && self.names.is_empty() {
+        if slice.compacted.is_empty() && names_left == 0 {
             slice.truncated_to = self.target.min(self.truncated_to + TRUNCATED_COMMITS);
-            db.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([slice.truncated_to])?;
-            db.prepare_cached("UPDATE cut SET seq = ?1")?.execute([slice.truncated_to])?;
+            truncate(db, slice.truncated_to).map_err(|error| WriteFailure::RolledBack("truncate the log", error))?;
         }
         Ok(slice)
+    }
+
+    /// Deletes no expired rows of a list from now on. Returns whether it did before.
+    pub(super) fn stop_trimming(&mut self, name: &ListName) -> bool {
+        self.untrimmed.insert(name.clone())
     }
 
     /// Records a slice that is durable.
@@ -164,15 +184,18 @@ impl Compaction {
             self.bytes -= std::mem::take(&mut self.target_bytes);
         }
         self.truncated_to = slice.truncated_to;
+        self.names.truncate(slice.names_left);
         let mut log_index = log_index.lock();
         for (name, seq) in slice.compacted {
             log_index.compacted(&name, seq);
         }
-        for (name, why) in slice.unreadable {
-            tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
-            log_index.isolate(name, why);
-        }
     }
+}
+
+fn truncate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([seq])?;
+    db.prepare_cached("UPDATE cut SET seq = ?1")?.execute([seq])?;
+    Ok(())
 }
 
 /// Sorts names, the first one last. Commits wait meanwhile, so a prefix settles most comparisons without a look at the

@@ -1,6 +1,8 @@
-//! The error of reading a list's rows.
+//! The errors of reading a list's rows, and of writing a batch.
 
-use super::schema;
+use rusqlite::Connection;
+
+use super::{damage, schema};
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 
@@ -9,13 +11,43 @@ use crate::store::error::StoreError;
 pub(super) enum ReadError {
     /// A row of the list is damaged. Other lists are readable.
     Damaged(String),
+    /// SQLite finds rows of the list damaged. Other lists are readable.
+    Corrupt(rusqlite::Error),
     /// The database failed.
     Database(rusqlite::Error),
 }
 
+/// Why a batch was not written. The transaction was rolled back.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// Rows of a list are damaged.
+    List(ListName, ReadError),
+    /// The table of timers is damaged.
+    Timers(rusqlite::Error),
+    /// The database failed.
+    Failed(WriteFailure),
+}
+
+/// Why the database did not write.
+#[derive(Debug)]
+pub(super) enum WriteFailure {
+    /// Another program holds the write lock of the database.
+    Busy,
+    /// The transaction was rolled back after an error, which comes with what was attempted.
+    RolledBack(&'static str, rusqlite::Error),
+    /// The commit of the transaction failed, so it may be durable or not.
+    Unknown(rusqlite::Error),
+}
+
+impl From<WriteFailure> for WriteError {
+    fn from(failure: WriteFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
+        if damage::is_damage(&error) { Self::Corrupt(error) } else { Self::Database(error) }
     }
 }
 
@@ -26,11 +58,20 @@ impl From<String> for ReadError {
 }
 
 impl ReadError {
-    /// Turns the error into the store's, for the list of that name.
-    pub(super) fn into_store_error(self, what: &str, name: &ListName) -> StoreError {
+    /// The damage to the list's rows, or the error of the database.
+    pub(super) fn into_damage(self, db: &Connection, name: &ListName) -> rusqlite::Result<String> {
         match self {
-            Self::Damaged(why) => StoreError::Unreadable { name: name.clone(), why },
-            Self::Database(error) => schema::failed(what)(error),
+            Self::Damaged(why) => Ok(why),
+            Self::Corrupt(error) => Ok(damage::locate(db, name, &error)),
+            Self::Database(error) => Err(error),
+        }
+    }
+
+    /// Turns the error into the store's, for the list of that name.
+    pub(super) fn into_store_error(self, db: &Connection, what: &str, name: &ListName) -> StoreError {
+        match self.into_damage(db, name) {
+            Ok(why) => StoreError::Unreadable { name: name.clone(), why },
+            Err(error) => schema::failed(what)(error),
         }
     }
 }

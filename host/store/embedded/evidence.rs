@@ -8,26 +8,40 @@ use rusqlite::{Connection, params};
 use super::block::Blocks;
 use super::error::ReadError;
 use super::log_index::CommitRef;
-use crate::list::name::ListName;
 
-/// Copies all commits of a list.
-pub(super) fn copy_commits(db: &Connection, name: &ListName, commits: &[CommitRef], why: &str) -> rusqlite::Result<()> {
+/// A commit of an unreadable list.
+pub(super) struct CommitCopy {
+    seq: u64,
+    /// 0 if the bytes do not say it.
+    revision: u64,
+    bytes: Vec<u8>,
+}
+
+/// Reads commits, and leaves out those that cannot be read. The caller has begun no transaction, because SQLite commits
+/// none in which it has met a damaged page.
+pub(super) fn read_commits(db: &Connection, commits: &[CommitRef]) -> rusqlite::Result<Vec<CommitCopy>> {
     let mut blocks = Blocks::prepare(db)?;
-    for commit in commits {
-        let block = match &commit.block {
-            Some(block) => Ok(block.clone()),
-            None => blocks.holding(commit.seq),
-        };
-        match block {
-            Ok(block) => match block.frame(commit.seq) {
-                Some(frame) => copy_commit(db, commit.seq, name.as_str(), frame.revision, frame.record, why)?,
-                None => copy_commit(db, commit.seq, name.as_str(), 0, block.bytes(), why)?,
+    let mut copies = Vec::with_capacity(commits.len());
+    for &CommitRef { seq, ref block } in commits {
+        let block = match block {
+            Some(block) => block.clone(),
+            None => match blocks.holding(seq) {
+                Ok(block) => block,
+                Err(ReadError::Damaged(_) | ReadError::Corrupt(_)) => continue,
+                Err(ReadError::Database(error)) => return Err(error),
             },
-            Err(ReadError::Damaged(_)) => {}
-            Err(ReadError::Database(error)) => return Err(error),
-        }
+        };
+        copies.push(match block.frame(seq) {
+            Some(frame) => CommitCopy { seq, revision: frame.revision, bytes: frame.record.to_vec() },
+            None => CommitCopy { seq, revision: 0, bytes: block.bytes().to_vec() },
+        });
     }
-    Ok(())
+    Ok(copies)
+}
+
+/// Writes copies of commits.
+pub(super) fn write_commits(db: &Connection, name: &str, copies: &[CommitCopy], why: &str) -> rusqlite::Result<()> {
+    copies.iter().try_for_each(|copy| copy_commit(db, copy.seq, name, copy.revision, &copy.bytes, why))
 }
 
 /// Copies one commit.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwapOption;
+
 use crate::store::error::StoreError;
 use crate::store::health::Health;
 
@@ -15,6 +17,10 @@ pub(super) struct Lifecycle {
     closed: AtomicBool,
     /// The first fault. Later ones are consequences, so they are not recorded.
     fault: OnceLock<Health>,
+    /// What the disk said when it was found full. Writes are refused until it has room.
+    disk_full: ArcSwapOption<String>,
+    /// Whether commits wait for another program to release the write lock.
+    locked_out: AtomicBool,
 }
 
 impl Lifecycle {
@@ -32,7 +38,8 @@ impl Lifecycle {
     }
 
     pub(super) fn health(&self) -> Health {
-        self.fault.get().cloned().unwrap_or(Health::Healthy)
+        let disk_full = || self.disk_full.load_full().map(|why| Health::DiskFull { why: String::clone(&why) });
+        self.fault.get().cloned().or_else(disk_full).unwrap_or(Health::Healthy)
     }
 
     /// Fails with [`StoreError::Closed`] once the store is closed.
@@ -40,9 +47,35 @@ impl Lifecycle {
         if self.is_closed() { Err(StoreError::Closed) } else { Ok(()) }
     }
 
-    /// Fails with [`StoreError::Poisoned`] once the store is poisoned.
+    /// Fails with [`StoreError::Poisoned`] once the store is poisoned, and with [`StoreError::Unavailable`] while its disk
+    /// is full.
     pub(super) fn check_healthy(&self) -> Result<(), StoreError> {
-        self.fault.get().map_or(Ok(()), Health::check)
+        if self.fault.get().is_none() && self.disk_full.load().is_none() { Ok(()) } else { self.health().check() }
+    }
+
+    /// Refuses writes until [`Lifecycle::disk_has_room`].
+    pub(super) fn disk_is_full(&self, why: &str) {
+        if self.disk_full.swap(Some(Arc::new(why.to_owned()))).is_none() {
+            tracing::error!(why, "the disk is full; the store refuses writes, and goes on once there is room");
+        }
+    }
+
+    /// Takes writes again.
+    pub(super) fn disk_has_room(&self) {
+        if self.disk_full.swap(None).is_some() {
+            tracing::info!("the disk has room again; the store takes writes");
+        }
+    }
+
+    /// Notes whether commits wait for the write lock. Returns whether that is new.
+    pub(super) fn set_locked_out(&self, locked_out: bool) -> bool {
+        self.locked_out.swap(locked_out, Ordering::AcqRel) != locked_out
+    }
+
+    /// Whether commits wait for the write lock.
+    #[cfg(test)]
+    pub(super) fn is_locked_out(&self) -> bool {
+        self.locked_out.load(Ordering::Acquire)
     }
 
     /// Poisons the store after a failed durable write.

@@ -96,6 +96,13 @@ impl LogIndex {
         self.lists.get_mut(name).map(|list| &mut list.staged)
     }
 
+    /// Takes a list back to what is durable, after a batch with a commit to it was not written.
+    pub(super) fn unstage(&mut self, name: &ListName) {
+        if let Some(list) = self.lists.get_mut(name) {
+            list.staged = StagedHead { revision: list.meta.revision, wake_up: list.meta.wake_up };
+        }
+    }
+
     /// Tracks a list that has no commit in the log. `meta` is that of its compacted row, or the default.
     pub(super) fn track(&mut self, name: ListName, meta: ListMeta) -> &mut LoggedList {
         self.lists.entry(name).or_insert_with(|| Box::new(LoggedList::without_commits(meta)))

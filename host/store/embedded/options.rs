@@ -1,5 +1,7 @@
 //! The limits of the embedded store.
 
+use std::time::Duration;
+
 /// The limits of an [`EmbeddedStore`](super::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,11 @@ pub struct Options {
     pub log_bytes: usize,
     /// The writer's page cache, in bytes. The cache of each reader is an eighth of that.
     pub cache_bytes: u64,
+    /// How long a store whose disk is full waits between two attempts to write.
+    pub retry: Duration,
+    /// How long commits wait while another program holds the write lock of the database. Then they are
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable), until the lock is released.
+    pub lock_wait: Duration,
     /// The most bytes the database may grow to, or `None` for no limit. A write past the limit fails.
     pub max_bytes: Option<u64>,
 }
@@ -39,6 +46,8 @@ impl Default for Options {
             log_commits: 500_000,
             log_bytes: 112 << 20,
             cache_bytes: 32 << 20,
+            retry: Duration::from_secs(1),
+            lock_wait: Duration::from_secs(15),
             max_bytes: None,
         }
     }

@@ -9,11 +9,11 @@ use rusqlite::{Connection, params};
 
 use super::block::Blocks;
 use super::compacted::{self, CompactedRow};
+use super::damage;
 use super::error::ReadError;
 use super::lifecycle::Lifecycle;
 use super::log_index::{CommitRef, LogIndex};
 use super::record::{self, CommitBody, ListMeta, RowKind};
-use super::schema;
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::list::revision::{Receipt, Revision};
@@ -80,7 +80,7 @@ impl Reader {
             receipts.drain(..receipts.len().saturating_sub(MAX_RECEIPTS));
             Ok(Stored { list, receipts, wake_up })
         });
-        stored.map_err(|fault| fault.into_store_error("read a list", name))
+        stored.map_err(|fault| fault.into_store_error(&self.db, "read a list", name))
     }
 
     /// The revisions of a list after `after`.
@@ -92,7 +92,7 @@ impl Reader {
             let bodies = compacted::bodies(name, &commits)?;
             history(db, name, row.as_ref(), &bodies, HistoryRange { after, limit, history_limit: self.history_limit })
         });
-        revisions.map_err(|fault| fault.into_store_error("read a history", name))
+        revisions.map_err(|fault| fault.into_store_error(&self.db, "read a history", name))
     }
 
     /// The list of that name with its whole history.
@@ -107,7 +107,7 @@ impl Reader {
             let revisions = history(db, name, row.as_ref(), &bodies, all)?;
             Ok(ListHistory { name: name.clone(), list, revisions })
         });
-        recorded.map_err(|fault| fault.into_store_error("read a list with its history", name))
+        recorded.map_err(|fault| fault.into_store_error(&self.db, "read a list with its history", name))
     }
 
     /// The existing lists after `after`.
@@ -139,7 +139,7 @@ impl Reader {
         limit: usize,
         page: &mut Vec<(ListName, ListMeta)>,
     ) -> Result<(), StoreError> {
-        let failed = schema::failed("read a page of lists");
+        let failed = damage::failed_in("read a page of lists", "lists");
         let sql = "SELECT name, revision, seq, brief FROM lists WHERE name > ?1 ORDER BY name";
         let mut select = self.db.prepare_cached(sql).map_err(&failed)?;
         let mut rows = select.query([after.map_or("", ListName::as_str)]).map_err(&failed)?;
@@ -193,13 +193,13 @@ impl Reader {
             }
             Ok(due)
         };
-        read().map_err(schema::failed("read the timers"))
+        read().map_err(damage::failed_in("read the timers", "timers"))
     }
 
     /// The earliest wake-up time.
     pub(super) fn next_due(&self) -> Result<Option<u64>, StoreError> {
         let next = self.db.query_row(NEXT_DUE, [], |row| row.get(0));
-        next.map_err(schema::failed("read the timers"))
+        next.map_err(damage::failed_in("read the timers", "timers"))
     }
 
     /// The list's commits in the log. Fails when the list is isolated.

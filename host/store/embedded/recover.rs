@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use super::block::{Block, Frame};
 use super::compacted;
 use super::compaction::Compaction;
+use super::damage;
 use super::error::ReadError;
 use super::evidence;
 use super::log_index::{CommitRef, LogIndex};
@@ -87,7 +88,7 @@ pub(super) fn scan_read_only(db: &Connection) -> Result<LogIndex, StoreError> {
 }
 
 fn scan(db: &Connection, retain_blocks: bool) -> Result<ScannedLog, StoreError> {
-    let failed = schema::failed("read the log");
+    let failed = damage::failed_in("read the log", "log");
     let truncated_to: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
     let mut scan = LogScan::new(db, isolated_earlier(db).map_err(&failed)?, retain_blocks);
     let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
@@ -139,6 +140,7 @@ impl<'db> LogScan<'db> {
             let why = match scanned {
                 Ok(()) => continue,
                 Err(ReadError::Damaged(why)) => why,
+                Err(ReadError::Corrupt(error)) => damage::explain("lists", &error),
                 Err(ReadError::Database(error)) => return Err(schema::failed("read the log")(error)),
             };
             let (name, revision) =
@@ -220,17 +222,21 @@ fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u6
 
 /// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list.
 fn isolate(db: &Connection, log_index: &mut LogIndex, unreadable: Vec<UnreadableList>) -> rusqlite::Result<()> {
+    let commits_of = |list: &UnreadableList| {
+        let list = ListName::new(&list.name).ok().and_then(|name| log_index.get(&name));
+        list.map_or(Ok(Vec::new()), |list| evidence::read_commits(db, &list.commits))
+    };
+    let commits = unreadable.iter().map(commits_of).collect::<rusqlite::Result<Vec<_>>>()?;
     let transaction = db.unchecked_transaction()?;
-    for UnreadableList { name: text, why, evidence: damaged } in unreadable {
+    for (UnreadableList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
         if let Some((seq, revision, record)) = damaged {
             tracing::error!(list = text, commit = seq, why, "a commit in the log cannot be read; its list is isolated");
             evidence::copy_commit(db, seq, &text, revision, &record, &why)?;
         }
-        let Ok(name) = ListName::new(&text) else { continue };
-        if let Some(list) = log_index.get(&name) {
-            evidence::copy_commits(db, &name, &list.commits, &why)?;
+        evidence::write_commits(db, &text, &commits, &why)?;
+        if let Ok(name) = ListName::new(&text) {
+            log_index.isolate(name, why);
         }
-        log_index.isolate(name, why);
     }
     transaction.commit()
 }

@@ -1,5 +1,6 @@
 //! Tests of what only this store does: compaction under load, damage on disk, the directory, the threads.
 
+mod damage;
 mod faults;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -297,34 +298,6 @@ fn flip(embedded: &Embedded, table: &str, column: &str, which: &str) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     sql.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {which}"), [bytes]).expect("it is updated");
-}
-
-#[test]
-fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
-    let mut embedded = Embedded::default();
-    embedded.options.max_bytes = Some(128 * 1024);
-    let store = embedded.try_open().expect("it opens");
-    let long = "x".repeat(900);
-    let mut bob = Sample::new("bob").create();
-    let (mut written, mut failures) = (0, Vec::new());
-    while failures.len() < 3 {
-        match block_on(store.commit(bob.take())) {
-            Ok(()) => written = bob.list.revision(),
-            Err(error) => failures.push(error),
-        }
-        bob = bob.add(&long);
-    }
-    assert!(matches!(failures[0], StoreError::Failed { .. }), "{:?}", failures[0]);
-    assert!(matches!(failures[1], StoreError::Poisoned { .. }), "{:?}", failures[1]);
-    let small = block_on(store.commit(Sample::new("ann").create().commit()));
-    assert!(matches!(small, Err(StoreError::Poisoned { .. })), "{small:?}");
-    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(written));
-    assert!(matches!(block_on(store.close()), Err(StoreError::Poisoned { .. })));
-    drop(store);
-    embedded.options.max_bytes = None;
-    let store = embedded.try_open().expect("it opens");
-    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(written));
-    assert_eq!(block_on(store.commit(Sample::new("ann").create().commit())), Ok(()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::lifecycle::{self, Lifecycle};
 use crate::store::error::StoreError;
@@ -42,8 +42,10 @@ impl Checkpointer {
     }
 
     /// Bounds the write-ahead log after a durable write.
-    pub(super) fn after_write(&self, db: &Connection) -> rusqlite::Result<()> {
-        checkpoint_if_due(db, &self.wake)
+    pub(super) fn after_write(&self, db: &Connection, lifecycle: &Lifecycle) {
+        if let Err(error) = checkpoint_if_due(db, &self.wake) {
+            failed(&error, lifecycle);
+        }
     }
 
     /// Ends the thread.
@@ -74,8 +76,18 @@ fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result
 fn copy_on_demand(db: &Connection, wakes: &Receiver<()>, lifecycle: &Lifecycle) {
     while wakes.recv().is_ok() {
         if let Err(error) = checkpoint(db, "passive") {
-            lifecycle.write_failed("a checkpoint", &error);
+            failed(&error, lifecycle);
         }
+    }
+}
+
+/// Poisons the store after a checkpoint that failed. A full disk does not: everything is in the write-ahead log, and the
+/// checkpoint after the next write copies it.
+fn failed(error: &rusqlite::Error, lifecycle: &Lifecycle) {
+    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        tracing::warn!(%error, "the write-ahead log was not copied, because the disk is full");
+    } else {
+        lifecycle.write_failed("a checkpoint", error);
     }
 }
 

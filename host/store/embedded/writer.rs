@@ -1,27 +1,27 @@
 //! The writer: one thread that turns the commits in its queue into durable writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::block::{Block, FULL_BYTES};
-use super::compacted;
 use super::compaction::{Compaction, Slice};
-use super::error::ReadError;
+use super::damage;
+use super::error::{ReadError, WriteError, WriteFailure};
+use super::evidence;
 use super::lifecycle::Lifecycle;
 use super::lock::DirectoryLock;
-use super::log_index::{CommitRef, LogIndex, StagedHead};
+use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
 use super::reader::ReaderRequest;
-use super::record::ListMeta;
+use super::staging::{EncodedCommit, stage};
 use super::wal::{self, Checkpointer};
-use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 
@@ -34,6 +34,12 @@ const SLOW_WRITE: Duration = Duration::from_secs(1);
 /// How long the queue must be empty before a compaction goes on without commits. Callers that were just answered are
 /// about to commit again, and a slice of its own would make them wait for its fsync.
 const IDLE: Duration = Duration::from_millis(2);
+
+/// How long SQLite waits for the write lock at a time. The store waits for [`Options::lock_wait`] in all.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// How many bytes a full disk must have room for before the store takes writes again, so that they do not fill it at once.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// A request to the writer.
 pub(super) enum WriterRequest {
@@ -48,41 +54,19 @@ pub(super) enum WriterRequest {
     Panic,
 }
 
-/// A commit that its caller encoded, so that the one thread that all callers wait for need not.
-pub(super) struct EncodedCommit {
-    pub(super) name: ListName,
-    pub(super) after: u64,
-    pub(super) meta: ListMeta,
-    pub(super) frame: Vec<u8>,
-    pub(super) state: Weak<List>,
-    pub(super) reply: oneshot::Sender<CommitReply>,
-}
-
-/// The result of a commit, with the memory of the commit. The thread that allocated the memory frees it, which costs much
-/// less than freeing it here, and no other caller waits for it.
-pub(super) struct CommitReply {
-    pub(super) result: Result<(), StoreError>,
-    pub(super) _spent: (ListName, Vec<u8>, Weak<List>),
-}
-
 /// A batch that was written: the number or the error of each commit, and the blocks that hold the commits.
 struct WrittenBatch {
     results: Vec<Result<u64, StoreError>>,
     blocks: Vec<Arc<Block>>,
 }
 
-/// Why a batch was not written.
-enum WriteError {
-    /// The transaction was rolled back.
-    RolledBack(rusqlite::Error),
-    /// The commit of the transaction failed, so it may be durable or not.
-    Unknown(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for WriteError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::RolledBack(error)
-    }
+/// What the writer waits for.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Since when another program holds the write lock.
+    locked_since: Option<Instant>,
+    /// When the store next tries whether a full disk has room.
+    retry_at: Option<Instant>,
 }
 
 /// Everything that the thread owns.
@@ -97,6 +81,7 @@ pub(super) struct Writer {
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) reads: SyncSender<ReaderRequest>,
     pub(super) lock: DirectoryLock,
+    pub(super) waiting: Waiting,
 }
 
 impl Writer {
@@ -105,6 +90,9 @@ impl Writer {
     /// A panic poisons the store. The thread goes on and refuses every write, so that callers get an answer, reads go on,
     /// and closing gives the directory back.
     pub(super) fn run(mut self) {
+        if let Err(error) = self.db.busy_timeout(LOCK_WAIT.min(self.options.lock_wait)) {
+            self.lifecycle.write_failed("set the time to wait for the write lock", &error);
+        }
         let mut batch = Vec::new();
         let end = loop {
             if let Some(end) = self.guarded(|writer| writer.serve(&mut batch)) {
@@ -151,8 +139,12 @@ impl Writer {
     /// Takes the commits in the queue, and waits while there are none. Waits only briefly while there is something to
     /// compact. Returns the request that ends the thread, if it came.
     fn fill(&mut self, batch: &mut Vec<EncodedCommit>) -> Result<Option<WriterRequest>, ()> {
-        let compacting = self.compaction.is_under_way() && !self.lifecycle.is_poisoned();
-        let timeout = if compacting { IDLE } else { Duration::MAX };
+        let is_compacting = self.compaction.is_under_way() && self.lifecycle.check_healthy().is_ok();
+        let timeout = match self.waiting.retry_at {
+            Some(at) => at.saturating_duration_since(Instant::now()),
+            None if is_compacting => IDLE,
+            None => Duration::MAX,
+        };
         match self.requests.recv_timeout(timeout) {
             Ok(WriterRequest::Commit(commit)) => batch.push(commit),
             #[cfg(test)]
@@ -180,35 +172,63 @@ impl Writer {
 
     /// Writes a batch and a slice of the compaction, then answers the callers.
     fn write(&mut self, batch: &mut Vec<EncodedCommit>) {
-        if let Err(poisoned) = self.lifecycle.check_healthy() {
-            batch.drain(..).for_each(|commit| commit.answer(Err(poisoned.clone())));
+        if let Err(refusal) = self.lifecycle.check_healthy() {
+            batch.drain(..).for_each(|commit| commit.answer(Err(refusal.clone())));
+            self.retry_if_due();
             return;
         }
         let begun = Instant::now();
-        match self.transaction(batch) {
-            Ok((written, slice)) => {
-                self.compaction.record(slice, &self.log_index);
-                self.acknowledge(batch, written);
-            }
-            Err(error) => self.fail(batch, &error),
-        }
+        self.write_or_fail(batch);
         self.compaction.begin_if_due(&self.log_index, &self.options);
-        if let Err(error) = self.checkpointer.after_write(&self.db) {
-            self.lifecycle.write_failed("a checkpoint", &error);
-        }
+        self.checkpointer.after_write(&self.db, &self.lifecycle);
         let took = begun.elapsed();
         if took > SLOW_WRITE {
             tracing::warn!(?took, "a durable write was slow");
         }
     }
 
-    fn transaction(&mut self, batch: &[EncodedCommit]) -> Result<(WrittenBatch, Slice), WriteError> {
+    /// Writes a batch and a slice, or answers the callers why not. Each attempt but the last isolates a list, refuses the
+    /// timers of the batch, or waits for the write lock.
+    fn write_or_fail(&mut self, batch: &mut Vec<EncodedCommit>) {
+        let mut timers = Ok(());
+        loop {
+            let error = match self.transaction(batch, &timers) {
+                Ok((written, slice)) => {
+                    self.note_write_lock();
+                    self.compaction.record(slice, &self.log_index);
+                    return self.acknowledge(batch, written);
+                }
+                Err(error) => error,
+            };
+            let mut log_index = self.log_index.lock();
+            batch.iter().for_each(|commit| log_index.unstage(&commit.name));
+            drop(log_index);
+            let handled = match error {
+                WriteError::Failed(WriteFailure::Busy) => self.wait_for_lock(batch.is_empty()),
+                WriteError::List(name, error) => self.isolate(name, error),
+                WriteError::Timers(error) => {
+                    timers = Err(damage::explain("timers", &error));
+                    Ok(())
+                }
+                WriteError::Failed(failure) => Err(failure),
+            };
+            if let Err(error) = handled {
+                return self.fail(batch, &error);
+            }
+        }
+    }
+
+    fn transaction(
+        &self,
+        batch: &[EncodedCommit],
+        timers: &Result<(), String>,
+    ) -> Result<(WrittenBatch, Slice), WriteError> {
         // A transaction that begins by reading would fail, not wait, while a SQLite shell holds the write lock.
-        let transaction = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)?;
+        let transaction = self.begin()?;
         let mut written = WrittenBatch { results: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.compaction.last() + 1);
         for commit in batch {
-            if let Err(error) = stage(&self.db, &self.log_index, commit)? {
+            if let Err(error) = stage(&self.db, &self.log_index, commit, timers)? {
                 written.results.push(Err(error));
                 continue;
             }
@@ -223,16 +243,96 @@ impl Writer {
             written.blocks.push(self.append(block)?);
         }
         let slice = self.compaction.slice(&self.db, &self.log_index, batch.len(), &self.options)?;
-        transaction.commit().map_err(WriteError::Unknown)?;
+        transaction.commit().map_err(WriteFailure::Unknown)?;
         Ok((written, slice))
     }
 
-    fn append(&self, mut block: Block) -> rusqlite::Result<Arc<Block>> {
+    fn begin(&self) -> Result<Transaction<'_>, WriteFailure> {
+        let begun = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
+        begun.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => WriteFailure::Busy,
+            _ => WriteFailure::RolledBack("begin a transaction", error),
+        })
+    }
+
+    fn append(&self, mut block: Block) -> Result<Arc<Block>, WriteFailure> {
         let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?2, ?3, ?4)";
         let directory = block.take_directory();
         let values = params![block.last(), block.first(), directory, block.bytes()];
-        self.db.prepare_cached(insert)?.execute(values)?;
+        let appended = self.db.prepare_cached(insert).and_then(|mut insert| insert.execute(values));
+        appended.map_err(|error| WriteFailure::RolledBack("append to the log", error))?;
         Ok(Arc::new(block.closed()))
+    }
+
+    /// Isolates a list whose rows are damaged. If only rows of other lists are, expired rows of the list are not deleted
+    /// from now on, because deleting rows may join a page with the pages beside it.
+    fn isolate(&mut self, name: ListName, error: ReadError) -> Result<(), WriteFailure> {
+        let is_beside = matches!(error, ReadError::Corrupt(_)) && damage::find(&self.db, &name).is_none();
+        if is_beside && self.compaction.stop_trimming(&name) {
+            tracing::warn!(list = name.as_str(), "a page beside the list's rows is damaged; its expired rows stay");
+            return Ok(());
+        }
+        let failed = |error| WriteFailure::RolledBack("isolate a list", error);
+        let why = error.into_damage(&self.db, &name).map_err(failed)?;
+        let commits = self.log_index.lock().get(&name).map(|list| list.commits.clone()).unwrap_or_default();
+        let copies = evidence::read_commits(&self.db, &commits).map_err(failed)?;
+        let transaction = self.begin()?;
+        evidence::write_commits(&self.db, name.as_str(), &copies, &why).map_err(failed)?;
+        transaction.commit().map_err(WriteFailure::Unknown)?;
+        tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
+        self.log_index.lock().isolate(name, why);
+        Ok(())
+    }
+
+    /// Notes that another program holds the write lock. Fails when commits have waited long enough. A write without
+    /// commits does not wait, because commits may have come meanwhile.
+    fn wait_for_lock(&mut self, is_idle: bool) -> Result<(), WriteFailure> {
+        let limit = self.options.lock_wait;
+        if self.lifecycle.set_locked_out(true) {
+            tracing::warn!(?limit, "another program holds the write lock of hotlist.db; commits wait until the limit");
+        }
+        let since = *self.waiting.locked_since.get_or_insert_with(Instant::now);
+        if is_idle || since.elapsed() >= limit { Err(WriteFailure::Busy) } else { Ok(()) }
+    }
+
+    /// Notes that the store has the write lock.
+    fn note_write_lock(&mut self) {
+        if let Some(since) = self.waiting.locked_since.take() {
+            self.lifecycle.set_locked_out(false);
+            tracing::info!(waited = ?since.elapsed(), "the write lock of hotlist.db was released; commits go on");
+        }
+    }
+
+    /// Tries whether a full disk has room, if it is time to.
+    fn retry_if_due(&mut self) {
+        if self.waiting.retry_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        match self.write_filler() {
+            Ok(()) => {
+                self.waiting.retry_at = None;
+                self.lifecycle.disk_has_room();
+            }
+            Err(error) => self.fail(&mut Vec::new(), &error),
+        }
+    }
+
+    /// Writes as many bytes as the disk must have room for, and deletes them in the same transaction. The space stays in
+    /// the database for later writes.
+    fn write_filler(&self) -> Result<(), WriteFailure> {
+        let failed = |error| WriteFailure::RolledBack("try whether the disk has room", error);
+        // Deleted pages are written, too. SQLite leaves them out otherwise.
+        let overwrite =
+            |on: bool| self.db.pragma_update_and_check(None, "secure_delete", on, |_| Ok(())).map_err(failed);
+        let transaction = self.begin()?;
+        let last = i64::MAX;
+        let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?1, x'', zeroblob(?2))";
+        self.db.execute(insert, params![last, ROOM_BYTES]).map_err(failed)?;
+        overwrite(true)?;
+        let deleted = self.db.execute("DELETE FROM log WHERE seq = ?1", [last]).map_err(failed);
+        overwrite(false)?;
+        deleted?;
+        transaction.commit().map_err(WriteFailure::Unknown)
     }
 
     /// Shows readers what is durable now, then answers the callers.
@@ -256,23 +356,48 @@ impl Writer {
         }
     }
 
-    /// Poisons the store, and answers the callers.
-    fn fail(&self, batch: &mut Vec<EncodedCommit>, error: &WriteError) {
-        let (WriteError::RolledBack(cause) | WriteError::Unknown(cause)) = error;
-        self.lifecycle.write_failed("a transaction", cause);
+    /// Answers the callers why their commits were not written. Poisons the store, unless it can go on by itself.
+    fn fail(&mut self, batch: &mut Vec<EncodedCommit>, failure: &WriteFailure) {
+        let (what, cause) = match failure {
+            WriteFailure::Busy => {
+                let refused = self.locked_out();
+                return batch.drain(..).for_each(|commit| commit.answer(Err(refused.clone())));
+            }
+            WriteFailure::RolledBack(what, cause) => (*what, cause),
+            WriteFailure::Unknown(cause) => ("commit a transaction", cause),
+        };
+        // SQLite writes all of a transaction before it synchronizes the file. So a transaction that did not fit is not
+        // durable, also when its commit found out.
+        if cause.sqlite_error_code() == Some(ErrorCode::DiskFull) && self.db.is_autocommit() {
+            self.waiting.retry_at = Some(Instant::now() + self.options.retry);
+            self.lifecycle.disk_is_full(&format!("{what}: {cause}"));
+            let refused = self.lifecycle.check_healthy();
+            return batch.drain(..).for_each(|commit| commit.answer(refused.clone()));
+        }
+        self.lifecycle.write_failed(what, cause);
         for commit in batch.drain(..) {
             let (what, why) = (commit.action(), cause.to_string());
-            commit.answer(Err(match error {
-                WriteError::RolledBack(_) => StoreError::Failed { what, why },
-                WriteError::Unknown(_) => StoreError::Unknown { what, why },
+            commit.answer(Err(match failure {
+                WriteFailure::Unknown(_) => StoreError::Unknown { what, why },
+                _ => StoreError::Failed { what, why },
             }));
         }
+    }
+
+    /// The error of a commit that has waited for the write lock.
+    fn locked_out(&self) -> StoreError {
+        let limit = self.options.lock_wait;
+        StoreError::Unavailable { why: format!("another program has held its write lock for more than {limit:?}") }
     }
 
     /// Compacts all lists, which empties the log.
     fn compact_everything(&mut self) -> Result<(), StoreError> {
         self.compaction.begin(&self.log_index);
-        while self.compaction.is_under_way() && !self.lifecycle.is_poisoned() {
+        while self.compaction.is_under_way() {
+            self.lifecycle.check_healthy()?;
+            if self.waiting.locked_since.is_some_and(|since| since.elapsed() >= self.options.lock_wait) {
+                return Err(self.locked_out());
+            }
             self.write(&mut Vec::new());
         }
         self.lifecycle.check_healthy()
@@ -299,72 +424,4 @@ impl Writer {
         }
         drop(self.lock);
     }
-}
-
-impl EncodedCommit {
-    /// The commit as the object of an error message.
-    fn action(&self) -> String {
-        action(&self.name, self.meta.revision)
-    }
-
-    /// A caller may have dropped its answer; the commit stands.
-    fn answer(self, result: Result<(), StoreError>) {
-        let _ = self.reply.send(CommitReply { result, _spent: (self.name, self.frame, self.state) });
-    }
-}
-
-/// A commit as the object of an error message.
-pub(super) fn action(name: &ListName, revision: u64) -> String {
-    format!("write revision {revision} of list {:?}", name.as_str())
-}
-
-/// Stages a commit, if it continues its list after all earlier commits of the batch.
-fn stage(
-    db: &Connection,
-    log_index: &Mutex<LogIndex>,
-    commit: &EncodedCommit,
-) -> rusqlite::Result<Result<(), StoreError>> {
-    let conflict = |found| Ok(Err(StoreError::Conflict { name: commit.name.clone(), expected: commit.after, found }));
-    let next = StagedHead { revision: commit.meta.revision, wake_up: commit.meta.wake_up };
-    let mut locked = log_index.lock();
-    let before = match locked.staged(&commit.name) {
-        Some(staged) if staged.revision != commit.after => return conflict(staged.revision),
-        Some(staged) => std::mem::replace(staged, next),
-        None => {
-            if let Some(why) = locked.isolated(&commit.name) {
-                return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why: why.clone() }));
-            }
-            drop(locked);
-            let meta = match compacted::read_meta(db, &commit.name) {
-                Ok(meta) => meta,
-                Err(ReadError::Damaged(why)) => {
-                    return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why }));
-                }
-                Err(ReadError::Database(error)) => return Err(error),
-            };
-            if meta.revision != commit.after {
-                return conflict(meta.revision);
-            }
-            std::mem::replace(&mut log_index.lock().track(commit.name.clone(), meta).staged, next)
-        }
-    };
-    set_timer(db, &commit.name, before.wake_up, next.wake_up)?;
-    Ok(Ok(()))
-}
-
-fn set_timer(db: &Connection, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {
-    if before == after {
-        return Ok(());
-    }
-    // SQLite's integers end at i64::MAX, which no real time reaches.
-    let at = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    if let Some(before) = before {
-        db.prepare_cached("DELETE FROM timers WHERE at = ?1 AND name = ?2")?
-            .execute(params![at(before), name.as_str()])?;
-    }
-    if let Some(after) = after {
-        db.prepare_cached("INSERT OR REPLACE INTO timers (at, name) VALUES (?1, ?2)")?
-            .execute(params![at(after), name.as_str()])?;
-    }
-    Ok(())
 }

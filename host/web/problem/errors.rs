@@ -84,13 +84,19 @@ impl Problem {
             StoreError::Conflict { .. } => {
                 Self::new(ProblemKind::Store, "another writer changed the list first; try again").with_retry()
             }
+            StoreError::Unavailable { .. } => {
+                let detail = "the store takes no writes at the moment, and goes on by itself; try again later";
+                Self::new(ProblemKind::Store, detail).with_retry()
+            }
             StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
             StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
                 Self::new(ProblemKind::Store, "the store failed; the server's log says why")
             }
         };
         match error {
-            StoreError::Failed { .. } | StoreError::Poisoned { .. } => problem.with_failed_write(cause),
+            StoreError::Failed { .. } | StoreError::Poisoned { .. } | StoreError::Unavailable { .. } => {
+                problem.with_failed_write(cause)
+            }
             _ => problem.with_cause(cause),
         }
     }

@@ -28,6 +28,13 @@ pub(super) struct ListCompactor<'db> {
     history_limit: u64,
 }
 
+/// Whether a compaction deletes what a list no longer retains. It only saves space, because readers do not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trim {
+    Expired,
+    Nothing,
+}
+
 impl<'db> ListCompactor<'db> {
     /// Prepares the statements. A list retains `history_limit` revisions of history.
     pub(super) fn prepare(db: &'db Connection, history_limit: u64) -> rusqlite::Result<Self> {
@@ -43,8 +50,8 @@ impl<'db> ListCompactor<'db> {
         })
     }
 
-    /// Compacts one list.
-    pub(super) fn compact(&mut self, name: &ListName, logged: &LoggedList) -> Result<(), ReadError> {
+    /// Compacts one list. What it wrote before an error is for the caller to roll back.
+    pub(super) fn compact(&mut self, name: &ListName, logged: &LoggedList, trim: Trim) -> Result<(), ReadError> {
         let Some(last) = logged.commits.last() else { return Ok(()) };
         let state = logged.state.upgrade();
         // A commit that was there when the store was opened may have been compacted before the crash.
@@ -67,9 +74,9 @@ impl<'db> ListCompactor<'db> {
             self.move_row(name, state.exists(), columns)?;
         }
         if bodies.iter().any(|body| !body.receipts.is_empty()) {
-            self.add_receipts(name, &commits, &bodies)?;
+            self.add_receipts(name, &commits, &bodies, trim)?;
         }
-        self.add_history(name, &bodies, revision)
+        self.add_history(name, &bodies, revision, trim)
     }
 
     /// Moves a list's compacted row between the existing lists and the tombstones: the list was created or deleted.
@@ -83,10 +90,16 @@ impl<'db> ListCompactor<'db> {
         Ok(())
     }
 
-    fn add_history(&mut self, name: &ListName, bodies: &[CommitBody<'_>], revision: u64) -> Result<(), ReadError> {
+    fn add_history(
+        &mut self,
+        name: &ListName,
+        bodies: &[CommitBody<'_>],
+        revision: u64,
+        trim: Trim,
+    ) -> Result<(), ReadError> {
         let deleted_at = bodies.iter().filter_map(|body| body.head.deleted_at).max();
         let horizon = deleted_at.unwrap_or(0).max((revision + 1).saturating_sub(self.history_limit));
-        if deleted_at.is_some() || revision > self.history_limit {
+        if trim == Trim::Expired && (deleted_at.is_some() || revision > self.history_limit) {
             let mut delete = self.db.prepare_cached("DELETE FROM history WHERE name = ?1 AND last < ?2")?;
             delete.execute(params![name.as_str(), horizon])?;
         }
@@ -118,6 +131,7 @@ impl<'db> ListCompactor<'db> {
         name: &ListName,
         commits: &[LoggedCommit],
         bodies: &[CommitBody<'_>],
+        trim: Trim,
     ) -> Result<(), ReadError> {
         for ((seq, _), body) in commits.iter().zip(bodies) {
             for (place, receipt) in (seq * PLACES_PER_COMMIT..).zip(&body.receipts) {
@@ -125,11 +139,14 @@ impl<'db> ListCompactor<'db> {
                 self.receipt.execute(params![name.as_str(), place, record])?;
             }
         }
-        let mut trim = self.db.prepare_cached(
+        if trim == Trim::Nothing {
+            return Ok(());
+        }
+        let mut delete = self.db.prepare_cached(
             "DELETE FROM receipts WHERE name = ?1 AND place <=
              (SELECT place FROM receipts WHERE name = ?1 ORDER BY place DESC LIMIT 1 OFFSET ?2)",
         )?;
-        trim.execute(params![name.as_str(), MAX_RECEIPTS])?;
+        delete.execute(params![name.as_str(), MAX_RECEIPTS])?;
         Ok(())
     }
 }

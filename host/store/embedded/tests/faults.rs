@@ -87,6 +87,113 @@ fn a_transaction_whose_commit_fails_has_an_unknown_outcome() {
 }
 
 #[test]
+fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    block_on(store.commit(Sample::new("bob").create().commit())).expect("it is new");
+    let fails = "CREATE TRIGGER fault BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'a test asks for it'); END";
+    embedded.sql().execute_batch(fails).expect("it is created");
+    let ann = || Sample::new("ann").create().commit();
+    let failed = block_on(store.commit(ann())).expect_err("the log takes no row");
+    assert!(matches!(&failed, StoreError::Failed { why, .. } if why.contains("a test asks for it")), "{failed:?}");
+    embedded.sql().execute_batch("DROP TRIGGER fault").expect("it is dropped");
+    let refused = block_on(store.commit(ann()));
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(1), "reads go on");
+    assert!(matches!(block_on(store.close()), Err(StoreError::Poisoned { .. })));
+    drop(store);
+    let store = embedded.try_open().expect("it opens");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(1));
+    assert_eq!(block_on(store.commit(ann())), Ok(()));
+}
+
+/// Waits until something holds. The store does it soon by itself.
+fn wait_until(holds: impl Fn() -> bool) {
+    assert!((0..100_000_000).any(|_| {
+        std::thread::yield_now();
+        holds()
+    }));
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_it_has_room_and_loses_nothing() {
+    let mut embedded = Embedded::default();
+    drop(embedded.try_open().expect("it opens"));
+    let fill = "CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob(2000000))";
+    embedded.sql().execute_batch(fill).expect("it is filled");
+    embedded.options.max_bytes = Some(2_200_000);
+    embedded.options.retry = std::time::Duration::from_millis(1);
+    // Every commit begins a compaction, which needs room too.
+    embedded.options.log_commits = 0;
+    let store = embedded.try_open().expect("it opens");
+    let mut bob = Sample::new("bob").create().wake_at(Some(7));
+    let refused = loop {
+        let before = bob.clone();
+        match block_on(store.commit(bob.take())) {
+            Ok(()) => {
+                let at = bob.wake_up.map(|at| at + 1);
+                bob = bob.add(&"x".repeat(900)).wake_at(at);
+            }
+            Err(error) => {
+                bob = before;
+                break error;
+            }
+        }
+    };
+    assert!(matches!(&refused, StoreError::Unavailable { why } if why.contains("full")), "{refused:?}");
+    assert!(!refused.is_unknown());
+    assert!(matches!(store.health(), Health::DiskFull { .. }), "{}", store.health());
+    let small = block_on(store.commit(Sample::new("ann").create().commit()));
+    assert!(matches!(small, Err(StoreError::Unavailable { .. })), "{small:?}");
+    let written = bob.list.revision() - 1;
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(written), "reads go on");
+
+    embedded.sql().execute_batch("DROP TABLE filler").expect("there is room");
+    wait_until(|| store.health().is_healthy());
+    assert_eq!(block_on(store.commit(bob.take())), Ok(()), "the refused commit was not carried out");
+    assert_eq!(block_on(store.commit(Sample::new("ann").create().commit())), Ok(()));
+    let stored = block_on(store.load(&name("bob"))).expect("it is readable");
+    assert_eq!((stored.list.revision(), stored.wake_up), (written + 1, bob.wake_up));
+    assert_eq!(block_on(store.next_due()), Ok(bob.wake_up));
+    assert_eq!(block_on(store.close()), Ok(()));
+}
+
+#[test]
+fn commits_wait_while_a_shell_holds_the_write_lock_and_go_on_once_it_is_released() {
+    let mut embedded = Embedded::default();
+    embedded.options.lock_wait = std::time::Duration::from_secs(3_600);
+    let store = embedded.try_open().expect("it opens");
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
+    let commit = store.commit(Sample::new("ann").create().commit());
+    // SQLite has given up waiting by now, and the store has not.
+    wait_until(|| store.lifecycle.is_locked_out());
+    assert_eq!(store.health(), Health::Healthy);
+    sql.execute_batch("COMMIT").expect("it is released");
+    assert_eq!(block_on(commit), Ok(()));
+    assert!(!store.lifecycle.is_locked_out());
+}
+
+#[test]
+fn commits_that_wait_too_long_for_the_write_lock_are_refused_and_the_store_stays_healthy() {
+    let mut embedded = Embedded::default();
+    embedded.options.lock_wait = std::time::Duration::ZERO;
+    let store = embedded.try_open().expect("it opens");
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
+    let ann = || Sample::new("ann").create().commit();
+    for _ in 0..2 {
+        let refused = block_on(store.commit(ann())).expect_err("the lock is held");
+        assert!(matches!(&refused, StoreError::Unavailable { why } if why.contains("write lock")), "{refused:?}");
+        assert_eq!(store.health(), Health::Healthy);
+    }
+    sql.execute_batch("COMMIT").expect("it is released");
+    assert_eq!(block_on(store.commit(ann())), Ok(()), "the refused commits were not carried out");
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
+    assert!(matches!(block_on(store.close()), Err(StoreError::Unavailable { .. })), "closing does not wait for ever");
+}
+
+#[test]
 fn a_missing_row_that_no_list_accounts_for_keeps_the_store_closed() {
     let embedded = Embedded::default();
     three_lists(&embedded, Ending::Drop);

@@ -1,0 +1,107 @@
+//! Pages that SQLite finds damaged.
+
+use std::os::unix::fs::FileExt;
+
+use super::*;
+
+/// Overwrites the beginning of the pages of a table or index that hold a text, and returns how many. The store is closed.
+fn damage_pages(embedded: &Embedded, tree: &str, text: &str) -> usize {
+    let sql = embedded.sql();
+    let mut select = sql.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'").expect("dbstat");
+    let pages: Vec<u64> =
+        select.query_map([tree], |row| row.get(0)).expect("pages").collect::<Result<_, _>>().expect("numbers");
+    let size: u64 = sql.pragma_query_value(None, "page_size", |row| row.get(0)).expect("a size");
+    let file = std::fs::File::options().read(true).write(true).open(embedded.dir.path().join("hotlist.db"));
+    let file = file.expect("the database");
+    let holds = |page: &&u64| {
+        let mut bytes = vec![0; usize::try_from(size).expect("a small number")];
+        file.read_exact_at(&mut bytes, (**page - 1) * size).expect("a page");
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let damaged: Vec<_> = pages.iter().filter(holds).collect();
+    damaged.iter().for_each(|page| file.write_all_at(&[0xee; 64], (*page - 1) * size).expect("it is written"));
+    damaged.len()
+}
+
+/// Three lists whose history rows fill a page each, compacted.
+fn three_lists_with_pages(embedded: &Embedded) {
+    for list in ["ann", "bob", "cid"] {
+        let store = embedded.try_open().expect("it opens");
+        let title = format!("the title of {list} {}", "x".repeat(600));
+        block_on(store.commit(Sample::new(list).create().add(&title).add(&title).commit())).expect("it is new");
+        end(store, Ending::Close);
+    }
+}
+
+/// Adds an entry to a list.
+fn add_to(store: &EmbeddedStore, list: &str) -> Result<(), StoreError> {
+    let stored = block_on(store.load(&name(list)))?;
+    block_on(store.commit(Sample::at(list, stored.list).add("Milk").commit()))
+}
+
+#[test]
+fn a_damaged_page_of_one_lists_history_isolates_that_list_and_no_other() {
+    let mut embedded = Embedded::default();
+    three_lists_with_pages(&embedded);
+    assert_eq!(damage_pages(&embedded, "history", "the title of bob"), 1);
+    // The next compaction deletes the first revisions.
+    embedded.options.history = 1;
+    let store = embedded.try_open().expect("it opens");
+    for list in ["ann", "bob", "cid"] {
+        add_to(&store, list).expect("the list itself is sound");
+    }
+    assert_eq!(block_on(store.close()), Ok(()));
+    drop(store);
+
+    let store = embedded.try_open().expect("it opens");
+    for list in ["ann", "cid"] {
+        add_to(&store, list).unwrap_or_else(|error| panic!("{list}: {error}"));
+        assert_eq!(block_on(store.history(&name(list), 0, 9)).map(|all| all.len()), Ok(1), "{list}");
+    }
+    assert!(matches!(add_to(&store, "bob"), Err(StoreError::Unreadable { .. })));
+    let why = embedded.sql().query_row("SELECT why FROM quarantine WHERE name = 'bob'", [], |row| row.get(0));
+    let why: String = why.expect("its commit is evidence");
+    assert!(why.starts_with("a page of the table history is damaged"), "{why}");
+    assert_eq!(store.health(), Health::Healthy);
+}
+
+#[test]
+fn a_damaged_page_of_an_index_is_told_apart_from_a_damaged_row() {
+    let mut embedded = Embedded::default();
+    three_lists_with_pages(&embedded);
+    assert_eq!(damage_pages(&embedded, "sqlite_autoindex_history_1", "bob"), 1);
+    embedded.options.history = 1;
+    let store = embedded.try_open().expect("it opens");
+    let unreadable = block_on(store.history(&name("bob"), 0, 9)).expect_err("its history cannot be found");
+    let StoreError::Unreadable { why, .. } = &unreadable else { panic!("{unreadable:?}") };
+    assert!(why.starts_with("a page of the index of the table history is damaged"), "{why}");
+    assert!(why.contains("costs no row") && why.contains("rebuild the index"), "{why}");
+}
+
+#[test]
+fn damaged_timers_are_named_and_concern_no_list_without_a_timer() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    for (list, at) in [("ann", None), ("bob", Some(7))] {
+        block_on(store.commit(Sample::new(list).create().wake_at(at).commit())).expect("it is new");
+    }
+    end(store, Ending::Close);
+    assert_eq!(damage_pages(&embedded, "timers", "bob"), 1);
+
+    let store = embedded.try_open().expect("it opens");
+    let bob = block_on(store.load(&name("bob"))).expect("the list is sound");
+    let later = Sample::at("bob", bob.list.clone()).add("Milk").wake_at(Some(8)).commit();
+    let failures = [
+        block_on(store.commit(later)),
+        block_on(store.next_due()).map(drop),
+        block_on(store.due(9, None, 9)).map(drop),
+    ];
+    for failed in failures {
+        let Err(StoreError::Failed { what, why }) = &failed else { panic!("{failed:?}") };
+        assert!(what.contains("timer") && why.starts_with("the table timers is damaged"), "{what}: {why}");
+    }
+    assert_eq!(store.health(), Health::Healthy);
+    add_to(&store, "ann").expect("it has no timer");
+    let same = Sample::at("bob", bob.list).add("Milk").wake_at(Some(7)).commit();
+    assert_eq!(block_on(store.commit(same)), Ok(()), "a refused commit leaves the list as it was");
+}
