@@ -83,7 +83,7 @@ impl EmbeddedStore {
         let lock = DirectoryLock::acquire(dir)?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
-        let recovered = recover::recover(&db)?;
+        let recovered = recover::recover(&db, options.accept_loss)?;
         tracing::info!(
             log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),
@@ -95,6 +95,10 @@ impl EmbeddedStore {
         let (reads, read_requests) = sync_channel(options.read_queue);
         let read_requests = Arc::new(Mutex::new(read_requests));
         let log_index = Arc::new(Mutex::new(recovered.log_index));
+        let mut compaction = recovered.compaction;
+        if recovered.has_accepted_loss {
+            compaction.begin(&log_index);
+        }
         let lifecycle = Arc::new(Lifecycle::default());
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
@@ -110,7 +114,7 @@ impl EmbeddedStore {
             requests,
             log_index,
             lifecycle: lifecycle.clone(),
-            compaction: recovered.compaction,
+            compaction,
             checkpointer,
             options: options.clone(),
             readers,

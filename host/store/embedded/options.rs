@@ -32,6 +32,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// The most bytes the database may grow to, or `None` for no limit. A write past the limit fails.
     pub max_bytes: Option<u64>,
+    /// Whether to open a directory that does not hold everything that was acknowledged.
+    pub accept_loss: bool,
 }
 
 impl Default for Options {
@@ -49,6 +51,7 @@ impl Default for Options {
             retry: Duration::from_secs(1),
             lock_wait: Duration::from_secs(15),
             max_bytes: None,
+            accept_loss: false,
         }
     }
 }

@@ -8,7 +8,9 @@
 //! Commits are numbered without gaps, so the scan notices commits that are missing from the log. It does not see which
 //! lists they belonged to. A list is known to have lost commits when its later commits continue a revision that neither
 //! the log nor its compacted row reaches: that list is unreadable. A missing commit that no such list accounts for may
-//! be the last one of any list. That list would silently be older than what was acknowledged, so the store stays closed.
+//! be the last one of any list. That list would silently be older than what was acknowledged, so the store stays closed,
+//! unless the operator accepts the loss. Then the lists that are known to have lost commits are unreadable, and the log is
+//! compacted at once, so that the next start finds no gap.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -31,6 +33,8 @@ use crate::store::error::StoreError;
 pub(super) struct Recovered {
     pub(super) log_index: LogIndex,
     pub(super) compaction: Compaction,
+    /// Whether commits are missing that no unreadable list accounts for.
+    pub(super) has_accepted_loss: bool,
 }
 
 /// A list that cannot be read, and the reason.
@@ -46,6 +50,8 @@ struct LogScan<'db> {
     db: &'db Connection,
     log_index: LogIndex,
     unreadable: Vec<UnreadableList>,
+    /// Whether commits may be missing that no unreadable list accounts for.
+    accept_loss: bool,
     /// Whether the index holds the blocks, which takes as much memory as the log takes disk.
     retain_blocks: bool,
     /// The logic of the last commit. Most lists have the same logic, so they share its name.
@@ -60,6 +66,7 @@ struct LogScan<'db> {
 
 /// The result of a scan.
 struct ScannedLog {
+    has_accepted_loss: bool,
     log_index: LogIndex,
     unreadable: Vec<UnreadableList>,
     truncated_to: u64,
@@ -68,16 +75,17 @@ struct ScannedLog {
 }
 
 /// Reads the log, and isolates the commits of lists that cannot be read.
-pub(super) fn recover(db: &Connection) -> Result<Recovered, StoreError> {
-    let ScannedLog { mut log_index, unreadable, truncated_to, last, bytes } = scan(db, false)?;
+pub(super) fn recover(db: &Connection, accept_loss: bool) -> Result<Recovered, StoreError> {
+    let ScannedLog { has_accepted_loss, mut log_index, unreadable, truncated_to, last, bytes } =
+        scan(db, false, accept_loss)?;
     isolate(db, &mut log_index, unreadable).map_err(schema::failed("read the log"))?;
-    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes) })
+    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss })
 }
 
 /// Reads the log, and writes nothing: damage is only recorded in the index. The blocks stay in memory, because the caller
 /// is about to read all lists, and each of them has commits in many blocks.
 pub(super) fn scan_read_only(db: &Connection) -> Result<LogIndex, StoreError> {
-    let ScannedLog { mut log_index, unreadable, .. } = scan(db, true)?;
+    let ScannedLog { mut log_index, unreadable, .. } = scan(db, true, false)?;
     for UnreadableList { name, why, .. } in unreadable {
         match ListName::new(&name) {
             Ok(name) => log_index.isolate(name, why),
@@ -87,10 +95,10 @@ pub(super) fn scan_read_only(db: &Connection) -> Result<LogIndex, StoreError> {
     Ok(log_index)
 }
 
-fn scan(db: &Connection, retain_blocks: bool) -> Result<ScannedLog, StoreError> {
+fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<ScannedLog, StoreError> {
     let failed = damage::failed_in("read the log", "log");
     let truncated_to: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
-    let mut scan = LogScan::new(db, isolated_earlier(db).map_err(&failed)?, retain_blocks);
+    let mut scan = LogScan::new(db, isolated_earlier(db).map_err(&failed)?, retain_blocks, accept_loss);
     let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
     let (mut last, mut bytes) = (truncated_to, 0);
@@ -102,8 +110,15 @@ fn scan(db: &Connection, retain_blocks: bool) -> Result<ScannedLog, StoreError> 
         last = seq;
         scan.row(seq, first, &directory, commits)?;
     }
-    scan.check_gaps()?;
-    Ok(ScannedLog { log_index: scan.log_index, unreadable: scan.unreadable, truncated_to, last, bytes: bytes as u64 })
+    let has_accepted_loss = scan.check_gaps()?;
+    Ok(ScannedLog {
+        has_accepted_loss,
+        log_index: scan.log_index,
+        unreadable: scan.unreadable,
+        truncated_to,
+        last,
+        bytes: bytes as u64,
+    })
 }
 
 fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<UnreadableList>> {
@@ -114,11 +129,12 @@ fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<UnreadableList>> {
 }
 
 impl<'db> LogScan<'db> {
-    fn new(db: &'db Connection, unreadable: Vec<UnreadableList>, retain_blocks: bool) -> Self {
+    fn new(db: &'db Connection, unreadable: Vec<UnreadableList>, retain_blocks: bool, accept_loss: bool) -> Self {
         Self {
             db,
             log_index: LogIndex::default(),
             unreadable,
+            accept_loss,
             retain_blocks,
             logic: None,
             missing: 0,
@@ -143,11 +159,7 @@ impl<'db> LogScan<'db> {
                 Err(ReadError::Corrupt(error)) => damage::explain("lists", &error),
                 Err(ReadError::Database(error)) => return Err(schema::failed("read the log")(error)),
             };
-            let (name, revision) =
-                directory_entry(directory, seq, number - first).map_err(|damage| StoreError::Failed {
-                    what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
-                    why: damage,
-                })?;
+            let Some((name, revision)) = self.owner(directory, seq, number - first, &why)? else { continue };
             self.damaged.insert(name.clone());
             let record = frame.map_or(block.bytes(), |frame| frame.record).to_vec();
             self.unreadable.push(UnreadableList { name, why, evidence: Some((number, revision, record)) });
@@ -194,22 +206,51 @@ impl<'db> LogScan<'db> {
         Err(format!("its log goes from revision {before} to {}", head.after + 1).into())
     }
 
-    /// Fails when a missing commit may belong to a list that is not known to be unreadable. Each list that lost commits
-    /// accounts for one commit at least.
-    fn check_gaps(&self) -> Result<(), StoreError> {
+    /// Fails when a missing commit may belong to a list that is not known to be unreadable, unless that is accepted. Each
+    /// list that lost commits accounts for one commit at least. Returns whether a loss was accepted.
+    fn check_gaps(&self) -> Result<bool, StoreError> {
         if self.missing <= self.lost_commits.len() as u64 {
-            return Ok(());
+            return Ok(false);
         }
         let lists: Vec<_> = self.lost_commits.iter().map(ListName::as_str).collect();
-        Err(StoreError::Failed {
-            what: "read the log".into(),
-            why: format!(
-                "{} acknowledged commits are missing from it, of which the lists {lists:?} account for {}; \
-                 restore the data directory from a backup",
-                self.missing,
-                lists.len(),
-            ),
-        })
+        let lost = format!(
+            "{} acknowledged commits are missing from it, of which the lists {lists:?} account for {}",
+            self.missing,
+            lists.len(),
+        );
+        if self.accept_loss {
+            tracing::error!("the loss is accepted: {lost}; other lists may be older than what was acknowledged");
+            return Ok(true);
+        }
+        let why = format!(
+            "{lost}; restore the data directory from a backup, or start once with --accept-loss to go on without them"
+        );
+        Err(StoreError::Failed { what: "read the log".into(), why })
+    }
+
+    /// The list and the revision of a damaged commit, or nothing if they are not known and the loss is accepted.
+    fn owner(
+        &mut self,
+        directory: &[u8],
+        seq: u64,
+        place: u64,
+        why: &str,
+    ) -> Result<Option<(String, u64)>, StoreError> {
+        match directory_entry(directory, seq, place) {
+            Ok(owner) => Ok(Some(owner)),
+            Err(_) if self.accept_loss => {
+                self.missing += 1;
+                tracing::error!(row = seq, place, why, "a commit of an unknown list cannot be read");
+                Ok(None)
+            }
+            Err(damage) => Err(StoreError::Failed {
+                what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
+                why: format!(
+                    "{damage}; restore the data directory from a backup, or start once with --accept-loss to go on \
+                     without that commit"
+                ),
+            }),
+        }
     }
 }
 

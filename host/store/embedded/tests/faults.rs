@@ -230,3 +230,27 @@ fn a_missing_row_with_commits_of_two_lists_needs_both_to_account_for_it() {
         assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(1));
     }
 }
+
+#[test]
+fn a_start_that_accepts_the_loss_isolates_the_lists_that_are_known_and_later_starts_need_no_leave() {
+    let mut embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    // Ann's second commit, which ann's third one shows to be missing, and bob's last one, which nothing shows.
+    embedded.sql().execute("UPDATE log SET directory = x'07', commits = x'07' WHERE seq = 2", []).expect("it is set");
+    let refused = embedded.try_open().expect_err("the list of the damaged commit is unknown");
+    assert!(refused.to_string().contains("--accept-loss"), "{refused}");
+    embedded.sql().execute("DELETE FROM log WHERE seq = 6", []).expect("it is deleted");
+    embedded.options.accept_loss = true;
+    let store = embedded.try_open().expect("the loss is accepted");
+    let unreadable = block_on(store.load(&name("ann")));
+    assert!(matches!(unreadable, Err(StoreError::Unreadable { .. })), "{unreadable:?}");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(2), "it is older");
+    assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(3));
+    assert_eq!(block_on(store.commit(Sample::new("dan").create().commit())), Ok(()));
+    wait_until(|| embedded.count("log WHERE seq < 10") == 0);
+    drop(store);
+    embedded.options.accept_loss = false;
+    let store = embedded.try_open().expect("the gap is gone");
+    assert!(matches!(block_on(store.load(&name("ann"))), Err(StoreError::Unreadable { .. })));
+    assert_eq!(block_on(store.load(&name("dan"))).map(|stored| stored.list.revision()), Ok(1));
+}
