@@ -6,6 +6,7 @@ mod output;
 mod plugin;
 mod serve;
 mod table;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ Examples:
   hotlist plugin test plugins/todo         build a plugin and run its tables of cases
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
+  hotlist verify                           check all data, and show what is damaged
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -52,6 +54,9 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a data directory from a backup
     Restore(backup::RestoreArgs),
+    /// Check every file and row of a data directory
+    #[command(after_help = verify::HELP)]
+    Verify(verify::VerifyArgs),
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -94,7 +99,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (default_filter, with_dev_log) = match &cli.command {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
-        Some(Command::Backup(_) | Command::Restore(_)) => ("warn", false),
+        Some(Command::Backup(_) | Command::Restore(_) | Command::Verify(_)) => ("warn", false),
         _ => ("info", false),
     };
     let done = start_log(&cli.log, default_filter, with_dev_log).and_then(|()| match cli.command {
@@ -102,6 +107,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
         Some(Command::Backup(arguments)) => backup::back_up(&arguments),
         Some(Command::Restore(arguments)) => backup::restore(&arguments),
+        Some(Command::Verify(arguments)) => verify::verify(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
     });
     match done {

@@ -26,6 +26,7 @@ mod schema;
 mod staging;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod wal;
 mod writer;
 
@@ -52,6 +53,7 @@ use reader::{Reader, ReaderRequest};
 use record::{CommitHead, ListMeta};
 pub use recording::Recording;
 use staging::EncodedCommit;
+pub use verify::{Finding, Verification, verify};
 use wal::Checkpointer;
 use writer::{Writer, WriterRequest};
 

@@ -14,10 +14,11 @@ use super::reader::Reader;
 use super::{recover, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
+use crate::store::Stored;
 use crate::store::error::StoreError;
 
 /// The page cache, in bytes. Lists are read in their order, and each only once, so a small one suffices.
-const CACHE_BYTES: u64 = 8 << 20;
+pub(super) const CACHE_BYTES: u64 = 8 << 20;
 
 /// How many names of compacted lists are read at once.
 const NAMES_PER_READ: usize = 1_000;
@@ -85,6 +86,20 @@ impl Recording {
         let names =
             Names { recording: self, compacted: VecDeque::new(), after: String::new(), is_exhausted: false, besides };
         names.filter_map(read)
+    }
+
+    /// The list of that name, as a server would load it.
+    pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
+        self.reader.load(name)
+    }
+
+    /// All timers: the time and the list of each.
+    pub(super) fn timers(&self) -> Result<BTreeSet<(u64, String)>, StoreError> {
+        let read = || -> rusqlite::Result<BTreeSet<(u64, String)>> {
+            let mut select = self.reader.db.prepare("SELECT at, name FROM timers")?;
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(schema::failed("read the timers"))
     }
 
     /// The list of that name, unless its last commit in the log deleted it.

@@ -1,0 +1,127 @@
+//! `hotlist verify`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::output::{print_error, print_line};
+use super::serve::DEFAULT_DATA;
+use crate::list::digest::hex;
+use crate::list::excerpt::excerpt;
+use crate::rollout::{ArtifactStore, LOGIC_DIRECTORY};
+use crate::store::embedded::{self, Verification};
+
+pub(super) const HELP: &str = "\
+Reads everything and writes nothing. A server may use the data meanwhile. Checks each page and index of the database, the
+checksum of each row, that each list's history leads to the list, that each timer belongs to a list, and the digest of
+each stored component. Compiled code is not checked, because a server checks it before it uses it.
+
+Exit codes: 0 sound, 1 damaged or unreadable.";
+
+#[derive(Args, Debug)]
+pub(super) struct VerifyArgs {
+    /// The data directory
+    #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    /// Write JSON
+    #[arg(long, env = "HOTLIST_JSON")]
+    json: bool,
+}
+
+/// The damage of stored components: the logic, and what is wrong.
+type LogicFinding = (String, String);
+
+pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let VerifyArgs { data, json } = arguments;
+    anyhow::ensure!(data.is_dir(), "there is no data directory {}: name it with --data", data.display());
+    let bar = progress();
+    let lists = embedded::verify(data, &mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let (lists, logics) = (lists?, verify_logics(data)?);
+    if *json {
+        print_json(&lists, &logics)?
+    } else {
+        print_text(data, &lists, &logics)
+    }
+    Ok(if lists.is_sound() && logics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks the rollout states, and the components that they name.
+fn verify_logics(data: &Path) -> anyhow::Result<Vec<LogicFinding>> {
+    let directory = data.join(LOGIC_DIRECTORY);
+    if !fs::exists(&directory)? {
+        return Ok(Vec::new());
+    }
+    let artifacts = ArtifactStore::open(directory)?;
+    let mut found = Vec::new();
+    for name in artifacts.names()? {
+        let mut add = |what: String| found.push((name.as_str().to_owned(), what));
+        let state = match artifacts.state(&name) {
+            Ok(Some(stored)) => {
+                stored.damage.into_iter().for_each(&mut add);
+                stored.state
+            }
+            Ok(None) => continue,
+            Err(why) => {
+                add(why);
+                continue;
+            }
+        };
+        for version in &state.versions {
+            if let Err(error) = artifacts.component(&name, &version.digest) {
+                add(format!("version sha256:{} cannot be loaded: {error}", hex(&version.digest)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn print_json(lists: &Verification, logics: &[LogicFinding]) -> anyhow::Result<()> {
+    let list = |finding: &embedded::Finding| json!({ "list": finding.list.as_ref().map(|name| name.as_str()), "what": finding.what });
+    let logic = |(logic, what): &LogicFinding| json!({ "logic": logic, "what": what });
+    let damage: Vec<_> = lists.findings.iter().map(list).chain(logics.iter().map(logic)).collect();
+    let answer = json!({
+        "sound_lists": lists.sound_lists,
+        "revisions": lists.revisions,
+        "damage": damage,
+        "more_damage": lists.more_findings,
+    });
+    print_line(&serde_json::to_string_pretty(&answer)?);
+    Ok(())
+}
+
+fn print_text(data: &Path, lists: &Verification, logics: &[LogicFinding]) {
+    for finding in &lists.findings {
+        match &finding.list {
+            Some(name) => print_error(&format!("list {:?}: {}", name.as_str(), excerpt(&finding.what))),
+            None => print_error(&excerpt(&finding.what)),
+        }
+    }
+    for (logic, what) in logics {
+        print_error(&format!("logic {logic}: {}", excerpt(what)));
+    }
+    let damages = lists.findings.len() as u64 + lists.more_findings + logics.len() as u64;
+    let Verification { sound_lists, revisions, more_findings, .. } = lists;
+    if *more_findings > 0 {
+        print_error(&format!("{more_findings} more findings are not shown"));
+    }
+    let verdict = if damages == 0 { "sound".to_owned() } else { format!("damaged: {damages} findings") };
+    print_line(&format!("{} is {verdict}; {sound_lists} lists are sound, with {revisions} revisions", data.display()));
+}
+
+/// A progress bar on the error output, which shows it on a terminal only.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{elapsed} [{bar:40}] {pos} of about {len} lists");
+    bar.set_style(style.expect("the template is well-formed").progress_chars("=> "));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
