@@ -7,6 +7,7 @@ mod reading;
 mod undo;
 pub mod wake_scheduler;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -21,7 +22,7 @@ use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::simulation::{Defect, has, interleave};
-use crate::store::Summary;
+use crate::store::{Summary, UnreadableList};
 
 /// How many actors a request tries. Each attempt meets an actor that was passivated or crashed in that moment, so
 /// more than one failed attempt is unlikely.
@@ -133,9 +134,17 @@ impl Cache {
         Ok(self.environment.store.history(name, after, limit).await?)
     }
 
-    /// The lists that exist, by name.
-    pub async fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, CallError> {
-        Ok(self.environment.store.page(after, limit).await?)
+    /// The lists that exist, by name, with those that cannot be read.
+    pub async fn page(
+        &self,
+        after: Option<&ListName>,
+        limit: usize,
+    ) -> Result<Vec<Result<Summary, UnreadableList>>, CallError> {
+        let store = &self.environment.store;
+        let readable = store.page(after, limit).await?;
+        let mut lists: BTreeMap<_, _> = readable.into_iter().map(|list| (list.name.clone(), Ok(list))).collect();
+        lists.extend(store.unreadable(after, limit).into_iter().map(|list| (list.name.clone(), Err(list))));
+        Ok(lists.into_values().take(limit).collect())
     }
 
     /// How many actors there are.

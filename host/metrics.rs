@@ -126,11 +126,12 @@ impl Metrics {
     pub fn render(
         self: &Arc<Self>,
         resident: usize,
+        unreadable: usize,
         components: Vec<(&'static str, bool)>,
         registry: &Arc<Registry>,
     ) -> Result<String, fmt::Error> {
         let mut metrics = MetricRegistry::with_prefix("hotlist");
-        let scrape = Scrape { metrics: self.clone(), resident, components, registry: registry.clone() };
+        let scrape = Scrape { metrics: self.clone(), resident, unreadable, components, registry: registry.clone() };
         metrics.register_collector(Box::new(scrape));
         let mut out = String::new();
         text::encode(&mut out, &metrics)?;
@@ -142,6 +143,8 @@ impl Metrics {
 struct Scrape {
     metrics: Arc<Metrics>,
     resident: usize,
+    /// The number of lists that were found to be unreadable.
+    unreadable: usize,
     /// Names of components, and whether they work.
     components: Vec<(&'static str, bool)>,
     registry: Arc<Registry>,
@@ -159,8 +162,10 @@ impl Collector for Scrape {
         self.latencies(&mut encoder)?;
         let metrics = &self.metrics;
         let resident = i64::try_from(self.resident).unwrap_or(i64::MAX);
+        let unreadable = i64::try_from(self.unreadable).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("resident_lists", "Lists in memory", resident),
+            ("unreadable_lists", "Lists that were found to be unreadable", unreadable),
             ("event_streams", "Event streams that are open", metrics.event_streams.get()),
             ("connections", "Connections that are open", metrics.connections.get()),
         ] {
@@ -290,7 +295,7 @@ mod tests {
         metrics.count_request("/lists", "GET", 204);
         metrics.count_request("/lists", "BREW", 418);
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
-        let text = metrics.render(7, vec![("store", true), ("loader", false)], &Arc::default()).expect("text");
+        let text = metrics.render(7, 2, vec![("store", true), ("loader", false)], &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,

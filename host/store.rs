@@ -61,8 +61,20 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a list's next revisions and receipts durable.
     fn commit(&self, commit: Commit) -> Pending<()>;
 
-    /// The existing lists with names after `after`, in the order of the names' bytes.
+    /// The existing lists with names after `after`, in the order of the names' bytes. Lists that cannot be read are left
+    /// out, and [`Store::unreadable`] has them once this is answered.
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>>;
+
+    /// The lists with names after `after` that were found to be unreadable, in the order of the names' bytes. Costs no disk
+    /// access.
+    fn unreadable(&self, _after: Option<&ListName>, _limit: usize) -> Vec<UnreadableList> {
+        Vec::new()
+    }
+
+    /// The number of lists that were found to be unreadable. Costs no disk access.
+    fn unreadable_count(&self) -> usize {
+        0
+    }
 
     /// The revisions of a list with numbers greater than `after`, ascending. A list retains a
     /// configured number of revisions, so the oldest may be missing. Deleting a list deletes its
@@ -156,6 +168,17 @@ pub struct Summary {
     pub entries: usize,
     /// The number of its entries that are not completed.
     pub open: usize,
+}
+
+/// A list that exists and cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnreadableList {
+    /// Its name.
+    pub name: ListName,
+    /// The damage.
+    pub why: String,
+    /// When the store found the damage, or when it was opened after that, in milliseconds since the epoch.
+    pub since: u64,
 }
 
 /// A timer of a list. Timers are ordered by time, then by name.

@@ -42,12 +42,13 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::health::Health;
-use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, WakeUp};
+use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 pub use backup::{DatabaseCopy, NewDirectory, copy_database};
 use lifecycle::Lifecycle;
 use lock::DirectoryLock;
+use log_index::LogIndex;
 pub use options::Options;
 use reader::{Reader, ReaderRequest};
 use record::{CommitHead, ListMeta};
@@ -66,6 +67,7 @@ pub struct EmbeddedStore {
     writes: SyncSender<WriterRequest>,
     reads: SyncSender<ReaderRequest>,
     writer: Option<JoinHandle<()>>,
+    log_index: Arc<Mutex<LogIndex>>,
     lifecycle: Arc<Lifecycle>,
     options: Options,
     /// [`block::MAX_FRAME_BYTES`], which tests lower.
@@ -85,7 +87,7 @@ impl EmbeddedStore {
         let lock = DirectoryLock::acquire(dir)?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
-        let recovered = recover::recover(&db, options.accept_loss)?;
+        let recovered = recover::recover(&db, options.accept_loss, (options.now)())?;
         tracing::info!(
             log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),
@@ -105,7 +107,7 @@ impl EmbeddedStore {
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
-            let reader = Reader { db, log_index: log_index.clone(), history_limit: options.history };
+            let reader = Reader { db, log_index: log_index.clone(), history_limit: options.history, now: options.now };
             let (requests, shared) = (read_requests.clone(), lifecycle.clone());
             let run = move || reader.run(&requests, &shared);
             readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, run)?);
@@ -114,7 +116,7 @@ impl EmbeddedStore {
         let writer = Writer {
             db,
             requests,
-            log_index,
+            log_index: log_index.clone(),
             lifecycle: lifecycle.clone(),
             compaction,
             checkpointer,
@@ -125,7 +127,7 @@ impl EmbeddedStore {
             waiting: writer::Waiting::default(),
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
-        Ok(Self { writes, reads, writer, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
+        Ok(Self { writes, reads, writer, log_index, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
     }
 
     fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<staging::CommitReply>, StoreError> {
@@ -185,6 +187,14 @@ impl Store for EmbeddedStore {
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
         let after = after.cloned();
         self.read(move |reader| reader.page(after.as_ref(), limit.min(MAX_PAGE)))
+    }
+
+    fn unreadable(&self, after: Option<&ListName>, limit: usize) -> Vec<UnreadableList> {
+        self.log_index.lock().unreadable(after, limit.min(MAX_PAGE))
+    }
+
+    fn unreadable_count(&self) -> usize {
+        self.log_index.lock().unreadable_count()
     }
 
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 
@@ -170,7 +170,24 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn page(&self, after: Option<&ListName>, limit: usize) -> Pending<Vec<Summary>> {
-        self.inner.page(after, limit)
+        let unreadable: Vec<_> = self.faults.lock().unreadable.keys().cloned().collect();
+        let page = self.inner.page(after, limit);
+        async move { Ok(page.await?.into_iter().filter(|list| !unreadable.contains(&list.name)).collect()) }.boxed()
+    }
+
+    fn unreadable(&self, after: Option<&ListName>, limit: usize) -> Vec<UnreadableList> {
+        let faults = self.faults.lock();
+        let lists = faults.unreadable.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
+        let list =
+            |(name, why): (&ListName, &String)| UnreadableList { name: name.clone(), why: why.clone(), since: 0 };
+        let mut lists: Vec<_> = lists.map(list).collect();
+        lists.sort_by(|a, b| a.name.cmp(&b.name));
+        lists.truncate(limit);
+        lists
+    }
+
+    fn unreadable_count(&self) -> usize {
+        self.faults.lock().unreadable.len()
     }
 
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {

@@ -83,7 +83,12 @@ pub(super) async fn ready(State(web): Shared) -> HandlerResult {
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let services = &web.services;
     let components = components(&web).into_iter().map(|component| (component.name, component.fault.is_none()));
-    let text = services.metrics.render(services.cache.resident(), components.collect(), &services.registry);
+    let text = services.metrics.render(
+        services.cache.resident(),
+        services.cache.environment().store.unreadable_count(),
+        components.collect(),
+        &services.registry,
+    );
     let text = text.map_err(|error| Problem::internal("cannot write the metrics", error))?;
     let mut response = Response::new(text.into());
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -15,12 +15,14 @@ use super::problem::{HandlerResult, Problem};
 use super::query::{ListsQuery, NoQuery};
 use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe_list, empty, json_response};
 use super::state::Shared;
+use super::timestamp::Timestamp;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::CallError;
 use crate::list::command::Command;
 use crate::list::id::LogicId;
+use crate::list::name::ListName;
 use crate::list::selector::Pin;
-use crate::store::{MAX_PAGE, Summary};
+use crate::store::{MAX_PAGE, Summary, UnreadableList};
 
 /// Result of creating or configuring a list.
 #[derive(Serialize, ToSchema)]
@@ -44,6 +46,54 @@ pub(super) struct ListSetBody<'a> {
     revision: u64,
 }
 
+/// A list, or what is known of a list that cannot be read.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ListedList)]
+pub(super) enum ListedBody<'a> {
+    /// A list that can be read.
+    Readable(ListBody<'a>),
+    /// A list that exists and cannot be read.
+    Unreadable(UnreadableBody<'a>),
+}
+
+/// A list that exists and cannot be read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UnreadableList)]
+pub(super) struct UnreadableBody<'a> {
+    /// The list's name.
+    name: &'a str,
+    /// The URL.
+    #[schema(format = "uri")]
+    url: String,
+    /// Why the list cannot be read.
+    unreadable: DamageBody<'a>,
+}
+
+/// Why a list cannot be read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Damage)]
+pub(super) struct DamageBody<'a> {
+    /// The damage, for the operator.
+    why: &'a str,
+    /// When the server found the damage, or when it was started after that.
+    #[schema(value_type = String, format = "date-time")]
+    since: Timestamp,
+}
+
+impl<'a> ListedBody<'a> {
+    fn new(list: &'a Result<Summary, UnreadableList>, origin: &Origin) -> Self {
+        match list {
+            Ok(list) => Self::Readable(ListBody::new(list, origin)),
+            Err(UnreadableList { name, why, since }) => Self::Unreadable(UnreadableBody {
+                name: name.as_str(),
+                url: origin.list(name),
+                unreadable: DamageBody { why, since: Timestamp(*since) },
+            }),
+        }
+    }
+}
+
 impl<'a> ListBody<'a> {
     fn new(list: &'a Summary, origin: &Origin) -> Self {
         let Summary { name, logic, revision, entries, open } = list;
@@ -52,9 +102,13 @@ impl<'a> ListBody<'a> {
     }
 }
 
-/// Lists all lists.
+fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
+    list.as_ref().map_or_else(|list| &list.name, |list| &list.name)
+}
+
+/// Lists all lists. A list that cannot be read is among them, with the member `unreadable`.
 #[utoipa::path(get, path = "/lists", tag = "lists", operation_id = "listLists", params(ListsQuery), responses(
-    (status = 200, description = "The lists, in the order of their names' bytes", body = [ListBody],
+    (status = 200, description = "The lists, in the order of their names' bytes", body = [ListedBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems))]
 pub(super) async fn all(State(web): Shared, origin: Origin, query: ListsQuery) -> HandlerResult {
@@ -63,10 +117,10 @@ pub(super) async fn all(State(web): Shared, origin: Origin, query: ListsQuery) -
     // The store returns no more than its own limit, so a full page of that size counts as having a next one.
     let more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
     lists.truncate(limit);
-    let bodies: Vec<_> = lists.iter().map(|list| ListBody::new(list, &origin)).collect();
+    let bodies: Vec<_> = lists.iter().map(|list| ListedBody::new(list, &origin)).collect();
     let mut response = json_response(StatusCode::OK, &bodies)?;
     if let (true, Some(last)) = (more, lists.last()) {
-        let next = format!("/lists?after={}&limit={limit}", segment(last.name.as_str()));
+        let next = format!("/lists?after={}&limit={limit}", segment(name_of(last).as_str()));
         link_next(response.headers_mut(), &next);
     }
     Ok(response)

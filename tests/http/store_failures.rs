@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use hotlist::list::name::LogicName;
+use hotlist::list::name::{ListName, LogicName};
 use hotlist::store::StoreError;
 use serde_json::json;
 
@@ -55,6 +55,23 @@ async fn while_the_disk_is_full_writes_may_be_repeated_later_and_the_server_is_n
     assert_eq!(server.get("/readyz").await.status, 200);
     assert!(server.get("/metrics").await.body.contains(&up(1)));
     server.add("bob", "b").await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_is_listed_with_why_and_since_when() {
+    let server = Server::start().await;
+    for list in ["ann", "bob", "cid"] {
+        server.add(list, "a").await;
+    }
+    server.store.make_unreadable(ListName::new("bob").expect("a name"), "a bit flipped");
+    let lists = server.get("/lists").await.json();
+    assert_eq!([&lists[0]["name"], &lists[1]["name"], &lists[2]["name"]], ["ann", "bob", "cid"]);
+    let bob = json!({ "why": "a bit flipped", "since": "1970-01-01T00:00:00Z" });
+    assert_eq!((&lists[1]["unreadable"], lists[1].get("revision")), (&bob, None));
+    assert_eq!(lists[0].get("unreadable"), None);
+    assert!(server.get("/metrics").await.body.contains("hotlist_unreadable_lists 1"));
+    let second = server.get("/lists?limit=2").await;
+    assert!(second.headers["link"].to_str().expect("text").contains("after=bob"), "{second:?}");
 }
 
 #[tokio::test]

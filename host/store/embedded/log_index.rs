@@ -5,6 +5,7 @@
 //! finds here is in the log or in the compacted row that it then sees.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
@@ -12,6 +13,7 @@ use super::block::Block;
 use super::record::ListMeta;
 use crate::list::List;
 use crate::list::name::ListName;
+use crate::store::UnreadableList;
 
 /// The index.
 #[derive(Default)]
@@ -20,10 +22,23 @@ pub(super) struct LogIndex {
     lists: HashMap<ListName, Box<LoggedList>>,
     /// Lists that exist and may have no compacted row, in order, for paging.
     uncompacted: BTreeSet<ListName>,
-    /// Lists that cannot be read, with the reason.
-    isolated: BTreeMap<ListName, String>,
+    /// Lists that cannot be read, and whose commits are refused.
+    isolated: BTreeMap<ListName, Damage>,
+    /// Lists whose compacted rows a reader found damaged. They are readable again once a compaction replaces the rows.
+    found: BTreeMap<ListName, Damage>,
     /// The number of compactions that have begun. Each one forgets lists without commits in the log.
     compactions: u64,
+}
+
+/// The most lists that are remembered because a reader found them damaged.
+const MAX_FOUND: usize = 10_000;
+
+/// Why a list cannot be read.
+#[derive(Clone)]
+struct Damage {
+    why: String,
+    /// When the damage was found, in milliseconds since the epoch.
+    since: u64,
 }
 
 /// The commits of one list in the log.
@@ -57,6 +72,12 @@ pub(super) struct CommitRef {
     pub(super) block: Option<Arc<Block>>,
 }
 
+impl fmt::Debug for LogIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogIndex").field("lists", &self.lists.len()).finish_non_exhaustive()
+    }
+}
+
 impl LoggedList {
     /// A list that has no commit in the log.
     fn without_commits(meta: ListMeta) -> Self {
@@ -73,7 +94,7 @@ impl LogIndex {
 
     /// The reason why a list cannot be read, if it is isolated.
     pub(super) fn isolated(&self, name: &ListName) -> Option<&String> {
-        self.isolated.get(name)
+        self.isolated.get(name).map(|damage| &damage.why)
     }
 
     /// The number of lists that cannot be read.
@@ -126,18 +147,52 @@ impl LogIndex {
     /// Removes a list's commits up to `seq`, which are compacted.
     pub(super) fn compacted(&mut self, name: &ListName, seq: u64) {
         self.uncompacted.remove(name);
+        self.note_readable(name);
         if let Some(list) = self.lists.get_mut(name) {
             let done = list.commits.partition_point(|commit| commit.seq <= seq);
             list.commits.drain(..done);
         }
     }
 
-    /// Marks a list as unreadable.
-    pub(super) fn isolate(&mut self, name: ListName, why: String) {
+    /// Marks a list as unreadable, since `now` or since a reader found it.
+    pub(super) fn isolate(&mut self, name: ListName, why: String, now: u64) {
         self.uncompacted.remove(&name);
         self.lists.remove(&name);
+        let since = self.found.remove(&name).map_or(now, |damage| damage.since);
         // The first fault is the cause, later ones are consequences.
-        self.isolated.entry(name).or_insert(why);
+        self.isolated.entry(name).or_insert(Damage { why, since });
+    }
+
+    /// Remembers that a reader found a list damaged.
+    pub(super) fn note_unreadable(&mut self, name: &ListName, why: &str, now: u64) {
+        if self.found.len() < MAX_FOUND && !self.isolated.contains_key(name) {
+            self.found.entry(name.clone()).or_insert_with(|| Damage { why: why.to_owned(), since: now });
+        }
+    }
+
+    /// Forgets that a reader found a list damaged.
+    pub(super) fn note_readable(&mut self, name: &ListName) {
+        if !self.found.is_empty() {
+            self.found.remove(name);
+        }
+    }
+
+    /// The first unreadable lists after `after`.
+    pub(super) fn unreadable(&self, after: Option<&ListName>, limit: usize) -> Vec<UnreadableList> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let first = |lists: &BTreeMap<ListName, Damage>| {
+            let lists = lists.range::<ListName, _>(from).take(limit);
+            lists.map(|(name, damage)| (name.clone(), damage.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let mut lists = first(&self.found);
+        lists.append(&mut first(&self.isolated));
+        let lists = lists.into_iter().take(limit);
+        lists.map(|(name, Damage { why, since })| UnreadableList { name, why, since }).collect()
+    }
+
+    /// The number of lists that are known to be unreadable.
+    pub(super) fn unreadable_count(&self) -> usize {
+        self.isolated.len() + self.found.len()
     }
 
     /// Returns the lists that have commits to compact, and forgets the other ones.

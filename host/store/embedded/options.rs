@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clock::{Clock, SystemClock};
+
 /// The limits of an [`EmbeddedStore`](super::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -32,6 +34,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// The most bytes the database may grow to, or `None` for no limit. A write past the limit fails.
     pub max_bytes: Option<u64>,
+    /// The wall clock's time in milliseconds since the epoch, for the time at which damage was found.
+    pub now: fn() -> u64,
     /// Whether to open a directory that does not hold everything that was acknowledged.
     pub accept_loss: bool,
 }
@@ -51,6 +55,7 @@ impl Default for Options {
             retry: Duration::from_secs(1),
             lock_wait: Duration::from_secs(15),
             max_bytes: None,
+            now: || SystemClock::default().now(),
             accept_loss: false,
         }
     }

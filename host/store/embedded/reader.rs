@@ -43,6 +43,8 @@ pub(super) struct Reader {
     pub(super) log_index: Arc<Mutex<LogIndex>>,
     /// How many revisions of history a list retains.
     pub(super) history_limit: u64,
+    /// The time, for damage that is found.
+    pub(super) now: fn() -> u64,
 }
 
 impl Reader {
@@ -67,6 +69,20 @@ impl Reader {
 
     /// The list of that name.
     pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
+        let stored = self.try_load(name);
+        match &stored {
+            Ok(_) => self.log_index.lock().note_readable(name),
+            Err(StoreError::Unreadable { why, .. }) => self.note_unreadable(name, why),
+            Err(_) => {}
+        }
+        stored
+    }
+
+    fn note_unreadable(&self, name: &ListName, why: &str) {
+        self.log_index.lock().note_unreadable(name, why, (self.now)());
+    }
+
+    fn try_load(&self, name: &ListName) -> Result<Stored, StoreError> {
         let commits = self.logged_commits(name)?;
         let stored = self.in_transaction(|db| {
             let row = CompactedRow::read(db, name)?;
@@ -110,7 +126,7 @@ impl Reader {
         recorded.map_err(|fault| fault.into_store_error(&self.db, "read a list with its history", name))
     }
 
-    /// The existing lists after `after`.
+    /// The existing lists after `after` that can be read.
     pub(super) fn page(&self, after: Option<&ListName>, limit: usize) -> Result<Vec<Summary>, StoreError> {
         loop {
             let compactions = self.log_index.lock().compactions();
@@ -161,8 +177,13 @@ impl Reader {
                 None => {
                     let columns = || Ok((row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
                     let (revision, seq, bytes) = columns().map_err(&failed)?;
-                    compacted::decode_meta(&name, revision, seq, &bytes)
-                        .map_err(|why| StoreError::Unreadable { name: name.clone(), why })?
+                    match compacted::decode_meta(&name, revision, seq, &bytes) {
+                        Ok(meta) => meta,
+                        Err(why) => {
+                            self.note_unreadable(&name, &why);
+                            continue;
+                        }
+                    }
                 }
             };
             if meta.logic.is_some() {

@@ -53,7 +53,7 @@ impl Recording {
         db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))?;
         let log_index = recover::scan_read_only(&db)?;
         let besides_compacted = log_index.besides_compacted();
-        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), history_limit: u64::MAX };
+        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), history_limit: u64::MAX, now: || 0 };
         Ok(Self { reader, besides_compacted })
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Recovered {
 }
 
 /// A list that cannot be read, and the reason.
-struct UnreadableList {
+struct DamagedList {
     name: String,
     why: String,
     /// The damaged commit: its number, its revision and its bytes.
@@ -49,7 +49,7 @@ struct UnreadableList {
 struct LogScan<'db> {
     db: &'db Connection,
     log_index: LogIndex,
-    unreadable: Vec<UnreadableList>,
+    unreadable: Vec<DamagedList>,
     /// Whether commits may be missing that no unreadable list accounts for.
     accept_loss: bool,
     /// Whether the index holds the blocks, which takes as much memory as the log takes disk.
@@ -68,17 +68,17 @@ struct LogScan<'db> {
 struct ScannedLog {
     has_accepted_loss: bool,
     log_index: LogIndex,
-    unreadable: Vec<UnreadableList>,
+    unreadable: Vec<DamagedList>,
     truncated_to: u64,
     last: u64,
     bytes: u64,
 }
 
 /// Reads the log, and isolates the commits of lists that cannot be read.
-pub(super) fn recover(db: &Connection, accept_loss: bool) -> Result<Recovered, StoreError> {
+pub(super) fn recover(db: &Connection, accept_loss: bool, now: u64) -> Result<Recovered, StoreError> {
     let ScannedLog { has_accepted_loss, mut log_index, unreadable, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
-    isolate(db, &mut log_index, unreadable).map_err(schema::failed("read the log"))?;
+    isolate(db, &mut log_index, unreadable, now).map_err(schema::failed("read the log"))?;
     Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss })
 }
 
@@ -86,9 +86,9 @@ pub(super) fn recover(db: &Connection, accept_loss: bool) -> Result<Recovered, S
 /// is about to read all lists, and each of them has commits in many blocks.
 pub(super) fn scan_read_only(db: &Connection) -> Result<LogIndex, StoreError> {
     let ScannedLog { mut log_index, unreadable, .. } = scan(db, true, false)?;
-    for UnreadableList { name, why, .. } in unreadable {
+    for DamagedList { name, why, .. } in unreadable {
         match ListName::new(&name) {
-            Ok(name) => log_index.isolate(name, why),
+            Ok(name) => log_index.isolate(name, why, 0),
             Err(_) => tracing::error!(list = name, why, "a commit in the log cannot be read"),
         }
     }
@@ -121,15 +121,14 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
     })
 }
 
-fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<UnreadableList>> {
+fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<DamagedList>> {
     let mut select = db.prepare("SELECT DISTINCT name FROM quarantine")?;
-    let list =
-        |name| UnreadableList { name, why: "its commits in the log were isolated earlier".into(), evidence: None };
+    let list = |name| DamagedList { name, why: "its commits in the log were isolated earlier".into(), evidence: None };
     select.query_map([], |row| row.get(0).map(list))?.collect()
 }
 
 impl<'db> LogScan<'db> {
-    fn new(db: &'db Connection, unreadable: Vec<UnreadableList>, retain_blocks: bool, accept_loss: bool) -> Self {
+    fn new(db: &'db Connection, unreadable: Vec<DamagedList>, retain_blocks: bool, accept_loss: bool) -> Self {
         Self {
             db,
             log_index: LogIndex::default(),
@@ -162,7 +161,7 @@ impl<'db> LogScan<'db> {
             let Some((name, revision)) = self.owner(directory, seq, number - first, &why)? else { continue };
             self.damaged.insert(name.clone());
             let record = frame.map_or(block.bytes(), |frame| frame.record).to_vec();
-            self.unreadable.push(UnreadableList { name, why, evidence: Some((number, revision, record)) });
+            self.unreadable.push(DamagedList { name, why, evidence: Some((number, revision, record)) });
         }
         Ok(())
     }
@@ -262,21 +261,21 @@ fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u6
 }
 
 /// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list.
-fn isolate(db: &Connection, log_index: &mut LogIndex, unreadable: Vec<UnreadableList>) -> rusqlite::Result<()> {
-    let commits_of = |list: &UnreadableList| {
+fn isolate(db: &Connection, log_index: &mut LogIndex, unreadable: Vec<DamagedList>, now: u64) -> rusqlite::Result<()> {
+    let commits_of = |list: &DamagedList| {
         let list = ListName::new(&list.name).ok().and_then(|name| log_index.get(&name));
         list.map_or(Ok(Vec::new()), |list| evidence::read_commits(db, &list.commits))
     };
     let commits = unreadable.iter().map(commits_of).collect::<rusqlite::Result<Vec<_>>>()?;
     let transaction = db.unchecked_transaction()?;
-    for (UnreadableList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
+    for (DamagedList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
         if let Some((seq, revision, record)) = damaged {
             tracing::error!(list = text, commit = seq, why, "a commit in the log cannot be read; its list is isolated");
             evidence::copy_commit(db, seq, &text, revision, &record, &why)?;
         }
         evidence::write_commits(db, &text, &commits, &why)?;
         if let Ok(name) = ListName::new(&text) {
-            log_index.isolate(name, why);
+            log_index.isolate(name, why, now);
         }
     }
     transaction.commit()

@@ -280,7 +280,7 @@ impl Writer {
         evidence::write_commits(&self.db, name.as_str(), &copies, &why).map_err(failed)?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
         tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
-        self.log_index.lock().isolate(name, why);
+        self.log_index.lock().isolate(name, why, (self.options.now)());
         Ok(())
     }
 

@@ -11,14 +11,15 @@ function showLists({ answers, more }) {
   const lists = answers.flat();
   const link = (list) => {
     const name = make("span", { textContent: list.name });
-    const count = make("span", { className: "count", textContent: list.open });
-    count.title = `${list.open} open of ${list.entries}`;
+    const damage = list.unreadable;
+    const count = make("span", { className: "count", textContent: damage ? "unreadable" : list.open });
+    count.title = damage ? `Unreadable since ${damage.since}: ${damage.why}` : `${list.open} open of ${list.entries}`;
     const made = make("a", { href: addressOf(list.name, null) }, name, count);
     if (list.name === state.name) made.setAttribute("aria-current", "page");
     return made;
   };
   // Links are replaced only when they differ, because replacing them loses the focus.
-  const now = JSON.stringify([state.name, lists.map(({ name, open, entries }) => [name, open, entries])]);
+  const now = JSON.stringify([state.name, lists.map(({ name, open, entries, unreadable }) => [name, open, entries, unreadable])]);
   if (now !== find("lists").dataset.now) {
     const focused = find("lists").contains(document.activeElement) ? document.activeElement.hash : null;
     find("lists").replaceChildren(...lists.map((list) => make("li", {}, link(list))));

@@ -105,3 +105,48 @@ fn damaged_timers_are_named_and_concern_no_list_without_a_timer() {
     let same = Sample::at("bob", bob.list).add("Milk").wake_at(Some(7)).commit();
     assert_eq!(block_on(store.commit(same)), Ok(()), "a refused commit leaves the list as it was");
 }
+
+/// The names in a page of lists, and the unreadable lists.
+fn listed(store: &EmbeddedStore) -> (Vec<String>, Vec<UnreadableList>) {
+    let page = block_on(store.page(None, 9)).expect("damage to a list is not the page's end");
+    (page.iter().map(|list| list.name.as_str().to_owned()).collect(), store.unreadable(None, 9))
+}
+
+#[test]
+fn a_list_with_a_damaged_summary_is_unreadable_and_the_page_holds_the_others() {
+    let mut embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    flip(&embedded, "lists", "brief", "name = 'bob'");
+    embedded.options.now = || 42;
+    let store = embedded.try_open().expect("it opens");
+    let (page, unreadable) = listed(&store);
+    assert_eq!(page, ["ann", "cid"]);
+    assert_eq!(unreadable.iter().map(|list| (list.name.as_str(), list.since)).collect::<Vec<_>>(), [("bob", 42)]);
+    assert!(unreadable[0].why.contains("checksum"), "{unreadable:?}");
+    assert_eq!(store.unreadable_count(), 1);
+    assert_eq!(store.unreadable(Some(&name("bob")), 9), []);
+}
+
+#[test]
+fn a_list_that_was_isolated_stays_unreadable_and_is_counted_once() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    flip(&embedded, "log", "commits", "seq = 5");
+    let store = embedded.try_open().expect("it opens");
+    assert!(block_on(store.load(&name("bob"))).is_err());
+    let (page, unreadable) = listed(&store);
+    assert_eq!((page.len(), unreadable.len(), store.unreadable_count()), (2, 1, 1), "{page:?} {unreadable:?}");
+}
+
+#[test]
+fn a_list_that_is_readable_again_is_unreadable_no_more() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    flip(&embedded, "lists", "snapshot", "name = 'bob'");
+    let store = embedded.try_open().expect("it opens");
+    assert!(block_on(store.load(&name("bob"))).is_err());
+    assert_eq!(store.unreadable_count(), 1);
+    flip(&embedded, "lists", "snapshot", "name = 'bob'");
+    block_on(store.load(&name("bob"))).expect("the bit is back");
+    assert_eq!(store.unreadable_count(), 0);
+}
