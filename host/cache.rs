@@ -147,6 +147,11 @@ impl Cache {
         Ok(lists.into_values().take(limit).collect())
     }
 
+    /// Removes a list that cannot be read, so that its name is free.
+    pub async fn discard(&self, name: &ListName) -> Result<(), CallError> {
+        Ok(self.environment.store.discard(name).await?)
+    }
+
     /// How many actors there are.
     pub fn resident(&self) -> usize {
         self.resident.load(Ordering::Relaxed)

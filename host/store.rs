@@ -14,6 +14,7 @@ pub mod recording;
 use std::sync::Arc;
 
 pub use error::StoreError;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 pub use health::Health;
 
@@ -74,6 +75,13 @@ pub trait Store: Send + Sync + 'static {
     /// The number of lists that were found to be unreadable. Costs no disk access.
     fn unreadable_count(&self) -> usize {
         0
+    }
+
+    /// Removes a list that cannot be read, and keeps its rows as evidence. The name is then absent, at a revision above all
+    /// that the list had. Fails with [`StoreError::Failed`] if the list can be read.
+    fn discard(&self, name: &ListName) -> Pending<()> {
+        let what = format!("delete list {:?} as an unreadable one", name.as_str());
+        std::future::ready(Err(StoreError::Failed { what, why: "it can be read".into() })).boxed()
     }
 
     /// The revisions of a list with numbers greater than `after`, ascending. A list retains a

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use load::{Load, Mode};
-use support::process::Process;
+use support::process::{self, Process};
 
 /// How often the server is killed.
 const KILLS: usize = 10;
@@ -79,6 +79,32 @@ async fn what_a_server_acknowledged_before_it_was_told_to_stop_is_kept() {
     let server = Process::start(data.path(), &[]);
     let missing = load::missing(server.address, &report.acknowledged).await.expect("every list is readable");
     assert_eq!(missing, []);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_listed_deleted_and_made_anew() {
+    let data = tempfile::tempdir().expect("a directory");
+    let server = Process::start(data.path(), &[]);
+    let add = |server: &Process, list: &str| {
+        process::send(server.address, "POST", &format!("/lists/{list}/entries"), r#"{"title":"milk"}"#).0
+    };
+    assert_eq!((add(&server, "ann"), add(&server, "bob")), (201, 201));
+    assert!(server.terminate().success());
+    let database = rusqlite::Connection::open(data.path().join("hotlist.db")).expect("a database");
+    database.execute("UPDATE lists SET brief = x'00' WHERE name = 'bob'", []).expect("it is damaged");
+    drop(database);
+
+    let server = Process::start(data.path(), &[]);
+    let (status, lists) = server.get("/lists");
+    assert_eq!((status, &lists[0]["name"], &lists[1]["name"]), (200, &"ann".into(), &"bob".into()));
+    assert!(lists[1]["unreadable"]["why"].is_string() && lists[1]["unreadable"]["since"].is_string(), "{lists}");
+    assert_eq!((server.get("/lists/bob").0, add(&server, "bob")), (500, 500));
+    assert_eq!(process::send(server.address, "DELETE", "/lists/bob", "").0, 204);
+    assert_eq!((server.get("/lists/bob").0, server.get("/lists").1.as_array().map(Vec::len)), (404, Some(1)));
+    assert_eq!(add(&server, "bob"), 201);
+    let revision = server.get("/lists/bob").1["revision"].as_u64();
+    assert!(revision > Some(2), "{revision:?}");
+    assert!(server.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod block;
 mod compacted;
 mod compaction;
 mod damage;
+mod discard;
 mod error;
 mod evidence;
 mod lifecycle;
@@ -125,6 +126,7 @@ impl EmbeddedStore {
             reads: reads.clone(),
             lock,
             waiting: writer::Waiting::default(),
+            discards: Vec::new(),
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
         Ok(Self { writes, reads, writer, log_index, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
@@ -195,6 +197,18 @@ impl Store for EmbeddedStore {
 
     fn unreadable_count(&self) -> usize {
         self.log_index.lock().unreadable_count()
+    }
+
+    fn discard(&self, name: &ListName) -> Pending<()> {
+        let (reply, answer) = oneshot::channel();
+        let request = WriterRequest::Discard(name.clone(), reply);
+        let sent = self.lifecycle.check_open().and_then(|()| match self.writes.try_send(request) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),
+            Err(TrySendError::Disconnected(_)) => Err(self.lifecycle.disconnected(writer::THREAD)),
+        });
+        let lifecycle = self.lifecycle.clone();
+        async move { sent?.await.unwrap_or_else(|_| Err(lifecycle.unanswered("delete an unreadable list"))) }.boxed()
     }
 
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {

@@ -186,6 +186,10 @@ impl<S: Store> Store for FaultyStore<S> {
         lists
     }
 
+    fn discard(&self, name: &ListName) -> Pending<()> {
+        self.inner.discard(name)
+    }
+
     fn unreadable_count(&self) -> usize {
         self.faults.lock().unreadable.len()
     }

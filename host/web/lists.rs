@@ -22,7 +22,7 @@ use crate::list::command::Command;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::list::selector::Pin;
-use crate::store::{MAX_PAGE, Summary, UnreadableList};
+use crate::store::{MAX_PAGE, StoreError, Summary, UnreadableList};
 
 /// Result of creating or configuring a list.
 #[derive(Serialize, ToSchema)]
@@ -200,21 +200,27 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     Ok(response)
 }
 
-/// Deletes a list with all its entries.
+/// Deletes a list with all its entries, also one that cannot be read. No logic decides about such a list. Its rows are kept
+/// for the operator, and a list of the same name goes on with higher revisions.
 #[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = String, Path, description = "The list's name"),
     ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
     ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
     responses((status = 204, description = "The list was deleted",
-        headers(("Hotlist-Logic" = String, description = "The logic that decided"))), WriteProblems))]
+        headers(("Hotlist-Logic" = String, description = "The logic that decided, if the list could be read"))), WriteProblems))]
 pub(super) async fn delete(
     State(web): Shared,
     ListPath(name): ListPath,
     _: NoQuery,
     request: Request,
 ) -> HandlerResult {
-    let reply =
-        WriteRequest::read(&web, request, ExpectedBody::Nothing).await?.call(&web, &name, Command::DeleteList).await?;
+    let write = WriteRequest::read(&web, request, ExpectedBody::Nothing).await?;
+    let is_conditional = write.is_conditional();
     let mut response = empty(StatusCode::NO_CONTENT);
-    name_logic(response.headers_mut(), &reply.logic);
+    match write.send(&web, &name, Command::DeleteList).await {
+        Ok(reply) => name_logic(response.headers_mut(), &reply.logic),
+        // The condition of a list that cannot be read is not known to hold.
+        Err(CallError::Store(StoreError::Unreadable { .. })) if !is_conditional => web.cache().discard(&name).await?,
+        Err(error) => return Err(error.into()),
+    }
     Ok(response)
 }

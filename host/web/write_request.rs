@@ -64,6 +64,11 @@ impl WriteRequest {
         Ok(Self { origin, body, caller, expect, idempotency })
     }
 
+    /// Whether the request is only to be carried out if the list is in a certain state.
+    pub(super) fn is_conditional(&self) -> bool {
+        !matches!(self.expect, Expect::Anything)
+    }
+
     /// Has the list's actor carry out a command.
     pub(super) async fn call(
         self,

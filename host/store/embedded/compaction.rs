@@ -91,6 +91,11 @@ impl Compaction {
         self.last
     }
 
+    /// The last commit that was truncated from the log.
+    pub(super) fn truncated_to(&self) -> u64 {
+        self.truncated_to
+    }
+
     /// Whether a compaction is under way.
     pub(super) fn is_under_way(&self) -> bool {
         !self.names.is_empty() || self.truncated_to < self.target

@@ -170,6 +170,19 @@ impl LogIndex {
         }
     }
 
+    /// Why a list cannot be read, as far as it is known.
+    pub(super) fn damage(&self, name: &ListName) -> Option<String> {
+        self.isolated.get(name).or_else(|| self.found.get(name)).map(|damage| damage.why.clone())
+    }
+
+    /// Forgets a list whose rows were removed.
+    pub(super) fn discard(&mut self, name: &ListName) {
+        self.isolated.remove(name);
+        self.found.remove(name);
+        self.lists.remove(name);
+        self.uncompacted.remove(name);
+    }
+
     /// Forgets that a reader found a list damaged.
     pub(super) fn note_readable(&mut self, name: &ListName) {
         if !self.found.is_empty() {

@@ -122,7 +122,7 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
 }
 
 fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<DamagedList>> {
-    let mut select = db.prepare("SELECT DISTINCT name FROM quarantine")?;
+    let mut select = db.prepare("SELECT DISTINCT name FROM quarantine WHERE instr(name, char(10)) = 0")?;
     let list = |name| DamagedList { name, why: "its commits in the log were isolated earlier".into(), evidence: None };
     select.query_map([], |row| row.get(0).map(list))?.collect()
 }

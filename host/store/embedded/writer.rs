@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::block::{Block, FULL_BYTES};
 use super::compaction::{Compaction, Slice};
 use super::damage;
+use super::discard::{self, Discard};
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::evidence;
 use super::lifecycle::Lifecycle;
@@ -47,6 +48,8 @@ pub(super) enum WriterRequest {
     Commit(EncodedCommit),
     /// Compact everything, end all threads, give the directory back.
     Close(oneshot::Sender<Result<(), StoreError>>),
+    /// Remove a list that cannot be read.
+    Discard(ListName, oneshot::Sender<Result<(), StoreError>>),
     /// End all threads.
     Stop,
     /// Panic, with the commits of the batch in flight.
@@ -82,6 +85,8 @@ pub(super) struct Writer {
     pub(super) reads: SyncSender<ReaderRequest>,
     pub(super) lock: DirectoryLock,
     pub(super) waiting: Waiting,
+    /// Removals that wait until the log is compacted.
+    pub(super) discards: Vec<Discard>,
 }
 
 impl Writer {
@@ -147,6 +152,10 @@ impl Writer {
         };
         match self.requests.recv_timeout(timeout) {
             Ok(WriterRequest::Commit(commit)) => batch.push(commit),
+            Ok(WriterRequest::Discard(name, reply)) => {
+                self.queue_discard(name, reply);
+                return Ok(None);
+            }
             #[cfg(test)]
             Ok(WriterRequest::Panic) => panic!("a test asks for it"),
             Ok(end) => return Ok(Some(end)),
@@ -160,6 +169,7 @@ impl Writer {
                     bytes += commit.frame.len();
                     batch.push(commit);
                 }
+                Ok(WriterRequest::Discard(name, reply)) => self.queue_discard(name, reply),
                 #[cfg(test)]
                 Ok(WriterRequest::Panic) => panic!("a test asks for it"),
                 Ok(end) => return Ok(Some(end)),
@@ -179,6 +189,7 @@ impl Writer {
         }
         let begun = Instant::now();
         self.write_or_fail(batch);
+        self.carry_out_discards();
         self.compaction.begin_if_due(&self.log_index, &self.options);
         self.checkpointer.after_write(&self.db, &self.lifecycle);
         let took = begun.elapsed();
@@ -282,6 +293,53 @@ impl Writer {
         tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
         self.log_index.lock().isolate(name, why, (self.options.now)());
         Ok(())
+    }
+
+    /// Isolates a list that is to be removed, so that it gets no more commits, and has the log compacted.
+    fn queue_discard(&mut self, name: ListName, reply: oneshot::Sender<Result<(), StoreError>>) {
+        let Some(why) = self.log_index.lock().damage(&name) else {
+            let (what, why) = (discard_action(&name), "it can be read".into());
+            return drop(reply.send(Err(StoreError::Failed { what, why })));
+        };
+        if self.discards.len() == discard::MAX_WAITING {
+            return drop(reply.send(Err(StoreError::Overloaded { limit: discard::MAX_WAITING })));
+        }
+        if let Err(refusal) = self.lifecycle.check_healthy() {
+            return drop(reply.send(Err(refusal)));
+        }
+        match self.isolate(name.clone(), ReadError::Damaged(why)) {
+            Ok(()) => self.discards.push(Discard { name, seq: self.compaction.last(), reply }),
+            Err(failure) => {
+                self.fail(&mut Vec::new(), &failure);
+                let (what, why) = (discard_action(&name), "its commits could not be copied".into());
+                // A caller may have dropped its answer.
+                drop(reply.send(Err(StoreError::Failed { what, why })));
+            }
+        }
+    }
+
+    /// Removes the lists whose commits are out of the log.
+    fn carry_out_discards(&mut self) {
+        let truncated_to = self.compaction.truncated_to();
+        for Discard { name, seq, reply } in self.discards.extract_if(.., |discard| discard.seq <= truncated_to) {
+            let discarded = discard::discard(&self.db, &name, seq);
+            let result = discarded.map_err(|error| StoreError::Failed {
+                what: discard_action(&name),
+                why: match damage::is_damage(&error) {
+                    true => damage::locate(&self.db, &name, &error),
+                    false => error.to_string(),
+                },
+            });
+            if result.is_ok() {
+                self.log_index.lock().discard(&name);
+                tracing::warn!(list = name.as_str(), "an unreadable list was deleted; its rows are kept as evidence");
+            }
+            // A caller may have dropped its answer; the list is removed all the same.
+            let _ = reply.send(result);
+        }
+        if !self.discards.is_empty() && !self.compaction.is_under_way() {
+            self.compaction.begin(&self.log_index);
+        }
     }
 
     /// Notes that another program holds the write lock. Fails when commits have waited long enough. A write without
@@ -424,4 +482,9 @@ impl Writer {
         }
         drop(self.lock);
     }
+}
+
+/// A removal as the object of an error message.
+fn discard_action(name: &ListName) -> String {
+    format!("delete the unreadable list {:?}", name.as_str())
 }

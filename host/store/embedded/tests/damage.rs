@@ -150,3 +150,47 @@ fn a_list_that_is_readable_again_is_unreadable_no_more() {
     block_on(store.load(&name("bob"))).expect("the bit is back");
     assert_eq!(store.unreadable_count(), 0);
 }
+
+#[test]
+fn an_unreadable_list_can_be_deleted_and_made_anew_above_all_its_revisions() {
+    for (table, column, which) in
+        [("lists", "brief", "name = 'bob'"), ("lists", "snapshot", "name = 'bob'"), ("log", "commits", "seq = 6")]
+    {
+        let embedded = Embedded::default();
+        three_lists(&embedded, if table == "log" { Ending::Drop } else { Ending::Close });
+        flip(&embedded, table, column, which);
+        let mut store = embedded.try_open().expect("it opens");
+        assert!(block_on(store.load(&name("bob"))).is_err());
+        assert_eq!(block_on(store.discard(&name("bob"))), Ok(()), "{column}");
+        assert!(embedded.count("quarantine") >= 3, "its rows are evidence");
+        for ending in [Ending::Drop, Ending::Close] {
+            let bob = block_on(store.load(&name("bob"))).expect("it is absent");
+            assert!(!bob.list.exists() && bob.list.revision() > 3, "{}", bob.list.revision());
+            assert_eq!((bob.receipts, bob.wake_up), (Vec::new(), None));
+            assert_eq!(block_on(store.history(&name("bob"), 0, 9)), Ok(Vec::new()));
+            assert_eq!((listed(&store), store.unreadable_count()), ((vec!["ann".into(), "cid".into()], Vec::new()), 0));
+            end(store, ending);
+            store = embedded.try_open().expect("it opens");
+        }
+        let bob = block_on(store.load(&name("bob"))).expect("it is absent").list;
+        let anew = Sample::at("bob", bob).create().commit();
+        let revision = anew.after + 1;
+        block_on(store.commit(anew)).expect("the name is free");
+        for ending in [Ending::Drop, Ending::Close] {
+            end(store, ending);
+            store = embedded.try_open().expect("it opens");
+            assert_eq!(block_on(store.load(&name("bob"))).map(|bob| bob.list.revision()), Ok(revision));
+            assert_eq!(block_on(store.history(&name("bob"), 0, 9)).map(|all| all.len()), Ok(1));
+        }
+    }
+}
+
+#[test]
+fn a_list_that_can_be_read_is_not_deleted_as_an_unreadable_one() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    let store = embedded.try_open().expect("it opens");
+    let refused = block_on(store.discard(&name("bob")));
+    assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|bob| bob.list.revision()), Ok(3));
+}

@@ -1,0 +1,77 @@
+//! Removal of a list that cannot be read. Its rows are copied into `quarantine`, and a tombstone takes their place.
+//!
+//! The tombstone is at a revision above all that the list can have had, so that no number of the name means two things. The
+//! list has no commits in the log by then: a start would take them for the list's last ones.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::sync::oneshot;
+
+use super::record::{self, ListMeta, RowKind};
+use crate::list::List;
+use crate::list::name::ListName;
+use crate::store::error::StoreError;
+
+/// The most removals that wait until the log is compacted.
+pub(super) const MAX_WAITING: usize = 64;
+
+/// The distance between the last known revision and the tombstone. It is more than the revisions that a log of the default
+/// size holds, of which some may have been lost.
+const REVISION_MARGIN: u64 = 1 << 24;
+
+/// A revision above this one is a damaged number.
+const MAX_REVISION: u64 = 1 << 52;
+
+/// Numbers evidence downwards from 0, because the commits in `quarantine` have the numbers above.
+const NEXT_EVIDENCE: &str = "(SELECT min(0, ifnull(min(seq), 0)) FROM quarantine) - row_number() OVER ()";
+
+/// A removal that waits until the list has no commits in the log.
+pub(super) struct Discard {
+    pub(super) name: ListName,
+    /// The last commit in the log when the removal was requested.
+    pub(super) seq: u64,
+    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log.
+pub(super) fn discard(db: &Connection, name: &ListName, seq: u64) -> rusqlite::Result<()> {
+    let revision = last_revision(db, name)? + REVISION_MARGIN;
+    let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+    // No list's name has a line break, so these rows mark no list as unreadable.
+    let evidence = format!("{}\n", name.as_str());
+    transaction.execute("UPDATE quarantine SET name = ?2 WHERE name = ?1", params![name.as_str(), evidence])?;
+    for (table, number, record) in [
+        ("lists", "revision", "brief"),
+        ("lists", "revision", "snapshot"),
+        ("gone", "revision", "brief"),
+        ("gone", "revision", "snapshot"),
+        ("history", "last", "record"),
+        ("receipts", "place", "record"),
+    ] {
+        let copy = format!(
+            "INSERT INTO quarantine (seq, name, revision, record, why)
+             SELECT {NEXT_EVIDENCE}, ?2, {number}, {record}, 'the list was deleted; {table}.{record}'
+             FROM {table} WHERE name = ?1"
+        );
+        transaction.execute(&copy, params![name.as_str(), evidence])?;
+    }
+    for table in ["lists", "gone", "history", "receipts", "timers"] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE name = ?1"), [name.as_str()])?;
+    }
+    let meta = ListMeta { revision, ..ListMeta::default() };
+    let meta = record::encode(RowKind::ListMeta, name, revision, &(seq, &meta));
+    let snapshot = record::encode(RowKind::Snapshot, name, revision, &List::absent(revision).snapshot());
+    let insert = "INSERT INTO gone (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)";
+    transaction.execute(insert, params![name.as_str(), revision, seq, meta, snapshot])?;
+    transaction.commit()
+}
+
+/// The last revision of a list that any row names.
+fn last_revision(db: &Connection, name: &ListName) -> rusqlite::Result<u64> {
+    let select = "SELECT revision FROM lists WHERE name = ?1 UNION ALL SELECT revision FROM gone WHERE name = ?1
+        UNION ALL SELECT last FROM history WHERE name = ?1 UNION ALL SELECT revision FROM quarantine WHERE name = ?1";
+    let mut select = db.prepare(select)?;
+    let numbers = select.query_map([name.as_str()], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let sound =
+        numbers.into_iter().filter_map(|number| u64::try_from(number).ok()).filter(|number| *number <= MAX_REVISION);
+    Ok(sound.max().unwrap_or(0))
+}
