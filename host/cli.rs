@@ -2,21 +2,25 @@
 
 mod backup;
 mod dev_log;
+mod lossy_output;
 mod output;
 mod plugin;
 mod serve;
 mod table;
 mod verify;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use output::{is_stderr_coloured, print_error};
+use output::{Outputs, flush, is_stderr_coloured, print_error};
 
 /// A multi-user todo server whose rules are WebAssembly components, swapped while it runs.
 #[derive(Parser, Debug)]
@@ -102,7 +106,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Backup(_) | Command::Restore(_) | Command::Verify(_)) => ("warn", false),
         _ => ("info", false),
     };
-    let done = start_log(&cli.log, default_filter, with_dev_log).and_then(|()| match cli.command {
+    let is_server =
+        matches!(cli.command, None | Some(Command::Serve(_) | Command::Plugin(plugin::PluginCommand::Dev(_))));
+    let outputs = if is_server { start_outputs() } else { Ok(()) };
+    let log = outputs.and_then(|()| start_log(&cli.log, default_filter, with_dev_log));
+    let done = log.and_then(|()| match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(arguments)) => serve::serve(*arguments),
         Some(Command::Backup(arguments)) => backup::back_up(&arguments),
@@ -110,13 +118,24 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Verify(arguments)) => verify::verify(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
     });
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            print_error(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    let code = done.unwrap_or_else(|error| {
+        print_error(&format!("{error:#}"));
+        ExitCode::FAILURE
+    });
+    flush();
+    code
+}
+
+/// Has a server write its lines without waiting for who reads them, also those about a panic.
+fn start_outputs() -> anyhow::Result<()> {
+    Outputs::start().context("cannot start the threads that write the log")?;
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
+        tracing::error!(thread = thread.name(), backtrace, "{panic}");
+    }));
+    Ok(())
 }
 
 /// Starts the log on the error output. The developer's log of decisions goes to the standard output instead.
@@ -124,7 +143,12 @@ fn start_log(arguments: &LogArgs, default_filter: &str, with_dev_log: bool) -> a
     let wanted = arguments.log.as_deref().unwrap_or(default_filter);
     let filter =
         EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
-    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(is_stderr_coloured());
+    let writer = || match Outputs::of_server() {
+        Some(outputs) => BoxMakeWriter::new(|| outputs.stderr.clone()),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    // An error output that is closed is nothing to report on the error output.
+    let log = fmt::layer().with_writer(writer()).with_ansi(is_stderr_coloured()).log_internal_errors(false);
     let log = match arguments.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().boxed(),

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::list::Limits;
@@ -45,6 +47,8 @@ pub struct Config {
     pub wasm: wasm::Settings,
     /// The limits and names of the HTTP server.
     pub web: web::Options,
+    /// The number of lines of the log that were dropped so far, which a metric shows. Who writes the log counts them.
+    pub dropped_log_lines: Arc<AtomicU64>,
 }
 
 /// Why a configuration is refused. Each error names the flag to change.
@@ -87,6 +91,7 @@ impl Config {
             history: 1_000,
             wasm: wasm::Settings::default(),
             web: web::Options::default(),
+            dropped_log_lines: Arc::default(),
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub event_streams: OpenGauge,
     /// Connections that are open.
     pub connections: OpenGauge,
+    /// Lines of the log that were dropped, because nothing read them.
+    pub dropped_log_lines: Arc<AtomicU64>,
 }
 
 /// Requests to one route, by method and status class.
@@ -66,14 +68,7 @@ struct Route([[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()]);
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
-            requests: DashMap::new(),
-            seconds: CLASSES.map(|_| Histogram::new(BUCKETS)),
-            uploads_accepted: AtomicU64::new(0),
-            uploads_refused: AtomicU64::new(0),
-            event_streams: OpenGauge::default(),
-            connections: OpenGauge::default(),
-        }
+        Self::new(Arc::default())
     }
 }
 
@@ -105,6 +100,19 @@ impl Drop for OpenGuard {
 }
 
 impl Metrics {
+    /// Counters that have counted nothing. Who writes the log counts the lines that it drops.
+    pub fn new(dropped_log_lines: Arc<AtomicU64>) -> Self {
+        Self {
+            requests: DashMap::new(),
+            seconds: CLASSES.map(|_| Histogram::new(BUCKETS)),
+            uploads_accepted: AtomicU64::new(0),
+            uploads_refused: AtomicU64::new(0),
+            event_streams: OpenGauge::default(),
+            connections: OpenGauge::default(),
+            dropped_log_lines,
+        }
+    }
+
     /// Counts a request that was answered.
     pub fn count_request(&self, route: &str, method: &str, status: u16) {
         let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
@@ -182,6 +190,9 @@ impl Collector for Scrape {
             let count = ConstCounter::new(count.load(Ordering::Relaxed));
             count.encode(uploads.encode_family(&[("outcome", outcome)])?)?;
         }
+        let help = "Lines of the log and of the output that were dropped, because nothing read them";
+        let dropped = ConstCounter::new(metrics.dropped_log_lines.load(Ordering::Relaxed));
+        dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?)?;
         self.logics(&mut encoder)
     }
 }

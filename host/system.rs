@@ -89,7 +89,7 @@ impl System {
             plugins: plugins.clone(),
             registry: registry.clone(),
             clock,
-            metrics: Arc::new(Metrics::default()),
+            metrics: Arc::new(Metrics::new(config.dropped_log_lines.clone())),
             readiness: readiness.clone(),
         };
         let options = web::Options { hosts: config.hosts(), ..config.web };

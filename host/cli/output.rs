@@ -2,12 +2,59 @@
 //!
 //! Text may carry colours wherever it is made. [`anstream`] removes them where the output is no terminal or the
 //! environment says `NO_COLOR`, so nothing else has to ask.
+//!
+//! A tool prints directly: it waits for who reads it, as behind `| less`. A server must not wait, so it calls
+//! [`Outputs::start`] first. From then on lines go through [`LossyOutput`].
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+
+use super::lossy_output::LossyOutput;
+
+/// How long the end of the program waits for each output to take the last lines.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// The two outputs of a server, which are those of the process.
+pub(super) struct Outputs {
+    pub(super) stdout: LossyOutput,
+    pub(super) stderr: LossyOutput,
+    /// The number of lines that both dropped.
+    pub(super) dropped: Arc<AtomicU64>,
+}
+
+static OUTPUTS: OnceLock<Outputs> = OnceLock::new();
+
+impl Outputs {
+    /// Has all lines from now on written by threads of their own.
+    pub(super) fn start() -> io::Result<&'static Self> {
+        let dropped = Arc::new(AtomicU64::new(0));
+        let report = |output: &'static str| {
+            move |lines| tracing::warn!(output, lines, "nothing read an output of the server; lines were dropped")
+        };
+        let stdout = LossyOutput::start("stdout", anstream::stdout(), dropped.clone(), report("stdout"))?;
+        let stderr = LossyOutput::start("stderr", anstream::stderr(), dropped.clone(), report("stderr"))?;
+        Ok(OUTPUTS.get_or_init(|| Self { stdout, stderr, dropped }))
+    }
+
+    /// Those of this process, if it is a server.
+    pub(super) fn of_server() -> Option<&'static Self> {
+        OUTPUTS.get()
+    }
+}
+
+/// Waits for the last lines, at most [`FLUSH_LIMIT`] for each output.
+pub(super) fn flush() {
+    if let Some(outputs) = Outputs::of_server() {
+        outputs.stdout.flush(FLUSH_LIMIT);
+        outputs.stderr.flush(FLUSH_LIMIT);
+    }
+}
 
 /// The colour of what went well.
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -27,15 +74,21 @@ pub(super) fn red(text: impl Display) -> String {
 
 /// Prints a line on the standard output. An output that is closed, as behind `| head`, is no error.
 pub(super) fn print_line(line: &str) {
-    let _ = writeln!(anstream::stdout(), "{line}");
+    match Outputs::of_server() {
+        Some(outputs) => outputs.stdout.write_lines(format!("{line}\n").as_bytes()),
+        None => drop(writeln!(anstream::stdout(), "{line}")),
+    }
 }
 
 /// Prints an error on the standard error.
 pub(super) fn print_error(message: &str) {
-    let _ = writeln!(anstream::stderr(), "error: {message}");
+    match Outputs::of_server() {
+        Some(outputs) => outputs.stderr.write_lines(format!("error: {message}\n").as_bytes()),
+        None => drop(writeln!(anstream::stderr(), "error: {message}")),
+    }
 }
 
 /// Whether the standard error shows colours. For the log, which colours its lines itself.
 pub(super) fn is_stderr_coloured() -> bool {
-    AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }

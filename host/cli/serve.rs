@@ -10,7 +10,7 @@ use clap::Args;
 use hyper::header::HeaderName;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::{print_error, print_line};
+use super::output::{Outputs, print_error, print_line};
 use crate::config::Config;
 use crate::list::Limits;
 use crate::list::name::LogicName;
@@ -179,6 +179,7 @@ impl ServeArgs {
                 drain_limit: self.drain,
                 ..defaults.web
             },
+            dropped_log_lines: Outputs::of_server().map(|outputs| outputs.dropped.clone()).unwrap_or_default(),
             data: defaults.data,
         }
     }

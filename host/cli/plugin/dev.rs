@@ -17,7 +17,7 @@ use super::test;
 use crate::actor::{Expect, Request};
 use crate::authoring::build::{self, Built, Project, SCRATCH};
 use crate::authoring::project_watcher::ProjectWatcher;
-use crate::cli::output::{green, print_error, print_line, red};
+use crate::cli::output::{Outputs, green, print_error, print_line, red};
 use crate::config::Config;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
@@ -96,7 +96,8 @@ impl DevSession {
         let data = arguments.data.unwrap_or_else(|| directory.join(SCRATCH).join("data"));
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let project = Project::open(&directory)?.without(&data)?;
-        let system = System::start(Config { listen: arguments.listen, ..Config::new(data) }).await?;
+        let dropped_log_lines = Outputs::of_server().map(|outputs| outputs.dropped.clone()).unwrap_or_default();
+        let system = System::start(Config { listen: arguments.listen, dropped_log_lines, ..Config::new(data) }).await?;
         Ok(Self { system, directory, project, name, list })
     }
 

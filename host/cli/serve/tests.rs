@@ -79,6 +79,8 @@ fn expected() -> Config {
             check_every: wasm.check_every,
             cache: wasm.cache,
         },
+        // The command line counts in it.
+        dropped_log_lines: Default::default(),
         web: web::Options {
             caller_header: Some("x-user".parse().expect("a header")),
             public_url: Some("https://todo.example".into()),
