@@ -6,6 +6,7 @@ mod lossy_output;
 mod output;
 mod plugin;
 mod serve;
+mod signals;
 mod table;
 mod verify;
 
@@ -47,7 +48,8 @@ Examples:
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
   hotlist verify                           check all data, and show what is damaged
 
-Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped
+at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

@@ -30,11 +30,11 @@ use crate::list::name::LogicName;
 use crate::rollout::{Digest, PublishError, Registry, RolloutUpdate};
 use crate::wasm::Engine;
 
-pub use error::{LoaderDied, StartError};
+pub use error::{CloseError, LoaderDied, StartError};
 pub use job::UploadOptions;
 
 /// How long [`Plugins::close`] waits for the last write.
-const CLOSE: Duration = Duration::from_secs(10);
+pub const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where components come from.
 #[derive(Clone, Debug, Default)]
@@ -120,12 +120,22 @@ impl Plugins {
         self.ask(|answer| Job::Component { name, digest, answer }).await
     }
 
-    /// Waits until every changed state is on disk, at most [`CLOSE`].
-    pub async fn close(&self) {
+    /// Reads the files of the watched directory again, also those that look unchanged. Returns how many it found, or
+    /// `None` if no directory is watched.
+    pub async fn rescan(&self) -> Result<Option<usize>, PublishError> {
+        self.ask(|answer| Job::Rescan { answer }).await
+    }
+
+    /// Waits until every changed state is on disk, at most [`CLOSE_LIMIT`].
+    ///
+    /// # Errors
+    ///
+    /// The states were not on disk in time.
+    pub async fn close(&self) -> Result<(), CloseError> {
         let closed = self.shared.close(&self.jobs);
-        if tokio::time::timeout(CLOSE, closed).await.is_err() {
-            tracing::error!("rollout states were not on disk when the time for closing was over");
-        }
+        // A loader that ended has dropped the sender. It has nothing to write any more.
+        let closed = tokio::time::timeout(CLOSE_LIMIT, closed).await;
+        closed.map(drop).map_err(|_| CloseError(CLOSE_LIMIT))
     }
 
     async fn ask<T>(

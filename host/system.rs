@@ -28,7 +28,7 @@ use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::plugins::{Plugins, Sources};
+use crate::plugins::{self, Plugins, Sources};
 use crate::rollout::LOGIC_DIRECTORY;
 use crate::rollout::Registry;
 use crate::store::Store;
@@ -42,8 +42,25 @@ const SWEEPS_PER_IDLE_TIME: u32 = 8;
 /// Milliseconds after which an unused version is unloaded, if it was loaded only for a pinned list.
 const UNUSED_VERSION: u64 = 10 * 60_000;
 
-/// The longest time that a stopping server waits for its actors.
-const ACTOR_DRAIN: Duration = Duration::from_secs(10);
+/// How long a stopping server waits for each of its parts. The loader has [`plugins::CLOSE_LIMIT`].
+#[derive(Clone, Copy, Debug)]
+pub struct StopLimits {
+    /// For the connections that are dropped after [`web::Options::drain_limit`].
+    pub dropped_connections: Duration,
+    /// For the background tasks.
+    pub background: Duration,
+    /// For the batches of the actors.
+    pub actors: Duration,
+    /// For the store, which compacts its log when it closes.
+    pub store: Duration,
+}
+
+impl Default for StopLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { dropped_connections: seconds(2), background: seconds(2), actors: seconds(10), store: seconds(30) }
+    }
+}
 
 /// A running server. One process can run several.
 pub struct System {
@@ -57,6 +74,7 @@ pub struct System {
     stop_background: CancellationToken,
     web: JoinHandle<()>,
     stop_web: CancellationToken,
+    drain_limit: Duration,
 }
 
 impl System {
@@ -93,11 +111,23 @@ impl System {
             readiness: readiness.clone(),
         };
         let options = web::Options { hosts: config.hosts(), ..config.web };
-        let stop_web = CancellationToken::new();
+        let (stop_web, drain_limit) = (CancellationToken::new(), options.drain_limit);
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
-        Ok(Self { address, store, registry, plugins, cache, actors, background, stop_background, web, stop_web })
+        Ok(Self {
+            address,
+            store,
+            registry,
+            plugins,
+            cache,
+            actors,
+            background,
+            stop_background,
+            web,
+            stop_web,
+            drain_limit,
+        })
     }
 
     /// The address on which the server listens.
@@ -120,31 +150,74 @@ impl System {
         &self.cache
     }
 
+    /// How long [`System::stop`] takes at most.
+    pub fn stop_limit(config: &Config) -> Duration {
+        let StopLimits { dropped_connections, background, actors, store } = StopLimits::default();
+        config.web.drain_limit + dropped_connections + background + actors + plugins::CLOSE_LIMIT + store
+    }
+
     /// Stops the server in the reverse of the start order.
     ///
     /// The HTTP server accepts no more requests, ends its event streams and replies to the requests in progress. Then
     /// the actors finish their batches, the plugins write their states, and the store closes. An acknowledged command
     /// is durable at every point.
+    ///
+    /// # Errors
+    ///
+    /// A part of the server crashed, or did not end within its limit. The steps after it are taken all the same.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop_within(StopLimits::default()).await
+    }
+
+    /// Like [`System::stop`], with other limits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`System::stop`].
+    pub async fn stop_within(self, limits: StopLimits) -> anyhow::Result<()> {
         self.stop_web.cancel();
-        // Reported at the end, because the store must close after a crash too.
-        let web = self.web.await.context("the HTTP server crashed");
+        let web = within(self.drain_limit + limits.dropped_connections, "the HTTP server", self.web).await;
+        let web = web.and_then(|ended| ended.context("the HTTP server crashed"));
 
         self.stop_background.cancel();
         self.background.close();
-        self.background.wait().await;
+        let background = within(limits.background, "the background tasks", self.background.wait()).await;
 
-        let actors = &self.actors;
-        actors.close();
-        if timeout(ACTOR_DRAIN, actors.wait()).await.is_err() {
-            tracing::warn!(actors = actors.len(), "stopped waiting for actors that are still at work");
+        self.actors.close();
+        let actors = within(limits.actors, "the actors", self.actors.wait()).await;
+        let plugins = self.plugins.close().await.context("cannot close the plugins");
+        let store = close_store(&self.store, limits.store).await;
+        let failures: Vec<_> = [web, background, actors, plugins, store].into_iter().filter_map(Result::err).collect();
+        if failures.is_empty() {
+            tracing::info!("stopped");
+            return Ok(());
         }
-        self.plugins.close().await;
-        self.store.close().await.context("cannot close the store")?;
-        web?;
-        tracing::info!("stopped");
-        Ok(())
+        let failures: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
+        anyhow::bail!("stopped, but {}; what was acknowledged is durable", failures.join("; "))
     }
+}
+
+/// Waits for a part of the server to end.
+async fn within<T>(limit: Duration, part: &str, end: impl Future<Output = T>) -> anyhow::Result<T> {
+    timeout(limit, end).await.map_err(|_| anyhow::anyhow!("{part} did not end within {limit:?}"))
+}
+
+/// Closes the store. The call may block while the store's queue is full, so it is made on a thread of its own.
+async fn close_store(store: &Arc<dyn Store>, limit: Duration) -> anyhow::Result<()> {
+    let (begun, closing) = oneshot::channel();
+    let to_close = store.clone();
+    let close = move || drop(begun.send(to_close.close()));
+    std::thread::Builder::new().name("store-close".into()).spawn(close).context("cannot start a thread")?;
+    let closed = async {
+        let closing = closing.await.context("the thread that closes the store crashed")?;
+        closing.await.context("cannot close the store")
+    };
+    let closed = within(limit, "the store", closed).await;
+    if closed.is_err() {
+        // To drop the store would be to wait for the disk again, without a limit.
+        std::mem::forget(store.clone());
+    }
+    closed?
 }
 
 /// Opens the store on a thread of its own, because opening reads files.

@@ -4,9 +4,19 @@ mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use support::PATIENCE;
+use hotlist::actor::{Expect, Request};
+use hotlist::clock::ManualClock;
+use hotlist::config::Config;
+use hotlist::list::command::Command;
+use hotlist::list::name::ListName;
+use hotlist::store::faulty::FaultyStore;
+use hotlist::store::memory::MemoryStore;
+use hotlist::system::{StopLimits, System};
 use support::process::Process;
+use support::{NOON, PATIENCE};
 
 /// How many requests are sent between two looks at the metrics.
 const REQUESTS: usize = 100;
@@ -72,4 +82,85 @@ async fn a_server_whose_outputs_are_closed_goes_on() {
     }
     assert!(dropped(&client, address).await > 0);
     assert!(server.terminate().success(), "neither SIGPIPE nor a panic ended it");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_limit() {
+    let data = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(FaultyStore::new(MemoryStore::default()));
+    let clock = Arc::new(ManualClock::at(NOON));
+    let system = System::start_with(Config::new(data.path().to_owned()), store.clone(), clock).await;
+    let system = system.expect("it starts");
+    // One list has a commit that hangs, too.
+    store.hold_commits();
+    let cache = system.cache().clone();
+    let bob = ListName::new("bob").expect("a name");
+    let create = Command::Configure { logic: None, pin: None, settings: Vec::new() };
+    let request = Request { command: create.into(), caller: "ann".into(), expect: Expect::Anything, idempotency: None };
+    let waiting = tokio::spawn(async move { cache.call(&bob, request).await });
+    while store.held_commits() == 0 {
+        tokio::task::yield_now().await;
+    }
+    store.hang_at_close();
+    let short = Duration::from_millis(20);
+    let limits = StopLimits { actors: short, store: short, ..StopLimits::default() };
+    let stopped = tokio::time::timeout(PATIENCE, system.stop_within(limits)).await.expect("it ends");
+    let error = stopped.expect_err("the store is not closed").to_string();
+    assert!(error.contains("the actors did not end within 20ms"), "{error}");
+    assert!(error.contains("the store did not end within 20ms"), "{error}");
+    waiting.abort();
+}
+
+/// Waits for the end of a process, and returns its exit code. A process that does not end is killed.
+fn exit_code(mut server: Process) -> Option<i32> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = server.ended() {
+            return status.code();
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not end");
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_server_at_once_whose_threads_are_all_blocked() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut server = Process::hanging("commit=sleep(600000)", data.path());
+    let address = server.address;
+    let impatient = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(1)).build().expect("a client");
+    let begun = Instant::now();
+    let mut lists = 0;
+    // Each commit blocks a thread of the runtime, until none is left.
+    while impatient.get(format!("http://{address}/livez")).send().await.is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "some thread still answers");
+        lists += 1;
+        let add = impatient.post(format!("http://{address}/lists/list{lists}/entries"));
+        let add = add.header("content-type", "application/json").body(r#"{"title":"milk"}"#).send().await;
+        assert!(add.is_err(), "its commit hangs");
+    }
+    let mut log = BufReader::new(server.take_stderr()).lines();
+    server.signal("TERM");
+    let first = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("a second signal stops at once")));
+    assert!(first.is_some());
+    server.signal("TERM");
+    assert_eq!(exit_code(server), Some(130));
+}
+
+#[tokio::test]
+async fn sighup_reads_the_plugins_directory_again_and_ends_nothing() {
+    let (data, plugins) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    std::fs::write(plugins.path().join("mine.wasm"), support::component("todo")).expect("it is written");
+    let arguments = ["--plugins".as_ref(), plugins.path().as_os_str()];
+    let mut server = Process::piping_log("info", data.path(), &arguments);
+    let mut log = BufReader::new(server.take_stderr()).lines();
+    server.signal("HUP");
+    let line = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("SIGHUP")));
+    let line = line.expect("the log goes on").expect("text");
+    assert!(line.contains("files=1") && line.contains("again"), "{line}");
+    assert_eq!(server.get("/readyz").0, 200);
+    // The log is read to its end, because the pipe would be closed otherwise.
+    server.signal("TERM");
+    assert!(log.all(|line| line.is_ok()));
+    assert_eq!(exit_code(server), Some(0));
 }

@@ -8,18 +8,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use hyper::header::HeaderName;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::{Outputs, print_error, print_line};
+use super::output::{Outputs, print_line};
+use super::signals::{HangUp, Signals};
 use crate::config::Config;
 use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::plugins::Plugins;
 use crate::rollout::QuarantinePolicy;
 use crate::system::System;
 use crate::{failpoint, wasm, web};
 
-/// The exit code after a second signal, which is the code of a shell for an interrupted program.
-const INTERRUPTED: u8 = 130;
+/// How much longer than [`System::stop_limit`] the process waits for the server before it ends by itself.
+const STOP_SLACK: Duration = Duration::from_secs(5);
 
 /// The data directory where neither a flag nor the environment names one.
 pub(super) const DEFAULT_DATA: &str = "./hotlist-data";
@@ -188,34 +189,43 @@ impl ServeArgs {
 /// Serves until a signal asks the program to stop.
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let _armed = failpoint::arm();
+    let config = arguments.config();
+    // Listened for before anything starts, so that no signal is lost.
+    let signals = Signals::listen(HangUp::Reloads, System::stop_limit(&config) + STOP_SLACK)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
-        // Installed before anything starts, so that no signal is lost.
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let system = tokio::select! {
-            system = System::start(arguments.config()) => system?,
-            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-        };
-        print_line(&format!("hotlist listens on http://{}", system.address()));
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping; a second signal stops at once");
-        tokio::select! {
-            stopped = system.stop() => stopped.map(|()| ExitCode::SUCCESS),
-            _ = terminate.recv() => Ok(stop_at_once()),
-            _ = interrupt.recv() => Ok(stop_at_once()),
-        }
-    })
+    let runtime = runtime.context("cannot start the runtime")?;
+    let served = runtime.block_on(run(config, signals));
+    // Threads that a disk blocks do not delay the end.
+    runtime.shutdown_background();
+    served
 }
 
-/// Ends the program without waiting. Every acknowledged change is durable, so only replies are lost.
-fn stop_at_once() -> ExitCode {
-    print_error("stopped at once; requests in progress got no reply");
-    ExitCode::from(INTERRUPTED)
+async fn run(config: Config, mut signals: Signals) -> anyhow::Result<ExitCode> {
+    let system = tokio::select! {
+        system = System::start(config) => system?,
+        () = signals.stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    print_line(&format!("hotlist listens on http://{}", system.address()));
+    let reload = async {
+        while signals.reloads.recv().await.is_some() {
+            reload(system.plugins()).await;
+        }
+    };
+    tokio::select! {
+        () = signals.stop.cancelled() => {}
+        // The sender ends with the process.
+        () = reload => {}
+    }
+    system.stop().await.map(|()| ExitCode::SUCCESS)
+}
+
+/// Reads the plugins directory again, and says so.
+async fn reload(plugins: &Plugins) {
+    match plugins.rescan().await {
+        Ok(Some(files)) => tracing::info!(files, "SIGHUP: read the components of the plugins directory again"),
+        Ok(None) => tracing::info!("SIGHUP: nothing to read again, because there is no --plugins directory"),
+        Err(error) => tracing::error!(%error, "SIGHUP: cannot read the plugins directory again"),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Errors of starting and running the loader.
 
+use std::time::Duration;
+
 /// Why plugins could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -26,3 +28,8 @@ pub enum StartError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the plugin loader thread ended unexpectedly; restart the server")]
 pub struct LoaderDied;
+
+/// Rollout states were not on disk when the time for closing was over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the rollout states were not on disk within {0:?}")]
+pub struct CloseError(pub Duration);

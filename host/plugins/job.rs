@@ -43,6 +43,8 @@ pub(super) enum Job {
     Component { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<Vec<u8>, PublishError>> },
     /// Wakes the loader: a state changed in memory, or [`Shared::close`] was called.
     Save,
+    /// Reads all files of the watched directory again.
+    Rescan { answer: oneshot::Sender<Result<Option<usize>, PublishError>> },
     /// These files of the watched directory changed; none are named when the watcher does not know which.
     Changed(Vec<PathBuf>),
     /// Ends the loader.

@@ -142,6 +142,11 @@ impl Loader {
                     watch.note(paths);
                 }
             }
+            Job::Rescan { answer } => {
+                let watch = self.watch.as_mut();
+                let rescan = || Ok::<_, PublishError>(watch.map(|watch| watch.rescan(publisher)));
+                drop(answer.send(catch("read its files again", rescan)));
+            }
             Job::Save | Job::Stop => {}
         }
     }

@@ -116,7 +116,7 @@ async fn closing_with_a_full_queue_still_writes_the_states_that_changed() {
     let mut closed = Box::pin(plugins.close());
     assert!(poll!(&mut closed).is_pending(), "the loader has not written the state yet");
     release.send(()).expect("the loader waits");
-    closed.await;
+    closed.await.unwrap();
     assert!(state.exists(), "the state is on disk");
     slow.await.expect_err("it is refused");
 }
@@ -127,7 +127,7 @@ async fn a_logic_whose_state_is_damaged_is_not_loaded_until_a_component_is_uploa
     let works = LogicName::new("works").unwrap();
     let fixture = start(directory.path()).await;
     upload(&fixture.plugins, "works").await.expect("it is published");
-    fixture.plugins.close().await;
+    fixture.plugins.close().await.unwrap();
     drop(fixture);
     let state = directory.path().join("works").join(STATE_FILE);
     let mut damaged = std::fs::read(&state).unwrap();
@@ -138,7 +138,7 @@ async fn a_logic_whose_state_is_damaged_is_not_loaded_until_a_component_is_uploa
     let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
     assert!(rollout.live.is_none());
     assert!(rollout.state.failure().is_some_and(|why| why.contains(STATE_FILE)), "{:?}", rollout.state.failure());
-    fixture.plugins.close().await;
+    fixture.plugins.close().await.unwrap();
     assert_eq!(std::fs::read(&state).unwrap(), damaged, "nothing is written over it by itself");
     upload(&fixture.plugins, "works").await.expect("it is published");
     assert!(fixture.registry.live(&works).is_some());

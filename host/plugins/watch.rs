@@ -138,6 +138,15 @@ impl Watch {
         self.files.get(name).map(|seen| seen.path.as_path())
     }
 
+    /// Looks at every file as if all had changed. Returns how many components the directory holds.
+    pub(super) fn rescan(&mut self, publisher: &Publisher) -> usize {
+        // A directory that cannot be read is reported by the look.
+        let found = components(&self.directory).unwrap_or_default();
+        self.named = found.into_iter().map(|(_, path)| path).take(MAX_LOGICS).collect();
+        self.look(publisher);
+        self.files.len()
+    }
+
     /// Looks at every file that may have changed.
     pub(super) fn look(&mut self, publisher: &Publisher) {
         self.look_at = Instant::now() + PATROL;

@@ -27,6 +27,8 @@ struct Faults {
     unreadable: HashMap<ListName, String>,
     /// The lists whose loads wait, each until its sender is dropped.
     slow: HashMap<ListName, Vec<oneshot::Sender<()>>>,
+    /// Whether closing never ends.
+    hangs_at_close: bool,
     /// The commits that wait, or `None` while commits pass.
     held: Option<Vec<HeldCommit>>,
 }
@@ -108,6 +110,11 @@ impl<S: Store> FaultyStore<S> {
             // A caller may have dropped its answer. The commit is carried out all the same.
             let _ = released.send(self.inner.commit(commit));
         }
+    }
+
+    /// Closing the store does not end from now on, as on a disk that does not answer.
+    pub fn hang_at_close(&self) {
+        self.faults.lock().hangs_at_close = true;
     }
 
     /// The store inside.
@@ -220,7 +227,11 @@ impl<S: Store> Store for FaultyStore<S> {
 
     /// Drops the waiting commits, which are not carried out.
     fn close(&self) -> Pending<()> {
-        self.faults.lock().held = None;
+        let mut faults = self.faults.lock();
+        faults.held = None;
+        if faults.hangs_at_close {
+            return std::future::pending().boxed();
+        }
         self.inner.close()
     }
 }

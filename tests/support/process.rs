@@ -37,7 +37,17 @@ impl Process {
 
     /// Starts a server whose log goes into a pipe.
     pub fn piping_log(level: &str, data: &Path, arguments: &[&OsStr]) -> Self {
+        Self::piping_log_of(program(), level, data, arguments)
+    }
+
+    /// Starts a server that hangs at a failpoint. Its log goes into a pipe.
+    pub fn hanging(point: &str, data: &Path) -> Self {
         let mut command = program();
+        command.env("FAILPOINTS", point);
+        Self::piping_log_of(command, "info", data, &[])
+    }
+
+    fn piping_log_of(mut command: Command, level: &str, data: &Path, arguments: &[&OsStr]) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", level, "--data"]).arg(data).args(arguments);
         command.stderr(Stdio::piped());
         Self::spawn(command)
@@ -84,6 +94,11 @@ impl Process {
     /// Waits for the end of the process.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
+    }
+
+    /// How the process ended, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is a child")
     }
 
     /// The reading end of the error output, if it is a pipe.

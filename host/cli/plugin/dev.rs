@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::component::{guest_cargo, read};
@@ -18,6 +17,7 @@ use crate::actor::{Expect, Request};
 use crate::authoring::build::{self, Built, Project, SCRATCH};
 use crate::authoring::project_watcher::ProjectWatcher;
 use crate::cli::output::{Outputs, green, print_error, print_line, red};
+use crate::cli::signals::{HangUp, Signals};
 use crate::config::Config;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
@@ -62,29 +62,20 @@ struct DevSession {
 }
 
 pub(super) fn dev(arguments: DevArgs) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen(HangUp::Ends, System::stop_limit(&Config::new(PathBuf::new())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let runtime = runtime.context("cannot start the runtime")?;
+    let done = runtime.block_on(async {
         let session = DevSession::open(arguments).await?;
         let done = tokio::select! {
             done = session.run() => done,
-            () = stop_signal(&mut terminate, &mut interrupt) => Ok(()),
+            () = signals.stop.cancelled() => Ok(()),
         };
-        tokio::select! {
-            stopped = session.system.stop() => stopped?,
-            () = stop_signal(&mut terminate, &mut interrupt) => {}
-        }
+        session.system.stop().await?;
         done.map(|()| ExitCode::SUCCESS)
-    })
-}
-
-/// Waits for the next signal that asks the program to stop.
-async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    });
+    runtime.shutdown_background();
+    done
 }
 
 impl DevSession {
