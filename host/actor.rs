@@ -196,7 +196,8 @@ impl Actor {
         let Self { name, environment, durable, .. } = self;
         let mut conflicts = 0;
         loop {
-            let mut batch = Batch::new(pending, list, durable.retained(), durable.last_time(), &*environment.clock);
+            let last_time = self.last_time(&list).await;
+            let mut batch = Batch::new(pending, list, durable.retained(), last_time, &*environment.clock);
             BatchDecider { name, environment }.run(&mut batch).await;
             self.mailbox.put_back(batch.take_undecided());
             match commit(environment, name, durable, batch).await {
@@ -221,6 +222,25 @@ impl Actor {
                 }
             };
         }
+    }
+
+    /// The time of the list's last revision, from memory or from the history. Only commands need it, so a list that is
+    /// only read costs no look into its history.
+    async fn last_time(&self, list: &List) -> u64 {
+        if let Some(time) = self.durable.last_time() {
+            return time;
+        }
+        let time = match list.revision() {
+            0 => 0,
+            last => match self.environment.store.history(&self.name, last - 1, 1).await {
+                Ok(revisions) => revisions.last().map_or(0, |revision| revision.context.now),
+                Err(error) => {
+                    tracing::warn!(list = %self.name, %error, "cannot read the time of the last revision; the next one has the time of the clock");
+                    0
+                }
+            },
+        };
+        self.durable.set_last_time(time)
     }
 
     /// The durable list, from memory or from the store.

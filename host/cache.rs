@@ -169,7 +169,7 @@ impl Cache {
 
     /// The actor of a list, started if there is none.
     fn actor(&self, name: &ListName) -> Result<Arc<Actor>, CallError> {
-        let now = self.uptime();
+        let now = self.environment.clock.uptime();
         if let Some(actor) = self.actors.get(name) {
             actor.touch(now);
             return Ok(actor.clone());
@@ -186,12 +186,6 @@ impl Cache {
         });
         actor.touch(now);
         Ok(actor.clone())
-    }
-
-    /// A reading of the monotonic clock in milliseconds. Idle times are measured on it, because the wall clock may be
-    /// set back.
-    fn uptime(&self) -> u64 {
-        u64::try_from(self.environment.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Drops a stopped actor, unless the name has another one already.
@@ -215,7 +209,7 @@ impl Cache {
     /// Passivates the actors that are unused for long, and above the high watermark the longest idle ones as well.
     /// Answers how many. Locks one shard of the map at a time, so that requests go on meanwhile.
     pub fn sweep(&self) -> usize {
-        let cutoff = self.uptime().checked_sub(self.bounds.idle);
+        let cutoff = self.environment.clock.uptime().checked_sub(self.bounds.idle);
         let is_idle = |actor: &Actor| cutoff.is_some_and(|cutoff| actor.last_used() <= cutoff);
         let mut swept = self.passivate(|actor| actor.is_stopped() || is_idle(actor));
         let resident = self.resident();
@@ -236,6 +230,12 @@ impl Cache {
             }
         }
         swept
+    }
+
+    /// Unloads versions that are loaded for single lists only and were not used for `idle` milliseconds. Answers how many.
+    pub fn unload_unused(&self, idle: u64) -> usize {
+        let Environment { registry, clock, .. } = &*self.environment;
+        registry.unload_unused(clock.uptime().saturating_sub(idle))
     }
 
     fn passivate(&self, mut chosen: impl FnMut(&Actor) -> bool) -> usize {

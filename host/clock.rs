@@ -18,6 +18,11 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the time that has passed since an arbitrary start. A later call never returns less.
     fn monotonic(&self) -> Duration;
 
+    /// Returns the monotonic time in milliseconds. Ages are measured on it, because the wall clock may be set.
+    fn uptime(&self) -> u64 {
+        u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Returns the date in the server's time zone at a wall-clock time, and the zone's offset from UTC in minutes.
     fn local_at(&self, now: u64) -> (Date, i32);
 

@@ -286,8 +286,7 @@ async fn passivate_idle(cache: Arc<Cache>, idle: Duration) {
             _ = ticks.tick() => {}
             () = cache.above_high_watermark() => {}
         }
-        let environment = cache.environment();
-        let unloaded = environment.registry.unload_unused(environment.clock.now().saturating_sub(UNUSED_VERSION));
+        let unloaded = cache.unload_unused(UNUSED_VERSION);
         let passivated = cache.sweep();
         if unloaded > 0 {
             tracing::debug!(unloaded, "unloaded versions that no list uses");

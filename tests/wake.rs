@@ -197,6 +197,53 @@ fn a_list_is_woken_once_however_often_the_scheduler_polls() {
 }
 
 #[test]
+fn a_clock_that_steps_forward_and_back_wakes_no_list_twice() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    for moment in [DUE + HOUR, NOON, DUE, NOON - HOUR, DUE + DAY] {
+        world.clock.set_wall(moment);
+        world.wake_due();
+        assert_eq!(world.woken("bob"), 1, "at {moment}");
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_loses_no_wake_up() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.clock.set_wall(NOON - DAY);
+    world.add("eve", &format!("at {}", NOON - HOUR));
+    world.wake_due();
+    assert_eq!((world.woken("bob"), world.woken("eve")), (0, 0));
+    world.clock.set_wall(NOON - HOUR);
+    world.wake_due();
+    assert_eq!((world.woken("bob"), world.woken("eve")), (0, 1));
+    world.clock.set_wall(DUE);
+    world.wake_due();
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
+fn a_wake_up_that_failed_is_sent_again_after_its_pause_also_if_the_clock_steps_back_meanwhile() {
+    let data = tempfile::tempdir().expect("a directory");
+    let world = World::start(data.path(), NOON);
+    world.add("bob", &format!("at {DUE}"));
+    world.crash();
+    let mut world = World::start(data.path(), DUE + HOUR);
+    world.store.make_unreadable(name("bob"), "a test says so");
+    world.wake_due();
+    world.store.make_readable(&name("bob"));
+    world.clock.set_wall(DUE);
+    world.wake_due();
+    assert_eq!(world.woken("bob"), 0, "the pause is not over");
+    world.clock.advance_monotonic(WAKE_UP_RETRY);
+    world.wake_due();
+    assert_eq!(world.woken("bob"), 1);
+}
+
+#[test]
 fn a_wake_that_changes_nothing_does_not_come_again() {
     let data = tempfile::tempdir().expect("a directory");
     let mut world = World::start(data.path(), NOON);

@@ -176,6 +176,11 @@ impl Batch {
         self.clock.now
     }
 
+    /// When the batch began, on the monotonic clock in milliseconds.
+    pub(super) fn uptime(&self) -> u64 {
+        u64::try_from(self.clock.begun.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Reads the clock again after a wait. The budget of time begins anew.
     pub(super) fn restart_clock(&mut self, clock: &dyn Clock) {
         self.clock = BatchClock::read(clock, self.clock.time);

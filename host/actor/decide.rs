@@ -128,7 +128,7 @@ impl BatchDecider<'_> {
         match resolve(self.environment, self.name, batch, pending.request.command.outline()) {
             Ok(selection) => {
                 // A version that only some lists need stays in memory while they use it.
-                selection.version.touch(batch.now());
+                selection.version.touch(batch.uptime());
                 Step::Decide(ResolvedCommand { pending, selection })
             }
             Err(ResolveError::NotLoaded(logic, digest)) => Step::LoadFirst(pending, logic, digest),

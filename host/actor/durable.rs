@@ -23,7 +23,7 @@ pub(super) struct DurableState {
     list: ArcSwapOption<List>,
     /// What the next batch needs besides the list. Only the task that drains the mailbox uses it.
     retained: Mutex<Option<Box<RetainedState>>>,
-    /// The time of the last revision or receipt, in milliseconds since the epoch, as far as the actor knows it.
+    /// The time of the last revision or receipt, in milliseconds since the epoch. 0 while it is not known.
     last_time: AtomicU64,
     /// Exists from the first subscription on.
     events: OnceLock<broadcast::Sender<Arc<Revision>>>,
@@ -48,9 +48,6 @@ impl DurableState {
     pub(super) fn set_loaded(&self, stored: Stored) -> Arc<List> {
         let Stored { list, receipts, wake_up } = stored;
         let list = Arc::new(list);
-        if let Some(receipt) = receipts.last() {
-            self.last_time.fetch_max(receipt.time, Ordering::Relaxed);
-        }
         let receipts = receipts.into_iter().filter(|_| !has(Defect::ReceiptsNotLoaded)).map(Arc::new).collect();
         self.retain(RetainedState { receipts, wake_up, migration_failed: None });
         self.list.store(Some(list.clone()));
@@ -60,12 +57,21 @@ impl DurableState {
     /// Forgets the list, which is loaded again at the next request.
     pub(super) fn clear(&self) {
         self.list.store(None);
+        self.last_time.store(0, Ordering::Relaxed);
     }
 
     /// The earliest time that the next revision may have: the time of the last one. The wall clock may have been set
-    /// back since.
-    pub(super) fn last_time(&self) -> u64 {
-        self.last_time.load(Ordering::Relaxed)
+    /// back since. `None` until [`DurableState::set_last_time`].
+    pub(super) fn last_time(&self) -> Option<u64> {
+        Some(self.last_time.load(Ordering::Relaxed)).filter(|time| *time > 0)
+    }
+
+    /// Takes in the time of the last revision. A receipt of a rejection may be later. Returns the later one.
+    pub(super) fn set_last_time(&self, revision: u64) -> u64 {
+        let receipt = self.retained.lock().as_deref().and_then(|retained| Some(retained.receipts.last()?.time));
+        let time = revision.max(receipt.unwrap_or(0));
+        self.last_time.store(time, Ordering::Relaxed);
+        time
     }
 
     /// What the next batch needs besides the list.

@@ -96,7 +96,7 @@ impl Cache {
         for _ in 0..MAX_LOADS {
             match resolve() {
                 Ok(version) => {
-                    version.touch(self.environment.clock.now());
+                    version.touch(self.environment.clock.uptime());
                     return Ok(version);
                 }
                 Err(ResolveError::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),

@@ -24,7 +24,7 @@ use crate::list::revision::Idempotency;
 use crate::list::schema::Description;
 use crate::logic::testing::{CROWDED, Native};
 use crate::logic::{Fault, Refusal};
-use crate::rollout::Registry;
+use crate::rollout::{Registry, Version};
 use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, StoreError};
@@ -266,6 +266,21 @@ async fn an_actor_becomes_idle_also_while_the_wall_clock_is_set_back() {
     assert_eq!(world.cache.sweep(), 0);
     world.clock.advance_monotonic(1);
     assert_eq!(world.cache.sweep(), 1);
+}
+
+#[tokio::test]
+async fn a_version_is_unloaded_by_its_age_whatever_the_wall_clock_says() {
+    let world = World::new();
+    let spare = Version::new(Native::version(7), "test", MIDNIGHT);
+    world.registry.add_spare(&spare);
+    world.clock.advance_monotonic(1_000_000);
+    spare.touch(world.clock.uptime());
+    for wall in [MIDNIGHT + 86_400_000, MIDNIGHT - 86_400_000] {
+        world.clock.set_wall(wall);
+        assert_eq!(world.cache.unload_unused(600_000), 0);
+    }
+    world.clock.advance_monotonic(600_001);
+    assert_eq!(world.cache.unload_unused(600_000), 1);
 }
 
 #[tokio::test]

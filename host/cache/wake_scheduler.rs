@@ -40,8 +40,8 @@ pub struct WakeScheduler {
     cache: Arc<Cache>,
     /// The wake-ups that are being made, each in a task of its own.
     waking: FuturesUnordered<oneshot::Receiver<Finished>>,
-    /// The wake-ups that were sent and are still due in the store, with the time at which they are sent again: those
-    /// without a reply, and those whose failure could not be made durable.
+    /// The wake-ups that were sent and are still due in the store, with the time at which they are sent again, on the
+    /// monotonic clock: those without a reply, and those whose failure could not be made durable.
     in_flight: BTreeMap<WakeUp, u64>,
     failures: Option<Failures>,
 }
@@ -96,11 +96,12 @@ impl WakeScheduler {
         if !self.cache.environment().store.health().is_healthy() {
             return;
         }
-        let now = self.cache.environment().clock.now();
+        let clock = &self.cache.environment().clock;
+        let (now, uptime) = (clock.now(), clock.uptime());
         while let Some(Some(finished)) = self.waking.next().now_or_never() {
             self.finish(finished);
         }
-        self.in_flight.retain(|_, again| *again > now);
+        self.in_flight.retain(|_, again| *again > uptime);
         let mut after = None;
         loop {
             let page = match self.cache.environment().store.due(now, after.as_ref(), MAX_PAGE).await {
@@ -119,7 +120,7 @@ impl WakeScheduler {
                 {
                     self.finish(finished);
                 }
-                self.wake(wake_up, now);
+                self.wake(wake_up, uptime);
             }
             if is_last {
                 break;
@@ -137,14 +138,14 @@ impl WakeScheduler {
     }
 
     /// Sends one wake-up, unless it is in flight already.
-    fn wake(&mut self, wake_up: WakeUp, now: u64) {
+    fn wake(&mut self, wake_up: WakeUp, uptime: u64) {
         if self.in_flight.contains_key(&wake_up) {
             return;
         }
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             self.in_flight.clear();
         }
-        self.in_flight.insert(wake_up.clone(), now.saturating_add(WAKE_UP_RETRY));
+        self.in_flight.insert(wake_up.clone(), uptime.saturating_add(WAKE_UP_RETRY));
         let (finished, result) = oneshot::channel();
         let waking = wake(self.cache.clone(), wake_up);
         self.cache.environment().executor.spawn(Box::pin(async move { drop(finished.send(waking.await)) }));

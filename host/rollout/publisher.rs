@@ -271,7 +271,10 @@ impl Publisher {
             compiled = self.compile(name, &bytes);
         }
         let logic = compiled.map_err(|error| error.to_string())?;
-        Ok(Version::new(logic, source, self.clock.now()))
+        let version = Version::new(logic, source, self.clock.now());
+        // It is loaded for a use that is about to come.
+        version.touch(self.clock.uptime());
+        Ok(version)
     }
 
     /// Adds a stored version to the loaded ones, for lists that are pinned to it.

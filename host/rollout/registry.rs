@@ -157,7 +157,8 @@ impl Registry {
         debug_assert!(added.is_ok(), "adding a spare version cannot fail");
     }
 
-    /// Unloads versions that are loaded only for pinned lists and were last used before `before`. Returns how many.
+    /// Unloads versions that are loaded only for pinned lists and were last used before `before`, on
+    /// the monotonic clock in milliseconds. Returns how many.
     pub fn unload_unused(&self, before: u64) -> usize {
         let is_unused = |version: &Arc<Version>| version.last_used() < before;
         let mut unloaded = 0;

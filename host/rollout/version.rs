@@ -23,6 +23,7 @@ pub struct Version {
     pub counters: Counters,
     /// The recent failures, which decide about its quarantine.
     pub(super) failures: Failures,
+    /// When a list last used the version, on the monotonic clock in milliseconds.
     used: AtomicU64,
 }
 
@@ -30,7 +31,7 @@ impl Version {
     /// Returns a version whose counters are zero.
     pub fn new(logic: Box<dyn Logic>, source: &str, now: u64) -> Arc<Self> {
         let (counters, failures) = (Counters::default(), Failures::default());
-        Arc::new(Self { logic, since: now, source: source.into(), counters, failures, used: AtomicU64::new(now) })
+        Arc::new(Self { logic, since: now, source: source.into(), counters, failures, used: AtomicU64::new(0) })
     }
 
     /// Name, version number and digest.
@@ -43,7 +44,7 @@ impl Version {
         &self.id().digest
     }
 
-    /// Records that a list uses the version.
+    /// Records that a list uses the version. `now` is a reading of the monotonic clock in milliseconds.
     pub fn touch(&self, now: u64) {
         // All threads share this number: a store for each command would take it from the others' caches.
         if self.used.load(Ordering::Relaxed) != now {
@@ -51,7 +52,7 @@ impl Version {
         }
     }
 
-    /// The last recorded use by a list, in milliseconds since the epoch.
+    /// The last recorded use by a list, on the monotonic clock in milliseconds.
     pub(super) fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

@@ -150,6 +150,23 @@ async fn the_times_of_a_list_do_not_decrease_when_the_wall_clock_is_set_back() {
 }
 
 #[tokio::test]
+async fn the_times_of_a_list_do_not_decrease_when_it_was_out_of_memory_meanwhile() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.advance_monotonic(60_000);
+    assert_eq!(world.cache.sweep(), 1);
+    world.clock.set_wall(MIDNIGHT - 3_600_000);
+    world.add("bob", "bread").await.unwrap();
+    world.cache.call(&name("bob"), request(Command::DeleteList)).await.unwrap();
+    // A restart, after which the list is created anew.
+    let world = World::with_store(world.store.clone());
+    world.clock.set_wall(MIDNIGHT - 7_200_000);
+    world.add("bob", "eggs").await.unwrap();
+    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    assert!(history.iter().all(|revision| revision.context.now == MIDNIGHT), "{history:?}");
+}
+
+#[tokio::test]
 async fn dates_and_timers_follow_a_wall_clock_that_is_set_back() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
