@@ -1,8 +1,8 @@
 //! Components and rollout states on disk: a directory for each logic. In it, each component is stored under its digest.
 //!
 //! `standing.json` holds the rollout state, and `standing.json.previous` the state before its last change. Both have a
-//! [seal](super::sealed). A damaged state is replaced by the previous one. `standing.json.damaged` is a copy of a damaged
-//! state that was overwritten. While it is there, no component is removed, because it may name components that the
+//! [seal](super::sealed). A damaged state is replaced by the previous one. `standing.json.damaged` is a damaged state
+//! that was overwritten. While it is there, no component is removed, because it may name components that the
 //! present state does not know.
 
 use std::fs::{self, File};
@@ -28,7 +28,7 @@ const PREVIOUS_FILE: &str = "standing.json.previous";
 /// The file that holds a damaged state that was overwritten.
 const DAMAGED_FILE: &str = "standing.json.damaged";
 
-/// The most bytes of a state that are read. The versions and events of a state are bounded, and so are their texts.
+/// The most bytes of a state.
 const MAX_STATE_BYTES: u64 = 16 << 20;
 
 /// A rollout state that was read from disk.
@@ -75,7 +75,7 @@ impl ArtifactStore {
 
     fn has_state(&self, name: &LogicName) -> io::Result<bool> {
         let exists = |file: &str| self.directory(name).join(file).try_exists();
-        Ok(exists(STATE_FILE)? || exists(PREVIOUS_FILE)?)
+        Ok(exists(STATE_FILE)? || exists(PREVIOUS_FILE)? || exists(DAMAGED_FILE)?)
     }
 
     /// The stored state of a logic, or `None` if it was never written. If the newest state is damaged, the one before it.
@@ -90,7 +90,10 @@ impl ArtifactStore {
             StateFile::Absent => None,
         };
         match (self.read(name, PREVIOUS_FILE), damage) {
-            (StateFile::Absent, None) => Ok(None),
+            (StateFile::Absent, None) => match self.damaged_file(name) {
+                Some(file) => Err(format!("{STATE_FILE} is gone, and {} is damaged", file.display())),
+                None => Ok(None),
+            },
             (StateFile::Absent, Some(why)) => Err(format!("{why}; there is no previous state")),
             (StateFile::Sound(state, _), damage) => {
                 let damage = damage.unwrap_or_else(|| format!("{STATE_FILE} is gone"));
@@ -125,6 +128,10 @@ impl ArtifactStore {
     pub fn write(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
         let write = || {
             let bytes = sealed::encode(state)?;
+            if bytes.len() as u64 > MAX_STATE_BYTES {
+                let text = format!("it has {} bytes, the limit is {MAX_STATE_BYTES}", bytes.len());
+                return Err(io::Error::new(ErrorKind::FileTooLarge, text));
+            }
             self.make_directory(name)?;
             self.keep_previous(name, &bytes)?;
             files::replace(&self.directory(name).join(STATE_FILE), &bytes, Durability::PowerLoss)
@@ -138,7 +145,7 @@ impl ArtifactStore {
     }
 
     /// Keeps the state that is about to be replaced: as the previous one if it is sound, and else as a damaged one beside
-    /// the previous one. The file itself stays until it is replaced, so that a logic is never without a state.
+    /// the previous one. The file itself stays until it is replaced, so that the logic is not absent after a crash.
     fn keep_previous(&self, name: &LogicName, next: &[u8]) -> io::Result<()> {
         let directory = self.directory(name);
         match self.read(name, STATE_FILE) {
@@ -146,11 +153,12 @@ impl ArtifactStore {
             // The same state is written again after an error. The previous state is the one before it.
             StateFile::Sound(_, bytes) if bytes == next => Ok(()),
             StateFile::Sound(_, bytes) => files::replace(&directory.join(PREVIOUS_FILE), &bytes, Durability::PowerLoss),
-            StateFile::Damaged(_) => match fs::read(directory.join(STATE_FILE)) {
-                Ok(bytes) => files::replace(&directory.join(DAMAGED_FILE), &bytes, Durability::PowerLoss),
-                // A part of the disk is unreadable, so the file cannot be copied.
-                Err(_) => fs::rename(directory.join(STATE_FILE), directory.join(DAMAGED_FILE)),
-            },
+            StateFile::Damaged(_) => {
+                let (state, kept) = (directory.join(STATE_FILE), directory.join(DAMAGED_FILE));
+                // An error of the removal is one of the link, too. Not everything at that path can have two names.
+                let _ = fs::remove_file(&kept);
+                fs::hard_link(&state, &kept).or_else(|_| fs::rename(&state, &kept))
+            }
         }
     }
 

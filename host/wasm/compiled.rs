@@ -57,19 +57,26 @@ struct Seal {
 }
 
 impl CompiledCode {
-    /// Opens a directory of compiled code, which is an absolute path. Removes the files that have no seal.
-    pub(super) fn open(directory: PathBuf) -> wasmtime::Result<Self> {
+    /// Opens a directory of compiled code, which is an absolute path. Removes the files that have no seal. `None` if that
+    /// is not possible, because a component can be compiled each time it is loaded.
+    pub(super) fn open(directory: PathBuf) -> Option<Self> {
+        let opened = Self::try_open(directory.clone());
+        let warn = |error: &Error| {
+            let directory = directory.display();
+            tracing::warn!(%directory, error = format!("{error:#}"), "cannot use compiled code; every component is compiled at each start. Remove that directory");
+        };
+        opened.inspect_err(warn).ok()
+    }
+
+    fn try_open(directory: PathBuf) -> wasmtime::Result<Self> {
         let mut config = CacheConfig::new();
         config
             .with_directory(&directory)
             // A file that is compressed again has other bytes than those that were sealed.
             .with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config)?;
-        let seals = open_seals(&directory).map_err(|error| {
-            let path = directory.display();
-            Error::msg(format!("cannot clean the compiled code in {path}: {error}; remove that directory"))
-        })?;
-        Ok(Self { cache, directory, seals: Mutex::new(seals) })
+        let seals = Mutex::new(open_seals(&directory)?);
+        Ok(Self { cache, directory, seals })
     }
 
     /// The cache for wasmtime's configuration.
@@ -205,7 +212,7 @@ fn unsealed(directory: &Path, seals: &[Seal]) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for compiler in entries(&directory.join(CODE_DIRECTORY))?.iter().filter(|compiler| compiler.is_dir()) {
         // The names of statistics and of unfinished files have a dot. wasmtime takes no code from these.
-        for path in entries(compiler)?.iter().filter(|path| path.extension().is_none()) {
+        for path in entries(compiler)?.iter().filter(|path| path.extension().is_none() && !path.is_dir()) {
             let file = path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned();
             if !sealed.contains(file.as_str()) {
                 found.push(file);

@@ -104,7 +104,7 @@ pub struct Settings {
     pub recycle_after: u64,
     /// One command in this number is decided a second time on a fresh instance, which must decide the same.
     pub check_every: u64,
-    /// The directory of compiled code. `None` compiles a component each time it is loaded.
+    /// The directory of compiled code, as an absolute path. `None` compiles a component each time it is loaded.
     pub cache: Option<PathBuf>,
 }
 
@@ -198,7 +198,7 @@ pub enum EngineError {
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
-        let compiled = settings.cache.clone().map(CompiledCode::open).transpose().map_err(EngineError::Wasmtime)?;
+        let compiled = settings.cache.clone().and_then(CompiledCode::open);
         let pool = |class| Pool::new(&settings, class, compiled.as_ref());
         let (light, heavy) = (pool(InstanceClass::Light)?, pool(InstanceClass::Heavy)?);
         let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()])?;

@@ -1,5 +1,6 @@
 //! The real program on a data directory in which files of its logics are damaged.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,11 @@ impl Directory {
     }
 
     fn start(&self) -> Process {
-        Process::logging_to(&self.0.path().join("log"), &self.data(), &[])
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, arguments: &[&OsStr]) -> Process {
+        Process::logging_to(&self.0.path().join("log"), &self.data(), arguments)
     }
 
     fn data(&self) -> PathBuf {
@@ -125,6 +130,21 @@ fn a_logic_without_a_readable_rollout_state_is_the_only_one_that_is_not_loaded()
     server.terminate();
     let server = directory.start();
     assert_eq!(live(&server, "rules"), "Kanban");
+}
+
+#[test]
+fn a_file_in_the_watched_directory_is_published_where_the_rollout_state_cannot_be_read() {
+    let directory = published_twice();
+    let watched = directory.0.path().join("plugins");
+    fs::create_dir(&watched).expect("a directory");
+    fs::write(watched.join("rules.wasm"), component("kanban")).expect("it is written");
+    for file in ["standing.json", "standing.json.previous"] {
+        fs::write(directory.data().join("logic/rules").join(file), "{").expect("it is written");
+    }
+    let server = directory.start_with(&["--plugins".as_ref(), watched.as_ref()]);
+    assert!(directory.log().contains("cannot read the rollout state"), "{}", directory.log());
+    assert_eq!(live(&server, "rules"), "Kanban");
+    assert_eq!(add(&server, "bob").0, 201);
 }
 
 #[test]

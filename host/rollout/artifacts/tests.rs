@@ -101,6 +101,18 @@ fn a_logic_whose_states_are_all_damaged_is_unreadable_and_not_absent() {
 }
 
 #[test]
+fn a_logic_of_which_only_a_damaged_state_is_left_is_unreadable_and_not_absent() {
+    let fixture = Fixture::new();
+    fixture.write(1);
+    fs::rename(fixture.file(STATE_FILE), fixture.file(DAMAGED_FILE)).unwrap();
+    assert_eq!(fixture.artifacts.names().unwrap(), std::slice::from_ref(&fixture.name));
+    let why = fixture.artifacts.state(&fixture.name).expect_err("it is not absent");
+    assert!(why.contains(DAMAGED_FILE), "{why}");
+    fixture.write(2);
+    assert_eq!(fixture.state(), StoredState { state: state(2), damage: None });
+}
+
+#[test]
 fn writing_over_a_damaged_state_keeps_it_and_the_previous_one_and_every_component() {
     let fixture = Fixture::with_states();
     fixture.damage(STATE_FILE);
@@ -136,7 +148,6 @@ fn the_components_of_the_previous_state_stay() {
 #[test]
 fn a_state_that_is_a_directory_or_has_too_many_bytes_is_damaged() {
     let fixture = Fixture::with_states();
-    let sound = fs::read(fixture.file(STATE_FILE)).unwrap();
     let file = File::create(fixture.file(STATE_FILE)).unwrap();
     file.set_len(MAX_STATE_BYTES * 64).unwrap();
     assert_eq!(fixture.state().state, state(2));
@@ -145,5 +156,14 @@ fn a_state_that_is_a_directory_or_has_too_many_bytes_is_damaged() {
     assert_eq!(fixture.state().state, state(2));
     fixture.write(4);
     assert_eq!(fixture.state(), StoredState { state: state(4), damage: None });
-    assert!(fs::read(fixture.file(STATE_FILE)).unwrap() != sound);
+}
+
+#[test]
+fn a_state_that_could_not_be_read_again_is_not_written() {
+    let fixture = Fixture::with_states();
+    let mut large = state(4);
+    large.versions[0].source = "x".repeat(usize::try_from(MAX_STATE_BYTES).unwrap());
+    let refused = fixture.artifacts.write(&fixture.name, &large).expect_err("it is too large");
+    assert_eq!(refused.kind(), ErrorKind::FileTooLarge);
+    assert_eq!(fixture.state(), StoredState { state: state(3), damage: None });
 }

@@ -91,6 +91,7 @@ fn code_without_a_seal_is_removed_at_the_start() {
     let statistics = file.with_file_name("of-another-program.stats");
     fs::write(&other, b"code").unwrap();
     fs::write(&statistics, b"statistics").unwrap();
+    fs::create_dir(file.with_file_name("directory")).unwrap();
     let engine = start(folder.path());
     assert_eq!([&file, &other, &statistics].map(|file| file.exists()), [true, false, true]);
     drop(engine);
@@ -138,4 +139,14 @@ fn the_code_that_another_compiler_made_of_a_component_is_replaced() {
     let replaced = code(folder.path()).join(&seals[0].file);
     assert_eq!((seals.len(), replaced.exists()), (1, true));
     assert!(replaced != file && !file.exists(), "the code that nothing uses any more is gone");
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_does_not_keep_components_from_being_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(code(folder.path())).unwrap();
+    fs::write(code(folder.path()).join(CODE_DIRECTORY), b"a file").unwrap();
+    let engine = start(folder.path());
+    assert!(engine.compiled().is_none());
+    compile(&engine, COMPONENT);
 }
