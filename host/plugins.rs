@@ -117,7 +117,12 @@ impl Plugins {
 
     /// Reads the component of a version.
     pub async fn component(&self, name: LogicName, digest: Digest) -> Result<Vec<u8>, PublishError> {
-        self.ask(|answer| Job::Component { name, digest, answer }).await
+        let component = self.ask(|answer| Job::Component { name, digest, answer }).await;
+        component.map_err(|error| match error {
+            // A read changes nothing.
+            PublishError::Interrupted(why) => PublishError::Failed(why),
+            error => error,
+        })
     }
 
     /// Reads the files of the watched directory again, also those that look unchanged. Returns how many it found, or
@@ -148,6 +153,7 @@ impl Plugins {
             mpsc::TrySendError::Full(_) => PublishError::Busy { limit: MAX_WAITING_JOBS },
             mpsc::TrySendError::Disconnected(_) => PublishError::Failed(ENDED.into()),
         })?;
+        // The loader took the job, or ended with the job in its queue.
         answered.await.unwrap_or_else(|_| Err(PublishError::Interrupted(ENDED.into())))
     }
 }

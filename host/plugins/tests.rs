@@ -148,3 +148,26 @@ async fn a_logic_whose_state_is_damaged_is_not_loaded_until_a_component_is_uploa
     let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
     assert!(rollout.state.live.is_some(), "the new state was written");
 }
+
+#[tokio::test]
+async fn a_change_that_a_loader_took_and_did_not_answer_may_have_been_made() {
+    let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_JOBS);
+    let plugins = Plugins { jobs, shared: Arc::default() };
+    let ends = std::thread::spawn(move || {
+        drop(waiting.recv().expect("the upload"));
+        drop(waiting.recv().expect("the read"));
+    });
+    let error = upload(&plugins, "works").await.expect_err("no answer");
+    assert!(matches!(error, PublishError::Interrupted(_)), "{error:?}");
+    let error = plugins.component(LogicName::new("works").unwrap(), [1; 32]).await.expect_err("no answer");
+    assert!(matches!(error, PublishError::Failed(_)), "a read changes nothing: {error:?}");
+    ends.join().expect("it ends");
+    let error = upload(&plugins, "works").await.expect_err("the loader is gone");
+    assert!(matches!(error, PublishError::Failed(_)), "nothing was changed: {error:?}");
+}
+
+#[test]
+fn a_change_in_which_the_host_panicked_may_have_been_made() {
+    let changed = job::catch("changed a rollout", || -> Result<(), PublishError> { panic!("as the test has it") });
+    assert!(matches!(changed, Err(PublishError::Interrupted(_))), "{changed:?}");
+}

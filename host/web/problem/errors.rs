@@ -165,3 +165,20 @@ impl From<NameError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{StatusCode, header};
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[test]
+    fn a_rollout_that_may_have_changed_is_no_reason_to_try_again() {
+        let problem = Problem::from(PublishError::Interrupted("the plugin loader ended".into()));
+        assert_eq!(problem.0.kind, ProblemKind::OutcomeUnknown);
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get(header::RETRY_AFTER), None);
+    }
+}
