@@ -274,7 +274,9 @@ impl Batch {
             self.revisions.push(revision.clone());
             Effect::Revised(revision)
         };
-        Reply { logic: logic.clone(), revision: number, created, next_id_before, effect }
+        let bound = self.list.binding().map(|binding| binding.id.clone());
+        let pin = self.list.pin().cloned();
+        Reply { logic: logic.clone(), revision: number, created, next_id_before, bound, pin, effect }
     }
 
     /// Takes out the commands that the batch did not decide.

@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::error::CallError;
 use super::request::{Effect, Expect, Reply, Request};
 use crate::list::List;
+use crate::list::change::Change;
 use crate::list::command::Command;
 use crate::list::revision::{CommandOutcome, Receipt};
 use crate::logic::Refusal;
@@ -26,7 +27,7 @@ pub(super) fn reply_without_decision(
     if let Some(idempotency) = &request.idempotency
         && let Some(first) = batch.receipts().iter().find(|receipt| receipt.request.key == idempotency.key)
     {
-        return Some(repeat(first, idempotency.fingerprint == first.request.fingerprint));
+        return Some(repeat(first, batch.list(), idempotency.fingerprint == first.request.fingerprint));
     }
     // A decision that cannot be stored would be work for nothing, and its reply could not be kept.
     let may_decide = check(&request.expect, batch.list()).and_then(|()| Ok(store.health().check()?));
@@ -39,15 +40,23 @@ fn is_due(batch: &Batch) -> bool {
     batch.list().exists() && batch.wake_up().is_some_and(|at| at <= batch.now())
 }
 
-/// The reply to a request, sent again.
-fn repeat(first: &Receipt, is_same_request: bool) -> Result<Reply, CallError> {
+/// The reply to a request, sent again. A receipt holds changes, so what the request did not change is that of the list.
+fn repeat(first: &Receipt, list: &List, is_same_request: bool) -> Result<Reply, CallError> {
     if !is_same_request {
         return Err(CallError::KeyReused);
     }
     let logic = first.logic.clone();
     match first.outcome.clone() {
         CommandOutcome::Done { revision, changes, created, next_id_before } => {
-            Ok(Reply { logic, revision, created, next_id_before, effect: Effect::Repeated(changes) })
+            let changed = changes.iter().rev().find_map(|change| match change {
+                Change::Pin(pin) => Some(pin.clone()),
+                _ => None,
+            });
+            let pin = changed.unwrap_or_else(|| list.pin().cloned());
+            // A change binds the list to the version that decided.
+            let bound = list.binding().filter(|_| changes.is_empty()).map_or(&logic, |binding| &binding.id);
+            let bound = Some(bound.clone());
+            Ok(Reply { logic, revision, created, next_id_before, bound, pin, effect: Effect::Repeated(changes) })
         }
         CommandOutcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
     }

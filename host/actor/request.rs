@@ -9,6 +9,7 @@ use crate::list::command::Command;
 use crate::list::id::{EntryId, LogicId};
 use crate::list::revision::{Idempotency, Revision};
 use crate::list::schema::Description;
+use crate::list::selector::Pin;
 
 /// A command with its caller, its precondition and its idempotency key.
 #[derive(Clone, Debug)]
@@ -128,6 +129,10 @@ pub struct Reply {
     /// The id that the next new entry would have had before the command. An entry that the command put under
     /// this id or a later one is new, every other entry existed before.
     pub next_id_before: EntryId,
+    /// The version that the list is bound to after the command. `None` if there is no list.
+    pub bound: Option<Arc<LogicId>>,
+    /// The pin of the list after the command. For a repetition that did not change the pin at first, its pin now.
+    pub pin: Option<Pin>,
     /// The changes of the command, and whether they are new.
     pub effect: Effect,
 }

@@ -164,7 +164,6 @@ pub(super) async fn describe(
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
     let setup: ListSetup = json::read_or_empty(&write.body)?;
-    let list = web.cache().read(&name).await?;
     let url = write.origin.list(&name);
     let new_pin = setup.logic.as_ref().map(|selector| selector.0.pin.clone());
     let names_logic = setup.logic.is_some();
@@ -177,15 +176,13 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
         }
         other => other.into(),
     })?;
-    // A list that was not changed stays bound to its version, which may not be the one that decided.
-    let binding = list.binding().filter(|_| reply.changes().is_empty()).map_or(&reply.logic, |binding| &binding.id);
-    let pin = new_pin.unwrap_or_else(|| list.pin().cloned());
-    // All else comes from the reply and the request, so that a repetition gets the same response.
+    // Everything comes from the reply and the request. The list may have changed since.
+    let pin = new_pin.as_ref().unwrap_or(&reply.pin);
     let body = ListSetBody {
         name: name.as_str(),
         url: &url,
         logic: reply.logic.name.as_str(),
-        version: DisplayAsString(binding),
+        version: DisplayAsString(reply.bound.as_deref().unwrap_or(&reply.logic)),
         pin: pin.as_ref().map(DisplayAsString),
         revision: reply.revision,
     };

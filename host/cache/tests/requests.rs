@@ -1,6 +1,7 @@
 //! Bodies, repetitions and preconditions of requests.
 
 use super::*;
+use crate::list::selector::Pin;
 
 /// A body whose meaning is the version that reads it: the entry is titled with the version's number.
 #[derive(Debug)]
@@ -99,6 +100,31 @@ async fn a_repeated_request_that_was_rejected_is_rejected_again() {
     world.clock.advance(600_000);
     world.cache.sweep();
     assert_eq!(world.cache.call(&name("bob"), keyed()).await.unwrap_err(), first);
+}
+
+#[tokio::test]
+async fn a_reply_names_the_pin_and_the_version_that_the_command_found_or_made() {
+    let world = World::new();
+    let bob = name("bob");
+    world.add("bob", "milk").await.unwrap();
+    world.store.hold_commits();
+    let bread = world.add_held("bob", "bread").await;
+    let todo = LogicName::new("todo").unwrap();
+    let configure = |logic, pin| request(Command::Configure { logic, pin, settings: Vec::new() });
+    let pin: Option<Pin> = Some("1".parse().unwrap());
+    let mut pinning = std::pin::pin!(world.cache.call(&bob, configure(Some(todo.clone()), Some(pin.clone()))));
+    let mut unchanged = std::pin::pin!(world.cache.call(&bob, configure(None, None)));
+    let mut freeing = std::pin::pin!(world.cache.call(&bob, configure(Some(todo), Some(None))));
+    assert!(futures_util::poll!(&mut pinning).is_pending());
+    assert!(futures_util::poll!(&mut unchanged).is_pending());
+    assert!(futures_util::poll!(&mut freeing).is_pending());
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    world.store.release();
+    bread.await.unwrap().unwrap();
+    let (pinning, unchanged, freeing) = (pinning.await.unwrap(), unchanged.await.unwrap(), freeing.await.unwrap());
+    assert_eq!((&pinning.pin, &unchanged.pin, &freeing.pin), (&pin, &pin, &None));
+    let bound = |reply: &Reply| reply.bound.as_ref().map(|id| id.version.major);
+    assert_eq!((bound(&pinning), bound(&unchanged), bound(&freeing)), (Some(1), Some(1), Some(2)));
 }
 
 #[tokio::test]
