@@ -28,8 +28,9 @@ impl Cache {
     ) -> Result<Reply, CallError> {
         let last = self.read(name).await?.revision();
         let number = number.unwrap_or(last);
-        let found = self.environment.store.history(name, number.saturating_sub(1), 1).await?.pop();
-        let (changes, inverse) = match found.as_deref() {
+        // The actor is asked even if the history cannot be read, because it gives a repeated request its first reply.
+        let found = self.environment.store.history(name, number.saturating_sub(1), 1).await.map(|mut page| page.pop());
+        let (changes, inverse) = match found.as_ref().ok().and_then(Option::as_deref) {
             Some(revision) if revision.number == number => (revision.changes.clone(), revision.inverse.clone()),
             // The actor is asked all the same. The list may not exist or not be at the expected revision, and the same
             // request may have a receipt from when the history still held the revision.
@@ -39,7 +40,7 @@ impl Cache {
         let reply = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
         match reply {
             Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !is_found => {
-                Err(missing(number, last, found.as_deref()))
+                Err(missing(number, last, found?.as_deref()))
             }
             Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
                 let by = match &about {

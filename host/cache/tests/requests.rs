@@ -128,6 +128,25 @@ async fn a_reply_names_the_pin_and_the_version_that_the_command_found_or_made() 
 }
 
 #[tokio::test]
+async fn a_repeated_undo_gets_the_first_answer_also_while_the_history_cannot_be_read() {
+    let world = World::new();
+    let bob = name("bob");
+    world.add("bob", "milk").await.unwrap();
+    let keyed = |key: &str| {
+        let idempotency = Some(Idempotency { key: key.into(), fingerprint: [1; 32] });
+        |command| Request { idempotency, ..request(command) }
+    };
+    let last = world.add("bob", "bread").await.unwrap().revision;
+    let first = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
+    world.store.make_unreadable(bob.clone(), "a test says so");
+    let again = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
+    assert_eq!((again.revision, again.changes()), (first.revision, first.changes()));
+    let unread = world.cache.undo(&bob, Some(last), keyed("new")).await.unwrap_err();
+    assert!(matches!(unread, CallError::Store(StoreError::Unreadable { .. })), "{unread:?}");
+    assert_eq!(world.titles("bob").await, ["milk"]);
+}
+
+#[tokio::test]
 async fn a_condition_is_checked_when_the_command_is_decided() {
     let world = World::new();
     let expecting = |expect| Request { expect, ..add("milk") };
