@@ -176,9 +176,7 @@ pub fn check_fields(schemas: &[Schema], fields: &[Field]) -> Result<(), SchemaEr
 
 /// Checks one value like [`check_fields`].
 pub fn check_value(schemas: &[Schema], name: &str, value: &Value) -> Result<(), SchemaError> {
-    let Some(schema) = schemas.iter().find(|schema| schema.name == name) else {
-        return Err(SchemaError::new(name, unknown(schemas)));
-    };
+    let schema = find(schemas, name)?;
     if schema.kind != value.kind() {
         let (is, wants) = (value.kind().as_str(), schema.kind.as_str());
         return Err(SchemaError::new(name, format!("it is of kind {is} where {wants} is declared")));
@@ -201,6 +199,12 @@ pub fn check_arguments(schemas: &[Schema], arguments: &[Field]) -> Result<(), Sc
         Some(missing) => Err(SchemaError::new(&missing.name, "it is required")),
         None => Ok(()),
     }
+}
+
+/// Finds the schema of a name, which has to be declared.
+pub fn find<'a>(schemas: &'a [Schema], name: &str) -> Result<&'a Schema, SchemaError> {
+    let found = schemas.iter().find(|schema| schema.name == name);
+    found.ok_or_else(|| SchemaError::new(name, unknown(schemas)))
 }
 
 fn unknown(schemas: &[Schema]) -> String {

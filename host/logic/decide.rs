@@ -16,9 +16,9 @@ use super::{Logic, Session};
 use crate::list::binding::LogicBinding;
 use crate::list::change::{Change, Violation};
 use crate::list::command::{Command, Context};
-use crate::list::entry::{MAX_TITLE_CHARS, Patch};
+use crate::list::entry::{Entry, MAX_TITLE_CHARS, Patch};
 use crate::list::id::EntryId;
-use crate::list::schema::{SchemaError, check_arguments, check_fields, check_value};
+use crate::list::schema::{self, SchemaError, check_arguments, check_fields, check_value};
 use crate::list::selector::Pin;
 use crate::list::value::Value;
 use crate::list::{Limits, List};
@@ -91,7 +91,7 @@ impl Decider<'_> {
             }
             Command::Update { id, patch } => {
                 check_entry(list, *id)?;
-                self.check_patch(patch)
+                self.check_patch(list.get(*id), patch)
             }
             Command::Delete { id } => check_entry(list, *id),
             Command::Custom { name, arguments } => {
@@ -110,13 +110,17 @@ impl Decider<'_> {
         }
     }
 
-    fn check_patch(&self, patch: &Patch) -> Result<(), Refusal> {
+    fn check_patch(&self, entry: Option<&Arc<Entry>>, patch: &Patch) -> Result<(), Refusal> {
         patch.title.as_deref().map_or(Ok(()), check_title)?;
         check_order(patch.order.flatten())?;
         let schemas = &self.logic.description().fields;
-        // A field that the logic no longer declares may still be removed: only new values are checked.
-        let mut given = patch.fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        Ok(given.try_for_each(|(name, value)| check_value(schemas, name, value))?)
+        let has = |name: &String| entry.is_some_and(|entry| entry.fields.iter().any(|field| field.name == *name));
+        Ok(patch.fields.iter().try_for_each(|(name, value)| match value {
+            Some(value) => check_value(schemas, name, value),
+            // A field that the logic no longer declares may still be removed.
+            None if has(name) => Ok(()),
+            None => schema::find(schemas, name).map(drop),
+        })?)
     }
 
     /// Calls the logic with the current state of the draft, checks the answer, and adds it to the draft.

@@ -8,7 +8,7 @@ use super::json::Json;
 use super::members::whole;
 use crate::actor::InvalidInput;
 use crate::list::id::EntryId;
-use crate::list::schema::Schema;
+use crate::list::schema::{self, Schema};
 use crate::list::value::{Field, Value, ValueKind};
 
 /// Named values. Their types are only known once the schemas of the version that decides are known.
@@ -21,8 +21,12 @@ impl FieldValues {
         self.0.is_empty()
     }
 
-    /// Converts the values that are not `null`.
+    /// Converts the values that are not `null`. A `null` of a name that is not declared is refused, because there is
+    /// nothing yet that it could remove.
     pub(super) fn to_fields(&self, schemas: &[Schema]) -> Result<Vec<Field>, InvalidInput> {
+        for (name, _) in self.0.iter().filter(|(_, json)| matches!(json, Json::Null)) {
+            schema::find(schemas, name).map_err(|error| invalid(&error.name, error.problem))?;
+        }
         let values = self.to_values(schemas)?;
         Ok(values.into_iter().filter_map(|(name, value)| Some(Field { name, value: value? })).collect())
     }

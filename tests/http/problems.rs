@@ -38,6 +38,7 @@ async fn a_member_that_is_not_valid_is_named() {
         (r#"{"title":"a","fields":{"due":1}}"#, "due", "it is of kind number where date is declared"),
         (r#"{"title":"a","fields":{"due":"2026-12-01","due":"2026-12-02"}}"#, "due", "it is there twice"),
         (r#"{"title":"a","fields":{"colour":"red"}}"#, "colour", "it is not declared; these are: due, tags, points"),
+        (r#"{"title":"a","fields":{"nope":null}}"#, "nope", "it is not declared; these are: due, tags, points"),
         (r#"{"title":"a","fields":{"tags":["x",1]}}"#, "tags", "it has a number among its texts"),
         (long.as_str(), "title", "it has 1001 characters, the limit is 1000"),
     ] {
@@ -48,6 +49,8 @@ async fn a_member_that_is_not_valid_is_named() {
     }
     let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":null}"#).answer().await;
     assert_eq!(patch.problem(422, "invalid")["field"], "title");
+    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"fields":{"nope":null}}"#).answer().await;
+    assert_eq!(patch.problem(422, "invalid")["field"], "nope");
     for body in ["[]", "1", "null", "\"x\""] {
         server.post("/lists/bob/entries", body).await.problem(422, "invalid");
     }
