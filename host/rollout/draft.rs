@@ -36,7 +36,7 @@ impl RolloutDraft {
         now: u64,
     ) -> Result<(), TransitionError> {
         self.state.check_not_quarantined(version.digest())?;
-        self.drop_missing();
+        self.drop_missing(source, now);
         self.state.learn(version.id(), &version.source, gates, now);
         self.state.publish(version.digest(), source, now)?;
         self.loaded.insert(0, version.clone());
@@ -57,7 +57,7 @@ impl RolloutDraft {
         source: &str,
         now: u64,
     ) -> Result<(), TransitionError> {
-        self.drop_missing();
+        self.drop_missing(source, now);
         self.state.stage(Candidate { digest: *version.digest(), percent, shadow }, source, now)?;
         self.loaded.insert(0, version.clone());
         Ok(())
@@ -65,13 +65,13 @@ impl RolloutDraft {
 
     /// Withdraws the candidate, see [`RolloutState::withdraw`].
     pub fn withdraw(&mut self, source: &str, now: u64) {
-        self.drop_missing();
+        self.drop_missing(source, now);
         self.state.withdraw(source, now);
     }
 
     /// Quarantines a version, see [`RolloutState::quarantine`].
     pub fn quarantine(&mut self, version: &Version, why: &str, now: u64) -> Result<(), TransitionError> {
-        self.drop_missing();
+        self.drop_missing("failures", now);
         self.state.quarantine(version.digest(), why, now)?;
         self.spare.retain(|spare| spare.digest() != version.digest());
         Ok(())
@@ -90,8 +90,8 @@ impl RolloutDraft {
         self.spare.push(version.clone());
     }
 
-    fn drop_missing(&mut self) {
+    fn drop_missing(&mut self, source: &str, now: u64) {
         let roles = self.state.roles(|digest| self.loaded.iter().any(|version| version.digest() == digest));
-        self.state.set_roles(roles);
+        self.state.set_roles(roles, source, now);
     }
 }

@@ -220,9 +220,18 @@ impl RolloutState {
     }
 
     /// Gives the roles of versions that are not loaded to versions that are. Transitions that change a role start from
-    /// here. Other transitions leave the roles on record, because the next start may load what this one could not.
-    pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles) {
-        (self.live, self.last_good, self.candidate) = (live, last_good, candidate);
+    /// here. Other transitions leave the roles on record, because the next start may load what this one could not. A
+    /// candidate that loses its role is withdrawn.
+    pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles, source: &str, now: u64) {
+        (self.live, self.last_good) = (live, last_good);
+        let before = std::mem::replace(&mut self.candidate, candidate);
+        let Some(dropped) = before.filter(|_| self.candidate.is_none()) else { return };
+        let why = match live {
+            None => "no live version is loaded to compare it with",
+            Some(live) if live == dropped.digest => "it decides instead of the live version, which is not loaded",
+            Some(_) => "it is not loaded",
+        };
+        self.note_version(Step::Withdrawn, source, &dropped.digest, why, now);
     }
 
     /// Remembers a version, without giving it a role. Beyond [`MAX_VERSIONS`], removes the oldest versions that are

@@ -309,3 +309,27 @@ fn a_quarantined_version_is_not_published_again() {
     let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, "test", NOW));
     assert!(matches!(staged.err(), Some(TransitionError::Quarantined { .. })));
 }
+
+#[test]
+fn a_candidate_that_is_dropped_because_no_live_version_loads_has_an_event() {
+    let stored = {
+        let registry = registry(&[1]);
+        stage_candidate(&registry, 2, 10);
+        registry.rollout(&logic()).unwrap().state.clone()
+    };
+    let registry = Registry::default();
+    let restored = RolloutDraft::restored(stored, vec![version(2)]);
+    let proposal = registry.propose(&logic(), |draft| {
+        *draft = restored;
+        Ok::<_, TransitionError>(())
+    });
+    assert!(registry.accept(proposal.unwrap()));
+    registry.publish(Native::version(3), "upload", NOW + 1);
+    let state = &registry.rollout(&logic()).unwrap().state;
+    assert_eq!(state.candidate, None);
+    let events = state.events.iter().rev().take(2);
+    let events: Vec<_> = events.map(|event| (event.step, event.digest, event.why.as_str())).collect();
+    let why = "no live version is loaded to compare it with";
+    assert_eq!(events, [(Step::Published, Some([3; 32]), ""), (Step::Withdrawn, Some([2; 32]), why)]);
+    assert_eq!(state.events.back().unwrap().source, "upload");
+}

@@ -88,7 +88,7 @@ fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<
         }
         Transition::Restart(loaded) => {
             let roles = state.roles(|digest| loaded.contains(&digest[0]));
-            state.set_roles(roles);
+            state.set_roles(roles, "test", now);
             Ok(())
         }
     }
