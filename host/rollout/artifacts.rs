@@ -123,8 +123,8 @@ impl ArtifactStore {
         }
     }
 
-    /// Writes the state of a logic. The state survives a power loss when this returns. Removes the components that the
-    /// state and the one before it do not know afterwards.
+    /// Writes the state of a logic. The state survives a power loss when this returns. Components stay until
+    /// [`ArtifactStore::remove_unknown`].
     pub fn write(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
         let write = || {
             let bytes = sealed::encode(state)?;
@@ -136,12 +136,15 @@ impl ArtifactStore {
             self.keep_previous(name, &bytes)?;
             files::replace(&self.directory(name).join(STATE_FILE), &bytes, Durability::PowerLoss)
         };
-        write().inspect_err(|error| tracing::error!(logic = %name, %error, "cannot write the state of a rollout"))?;
-        // The state is written, so a component that is left over is no error.
-        if let Err(error) = self.remove_unknown(name, state) {
+        write().inspect_err(|error| tracing::error!(logic = %name, %error, "cannot write the state of a rollout"))
+    }
+
+    /// Removes the components that neither a written state in effect nor the state before it has a record of. One that
+    /// is left over is no error.
+    pub fn remove_unknown(&self, name: &LogicName, state: &RolloutState) {
+        if let Err(error) = self.try_remove_unknown(name, state) {
             tracing::warn!(logic = %name, %error, "cannot remove components that are not in use");
         }
-        Ok(())
     }
 
     /// Keeps the state that is about to be replaced: as the previous one if it is sound, and else as a damaged one beside
@@ -188,8 +191,7 @@ impl ArtifactStore {
         }
     }
 
-    /// Removes components that neither the state nor the previous one has a record of.
-    fn remove_unknown(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
+    fn try_remove_unknown(&self, name: &LogicName, state: &RolloutState) -> io::Result<()> {
         let previous = match self.read(name, PREVIOUS_FILE) {
             _ if self.damaged_file(name).is_some() => return Ok(()),
             StateFile::Sound(previous, _) => previous.versions,

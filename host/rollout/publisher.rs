@@ -323,6 +323,8 @@ impl Publisher {
             failpoint::point("standing-written");
             if self.registry.accept(proposal) {
                 failpoint::point("standing-accepted");
+                // Not before: a state that was not accepted may not know a component that lists need by now.
+                self.remove_unknown(name);
                 return Ok(());
             }
         }
@@ -351,8 +353,18 @@ impl Publisher {
     fn save(&self, name: &LogicName) -> std::io::Result<()> {
         match self.registry.rollout(name) {
             // A logic that never had a version is not stored.
-            Some(rollout) if !rollout.state.versions.is_empty() => self.artifacts.write(name, &rollout.state),
+            Some(rollout) if !rollout.state.versions.is_empty() => {
+                self.artifacts.write(name, &rollout.state)?;
+                self.remove_unknown(name);
+                Ok(())
+            }
             _ => Ok(()),
+        }
+    }
+
+    fn remove_unknown(&self, name: &LogicName) {
+        if let Some(rollout) = self.registry.rollout(name) {
+            self.artifacts.remove_unknown(name, &rollout.state);
         }
     }
 
@@ -409,3 +421,6 @@ impl Drop for Unsaved<'_> {
         std::mem::take(&mut self.names).into_iter().for_each(|name| self.registry.mark_dirty(name));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ impl Fixture {
         let bytes = [number];
         self.artifacts.store(&self.name, &digest_of(&bytes), &bytes, Durability::Crash).unwrap();
         self.artifacts.write(&self.name, &state(number)).unwrap();
+        self.artifacts.remove_unknown(&self.name, &state(number));
     }
 
     fn file(&self, file: &str) -> PathBuf {
