@@ -10,7 +10,7 @@ use wasmtime::{Store, Trap};
 use super::engine::{Engine, InstanceClass, deadline_ticks};
 use super::state::InstanceState;
 use super::v0_1_0::bindings::{ListPlugin, ListPluginPre};
-use super::wasi::{self, Forbidden};
+use super::wasi::{self, RefusedCall};
 use crate::list::List;
 use crate::list::change::Violation;
 use crate::list::command::Context;
@@ -167,7 +167,7 @@ fn fault(error: &wasmtime::Error, store: &Store<InstanceState>, engine: &Engine,
         // A guest allocator that gets no memory traps. The cause is the memory limit.
         Some(_) if store.data().refused_memory => Fault::Memory { limit: store.data().memory_limit },
         Some(trap) => Fault::Trap(trap.to_string()),
-        None if error.is::<Forbidden>() => Fault::Trap(error.root_cause().to_string()),
+        None if error.is::<RefusedCall>() => Fault::Trap(error.root_cause().to_string()),
         // Not a trap: the answer is no value of the contract's types, for example text that is not UTF-8.
         None => Violation::Content(format!("gave an answer that cannot be read: {}", error.root_cause())).into(),
     }

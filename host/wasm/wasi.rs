@@ -38,10 +38,19 @@ const OTHER: u32 = 0;
 
 type Handle = Resource<VirtualResource>;
 
-/// A call of a function that no plugin may call.
+/// A call that the host does not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("it called {0}, which no plugin may call")]
-pub(super) struct Forbidden(String);
+pub(super) enum RefusedCall {
+    /// No plugin may call the function.
+    #[error("it called {0}, which no plugin may call")]
+    Forbidden(String),
+    /// The call asked for more random bytes than one call returns.
+    #[error("it asked for {count} random bytes in one call, the limit is {MAX_RANDOM_BYTES}")]
+    TooManyRandomBytes {
+        /// How many bytes it asked for.
+        count: u64,
+    },
+}
 
 /// The error of an operation on a stream.
 #[derive(ComponentType, Lift, Lower)]
@@ -141,7 +150,7 @@ fn define_random(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, fu
         "get-random-bytes" | "get-insecure-random-bytes" => {
             at.func_wrap(function, |mut cx: Cx<'_>, (count,): (u64,)| {
                 if count > MAX_RANDOM_BYTES {
-                    return Err(Forbidden(format!("for {count} random bytes, the limit is {MAX_RANDOM_BYTES}")).into());
+                    return Err(RefusedCall::TooManyRandomBytes { count }.into());
                 }
                 let bytes: Vec<u8> = (0..count).map(|_| cx.data_mut().next_random() as u8).collect();
                 Ok((bytes,))
@@ -185,7 +194,7 @@ fn define_stream(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, fu
 
 fn forbid(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function: &str) -> Result<()> {
     let name = format!("{WASI}{interface}.{function}");
-    at.func_new(function, move |_, _, _, _| Err(Forbidden(name.clone()).into()))
+    at.func_new(function, move |_, _, _, _| Err(RefusedCall::Forbidden(name.clone()).into()))
 }
 
 #[cfg(test)]
@@ -251,10 +260,36 @@ mod tests {
     }
 
     #[test]
+    fn too_many_random_bytes_are_refused_with_the_limit() {
+        let component = wat::parse_str(
+            r#"(component
+                (import "wasi:random/random@0.2.9" (instance $wasi
+                    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 8))
+                (core instance $memory (instantiate $memory))
+                (core func $lowered (canon lower (func $wasi "get-random-bytes")
+                    (memory (core memory $memory "memory"))
+                    (realloc (core func $memory "realloc"))))
+                (core module $module
+                    (import "" "ask" (func $ask (param i64 i32)))
+                    (func (export "ask") (result i64) (call $ask (i64.const 65537) (i32.const 0)) i64.const 0))
+                (core instance $instance
+                    (instantiate $module (with "" (instance (export "ask" (func $lowered))))))
+                (func (export "ask") (result u64) (canon lift (core func $instance "ask"))))"#,
+        );
+        let (mut store, instance) = instantiate(&component.expect("it parses"));
+        let error = ask(&mut store, &instance).expect_err("too many");
+        let refused = error.downcast_ref::<RefusedCall>().expect("it says so").to_string();
+        assert_eq!(refused, "it asked for 65537 random bytes in one call, the limit is 65536");
+    }
+
+    #[test]
     fn a_forbidden_function_is_named_when_it_is_called() {
         let (mut store, instance) = instantiate(&asking("sockets/tcp-create-socket", "create", "u64", "i64"));
         let error = ask(&mut store, &instance).expect_err("forbidden");
-        let forbidden = error.downcast_ref::<Forbidden>().expect("it says so").to_string();
+        let forbidden = error.downcast_ref::<RefusedCall>().expect("it says so").to_string();
         assert_eq!(forbidden, "it called wasi:sockets/tcp-create-socket.create, which no plugin may call");
     }
 }
