@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -16,12 +15,6 @@ const CACHE_BYTES: u64 = 1 << 20;
 
 /// How many pages are copied between two reports of progress.
 const PAGES_PER_STEP: i32 = 1_024;
-
-/// How long the copy waits where a step finds the source locked.
-const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-
-/// How often in a row a step may find the source locked: for ten seconds.
-const MAX_LOCKED_STEPS: usize = 200;
 
 /// What a copy of the database holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,23 +64,19 @@ fn copy_pages(
     progress: &mut dyn FnMut(u64, u64),
 ) -> rusqlite::Result<()> {
     let backup = Backup::new(source, target)?;
-    let mut locked = 0;
     loop {
         let step = backup.step(PAGES_PER_STEP)?;
         let pages = backup.progress();
         let count = |pages: i32| u64::try_from(pages).unwrap_or(0);
         progress(count(pages.pagecount - pages.remaining), count(pages.pagecount));
         match step {
+            StepResult::More => {}
             StepResult::Done => return Ok(()),
-            StepResult::Busy | StepResult::Locked if locked == MAX_LOCKED_STEPS => {
+            // The step has waited for the lock as long as every statement of the connection does.
+            _ => {
                 let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
                 return Err(rusqlite::Error::SqliteFailure(busy, Some("another program locks the database".into())));
             }
-            StepResult::Busy | StepResult::Locked => {
-                locked += 1;
-                std::thread::sleep(LOCKED_PAUSE);
-            }
-            _ => locked = 0,
         }
     }
 }
