@@ -31,7 +31,12 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
     registry.publish(Native::version(1), "test", NOW);
     for major in 2..=MAX_VERSIONS {
         publisher.artifacts.store(&todo, &digest(major), b"component", Durability::Crash).unwrap();
-        publisher.change(&todo, |draft| Ok(draft.keep(&version(major), None, NOW))).unwrap();
+        publisher
+            .change(&todo, |draft| {
+                draft.keep(&version(major), None, NOW);
+                Ok(())
+            })
+            .unwrap();
     }
     let is_stored = |major| folder.path().join("todo").join(format!("{}.wasm", hex(&digest(major)))).exists();
 
@@ -53,7 +58,17 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
     assert!(registry.rollout(&todo).unwrap().state.record(&digest(2)).is_some(), "the state in effect knows it");
     assert!(is_stored(2));
 
-    publisher.change(&todo, |draft| Ok(draft.keep(&version(MAX_VERSIONS + 2), None, NOW))).unwrap();
-    publisher.change(&todo, |draft| Ok(draft.keep(&version(MAX_VERSIONS + 3), None, NOW))).unwrap();
+    publisher
+        .change(&todo, |draft| {
+            draft.keep(&version(MAX_VERSIONS + 2), None, NOW);
+            Ok(())
+        })
+        .unwrap();
+    publisher
+        .change(&todo, |draft| {
+            draft.keep(&version(MAX_VERSIONS + 3), None, NOW);
+            Ok(())
+        })
+        .unwrap();
     assert!(!is_stored(4), "no list needs it, and no state knows it");
 }
