@@ -17,6 +17,7 @@ use hotlist::list::name::{ListName, LogicName};
 use hotlist::list::revision::Revision;
 use hotlist::list::{Limits, List};
 use hotlist::rollout::Registry;
+use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
 use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio_util::task::TaskTracker;
 
@@ -24,7 +25,7 @@ use tokio_util::task::TaskTracker;
 const LISTS: usize = 1_000_000;
 
 /// A store in which every list has the given number of entries. It discards commits.
-struct Same(u64);
+struct Same(u64, Arc<ReceiptRoom>);
 
 impl Store for Same {
     fn load(&self, _: &ListName) -> Pending<Stored> {
@@ -61,6 +62,10 @@ impl Store for Same {
         ready(Ok(None)).boxed()
     }
 
+    fn receipt_room(&self) -> &Arc<ReceiptRoom> {
+        &self.1
+    }
+
     fn health(&self) -> Health {
         Health::Healthy
     }
@@ -81,7 +86,7 @@ fn resident_set() -> anyhow::Result<usize> {
 async fn main() -> anyhow::Result<()> {
     for entries in [0, 1, 10] {
         let environment = Environment {
-            store: Arc::new(Same(entries)),
+            store: Arc::new(Same(entries, ReceiptRoom::new(ReceiptLimits::default()))),
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),
             executor: Arc::new(TaskTracker::new()),

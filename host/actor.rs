@@ -9,6 +9,7 @@
 //! | `request`, `message`, `error` | what callers send and receive |
 //! | `mailbox` | messages that wait, and whether a task drains them |
 //! | `batch` | the commands that are decided together, with all that they lead to |
+//! | `receipts` | the receipts of the list, and the room for those of a batch |
 //! | `precheck`, `resolve`, `decide`, `ask` | how a command gets its decision |
 //! | `commit`, `durable` | how a batch becomes durable and visible |
 
@@ -23,6 +24,7 @@ mod error;
 mod mailbox;
 mod message;
 mod precheck;
+mod receipts;
 mod request;
 mod resolve;
 
@@ -197,7 +199,12 @@ impl Actor {
         let mut conflicts = 0;
         loop {
             let last_time = self.last_time(&list).await;
-            let mut batch = Batch::new(pending, list, durable.retained(), last_time, &*environment.clock);
+            let room = environment.store.receipt_room();
+            if pending.iter().any(PendingCommand::has_key) {
+                room.advance(environment.clock.now());
+            }
+            let retained = durable.retained(room.horizon());
+            let mut batch = Batch::new(pending, list, retained, last_time, room, &*environment.clock);
             BatchDecider { name, environment }.run(&mut batch).await;
             self.mailbox.put_back(batch.take_undecided());
             match commit(environment, name, durable, batch).await {
@@ -247,7 +254,12 @@ impl Actor {
     async fn load(&self) -> Result<Arc<List>, StoreError> {
         match self.durable.list() {
             Some(list) => Ok(list),
-            None => Ok(self.durable.set_loaded(self.environment.store.load(&self.name).await?)),
+            None => {
+                let Environment { store, clock, .. } = &*self.environment;
+                // Expired receipts are not read.
+                store.receipt_room().advance(clock.now());
+                Ok(self.durable.set_loaded(store.load(&self.name).await?))
+            }
         }
     }
 

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use tokio::sync::{Notify, broadcast};
 
-use crate::actor::{Actor, CallError, Environment, Reply, Request, Stopped};
+use crate::actor::{Actor, CallError, Effect, Environment, Reply, Request, Stopped};
 use crate::clock::SeededHasher;
 use crate::list::List;
 use crate::list::command::Page;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
+use crate::list::receipt::RetainedEffect;
 use crate::list::revision::Revision;
 use crate::simulation::{Defect, has, interleave};
 use crate::store::{Summary, UnreadableList};
@@ -89,7 +90,23 @@ impl Cache {
 
     /// Sends a command to the actor of a list, and waits until the command is durable or refused.
     pub async fn call(&self, name: &ListName, request: Request) -> Result<Reply, CallError> {
-        let mut request = Box::new(request);
+        let reply = self.call_actor(name, Box::new(request)).await?;
+        Ok(self.with_entries(name, reply).await)
+    }
+
+    /// Adds the entries to a repeated reply whose receipt holds only their ids, as long as the history holds them.
+    async fn with_entries(&self, name: &ListName, mut reply: Reply) -> Reply {
+        if let Effect::Repeated(RetainedEffect::Ids { .. }) = reply.effect {
+            // Where the history cannot be read, the ids are still true.
+            let found = self.history(name, reply.revision.saturating_sub(1), 1).await.ok();
+            if let Some(revision) = found.and_then(|mut found| found.pop()).filter(|r| r.number == reply.revision) {
+                reply.effect = Effect::Revised(revision);
+            }
+        }
+        reply
+    }
+
+    async fn call_actor(&self, name: &ListName, mut request: Box<Request>) -> Result<Reply, CallError> {
         for _ in 0..MAX_TRIES {
             let actor = self.actor(name)?;
             interleave().await;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::QuarantinePolicy;
+use crate::store::receipt_room::ReceiptLimits;
 use crate::wasm;
 use crate::web;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub resident: usize,
     /// The most revisions in the history of each list.
     pub history: usize,
+    /// The limits on the receipts of requests with an idempotency key.
+    pub receipts: ReceiptLimits,
     /// The limits under which logic runs.
     pub wasm: wasm::Settings,
     /// The limits and names of the HTTP server.
@@ -89,6 +92,7 @@ impl Config {
             idle: Duration::from_secs(60),
             resident: 1_000_000,
             history: 1_000,
+            receipts: ReceiptLimits::default(),
             wasm: wasm::Settings::default(),
             web: web::Options::default(),
             dropped_log_lines: Arc::default(),
@@ -116,10 +120,12 @@ impl Config {
         if is_open && !self.allow_anonymous {
             return Err(ConfigError::Unauthenticated(self.listen));
         }
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 12] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 14] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", self.history, 1..=1_000_000, "1 to 1000000 revisions"),
+            ("max-list-receipt-bytes", self.receipts.list_bytes, 4_096..=1 << 30, "4096 bytes to 1 GiB"),
+            ("max-receipt-bytes", self.receipts.total_bytes, 32_768..=1 << 40, "32768 bytes to 1 TiB"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
             ("quarantine-failures", self.quarantine.failures, 1..=1_000, "1 to 1000 failures"),
             ("quarantine-in-a-row", self.quarantine.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
@@ -141,6 +147,10 @@ impl Config {
             if given < Duration::from_millis(1) || given > Duration::from_secs(86_400) {
                 return Err(ConfigError::Range { flag, given: format!("{given:?}"), range: "1ms to 24h" });
             }
+        }
+        let (given, longest) = (self.receipts.time, Duration::from_secs(30 * 86_400));
+        if given < Duration::from_secs(1) || given > longest {
+            return Err(ConfigError::Range { flag: "receipt-time", given: format!("{given:?}"), range: "1s to 720h" });
         }
         Ok(())
     }

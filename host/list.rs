@@ -14,9 +14,11 @@ pub mod excerpt;
 pub mod history;
 pub mod id;
 pub mod name;
+pub mod receipt;
 pub mod revision;
 pub mod schema;
 pub mod selector;
+pub mod touched;
 pub mod value;
 
 use std::ops::Bound;

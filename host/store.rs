@@ -9,6 +9,7 @@ pub mod faulty;
 mod fixtures;
 pub mod health;
 pub mod memory;
+pub mod receipt_room;
 pub mod recording;
 
 use std::sync::Arc;
@@ -20,13 +21,15 @@ pub use health::Health;
 
 use crate::list::List;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{Receipt, Revision};
+use crate::list::receipt::Receipt;
+use crate::list::revision::Revision;
+use receipt_room::ReceiptRoom;
 
 /// The most revisions in one commit, which bounds the share of one list in a durable write.
 pub const MAX_COMMIT_REVISIONS: usize = 256;
 
-/// The most receipts that a list retains. The oldest are dropped first.
-pub const MAX_RECEIPTS: usize = 128;
+/// The most receipts in one commit.
+pub const MAX_COMMIT_RECEIPTS: usize = 256;
 
 /// The most items that a reading call returns. A larger `limit` counts as this one.
 pub const MAX_PAGE: usize = 1_000;
@@ -55,7 +58,7 @@ pub type Pending<T> = BoxFuture<'static, Result<T, StoreError>>;
 ///
 /// A method starts its work when it is called, not when its answer is first awaited.
 pub trait Store: Send + Sync + 'static {
-    /// The list of that name with its receipts. An absent list does not [exist](List::exists). Its
+    /// The list of that name with its receipts that are not expired. An absent list does not [exist](List::exists). Its
     /// revision is 0, or the last one of the deleted list of that name.
     fn load(&self, name: &ListName) -> Pending<Stored>;
 
@@ -96,6 +99,10 @@ pub trait Store: Send + Sync + 'static {
     /// The earliest wake-up time of all lists.
     fn next_due(&self) -> Pending<Option<u64>>;
 
+    /// The room for receipts. It accounts for every receipt that the store holds and that is not expired, also after the
+    /// store was opened again. A receipt that is not expired is never dropped, also when its list is deleted.
+    fn receipt_room(&self) -> &Arc<ReceiptRoom>;
+
     /// Whether the store takes writes. Costs no disk access, so a readiness probe may call it.
     fn health(&self) -> Health;
 
@@ -109,8 +116,8 @@ pub trait Store: Send + Sync + 'static {
 pub struct Stored {
     /// The list.
     pub list: List,
-    /// Its receipts, the oldest first. At most [`MAX_RECEIPTS`].
-    pub receipts: Vec<Receipt>,
+    /// Its receipts that are not expired, the oldest first.
+    pub receipts: Vec<Arc<Receipt>>,
     /// Its wake-up time in milliseconds since the epoch.
     pub wake_up: Option<u64>,
 }
@@ -124,8 +131,9 @@ pub struct Commit {
     pub after: u64,
     /// The revisions, numbered from `after + 1` on. May be empty when there are receipts.
     pub revisions: Vec<Arc<Revision>>,
-    /// Receipts to store with the list. At most [`MAX_RECEIPTS`].
-    pub receipts: Vec<Receipt>,
+    /// Receipts of the list, whose times do not decrease. At most [`MAX_COMMIT_RECEIPTS`]. The caller has reserved room
+    /// for them in [`Store::receipt_room`].
+    pub receipts: Vec<Arc<Receipt>>,
     /// The list after the last of the revisions, so that a store can compact without replaying.
     pub state: Arc<List>,
     /// The wake-up time of the list from now on, or `None` for never.
@@ -150,8 +158,8 @@ impl Commit {
             count if count > MAX_COMMIT_REVISIONS => {
                 format!("it has {count} revisions, the limit is {MAX_COMMIT_REVISIONS}")
             }
-            _ if self.receipts.len() > MAX_RECEIPTS => {
-                format!("it has {} receipts, the limit is {MAX_RECEIPTS}", self.receipts.len())
+            _ if self.receipts.len() > MAX_COMMIT_RECEIPTS => {
+                format!("it has {} receipts, the limit is {MAX_COMMIT_RECEIPTS}", self.receipts.len())
             }
             _ if !numbered => format!("its revisions do not continue revision {}", self.after),
             _ if self.state.revision() != end => {

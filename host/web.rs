@@ -35,6 +35,7 @@ mod openapi;
 mod options;
 mod pages;
 mod paths;
+mod peer;
 mod preconditions;
 mod problem;
 mod query;

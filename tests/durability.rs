@@ -144,3 +144,32 @@ async fn what_was_done_before_the_server_was_killed_is_taken_back_after_it_and_s
     ask(&server, "POST", "/lists/bob/undo", "{}").await;
     assert_eq!(entries(&server), both);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_known_after_200_others_and_after_the_server_was_killed_and_stopped() {
+    let data = tempfile::tempdir().expect("a directory");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let add = async |server: &Process, key: &str| {
+        let request =
+            client.post(format!("http://{}/lists/bob/entries", server.address)).header("idempotency-key", key);
+        let request = request.header("content-type", "application/json").body(r#"{"title":"milk"}"#);
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json::<serde_json::Value>().await.expect("JSON")["id"].clone())
+    };
+    let mut server = Process::start(data.path(), &[]);
+    let first = add(&server, "first").await;
+    assert_eq!(first, (201, 1.into()));
+    for count in 0..200 {
+        assert_eq!(add(&server, &format!("key-{count}")).await, (201, (count + 2).into()));
+    }
+    assert_eq!(add(&server, "first").await, first);
+    server.kill();
+    server = Process::start(data.path(), &[]);
+    assert_eq!(add(&server, "first").await, first);
+    assert!(server.terminate().success());
+    server = Process::start(data.path(), &[]);
+    assert_eq!(add(&server, "first").await, first);
+    assert_eq!(add(&server, "key-100").await, (201, 102.into()));
+    assert_eq!(server.get("/lists/bob").1["entries"], 201);
+}

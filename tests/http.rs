@@ -20,6 +20,8 @@ mod operation;
 mod preconditions;
 #[path = "http/problems.rs"]
 mod problems;
+#[path = "http/receipts.rs"]
+mod receipts;
 #[path = "http/recording.rs"]
 mod recording;
 #[path = "http/store_failures.rs"]

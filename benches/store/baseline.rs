@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hotlist::list::name::ListName;
 use hotlist::list::revision::Revision;
+use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
 use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio::sync::oneshot;
 
@@ -18,19 +19,20 @@ const WRITE: Duration = Duration::from_millis(1);
 pub(crate) struct Baseline {
     /// The other thread, if there is one.
     writes: Option<SyncSender<oneshot::Sender<()>>>,
+    receipt_room: Arc<ReceiptRoom>,
 }
 
 impl Baseline {
     /// As the memory store answers.
     pub(crate) fn at_once() -> Self {
-        Self { writes: None }
+        Self { writes: None, receipt_room: ReceiptRoom::new(ReceiptLimits::default()) }
     }
 
     /// As the embedded store answers.
     pub(crate) fn with_thread() -> Self {
         let (writes, requests) = sync_channel(65_536);
         std::thread::spawn(move || answer(&requests));
-        Self { writes: Some(writes) }
+        Self { writes: Some(writes), receipt_room: ReceiptRoom::new(ReceiptLimits::default()) }
     }
 }
 
@@ -78,6 +80,10 @@ impl Store for Baseline {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         nothing()
+    }
+
+    fn receipt_room(&self) -> &Arc<ReceiptRoom> {
+        &self.receipt_room
     }
 
     fn health(&self) -> Health {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::error::CallError;
 use super::message::{Message, ReplySender};
+use super::receipts::{HandedOver, ListReceipts, NewReceipts};
 use super::request::{Effect, Reply, Request};
 use crate::clock::Clock;
 use crate::list::List;
@@ -17,11 +18,14 @@ use crate::list::command::{Command, Context};
 use crate::list::date::Date;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
-use crate::list::revision::{Receipt, Revision};
+use crate::list::receipt::{CommandOutcome, Idempotency, Receipt, RetainedEffect};
+use crate::list::revision::Revision;
+use crate::logic::Refusal;
 use crate::logic::decide::Decided;
 use crate::rollout::Digest;
 use crate::simulation::{Defect, has};
-use crate::store::{Commit, MAX_COMMIT_REVISIONS, MAX_RECEIPTS};
+use crate::store::receipt_room::{NoReceiptRoom, ReceiptRoom};
+use crate::store::{Commit, MAX_COMMIT_RECEIPTS, MAX_COMMIT_REVISIONS};
 
 /// How long a batch decides before other lists have their turn. The remaining commands go to the next batch.
 const BATCH_TIME: Duration = Duration::from_millis(5);
@@ -44,8 +48,8 @@ pub const WAKE_UP_RETRY: u64 = 60_000;
 /// What an actor remembers between two batches besides the list. Most actors remember nothing.
 #[derive(Clone, Default)]
 pub(super) struct RetainedState {
-    /// The receipts of the list, the oldest first. Shared, because each batch works on a copy.
-    pub(super) receipts: Vec<Arc<Receipt>>,
+    /// The durable receipts of the list.
+    pub(super) receipts: ListReceipts,
     /// When the list wants to be woken.
     pub(super) wake_up: Option<u64>,
     /// The version that could not migrate the list. It is asked again when the list is loaded again.
@@ -89,8 +93,7 @@ pub(super) struct Batch {
     durable_wake_up: Option<u64>,
     revisions: Vec<Arc<Revision>>,
     replies: Vec<(PendingCommand, Result<Reply, CallError>)>,
-    /// How many of the receipts are new. The new ones are the last ones.
-    new_receipts: usize,
+    new_receipts: NewReceipts,
     /// How many changes the revisions make.
     changes: usize,
 }
@@ -99,6 +102,8 @@ pub(super) struct Batch {
 pub(super) struct Durable {
     pub(super) list: Arc<List>,
     pub(super) retained: RetainedState,
+    /// The receipts that are not among the retained ones yet.
+    pub(super) new_receipts: Vec<Arc<Receipt>>,
     pub(super) revisions: Vec<Arc<Revision>>,
     pub(super) replies: Replies,
 }
@@ -119,6 +124,11 @@ impl PendingCommand {
     /// Moves the command to its revision. [`Replies::into_pending`] moves it back where the revision is not made.
     pub(super) fn take_command(&mut self) -> Command {
         self.request.command.take()
+    }
+
+    /// Whether the request has an idempotency key.
+    pub(super) fn has_key(&self) -> bool {
+        self.request.idempotency.is_some()
     }
 
     /// Whether the command is the host's own: the time that the list asked for has come.
@@ -143,6 +153,7 @@ impl Batch {
         list: Arc<List>,
         retained: RetainedState,
         last_time: u64,
+        room: &Arc<ReceiptRoom>,
         clock: &dyn Clock,
     ) -> Self {
         Self {
@@ -154,7 +165,7 @@ impl Batch {
             retained,
             revisions: Vec::new(),
             replies: Vec::new(),
-            new_receipts: 0,
+            new_receipts: NewReceipts::new(room),
             changes: 0,
         }
     }
@@ -163,8 +174,18 @@ impl Batch {
         &self.list
     }
 
-    pub(super) fn receipts(&self) -> &[Arc<Receipt>] {
-        &self.retained.receipts
+    /// The receipt of an earlier request with this key.
+    pub(super) fn receipt(&self, key: &str) -> Option<&Receipt> {
+        self.new_receipts.find(&self.retained.receipts, key)
+    }
+
+    /// Checks whether there is room for the smallest receipt of a request.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub(super) fn check_receipt_room(&self, request: &Idempotency) -> Result<(), NoReceiptRoom> {
+        self.new_receipts.check(&self.retained.receipts, request, self.clock.now)
     }
 
     pub(super) fn wake_up(&self) -> Option<u64> {
@@ -196,7 +217,10 @@ impl Batch {
     pub(super) fn is_full(&self, clock: &dyn Clock) -> bool {
         let spent = || clock.monotonic().saturating_sub(self.clock.begun) >= BATCH_TIME;
         !self.replies.is_empty()
-            && (self.changes >= BATCH_CHANGES || self.revisions.len() >= BATCH_REVISIONS || spent())
+            && (self.changes >= BATCH_CHANGES
+                || self.revisions.len() >= BATCH_REVISIONS
+                || self.new_receipts.receipts().len() >= MAX_COMMIT_RECEIPTS
+                || spent())
     }
 
     /// Whether a command has a reply that waits for the commit.
@@ -219,13 +243,31 @@ impl Batch {
         self.replies.push((pending, reply));
     }
 
-    /// Keeps a receipt with the list. The oldest one goes when there are too many.
-    pub(super) fn save_receipt(&mut self, receipt: Receipt) {
-        if self.retained.receipts.len() == MAX_RECEIPTS {
-            self.retained.receipts.remove(0);
-        }
-        self.retained.receipts.push(Arc::new(receipt));
-        self.new_receipts = (self.new_receipts + 1).min(MAX_RECEIPTS);
+    /// Saves the receipt of a decision before the decision is applied, and reserves room for it.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, so the decision must not be applied.
+    pub(super) fn save_receipt(
+        &mut self,
+        request: Idempotency,
+        logic: &Arc<LogicId>,
+        decided: &Result<Decided, Refusal>,
+    ) -> Result<(), NoReceiptRoom> {
+        let outcome = match decided {
+            Ok(Decided { changes, list, .. }) => CommandOutcome::Done {
+                revision: list.revision(),
+                created: list.exists() && !self.list.exists(),
+                next_id_before: self.list.next_id(),
+                effect: RetainedEffect::of(changes),
+            },
+            Err(Refusal::Rejected(rejection)) => CommandOutcome::Rejected(rejection.clone()),
+            // A failure gets no receipt, because a repetition may end differently.
+            Err(_) => return Ok(()),
+        };
+        let BatchClock { now, time, .. } = self.clock;
+        let receipt = Receipt { request, time, logic: logic.clone(), outcome };
+        self.new_receipts.add(&self.retained.receipts, receipt, now)
     }
 
     /// Sets when the list is to be woken.
@@ -286,8 +328,8 @@ impl Batch {
 
     /// What has to be made durable, if anything.
     pub(super) fn to_commit(&self, name: &ListName) -> Option<Commit> {
-        let receipts = &self.retained.receipts;
-        let is_empty = self.revisions.is_empty() && self.new_receipts == 0;
+        let receipts = self.new_receipts.receipts();
+        let is_empty = self.revisions.is_empty() && receipts.is_empty();
         if is_empty && self.retained.wake_up == self.durable_wake_up {
             return None;
         }
@@ -295,7 +337,7 @@ impl Batch {
             name: name.clone(),
             after: self.durable_revision,
             revisions: self.revisions.clone(),
-            receipts: receipts[receipts.len() - self.new_receipts..].iter().map(|r| Receipt::clone(r)).collect(),
+            receipts: receipts.to_vec(),
             state: self.list.clone(),
             wake_up: if has(Defect::WakeUpNotRescheduled) { self.durable_wake_up } else { self.retained.wake_up },
         })
@@ -303,8 +345,9 @@ impl Batch {
 
     /// Ends the batch after its commit.
     pub(super) fn into_durable(self) -> Durable {
-        let Self { list, retained, revisions, replies, .. } = self;
-        Durable { list, retained, revisions, replies: Replies(replies) }
+        let Self { list, retained, new_receipts, revisions, replies, .. } = self;
+        let new_receipts = new_receipts.into_receipts();
+        Durable { list, retained, new_receipts, revisions, replies: Replies(replies) }
     }
 
     /// Ends the batch without its decisions, and keeps its commands.
@@ -312,9 +355,10 @@ impl Batch {
         Replies(self.replies)
     }
 
-    /// Marks the commands as handed to the store.
-    pub(super) fn hand_to_store(&mut self) {
+    /// Marks the commands as handed to the store, and returns the room of their receipts.
+    pub(super) fn hand_to_store(&mut self) -> HandedOver {
         self.replies.iter_mut().for_each(|(pending, _)| pending.reply.hand_to_store());
+        self.new_receipts.hand_to_store()
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn commit(
         batch.into_replies().send();
         return Committed::Published;
     };
-    batch.hand_to_store();
+    let receipt_room = batch.hand_to_store();
     if has(Defect::PublishBeforeCommit) {
         durable.show(batch.list().clone());
     }
@@ -49,6 +49,9 @@ pub(super) async fn commit(
         }
         Err(error) => error,
     };
+    if !error.is_unknown() {
+        receipt_room.release();
+    }
     let replies = batch.into_replies();
     match error {
         StoreError::Conflict { .. } => Committed::Conflict(replies, error),

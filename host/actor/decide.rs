@@ -18,7 +18,6 @@ use super::resolve::{depends_on_version, needs_migration, resolve};
 use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{CommandOutcome, Receipt};
 use crate::logic::decide::Decided;
 use crate::logic::{Fault, Refusal};
 use crate::rollout::{Digest, ResolveError, Selection, Version};
@@ -318,7 +317,13 @@ impl BatchDecider<'_> {
         decided: Decision,
     ) -> Step {
         let logic = session.version.logic.id();
-        let (is_wake, time) = (pending.is_wake(), context.now);
+        let is_wake = pending.is_wake();
+        if let Some(request) = pending.request.idempotency.clone()
+            && let Err(no_room) = batch.save_receipt(request, logic, &decided)
+        {
+            // Without a receipt a repetition would be carried out again, so nothing of the decision is applied.
+            return self.refuse(batch, pending, CallError::NoReceiptRoom(no_room));
+        }
         let reply = match decided {
             Ok(decided) => {
                 if decided.changes.iter().any(|change| matches!(change, Change::Pin(Some(_)))) {
@@ -329,11 +334,6 @@ impl BatchDecider<'_> {
             }
             Err(refusal) => Err(CallError::Refused { refusal, logic: logic.clone() }),
         };
-        if let Some(request) = pending.request.idempotency.clone()
-            && let Some(outcome) = outcome(&reply)
-        {
-            batch.save_receipt(Receipt { request, time, logic: logic.clone(), outcome });
-        }
         batch.queue_reply(pending, reply);
         Step::Done
     }
@@ -402,21 +402,5 @@ fn into_made(command: Cow<'_, Command>) -> Option<Command> {
 fn postpone_wake_up(batch: &mut Batch, pending: &PendingCommand) {
     if pending.is_wake() {
         batch.set_wake_up(Some(batch.now() + WAKE_UP_RETRY));
-    }
-}
-
-/// What a receipt says about a reply. A failure gets no receipt, because a repetition may end differently.
-fn outcome(reply: &Result<Reply, CallError>) -> Option<CommandOutcome> {
-    match reply {
-        Ok(reply) => Some(CommandOutcome::Done {
-            revision: reply.revision,
-            changes: reply.changes().to_vec(),
-            created: reply.created,
-            next_id_before: reply.next_id_before,
-        }),
-        Err(CallError::Refused { refusal: Refusal::Rejected(rejection), .. }) => {
-            Some(CommandOutcome::Rejected(rejection.clone()))
-        }
-        Err(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::batch::{Durable, RetainedState};
+use super::receipts::ListReceipts;
 use crate::list::List;
 use crate::list::revision::Revision;
 use crate::rollout::Digest;
@@ -46,9 +47,12 @@ impl DurableState {
 
     /// Takes in the list as the store returned it.
     pub(super) fn set_loaded(&self, stored: Stored) -> Arc<List> {
-        let Stored { list, receipts, wake_up } = stored;
+        let Stored { list, receipts: stored, wake_up } = stored;
         let list = Arc::new(list);
-        let receipts = receipts.into_iter().filter(|_| !has(Defect::ReceiptsNotLoaded)).map(Arc::new).collect();
+        let mut receipts = ListReceipts::default();
+        if !has(Defect::ReceiptsNotLoaded) {
+            receipts.add(stored);
+        }
         self.retain(RetainedState { receipts, wake_up, migration_failed: None });
         self.list.store(Some(list.clone()));
         list
@@ -68,15 +72,18 @@ impl DurableState {
 
     /// Takes in the time of the last revision. A receipt of a rejection may be later. Returns the later one.
     pub(super) fn set_last_time(&self, revision: u64) -> u64 {
-        let receipt = self.retained.lock().as_deref().and_then(|retained| Some(retained.receipts.last()?.time));
+        let receipt = self.retained.lock().as_deref().and_then(|retained| retained.receipts.last_time());
         let time = revision.max(receipt.unwrap_or(0));
         self.last_time.store(time, Ordering::Relaxed);
         time
     }
 
-    /// What the next batch needs besides the list.
-    pub(super) fn retained(&self) -> RetainedState {
-        self.retained.lock().as_deref().cloned().unwrap_or_default()
+    /// What the next batch needs besides the list. Drops the receipts before `horizon`, which are expired.
+    pub(super) fn retained(&self, horizon: u64) -> RetainedState {
+        let mut retained = self.retained.lock();
+        let Some(retained) = retained.as_deref_mut() else { return RetainedState::default() };
+        retained.receipts.expire(horizon);
+        retained.clone()
     }
 
     /// Remembers which version could not migrate the list, where a batch has nothing else to remember.
@@ -89,11 +96,16 @@ impl DurableState {
 
     /// Publishes a batch that is durable: first to readers, then to callers, then to subscribers.
     pub(super) fn publish(&self, durable: Durable) {
-        let Durable { list, retained, revisions, replies } = durable;
-        if let Some(revision) = revisions.last() {
-            self.last_time.store(revision.context.now, Ordering::Relaxed);
+        let Durable { list, mut retained, new_receipts, revisions, replies } = durable;
+        let last_time = revisions.last().map(|revision| revision.context.now);
+        let last_time = last_time.max(new_receipts.last().map(|receipt| receipt.time));
+        if let Some(time) = last_time {
+            self.last_time.store(time, Ordering::Relaxed);
         }
         self.show(list);
+        // The receipts of the last batch go first, so that the new ones are added to a set that is not shared.
+        drop(self.retained.lock().take());
+        retained.receipts.add(new_receipts);
         self.retain(retained);
         replies.send();
         self.announce(revisions);

@@ -8,6 +8,7 @@ use crate::list::name::LogicName;
 use crate::list::selector::Pin;
 use crate::logic::Refusal;
 use crate::store::StoreError;
+use crate::store::receipt_room::NoReceiptRoom;
 
 /// Why a command was not carried out. The list is as it was before the command, except where a variant
 /// says otherwise.
@@ -50,6 +51,9 @@ pub enum CallError {
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// There is no room for a receipt of the idempotency key.
+    #[error(transparent)]
+    NoReceiptRoom(#[from] NoReceiptRoom),
     /// No component of this name is loaded.
     #[error("logic {0} is not loaded")]
     NoLogic(LogicName),

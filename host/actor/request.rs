@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::list::change::Change;
 use crate::list::command::Command;
 use crate::list::id::{EntryId, LogicId};
-use crate::list::revision::{Idempotency, Revision};
+use crate::list::receipt::{Idempotency, RetainedEffect};
+use crate::list::revision::Revision;
 use crate::list::schema::Description;
 use crate::list::selector::Pin;
+use crate::list::touched::Touched;
 
 /// A command with its caller, its precondition and its idempotency key.
 #[derive(Clone, Debug)]
@@ -142,19 +143,24 @@ pub struct Reply {
 pub enum Effect {
     /// The command made this revision.
     Revised(Arc<Revision>),
-    /// The request is a repetition. These are the changes that the first one made.
-    Repeated(Vec<Change>),
+    /// The request is a repetition. This is what its receipt retains of the effect of the first one.
+    Repeated(RetainedEffect),
     /// The command changed nothing.
     Nothing,
 }
 
 impl Reply {
-    /// The changes that the command made, now or when the request was first carried out.
-    pub fn changes(&self) -> &[Change] {
+    /// Whether the command changed nothing, now or when the request was first carried out.
+    pub fn is_unchanged(&self) -> bool {
+        matches!(self.effect, Effect::Nothing | Effect::Repeated(RetainedEffect::Nothing))
+    }
+
+    /// The entries that the command touched, now or when the request was first carried out.
+    pub fn touched(&self) -> Touched {
         match &self.effect {
-            Effect::Revised(revision) => &revision.changes,
-            Effect::Repeated(changes) => changes,
-            Effect::Nothing => &[],
+            Effect::Revised(revision) => Touched::by(&revision.changes),
+            Effect::Repeated(effect) => effect.touched(),
+            Effect::Nothing => Touched::default(),
         }
     }
 }

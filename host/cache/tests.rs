@@ -2,6 +2,7 @@
 
 mod commits;
 mod moves;
+mod receipts;
 mod requests;
 mod sessions;
 mod wake_ups;
@@ -20,7 +21,7 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Query};
 use crate::list::entry::{Draft, Patch};
 use crate::list::name::LogicName;
-use crate::list::revision::Idempotency;
+use crate::list::receipt::Idempotency;
 use crate::list::schema::Description;
 use crate::logic::testing::{CROWDED, Native};
 use crate::logic::{Fault, Refusal};
@@ -311,7 +312,7 @@ async fn a_list_of_ten_thousand_entries_is_emptied_by_one_revision_among_others(
     let next = world.cache.call(&bob, add("bread"));
     let (cleared, added) = tokio::join!(clear, next);
     let cleared = cleared.unwrap();
-    assert_eq!((cleared.revision, cleared.changes().len()), (ENTRIES as u64 + 1, ENTRIES));
+    assert_eq!((cleared.revision, cleared.touched().removed.len()), (ENTRIES as u64 + 1, ENTRIES));
     assert_eq!(added.unwrap().revision, ENTRIES as u64 + 2);
     assert_eq!(world.titles("bob").await, ["bread"]);
 }
@@ -326,7 +327,8 @@ async fn a_list_is_handed_to_another_logic_with_its_migration() {
         |logic: &LogicName| Command::Configure { logic: Some(logic.clone()), pin: None, settings: Vec::new() };
     let reply = world.cache.call(&name("bob"), request(configure(&kanban))).await.unwrap();
     assert_eq!(reply.logic.name, kanban);
-    assert!(matches!(&reply.changes()[0], Change::BindLogic(binding) if *binding.logic() == kanban));
+    let Effect::Revised(revision) = &reply.effect else { panic!("{reply:?}") };
+    assert!(matches!(&revision.changes[0], Change::BindLogic(binding) if *binding.logic() == kanban));
     assert_eq!(world.titles("bob").await, ["milk", "todo@1.0.0"]);
     assert_eq!(world.add("bob", "bread").await.unwrap().logic.name, kanban);
     let unknown = LogicName::new("unknown").unwrap();

@@ -16,6 +16,7 @@ use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::plugins::Plugins;
 use crate::rollout::QuarantinePolicy;
+use crate::store::receipt_room::ReceiptLimits;
 use crate::system::System;
 use crate::{failpoint, wasm, web};
 
@@ -84,6 +85,15 @@ pub(super) struct ServeArgs {
     /// The most revisions in the history of one list
     #[arg(long, env = "HOTLIST_HISTORY", value_name = "REVISIONS", default_value_t = 1_000, help_heading = "Limits")]
     history: usize,
+    /// How long the receipt of an idempotency key is kept: a repetition within this time is not carried out again
+    #[arg(long, env = "HOTLIST_RECEIPT_TIME", value_name = "TIME", default_value = "24h", value_parser = duration, help_heading = "Limits")]
+    receipt_time: Duration,
+    /// The most bytes of receipts of one list; without room, new requests with an idempotency key are refused
+    #[arg(long, env = "HOTLIST_MAX_LIST_RECEIPT_BYTES", value_name = "BYTES", default_value_t = ReceiptLimits::default().list_bytes, help_heading = "Limits")]
+    max_list_receipt_bytes: usize,
+    /// The most bytes of receipts of all lists, of which one caller or address may have an eighth
+    #[arg(long, env = "HOTLIST_MAX_RECEIPT_BYTES", value_name = "BYTES", default_value_t = ReceiptLimits::default().total_bytes, help_heading = "Limits")]
+    max_receipt_bytes: usize,
     /// The most entries in one list
     #[arg(long, env = "HOTLIST_MAX_ENTRIES", value_name = "ENTRIES", default_value_t = Limits::default().entries, help_heading = "Limits")]
     max_entries: usize,
@@ -160,6 +170,11 @@ impl ServeArgs {
             idle: self.idle,
             resident: self.max_resident,
             history: self.history,
+            receipts: ReceiptLimits {
+                time: self.receipt_time,
+                list_bytes: self.max_list_receipt_bytes,
+                total_bytes: self.max_receipt_bytes,
+            },
             wasm: wasm::Settings {
                 fuel: self.fuel,
                 deadline: self.deadline,

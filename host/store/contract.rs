@@ -1,17 +1,15 @@
 //! The contract suite, which every store passes. A store joins it with a [`Subject`] and one line:
 //! `contract::suite!(MySubject);`.
 
-use std::collections::BTreeMap;
+mod model;
+
 use std::sync::Arc;
 
-use proptest::prelude::{Strategy, any, prop_oneof};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
-
-use super::fixtures::{Writer, name};
-use super::{Commit, MAX_RECEIPTS, Store, StoreError, Stored, WakeUp};
-use crate::list::List;
-use crate::list::name::ListName;
-use crate::list::revision::{Receipt, Revision};
+use super::fixtures::{RECEIVED, Writer, name};
+use super::receipt_room::ReceiptAccount;
+use super::{Commit, Store, StoreError, Stored, WakeUp};
+use crate::list::revision::Revision;
+pub(crate) use model::any_sequence_of_commits_and_restarts_is_what_the_model_says;
 
 /// The end of a store before it is opened again.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +45,8 @@ macro_rules! suite {
                 the_history_is_in_order_and_bounded,
                 a_deleted_list_keeps_its_revision_and_loses_its_history,
                 a_page_holds_the_lists_that_exist_in_the_order_of_bytes,
-                receipts_are_bounded_and_need_no_revision,
+                receipts_are_retained_for_their_time_and_need_no_revision,
+                the_room_of_receipts_is_accounted_for_after_a_restart,
                 timers_are_found_moved_and_forgotten,
                 a_dropped_answer_does_not_take_the_commit_back,
                 a_closed_store_refuses_every_call,
@@ -80,6 +79,8 @@ macro_rules! after_each_restart {
 }
 
 const PLENTY: u64 = 1_000;
+
+const HOUR: u64 = 3_600_000;
 
 pub(crate) async fn a_list_without_commits_is_absent_at_revision_0(subject: impl Subject) {
     let store = subject.open(PLENTY);
@@ -234,26 +235,65 @@ pub(crate) async fn a_page_holds_the_lists_that_exist_in_the_order_of_bytes(subj
     });
 }
 
-pub(crate) async fn receipts_are_bounded_and_need_no_revision(subject: impl Subject) {
-    let store = subject.open(PLENTY);
+/// Accounts for the receipts of a commit, as an actor does before it commits.
+fn account(store: &impl Store, commit: &Commit) {
+    for receipt in &commit.receipts {
+        let holder = receipt.request.holder.as_str().into();
+        store.receipt_room().account(&ReceiptAccount { time: receipt.time, holder, bytes: receipt.bytes() as u64 });
+    }
+}
+
+pub(crate) async fn receipts_are_retained_for_their_time_and_need_no_revision(subject: impl Subject) {
+    let mut store = subject.open(PLENTY);
     let mut bob = Writer::new("bob").create();
-    for count in 0..MAX_RECEIPTS + 10 {
-        bob = bob.with_receipt(&format!("key {count}"));
+    let time = |count: u64| RECEIVED + count * HOUR / 10;
+    for count in 0..300 {
+        bob = bob.with_receipt_at(&format!("key {count}"), time(count));
         store.commit(bob.take()).await.expect("it continues");
     }
+    let day = 24 * HOUR;
+    for (now, first) in [(time(200), 0), (RECEIVED + day, 0), (RECEIVED + day + 1, 1), (time(100) + day, 100)] {
+        for ending in [Ending::Drop, Ending::Close] {
+            store.receipt_room().advance(now);
+            let stored = store.load(&bob.name).await.expect("it is readable");
+            let keys: Vec<_> = stored.receipts.iter().map(|receipt| receipt.request.key.clone()).collect();
+            assert_eq!(keys, (first..300).map(|count| format!("key {count}")).collect::<Vec<_>>());
+            assert_eq!(store.history(&bob.name, 0, 10).await.map(|all| all.len()), Ok(1));
+            store = subject.reopen(store, ending);
+        }
+    }
+    store.receipt_room().advance(time(299) + day + 1);
+    store.commit(bob.with_receipt_at("last", time(299) + day + 1).commit()).await.expect("it continues");
     after_each_restart!(subject, store, {
-        let stored = store.load(&bob.name).await.expect("it is readable");
-        let keys: Vec<_> = stored.receipts.iter().map(|receipt| receipt.request.key.clone()).collect();
-        assert_eq!(keys, (10..MAX_RECEIPTS + 10).map(|count| format!("key {count}")).collect::<Vec<_>>());
-        assert_eq!(store.history(&bob.name, 0, 10).await.map(|all| all.len()), Ok(1));
-    });
-    store.commit(bob.with_receipt("last").commit()).await.expect("it continues");
-    after_each_restart!(subject, store, {
+        store.receipt_room().advance(time(299) + day + 1);
         let stored = store.load(&name("bob")).await.expect("it is readable");
-        assert_eq!(stored.receipts.len(), MAX_RECEIPTS);
-        assert_eq!(stored.receipts.last().map(|receipt| receipt.request.key.as_str()), Some("last"));
-        assert_eq!(store.history(&name("bob"), 0, 10).await.map(|all| all.len()), Ok(1));
+        let keys: Vec<_> = stored.receipts.iter().map(|receipt| receipt.request.key.as_str()).collect();
+        assert_eq!(keys, ["last"]);
     });
+}
+
+pub(crate) async fn the_room_of_receipts_is_accounted_for_after_a_restart(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let (mut bytes, mut of_ann) = (0, 0);
+    for (list, key, count) in [("bob", "ann\nkey", 5_u64), ("cid", "dan\nkey", 3), ("eve", "ann\nkey", 2)] {
+        let mut writer = Writer::new(list).create();
+        for number in 0..count {
+            let commit =
+                writer.clone().with_receipt(&format!("{key} {number}")).with_receipt(&format!("{key}, {number}"));
+            let commit = commit.commit();
+            account(&store, &commit);
+            let sum = commit.receipts.iter().map(|receipt| receipt.bytes() as u64).sum::<u64>();
+            bytes += sum;
+            of_ann += if key.starts_with("ann") { sum } else { 0 };
+            store.commit(commit).await.expect("it continues");
+            writer = Writer::at(list, writer.list);
+        }
+    }
+    after_each_restart!(subject, store, {
+        assert_eq!((store.receipt_room().used(), store.receipt_room().used_by("ann")), (bytes, of_ann));
+    });
+    store.receipt_room().advance(RECEIVED + 24 * HOUR + 60_000);
+    assert_eq!((store.receipt_room().used(), store.receipt_room().used_by("ann")), (0, 0));
 }
 
 pub(crate) async fn timers_are_found_moved_and_forgotten(subject: impl Subject) {
@@ -307,137 +347,4 @@ pub(crate) async fn a_closed_store_refuses_every_call(subject: impl Subject) {
     assert_eq!(store.due(1, None, 1).await, Err(StoreError::Closed));
     assert_eq!(store.next_due().await, Err(StoreError::Closed));
     assert_eq!(store.close().await, Err(StoreError::Closed));
-}
-
-/// One step of a random run.
-#[derive(Clone, Debug)]
-enum Step {
-    Write { list: u8, adds: u8, receipt: bool, wake_up: Option<u8>, erase: bool },
-    Stale { list: u8 },
-    Restart(bool),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let write = (0..4_u8, 0..4_u8, any::<bool>(), proptest::option::of(any::<u8>()), proptest::bool::weighted(0.1));
-    let step = prop_oneof![
-        12 => write.prop_map(|(list, adds, receipt, wake_up, erase)| Step::Write { list, adds, receipt, wake_up, erase }),
-        1 => (0..4_u8).prop_map(|list| Step::Stale { list }),
-        2 => any::<bool>().prop_map(Step::Restart),
-    ];
-    proptest::collection::vec(step, 1..40)
-}
-
-/// A list with its receipts and its history.
-type ModelList = (Writer, Vec<Receipt>, Vec<Arc<Revision>>);
-
-/// The simplest model that fulfils the promises.
-#[derive(Default)]
-struct Model {
-    lists: BTreeMap<ListName, ModelList>,
-    /// The lists that actors hold in memory.
-    resident: BTreeMap<ListName, Arc<List>>,
-}
-
-const MODEL_HISTORY: usize = 6;
-
-impl Model {
-    fn write(&mut self, step: &Step) -> Option<Commit> {
-        let Step::Write { list, adds, receipt, wake_up, erase } = step else { return None };
-        let list = format!("list {list}");
-        let (writer, receipts, history) =
-            self.lists.entry(name(&list)).or_insert_with(|| (Writer::new(&list), Vec::new(), Vec::new()));
-        let mut next = writer.clone();
-        if !next.list.exists() {
-            next = next.create();
-        }
-        for add in 0..*adds {
-            next = next.add(&format!("entry {add}"));
-        }
-        if *receipt {
-            next = next.with_receipt(&format!("key {}", receipts.len()));
-        }
-        if *erase {
-            next = next.erase();
-        }
-        next = next.wake_at(wake_up.map(u64::from));
-        let commit = next.take();
-        *writer = next;
-        if commit.name.as_str() < "list 2" {
-            self.resident.insert(commit.name.clone(), commit.state.clone());
-        }
-        receipts.extend(commit.receipts.clone());
-        if *erase {
-            history.clear();
-            history.extend(commit.revisions.last().cloned());
-        } else {
-            history.extend(commit.revisions.clone());
-        }
-        history.drain(..history.len().saturating_sub(MODEL_HISTORY));
-        Some(commit)
-    }
-
-    async fn check(&self, store: &impl Store) {
-        let mut page = Vec::new();
-        let mut timers = Vec::new();
-        for (list, (writer, receipts, history)) in &self.lists {
-            let stored = Stored { list: writer.list.clone(), receipts: receipts.clone(), wake_up: writer.wake_up };
-            assert_eq!(store.load(list).await, Ok(stored));
-            assert_eq!(store.history(list, 0, 100).await.as_ref(), Ok(history));
-            page.extend(writer.list.exists().then(|| list.clone()));
-            timers.extend(writer.wake_up.map(|at| (at, list.clone())));
-        }
-        timers.sort();
-        let due: Vec<_> = timers.into_iter().map(|(at, name)| WakeUp { at, name }).collect();
-        assert_eq!(store.next_due().await, Ok(due.first().map(|first| first.at)));
-        assert_eq!(store.due(1_000, None, 100).await, Ok(due));
-        let listed = store.page(None, 100).await.map(|page| page.into_iter().map(|line| line.name).collect());
-        assert_eq!(listed, Ok(page));
-    }
-}
-
-pub(crate) async fn any_sequence_of_commits_and_restarts_is_what_the_model_says<S: Subject>(_: S) {
-    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
-    let result = runner.run(&steps(), |steps| {
-        // On a thread of its own: a runtime cannot be entered from within another one.
-        let run = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            runtime.block_on(follow(&S::default(), &steps));
-        };
-        std::thread::scope(|scope| scope.spawn(run).join()).map_err(|panic| TestCaseError::fail(said(&*panic)))
-    });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
-}
-
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-async fn follow(subject: &impl Subject, steps: &[Step]) {
-    let mut store = subject.open(MODEL_HISTORY as u64);
-    let mut model = Model::default();
-    for step in steps {
-        match step {
-            Step::Write { .. } => {
-                let commit = model.write(step).expect("a write is a write");
-                assert_eq!(store.commit(commit).await, Ok(()));
-            }
-            Step::Stale { list } => {
-                let found = model.lists.get(&name(&format!("list {list}"))).map_or(0, |held| held.0.list.revision());
-                let mut stale = Writer::new(&format!("list {list}")).create().commit();
-                if found == 0 {
-                    stale = Writer::new(&format!("list {list}")).create().with_receipt("lost").add("Ahead").commit();
-                    stale.revisions.remove(0);
-                    stale.after = 1;
-                }
-                assert!(matches!(store.commit(stale).await, Err(StoreError::Conflict { .. })));
-            }
-            Step::Restart(close) => {
-                store = subject.reopen(store, if *close { Ending::Close } else { Ending::Drop });
-            }
-        }
-        model.check(&store).await;
-    }
 }

@@ -9,6 +9,7 @@
 
 mod backup;
 mod block;
+mod commit_record;
 mod compacted;
 mod compaction;
 mod damage;
@@ -20,6 +21,8 @@ mod lock;
 mod log_index;
 mod options;
 mod reader;
+mod receipt_record;
+mod receipt_rows;
 mod record;
 mod recording;
 mod recover;
@@ -43,16 +46,19 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::health::Health;
+use super::receipt_room::ReceiptRoom;
 use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 pub use backup::{DatabaseCopy, NewDirectory, copy_database};
+use commit_record::CommitHead;
 use lifecycle::Lifecycle;
 use lock::DirectoryLock;
 use log_index::LogIndex;
 pub use options::Options;
 use reader::{Reader, ReaderRequest};
-use record::{CommitHead, ListMeta};
+use receipt_rows::ReceiptExpiry;
+use record::ListMeta;
 pub use recording::Recording;
 use staging::EncodedCommit;
 pub use verify::{Finding, Verification, verify};
@@ -71,6 +77,7 @@ pub struct EmbeddedStore {
     log_index: Arc<Mutex<LogIndex>>,
     lifecycle: Arc<Lifecycle>,
     options: Options,
+    receipt_room: Arc<ReceiptRoom>,
     /// [`block::MAX_FRAME_BYTES`], which tests lower.
     max_frame_bytes: usize,
 }
@@ -88,11 +95,13 @@ impl EmbeddedStore {
         let lock = DirectoryLock::acquire(dir)?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
-        let recovered = recover::recover(&db, options.accept_loss, (options.now)())?;
+        let receipt_room = ReceiptRoom::new(options.receipts);
+        let recovered = recover::recover(&db, options.accept_loss, &receipt_room, (options.now)())?;
         tracing::info!(
             log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),
             unreadable_lists = recovered.log_index.isolated_count(),
+            receipt_bytes = receipt_room.used(),
             took = ?begun.elapsed(),
             "opened the store in {}", dir.display(),
         );
@@ -108,7 +117,8 @@ impl EmbeddedStore {
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
-            let reader = Reader { db, log_index: log_index.clone(), history_limit: options.history, now: options.now };
+            let (log_index, receipt_room) = (log_index.clone(), receipt_room.clone());
+            let reader = Reader { db, log_index, history_limit: options.history, receipt_room, now: options.now };
             let (requests, shared) = (read_requests.clone(), lifecycle.clone());
             let run = move || reader.run(&requests, &shared);
             readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, run)?);
@@ -122,6 +132,8 @@ impl EmbeddedStore {
             compaction,
             checkpointer,
             options: options.clone(),
+            receipt_room: receipt_room.clone(),
+            receipt_expiry: ReceiptExpiry::default(),
             readers,
             reads: reads.clone(),
             lock,
@@ -129,7 +141,8 @@ impl EmbeddedStore {
             discards: Vec::new(),
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
-        Ok(Self { writes, reads, writer, log_index, lifecycle, options, max_frame_bytes: block::MAX_FRAME_BYTES })
+        let max_frame_bytes = block::MAX_FRAME_BYTES;
+        Ok(Self { writes, reads, writer, log_index, lifecycle, options, receipt_room, max_frame_bytes })
     }
 
     fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<staging::CommitReply>, StoreError> {
@@ -137,8 +150,8 @@ impl EmbeddedStore {
         self.lifecycle.check_healthy()?;
         commit.check()?;
         let meta = ListMeta::of(&commit.state, commit.wake_up);
-        let head = CommitHead { after: commit.after, deleted_at: record::deleted_at(&commit.revisions), meta };
-        let encode = |bytes| record::append_commit(&commit, &head, bytes);
+        let head = CommitHead { after: commit.after, deleted_at: commit_record::deleted_at(&commit.revisions), meta };
+        let encode = |bytes| commit_record::append_commit(&commit, &head, bytes);
         let revision = head.meta.revision;
         let frame = block::frame(&commit.name, revision, self.max_frame_bytes, encode).map_err(|oversized| {
             StoreError::Failed { what: staging::action(&commit.name, revision), why: oversized.to_string() }
@@ -223,6 +236,10 @@ impl Store for EmbeddedStore {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.read(Reader::next_due)
+    }
+
+    fn receipt_room(&self) -> &Arc<ReceiptRoom> {
+        &self.receipt_room
     }
 
     fn health(&self) -> Health {

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::receipt_room::ReceiptRoom;
 use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
@@ -214,6 +215,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.inner.next_due()
+    }
+
+    fn receipt_room(&self) -> &Arc<ReceiptRoom> {
+        self.inner.receipt_room()
     }
 
     fn health(&self) -> Health {

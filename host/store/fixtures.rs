@@ -11,7 +11,8 @@ use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry};
 use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName};
-use crate::list::revision::{CommandOutcome, Idempotency, Receipt, Revision};
+use crate::list::receipt::{CommandOutcome, Idempotency, Receipt, RetainedEffect};
+use crate::list::revision::Revision;
 
 /// Builds the commits of one list, as its actor does. Revisions gather until [`Writer::commit`] takes them.
 #[derive(Clone)]
@@ -20,11 +21,20 @@ pub(crate) struct Writer {
     pub(crate) list: List,
     pub(crate) wake_up: Option<u64>,
     gathered: Vec<Arc<Revision>>,
-    receipts: Vec<Receipt>,
+    receipts: Vec<Arc<Receipt>>,
 }
 
 pub(crate) fn name(name: &str) -> ListName {
     ListName::new(name).expect("a list's name")
+}
+
+/// The time of a receipt that is given no other.
+pub(crate) const RECEIVED: u64 = 1_795_000_000_000;
+
+/// The bytes that a golden file holds.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("a byte");
+    text.trim().as_bytes().chunks(2).map(byte).collect()
 }
 
 fn binding() -> Arc<LogicBinding> {
@@ -79,15 +89,21 @@ impl Writer {
         self.revise(Command::DeleteList, vec![Change::DeleteList])
     }
 
-    pub(crate) fn with_receipt(mut self, key: &str) -> Self {
-        let request = Idempotency { key: key.into(), fingerprint: [9; 32] };
+    pub(crate) fn with_receipt(self, key: &str) -> Self {
+        self.with_receipt_at(key, RECEIVED)
+    }
+
+    /// A receipt of a time, on the account of what precedes the line break in the key.
+    pub(crate) fn with_receipt_at(mut self, key: &str, time: u64) -> Self {
+        let holder = key.split('\n').next().unwrap_or_default().to_owned();
+        let request = Idempotency { key: key.into(), holder, fingerprint: [9; 32] };
         let outcome = CommandOutcome::Done {
             revision: self.list.revision(),
-            changes: Vec::new(),
             created: false,
             next_id_before: 1,
+            effect: RetainedEffect::Nothing,
         };
-        self.receipts.push(Receipt { request, time: 1_795_000_000_000, logic: binding().id.clone(), outcome });
+        self.receipts.push(Arc::new(Receipt { request, time, logic: binding().id.clone(), outcome }));
         self
     }
 

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 
-use super::{Commit, Health, MAX_PAGE, MAX_RECEIPTS, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::receipt_room::{ReceiptLimits, ReceiptRoom};
+use super::{Commit, Health, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use crate::list::List;
 use crate::list::change::Change;
 use crate::list::name::ListName;
-use crate::list::revision::{Receipt, Revision};
+use crate::list::receipt::Receipt;
+use crate::list::revision::Revision;
 
 /// The number of shards: enough that writers on a large machine seldom wait for each other.
 const SHARDS: usize = 64;
@@ -31,13 +33,15 @@ pub struct MemoryStore {
     names: Mutex<BTreeSet<ListName>>,
     timers: Mutex<BTreeSet<WakeUp>>,
     history: usize,
+    receipt_room: Arc<ReceiptRoom>,
     closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     list: Arc<List>,
-    receipts: VecDeque<Receipt>,
+    /// The oldest first. Those that are expired go with the next commit.
+    receipts: VecDeque<Arc<Receipt>>,
     wake_up: Option<u64>,
     history: VecDeque<Arc<Revision>>,
 }
@@ -51,12 +55,18 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store. A list retains `history` revisions of history.
     pub fn with_history(history: usize) -> Self {
+        Self::with_limits(history, ReceiptLimits::default())
+    }
+
+    /// An empty store with these limits on history and receipts.
+    pub fn with_limits(history: usize, receipts: ReceiptLimits) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: std::hash::RandomState::new(),
             names: Mutex::default(),
             timers: Mutex::default(),
             history,
+            receipt_room: ReceiptRoom::new(receipts),
             closed: AtomicBool::new(false),
         }
     }
@@ -102,11 +112,16 @@ impl MemoryStore {
         }
         slot.add(commit.revisions, self.history);
         slot.receipts.extend(commit.receipts);
-        let surplus = slot.receipts.len().saturating_sub(MAX_RECEIPTS);
-        slot.receipts.drain(..surplus);
+        while slot.receipts.front().is_some_and(|oldest| self.receipt_room.is_expired(oldest.time)) {
+            slot.receipts.pop_front();
+        }
         slot.list = commit.state;
         slot.wake_up = commit.wake_up;
         Ok(())
+    }
+
+    fn unexpired(&self, receipts: &VecDeque<Arc<Receipt>>) -> Vec<Arc<Receipt>> {
+        receipts.iter().filter(|receipt| !self.receipt_room.is_expired(receipt.time)).cloned().collect()
     }
 
     fn read_page(&self, after: Option<&ListName>, limit: usize) -> Vec<Summary> {
@@ -156,7 +171,7 @@ impl Store for MemoryStore {
             let shard = self.shard(name).lock();
             Ok(shard.get(name).map_or_else(Stored::default, |slot| Stored {
                 list: List::clone(&slot.list),
-                receipts: slot.receipts.iter().cloned().collect(),
+                receipts: self.unexpired(&slot.receipts),
                 wake_up: slot.wake_up,
             }))
         })
@@ -188,6 +203,10 @@ impl Store for MemoryStore {
 
     fn next_due(&self) -> Pending<Option<u64>> {
         self.answer(|| Ok(self.timers.lock().first().map(|first| first.at)))
+    }
+
+    fn receipt_room(&self) -> &Arc<ReceiptRoom> {
+        &self.receipt_room
     }
 
     fn health(&self) -> Health {

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::options::Options;
+use super::peer::Peer;
 use super::state::{Services, Web};
 use super::timeouts::{ConnectionTimeouts, TimedBody, TimedStream};
 use super::{contract, routes};
@@ -114,13 +115,15 @@ impl Server {
         let slots = Arc::new(Semaphore::new(self.web.options.max_connections));
         let next = async || {
             let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-            let (stream, _) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, slot))
+            let (stream, address) = listener.accept().await?;
+            Ok::<_, io::Error>((stream, Peer(address.ip()), slot))
         };
         loop {
             match shutdown.run_until_cancelled(next()).await {
                 None => return,
-                Some(Ok((stream, slot))) => drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, slot))),
+                Some(Ok((stream, peer, slot))) => {
+                    drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, peer, slot)));
+                }
                 Some(Err(error)) if concerns_one_connection(&error) => {
                     tracing::debug!(%error, "a connection ended before it was accepted");
                 }
@@ -133,14 +136,15 @@ impl Server {
     }
 
     /// Serves one connection until it ends.
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, peer: Peer, slot: OwnedSemaphorePermit) {
         let _open = self.web.services.metrics.connections.enter();
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot turn off Nagle's algorithm, small responses may be late");
         }
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let in_flight = timeouts.begin(request.version());
             let mut router = self.router.clone();
             async move {

@@ -8,15 +8,16 @@ use utoipa::ToSchema;
 use super::headers::{etag, name_logic};
 use super::input::CustomCommand;
 use super::json;
-use super::openapi::WriteProblems;
+use super::openapi::{IDEMPOTENCY_KEY, WriteProblems};
 use super::paths::NamedPath;
 use super::problem::HandlerResult;
 use super::query::NoQuery;
-use super::representations::{EntryBody, json_response, touched};
+use super::representations::{EntryBody, json_response};
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
 use crate::list::id::EntryId;
+use crate::list::touched::Touched;
 
 /// Result of a command.
 #[derive(Serialize, ToSchema)]
@@ -29,6 +30,11 @@ pub(super) struct CommandOutcomeBody<'a> {
     /// The ids of the entries that the command removed.
     #[schema(value_type = Vec<u64>)]
     removed: Vec<EntryId>,
+    /// The ids of the entries that the command added or changed, where their content is not known any more. Only in the
+    /// response to a repeated request, in place of `entries`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<u64>, required = false)]
+    unknown: Vec<EntryId>,
 }
 
 /// Carries out a command that the list's logic defines. The body is an object of the arguments that the logic
@@ -36,7 +42,7 @@ pub(super) struct CommandOutcomeBody<'a> {
 #[utoipa::path(post, path = "/lists/{list}/commands/{name}", tag = "logic's own", operation_id = "runCommand", request_body(content = Object),
     params(("list" = String, Path, description = "The list's name"), ("name" = String, Path, description = "The command's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses(
     (status = 200, description = "What the command did", body = CommandOutcomeBody, headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
@@ -56,10 +62,10 @@ pub(super) async fn run(
 
 /// The response to a command that may have changed any entry. `prefix` is what the URLs of entries begin with.
 pub(super) fn outcome(reply: &Reply, prefix: &str) -> HandlerResult {
-    let (put, removed) = touched(reply.changes());
-    let entries = put.into_iter().map(|entry| EntryBody::new(entry, prefix)).collect();
-    let mut response =
-        json_response(StatusCode::OK, &CommandOutcomeBody { revision: reply.revision, entries, removed })?;
+    let Touched { put, unknown, removed } = reply.touched();
+    let entries = put.iter().map(|entry| EntryBody::new(entry, prefix)).collect();
+    let body = CommandOutcomeBody { revision: reply.revision, entries, removed, unknown };
+    let mut response = json_response(StatusCode::OK, &body)?;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(reply.revision));
     name_logic(headers, &reply.logic);

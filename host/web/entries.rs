@@ -8,13 +8,13 @@ use super::caller::Caller;
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
-use super::openapi::{ReadProblems, WriteProblems};
+use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
 use super::pages::next_page;
 use super::paths::{EntryPath, ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{EntriesQuery, NoQuery};
-use super::representations::{EntryBody, empty, json_response, touched};
+use super::representations::{EntryBody, empty, json_response};
 use super::state::Shared;
 use super::views::require_view;
 use super::write_request::{ExpectedBody, WriteRequest};
@@ -23,6 +23,7 @@ use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
 use crate::list::id::LogicId;
+use crate::list::touched::Touched;
 
 /// Lists the entries of a list. A list that does not exist has none.
 #[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",
@@ -85,9 +86,9 @@ fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = EntryBody<'
 #[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", operation_id = "addEntry", request_body = NewEntry,
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses(
-    (status = 201, description = "The new entry", body = EntryBody, headers(
+    (status = 201, description = "The new entry. Without a body where the request is repeated and the server no longer has the content of so large an entry", body = EntryBody, headers(
         ("Location" = String, description = "The entry"), ("ETag" = String, description = "The list's revision"),
         ("Hotlist-Logic" = String, description = "The logic that decided"))),
     (status = 200, description = "The existing entry into which the list's logic merged the new one", body = EntryBody,
@@ -98,27 +99,28 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let new: NewEntry = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
     let reply = write.call(&web, &name, new).await?;
-    let (put, _) = touched(reply.changes());
+    let Touched { put, unknown, .. } = reply.touched();
     // If the logic adds several entries, the response shows the first. If it adds none, the first that it changed.
     let new = put.iter().find(|entry| entry.id >= reply.next_id_before);
-    match (new, put.first()) {
-        (Some(entry), _) => {
-            let mut response = written(StatusCode::CREATED, entry, &prefix, reply.revision, &reply.logic)?;
-            if let Ok(location) = HeaderValue::from_str(&format!("{prefix}{}", entry.id)) {
-                response.headers_mut().insert(header::LOCATION, location);
-            }
-            Ok(response)
-        }
-        (None, Some(entry)) => written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic),
-        (None, None) => Ok(no_content(&reply)),
+    // Of a repeated request, the server may only know the id.
+    let new_id = new.map(|entry| entry.id).or_else(|| unknown.into_iter().find(|id| *id >= reply.next_id_before));
+    let mut response = match (new, new_id, put.first()) {
+        (Some(entry), ..) => written(StatusCode::CREATED, entry, &prefix, reply.revision, &reply.logic)?,
+        (None, Some(_), _) => without_body(StatusCode::CREATED, &reply),
+        (None, None, Some(entry)) => written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic)?,
+        (None, None, None) => no_content(&reply),
+    };
+    if let Some(location) = new_id.and_then(|id| HeaderValue::from_str(&format!("{prefix}{id}")).ok()) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
+    Ok(response)
 }
 
 /// Removes all entries through the list's logic, all or none.
 #[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses((status = 204, description = "There are no entries", headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
     WriteProblems))]
@@ -158,11 +160,11 @@ pub(super) async fn one(
     request_body(content((EntryPatch = "application/merge-patch+json"), (EntryPatch = "application/json"))),
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses(
     (status = 200, description = "The entry as it is now", body = EntryBody, headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment"), WriteProblems))]
+    (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment, or the request is repeated and the server no longer has the content of so large an entry"), WriteProblems))]
 pub(super) async fn change(
     State(web): Shared,
     EntryPath(name, id): EntryPath,
@@ -173,11 +175,11 @@ pub(super) async fn change(
     let patch: EntryPatch = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
     let reply = write.call(&web, &name, EntryUpdate { id, patch }).await?;
-    let (put, removed) = touched(reply.changes());
-    if let Some(entry) = put.into_iter().find(|entry| entry.id == id) {
+    let Touched { put, unknown, removed } = reply.touched();
+    if let Some(entry) = put.iter().find(|entry| entry.id == id) {
         return written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic);
     }
-    if removed.contains(&id) {
+    if removed.contains(&id) || unknown.contains(&id) {
         return Ok(no_content(&reply));
     }
     // The entry did not change, so the reply does not contain it, but the list does.
@@ -201,7 +203,7 @@ pub(super) async fn change(
 #[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "deleteEntry",
     params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses((status = 204, description = "The entry is gone", headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
     WriteProblems))]
@@ -229,7 +231,11 @@ fn written(status: StatusCode, entry: &Entry, prefix: &str, revision: u64, logic
 
 /// The response to a command that left nothing to show.
 fn no_content(reply: &Reply) -> Response {
-    let mut response = empty(StatusCode::NO_CONTENT);
+    without_body(StatusCode::NO_CONTENT, reply)
+}
+
+fn without_body(status: StatusCode, reply: &Reply) -> Response {
+    let mut response = empty(status);
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(reply.revision));
     name_logic(headers, &reply.logic);

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::headers::{etag, link_next, name_logic};
 use super::input::ListSetup;
 use super::json;
-use super::openapi::{ReadProblems, WriteProblems};
+use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
 use super::paths::{ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
@@ -153,7 +153,7 @@ pub(super) async fn describe(
 #[utoipa::path(put, path = "/lists/{list}", tag = "lists", operation_id = "putList", request_body(content = ListSetup),
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision; `*`: only if it exists"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses(
     (status = 201, description = "The list was created", body = ListSetBody,
         headers(("Location" = String, description = "The list"), ("ETag" = String, description = "The revision"),
@@ -201,7 +201,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 /// for the operator, and a list of the same name goes on with higher revisions.
 #[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = String, Path, description = "The list's name"),
     ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-    ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+    ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses((status = 204, description = "The list was deleted",
         headers(("Hotlist-Logic" = String, description = "The logic that decided, if the list could be read"))), WriteProblems))]
 pub(super) async fn delete(

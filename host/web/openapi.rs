@@ -8,6 +8,13 @@ use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
 
 use super::problem;
 
+/// Description of the header `Idempotency-Key`.
+pub(super) const IDEMPOTENCY_KEY: &str = "Identifies the request, at most 255 bytes: a repetition within 24 hours \
+    (`--receipt-time`) is not carried out again and gets the first response. For that the server keeps a receipt, at most \
+    1 MiB of them for each list (`--max-list-receipt-bytes`) and 256 MiB in all (`--max-receipt-bytes`), of which one caller or \
+    address may have an eighth. Without room for its receipt a new request is refused with status 429; the receipts of earlier \
+    requests stay until they expire";
+
 /// Problems that any request that reads may get.
 pub(super) struct ReadProblems;
 
@@ -29,7 +36,11 @@ const MEANINGS: [(&str, &str, AppliesTo); 13] = [
     ("413", "The body is too large", AppliesTo::Writing),
     ("415", "The body has a media type that is not accepted here", AppliesTo::Writing),
     ("422", "The request is well-formed, but not valid; `field` names the member at fault", AppliesTo::Both),
-    ("429", "Too many requests; `Retry-After` says when to try again", AppliesTo::NoRequest),
+    (
+        "429",
+        "There is no room for a receipt of the idempotency key. Nothing was carried out; `Retry-After` is there if receipts expire soon",
+        AppliesTo::Writing,
+    ),
     ("431", "The head is too large; this answer has no body", AppliesTo::Both),
     (
         "500",
@@ -47,7 +58,6 @@ const MEANINGS: [(&str, &str, AppliesTo); 13] = [
 enum AppliesTo {
     Both,
     Writing,
-    NoRequest,
 }
 
 fn problems(writing: bool) -> BTreeMap<String, RefOr<Response>> {

@@ -21,8 +21,8 @@ pub(super) use kind::{CarriedOut, ProblemKind};
 /// The media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// After how many seconds a client may try again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// After how many seconds a client may try again where the cause is likely to pass at once.
+const SOON: u64 = 1;
 
 /// Result of a handler.
 pub(super) type HandlerResult = Result<Response, Problem>;
@@ -49,8 +49,8 @@ struct Facts {
     limit: Option<Limit>,
     logic: Option<Arc<LogicId>>,
     revision: Option<u64>,
-    /// Whether nothing was carried out and the same request is likely to work soon.
-    retry: bool,
+    /// After how many seconds the same request is likely to work, where nothing was carried out and that is soon.
+    retry_after: Option<u64>,
     /// What only the operator may know.
     cause: Option<String>,
     /// Whether the cause is a failed write of the store.
@@ -105,8 +105,8 @@ impl Problem {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (code, field, limit, logic, revision, cause) = (None, None, None, None, None, None);
-        let (retry, is_failed_write) = (kind == ProblemKind::Overloaded, false);
-        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry, cause, is_failed_write }))
+        let (retry_after, is_failed_write) = ((kind == ProblemKind::Overloaded).then_some(SOON), false);
+        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry_after, cause, is_failed_write }))
     }
 
     /// Names the part of the body, parameter or header at fault.
@@ -122,8 +122,13 @@ impl Problem {
     }
 
     /// Asks the client to try again soon. Only for a 503 after which nothing was carried out.
-    pub(super) fn with_retry(mut self) -> Self {
-        self.0.retry = true;
+    pub(super) fn with_retry(self) -> Self {
+        self.with_retry_after(SOON)
+    }
+
+    /// Asks the client to try again after some seconds. Only for a 429 or 503 after which nothing was carried out.
+    fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -194,7 +199,7 @@ impl Problem {
         let cause = self.0.cause.clone()?;
         let limit = self.0.limit.as_ref().map(|limit| limit.name);
         let class = match self.0.kind {
-            ProblemKind::Overloaded => FailureClass::Overload,
+            ProblemKind::Overloaded | ProblemKind::NoReceiptRoom => FailureClass::Overload,
             _ if self.0.is_failed_write => FailureClass::StoreWrite,
             _ => FailureClass::Fault,
         };
@@ -240,7 +245,9 @@ impl IntoResponse for Problem {
         }
         let extra: Option<(HeaderName, HeaderValue)> = match status {
             // A 503 whose cause lasts until the operator acts has no such header. A repetition would only add load.
-            StatusCode::SERVICE_UNAVAILABLE if self.0.retry => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                self.0.retry_after.map(|seconds| (header::RETRY_AFTER, seconds.into()))
+            }
             // The rest of the body will not be read, so the connection cannot be used again.
             StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, HeaderValue::from_static("close"))),
             _ => None,
@@ -291,7 +298,8 @@ mod tests {
             let (response, document) = response(&Problem::new(*kind, "for the test").with_retry());
             let asks = response.headers().contains_key(header::RETRY_AFTER);
             assert!(!asks || document["carried_out"] == "no", "{document}");
-            assert_eq!(asks, kind.status() == StatusCode::SERVICE_UNAVAILABLE, "{kind:?}");
+            let may_ask = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+            assert_eq!(asks, may_ask.contains(&kind.status()), "{kind:?}");
         }
     }
 }

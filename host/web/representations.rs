@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 
 use super::problem::{HandlerResult, Problem};
 use crate::list::List;
-use crate::list::change::Change;
 use crate::list::entry::Entry;
 use crate::list::id::{EntryId, LogicId};
 use crate::list::selector::Pin;
@@ -172,28 +171,6 @@ pub(super) struct ListDetailBody<'a> {
     pub(super) settings: Fields<'a>,
 }
 
-/// Returns the entries that changes put, in the order of their first change and in their last state, and the ids of
-/// the entries that they removed.
-pub(super) fn touched(changes: &[Change]) -> (Vec<&Entry>, Vec<EntryId>) {
-    let mut put: Vec<&Entry> = Vec::new();
-    let mut removed = Vec::new();
-    // The index in `put` by id. A search would make thousands of changes quadratic.
-    let mut indexes = std::collections::HashMap::new();
-    for change in changes {
-        match change {
-            Change::Put(entry) | Change::Restore(entry) => {
-                let at = *indexes.entry(entry.id).or_insert(put.len());
-                if at == put.len() { put.push(entry) } else { put[at] = entry }
-            }
-            Change::Remove(id) => removed.push(*id),
-            Change::Set(_) | Change::Unset(_) | Change::BindLogic(_) | Change::Pin(_) | Change::DeleteList => {}
-        }
-    }
-    let removed_ids: std::collections::HashSet<_> = removed.iter().collect();
-    put.retain(|entry| !removed_ids.contains(&entry.id));
-    (put, removed)
-}
-
 /// A response with a JSON body.
 pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> HandlerResult {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal("cannot write a response", error))?;
@@ -233,18 +210,6 @@ pub(super) fn describe_list<'a>(name: &'a str, url: String, list: &'a Arc<List>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_entry_that_changes_more_than_once_is_shown_in_its_last_state() {
-        let put = |id, title: &str| {
-            let (title, fields) = (title.to_owned(), Vec::new());
-            Change::put(Entry { id, title, date: None, completed: false, order: None, fields })
-        };
-        let changes = [put(2, "b"), put(1, "a"), put(3, "c"), put(2, "bb"), Change::Remove(3), Change::Remove(9)];
-        let (put, removed) = touched(&changes);
-        let put: Vec<_> = put.iter().map(|entry| (entry.id, entry.title.as_str())).collect();
-        assert_eq!((put, removed), (vec![(2, "bb"), (1, "a")], vec![3, 9]));
-    }
 
     #[test]
     fn whole_numbers_are_written_without_a_fraction() {

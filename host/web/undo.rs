@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use super::commands::{CommandOutcomeBody, outcome};
 use super::input::UndoBody;
 use super::json;
-use super::openapi::WriteProblems;
+use super::openapi::{IDEMPOTENCY_KEY, WriteProblems};
 use super::paths::ListPath;
 use super::problem::{HandlerResult, ProblemBody};
 use super::query::NoQuery;
@@ -19,7 +19,7 @@ use super::write_request::{ExpectedBody, WriteRequest};
 #[utoipa::path(post, path = "/lists/{list}/undo", tag = "history", operation_id = "undoRevision", request_body(content = UndoBody),
     params(("list" = String, Path, description = "The list's name"),
         ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that a repetition is not carried out again")),
+        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     responses(
     (status = 200, description = "What the undo did", body = CommandOutcomeBody, headers(
         ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),

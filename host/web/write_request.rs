@@ -9,11 +9,11 @@ use super::body::{BodyLimits, require_type};
 use super::paths::Origin;
 use super::problem::Problem;
 use super::state::Web;
-use super::{idempotency, preconditions};
+use super::{idempotency, peer, preconditions};
 use crate::actor::{CallError, CommandSource, Expect, Reply, Request};
 use crate::list::command::Command;
 use crate::list::name::ListName;
-use crate::list::revision::Idempotency;
+use crate::list::receipt::Idempotency;
 
 /// Body that a handler expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +60,12 @@ impl WriteRequest {
             require_type(headers, &["application/json"])?;
         }
         let path = parts.uri.path();
-        let idempotency = idempotency::of(headers, &parts.method, path, &caller, &body)?;
+        let holder = match web.options.caller_header {
+            Some(_) => caller.to_string(),
+            // All requests have the same caller, so the address tells the clients apart.
+            None => peer::name(&parts.extensions),
+        };
+        let idempotency = idempotency::of(headers, &parts.method, path, &caller, holder, &body)?;
         Ok(Self { origin, body, caller, expect, idempotency })
     }
 

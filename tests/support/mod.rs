@@ -47,6 +47,7 @@ pub struct Server {
     pub store: Arc<FaultyStore<MemoryStore>>,
     /// The directory of uploads.
     pub data: tempfile::TempDir,
+    pub clock: Arc<ManualClock>,
     pub services: Services,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -63,9 +64,15 @@ impl Server {
 
     /// A server that retains at most `history` revisions of each list.
     pub async fn with_history(options: Options, history: usize) -> Self {
-        let store = Arc::new(FaultyStore::new(MemoryStore::with_history(history)));
+        Self::with_store(options, MemoryStore::with_history(history)).await
+    }
+
+    /// A server on this store.
+    pub async fn with_store(options: Options, store: MemoryStore) -> Self {
+        let store = Arc::new(FaultyStore::new(store));
         let data = tempfile::tempdir().expect("a directory");
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
+        let manual_clock = Arc::new(ManualClock::at(NOON));
+        let clock: Arc<dyn Clock> = manual_clock.clone();
         let registry = Arc::new(Registry::default());
         let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
         let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), sources).await.expect("plugins");
@@ -102,7 +109,7 @@ impl Server {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, services.clone(), options, shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { address, client, store, data, services, shutdown, task }
+        Self { address, client, store, data, clock: manual_clock, services, shutdown, task }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -51,7 +51,7 @@ async fn a_body_that_the_deciding_version_does_not_take_names_the_member_and_the
 async fn a_repeated_request_gets_the_first_answer_also_from_a_new_actor() {
     let world = World::new();
     let keyed = |title: &str, fingerprint: u8| Request {
-        idempotency: Some(Idempotency { key: "k".into(), fingerprint: [fingerprint; 32] }),
+        idempotency: Some(Idempotency { key: "k".into(), holder: "alice".into(), fingerprint: [fingerprint; 32] }),
         ..add(title)
     };
     let first = world.cache.call(&name("bob"), keyed("milk", 1)).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_repeated_request_gets_the_first_answer_also_from_a_new_actor() {
     world.cache.sweep();
     let again = world.cache.call(&name("bob"), keyed("milk", 1)).await.unwrap();
     assert_eq!((again.revision, again.created), (first.revision, true));
-    assert_eq!(again.changes(), first.changes());
+    assert_eq!(again.touched(), first.touched());
     assert_eq!(world.cache.call(&name("bob"), keyed("eggs", 2)).await.unwrap_err(), CallError::KeyReused);
     assert_eq!(world.titles("bob").await, ["milk", "bread"]);
 }
@@ -72,18 +72,24 @@ async fn a_repeated_request_gets_the_first_answer_also_without_a_version_that_co
     let configure =
         Command::Configure { logic: Some(LogicName::new("kanban").unwrap()), pin: None, settings: Vec::new() };
     world.cache.call(&name("bob"), request(configure)).await.unwrap();
-    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let keyed = || Request {
+        idempotency: Some(Idempotency { key: "k".into(), holder: "alice".into(), fingerprint: [1; 32] }),
+        ..add("milk")
+    };
     let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
     let gone = World::with_store(world.store.clone());
     assert!(matches!(gone.add("bob", "bread").await, Err(CallError::NoLogic(_))));
     let again = gone.cache.call(&name("bob"), keyed()).await.unwrap();
-    assert_eq!((again.revision, again.changes()), (first.revision, first.changes()));
+    assert_eq!((again.revision, again.touched()), (first.revision, first.touched()));
 }
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_first_answer_also_while_no_instance_is_free() {
     let world = World::new();
-    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("milk") };
+    let keyed = || Request {
+        idempotency: Some(Idempotency { key: "k".into(), holder: "alice".into(), fingerprint: [1; 32] }),
+        ..add("milk")
+    };
     let first = world.cache.call(&name("bob"), keyed()).await.unwrap();
     world.registry.publish(Native::version(CROWDED), "test", MIDNIGHT);
     let busy = world.add("bob", "bread").await.unwrap_err();
@@ -94,7 +100,10 @@ async fn a_repeated_request_gets_the_first_answer_also_while_no_instance_is_free
 #[tokio::test]
 async fn a_repeated_request_that_was_rejected_is_rejected_again() {
     let world = World::new();
-    let keyed = || Request { idempotency: Some(Idempotency { key: "k".into(), fingerprint: [1; 32] }), ..add("no") };
+    let keyed = || Request {
+        idempotency: Some(Idempotency { key: "k".into(), holder: "alice".into(), fingerprint: [1; 32] }),
+        ..add("no")
+    };
     let first = world.cache.call(&name("bob"), keyed()).await.unwrap_err();
     assert!(matches!(&first, CallError::Refused { refusal: Refusal::Rejected(_), .. }));
     world.clock.advance(600_000);
@@ -133,14 +142,14 @@ async fn a_repeated_undo_gets_the_first_answer_also_while_the_history_cannot_be_
     let bob = name("bob");
     world.add("bob", "milk").await.unwrap();
     let keyed = |key: &str| {
-        let idempotency = Some(Idempotency { key: key.into(), fingerprint: [1; 32] });
+        let idempotency = Some(Idempotency { key: key.into(), holder: "ann".into(), fingerprint: [1; 32] });
         |command| Request { idempotency, ..request(command) }
     };
     let last = world.add("bob", "bread").await.unwrap().revision;
     let first = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
     world.store.make_unreadable(bob.clone(), "a test says so");
     let again = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
-    assert_eq!((again.revision, again.changes()), (first.revision, first.changes()));
+    assert_eq!((again.revision, again.touched()), (first.revision, first.touched()));
     let unread = world.cache.undo(&bob, Some(last), keyed("new")).await.unwrap_err();
     assert!(matches!(unread, CallError::Store(StoreError::Unreadable { .. })), "{unread:?}");
     assert_eq!(world.titles("bob").await, ["milk"]);

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 30] = [
+const VALUES: [(&str, &str); 33] = [
     ("listen", "127.0.0.9:9"),
     ("data", "/data"),
     ("plugins", "/plugins"),
@@ -25,6 +25,9 @@ const VALUES: [(&str, &str); 30] = [
     ("max-resident", "15"),
     ("mailbox", "16"),
     ("history", "17"),
+    ("receipt-time", "32s"),
+    ("max-list-receipt-bytes", "33"),
+    ("max-receipt-bytes", "34"),
     ("max-entries", "100018"),
     ("max-list-bytes", "19"),
     ("max-body", "20"),
@@ -61,6 +64,7 @@ fn expected() -> Config {
         idle: ms(14),
         resident: 15,
         history: 17,
+        receipts: ReceiptLimits { time: ms(32_000), list_bytes: 33, total_bytes: 34 },
         wasm: wasm::Settings {
             fuel: 24,
             deadline: ms(25),

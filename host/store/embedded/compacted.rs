@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::block::{Block, Blocks, Frame};
+use super::commit_record::{self, CommitBody};
 use super::error::ReadError;
 use super::log_index::CommitRef;
-use super::record::{self, CommitBody, ListMeta, RowKind};
+use super::record::{self, ListMeta, RowKind};
 use crate::list::List;
 use crate::list::name::ListName;
 
@@ -89,7 +90,8 @@ fn frame<'a>(name: &ListName, (seq, block): &'a LoggedCommit) -> Result<Frame<'a
 
 /// Decodes commits of a list.
 pub(super) fn bodies<'a>(name: &ListName, commits: &'a [LoggedCommit]) -> Result<Vec<CommitBody<'a>>, String> {
-    let body = |commit| frame(name, commit).and_then(|frame| record::log_body(name, frame.revision, frame.record));
+    let body =
+        |commit| frame(name, commit).and_then(|frame| commit_record::log_body(name, frame.revision, frame.record));
     commits.iter().map(body).collect()
 }
 

@@ -145,13 +145,14 @@ impl Compaction {
     }
 
     /// Compacts some lists, or truncates a part of the log when all are compacted. The caller has begun the
-    /// transaction, which also writes `commits` commits.
+    /// transaction, which also writes `commits` commits. Receipts before `receipt_horizon` are expired, and left out.
     pub(super) fn slice(
         &self,
         db: &Connection,
         log_index: &Mutex<LogIndex>,
         commits: usize,
         options: &Options,
+        receipt_horizon: u64,
     ) -> Result<Slice, WriteError> {
         let names_left = self.names.len().saturating_sub(self.slice_size(commits, options));
         let mut slice = Slice { names_left, truncated_to: self.truncated_to, ..Slice::default() };
@@ -159,7 +160,7 @@ impl Compaction {
             return Ok(slice);
         }
         let failed = |error| WriteFailure::RolledBack("compact the log", error);
-        let mut compactor = ListCompactor::prepare(db, options.history).map_err(failed)?;
+        let mut compactor = ListCompactor::prepare(db, options.history, receipt_horizon).map_err(failed)?;
         for name in self.names[names_left..].iter().rev() {
             let Some(list) = log_index.lock().get(name).cloned() else { continue };
             let Some(last) = list.commits.last() else { continue };
@@ -232,7 +233,7 @@ mod tests {
         let mut compaction = Compaction::new(0, 0, 0);
         compaction.appended(10, 5_000);
         compaction.begin(&log_index);
-        let slice = compaction.slice(&db, &log_index, 1, &options).unwrap();
+        let slice = compaction.slice(&db, &log_index, 1, &options, 0).unwrap();
         compaction.record(slice, &log_index);
         assert!(!compaction.is_under_way());
         assert_eq!((compaction.commits(), compaction.bytes), (0, 0));
@@ -241,7 +242,7 @@ mod tests {
         compaction.note_log_length(&name("bob"), LONG_LOG);
         assert!(compaction.is_under_way());
         assert_eq!(compaction.slice_size(1, &options), MIN_LISTS);
-        let slice = compaction.slice(&db, &log_index, 1, &options).unwrap();
+        let slice = compaction.slice(&db, &log_index, 1, &options, 0).unwrap();
         compaction.record(slice, &log_index);
         assert!(!compaction.is_under_way());
         assert_eq!((compaction.commits(), compaction.bytes), (1, 100));

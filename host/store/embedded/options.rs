@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::store::receipt_room::ReceiptLimits;
 
 /// The limits of an [`EmbeddedStore`](super::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How many revisions of history the store retains for a list.
     pub history: u64,
+    /// The limits on receipts.
+    pub receipts: ReceiptLimits,
     /// How many calls may wait for the writer. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub queue: usize,
     /// How many reads may wait. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
@@ -44,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             history: 1_000,
+            receipts: ReceiptLimits::default(),
             queue: 65_536,
             read_queue: 65_536,
             readers: 2,

@@ -8,16 +8,20 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
 use super::block::Blocks;
+use super::commit_record::CommitBody;
 use super::compacted::{self, CompactedRow};
 use super::damage;
 use super::error::ReadError;
 use super::lifecycle::Lifecycle;
 use super::log_index::{CommitRef, LogIndex};
-use super::record::{self, CommitBody, ListMeta, RowKind};
+use super::record::{self, ListMeta};
+use super::{receipt_record, receipt_rows};
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
-use crate::list::revision::{Receipt, Revision};
-use crate::store::{MAX_RECEIPTS, StoreError, Stored, Summary, WakeUp};
+use crate::list::receipt::Receipt;
+use crate::list::revision::Revision;
+use crate::store::receipt_room::ReceiptRoom;
+use crate::store::{StoreError, Stored, Summary, WakeUp};
 
 /// Reads timers in the order of their key, from a place in it on. Timers that are not due are not read.
 pub(super) const DUE: &str =
@@ -43,6 +47,8 @@ pub(super) struct Reader {
     pub(super) log_index: Arc<Mutex<LogIndex>>,
     /// How many revisions of history a list retains.
     pub(super) history_limit: u64,
+    /// The room for receipts, which knows the expired ones.
+    pub(super) receipt_room: Arc<ReceiptRoom>,
     /// The time, for damage that is found.
     pub(super) now: fn() -> u64,
 }
@@ -91,10 +97,12 @@ impl Reader {
             let list = compacted::replay(name, row.as_ref(), &bodies)?;
             let last = bodies.last().map(|body| &body.head.meta).or(row.as_ref().map(|row| &row.meta));
             let wake_up = last.and_then(|meta| meta.wake_up);
-            let mut receipts = compacted_receipts(db, name)?;
-            receipts.extend(bodies.into_iter().flat_map(|body| body.receipts));
-            receipts.drain(..receipts.len().saturating_sub(MAX_RECEIPTS));
-            Ok(Stored { list, receipts, wake_up })
+            let horizon = self.receipt_room.horizon();
+            let mut receipts = compacted_receipts(db, name, horizon)?;
+            for receipt in bodies.iter().flat_map(|body| &body.receipts).filter(|receipt| receipt.time >= horizon) {
+                receipts.push(receipt.decode()?);
+            }
+            Ok(Stored { list, receipts: receipts.into_iter().map(Arc::new).collect(), wake_up })
         });
         stored.map_err(|fault| fault.into_store_error(&self.db, "read a list", name))
     }
@@ -247,13 +255,15 @@ fn summary(name: ListName, meta: ListMeta) -> Option<Summary> {
     Some(Summary { name, logic, revision: meta.revision, entries: meta.entries, open: meta.open })
 }
 
-fn compacted_receipts(db: &Connection, name: &ListName) -> Result<Vec<Receipt>, ReadError> {
-    let mut select = db.prepare_cached("SELECT place, record FROM receipts WHERE name = ?1 ORDER BY place")?;
-    let mut rows = select.query([name.as_str()])?;
+/// The compacted receipts of a list that are not expired, the oldest first.
+fn compacted_receipts(db: &Connection, name: &ListName, horizon: u64) -> Result<Vec<Receipt>, ReadError> {
+    let select = "SELECT place, record FROM receipts WHERE name = ?1 AND time >= ?2 ORDER BY place";
+    let mut select = db.prepare_cached(select)?;
+    let mut rows = select.query(params![name.as_str(), receipt_rows::at(horizon)])?;
     let mut receipts = Vec::new();
     while let Some(row) = rows.next()? {
         let bytes: Vec<u8> = row.get(1)?;
-        receipts.push(record::decode(RowKind::Receipt, name, row.get(0)?, &bytes)?);
+        receipts.push(receipt_record::from_row(name, row.get(0)?, &bytes)?);
     }
     Ok(receipts)
 }

@@ -16,6 +16,7 @@ use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
 use crate::store::Stored;
 use crate::store::error::StoreError;
+use crate::store::receipt_room::{ReceiptLimits, ReceiptRoom};
 
 /// The page cache, in bytes. Lists are read in their order, and each only once, so a small one suffices.
 pub(super) const CACHE_BYTES: u64 = 8 << 20;
@@ -53,7 +54,13 @@ impl Recording {
         db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))?;
         let log_index = recover::scan_read_only(&db)?;
         let besides_compacted = log_index.besides_compacted();
-        let reader = Reader { db, log_index: Arc::new(Mutex::new(log_index)), history_limit: u64::MAX, now: || 0 };
+        let reader = Reader {
+            db,
+            log_index: Arc::new(Mutex::new(log_index)),
+            history_limit: u64::MAX,
+            now: || 0,
+            receipt_room: ReceiptRoom::new(ReceiptLimits::default()),
+        };
         Ok(Self { reader, besides_compacted })
     }
 

@@ -18,16 +18,19 @@ use std::sync::{Arc, Weak};
 use rusqlite::Connection;
 
 use super::block::{Block, Frame};
+use super::commit_record::{self, CommitBody, CommitHead};
 use super::compacted;
 use super::compaction::Compaction;
 use super::damage;
 use super::error::ReadError;
 use super::evidence;
 use super::log_index::{CommitRef, LogIndex};
-use super::record::{self, CommitHead, ListMeta};
-use super::schema;
+use super::receipt_record::EncodedReceipt;
+use super::record::{self, ListMeta};
+use super::{receipt_rows, schema};
 use crate::list::name::{ListName, LogicName};
 use crate::store::error::StoreError;
+use crate::store::receipt_room::{ReceiptAccount, ReceiptRoom};
 
 /// The state of the store after recovery.
 pub(super) struct Recovered {
@@ -60,6 +63,8 @@ struct LogScan<'db> {
     missing: u64,
     /// The lists that lost commits in a gap, and have no other damage.
     lost_commits: BTreeSet<ListName>,
+    /// The accounts of the receipts.
+    receipts: Vec<ReceiptAccount>,
     /// The lists with a damaged commit. Their next revisions continue what the scan has not seen.
     damaged: BTreeSet<String>,
 }
@@ -69,16 +74,30 @@ struct ScannedLog {
     has_accepted_loss: bool,
     log_index: LogIndex,
     unreadable: Vec<DamagedList>,
+    receipts: Vec<ReceiptAccount>,
     truncated_to: u64,
     last: u64,
     bytes: u64,
 }
 
-/// Reads the log, and isolates the commits of lists that cannot be read.
-pub(super) fn recover(db: &Connection, accept_loss: bool, now: u64) -> Result<Recovered, StoreError> {
-    let ScannedLog { has_accepted_loss, mut log_index, unreadable, truncated_to, last, bytes } =
+/// Reads the log, isolates the commits of lists that cannot be read, and accounts for all receipts.
+pub(super) fn recover(
+    db: &Connection,
+    accept_loss: bool,
+    room: &ReceiptRoom,
+    now: u64,
+) -> Result<Recovered, StoreError> {
+    let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
     isolate(db, &mut log_index, unreadable, now).map_err(schema::failed("read the log"))?;
+    receipts.iter().for_each(|receipt| room.account(receipt));
+    match receipt_rows::account(db, truncated_to, room) {
+        // The room may then seem larger than it is. No receipt is lost by that.
+        Err(error) if damage::is_damage(&error) => {
+            tracing::error!(%error, "some receipts cannot be accounted for; restore the data directory from a backup");
+        }
+        accounted => accounted.map_err(schema::failed("read the accounts of receipts"))?,
+    }
     Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss })
 }
 
@@ -111,14 +130,9 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
         scan.row(seq, first, &directory, commits)?;
     }
     let has_accepted_loss = scan.check_gaps()?;
-    Ok(ScannedLog {
-        has_accepted_loss,
-        log_index: scan.log_index,
-        unreadable: scan.unreadable,
-        truncated_to,
-        last,
-        bytes: bytes as u64,
-    })
+    let LogScan { log_index, unreadable, receipts, .. } = scan;
+    let bytes = bytes as u64;
+    Ok(ScannedLog { has_accepted_loss, log_index, unreadable, receipts, truncated_to, last, bytes })
 }
 
 fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<DamagedList>> {
@@ -138,6 +152,7 @@ impl<'db> LogScan<'db> {
             logic: None,
             missing: 0,
             lost_commits: BTreeSet::new(),
+            receipts: Vec::new(),
             damaged: BTreeSet::new(),
         }
     }
@@ -170,7 +185,7 @@ impl<'db> LogScan<'db> {
         let name = std::str::from_utf8(frame.name).map_err(|error| error.to_string());
         let name = name.and_then(|name| ListName::new(name).map_err(|error| error.to_string()));
         let name = name.map_err(|error| format!("its name is damaged: {error}"))?;
-        let mut head = record::log_head(&name, frame.revision, frame.record)?;
+        let CommitBody { mut head, receipts, .. } = commit_record::log_body(&name, frame.revision, frame.record)?;
         if head.meta.logic == self.logic {
             head.meta.logic.clone_from(&self.logic);
         } else {
@@ -181,6 +196,7 @@ impl<'db> LogScan<'db> {
             // Whether the list has a compacted row is not known, and nothing depends on it.
             self.log_index.track(name.clone(), ListMeta { revision: head.after, ..ListMeta::default() });
         }
+        self.receipts.extend(receipts.iter().map(EncodedReceipt::account));
         let commit = CommitRef { seq, block: self.retain_blocks.then(|| block.clone()) };
         self.log_index.push(&name, head.meta, &mut Weak::new(), commit);
         Ok(())

@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::receipt_rows;
 use crate::store::error::StoreError;
 
 /// Marks a file as ours: "hotl" in ASCII.
@@ -19,6 +20,9 @@ const FORMAT: i32 = 2;
 
 /// The oldest format this program reads. [`UPGRADES`] leads from it to [`FORMAT`].
 const OLDEST_FORMAT: i32 = 1;
+
+/// The first format whose receipts have accounts.
+const WITH_RECEIPT_ACCOUNTS: i32 = 2;
 
 /// Before 3.51.3, a checkpoint on a second connection could corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -45,9 +49,12 @@ const TABLES: &str = "
     CREATE TABLE history (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, last INTEGER NOT NULL, record BLOB NOT NULL, UNIQUE (name, last)
     );
+    -- The compacted receipts. holder and bytes: the account of the receipt, which the index holds too.
     CREATE TABLE receipts (
-        name TEXT NOT NULL, place INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, place)
+        name TEXT NOT NULL, place INTEGER NOT NULL, time INTEGER NOT NULL, holder TEXT NOT NULL, bytes INTEGER NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (name, place)
     ) WITHOUT ROWID;
+    CREATE INDEX receipts_by_time ON receipts (time, holder, bytes);
     CREATE TABLE timers (at INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (at, name)) WITHOUT ROWID;
     -- One row: the last commit that was cut off the log. Numbers of commits are never given twice.
     CREATE TABLE cut (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
@@ -61,8 +68,14 @@ const TABLES: &str = "
 /// The statements that lead from each format to the next, the first one from [`OLDEST_FORMAT`]. They run in one
 /// transaction at the start, and a directory that was upgraded has the tables of a new one.
 const UPGRADES: [&str; (FORMAT - OLDEST_FORMAT) as usize] = [
-    // From 1 to 2.
-    "",
+    // From 1 to 2. `receipt_rows::convert` moves the receipts, which SQL cannot decode.
+    "ALTER TABLE receipts RENAME TO receipts_1;
+    CREATE TABLE receipts (
+        name TEXT NOT NULL, place INTEGER NOT NULL, time INTEGER NOT NULL, holder TEXT NOT NULL, bytes INTEGER NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (name, place)
+    ) WITHOUT ROWID;
+    CREATE INDEX receipts_by_time ON receipts (time, holder, bytes);
+    ",
 ];
 
 /// Turns an error of SQLite into the store's.
@@ -112,6 +125,9 @@ fn upgrade(db: &Connection, format: i32) -> rusqlite::Result<()> {
     let done = usize::try_from(format - OLDEST_FORMAT).expect("check_format refuses older formats");
     for step in UPGRADES.iter().skip(done) {
         upgrade.execute_batch(step)?;
+    }
+    if format < WITH_RECEIPT_ACCOUNTS {
+        receipt_rows::convert(&upgrade)?;
     }
     upgrade.pragma_update(None, "user_version", FORMAT)?;
     upgrade.commit()

@@ -2,6 +2,7 @@
 
 mod damage;
 mod faults;
+mod receipts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -21,10 +21,12 @@ use super::lock::DirectoryLock;
 use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
 use super::reader::ReaderRequest;
+use super::receipt_rows::ReceiptExpiry;
 use super::staging::{EncodedCommit, stage};
 use super::wal::{self, Checkpointer};
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
+use crate::store::receipt_room::ReceiptRoom;
 
 /// The name of the thread.
 pub(super) const THREAD: &str = "store-writer";
@@ -81,6 +83,8 @@ pub(super) struct Writer {
     pub(super) compaction: Compaction,
     pub(super) checkpointer: Checkpointer,
     pub(super) options: Options,
+    pub(super) receipt_room: Arc<ReceiptRoom>,
+    pub(super) receipt_expiry: ReceiptExpiry,
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) reads: SyncSender<ReaderRequest>,
     pub(super) lock: DirectoryLock,
@@ -253,7 +257,10 @@ impl Writer {
         if !block.is_empty() {
             written.blocks.push(self.append(block)?);
         }
-        let slice = self.compaction.slice(&self.db, &self.log_index, batch.len(), &self.options)?;
+        let horizon = self.receipt_room.horizon();
+        let slice = self.compaction.slice(&self.db, &self.log_index, batch.len(), &self.options, horizon)?;
+        let expired = self.receipt_expiry.delete_some(&self.db, horizon);
+        expired.map_err(|error| WriteFailure::RolledBack("delete expired receipts", error))?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
         Ok((written, slice))
     }

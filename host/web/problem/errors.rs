@@ -12,6 +12,7 @@ use crate::list::schema::SchemaError;
 use crate::logic::{Fault, Refusal};
 use crate::rollout::PublishError;
 use crate::store::StoreError;
+use crate::store::receipt_room::{NoReceiptRoom, ReceiptLimit};
 
 impl Problem {
     /// The error of a commit that was sent and not acknowledged: it may be durable or not. That is a 500, because
@@ -21,6 +22,25 @@ impl Problem {
         let detail = "the server failed while it stored the change, which may have been made or not; look at the list, \
             or repeat the request with the same Idempotency-Key if it had one";
         Self::new(ProblemKind::OutcomeUnknown, detail).with_failed_write(cause)
+    }
+
+    /// There is no room for a receipt, so the request was not carried out.
+    fn no_receipt_room(no_room: &NoReceiptRoom) -> Self {
+        let limit = match no_room.limit {
+            ReceiptLimit::List => "receipt bytes of a list",
+            ReceiptLimit::Holder => "receipt bytes of a caller",
+            ReceiptLimit::Total => "receipt bytes",
+        };
+        let bytes = usize::try_from(no_room.bytes).unwrap_or(usize::MAX);
+        let problem = Self::new(ProblemKind::NoReceiptRoom, no_room.to_string()).with_limit(limit, bytes);
+        let problem = problem.with_field("Idempotency-Key");
+        // A list or a caller without room concerns its users. All of the room concerns the operator.
+        let problem =
+            if no_room.limit == ReceiptLimit::Total { problem.with_cause(no_room.to_string()) } else { problem };
+        match no_room.retry_after {
+            Some(milliseconds) => problem.with_retry_after(milliseconds.div_ceil(1_000)),
+            None => problem,
+        }
     }
 
     /// The logic of a list has no version that could decide.
@@ -112,6 +132,7 @@ impl From<CallError> for Problem {
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
             CallError::Stale { revision } => Self::new(ProblemKind::Stale, text).with_revision(revision),
             CallError::KeyReused => Self::new(ProblemKind::KeyReused, text).with_field("Idempotency-Key"),
+            CallError::NoReceiptRoom(no_room) => Self::no_receipt_room(&no_room),
             CallError::NoLogic(name) => Self::logic_not_loaded(&name),
             CallError::NoVersion { .. } => Self::new(ProblemKind::NoVersion, text),
             CallError::NotLoaded { .. } => Self::new(

@@ -83,6 +83,7 @@ kinds! {
     Invalid "invalid" UNPROCESSABLE_ENTITY "The request is not valid";
     RejectedValue "rejected-value" UNPROCESSABLE_ENTITY "The list's logic rejects a value";
     KeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key belongs to another request";
+    NoReceiptRoom "receipts-full" TOO_MANY_REQUESTS "There is no room for a receipt of the idempotency key";
     BadComponent "component" UNPROCESSABLE_ENTITY "The component is not accepted";
     Unloadable "version-not-loaded" SERVICE_UNAVAILABLE "A version of a logic could not be loaded";
     Fault "logic-failed" INTERNAL_SERVER_ERROR "The list's logic failed";

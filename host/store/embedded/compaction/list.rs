@@ -5,18 +5,16 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 use crate::list::name::ListName;
-use crate::store::MAX_RECEIPTS;
 use crate::store::embedded::block::Blocks;
-use crate::store::embedded::compacted::{self, CompactedRow, LoggedCommit};
+use crate::store::embedded::commit_record::CommitBody;
+use crate::store::embedded::compacted::{self, CompactedRow};
 use crate::store::embedded::error::ReadError;
 use crate::store::embedded::log_index::LoggedList;
-use crate::store::embedded::record::{self, CommitBody, RowKind};
+use crate::store::embedded::receipt_rows::ReceiptWriter;
+use crate::store::embedded::record::{self, RowKind};
 
 /// The size at which a history row is closed, so that reading a few revisions does not cost thousands.
 const MAX_RUN_BYTES: usize = 16 * 1024;
-
-/// How many places a commit has for its receipts in the order of all receipts.
-const PLACES_PER_COMMIT: u64 = 256;
 
 /// The prepared statements of compaction.
 pub(super) struct ListCompactor<'db> {
@@ -24,7 +22,7 @@ pub(super) struct ListCompactor<'db> {
     blocks: Blocks<'db>,
     list: CachedStatement<'db>,
     history: CachedStatement<'db>,
-    receipt: CachedStatement<'db>,
+    receipts: ReceiptWriter<'db>,
     history_limit: u64,
 }
 
@@ -36,8 +34,9 @@ pub(super) enum Trim {
 }
 
 impl<'db> ListCompactor<'db> {
-    /// Prepares the statements. A list retains `history_limit` revisions of history.
-    pub(super) fn prepare(db: &'db Connection, history_limit: u64) -> rusqlite::Result<Self> {
+    /// Prepares the statements. A list retains `history_limit` revisions of history. Receipts before `receipt_horizon` are
+    /// expired.
+    pub(super) fn prepare(db: &'db Connection, history_limit: u64, receipt_horizon: u64) -> rusqlite::Result<Self> {
         Ok(Self {
             db,
             blocks: Blocks::prepare(db)?,
@@ -45,7 +44,7 @@ impl<'db> ListCompactor<'db> {
                 "UPDATE lists SET revision = ?2, seq = ?3, brief = ?4, snapshot = ?5 WHERE name = ?1",
             )?,
             history: db.prepare_cached("INSERT OR REPLACE INTO history (name, last, record) VALUES (?1, ?2, ?3)")?,
-            receipt: db.prepare_cached("INSERT OR REPLACE INTO receipts (name, place, record) VALUES (?1, ?2, ?3)")?,
+            receipts: ReceiptWriter::prepare(db, receipt_horizon)?,
             history_limit,
         })
     }
@@ -73,8 +72,8 @@ impl<'db> ListCompactor<'db> {
         if !state.exists() || self.list.execute(columns)? == 0 {
             self.move_row(name, state.exists(), columns)?;
         }
-        if bodies.iter().any(|body| !body.receipts.is_empty()) {
-            self.add_receipts(name, &commits, &bodies, trim)?;
+        for ((seq, _), body) in commits.iter().zip(&bodies) {
+            self.receipts.add(name, *seq, &body.receipts)?;
         }
         self.add_history(name, &bodies, revision, trim)
     }
@@ -123,30 +122,6 @@ impl<'db> ListCompactor<'db> {
         if !run.is_empty() {
             self.history.execute(params![name.as_str(), end, record::history(name, end, &run)])?;
         }
-        Ok(())
-    }
-
-    fn add_receipts(
-        &mut self,
-        name: &ListName,
-        commits: &[LoggedCommit],
-        bodies: &[CommitBody<'_>],
-        trim: Trim,
-    ) -> Result<(), ReadError> {
-        for ((seq, _), body) in commits.iter().zip(bodies) {
-            for (place, receipt) in (seq * PLACES_PER_COMMIT..).zip(&body.receipts) {
-                let record = record::encode(RowKind::Receipt, name, place, receipt);
-                self.receipt.execute(params![name.as_str(), place, record])?;
-            }
-        }
-        if trim == Trim::Nothing {
-            return Ok(());
-        }
-        let mut delete = self.db.prepare_cached(
-            "DELETE FROM receipts WHERE name = ?1 AND place <=
-             (SELECT place FROM receipts WHERE name = ?1 ORDER BY place DESC LIMIT 1 OFFSET ?2)",
-        )?;
-        delete.execute(params![name.as_str(), MAX_RECEIPTS])?;
         Ok(())
     }
 }
