@@ -92,7 +92,7 @@ pub(super) struct Batch {
     /// The durable wake-up time.
     durable_wake_up: Option<u64>,
     revisions: Vec<Arc<Revision>>,
-    replies: Vec<(PendingCommand, Result<Reply, CallError>)>,
+    replies: Vec<QueuedReply>,
     new_receipts: NewReceipts,
     /// How many changes the revisions make.
     changes: usize,
@@ -109,7 +109,15 @@ pub(super) struct Durable {
 }
 
 /// The commands of a batch with the replies that wait for its commit.
-pub(super) struct Replies(Vec<(PendingCommand, Result<Reply, CallError>)>);
+pub(super) struct Replies(Vec<QueuedReply>);
+
+/// A command with the reply that waits for the commit of its batch.
+struct QueuedReply {
+    pending: PendingCommand,
+    reply: Result<Reply, CallError>,
+    /// Whether the command met the durable list, and not one that commands of the same batch had changed.
+    is_on_durable: bool,
+}
 
 impl PendingCommand {
     pub(super) fn new(request: Box<Request>, reply: ReplySender) -> Self {
@@ -240,7 +248,8 @@ impl Batch {
 
     /// Keeps a reply until the batch is durable.
     pub(super) fn queue_reply(&mut self, pending: PendingCommand, reply: Result<Reply, CallError>) {
-        self.replies.push((pending, reply));
+        let is_on_durable = self.revisions.is_empty();
+        self.replies.push(QueuedReply { pending, reply, is_on_durable });
     }
 
     /// Saves the receipt of a decision before the decision is applied, and reserves room for it.
@@ -357,7 +366,7 @@ impl Batch {
 
     /// Marks the commands as handed to the store, and returns the room of their receipts.
     pub(super) fn hand_to_store(&mut self) -> HandedOver {
-        self.replies.iter_mut().for_each(|(pending, _)| pending.reply.hand_to_store());
+        self.replies.iter_mut().for_each(|queued| queued.pending.reply.hand_to_store());
         self.new_receipts.hand_to_store()
     }
 }
@@ -365,19 +374,26 @@ impl Batch {
 impl Replies {
     /// Sends the replies.
     pub(super) fn send(self) {
-        self.0.into_iter().for_each(|(pending, reply)| pending.reply.send(reply));
+        self.0.into_iter().for_each(|queued| queued.pending.reply.send(queued.reply));
     }
 
-    /// Sends an error instead of each success. A command that was refused stays refused.
+    /// Sends an error instead of each success. A command that the durable list refused stays refused. A refusal by a list
+    /// that did not become durable may be wrong, so its command was not decided.
     pub(super) fn fail(self, error: &CallError) {
-        for (pending, reply) in self.0 {
-            pending.reply.send(reply.and(Err(error.clone())));
+        for QueuedReply { pending, reply, is_on_durable } in self.0 {
+            let error = || match error {
+                // The command was certainly not carried out, whatever became of the others.
+                CallError::Unknown { .. } if reply.is_err() => CallError::Crashed,
+                error => error.clone(),
+            };
+            let reply = if is_on_durable && reply.is_err() { reply } else { Err(error()) };
+            pending.reply.send(reply);
         }
     }
 
     /// Forgets the replies: the commands are to be decided again.
     pub(super) fn into_pending(self) -> VecDeque<PendingCommand> {
-        let undo = |(mut pending, reply): (PendingCommand, Result<Reply, CallError>)| {
+        let undo = |QueuedReply { mut pending, reply, .. }: QueuedReply| {
             pending.reply.take_back();
             if let Ok(Reply { effect: Effect::Revised(revision), .. }) = reply {
                 pending.request.command.put_back(Arc::unwrap_or_clone(revision).command);

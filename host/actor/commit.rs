@@ -55,14 +55,16 @@ pub(super) async fn commit(
     let replies = batch.into_replies();
     match error {
         StoreError::Conflict { .. } => Committed::Conflict(replies, error),
+        StoreError::Overloaded { .. } if has(Defect::OverloadIsFailure) => {
+            replies.fail(&CallError::Store(error.clone()));
+            Committed::Failed(error)
+        }
         // What is published is still what is durable, so the actor goes on, and its list can be read.
         StoreError::Overloaded { .. }
         | StoreError::Unavailable { .. }
         | StoreError::Poisoned { .. }
         | StoreError::Failed { .. }
-        | StoreError::Closed
-            if !has(Defect::OverloadIsFailure) =>
-        {
+        | StoreError::Closed => {
             replies.fail(&CallError::Store(error));
             Committed::Refused
         }

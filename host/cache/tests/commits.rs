@@ -224,3 +224,23 @@ async fn lists_in_memory_or_not_can_be_read_while_the_store_takes_no_writes() {
     assert_eq!((world.titles("ann").await, world.titles("bob").await), (vec!["tea".into()], vec!["milk".into()]));
     assert!(world.cache.actors.iter().all(|actor| !actor.is_stopped()), "no actor ends for it");
 }
+
+#[tokio::test]
+async fn a_refusal_by_a_list_that_did_not_become_durable_is_not_sent() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    let bob = name("bob");
+    let at_first = || Request { expect: Expect::Revision(vec![1]), ..add("eggs") };
+    // Both are one batch: the second request meets revision 2, which the store then does not take.
+    let overloaded = StoreError::Overloaded { limit: 1 };
+    world.store.fail_next_commit(overloaded.clone());
+    let (added, other) = tokio::join!(world.cache.call(&bob, add("bread")), world.cache.call(&bob, at_first()));
+    assert_eq!(added.unwrap_err(), CallError::Store(overloaded.clone()));
+    assert_eq!(other.unwrap_err(), CallError::Store(overloaded));
+    world.store.fail_next_commit(StoreError::Unknown { what: "write".into(), why: "no space".into() });
+    let (added, other) = tokio::join!(world.cache.call(&bob, add("bread")), world.cache.call(&bob, at_first()));
+    assert!(matches!(added.unwrap_err(), CallError::Unknown { .. }));
+    assert_eq!(other.unwrap_err(), CallError::Crashed, "it was certainly not carried out");
+    world.store.mend();
+    assert_eq!(world.cache.call(&bob, at_first()).await.unwrap().revision, 2);
+}
