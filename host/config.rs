@@ -22,6 +22,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The directory of lists, uploaded components and compiled code.
     pub data: PathBuf,
+    /// Whether to start on a data directory that lacks acknowledged changes.
+    pub accept_loss: bool,
     /// A directory of `NAME.wasm` files to load as logic and to watch.
     pub plugins: Option<PathBuf>,
     /// Whether every client that reaches the address may do everything.
@@ -81,6 +83,7 @@ impl Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data,
+            accept_loss: false,
             plugins: None,
             allow_anonymous: false,
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),

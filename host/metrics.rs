@@ -131,15 +131,9 @@ impl Metrics {
     }
 
     /// Writes all metrics, with the values that other modules have.
-    pub fn render(
-        self: &Arc<Self>,
-        resident: usize,
-        unreadable: usize,
-        components: Vec<(&'static str, bool)>,
-        registry: &Arc<Registry>,
-    ) -> Result<String, fmt::Error> {
+    pub fn render(self: &Arc<Self>, readings: Readings, registry: &Arc<Registry>) -> Result<String, fmt::Error> {
         let mut metrics = MetricRegistry::with_prefix("hotlist");
-        let scrape = Scrape { metrics: self.clone(), resident, unreadable, components, registry: registry.clone() };
+        let scrape = Scrape { metrics: self.clone(), readings, registry: registry.clone() };
         metrics.register_collector(Box::new(scrape));
         let mut out = String::new();
         text::encode(&mut out, &metrics)?;
@@ -147,14 +141,23 @@ impl Metrics {
     }
 }
 
+/// Values of other modules for one scrape.
+#[derive(Debug)]
+pub struct Readings {
+    /// The number of lists in memory.
+    pub resident: usize,
+    /// The number of lists that were found to be unreadable.
+    pub unreadable: usize,
+    /// The size of the store's write-ahead log in bytes, if it has one.
+    pub log_bytes: Option<u64>,
+    /// Names of components, and whether they work.
+    pub components: Vec<(&'static str, bool)>,
+}
+
 /// Values for one scrape.
 struct Scrape {
     metrics: Arc<Metrics>,
-    resident: usize,
-    /// The number of lists that were found to be unreadable.
-    unreadable: usize,
-    /// Names of components, and whether they work.
-    components: Vec<(&'static str, bool)>,
+    readings: Readings,
     registry: Arc<Registry>,
 }
 
@@ -169,8 +172,8 @@ impl Collector for Scrape {
         self.requests(&mut encoder)?;
         self.latencies(&mut encoder)?;
         let metrics = &self.metrics;
-        let resident = i64::try_from(self.resident).unwrap_or(i64::MAX);
-        let unreadable = i64::try_from(self.unreadable).unwrap_or(i64::MAX);
+        let resident = i64::try_from(self.readings.resident).unwrap_or(i64::MAX);
+        let unreadable = i64::try_from(self.readings.unreadable).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("resident_lists", "Lists in memory", resident),
             ("unreadable_lists", "Lists that were found to be unreadable", unreadable),
@@ -179,9 +182,14 @@ impl Collector for Scrape {
         ] {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
+        if let Some(bytes) = self.readings.log_bytes {
+            let help = "Size of the store's write-ahead log in bytes";
+            let bytes = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
+            bytes.encode(encoder.encode_descriptor("store_log_bytes", help, None, MetricType::Gauge)?)?;
+        }
         let help = "Whether a component of the server works: 1, or 0 while it does not";
         let mut family = encoder.encode_descriptor("component_up", help, None, MetricType::Gauge)?;
-        for (component, up) in &self.components {
+        for (component, up) in &self.readings.components {
             ConstGauge::new(i64::from(*up)).encode(family.encode_family(&[("component", *component)])?)?;
         }
         let mut uploads =
@@ -306,12 +314,15 @@ mod tests {
         metrics.count_request("/lists", "GET", 204);
         metrics.count_request("/lists", "BREW", 418);
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
-        let text = metrics.render(7, 2, vec![("store", true), ("loader", false)], &Arc::default()).expect("text");
+        let components = vec![("store", true), ("loader", false)];
+        let readings = Readings { resident: 7, unreadable: 2, log_bytes: Some(4_152), components };
+        let text = metrics.render(readings, &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
             r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
             "hotlist_resident_lists 7",
+            "hotlist_store_log_bytes 4152",
             r#"hotlist_component_up{component="store"} 1"#,
             r#"hotlist_component_up{component="loader"} 0"#,
         ] {

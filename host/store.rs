@@ -106,6 +106,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store takes writes. Costs no disk access, so a readiness probe may call it.
     fn health(&self) -> Health;
 
+    /// The size of the file that commits are appended to, in bytes, as of the last second. `None` for a store without such
+    /// a file.
+    fn log_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Writes what is only in memory, and releases the data. From now on new calls fail with
     /// [`StoreError::Closed`]. Once this is answered, the store may be opened again.
     fn close(&self) -> Pending<()>;

@@ -222,7 +222,12 @@ async fn close_store(store: &Arc<dyn Store>, limit: Duration) -> anyhow::Result<
 
 /// Opens the store on a thread of its own, because opening reads files.
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let options = Options { history: config.history as u64, receipts: config.receipts, ..Options::default() };
+    let options = Options {
+        history: config.history as u64,
+        receipts: config.receipts,
+        accept_loss: config.accept_loss,
+        ..Options::default()
+    };
     let directory = config.data.clone();
     let (opened, store) = oneshot::channel();
     let open = move || drop(opened.send(EmbeddedStore::open(&directory, options)));

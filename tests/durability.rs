@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use load::{Load, Mode};
-use support::process::{self, Process};
+use support::process::{Process, program, send};
 
 /// How often the server is killed.
 const KILLS: usize = 10;
@@ -86,7 +86,7 @@ fn a_list_that_cannot_be_read_is_listed_deleted_and_made_anew() {
     let data = tempfile::tempdir().expect("a directory");
     let server = Process::start(data.path(), &[]);
     let add = |server: &Process, list: &str| {
-        process::send(server.address, "POST", &format!("/lists/{list}/entries"), r#"{"title":"milk"}"#).0
+        send(server.address, "POST", &format!("/lists/{list}/entries"), r#"{"title":"milk"}"#).0
     };
     assert_eq!((add(&server, "ann"), add(&server, "bob")), (201, 201));
     assert!(server.terminate().success());
@@ -99,7 +99,7 @@ fn a_list_that_cannot_be_read_is_listed_deleted_and_made_anew() {
     assert_eq!((status, &lists[0]["name"], &lists[1]["name"]), (200, &"ann".into(), &"bob".into()));
     assert!(lists[1]["unreadable"]["why"].is_string() && lists[1]["unreadable"]["since"].is_string(), "{lists}");
     assert_eq!((server.get("/lists/bob").0, add(&server, "bob")), (500, 500));
-    assert_eq!(process::send(server.address, "DELETE", "/lists/bob", "").0, 204);
+    assert_eq!(send(server.address, "DELETE", "/lists/bob", "").0, 204);
     assert_eq!((server.get("/lists/bob").0, server.get("/lists").1.as_array().map(Vec::len)), (404, Some(1)));
     assert_eq!(add(&server, "bob"), 201);
     let revision = server.get("/lists/bob").1["revision"].as_u64();
@@ -172,4 +172,45 @@ async fn a_key_is_known_after_200_others_and_after_the_server_was_killed_and_sto
     assert_eq!(add(&server, "first").await, first);
     assert_eq!(add(&server, "key-100").await, (201, 102.into()));
     assert_eq!(server.get("/lists/bob").1["entries"], 201);
+}
+
+#[test]
+fn a_server_whose_log_is_removed_is_not_ready_within_seconds_and_ends_with_a_failure() {
+    let data = tempfile::tempdir().expect("a directory");
+    let server = Process::start(data.path(), &[]);
+    assert_eq!(send(server.address, "POST", "/lists/bob/entries", r#"{"title":"milk"}"#).0, 201);
+    std::fs::remove_file(data.path().join("hotlist.db-wal")).expect("it is removed");
+    let (status, problem) = (0..MAX_POLLS)
+        .map(|_| server.get("/readyz"))
+        .find(|(status, _)| *status != 200)
+        .expect("the loss of the file is noticed");
+    assert_eq!(status, 503);
+    assert!(problem["detail"].as_str().expect("a text").contains("store"), "{problem}");
+    assert_eq!(send(server.address, "POST", "/lists/bob/entries", r#"{"title":"tea"}"#).0, 503);
+    assert!(!server.terminate().success(), "what runs the program learns of the loss");
+    // The end copied the log into the database.
+    let server = Process::start(data.path(), &[]);
+    assert_eq!(server.get("/lists/bob").1["revision"], 1);
+}
+
+#[test]
+fn a_server_that_lacks_acknowledged_changes_starts_only_with_accept_loss() {
+    let data = tempfile::tempdir().expect("a directory");
+    let server = Process::start(data.path(), &[]);
+    assert_eq!(send(server.address, "POST", "/lists/bob/entries", r#"{"title":"milk"}"#).0, 201);
+    server.kill();
+    // A database that is gone beside a log that is whole.
+    std::fs::remove_file(data.path().join("hotlist.db")).expect("it is removed");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data"];
+    let refused = program().args(arguments).arg(data.path()).output().expect("the program runs");
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    for says in ["hotlist.db is missing or empty", "hotlist.db-wal has content", "--accept-loss"] {
+        assert!(error.contains(says), "{says} is not in {error}");
+    }
+    let server = Process::start(data.path(), &["--accept-loss".as_ref()]);
+    assert_eq!(server.get("/lists/bob").0, 404);
+    assert!(server.terminate().success());
+    assert!(data.path().join("hotlist.db-wal.damaged-1").exists(), "nothing is deleted");
+    Process::start(data.path(), &[]);
 }

@@ -34,6 +34,9 @@ pub(super) struct ServeArgs {
     /// The directory of all data: lists, uploaded components and compiled code
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
+    /// Start once on a data directory that lacks acknowledged changes, and go on without them
+    #[arg(long, env = "HOTLIST_ACCEPT_LOSS")]
+    accept_loss: bool,
     /// Load each NAME.wasm in DIR as logic NAME, and each new version when it is saved
     #[arg(long, env = "HOTLIST_PLUGINS", value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -150,6 +153,7 @@ impl ServeArgs {
         let defaults = Config::new(self.data);
         Config {
             listen: self.listen,
+            accept_loss: self.accept_loss,
             plugins: self.plugins,
             allow_anonymous: self.allow_anonymous,
             default_logic: self.default_logic,

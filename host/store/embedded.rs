@@ -5,17 +5,23 @@
 //! order of their names: their commits become a snapshot, history and receipts, and the log's head is truncated. Reader
 //! threads read a list from its snapshot and the commits after it, in one read transaction.
 //!
-//! A data directory holds `hotlist.db` with SQLite's companion files, which any SQLite shell opens, and `lock`.
+//! A data directory holds `hotlist.db` with SQLite's companion files, which any SQLite shell opens, `lock`, and
+//! `last-commit`. The store opens only if they hold everything that was acknowledged, and it takes writes only while they
+//! are at their places.
 
 mod backup;
 mod block;
 mod commit_record;
 mod compacted;
 mod compaction;
+mod completeness;
 mod damage;
 mod discard;
+mod disk_room;
 mod error;
 mod evidence;
+mod file_guard;
+mod last_commit;
 mod lifecycle;
 mod lock;
 mod log_index;
@@ -30,8 +36,10 @@ mod schema;
 mod staging;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod verify;
 mod wal;
+mod wal_scan;
 mod writer;
 
 use std::path::Path;
@@ -52,6 +60,8 @@ use crate::list::name::ListName;
 use crate::list::revision::Revision;
 pub use backup::{DatabaseCopy, NewDirectory, copy_database};
 use commit_record::CommitHead;
+use completeness::Completeness;
+use file_guard::FileGuard;
 use lifecycle::Lifecycle;
 use lock::DirectoryLock;
 use log_index::LogIndex;
@@ -89,14 +99,18 @@ impl EmbeddedStore {
     /// # Errors
     ///
     /// [`StoreError::Locked`] when another process holds the directory, [`StoreError::Format`] when another version of
-    /// the program wrote it, and [`StoreError::Failed`].
+    /// the program wrote it, [`StoreError::Incomplete`] when it lacks acknowledged changes, and [`StoreError::Failed`].
     pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
         let begun = Instant::now();
         let lock = DirectoryLock::acquire(dir)?;
+        let completeness = Completeness { dir, accept_loss: options.accept_loss };
+        completeness.check_files()?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
         let receipt_room = ReceiptRoom::new(options.receipts);
         let recovered = recover::recover(&db, options.accept_loss, &receipt_room, (options.now)())?;
+        completeness.check_last_commit(recovered.compaction.last())?;
+        wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
         tracing::info!(
             log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),
@@ -113,7 +127,7 @@ impl EmbeddedStore {
         if recovered.has_accepted_loss {
             compaction.begin(&log_index);
         }
-        let lifecycle = Arc::new(Lifecycle::default());
+        let lifecycle = Arc::new(Lifecycle::new(compaction.last()));
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
@@ -136,6 +150,7 @@ impl EmbeddedStore {
             receipt_expiry: ReceiptExpiry::default(),
             readers,
             reads: reads.clone(),
+            guard: FileGuard::start(dir, &lifecycle)?,
             lock,
             waiting: writer::Waiting::default(),
             discards: Vec::new(),
@@ -244,6 +259,10 @@ impl Store for EmbeddedStore {
 
     fn health(&self) -> Health {
         self.lifecycle.health()
+    }
+
+    fn log_bytes(&self) -> Option<u64> {
+        Some(self.lifecycle.log_bytes())
     }
 
     fn close(&self) -> Pending<()> {

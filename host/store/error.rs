@@ -71,6 +71,18 @@ pub enum StoreError {
         /// The process, as far as it is known.
         holder: String,
     },
+    /// The data directory does not hold everything that was acknowledged. [`Options::accept_loss`] opens it all the same.
+    ///
+    /// [`Options::accept_loss`]: super::embedded::Options::accept_loss
+    #[error(
+        "the data directory {path} lacks acknowledged changes, so the store stays closed: {why}; restore the directory from a backup, or start once with --accept-loss to go on without those changes"
+    )]
+    Incomplete {
+        /// The directory.
+        path: String,
+        /// What is missing or damaged, and how it is known.
+        why: String,
+    },
     /// Another version of the program wrote the data.
     #[error("the data directory {path} has format {found}, this program reads {known}; use the program that wrote it")]
     Format {

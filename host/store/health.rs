@@ -17,6 +17,11 @@ pub enum Health {
         /// The write, and what the storage said.
         why: String,
     },
+    /// A file of the store is no longer at its place, so every later write is refused. Reads go on.
+    FilesReplaced {
+        /// The file, and what happened to it.
+        why: String,
+    },
     /// A thread of the store panicked, so every later write is refused.
     ThreadFailed {
         /// The name of the thread.
@@ -46,7 +51,9 @@ impl Health {
         match self {
             Self::Healthy => Ok(()),
             Self::DiskFull { .. } => Err(StoreError::Unavailable { why: self.to_string() }),
-            Self::WriteFailed { .. } | Self::ThreadFailed { .. } => Err(StoreError::Poisoned { why: self.to_string() }),
+            Self::WriteFailed { .. } | Self::FilesReplaced { .. } | Self::ThreadFailed { .. } => {
+                Err(StoreError::Poisoned { why: self.to_string() })
+            }
         }
     }
 }
@@ -57,6 +64,7 @@ impl std::fmt::Display for Health {
             Self::Healthy => f.write_str("healthy"),
             Self::DiskFull { why } => write!(f, "the disk is full: {why}"),
             Self::WriteFailed { why } => write!(f, "a durable write failed: {why}"),
+            Self::FilesReplaced { why } => write!(f, "a file of the store was removed, moved or replaced: {why}"),
             Self::ThreadFailed { thread, why } => write!(f, "the thread {thread} panicked: {why}"),
         }
     }

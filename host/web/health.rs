@@ -11,6 +11,7 @@ use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::representations::json_response;
 use super::state::{Shared, Web};
+use crate::metrics::Readings;
 use crate::plugins::LoaderDied;
 
 /// Result of a probe that succeeds.
@@ -83,12 +84,13 @@ pub(super) async fn ready(State(web): Shared) -> HandlerResult {
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let services = &web.services;
     let components = components(&web).into_iter().map(|component| (component.name, component.fault.is_none()));
-    let text = services.metrics.render(
-        services.cache.resident(),
-        services.cache.environment().store.unreadable_count(),
-        components.collect(),
-        &services.registry,
-    );
+    let readings = Readings {
+        resident: services.cache.resident(),
+        unreadable: services.cache.environment().store.unreadable_count(),
+        log_bytes: services.cache.environment().store.log_bytes(),
+        components: components.collect(),
+    };
+    let text = services.metrics.render(readings, &services.registry);
     let text = text.map_err(|error| Problem::internal("cannot write the metrics", error))?;
     let mut response = Response::new(text.into());
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

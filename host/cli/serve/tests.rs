@@ -8,9 +8,10 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 33] = [
+const VALUES: [(&str, &str); 34] = [
     ("listen", "127.0.0.9:9"),
     ("data", "/data"),
+    ("accept-loss", "true"),
     ("plugins", "/plugins"),
     ("default-logic", "strict"),
     ("isolate", "mine,yours"),
@@ -53,6 +54,7 @@ fn expected() -> Config {
     Config {
         listen: "127.0.0.9:9".parse().expect("an address"),
         data: "/data".into(),
+        accept_loss: true,
         plugins: Some("/plugins".into()),
         allow_anonymous: true,
         default_logic: name("strict"),

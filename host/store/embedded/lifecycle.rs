@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -21,9 +21,20 @@ pub(super) struct Lifecycle {
     disk_full: ArcSwapOption<String>,
     /// Whether commits wait for another program to release the write lock.
     locked_out: AtomicBool,
+    /// Whether a file was lost, also when that is not the first fault.
+    has_lost_files: AtomicBool,
+    /// The number of the last commit that was acknowledged.
+    last_acknowledged: AtomicU64,
+    /// The size of the write-ahead log, as of the last check of the files.
+    log_bytes: AtomicU64,
 }
 
 impl Lifecycle {
+    /// The state of a store that just opened with this last commit.
+    pub(super) fn new(last: u64) -> Self {
+        Self { last_acknowledged: last.into(), ..Self::default() }
+    }
+
     /// Refuses new calls from now on. Returns whether the store was closed before.
     pub(super) fn close(&self) -> bool {
         self.closed.swap(true, Ordering::AcqRel)
@@ -81,6 +92,34 @@ impl Lifecycle {
     /// Poisons the store after a failed durable write.
     pub(super) fn write_failed(&self, what: &str, error: &rusqlite::Error) {
         self.poison(Health::WriteFailed { why: format!("{what}: {error}") });
+    }
+
+    /// Poisons the store after one of its files was removed, moved or replaced.
+    pub(super) fn files_replaced(&self, why: String) {
+        self.has_lost_files.store(true, Ordering::Release);
+        self.poison(Health::FilesReplaced { why });
+    }
+
+    /// Whether a file was removed, moved or replaced.
+    pub(super) fn has_lost_files(&self) -> bool {
+        self.has_lost_files.load(Ordering::Acquire)
+    }
+
+    /// Records the last commit that is durable, before its caller learns it.
+    pub(super) fn acknowledged(&self, last: u64) {
+        self.last_acknowledged.store(last, Ordering::Release);
+    }
+
+    pub(super) fn last_acknowledged(&self) -> u64 {
+        self.last_acknowledged.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_log_bytes(&self, bytes: u64) {
+        self.log_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
     }
 
     /// Poisons the store after a panic on one of its threads.

@@ -5,6 +5,7 @@
 //! `gone` holds the tombstones, `brief` the metadata, and `cut` the last commit that was truncated.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -29,6 +30,12 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// The database's file in the data directory.
 pub(super) const FILE: &str = "hotlist.db";
+
+/// SQLite's write-ahead log in the data directory.
+pub(super) const WAL_FILE: &str = "hotlist.db-wal";
+
+/// How long a statement waits for a lock that another program holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
     -- The uncompacted commits, in the order in which they were acknowledged: first to seq, both included.
@@ -83,7 +90,8 @@ pub(super) fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError + '_ 
     move |why| StoreError::Failed { what: what.to_owned(), why: why.to_string() }
 }
 
-/// Opens the writer's connection, and creates the tables or checks the format.
+/// Opens the writer's connection, and creates the tables or checks the format. Until [`checkpoint_on_close`], closing the
+/// connection leaves the write-ahead log as it is, so that a start that fails destroys no evidence.
 pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
     let what = format!("open {}", dir.join(FILE).display());
     if rusqlite::version_number() < OLDEST_SQLITE {
@@ -91,6 +99,7 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
         return Err(StoreError::Failed { what, why });
     }
     let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
+    checkpoint_on_close(&db, false).map_err(failed(&what))?;
     check_format(dir, &db, OLDEST_FORMAT, &what)?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
     let write = || -> rusqlite::Result<()> {
@@ -108,6 +117,12 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
     };
     write().map_err(failed(&what))?;
     Ok(db)
+}
+
+/// Sets whether closing the connection copies the write-ahead log into the database and removes the file, if no other
+/// connection is open.
+pub(super) fn checkpoint_on_close(db: &Connection, does: bool) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does).map(drop)
 }
 
 fn create(db: &Connection) -> rusqlite::Result<()> {
@@ -147,7 +162,7 @@ pub(super) fn open_reader(dir: &Path, cache_bytes: u64) -> Result<Connection, St
 pub(super) fn open_observer(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
     let db = open_reader(dir, cache_bytes)?;
     let what = format!("open {} for reading", dir.join(FILE).display());
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed(&what))?;
+    checkpoint_on_close(&db, false).map_err(failed(&what))?;
     // Tables of an older format may be missing, and only the server may add them.
     check_format(dir, &db, FORMAT, &what)?;
     Ok(db)
@@ -178,7 +193,7 @@ fn check_format(dir: &Path, db: &Connection, oldest: i32, what: &str) -> Result<
 }
 
 fn set_up(db: &Connection, cache_bytes: u64) -> rusqlite::Result<()> {
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(32);
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Negative means kibibytes.

@@ -2,6 +2,8 @@
 
 mod damage;
 mod faults;
+mod files;
+mod loss;
 mod receipts;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,13 +4,18 @@
 //! end, and SQLite reuses the file from its beginning only when the end was reached. Left alone, the file grew to
 //! gigabytes. So past a limit the writer copies the rest itself, between two batches.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::lifecycle::{self, Lifecycle};
+use super::schema;
 use crate::store::error::StoreError;
 
 /// The thread copies when more than this many frames, of a page each, are not copied yet.
@@ -19,14 +24,39 @@ const COPY_FRAMES: i64 = 3_000;
 /// The writer copies the rest when the file has more than this many frames.
 const MAX_FRAMES: i64 = 12_000;
 
+/// The first report that the file is not reused comes when it has more than this many frames. The next one comes when it
+/// has twice as many.
+const REPORTED_FRAMES: i64 = 4 * MAX_FRAMES;
+
+/// The size of a frame in bytes.
+const FRAME_BYTES: i64 = 4_096 + 24;
+
+/// The size to which SQLite cuts the file when it reuses a longer one.
+const KEPT_BYTES: i64 = 2 * MAX_FRAMES * FRAME_BYTES;
+
+/// The longest time that a start or a stop waits for readers of other programs.
+const READERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The bytes of the file that are rewritten at once.
+const REWRITTEN_BYTES: usize = 1 << 20;
+
 /// The handle of the checkpoint thread, for the writer.
 pub(super) struct Checkpointer {
     wake: SyncSender<()>,
     thread: JoinHandle<()>,
+    growth: Growth,
+}
+
+/// The reports that the file grows because another program reads.
+struct Growth {
+    /// The number of frames past which the next report is due.
+    reported_past: i64,
 }
 
 /// SQLite's figures about its write-ahead log.
 struct Frames {
+    /// Whether other connections kept the checkpoint from doing all its work.
+    is_busy: bool,
     total: i64,
     copied: i64,
 }
@@ -38,13 +68,16 @@ impl Checkpointer {
         let (wake, wakes) = sync_channel(1);
         let shared = lifecycle.clone();
         let thread = lifecycle::spawn("store-checkpoint", lifecycle, move || copy_on_demand(&db, &wakes, &shared))?;
-        Ok(Self { wake, thread })
+        Ok(Self { wake, thread, growth: Growth::default() })
     }
 
     /// Bounds the write-ahead log after a durable write.
-    pub(super) fn after_write(&self, db: &Connection, lifecycle: &Lifecycle) {
-        if let Err(error) = checkpoint_if_due(db, &self.wake) {
-            failed(&error, lifecycle);
+    pub(super) fn after_write(&mut self, db: &Connection, lifecycle: &Lifecycle) {
+        match checkpoint_if_due(db, &self.wake) {
+            Ok(frames) => {
+                self.growth.note(frames.total);
+            }
+            Err(error) => failed(&error, lifecycle),
         }
     }
 
@@ -56,12 +89,113 @@ impl Checkpointer {
     }
 }
 
-/// Copies the whole write-ahead log and empties the file. No other connection may use the database.
-pub(super) fn truncate(db: &Connection) -> rusqlite::Result<()> {
-    checkpoint(db, "truncate").map(drop)
+impl Default for Growth {
+    fn default() -> Self {
+        Self { reported_past: REPORTED_FRAMES }
+    }
 }
 
-fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result<()> {
+impl Growth {
+    /// Records the number of frames in the file. Returns whether it was reported.
+    fn note(&mut self, frames: i64) -> bool {
+        let size = || format!("{} MB", frames * FRAME_BYTES / 1_000_000);
+        if frames > self.reported_past {
+            self.reported_past = self.reported_past.saturating_mul(2);
+            tracing::warn!(
+                size = size(),
+                "the write-ahead log grows, because another program reads the database all the time; end that program, \
+                 such as a SQLite shell in a transaction, a backup or `hotlist plugin diff`"
+            );
+            return true;
+        }
+        if self.reported_past > REPORTED_FRAMES && frames <= MAX_FRAMES {
+            self.reported_past = REPORTED_FRAMES;
+            tracing::info!(size = size(), "the write-ahead log is reused from its beginning again");
+            return true;
+        }
+        false
+    }
+}
+
+/// Makes everything in the write-ahead log durable in the database, and begins the log anew, before the first commit.
+///
+/// After a failed synchronization the kernel counts pages as written that are not on the disk. A process that starts then
+/// reads them from memory, and a commit behind them is lost with them at a power failure. So they are written once more:
+/// into the database, or into the log itself while another program reads it or the disk is full.
+pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> {
+    let failed = schema::failed("copy the write-ahead log into the database");
+    let emptied = match truncate(db) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => false,
+        outcome => outcome.map_err(&failed)?,
+    };
+    if !emptied {
+        tracing::warn!(
+            "the write-ahead log cannot be emptied, because another program reads the database or the disk is full; it \
+             is written once more in its place"
+        );
+        // The transaction keeps other programs from changing the file.
+        let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(&failed)?;
+        rewrite(log).map_err(|error| file_failed("write", log, &error))?;
+        transaction.rollback().map_err(&failed)?;
+    }
+    let synced = File::open(log).and_then(|file| file.sync_all());
+    synced.map_err(|error| file_failed("synchronize", log, &error))?;
+    db.pragma_update(None, "journal_size_limit", KEPT_BYTES).map_err(&failed)?;
+    schema::checkpoint_on_close(db, true).map_err(&failed)
+}
+
+/// Writes the bytes of a file into their places.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut bytes = vec![0; REWRITTEN_BYTES];
+    loop {
+        let at = file.stream_position()?;
+        let count = file.read(&mut bytes)?;
+        if count == 0 {
+            return file.sync_all();
+        }
+        file.seek(io::SeekFrom::Start(at))?;
+        file.write_all(&bytes[..count])?;
+    }
+}
+
+fn file_failed(action: &str, path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Failed { what: format!("{action} {}", path.display()), why: error.to_string() }
+}
+
+/// Empties the write-ahead log at the end, if no other program reads it.
+pub(super) fn empty(db: &Connection) {
+    match truncate(db) {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(
+            "another program reads the database, so the write-ahead log could not be emptied; the next start empties it"
+        ),
+        Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied; the next start empties it"),
+    }
+}
+
+/// Copies the write-ahead log into the database after files were lost, so that the database has what it can have. Leaves
+/// the file at the path of the log alone, which may be another one.
+pub(super) fn rescue(db: &Connection) {
+    let rescued = schema::checkpoint_on_close(db, false).and_then(|()| checkpoint(db, "passive"));
+    match rescued {
+        Ok(frames) if frames.copied == frames.total => {
+            tracing::warn!("the last changes were copied into the database file that this server opened");
+        }
+        Ok(_) => tracing::error!("some of the last changes could not be copied, because another program reads"),
+        Err(error) => tracing::error!(%error, "the last changes could not be copied into the database"),
+    }
+}
+
+/// Copies the whole write-ahead log and empties the file. Returns false if other connections prevented it.
+fn truncate(db: &Connection) -> rusqlite::Result<bool> {
+    db.busy_timeout(READERS_TIMEOUT)?;
+    let frames = checkpoint(db, "truncate");
+    db.busy_timeout(schema::BUSY_TIMEOUT)?;
+    Ok(!frames?.is_busy)
+}
+
+fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result<Frames> {
     let frames = checkpoint(db, "noop")?;
     if frames.total > MAX_FRAMES {
         let after = checkpoint(db, "passive")?;
@@ -70,7 +204,7 @@ fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result
         // A full channel means that the thread is about to look anyway.
         let _ = wake.try_send(());
     }
-    Ok(())
+    Ok(frames)
 }
 
 fn copy_on_demand(db: &Connection, wakes: &Receiver<()>, lifecycle: &Lifecycle) {
@@ -97,7 +231,7 @@ fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Frames> {
         "passive" => "PRAGMA wal_checkpoint(passive)",
         _ => "PRAGMA wal_checkpoint(truncate)",
     })?;
-    pragma.query_row([], |row| Ok(Frames { total: row.get(1)?, copied: row.get(2)? }))
+    pragma.query_row([], |row| Ok(Frames { is_busy: row.get(0)?, total: row.get(1)?, copied: row.get(2)? }))
 }
 
 #[cfg(test)]
@@ -151,6 +285,16 @@ mod tests {
         }
         // SQLite reuses the file from its beginning.
         assert!(write_pages(&db, 10).total < 100);
+    }
+
+    #[test]
+    fn a_log_that_grows_is_reported_each_time_it_has_doubled_and_when_it_is_reused() {
+        let mut growth = Growth::default();
+        let reported: Vec<_> = (0..10 * REPORTED_FRAMES).step_by(1_000).filter(|frames| growth.note(*frames)).collect();
+        let past = [1, 2, 4, 8].map(|times| times * REPORTED_FRAMES + 1_000);
+        assert_eq!(reported, past);
+        assert!(growth.note(100) && !growth.note(100));
+        assert!(growth.note(REPORTED_FRAMES + 1));
     }
 
     #[test]

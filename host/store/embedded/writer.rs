@@ -7,15 +7,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, params};
 use tokio::sync::oneshot;
 
 use super::block::{Block, FULL_BYTES};
 use super::compaction::{Compaction, Slice};
 use super::damage;
 use super::discard::{self, Discard};
+use super::disk_room;
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::evidence;
+use super::file_guard::FileGuard;
 use super::lifecycle::Lifecycle;
 use super::lock::DirectoryLock;
 use super::log_index::{CommitRef, LogIndex};
@@ -23,6 +25,7 @@ use super::options::Options;
 use super::reader::ReaderRequest;
 use super::receipt_rows::ReceiptExpiry;
 use super::staging::{EncodedCommit, stage};
+use super::transaction;
 use super::wal::{self, Checkpointer};
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
@@ -40,9 +43,6 @@ const IDLE: Duration = Duration::from_millis(2);
 
 /// How long SQLite waits for the write lock at a time. The store waits for [`Options::lock_wait`] in all.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
-
-/// How many bytes a full disk must have room for before the store takes writes again, so that they do not fill it at once.
-const ROOM_BYTES: u64 = 1 << 20;
 
 /// A request to the writer.
 pub(super) enum WriterRequest {
@@ -87,6 +87,7 @@ pub(super) struct Writer {
     pub(super) receipt_expiry: ReceiptExpiry,
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) reads: SyncSender<ReaderRequest>,
+    pub(super) guard: FileGuard,
     pub(super) lock: DirectoryLock,
     pub(super) waiting: Waiting,
     /// Removals that wait until the log is compacted.
@@ -111,7 +112,10 @@ impl Writer {
         };
         let WriterRequest::Close(reply) = end else { return self.end() };
         let compacted = self.guarded(Self::compact_everything).unwrap_or_else(|| self.lifecycle.check_healthy());
+        let lifecycle = self.lifecycle.clone();
         self.end();
+        // The last look at the files is part of the end.
+        let compacted = compacted.and_then(|()| lifecycle.check_healthy());
         // A caller may have dropped its answer; the store is closed all the same.
         let _ = reply.send(compacted);
     }
@@ -239,7 +243,7 @@ impl Writer {
         timers: &Result<(), String>,
     ) -> Result<(WrittenBatch, Slice), WriteError> {
         // A transaction that begins by reading would fail, not wait, while a SQLite shell holds the write lock.
-        let transaction = self.begin()?;
+        let transaction = transaction::begin(&self.db)?;
         let mut written = WrittenBatch { results: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.compaction.last() + 1);
         for commit in batch {
@@ -265,14 +269,6 @@ impl Writer {
         Ok((written, slice))
     }
 
-    fn begin(&self) -> Result<Transaction<'_>, WriteFailure> {
-        let begun = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
-        begun.map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy) => WriteFailure::Busy,
-            _ => WriteFailure::RolledBack("begin a transaction", error),
-        })
-    }
-
     fn append(&self, mut block: Block) -> Result<Arc<Block>, WriteFailure> {
         let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?2, ?3, ?4)";
         let directory = block.take_directory();
@@ -294,7 +290,7 @@ impl Writer {
         let why = error.into_damage(&self.db, &name).map_err(failed)?;
         let commits = self.log_index.lock().get(&name).map(|list| list.commits.clone()).unwrap_or_default();
         let copies = evidence::read_commits(&self.db, &commits).map_err(failed)?;
-        let transaction = self.begin()?;
+        let transaction = transaction::begin(&self.db)?;
         evidence::write_commits(&self.db, name.as_str(), &copies, &why).map_err(failed)?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
         tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
@@ -373,7 +369,7 @@ impl Writer {
         if self.waiting.retry_at.is_none_or(|at| at > Instant::now()) {
             return;
         }
-        match self.write_filler() {
+        match disk_room::write_filler(&self.db) {
             Ok(()) => {
                 self.waiting.retry_at = None;
                 self.lifecycle.disk_has_room();
@@ -382,29 +378,12 @@ impl Writer {
         }
     }
 
-    /// Writes as many bytes as the disk must have room for, and deletes them in the same transaction. The space stays in
-    /// the database for later writes.
-    fn write_filler(&self) -> Result<(), WriteFailure> {
-        let failed = |error| WriteFailure::RolledBack("try whether the disk has room", error);
-        // Deleted pages are written, too. SQLite leaves them out otherwise.
-        let overwrite =
-            |on: bool| self.db.pragma_update_and_check(None, "secure_delete", on, |_| Ok(())).map_err(failed);
-        let transaction = self.begin()?;
-        let last = i64::MAX;
-        let insert = "INSERT INTO log (seq, first, directory, commits) VALUES (?1, ?1, x'', zeroblob(?2))";
-        self.db.execute(insert, params![last, ROOM_BYTES]).map_err(failed)?;
-        overwrite(true)?;
-        let deleted = self.db.execute("DELETE FROM log WHERE seq = ?1", [last]).map_err(failed);
-        overwrite(false)?;
-        deleted?;
-        transaction.commit().map_err(WriteFailure::Unknown)
-    }
-
     /// Shows readers what is durable now, then answers the callers.
     fn acknowledge(&mut self, batch: &mut Vec<EncodedCommit>, WrittenBatch { results, blocks }: WrittenBatch) {
         for block in &blocks {
             self.compaction.appended(block.last(), block.bytes().len());
         }
+        self.lifecycle.acknowledged(self.compaction.last());
         let mut blocks = blocks.into_iter().peekable();
         let mut log_index = self.log_index.lock();
         for (commit, result) in batch.iter_mut().zip(&results) {
@@ -479,10 +458,11 @@ impl Writer {
             let _ = reader.join();
         }
         self.checkpointer.stop();
-        if !self.lifecycle.is_poisoned()
-            && let Err(error) = wal::truncate(&self.db)
-        {
-            tracing::warn!(%error, "the write-ahead log could not be emptied; the next start empties it");
+        self.guard.stop();
+        if self.lifecycle.has_lost_files() {
+            wal::rescue(&self.db);
+        } else if !self.lifecycle.is_poisoned() {
+            wal::empty(&self.db);
         }
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(%error, "the database could not be closed");

@@ -109,7 +109,10 @@ impl Problem {
                 Self::new(ProblemKind::Store, detail).with_retry()
             }
             StoreError::Closed => Self::new(ProblemKind::Store, "the server is stopping"),
-            StoreError::Failed { .. } | StoreError::Locked { .. } | StoreError::Format { .. } => {
+            StoreError::Failed { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Format { .. }
+            | StoreError::Incomplete { .. } => {
                 Self::new(ProblemKind::Store, "the store failed; the server's log says why")
             }
         };
