@@ -149,7 +149,7 @@ impl OnList<'_> {
         for step in self.recorded.steps()? {
             let (before, revision) = step?;
             if !migrates || !is_decided_by(revision, &self.replay.new.id().name) {
-                report.passed_over += 1;
+                report.skipped += 1;
                 continue;
             }
             report.commands += 1;
@@ -179,8 +179,8 @@ impl OnList<'_> {
                 list: self.recorded.name.clone(),
                 revision: revision.number,
                 kind,
-                asked: cut(render::command(&revision.command)),
-                about: cut(render::list(before)),
+                command: cut(render::command(&revision.command)),
+                before: cut(render::list(before)),
                 old: cut(old.shown()),
                 new: cut(new.shown()),
             });

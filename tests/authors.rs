@@ -205,7 +205,7 @@ fn every_random_number_in_python_follows_from_the_seed_on_any_instance() {
     };
     let cases = [case("draw", 7), case("draw", 7), case("draw", 8), case("import", 7)];
     let (parent, printed) = test_output("python", ("logic.py", RANDOM), &cases.concat());
-    let drawn: Vec<_> = printed.lines().filter_map(|line| line.split("came \"").nth(1)).collect();
+    let drawn: Vec<_> = printed.lines().filter_map(|line| line.split("actual \"").nth(1)).collect();
     assert!(drawn.len() == 3 && drawn[0] == drawn[1], "{printed}");
     // Another seed gives another number from every source.
     let pairs: Vec<_> = drawn[0].split(' ').zip(drawn[2].split(' ')).collect();

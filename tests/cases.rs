@@ -156,63 +156,63 @@ fn a_difference_is_shown_in_one_line() {
         (
             "add = { title = '' }\nrejected = { code = 'no-title', message = 'No.', field = 'date' }",
             &[
-                "rejected, code: expected \"no-title\", came \"title-empty\"",
-                "rejected, message: expected \"No.\", came \"Say what is to be done.\"",
-                "rejected, field: expected \"date\", came \"title\"",
+                "rejected, code: expected \"no-title\", actual \"title-empty\"",
+                "rejected, message: expected \"No.\", actual \"Say what is to be done.\"",
+                "rejected, field: expected \"date\", actual \"title\"",
             ][..],
         ),
         (
             "add = { title = '' }\nunchanged = true",
-            &["answer: expected no change, came rejected { code = \"title-empty\", message = \"Say what is to be \
+            &["answer: expected no change, actual rejected { code = \"title-empty\", message = \"Say what is to be \
                done.\", field = \"title\" }"],
         ),
         (
             "add = { title = 'c' }\nrejected = { code = 'full' }",
-            &["answer: expected rejected { code = \"full\" }, came changes [put = { id = 3, title = \"c\", \
+            &["answer: expected rejected { code = \"full\" }, actual changes [put = { id = 3, title = \"c\", \
                completed = false }]"],
         ),
         (
             "delete = 1\nentries = [{ id = 1 }, { id = 2, title = 'c', completed = false, date = 2026-11-23 }]",
             &[
-                "ids of the entries: expected [1, 2], came [2]",
-                "entry 2, completed: expected false, came true",
-                "entry 2, date: expected 2026-11-23, came nothing",
-                "entry 2, title: expected \"c\", came \"b\"",
+                "ids of the entries: expected [1, 2], actual [2]",
+                "entry 2, completed: expected false, actual true",
+                "entry 2, date: expected 2026-11-23, actual nothing",
+                "entry 2, title: expected \"c\", actual \"b\"",
             ],
         ),
         (
             "update = { id = 1, completed = true, fields = { points = 2 } }\nchanges = [{ put = { id = 1, title = 'a' } }]",
             &[
-                "entry 1, completed: expected false, came true",
-                "entry 1, fields.points: expected nothing, came 2",
-                "entry 1, order: expected nothing, came 1",
+                "entry 1, completed: expected false, actual true",
+                "entry 1, fields.points: expected nothing, actual 2",
+                "entry 1, order: expected nothing, actual 1",
             ],
         ),
         (
             "clear = true\nchanges = [{ remove = 2 }]",
-            &["change 1: expected remove = 2, came remove = 1", "change 2: expected nothing, came remove = 2"],
+            &["change 1: expected remove = 2, actual remove = 1", "change 2: expected nothing, actual remove = 2"],
         ),
         (
             "configure = { colour = 'red' }\nsettings-after = { colour = 'blue' }",
-            &["settings, colour: expected \"blue\", came \"red\""],
+            &["settings, colour: expected \"blue\", actual \"red\""],
         ),
         (
             "view = { name = 'open-first' }\npage = [{ name = 'open', title = 'Open', rows = [2] },
               { name = 'done', rows = [{ id = 2, computed = { done = false } }] }]\nmore = true",
             &[
-                "group \"open\", title: expected \"Open\", came \"OPEN\"",
-                "group \"open\", rows: expected [2], came [1]",
-                "group \"done\", row 2, done: expected false, came true",
-                "more: expected true, came false",
+                "group \"open\", title: expected \"Open\", actual \"OPEN\"",
+                "group \"open\", rows: expected [2], actual [1]",
+                "group \"done\", row 2, done: expected false, actual true",
+                "more: expected true, actual false",
             ],
         ),
         (
             "view = { name = 'open-first' }\npage = [{ name = 'open', rows = [1] }]",
-            &["names of the groups: expected [\"open\"], came [\"open\", \"done\"]"],
+            &["names of the groups: expected [\"open\"], actual [\"open\", \"done\"]"],
         ),
         (
             "delete = 9\nrefused = 'there is no such list'",
-            &["answer: expected refused \"there is no such list\", came refused \"the list has no entry 9\""],
+            &["answer: expected refused \"there is no such list\", actual refused \"the list has no entry 9\""],
         ),
     ] {
         assert_eq!(problems(&format!("{given}{text}")), expected, "{text}");
@@ -288,14 +288,14 @@ fn the_program_fails_and_shows_the_problems_of_the_failed_case() {
     let (code, stdout, _) = run(&[file.to_str().unwrap()]);
     assert_eq!(code, Some(1));
     let end = "more.cases.toml: 1 passed, 1 failed\n  FAILED b (line 6)\n    \
-               entry 1, title: expected \"b\", came \"a\"\n2 passed, 1 failed\n";
+               entry 1, title: expected \"b\", actual \"a\"\n2 passed, 1 failed\n";
     assert!(stdout.ends_with(end), "{stdout}");
     let (code, stdout, _) = run(&[file.to_str().unwrap(), "--cases", more.to_str().unwrap(), "--json"]);
     assert_eq!(code, Some(1));
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &1.into()));
     let problem = &report["files"][0]["cases"][1]["problems"][0];
-    assert_eq!((&problem["at"], &problem["came"]), (&"entry 1, title".into(), &"\"a\"".into()), "{report}");
+    assert_eq!((&problem["at"], &problem["actual"]), (&"entry 1, title".into(), &"\"a\"".into()), "{report}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn plugin_check_describes_a_component() {
     let (output, stdout, _) = run(&["plugin", "check", "--json", file]);
     assert!(output.status.success());
     let report: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((&report["taken"], &report["description"]["version"]), (&true.into(), &"1.0.0".into()));
+    assert_eq!((&report["accepted"], &report["description"]["version"]), (&true.into(), &"1.0.0".into()));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn plugin_check_fails_at_a_gate_and_shows_the_probe() {
     let (output, stdout, stderr) = run(&["plugin", "check", file.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("fails its gates"), "{stderr}");
-    for part in ["FAILED view trap: it trapped", "asked  view = { name = \"trap\"", "about  no entries"] {
+    for part in ["FAILED view trap: it trapped", "probe  view = { name = \"trap\"", "list   no entries"] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
 }

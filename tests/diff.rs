@@ -100,10 +100,10 @@ fn a_diff_finds_commands_that_stricter_logic_refuses_beside_a_running_server() {
         "3 lists, 11 commands",
         "differ    3 commands in 2 lists: rejection 3",
         "rejection at revision 3 of \"eve\"",
-        "  asked  add = { title = \"Tea\" }",
-        "  about  [{ id = 1, title = \"Tea\", completed = false }, { id = 2, title = \"Milk\"",
-        "  old    changes [put = { id = 3, title = \"Tea\", completed = false }]",
-        "  new    rejected { code = \"title-twice\"",
+        "  command  add = { title = \"Tea\" }",
+        "  before   [{ id = 1, title = \"Tea\", completed = false }, { id = 2, title = \"Milk\"",
+        "  old      changes [put = { id = 3, title = \"Tea\", completed = false }]",
+        "  new      rejected { code = \"title-twice\"",
         "rejection at revision 6 of \"team/a\"",
         "old       todo@1.0.0+sha256:",
         "fuel p50",
@@ -140,7 +140,7 @@ fn json_reports_the_same_from_the_directory_and_from_the_server() {
     assert_eq!(near["differing"], serde_json::json!({"lists": 2, "commands": 3, "kinds": kinds}));
     let first = &near["differences"][0];
     assert_eq!((&first["list"], &first["revision"], &first["kind"]), (&"eve".into(), &3.into(), &"rejection".into()));
-    for member in ["asked", "about", "old", "new"] {
+    for member in ["command", "before", "old", "new"] {
         assert!(first[member].is_string(), "{member}");
     }
     assert_eq!(near["unreadable"], serde_json::json!({"lists": 0, "first": []}));

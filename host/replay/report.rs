@@ -25,7 +25,7 @@ pub struct Report {
     pub commands: u64,
     /// The number of revisions that were skipped: no version of the logic decided them, or one of the two did not
     /// migrate the list.
-    pub passed_over: u64,
+    pub skipped: u64,
     /// The number of lists with a difference.
     pub differing_lists: u64,
     /// The number of differing commands, by the kind of difference.
@@ -52,9 +52,9 @@ pub struct Difference {
     /// The kind of the difference.
     pub kind: DifferenceKind,
     /// The command, as a file of cases writes it.
-    pub asked: String,
+    pub command: String,
     /// The list before the command.
-    pub about: String,
+    pub before: String,
     /// The old version's answer.
     pub old: String,
     /// The new version's answer.
@@ -150,7 +150,7 @@ impl Report {
     pub(super) fn merge(&mut self, other: Self) {
         self.lists += other.lists;
         self.commands += other.commands;
-        self.passed_over += other.passed_over;
+        self.skipped += other.skipped;
         self.differing_lists += other.differing_lists;
         other.differing.into_iter().for_each(|(kind, count)| *self.differing.entry(kind).or_default() += count);
         self.differences.extend(other.differences);

@@ -50,7 +50,7 @@ pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
         if report.failures.iter().any(|failure| failure.name == case.name()) {
             continue;
         }
-        report.asked += 1;
+        report.probes += 1;
         if let Err(error) = prober.probe(&case) {
             report.failures.push(case.failure(error));
         }

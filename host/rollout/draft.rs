@@ -43,9 +43,9 @@ impl RolloutDraft {
         Ok(())
     }
 
-    /// Remembers a version that decides nothing, see [`RolloutState::keep`].
-    pub fn keep(&mut self, version: &Version, gates: Option<Gates>, now: u64) {
-        self.state.keep(version.id(), &version.source, gates, now);
+    /// Remembers a version that decides nothing, see [`RolloutState::store`].
+    pub fn store(&mut self, version: &Version, gates: Option<Gates>, now: u64) {
+        self.state.store(version.id(), &version.source, gates, now);
     }
 
     /// Makes a version the candidate, see [`RolloutState::stage`].

@@ -81,12 +81,12 @@ pub enum SubmitError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// The component failed its gates.
-    #[error("it fails its gates: {failed} of {asked} probes failed; {first}")]
+    #[error("it fails its gates: {failed} of {probes} probes failed; {first}")]
     Gates {
         /// The number of probes that failed.
         failed: usize,
         /// The number of probes.
-        asked: usize,
+        probes: usize,
         /// The first failure, in one line.
         first: String,
         /// The kind of the first fault, see [`Fault::kind`].

@@ -186,14 +186,14 @@ impl Publisher {
         let gates = if durability == Durability::PowerLoss { Some(self.gates(&*logic, force)?) } else { None };
         let stored = self.artifacts.store(name, &digest, bytes, durability);
         stored.map_err(|error| SubmitError::NotStored(error.to_string()))?;
-        failpoint::point("component-kept");
+        failpoint::point("component-stored");
         let now = self.clock.now();
         let version = Version::new(logic, source, now);
         self.change(name, |draft| {
             draft.state.release(&digest, force, source, now)?;
             match publish {
                 true => draft.publish(&version, gates.clone(), source, now)?,
-                false => draft.keep(&version, gates.clone(), now),
+                false => draft.store(&version, gates.clone(), now),
             }
             Ok(())
         })?;
@@ -224,21 +224,21 @@ impl Publisher {
     fn run_gates(&self, logic: &dyn Logic, force: bool) -> Result<Gates, SubmitError> {
         let report = conformance::run(logic, &self.elapsed());
         let mut failures = report.failures.clone();
-        let (mut asked, mut differs) = (report.asked, Vec::new());
+        let (mut probes, mut differs) = (report.probes, Vec::new());
         if let Some(live) = self.registry.live(&logic.id().name) {
             differs = logic.description().differences(live.logic.description());
             differs.truncate(MAX_DIFFERENCES);
             let migrated = self.migrate_lists(&live, logic);
-            asked += migrated.asked;
+            probes += migrated.probes;
             failures.extend(migrated.failures);
         }
         let forced: Vec<_> = failures.iter().map(conformance::Failure::line).collect();
         if !force {
-            all_passed(&failures, asked)?;
+            all_passed(&failures, probes)?;
         }
         let worst = report.worst();
         Ok(Gates {
-            asked,
+            probes,
             worst_fuel: worst.fuel,
             worst_micros: u64::try_from(worst.time.as_micros()).unwrap_or(u64::MAX),
             worst_memory: worst.memory,
@@ -288,7 +288,7 @@ impl Publisher {
     fn check_migration(&self, logic: &dyn Logic) -> Result<(), SubmitError> {
         let Some(live) = self.registry.live(&logic.id().name) else { return Ok(()) };
         let report = self.migrate_lists(&live, logic);
-        all_passed(&report.failures, report.asked)
+        all_passed(&report.failures, report.probes)
     }
 
     /// Migrates generated lists of the live version to another one, unless both have the same schema.
@@ -404,9 +404,9 @@ impl Publisher {
     }
 }
 
-fn all_passed(failures: &[conformance::Failure], asked: usize) -> Result<(), SubmitError> {
+fn all_passed(failures: &[conformance::Failure], probes: usize) -> Result<(), SubmitError> {
     failures.first().map_or(Ok(()), |first| {
-        Err(SubmitError::Gates { failed: failures.len(), asked, first: first.line(), kind: first.kind })
+        Err(SubmitError::Gates { failed: failures.len(), probes, first: first.line(), kind: first.kind })
     })
 }
 

@@ -151,7 +151,7 @@ impl Rollout {
         let named = |record: &&VersionRecord| record.published || matches!(pin, Pin::Digest(_));
         let named = || self.state.versions.iter().filter(accepted).filter(named);
         let usable = named().filter(|record| record.quarantine.is_none());
-        match usable.max_by(|a, b| (&a.version, a.taken).cmp(&(&b.version, b.taken))) {
+        match usable.max_by(|a, b| (&a.version, a.accepted).cmp(&(&b.version, b.accepted))) {
             Some(record) => self.exactly(logic, &record.digest),
             None if pin.accepts(live.id()) || named().next().is_some() => Ok(live.clone()),
             None => Err(ResolveError::NoVersion(logic.clone(), pin.clone())),

@@ -63,7 +63,8 @@ pub struct VersionRecord {
     /// Where the component came from.
     pub source: String,
     /// When the component was accepted: milliseconds since the epoch.
-    pub taken: u64,
+    #[serde(alias = "taken")]
+    pub accepted: u64,
     /// Whether the version ever was live.
     #[serde(default)]
     pub published: bool,
@@ -91,7 +92,8 @@ pub struct Quarantine {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Gates {
     /// The number of probes.
-    pub asked: usize,
+    #[serde(alias = "asked")]
+    pub probes: usize,
     /// The most fuel that one answer took.
     pub worst_fuel: u64,
     /// The longest time that one answer took, in microseconds.
@@ -131,7 +133,8 @@ pub enum Step {
     /// A version became live.
     Published,
     /// A component was checked and stored. It decides nothing yet.
-    Kept,
+    #[serde(alias = "kept")]
+    Stored,
     /// A component was refused.
     Refused,
     /// A version became the candidate, or its percentage or shadow changed.
@@ -243,7 +246,7 @@ impl RolloutState {
                 version: id.version.clone(),
                 digest: id.digest,
                 source: source.into(),
-                taken: now,
+                accepted: now,
                 published: false,
                 held: false,
                 quarantine: None,
@@ -263,9 +266,9 @@ impl RolloutState {
     }
 
     /// Remembers a checked and stored version, without giving it a role.
-    pub fn keep(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
+    pub fn store(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
         self.learn(id, source, gates, now);
-        self.note_version(Step::Kept, source, &id.digest, "", now);
+        self.note_version(Step::Stored, source, &id.digest, "", now);
     }
 
     /// Makes a known version live. The version that was live before becomes the last good one. A version that was

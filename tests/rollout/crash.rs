@@ -83,7 +83,8 @@ async fn prepared(data: &Path) -> Asked {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones() {
-    for (point, after) in [("component-kept", "Todo"), ("standing-written", "Kanban"), ("standing-accepted", "Kanban")]
+    for (point, after) in
+        [("component-stored", "Todo"), ("standing-written", "Kanban"), ("standing-accepted", "Kanban")]
     {
         let data = tempfile::tempdir().expect("a directory");
         prepared(data.path()).await.process.kill();

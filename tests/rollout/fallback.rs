@@ -96,6 +96,6 @@ async fn a_component_that_fails_its_gates_is_not_taken_and_says_at_what_it_faile
     assert_eq!(logic["live"]["digest"], good);
     assert_eq!(logic["failure"], detail);
     let gates = &version(&logic, &good)["gates"];
-    assert!(gates["asked"].as_u64() > Some(20) && gates["worst_fuel"].as_u64() > Some(1_000), "{gates}");
+    assert!(gates["probes"].as_u64() > Some(20) && gates["worst_fuel"].as_u64() > Some(1_000), "{gates}");
     assert!(gates["worst_memory"].as_u64() > Some(0), "{gates}");
 }

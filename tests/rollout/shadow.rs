@@ -87,7 +87,7 @@ async fn a_shadow_that_fails_disturbs_no_request_and_its_version_stays_the_candi
     let logic = patch(&server, "rules", &json!({"candidate": null})).await;
     assert!(logic.get("candidate").is_none(), "{logic}");
     let events: Vec<_> = logic["events"].as_array().expect("events").iter().map(|e| e["event"].clone()).collect();
-    assert_eq!(events, ["published", "kept", "candidate", "candidate", "withdrawn"]);
+    assert_eq!(events, ["published", "stored", "candidate", "candidate", "withdrawn"]);
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ async fn publisher(world: Arc<World>, registry: Arc<Registry>) {
                 let (next, percent) = (next_version(&world), world.chance.below(100) as u8);
                 world.log(format_args!("try {} on {percent} %", next.id()));
                 change(&world, &registry, |draft| {
-                    draft.keep(&next, None, now);
+                    draft.store(&next, None, now);
                     draft.stage(&next, percent, false, "simulation", now)
                 });
             }

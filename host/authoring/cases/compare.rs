@@ -25,7 +25,7 @@ pub(super) fn compare(
 ) -> Result<Vec<Problem>, String> {
     let mut found = Differences::default();
     match (expected, outcome) {
-        (Expectation::Rejected(expected), CaseOutcome::Rejected(came)) => found.rejection(expected, came),
+        (Expectation::Rejected(expected), CaseOutcome::Rejected(actual)) => found.rejection(expected, actual),
         (Expectation::Refused(part), CaseOutcome::Refused(why)) if why.contains(part) => {}
         (Expectation::Unchanged, CaseOutcome::Done(changes, _)) if changes.is_empty() => {}
         (Expectation::Changes(expected), CaseOutcome::Done(changes, _)) => {
@@ -39,7 +39,8 @@ pub(super) fn compare(
             found.members("settings", &named(expected), &present(list.settings()));
         }
         (Expectation::Page { groups, more }, CaseOutcome::Page(page)) => found.page(groups, *more, page)?,
-        (Expectation::WakeUp(expected), CaseOutcome::WakeUp(came)) if expected.0.map(|m| m.0) == came.map(|m| m.0) => {}
+        (Expectation::WakeUp(expected), CaseOutcome::WakeUp(actual))
+            if expected.0.map(|m| m.0) == actual.map(|m| m.0) => {}
         _ => found.add("answer", rendering::expected(expected), rendering::outcome(outcome)),
     }
     Ok(found.problems)
@@ -90,54 +91,59 @@ struct Differences {
 }
 
 impl Differences {
-    fn add(&mut self, at: &str, expected: String, came: String) {
-        self.problems.push(Problem::Difference { at: at.to_owned(), expected, came });
+    fn add(&mut self, at: &str, expected: String, actual: String) {
+        self.problems.push(Problem::Difference { at: at.to_owned(), expected, actual });
     }
 
-    fn members(&mut self, place: &str, expected: &Members, came: &Members) {
+    fn members(&mut self, place: &str, expected: &Members, actual: &Members) {
         let shown = |value: Option<&Value>| value.map_or(NOTHING.to_owned(), shown::value);
         for (name, expected) in expected {
-            let (expected, came) = (expected.as_ref(), came.get(name).and_then(Option::as_ref));
-            if expected != came {
-                self.add(&format!("{place}, {name}"), shown(expected), shown(came));
+            let (expected, actual) = (expected.as_ref(), actual.get(name).and_then(Option::as_ref));
+            if expected != actual {
+                self.add(&format!("{place}, {name}"), shown(expected), shown(actual));
             }
         }
     }
 
-    fn entry(&mut self, expected: &Members, came: &Entry) {
-        let came_members = rendering::members(came).into_iter().map(|(name, value)| (name, Some(value))).collect();
-        self.members(&format!("entry {}", came.id), expected, &came_members);
+    fn entry(&mut self, expected: &Members, actual: &Entry) {
+        let actual_members = rendering::members(actual).into_iter().map(|(name, value)| (name, Some(value))).collect();
+        self.members(&format!("entry {}", actual.id), expected, &actual_members);
     }
 
-    fn rejection(&mut self, expected: &RejectionTable, came: &Rejection) {
+    fn rejection(&mut self, expected: &RejectionTable, actual: &Rejection) {
         let shown = |given: Option<&String>| given.map_or(NOTHING.to_owned(), |given| quoted(given));
-        for (name, expected, came) in [
-            ("code", Some(&expected.code), Some(&came.code)),
-            ("message", expected.message.as_ref(), Some(&came.message)),
-            ("field", expected.field.as_ref(), came.field.as_ref()),
+        for (name, expected, actual) in [
+            ("code", Some(&expected.code), Some(&actual.code)),
+            ("message", expected.message.as_ref(), Some(&actual.message)),
+            ("field", expected.field.as_ref(), actual.field.as_ref()),
         ] {
-            if expected.is_some() && expected != came {
-                self.add(&format!("rejected, {name}"), shown(expected), shown(came));
+            if expected.is_some() && expected != actual {
+                self.add(&format!("rejected, {name}"), shown(expected), shown(actual));
             }
         }
     }
 
     /// Compares changes, which must be exactly these in this order.
-    fn changes(&mut self, expected: &[ChangeTable], came: &[Change], description: &Description) -> Result<(), String> {
-        for at in 0..expected.len().max(came.len()) {
-            match (expected.get(at), came.get(at)) {
+    fn changes(
+        &mut self,
+        expected: &[ChangeTable],
+        actual: &[Change],
+        description: &Description,
+    ) -> Result<(), String> {
+        for at in 0..expected.len().max(actual.len()) {
+            match (expected.get(at), actual.get(at)) {
                 (Some(ChangeTable::Put(table)), Some(Change::Put(entry))) if table.id == entry.id => {
                     let exactly = exactly(expected_members(table, &description.fields)?, entry);
                     self.entry(&exactly, entry);
                 }
-                (Some(ChangeTable::Remove(expected)), Some(Change::Remove(came))) if expected == came => {}
-                (Some(ChangeTable::Unset(expected)), Some(Change::Unset(came))) if expected == came => {}
-                (Some(ChangeTable::Set(table)), Some(Change::Set(came)))
-                    if fields(table, &description.settings)? == std::slice::from_ref(came) => {}
-                (expected, came) => {
+                (Some(ChangeTable::Remove(expected)), Some(Change::Remove(actual))) if expected == actual => {}
+                (Some(ChangeTable::Unset(expected)), Some(Change::Unset(actual))) if expected == actual => {}
+                (Some(ChangeTable::Set(table)), Some(Change::Set(actual)))
+                    if fields(table, &description.settings)? == std::slice::from_ref(actual) => {}
+                (expected, actual) => {
                     let expected = expected.map_or(NOTHING.to_owned(), rendering::expected_change);
-                    let came = came.map_or(NOTHING.to_owned(), change);
-                    self.add(&format!("change {}", at + 1), expected, came);
+                    let actual = actual.map_or(NOTHING.to_owned(), change);
+                    self.add(&format!("change {}", at + 1), expected, actual);
                 }
             }
         }
@@ -147,10 +153,10 @@ impl Differences {
     /// Compares entries, which must be these and no others. Of each, only named members count.
     fn entries(&mut self, expected: &[EntryTable], list: &List, schemas: &[Schema]) -> Result<(), String> {
         let ids: Vec<EntryId> = expected.iter().map(|entry| entry.id).collect();
-        let came: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
-        if ids != came {
+        let actual: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
+        if ids != actual {
             let shown = |ids: &[EntryId]| array(ids.iter().map(EntryId::to_string));
-            self.add("ids of the entries", shown(&ids), shown(&came));
+            self.add("ids of the entries", shown(&ids), shown(&actual));
         }
         for table in expected {
             let members = expected_members(table, schemas)?;
@@ -162,48 +168,48 @@ impl Differences {
     }
 
     /// Compares groups and rows, which must be exactly these. Of each, only named members count.
-    fn page(&mut self, expected: &[GroupTable], more: Option<bool>, came: &Page) -> Result<(), String> {
+    fn page(&mut self, expected: &[GroupTable], more: Option<bool>, actual: &Page) -> Result<(), String> {
         let names: Vec<_> = expected.iter().map(|group| group.name.as_str()).collect();
-        let came_names: Vec<_> = came.groups.iter().map(|group| group.name.as_str()).collect();
-        if names == came_names {
-            for (expected, came) in expected.iter().zip(&came.groups) {
-                self.group(expected, came)?;
+        let actual_names: Vec<_> = actual.groups.iter().map(|group| group.name.as_str()).collect();
+        if names == actual_names {
+            for (expected, actual) in expected.iter().zip(&actual.groups) {
+                self.group(expected, actual)?;
             }
         } else {
             let shown = |names: Vec<&str>| array(names.into_iter().map(quoted));
-            self.add("names of the groups", shown(names), shown(came_names));
+            self.add("names of the groups", shown(names), shown(actual_names));
         }
-        if let Some(more) = more.filter(|more| *more != came.more) {
-            self.add("more", more.to_string(), came.more.to_string());
+        if let Some(more) = more.filter(|more| *more != actual.more) {
+            self.add("more", more.to_string(), actual.more.to_string());
         }
         Ok(())
     }
 
-    fn group(&mut self, expected: &GroupTable, came: &Group) -> Result<(), String> {
+    fn group(&mut self, expected: &GroupTable, actual: &Group) -> Result<(), String> {
         let place = format!("group {}", quoted(&expected.name));
-        if let Some(title) = expected.title.as_ref().filter(|title| **title != came.title) {
-            self.add(&format!("{place}, title"), quoted(title), quoted(&came.title));
+        if let Some(title) = expected.title.as_ref().filter(|title| **title != actual.title) {
+            self.add(&format!("{place}, title"), quoted(title), quoted(&actual.title));
         }
-        let computed = named(fields_like(&expected.computed, &came.computed)?);
-        self.members(&place, &computed, &present(&came.computed));
+        let computed = named(fields_like(&expected.computed, &actual.computed)?);
+        self.members(&place, &computed, &present(&actual.computed));
         let rows = array(expected.rows.iter().map(|row| row.id.to_string()));
-        let came_rows = array(came.rows.iter().map(|row| row.id.to_string()));
-        if rows != came_rows {
-            self.add(&format!("{place}, rows"), rows, came_rows);
+        let actual_rows = array(actual.rows.iter().map(|row| row.id.to_string()));
+        if rows != actual_rows {
+            self.add(&format!("{place}, rows"), rows, actual_rows);
             return Ok(());
         }
-        for (expected, came) in expected.rows.iter().zip(&came.rows) {
-            let computed = named(fields_like(&expected.computed, &came.computed)?);
-            self.members(&format!("{place}, row {}", expected.id), &computed, &present(&came.computed));
+        for (expected, actual) in expected.rows.iter().zip(&actual.rows) {
+            let computed = named(fields_like(&expected.computed, &actual.computed)?);
+            self.members(&format!("{place}, row {}", expected.id), &computed, &present(&actual.computed));
         }
         Ok(())
     }
 }
 
 /// The expected members of an entry in a change: all that are not named must be absent.
-fn exactly(mut expected: Members, came: &Entry) -> Members {
+fn exactly(mut expected: Members, actual: &Entry) -> Members {
     expected.entry("completed".into()).or_insert(Some(Value::Boolean(false)));
-    for (name, _) in rendering::members(came) {
+    for (name, _) in rendering::members(actual) {
         expected.entry(name).or_insert(None);
     }
     expected

@@ -23,7 +23,7 @@ pub enum Problem {
         /// The expected value, in the notation of the file.
         expected: String,
         /// The actual value.
-        came: String,
+        actual: String,
     },
     /// There is no result: the logic failed, or the case does not fit the logic.
     Failure(String),
@@ -39,7 +39,7 @@ impl Verdict {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Difference { at, expected, came } => write!(f, "{at}: expected {expected}, came {came}"),
+            Self::Difference { at, expected, actual } => write!(f, "{at}: expected {expected}, actual {actual}"),
             Self::Failure(failure) => f.write_str(failure),
         }
     }

@@ -44,8 +44,8 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     }
     match gates {
         Some(gates) if !gates.failures.is_empty() => {
-            let (failed, asked) = (gates.failures.len(), gates.asked);
-            print_error(&format!("{} fails its gates: {failed} of {asked} probes failed", file.display()));
+            let (failed, probes) = (gates.failures.len(), gates.probes);
+            print_error(&format!("{} fails its gates: {failed} of {probes} probes failed", file.display()));
             Ok(ExitCode::FAILURE)
         }
         _ => Ok(ExitCode::SUCCESS),
@@ -90,7 +90,7 @@ fn as_json(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
     let mut report = json!({
         "size": bytes.len(),
         "digest": format!("sha256:{}", hex(&wasm::digest(bytes))),
-        "taken": loaded.is_ok(),
+        "accepted": loaded.is_ok(),
     });
     if let Some(contents) = contents {
         report["contract"] = contents.contract().into();

@@ -190,7 +190,7 @@ fn as_text(files: &[CaseFile]) -> Vec<String> {
 
 fn as_json(files: &[CaseFile]) -> Value {
     let problem = |problem: &Problem| match problem {
-        Problem::Difference { at, expected, came } => json!({"at": at, "expected": expected, "came": came}),
+        Problem::Difference { at, expected, actual } => json!({"at": at, "expected": expected, "actual": actual}),
         Problem::Failure(failure) => json!({"failure": failure}),
     };
     let verdict = |verdict: &Verdict| {

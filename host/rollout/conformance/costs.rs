@@ -8,7 +8,7 @@ pub struct Costs {
     /// The kind of probe: `add-entry`, the name of a command, `view by-date`, `next-wake-up` …
     pub name: String,
     /// The number of probes.
-    pub asked: usize,
+    pub probes: usize,
     /// The number of probes that were rejected or refused, which is no failure.
     pub rejected: usize,
     /// The cost on an instance that had answered before.
@@ -53,7 +53,7 @@ impl Measurements {
     pub(super) fn costs(&self) -> Costs {
         Costs {
             name: self.name.clone(),
-            asked: self.warm.len(),
+            probes: self.warm.len(),
             rejected: self.rejected,
             warm: Spread::of(&self.warm),
             fresh: Spread::of(&self.fresh),

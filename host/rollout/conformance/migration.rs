@@ -27,7 +27,7 @@ pub fn migrate_lists(
     let mut report = Report::default();
     for (list, context) in generate::lists(from, described) {
         let case = ProbeCase { list, context, probe: Probe::Migrate };
-        report.asked += 1;
+        report.probes += 1;
         let checked = prober.probe(&case).and_then(|()| check_migrated(logic, &case));
         if let Err(error) = checked {
             // One failure is enough. The first is about the smallest list.

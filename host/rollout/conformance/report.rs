@@ -6,7 +6,7 @@ use super::costs::{Costs, Sample};
 #[derive(Debug, Default)]
 pub struct Report {
     /// The number of probes.
-    pub asked: usize,
+    pub probes: usize,
     /// Whether probes were left out because the time was up, see [`MAX_TIME`](super::MAX_TIME).
     pub out_of_time: bool,
     /// The cost of the probes of each kind, in the order of their first probe.

@@ -161,7 +161,7 @@ fn a_fault_is_shown_with_its_probe_and_its_list() {
     assert_eq!((failure.probe.as_str(), failure.kind), ("delete = 2", "trap"));
     assert_eq!(failure.why, "it trapped: out of bounds");
     assert!(failure.list.starts_with("[{ id = 1, title = "), "{failure:#?}");
-    assert!(report.costs.iter().all(|costs| costs.rejected <= costs.asked));
+    assert!(report.costs.iter().all(|costs| costs.rejected <= costs.probes));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_logic_that_always_fails_is_probed_once_for_each_kind() {
     let report = run(&fails);
     let names: BTreeSet<_> = report.failures.iter().map(|failure| &failure.name).collect();
     assert_eq!((report.failures.len(), names.len()), (MAX_FAILURES, MAX_FAILURES));
-    assert!(report.asked < 2 * MAX_FAILURES, "{}", report.asked);
+    assert!(report.probes < 2 * MAX_FAILURES, "{}", report.probes);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn costs_are_the_median_and_the_maximum_of_all_probes() {
     };
     let report = super::run(&ScriptedLogic::new(reject), &clock);
     let add = report.costs.iter().find(|costs| costs.name == "add-entry").unwrap();
-    assert_eq!((add.asked, add.rejected), (12, 12));
+    assert_eq!((add.probes, add.rejected), (12, 12));
     let fresh = Sample { fuel: 10, time: Duration::from_micros(3), memory: 4096 };
     assert_eq!(add.fresh, Spread { median: fresh, worst: fresh });
     assert!(add.warm.worst.fuel > add.warm.median.fuel && add.warm.median.fuel > 10, "{add:?}");
@@ -222,6 +222,6 @@ fn the_probes_of_a_slow_logic_end_when_the_time_is_up() {
         now.get()
     };
     let report = super::run(&ScriptedLogic::new(reject), &clock);
-    assert!(report.out_of_time && report.asked > 1 && report.failures.is_empty(), "{report:?}");
+    assert!(report.out_of_time && report.probes > 1 && report.failures.is_empty(), "{report:?}");
     assert!(now.get() < MAX_TIME + Duration::from_secs(10), "{report:?}");
 }

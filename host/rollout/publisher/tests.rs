@@ -33,7 +33,7 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
         publisher.artifacts.store(&todo, &digest(major), b"component", Durability::Crash).unwrap();
         publisher
             .change(&todo, |draft| {
-                draft.keep(&version(major), None, NOW);
+                draft.store(&version(major), None, NOW);
                 Ok(())
             })
             .unwrap();
@@ -45,7 +45,7 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
     let newest = version(MAX_VERSIONS + 1);
     let change = |draft: &mut RolloutDraft| {
         tries.set(tries.get() + 1);
-        draft.keep(&newest, None, NOW);
+        draft.store(&newest, None, NOW);
         match tries.get() {
             1 => registry.hold(&todo, &digest(3)),
             2 => registry.hold(&todo, &digest(2)),
@@ -60,13 +60,13 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
 
     publisher
         .change(&todo, |draft| {
-            draft.keep(&version(MAX_VERSIONS + 2), None, NOW);
+            draft.store(&version(MAX_VERSIONS + 2), None, NOW);
             Ok(())
         })
         .unwrap();
     publisher
         .change(&todo, |draft| {
-            draft.keep(&version(MAX_VERSIONS + 3), None, NOW);
+            draft.store(&version(MAX_VERSIONS + 3), None, NOW);
             Ok(())
         })
         .unwrap();

@@ -107,7 +107,7 @@ impl Publisher {
     fn find(&self, name: &LogicName, rollout: &Rollout, pin: &Pin, force: bool) -> Result<Arc<Version>, PublishError> {
         let named = rollout.state.versions.iter().filter(|record| pin.accepts(&record.id(name)));
         let newest = named.max_by(|a, b| {
-            let rank = |record: &VersionRecord| (record.quarantine.is_none(), record.version.clone(), record.taken);
+            let rank = |record: &VersionRecord| (record.quarantine.is_none(), record.version.clone(), record.accepted);
             rank(a).cmp(&rank(b))
         });
         let record = newest.ok_or_else(|| PublishError::Unknown(format!("version {pin} of {name}")))?;

@@ -30,7 +30,7 @@ fn registry(majors: &[u64]) -> Registry {
 fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
     let candidate = version(major);
     let proposal = registry.propose(&logic(), |draft| {
-        draft.keep(&candidate, None, NOW);
+        draft.store(&candidate, None, NOW);
         draft.stage(&candidate, percent, false, "test", NOW)
     });
     assert!(registry.accept(proposal.unwrap()));
@@ -282,7 +282,7 @@ fn a_shadow_is_started_by_an_accepted_change_and_stays_while_both_versions_do() 
     let candidate = version(3);
     let stage = |percent, shadow| {
         registry.propose(&logic(), |draft| {
-            draft.keep(&candidate, None, NOW);
+            draft.store(&candidate, None, NOW);
             draft.stage(&candidate, percent, shadow, "test", NOW)
         })
     };

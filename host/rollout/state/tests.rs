@@ -51,7 +51,7 @@ fn id(version: u8) -> LogicId {
 fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<(), TransitionError> {
     match transition {
         Transition::Keep(version) => {
-            state.keep(&id(*version), "test", None, now);
+            state.store(&id(*version), "test", None, now);
             Ok(())
         }
         Transition::Publish(version, force) => {
@@ -142,7 +142,8 @@ fn a_state_that_an_older_server_wrote_is_read() {
     let digits = |digit: &str| digit.repeat(64);
     let text = format!(
         r#"{{"live":"{}","since":7,"good":"{}","candidate":null,"versions":[
-            {{"version":"1.0.0","digest":"{}","source":"upload","taken":3}}],"events":[
+            {{"version":"1.0.0","digest":"{}","source":"upload","taken":3,"gates":
+            {{"asked":40,"worst_fuel":1,"worst_micros":2,"worst_memory":3,"forced":[],"differs":[]}}}}],"events":[
             {{"time":3,"step":"kept","source":"upload","digest":null}}]}}"#,
         digits("2"),
         digits("1"),
@@ -150,8 +151,10 @@ fn a_state_that_an_older_server_wrote_is_read() {
     );
     let state: RolloutState = serde_json::from_str(&text).unwrap();
     assert_eq!((state.live, state.last_good, state.since), (Some([0x22; 32]), Some([0x11; 32]), 7));
-    assert!(!state.versions[0].published && state.events[0].step == Step::Kept);
+    assert!(!state.versions[0].published && state.events[0].step == Step::Stored);
+    assert_eq!((state.versions[0].accepted, state.versions[0].gates.as_ref().unwrap().probes), (3, 40));
     let written = serde_json::to_value(&state).unwrap();
     assert_eq!(written["last_good"], digits("1"));
     assert!(written.get("good").is_none());
+    assert_eq!((&written["events"][0]["step"], &written["versions"][0]["accepted"]), (&"stored".into(), &3.into()));
 }

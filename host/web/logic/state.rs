@@ -196,7 +196,7 @@ pub(in crate::web) struct VersionBody<'a> {
 #[schema(as = Gates)]
 pub(in crate::web) struct GatesBody<'a> {
     /// The number of calls that the gates made.
-    asked: usize,
+    probes: usize,
     /// The most fuel that a call used.
     worst_fuel: u64,
     /// The longest time that a call took, in microseconds.
@@ -217,7 +217,7 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// The kind of event: `published`, `kept`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
+    /// The kind of event: `published`, `stored`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
     #[schema(value_type = String)]
     event: Step,
     /// Where the component came from, or what caused the event.
@@ -352,7 +352,7 @@ impl<'a> VersionBody<'a> {
             version: record.version.to_string(),
             digest: digest_text(&record.digest),
             state: status,
-            accepted: Timestamp(record.taken),
+            accepted: Timestamp(record.accepted),
             source: &record.source,
             loaded: rollout.loaded().any(|version| *version.digest() == record.digest),
             quarantined: record.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
@@ -364,9 +364,9 @@ impl<'a> VersionBody<'a> {
 
 impl<'a> GatesBody<'a> {
     fn new(gates: &'a Gates) -> Self {
-        let Gates { asked, worst_fuel, worst_micros, worst_memory, forced, differs } = gates;
-        let (asked, worst_fuel, worst_micros, worst_memory) = (*asked, *worst_fuel, *worst_micros, *worst_memory);
-        Self { asked, worst_fuel, worst_micros, worst_memory, forced, differs }
+        let Gates { probes, worst_fuel, worst_micros, worst_memory, forced, differs } = gates;
+        let (probes, worst_fuel, worst_micros, worst_memory) = (*probes, *worst_fuel, *worst_micros, *worst_memory);
+        Self { probes, worst_fuel, worst_micros, worst_memory, forced, differs }
     }
 }
 

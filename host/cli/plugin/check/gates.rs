@@ -7,21 +7,31 @@ use crate::cli::table::aligned;
 use crate::rollout::conformance::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
 
 /// The heads of the table's columns.
-const HEAD: [&str; 10] =
-    ["command", "instance", "asked", "refused", "fuel, median", "worst", "µs, median", "worst", "KiB, median", "worst"];
+const HEAD: [&str; 10] = [
+    "command",
+    "instance",
+    "probes",
+    "rejected",
+    "fuel, median",
+    "worst",
+    "µs, median",
+    "worst",
+    "KiB, median",
+    "worst",
+];
 
 /// How many of the columns hold words.
 const WORD_COLUMNS: usize = 2;
 
 pub(super) fn as_text(report: &Report) -> Vec<String> {
-    let mut lines = vec![format!("gates     {} probes, {} failed", report.asked, report.failures.len())];
+    let mut lines = vec![format!("gates     {} probes, {} failed", report.probes, report.failures.len())];
     if report.out_of_time {
         lines.push(format!("  stopped after {} s, before all probes were decided", MAX_TIME.as_secs()));
     }
     for failure in &report.failures {
         lines.push(format!("{} {}: {}", red("FAILED"), failure.name, failure.why));
-        lines.push(format!("  asked  {}", failure.probe));
-        lines.push(format!("  about  {}", failure.list));
+        lines.push(format!("  probe  {}", failure.probe));
+        lines.push(format!("  list   {}", failure.list));
     }
     lines.push(String::new());
     let mut rows = vec![HEAD.map(str::to_owned)];
@@ -38,7 +48,7 @@ fn row(costs: &Costs, instance: &str, spread: &Spread) -> [String; HEAD.len()] {
     [
         costs.name.clone(),
         instance.to_owned(),
-        costs.asked.to_string(),
+        costs.probes.to_string(),
         costs.rejected.to_string(),
         median.fuel.to_string(),
         worst.fuel.to_string(),
@@ -58,7 +68,7 @@ pub(super) fn as_json(report: &Report) -> Value {
     let costs = |costs: &Costs| {
         json!({
             "command": costs.name,
-            "asked": costs.asked,
+            "probes": costs.probes,
             "rejected": costs.rejected,
             "warm": spread(&costs.warm),
             "fresh": spread(&costs.fresh),
@@ -66,11 +76,11 @@ pub(super) fn as_json(report: &Report) -> Value {
     };
     let failure = |failure: &Failure| {
         let Failure { name, probe, list, kind, why } = failure;
-        json!({"command": name, "asked": probe, "list": list, "kind": kind, "why": why})
+        json!({"command": name, "probe": probe, "list": list, "kind": kind, "why": why})
     };
     json!({
         "passed": report.failures.is_empty(),
-        "asked": report.asked,
+        "probes": report.probes,
         "out_of_time": report.out_of_time,
         "failures": report.failures.iter().map(failure).collect::<Value>(),
         "costs": report.costs.iter().map(costs).collect::<Value>(),

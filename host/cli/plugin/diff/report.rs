@@ -62,13 +62,13 @@ pub(super) fn lists(count: u64) -> String {
 }
 
 fn shown(difference: &Difference) -> [String; 5] {
-    let Difference { list, revision, kind, asked, about, old, new } = difference;
+    let Difference { list, revision, kind, command, before, old, new } = difference;
     [
         format!("{kind} at revision {revision} of {}", quoted(list.as_str())),
-        format!("  asked  {asked}"),
-        format!("  about  {about}"),
-        format!("  old    {old}"),
-        format!("  new    {new}"),
+        format!("  command  {command}"),
+        format!("  before   {before}"),
+        format!("  old      {old}"),
+        format!("  new      {new}"),
     ]
 }
 
@@ -94,7 +94,7 @@ pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {
         "new": side(&*versions.new, &report.new),
         "lists": report.lists,
         "commands": report.commands,
-        "passed-over": report.passed_over,
+        "skipped": report.skipped,
         "differing": {
             "lists": report.differing_lists,
             "commands": report.differing_commands(),
@@ -109,13 +109,13 @@ pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {
 }
 
 fn difference(difference: &Difference) -> Value {
-    let Difference { list, revision, kind, asked, about, old, new } = difference;
+    let Difference { list, revision, kind, command, before, old, new } = difference;
     json!({
         "list": list.as_str(),
         "revision": revision,
         "kind": kind.as_str(),
-        "asked": asked,
-        "about": about,
+        "command": command,
+        "before": before,
         "old": old,
         "new": new,
     })
