@@ -25,7 +25,7 @@ pub mod conformance;
 pub mod shadows;
 
 pub use artifacts::{ArtifactStore, LOGIC_DIRECTORY, STATE_FILE, StoredState};
-pub use digest::{Digest, digest_of};
+pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
 pub use policy::QuarantinePolicy;

@@ -29,5 +29,5 @@ pub use contract::CONTRACT;
 pub use engine::{Engine, EngineError, Settings};
 pub use error::LoadError;
 pub use guest_log::TARGET as LOG_TARGET;
-pub use inspect::{Contents, digest, inspect as contents};
+pub use inspect::{Contents, inspect as contents};
 pub use load::load;

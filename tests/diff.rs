@@ -242,7 +242,7 @@ fn an_unreadable_list_is_named_and_makes_a_diff_without_differences_exit_with_2(
 fn a_component_is_compared_with_the_live_version_of_the_data_directory() {
     let scene = Scene::with_lists(&[]);
     let strict = component("strict");
-    let digest: String = hotlist::list::digest::hex(&hotlist::wasm::digest(&strict));
+    let digest: String = hotlist::list::digest::hex(&hotlist::list::digest::digest_of(&strict));
     let folder = scene.file("data/logic/todo");
     fs::create_dir_all(&folder).expect("a directory");
     fs::write(folder.join(format!("{digest}.wasm")), strict).expect("it is written");

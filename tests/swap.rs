@@ -42,7 +42,7 @@ fn wait_for(server: &Process, logic: &str, what: impl Fn(&Value) -> bool) -> Val
 }
 
 fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hotlist::list::digest::hex(&hotlist::wasm::digest(bytes)))
+    format!("sha256:{}", hotlist::list::digest::hex(&hotlist::list::digest::digest_of(bytes)))
 }
 
 fn start(data: &Path, rules: &Path) -> Process {

@@ -1,7 +1,14 @@
 //! The digests of components, and their hexadecimal form.
 
+use sha2::{Digest as _, Sha256};
+
 /// The SHA-256 of a component's bytes.
 pub type Digest = [u8; 32];
+
+/// Returns the digest of a component's bytes, which identifies the version.
+pub fn digest_of(component: &[u8]) -> Digest {
+    Sha256::digest(component).into()
+}
 
 /// Returns bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {

@@ -16,11 +16,11 @@ use super::error::StartError;
 use super::job::{Job, Panicked, Shared, UploadOptions, catch};
 use super::watch::Watch;
 use crate::clock::Clock;
+use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::rollout::{
     ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, Submission, VersionSource,
-    digest_of,
 };
 
 /// After how long a failed write of a state is tried again.

@@ -19,8 +19,9 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::error::StartError;
 use super::job::Job;
+use crate::list::digest::{Digest, digest_of};
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, MAX_LOGICS, Publisher, Submission, digest_of};
+use crate::rollout::{MAX_LOGICS, Publisher, Submission};
 
 /// How long a directory must have been quiet before it is looked at: an editor's several writes
 /// become one look.

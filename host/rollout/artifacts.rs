@@ -9,11 +9,11 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 
-use super::digest::{Digest, digest_of};
+use super::digest::Digest;
 use super::sealed;
 use super::state::RolloutState;
 use crate::files::{self, Durability};
-use crate::list::digest::hex;
+use crate::list::digest::{digest_of, hex};
 use crate::list::name::LogicName;
 
 /// The directory of all logics, within a data directory.

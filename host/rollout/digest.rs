@@ -1,15 +1,8 @@
-//! Digest of a component, and its form in JSON.
-
-use sha2::{Digest as _, Sha256};
+//! The form of a digest in JSON.
 
 use crate::list::digest::{hex, parse_digest};
 
 pub use crate::list::digest::Digest;
-
-/// The digest of a component's bytes, which is the component's identity.
-pub fn digest_of(component: &[u8]) -> Digest {
-    Sha256::digest(component).into()
-}
 
 /// Serializes a digest as 64 hexadecimal digits, the form that file names have.
 pub(super) mod digits {

@@ -14,7 +14,7 @@ pub use update::RolloutUpdate;
 
 use super::artifacts::{ArtifactStore, STATE_FILE, StoredState};
 use super::conformance;
-use super::digest::{Digest, digest_of};
+use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::error::{CompileError, PublishError, SubmitError};
 use super::registry::Registry;
@@ -24,7 +24,7 @@ use super::version::Version;
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::files::Durability;
-use crate::list::digest::hex;
+use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::logic::Logic;

@@ -6,13 +6,13 @@ use parking_lot::Mutex;
 
 use super::engine::{Engine, InstanceClass};
 use super::error::LoadError;
-use super::inspect::digest;
 use super::instance::{Instance, Prepared};
 use super::v0_1_0;
 use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Page, Query};
+use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::list::schema::Description;
@@ -50,7 +50,7 @@ impl ComponentLogic {
         isolation: Isolation,
         class: InstanceClass,
     ) -> Result<Self, LoadError> {
-        let digest = digest(bytes);
+        let digest = digest_of(bytes);
         let prepared = Prepared::compile(engine, class, name.clone(), digest, bytes)
             .map_err(|error| LoadError::Invalid(reason(&error)))?;
         let description = describe(&prepared)?;

@@ -1,6 +1,5 @@
 //! The imports, exports and sizes of a component, read from its bytes without compiling or running it.
 
-use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Instance, Parser, Payload};
 
 use super::compile_limits::CompileEstimate;
@@ -35,11 +34,6 @@ pub struct Needs {
     pub table_elements: u64,
     /// The largest initial size of a memory, in bytes.
     pub memory_bytes: u64,
-}
-
-/// The SHA-256 of a component's bytes, which identifies the version.
-pub fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
 
 /// Reads the imports, exports and sizes of a component. Refuses a component that would take too long to compile.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::component::{load, read};
 use crate::cli::output::{print_error, print_line};
-use crate::list::digest::hex;
+use crate::list::digest::{digest_of, hex};
 use crate::list::schema::{CommandSchema, Description, Schema};
 use crate::logic::Logic;
 use crate::rollout::conformance;
@@ -76,7 +76,7 @@ fn as_text(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
         lines.push(line("exports", &list(contents.exports.clone())));
     }
     lines.push(line("size", &format!("{} bytes", bytes.len())));
-    lines.push(line("digest", &format!("sha256:{}", hex(&wasm::digest(bytes)))));
+    lines.push(line("digest", &format!("sha256:{}", hex(&digest_of(bytes)))));
     lines
 }
 
@@ -89,7 +89,7 @@ fn schema_text(schema: &Schema) -> String {
 fn as_json(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Box<dyn Logic>>) -> Value {
     let mut report = json!({
         "size": bytes.len(),
-        "digest": format!("sha256:{}", hex(&wasm::digest(bytes))),
+        "digest": format!("sha256:{}", hex(&digest_of(bytes))),
         "accepted": loaded.is_ok(),
     });
     if let Some(contents) = contents {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
+use crate::list::digest::digest_of;
 use crate::list::name::LogicName;
-use crate::wasm::{Engine, Isolation, Settings, digest, load};
+use crate::wasm::{Engine, Isolation, Settings, load};
 
 const COMPONENT: &[u8] = include_bytes!("../../../plugins/built/strict.wasm");
 const OTHER: &[u8] = include_bytes!("../../../plugins/built/todo.wasm");
@@ -20,7 +21,7 @@ fn code(folder: &Path) -> PathBuf {
 
 fn compile(engine: &Engine, bytes: &[u8]) {
     let logic = load(engine, LogicName::new("rules").unwrap(), bytes, Isolation::Shared).expect("it loads");
-    assert_eq!(logic.id().digest, digest(bytes));
+    assert_eq!(logic.id().digest, digest_of(bytes));
 }
 
 /// A directory with the sealed code of one component, and the file of the code.
@@ -29,7 +30,7 @@ fn compiled_once() -> (TempDir, PathBuf) {
     compile(&start(folder.path()), COMPONENT);
     let [seal] = <[Seal; 1]>::try_from(read_seals(&code(folder.path()))).expect("one seal");
     let file = code(folder.path()).join(seal.file);
-    assert_eq!((seal.component, seal.code), (digest(COMPONENT), hash_file(&file).unwrap()));
+    assert_eq!((seal.component, seal.code), (digest_of(COMPONENT), hash_file(&file).unwrap()));
     (folder, file)
 }
 
@@ -134,7 +135,7 @@ fn the_code_that_another_compiler_made_of_a_component_is_replaced() {
     let mut config = wasmtime::Config::new();
     config.consume_fuel(false).cache(Some(compiled.cache().clone()));
     let engine = wasmtime::Engine::new(&config).unwrap();
-    compiled.compile(digest(COMPONENT), || Component::new(&engine, COMPONENT)).expect("it compiles");
+    compiled.compile(digest_of(COMPONENT), || Component::new(&engine, COMPONENT)).expect("it compiles");
     let seals = read_seals(&code(folder.path()));
     let replaced = code(folder.path()).join(&seals[0].file);
     assert_eq!((seals.len(), replaced.exists()), (1, true));

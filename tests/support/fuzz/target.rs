@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::list::command::{Command, Context, Query};
+use hotlist::list::digest::digest_of;
 use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
@@ -16,7 +17,7 @@ use hotlist::logic::{Logic, Refusal};
 use hotlist::plugins::{Plugins, Sources, UploadOptions};
 use hotlist::rollout::conformance;
 use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
-use hotlist::wasm::{Engine, Settings, digest};
+use hotlist::wasm::{Engine, Settings};
 
 /// The most bytes of the text that says why a component was not taken. A person reads it.
 const MAX_REASON_BYTES: usize = 4 << 10;
@@ -108,7 +109,7 @@ impl Target {
         let (refused, why) = match answer {
             Ok(id) => {
                 let live = self.registry.live(&name).ok_or("the accepted component is not live")?;
-                if *live.logic.id() != id || id.digest != digest(bytes) || after.live != Some(id.digest) {
+                if *live.logic.id() != id || id.digest != digest_of(bytes) || after.live != Some(id.digest) {
                     return Err(format!("{id} was accepted, and {} is live", live.logic.id()));
                 }
                 ask_everything(&*live.logic)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::place::Place;
 use crate::cli::plugin::component::{logic_of, read};
-use crate::list::digest::{hex, parse_digest};
+use crate::list::digest::{digest_of, hex, parse_digest};
 use crate::list::name::LogicName;
 use crate::logic::Logic;
 use crate::plugins::builtin::BUILTIN;
@@ -62,9 +62,9 @@ fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
         Place::Server(server) => {
             let digest = server.live(name)?;
             let source = format!("version sha256:{} of {}", hex(&digest), server.url());
-            let own = built_in(name).filter(|bytes| wasm::digest(bytes) == digest);
+            let own = built_in(name).filter(|bytes| digest_of(bytes) == digest);
             let bytes = own.map_or_else(|| server.component(name, &digest), |bytes| Ok(bytes.to_vec()))?;
-            if wasm::digest(&bytes) != digest {
+            if digest_of(&bytes) != digest {
                 anyhow::bail!("{source} has other bytes than its digest says; name a component with --against");
             }
             (bytes, source)
