@@ -1,12 +1,12 @@
-//! The watched directory: which of its files have news, and when to look.
+//! The watched directory: which of its files changed, and when to look.
 //!
-//! Events only say when to look; what counts is what is on disk. So it does not matter how an
-//! editor saves: in place, in several writes, or by a rename. Reading makes no events that are
-//! listened to, and nothing is ever written here, so there is no loop.
+//! Events only say when to look; what counts is what is on disk. So it does not matter how an editor saves: in place,
+//! in several writes, or by a rename. Reading causes no event that the watcher handles, and the watcher writes nothing,
+//! so there is no loop.
 //!
-//! `notify-debouncer-full` does not serve here. It debounces events on a thread of its own, and the loader's thread must
-//! also decide when to look without events: the patrol for file systems that send none, and the second look at a
-//! component that is not whole yet. Both need one deadline that the loader waits for between its jobs.
+//! `notify-debouncer-full` does not serve here. It debounces events on a thread of its own, and the loader's thread
+//! must also decide when to look without events: the poll for file systems that send none, and the second look at a
+//! component that is not completely written yet. Both need one deadline that the loader waits for between its jobs.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -23,33 +23,31 @@ use crate::list::digest::{Digest, digest_of};
 use crate::list::name::LogicName;
 use crate::rollout::{MAX_LOGICS, Publisher, Submission};
 
-/// How long a directory must have been quiet before it is looked at: an editor's several writes
-/// become one look.
+/// How long a directory must be without events before it is looked at: the several writes of an editor become one look.
 const DEBOUNCE: Duration = Duration::from_millis(30);
 
-/// How long a directory that is never quiet may put off the look.
-const AT_THE_LATEST: Duration = Duration::from_millis(150);
+/// The longest delay of a look at a directory that always has events.
+const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 
-/// How long a component that is not taken is given to become whole. Only if its bytes are still the
-/// same then, it is reported.
-const SETTLE: Duration = Duration::from_millis(250);
+/// How long a refused component may take to be completely written. It is reported if its bytes are the same afterwards.
+const GRACE_PERIOD: Duration = Duration::from_millis(250);
 
-/// How often to look without being told, for file systems that tell nothing, such as network ones.
-const PATROL: Duration = Duration::from_secs(2);
+/// The interval of looks without events, for file systems that send none, such as network ones.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub(super) struct Watch {
     directory: PathBuf,
     /// The most bytes that a component may have.
     limit: usize,
     files: HashMap<LogicName, Seen>,
-    /// Whether it is the first look: what is known then stands as it stood.
+    /// Whether it is the first look. It keeps the roles of versions that the rollout state knows.
     starting: bool,
     /// When to look next.
     look_at: Instant,
     /// Files that an event named: read again even if they look unchanged.
     named: Vec<PathBuf>,
-    /// When the first event came that was not looked after yet.
-    noted: Option<Instant>,
+    /// The time of the first event since the last look.
+    first_event: Option<Instant>,
     _watcher: RecommendedWatcher,
 }
 
@@ -58,23 +56,23 @@ struct Seen {
     path: PathBuf,
     stamp: Stamp,
     digest: Digest,
-    /// Whether these bytes were not taken, and whether that was reported.
+    /// Why these bytes were refused, if they were.
     failed: Option<Failed>,
 }
 
 struct Failed {
     why: String,
     reported: bool,
-    /// Whether it may go differently the next time: then saving the same bytes again is a new try.
-    passing: bool,
+    /// Whether the same bytes may be accepted the next time. Saving them again is then a new attempt.
+    is_transient: bool,
     since: Instant,
 }
 
-/// Tells a file that may have changed from one that surely has not.
+/// Size and modification time of a file. A file with another stamp may have changed.
 type Stamp = (u64, Option<std::time::SystemTime>);
 
 impl Watch {
-    /// Takes all components of a directory, and watches it from then on.
+    /// Submits all components of a directory, and watches the directory from then on.
     pub(super) fn open(
         directory: PathBuf,
         limit: usize,
@@ -95,7 +93,7 @@ impl Watch {
                 Ok(event) => event.paths,
                 Err(_) => Vec::new(),
             };
-            // A full queue means that the loader is about to look anyway; the patrol is the net.
+            // A full queue means that the loader is about to look anyway. If it is not, the poll looks.
             let _ = jobs.try_send(Job::Changed(changed));
         })
         .map_err(|error| failed("watched", error.to_string()))?;
@@ -109,7 +107,7 @@ impl Watch {
             starting: true,
             look_at: Instant::now(),
             named: Vec::new(),
-            noted: None,
+            first_event: None,
             _watcher: watcher,
         };
         watch.look(publisher);
@@ -124,14 +122,14 @@ impl Watch {
         self.look_at.saturating_duration_since(Instant::now())
     }
 
-    /// Takes note that files changed; the look follows when it has been quiet for a moment.
+    /// Schedules a look after an event. The look follows when there was no event for [`DEBOUNCE`].
     pub(super) fn note(&mut self, paths: Vec<PathBuf>) {
         if self.named.len() < MAX_LOGICS {
             self.named.extend(paths);
         }
         let now = Instant::now();
-        let first = *self.noted.get_or_insert(now);
-        self.look_at = (now + DEBOUNCE).min(first + AT_THE_LATEST);
+        let first = *self.first_event.get_or_insert(now);
+        self.look_at = (now + DEBOUNCE).min(first + MAX_DEBOUNCE);
     }
 
     /// The file that a logic comes from.
@@ -150,8 +148,8 @@ impl Watch {
 
     /// Looks at every file that may have changed.
     pub(super) fn look(&mut self, publisher: &Publisher) {
-        self.look_at = Instant::now() + PATROL;
-        self.noted = None;
+        self.look_at = Instant::now() + POLL_INTERVAL;
+        self.first_event = None;
         let named = std::mem::take(&mut self.named);
         let found = match components(&self.directory) {
             Ok(found) => found,
@@ -164,7 +162,7 @@ impl Watch {
         self.files.retain(|name, seen| {
             let gone = gone(name);
             if gone {
-                tracing::info!(logic = %name, file = %seen.path.display(), "its file is gone; its versions stay");
+                tracing::info!(logic = %name, file = %seen.path.display(), "the file is gone; its versions are still loaded");
             }
             !gone
         });
@@ -173,25 +171,25 @@ impl Watch {
             let named = named.contains(&path);
             self.look_at_file(publisher, name, path, named);
         }
-        self.restart_settling(begun);
+        self.restart_grace_periods(begun);
     }
 
-    /// Gives the components that were refused since `begun` their whole time to settle from now on. Compiling the files
-    /// after them in the same look can take longer than that time on a busy machine.
-    fn restart_settling(&mut self, begun: Instant) {
+    /// Starts the grace periods of the components that were refused since `begun` again. Compiling the files after them
+    /// in the same look can take longer than a grace period on a busy machine.
+    fn restart_grace_periods(&mut self, begun: Instant) {
         let now = Instant::now();
         let failed = self.files.values_mut().filter_map(|seen| seen.failed.as_mut());
         for failed in failed.filter(|failed| !failed.reported && failed.since >= begun) {
             failed.since = now;
-            self.look_at = self.look_at.min(now + SETTLE);
+            self.look_at = self.look_at.min(now + GRACE_PERIOD);
         }
     }
 
     fn look_at_file(&mut self, publisher: &Publisher, name: LogicName, path: PathBuf, named: bool) {
         let metadata = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata,
-            // A directory or a pipe of that name is no component. One that was renamed away in this
-            // moment is seen again when it comes back.
+            // A directory or a pipe of that name is no component. A file that was just renamed is found when its name
+            // is back.
             _ => return,
         };
         let stamp = stamp(&metadata);
@@ -199,7 +197,7 @@ impl Watch {
             && !named
             && seen.stamp == stamp
         {
-            if let Some(pause) = seen.settle(publisher, &name) {
+            if let Some(pause) = seen.report_after_grace(publisher, &name) {
                 self.look_at = self.look_at.min(Instant::now() + pause);
             }
             return;
@@ -210,7 +208,7 @@ impl Watch {
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 publisher.refuse(&name, &source, None, why.clone());
-                let failed = Some(Failed { why, reported: true, passing: true, since: Instant::now() });
+                let failed = Some(Failed { why, reported: true, is_transient: true, since: Instant::now() });
                 self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
                 return;
             }
@@ -218,17 +216,17 @@ impl Watch {
         let digest = digest_of(&bytes);
         if let Some(seen) = self.files.get_mut(&name)
             && seen.digest == digest
-            && !seen.may_have_passed()
+            && !seen.may_be_accepted_now()
         {
             seen.stamp = stamp;
-            if let Some(pause) = seen.settle(publisher, &name) {
+            if let Some(pause) = seen.report_after_grace(publisher, &name) {
                 self.look_at = self.look_at.min(Instant::now() + pause);
             }
             return; // unchanged bytes are no event
         }
         let failed = if self.starting && publisher.is_restored(&name, &digest) {
             if publisher.live_with(&name, &digest).is_none() {
-                tracing::warn!(logic = %name, file = %path.display(), "this file is not what is live: it was live or kept before, and stays as it is; save it anew, or change what is live with PATCH /logic/{name}");
+                tracing::warn!(logic = %name, file = %path.display(), "this file is not the live version: it was live or stored before, and its role is unchanged; save it again, or change the live version with PATCH /logic/{name}");
             }
             None
         } else if publisher.live_with(&name, &digest).is_some() {
@@ -243,9 +241,9 @@ impl Watch {
                 force: self.starting && publisher.force_at_start(),
             };
             publisher.submit(submission).err().map(|error| {
-                self.look_at = self.look_at.min(Instant::now() + SETTLE);
-                let passing = error.is_transient();
-                Failed { why: error.to_string(), reported: false, passing, since: Instant::now() }
+                self.look_at = self.look_at.min(Instant::now() + GRACE_PERIOD);
+                let is_transient = error.is_transient();
+                Failed { why: error.to_string(), reported: false, is_transient, since: Instant::now() }
             })
         };
         self.files.insert(name, Seen { path, stamp, digest, failed });
@@ -253,11 +251,10 @@ impl Watch {
 }
 
 impl Seen {
-    /// Reports a component that was not taken, once, when it had its time to become whole. Answers
-    /// how long that still is.
-    fn settle(&mut self, publisher: &Publisher, name: &LogicName) -> Option<Duration> {
+    /// Reports a refused component once, after its grace period. Returns the rest of the grace period.
+    fn report_after_grace(&mut self, publisher: &Publisher, name: &LogicName) -> Option<Duration> {
         let failed = self.failed.as_ref().filter(|failed| !failed.reported)?;
-        let left = SETTLE.saturating_sub(failed.since.elapsed());
+        let left = GRACE_PERIOD.saturating_sub(failed.since.elapsed());
         if left.is_zero() {
             self.report(publisher, name);
             return None;
@@ -265,7 +262,7 @@ impl Seen {
         Some(left)
     }
 
-    /// Reports a component that was not taken, unless that was done.
+    /// Reports a refused component, unless it was reported before.
     fn report(&mut self, publisher: &Publisher, name: &LogicName) {
         if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.reported) {
             failed.reported = true;
@@ -273,9 +270,9 @@ impl Seen {
         }
     }
 
-    /// Whether these bytes failed for a reason that may be over, such as a busy machine.
-    fn may_have_passed(&self) -> bool {
-        self.failed.as_ref().is_some_and(|failed| failed.passing && failed.reported)
+    /// Whether these bytes were refused for a reason that may be over, such as a busy machine.
+    fn may_be_accepted_now(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.is_transient && failed.reported)
     }
 }
 
@@ -293,8 +290,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.len(), metadata.modified().ok())
 }
 
-/// Reads a file up to one byte over the limit, so that what is too large is found to be so without
-/// being read as a whole.
+/// Reads a file up to one byte over the limit, so that too large a file is recognized without reading all of it.
 fn read(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
