@@ -60,10 +60,22 @@ struct Burst {
     unlogged: u64,
 }
 
+/// What the log says after a failure was counted.
+struct Counted {
+    /// How many failures of its kind were not logged before it, if this failure is to be logged.
+    unlogged: Option<u64>,
+    /// Kinds that made room, each with the number of its failures that no line counts yet.
+    evicted: Vec<(Kind, u64)>,
+}
+
 impl FailureLog {
     /// Logs a failure, or counts it if one of its kind was logged a short time ago. `now` is a monotonic time.
     pub(super) fn record(&self, now: Duration, failure: &Failure) {
-        let Some(unlogged) = self.count(now, failure) else { return };
+        let Counted { unlogged, evicted } = self.count(now, failure);
+        for (Kind { problem, cause, .. }, unlogged) in evicted {
+            tracing::error!(problem, unlogged, "requests failed: {}", cause.unwrap_or_default());
+        }
+        let Some(unlogged) = unlogged else { return };
         let Failure { problem, class, limit, cause } = failure;
         match class {
             FailureClass::Overload => {
@@ -75,19 +87,23 @@ impl FailureLog {
         }
     }
 
-    /// Counts a failure. Returns how many were not logged before it, if this one is to be logged.
-    fn count(&self, now: Duration, failure: &Failure) -> Option<u64> {
+    /// Counts a failure.
+    fn count(&self, now: Duration, failure: &Failure) -> Counted {
         let mut bursts = self.0.lock();
+        let mut evicted = Vec::new();
         let Failure { problem, class, limit, ref cause } = *failure;
         let mut kind = Kind { problem, limit, cause: (class != FailureClass::Overload).then(|| cause.clone()) };
         if kind.cause.is_some() && bursts.len() >= MAX_CAUSES && !bursts.contains_key(&kind) {
-            // A cause that was not seen for a while makes room. Its count is lost here, not in the metrics.
-            bursts.retain(|_, burst| now.saturating_sub(burst.logged) < INTERVAL);
+            // A cause whose burst is over makes room. Kinds without a cause are few, so they stay.
+            let over =
+                |kind: &Kind, burst: &mut Burst| kind.cause.is_some() && now.saturating_sub(burst.logged) >= INTERVAL;
+            let evicted_bursts = bursts.extract_if(over).filter(|(_, burst)| burst.unlogged > 0);
+            evicted = evicted_bursts.map(|(kind, burst)| (kind, burst.unlogged)).collect();
             if bursts.len() >= MAX_CAUSES {
                 kind.cause = None;
             }
         }
-        match bursts.get_mut(&kind) {
+        let unlogged = match bursts.get_mut(&kind) {
             Some(burst) if now.saturating_sub(burst.logged) < INTERVAL => {
                 burst.unlogged += 1;
                 None
@@ -100,7 +116,8 @@ impl FailureLog {
                 bursts.insert(kind, Burst { logged: now, unlogged: 0 });
                 Some(0)
             }
-        }
+        };
+        Counted { unlogged, evicted }
     }
 }
 
@@ -113,7 +130,7 @@ mod tests {
         let log = FailureLog::default();
         let failure =
             |limit| Failure { problem: "overloaded", class: FailureClass::Overload, limit, cause: String::new() };
-        let count = |second, limit| log.count(Duration::from_secs(second), &failure(limit));
+        let count = |second, limit| log.count(Duration::from_secs(second), &failure(limit)).unlogged;
         assert_eq!(count(1, Some("mailbox")), Some(0));
         assert_eq!((count(1, Some("mailbox")), count(10, Some("mailbox"))), (None, None));
         assert_eq!(count(10, Some("store queue")), Some(0), "another limit is another kind");
@@ -130,14 +147,19 @@ mod tests {
             limit: None,
             cause: format!("list {cause} is damaged"),
         };
-        let count = |second, cause| log.count(Duration::from_secs(second), &failure(cause));
+        let count = |second, cause| log.count(Duration::from_secs(second), &failure(cause)).unlogged;
         for cause in 0..MAX_CAUSES {
             assert_eq!(count(1, cause), Some(0));
         }
         assert_eq!((count(1, 0), count(1, 1)), (None, None));
         assert_eq!((count(1, 1000), count(1, 1001)), (Some(0), None), "the rest is one kind");
         assert_eq!(log.0.lock().len(), MAX_CAUSES + 1);
-        assert_eq!((count(11, 2000), count(11, 2001)), (Some(0), Some(0)), "old causes make room");
-        assert_eq!(log.0.lock().len(), 2);
+        let evicted = log.count(Duration::from_secs(11), &failure(2000)).evicted;
+        let mut evicted: Vec<_> = evicted.into_iter().map(|(kind, count)| (kind.cause.unwrap(), count)).collect();
+        evicted.sort();
+        let left = [0, 1].map(|cause| (failure(cause).cause, 1));
+        assert_eq!(evicted, left, "old causes make room, and what no line counts yet is logged");
+        assert_eq!(count(11, 2001), Some(0));
+        assert_eq!(log.0.lock().len(), 3, "the two new causes and the rest");
     }
 }
