@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::openapi::ReadProblems;
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
+use super::readiness::Readiness;
 use super::representations::json_response;
 use super::state::{Shared, Web};
 use crate::metrics::Readings;
@@ -64,9 +65,8 @@ pub(super) async fn live() -> HandlerResult {
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
-    if !web.services.readiness.is_ready() {
-        let problem = Problem::new(ProblemKind::NotReady, "the server is starting or stopping");
-        return Err(if web.services.readiness.is_starting() { problem.with_retry() } else { problem });
+    if let Some(problem) = phase_problem(&web.services.readiness) {
+        return Err(problem);
     }
     for Component { name, fault, recovers } in components(&web) {
         let Some(fault) = fault else { continue };
@@ -76,6 +76,15 @@ pub(super) async fn ready(State(web): Shared) -> HandlerResult {
         });
     }
     json_response(StatusCode::OK, &Health { status: "ready" })
+}
+
+/// The problem of a server that starts or stops. Only a server that starts asks for a retry.
+fn phase_problem(readiness: &Readiness) -> Option<Problem> {
+    if readiness.is_ready() {
+        return None;
+    }
+    let problem = Problem::new(ProblemKind::NotReady, "the server is starting or stopping");
+    Some(if readiness.is_starting() { problem.with_retry() } else { problem })
 }
 
 /// Reads the server's metrics in the OpenMetrics text format.
@@ -100,6 +109,8 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
 
     #[test]
@@ -108,5 +119,20 @@ mod tests {
         assert_eq!(component.name, "loader");
         assert_eq!(component.fault.as_deref(), Some(LoaderDied.to_string().as_str()));
         assert_eq!(loader_component(Ok(())).fault, None);
+    }
+
+    #[test]
+    fn a_server_that_starts_asks_for_a_retry_and_one_that_stops_does_not() {
+        let readiness = Readiness::default();
+        let asks = |readiness: &Readiness| {
+            let response = phase_problem(readiness)?.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            Some(response.headers().contains_key(header::RETRY_AFTER))
+        };
+        assert_eq!(asks(&readiness), Some(true));
+        readiness.ready();
+        assert_eq!(asks(&readiness), None);
+        readiness.drain();
+        assert_eq!(asks(&readiness), Some(false));
     }
 }

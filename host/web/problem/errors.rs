@@ -196,6 +196,7 @@ mod tests {
     use axum::response::IntoResponse;
 
     use super::*;
+    use crate::list::name::ListName;
 
     #[test]
     fn a_rollout_that_may_have_changed_is_no_reason_to_try_again() {
@@ -204,5 +205,18 @@ mod tests {
         let response = problem.into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers().get(header::RETRY_AFTER), None);
+    }
+
+    #[test]
+    fn of_the_errors_of_the_store_only_those_that_pass_ask_for_a_retry() {
+        let (name, why) = (ListName::new("bob").unwrap(), "for the test".to_owned());
+        let asks = |error: &StoreError| {
+            let problem = Problem::store(error);
+            assert_eq!(problem.0.kind, ProblemKind::Store, "{error}");
+            problem.0.retry_after.is_some()
+        };
+        assert!(asks(&StoreError::Conflict { name, expected: 1, found: 2 }));
+        assert!(!asks(&StoreError::Failed { what: "write".into(), why }));
+        assert!(!asks(&StoreError::Closed));
     }
 }
