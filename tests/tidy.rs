@@ -57,12 +57,6 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("host/executor.rs", "it is the executor"),
 ];
 
-/// Modules with files that still need each other in a circle. The list only shrinks.
-const STILL_CIRCULAR: &[&str] = &[];
-
-/// Modules and documents that still have old words. The list only shrinks.
-const STILL_IN_OLD_WORDS: &[&str] = &[];
-
 /// Files that may have an old word, and why.
 const MAY_SAY: &[(&str, &str, &str)] = &[];
 
@@ -198,14 +192,7 @@ fn simulated_modules_name_nothing_that_a_simulation_cannot_repeat() {
 #[test]
 fn no_files_of_a_module_need_each_other_in_a_circle() {
     let circles = circles::circles(host());
-    let mut report = Vec::new();
-    for (module, circles) in &circles {
-        if !STILL_CIRCULAR.contains(&module.as_str()) {
-            report.extend(circles.iter().map(|circle| circle.render(&root().join("host"))));
-        }
-    }
-    let stale = STILL_CIRCULAR.iter().filter(|module| !circles.contains_key(**module));
-    report.extend(stale.map(|module| format!("{module} has no circle any more: take it from the list")));
+    let report: Vec<_> = circles.values().flatten().map(|circle| circle.render(&root().join("host"))).collect();
     assert!(report.is_empty(), "{}", report.join("\n"));
 }
 
@@ -233,13 +220,9 @@ fn no_old_word_is_written() {
     let files =
         places.iter().flat_map(|place| files(&root().join(place), &["rs", "md", "wit", "js", "ts", "py", "html"]));
     let mut report = Vec::new();
-    let (mut allowed, mut unfinished) = (BTreeSet::new(), BTreeSet::new());
+    let mut allowed = BTreeSet::new();
     for file in files {
         for (line, old, new) in words::found(&fs::read_to_string(&file).unwrap()) {
-            if let Some(place) = STILL_IN_OLD_WORDS.iter().find(|place| short(&file).starts_with(**place)) {
-                unfinished.insert(*place);
-                continue;
-            }
             match MAY_SAY.iter().find(|(place, word, _)| *word == old && short(&file).starts_with(place)) {
                 Some(entry) => drop(allowed.insert(*entry)),
                 None => report.push(format!("{}:{line}: {old:?} is an old word: {new}", short(&file))),
@@ -249,7 +232,5 @@ fn no_old_word_is_written() {
     let stale = MAY_SAY.iter().filter(|entry| !allowed.contains(*entry));
     report
         .extend(stale.map(|(place, word, _)| format!("{place} does not say {word:?} any more: take it from the list")));
-    let finished = STILL_IN_OLD_WORDS.iter().filter(|place| !unfinished.contains(*place));
-    report.extend(finished.map(|place| format!("{place} has no old word any more: take it from the list")));
     assert!(report.is_empty(), "{}", report.join("\n"));
 }
