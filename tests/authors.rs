@@ -16,7 +16,7 @@ use std::time::Duration;
 use support::process::{get, program};
 
 /// The time limit of a step. The slowest step is the first build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The program, with the variable that selects the cargo for guests.
 fn hotlist(folder: &Path, arguments: &[&str]) -> Command {
@@ -67,7 +67,7 @@ impl Dev {
     /// Waits for a line that contains a text and returns the line.
     fn wait_for(&self, text: &str) -> String {
         let mut before = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.lines.recv_timeout(WAIT_TIMEOUT) {
             if line.contains(text) {
                 return line;
             }

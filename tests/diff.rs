@@ -49,8 +49,8 @@ impl Scene {
 
     fn add(&self, list: &str, title: &str) {
         let path = format!("/lists/{}/entries", list.replace('/', "%2F"));
-        let (status, answer) = send(self.server.address, "POST", &path, &format!(r#"{{"title":"{title}"}}"#));
-        assert_eq!(status, 201, "{answer}");
+        let (status, response) = send(self.server.address, "POST", &path, &format!(r#"{{"title":"{title}"}}"#));
+        assert_eq!(status, 201, "{response}");
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -72,7 +72,7 @@ async fn what_a_server_acknowledged_before_it_was_told_to_stop_is_kept() {
     let stop = Arc::new(AtomicBool::new(false));
     let running = tokio::spawn(async move { load::run(&load, stop).await });
     wait_for_commits(&server, &running).await;
-    // In the middle of it: each connection gets the answer it waits for, and then its end.
+    // In the middle of it: each connection gets the response it waits for, and then its end.
     assert!(server.terminate().success());
     let report = running.await.expect("the load does not panic");
     assert!(report.acknowledged.len() as u64 >= BEFORE_KILL / 2, "{report:?}");
@@ -114,8 +114,8 @@ async fn what_was_done_before_the_server_was_killed_is_taken_back_after_it_and_s
     let ask = async |server: &Process, method: &str, path: &str, body: &'static str| {
         let url = format!("http://{}{path}", server.address);
         let request = client.request(method.parse().expect("a method"), url);
-        let answer = request.header("content-type", "application/json").body(body).send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+        let response = request.header("content-type", "application/json").body(body).send().await.expect("a response");
+        assert!(response.status().is_success(), "{method} {path}: {}", response.status());
     };
     let server = Process::start(data.path(), &[]);
     for body in [r#"{"title":"milk"}"#, r#"{"title":"tea","fields":{}}"#] {

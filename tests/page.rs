@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use support::browser::Browser;
-use support::{Sending, Server};
+use support::{RequestExt, Server};
 
 /// All texts between `before` and `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
@@ -15,9 +15,9 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
 }
 
 async fn text(server: &Server, path: &str) -> String {
-    let answer = server.get(path).await;
-    assert_eq!(answer.status, 200, "{path}");
-    answer.body
+    let response = server.get(path).await;
+    assert_eq!(response.status, 200, "{path}");
+    response.body
 }
 
 #[tokio::test]
@@ -28,15 +28,15 @@ async fn every_file_the_page_names_is_served_with_its_media_type() {
     named.extend(between(&page, " href=\"", "\"").into_iter().filter(|link| link.starts_with('/')));
     assert!(named.contains(&"/app.js") && named.contains(&"/style.css"), "{named:?}");
     for path in named {
-        let answer = server.get(path).await;
-        assert_eq!(answer.status, 200, "{path}");
+        let response = server.get(path).await;
+        assert_eq!(response.status, 200, "{path}");
         let of_type = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
             Some("js") => "text/javascript",
             Some("css") => "text/css",
             Some("json") => "application/json",
             other => panic!("{path} has an extension that this test does not know: {other:?}"),
         };
-        assert!(answer.header("content-type").starts_with(of_type), "{path}: {answer:?}");
+        assert!(response.header("content-type").starts_with(of_type), "{path}: {response:?}");
     }
 }
 
@@ -45,13 +45,13 @@ async fn etags_are_strong_and_answer_conditional_requests() {
     let server = Server::start().await;
     let mut tags = BTreeSet::new();
     for path in ["/", "/app.js", "/style.css"] {
-        let answer = server.get(path).await;
-        let tag = answer.header("etag").to_owned();
+        let response = server.get(path).await;
+        let tag = response.header("etag").to_owned();
         assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
-        assert_eq!(answer.header("cache-control"), "no-cache");
-        let again = server.ask("GET", path).header("if-none-match", &tag).answer().await;
+        assert_eq!(response.header("cache-control"), "no-cache");
+        let again = server.request("GET", path).header("if-none-match", &tag).response().await;
         assert_eq!((again.status.as_u16(), again.body.as_str(), again.header("etag")), (304, "", tag.as_str()));
-        let other = server.ask("GET", path).header("if-none-match", "\"other\"").answer().await;
+        let other = server.request("GET", path).header("if-none-match", "\"other\"").response().await;
         assert_eq!(other.status, 200);
         tags.insert(tag);
     }
@@ -195,7 +195,7 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
     let facts = format!("{}.querySelector('.facts').textContent", entry("Rest"));
     browser.wait_for(&format!("{facts} === 'after: “Prune”'"));
     // Another client renames and completes the chosen entry. It stays among the options.
-    server.ask("PATCH", "/lists/shed/entries/2").json_text(r#"{"title":"Cut","completed":true}"#).answer().await;
+    server.request("PATCH", "/lists/shed/entries/2").json_text(r#"{"title":"Cut","completed":true}"#).response().await;
     browser.wait_for(&format!("{facts} === 'after: “Cut”'"));
     browser.value(&format!("{}.querySelector('.title').click()", entry("Rest")));
     let after = format!("[...{}.querySelectorAll('[name=after] label')]", entry("Rest"));
@@ -255,7 +255,7 @@ async fn a_change_can_be_undone_from_its_toast_or_by_keyboard() {
     browser.press(" ");
     browser.wait_for(&format!("{}.classList.contains('done')", entry("Sweep")));
     assert_eq!(browser.value(&format!("{UNDO}.parentNode.firstChild.textContent")), "“Sweep” was completed.");
-    server.ask("PATCH", "/lists/shed/entries/1").json_text(r#"{"title":"Sweep well"}"#).answer().await;
+    server.request("PATCH", "/lists/shed/entries/1").json_text(r#"{"title":"Sweep well"}"#).response().await;
     browser.value(&format!("{UNDO}.click()"));
     browser.wait_for("document.querySelector('.toast[data-id=undo]')?.textContent.includes('was renamed since')");
     // Commands of the logic are undone in the same way.
@@ -270,7 +270,7 @@ async fn a_change_can_be_undone_from_its_toast_or_by_keyboard() {
 async fn the_history_undoes_revisions_and_marks_undone_ones() {
     let server = Server::start().await;
     server.add("shed", "Sweep").await;
-    server.ask("DELETE", "/lists/shed/entries/1").answer().await;
+    server.request("DELETE", "/lists/shed/entries/1").response().await;
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#shed"));
     browser.wait_for("document.querySelector('#counts').textContent === 'no entries'");
@@ -299,11 +299,11 @@ async fn the_history_undoes_revisions_and_marks_undone_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_list_shows_its_pin() {
     let server = Server::start().await;
-    server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo@1.0"}"#).answer().await;
+    server.request("PUT", "/lists/shed").json_text(r#"{"logic":"todo@1.0"}"#).response().await;
     let Some(mut browser) = browser(1_280) else { return };
     browser.open(&server.url("/#shed"));
     let summary = "document.querySelector('#rules summary').textContent";
     browser.wait_for(&format!("{summary} === 'Rules: Todo 1.0.0 abababab · pinned to version 1.0'"));
-    server.ask("PUT", "/lists/shed").json_text(r#"{"logic":"todo"}"#).answer().await;
+    server.request("PUT", "/lists/shed").json_text(r#"{"logic":"todo"}"#).response().await;
     browser.wait_for(&format!("{summary} === 'Rules: Todo 1.0.0 abababab '"));
 }

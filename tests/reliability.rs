@@ -16,7 +16,7 @@ use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
 use hotlist::system::{StopLimits, System};
 use support::process::Process;
-use support::{NOON, PATIENCE};
+use support::{NOON, WAIT_TIMEOUT};
 
 /// How many requests are sent between two looks at the metrics.
 const REQUESTS: usize = 100;
@@ -26,7 +26,7 @@ const MAX_LOOKS: usize = 100;
 
 /// A client that gives a server up that does not answer.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
+    reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().expect("a client")
 }
 
 async fn get(client: &reqwest::Client, address: SocketAddr, path: &str) -> String {
@@ -67,7 +67,7 @@ async fn a_server_whose_log_nothing_reads_goes_on_and_says_so_once_it_is_read() 
     // Nothing reads the pipe from now on, and the end of the server does not wait for it either.
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::spawn(move || ended.send(server.terminate()));
-    assert!(end.recv_timeout(PATIENCE).expect("it ends").success());
+    assert!(end.recv_timeout(WAIT_TIMEOUT).expect("it ends").success());
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     store.hang_at_close();
     let short = Duration::from_millis(20);
     let limits = StopLimits { actors: short, store: short, ..StopLimits::default() };
-    let stopped = tokio::time::timeout(PATIENCE, system.stop_within(limits)).await.expect("it ends");
+    let stopped = tokio::time::timeout(WAIT_TIMEOUT, system.stop_within(limits)).await.expect("it ends");
     let error = stopped.expect_err("the store is not closed").to_string();
     assert!(error.contains("the actors did not end within 20ms"), "{error}");
     assert!(error.contains("the store did not end within 20ms"), "{error}");
@@ -118,7 +118,7 @@ fn exit_code(mut server: Process) -> Option<i32> {
         if let Some(status) = server.ended() {
             return status.code();
         }
-        assert!(begun.elapsed() < PATIENCE, "it does not end");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not end");
         std::thread::yield_now();
     }
 }
@@ -133,7 +133,7 @@ async fn a_second_signal_ends_a_server_at_once_whose_threads_are_all_blocked() {
     let mut lists = 0;
     // Each commit blocks a thread of the runtime, until none is left.
     while impatient.get(format!("http://{address}/livez")).send().await.is_ok() {
-        assert!(begun.elapsed() < PATIENCE, "some thread still answers");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "some thread still answers");
         lists += 1;
         let add = impatient.post(format!("http://{address}/lists/list{lists}/entries"));
         let add = add.header("content-type", "application/json").body(r#"{"title":"milk"}"#).send().await;

@@ -1,5 +1,4 @@
-//! A swap that cannot hurt: new rules in the shadow, for a share of the lists, and gone when they fail;
-//! under load, over HTTP, with real components.
+//! Tests of rollouts with real components, over HTTP and under load: shadow, canary, quarantine and migration.
 
 #[path = "rollout/canary.rs"]
 mod canary;
@@ -17,35 +16,36 @@ mod support;
 
 use serde_json::Value;
 use support::rules::digest;
-use support::{Answer, Sending, Server};
+use support::{RequestExt, Response, Server};
 
-/// Uploads a component; `query` says what is to become of it. Answers its digest.
+/// Uploads a component with the options in `query`. Returns its digest.
 async fn upload(server: &Server, logic: &str, bytes: Vec<u8>, query: &str) -> String {
-    let answer = offer(server, logic, bytes, query).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    digest(&answer.json())
+    let response = try_upload(server, logic, bytes, query).await;
+    assert_eq!(response.status, 201, "{response:?}");
+    digest(&response.json())
 }
 
-async fn offer(server: &Server, logic: &str, bytes: Vec<u8>, query: &str) -> Answer {
-    let put = server.ask("PUT", &format!("/logic/{logic}{query}"));
-    put.header("content-type", "application/wasm").body(bytes).answer().await
+/// Uploads a component. Returns any response.
+async fn try_upload(server: &Server, logic: &str, bytes: Vec<u8>, query: &str) -> Response {
+    let put = server.request("PUT", &format!("/logic/{logic}{query}"));
+    put.header("content-type", "application/wasm").body(bytes).response().await
 }
 
-/// Changes which versions decide. Answers how the logic stands then.
+/// Changes which versions decide. Returns the new state of the logic.
 async fn patch(server: &Server, logic: &str, body: &Value) -> Value {
-    let answer = server.ask("PATCH", &format!("/logic/{logic}")).json_text(&body.to_string()).answer().await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+    let response = server.request("PATCH", &format!("/logic/{logic}")).json_text(&body.to_string()).response().await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
 
-/// Gives a list to a logic.
-async fn give(server: &Server, list: &str, logic: &str) -> Answer {
+/// Sets the logic of a list.
+async fn set_logic(server: &Server, list: &str, logic: &str) -> Response {
     let body = serde_json::json!({ "logic": logic }).to_string();
-    server.ask("PUT", &format!("/lists/{list}")).json_text(&body).answer().await
+    server.request("PUT", &format!("/lists/{list}")).json_text(&body).response().await
 }
 
-/// Adds an entry, whatever comes of it.
-async fn add(server: &Server, list: &str, title: &str) -> Answer {
+/// Adds an entry. Returns any response.
+async fn add(server: &Server, list: &str, title: &str) -> Response {
     let body = serde_json::json!({ "title": title }).to_string();
     server.post(&format!("/lists/{list}/entries"), &body).await
 }

@@ -17,7 +17,7 @@ use hyper::Method;
 use load::{Load, Mode};
 use serde_json::Value;
 use support::process::{Process, get};
-use support::{PATIENCE, component};
+use support::{WAIT_TIMEOUT, component};
 
 /// How often the rules are swapped.
 const SWAPS: usize = 50;
@@ -37,7 +37,7 @@ fn wait_for(server: &Process, logic: &str, what: impl Fn(&Value) -> bool) -> Val
         if what(&standing) {
             return standing;
         }
-        assert!(begun.elapsed() < PATIENCE, "it never came: {standing}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it never came: {standing}");
     }
 }
 

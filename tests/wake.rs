@@ -24,7 +24,7 @@ use hotlist::store::embedded::{EmbeddedStore, Options};
 use hotlist::store::faulty::FaultyStore;
 use hotlist::system::System;
 use support::waking::Waking;
-use support::{NOON, PATIENCE};
+use support::{NOON, WAIT_TIMEOUT};
 use tokio::runtime::Runtime;
 use tokio_util::task::TaskTracker;
 
@@ -140,7 +140,7 @@ impl World {
 async fn passivate(cache: &Cache) {
     let begun = Instant::now();
     while cache.resident() > 0 {
-        assert!(begun.elapsed() < PATIENCE, "{} actors stay", cache.resident());
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{} actors stay", cache.resident());
         cache.sweep();
         tokio::task::yield_now().await;
     }
@@ -372,7 +372,7 @@ fn thousands_that_are_due_at_one_moment_are_woken_a_bounded_number_at_a_time() {
     world.runtime.block_on(async {
         let begun = Instant::now();
         while world.store.held_commits() < MAX_WAKING {
-            assert!(begun.elapsed() < PATIENCE, "{} commits are held", world.store.held_commits());
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{} commits are held", world.store.held_commits());
             tokio::task::yield_now().await;
         }
     });
@@ -437,7 +437,7 @@ async fn serve(data: &Path, store: Arc<TestStore>, clock: Arc<ManualClock>) -> S
 async fn wait_until_woken(store: &TestStore, list: &str) {
     let begun = Instant::now();
     while woken(store, list).await == 0 {
-        assert!(begun.elapsed() < PATIENCE, "{list} was not woken");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{list} was not woken");
         tokio::task::yield_now().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 
@@ -17,7 +17,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         let documented: BTreeSet<_> = METHODS.into_iter().filter(|m| item.get(m.to_lowercase()).is_some()).collect();
         let real = path.replace("{list}", "bob").replace("{id}", "1").replace("{name}", "x");
         // The response to a method that no path has lists the methods of this path.
-        let allowed = server.ask("TRACE", &real).answer().await;
+        let allowed = server.request("TRACE", &real).response().await;
         allowed.problem(405, "method");
         let allowed: BTreeSet<_> = allowed.header("allow").split(',').filter(|method| *method != "HEAD").collect();
         assert_eq!(allowed, documented, "{path}");

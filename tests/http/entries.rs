@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 #[tokio::test]
 async fn a_list_that_does_not_exist_has_no_entries() {
     let server = Server::start().await;
-    let answer = server.get("/lists/bob/entries").await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!([])));
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(server.ask("DELETE", "/lists/bob/entries").answer().await.status, 204);
+    let response = server.get("/lists/bob/entries").await;
+    assert_eq!((response.status.as_u16(), response.json()), (200, json!([])));
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(server.request("DELETE", "/lists/bob/entries").response().await.status, 204);
     server.get("/lists/bob").await.problem(404, "list-not-found");
 }
 
@@ -18,18 +18,18 @@ async fn a_list_that_does_not_exist_has_no_entries() {
 async fn an_added_entry_is_returned_and_can_be_read_at_its_url() {
     let server = Server::start().await;
     let body = r#"{"title":"Dentist","date":"2026-11-23","order":10,"fields":{"due":"2026-12-01","points":0.5}}"#;
-    let answer = server.post("/lists/bob/entries", body).await;
-    assert_eq!(answer.status, 201);
+    let response = server.post("/lists/bob/entries", body).await;
+    assert_eq!(response.status, 201);
     let url = server.url("/lists/bob/entries/1");
     let entry = json!({
         "id": 1, "url": url, "title": "Dentist", "date": "2026-11-23", "completed": false, "order": 10,
         "fields": {"due": "2026-12-01", "points": 0.5},
     });
-    assert_eq!(answer.json(), entry);
-    assert_eq!(answer.header("location"), url);
-    assert_eq!(answer.header("etag"), "\"1\"");
-    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
-    let found = server.client.get(url).answer().await;
+    assert_eq!(response.json(), entry);
+    assert_eq!(response.header("location"), url);
+    assert_eq!(response.header("etag"), "\"1\"");
+    assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    let found = server.client.get(url).response().await;
     assert_eq!((found.status.as_u16(), found.json()), (200, entry.clone()));
     assert_eq!(found.header("etag"), "\"1\"");
     assert_eq!(server.get("/lists/bob/entries").await.json(), json!([entry]));
@@ -50,18 +50,19 @@ async fn a_patch_changes_the_members_it_names_and_null_removes_one() {
         .post("/lists/bob/entries", r#"{"title":"a","date":"2026-11-23","order":1,"fields":{"tags":["x","y"]}}"#)
         .await;
     let patch = |body: &'static str, of_type: &'static str| {
-        server.ask("PATCH", "/lists/bob/entries/1").header("content-type", of_type).body(body).answer()
+        server.request("PATCH", "/lists/bob/entries/1").header("content-type", of_type).body(body).response()
     };
-    let answer = patch(r#"{"completed":true,"fields":{"points":3}}"#, "application/merge-patch+json").await;
+    let response = patch(r#"{"completed":true,"fields":{"points":3}}"#, "application/merge-patch+json").await;
     let url = server.url("/lists/bob/entries/1");
     let entry = json!({
         "id": 1, "url": url, "title": "a", "date": "2026-11-23", "completed": true, "order": 1,
         "fields": {"tags": ["x", "y"], "points": 3},
     });
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, entry));
-    let answer = patch(r#"{"date":null,"order":null,"fields":{"tags":null}}"#, "application/json; charset=utf-8").await;
+    assert_eq!((response.status.as_u16(), response.json()), (200, entry));
+    let response =
+        patch(r#"{"date":null,"order":null,"fields":{"tags":null}}"#, "application/json; charset=utf-8").await;
     let entry = json!({"id": 1, "url": url, "title": "a", "completed": true, "fields": {"points": 3}});
-    assert_eq!((answer.status.as_u16(), answer.json(), answer.header("etag")), (200, entry.clone(), "\"3\""));
+    assert_eq!((response.status.as_u16(), response.json(), response.header("etag")), (200, entry.clone(), "\"3\""));
     let nothing = patch("{}", "application/json").await;
     assert_eq!((nothing.status.as_u16(), nothing.json(), nothing.header("etag")), (200, entry, "\"3\""));
 }
@@ -71,11 +72,11 @@ async fn deleting_one_entry_leaves_the_others() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.add("bob", "b").await;
-    let answer = server.ask("DELETE", "/lists/bob/entries/1").answer().await;
-    assert_eq!((answer.status.as_u16(), answer.body.as_str(), answer.header("etag")), (204, "", "\"3\""));
+    let response = server.request("DELETE", "/lists/bob/entries/1").response().await;
+    assert_eq!((response.status.as_u16(), response.body.as_str(), response.header("etag")), (204, "", "\"3\""));
     server.get("/lists/bob/entries/1").await.problem(404, "entry-not-found");
     assert_eq!(server.get("/lists/bob/entries").await.json()[0]["title"], "b");
-    assert_eq!(server.ask("DELETE", "/lists/bob/entries").answer().await.status, 204);
+    assert_eq!(server.request("DELETE", "/lists/bob/entries").response().await.status, 204);
     assert_eq!(server.get("/lists/bob/entries").await.json(), json!([]));
 }
 
@@ -87,10 +88,10 @@ async fn entries_are_filtered_and_paged() {
         server.post("/lists/b%2Fb/entries", &body).await;
     }
     let titles = async |query: &str| {
-        let answer = server.get(&format!("/lists/b%2Fb/entries?{query}")).await;
+        let response = server.get(&format!("/lists/b%2Fb/entries?{query}")).await;
         let titles: String =
-            answer.json().as_array().expect("an array").iter().filter_map(|e| e["title"].as_str()).collect();
-        (titles, answer.header("link").to_owned())
+            response.json().as_array().expect("an array").iter().filter_map(|e| e["title"].as_str()).collect();
+        (titles, response.header("link").to_owned())
     };
     assert_eq!(titles("date=2026-11-23").await.0, "acd");
     assert_eq!(titles("completed=true").await.0, "d");
@@ -105,11 +106,11 @@ async fn entries_are_filtered_and_paged() {
 async fn an_entry_that_the_logic_merges_into_another_is_a_200_without_location() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
-    let answer = server.post("/lists/bob/entries", r#"{"title":"merge"}"#).await;
-    assert_eq!((answer.status.as_u16(), answer.header("location")), (200, ""));
-    assert_eq!(answer.json()["title"], "milk, merged");
-    let answer = server.post("/lists/bob/entries", r#"{"title":"vanish"}"#).await;
-    assert_eq!((answer.status.as_u16(), answer.header("hotlist-logic")), (204, "todo@1.0.0+sha256:abababab"));
+    let response = server.post("/lists/bob/entries", r#"{"title":"merge"}"#).await;
+    assert_eq!((response.status.as_u16(), response.header("location")), (200, ""));
+    assert_eq!(response.json()["title"], "milk, merged");
+    let response = server.post("/lists/bob/entries", r#"{"title":"vanish"}"#).await;
+    assert_eq!((response.status.as_u16(), response.header("hotlist-logic")), (204, "todo@1.0.0+sha256:abababab"));
 }
 
 #[tokio::test]
@@ -117,12 +118,12 @@ async fn a_view_can_be_read_through_the_entries() {
     let server = Server::start().await;
     server.post("/lists/bob/entries", r#"{"title":"a","completed":true}"#).await;
     server.add("bob", "b").await;
-    let answer = server.get("/lists/bob/entries?view=open-first").await;
-    let rows = answer.json();
+    let response = server.get("/lists/bob/entries?view=open-first").await;
+    let rows = response.json();
     assert_eq!((&rows[0]["title"], &rows[0]["computed"]), (&json!("b"), &json!({"done": false})));
     assert_eq!((&rows[1]["title"], &rows[1]["computed"]), (&json!("a"), &json!({"done": true})));
-    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
-    assert_eq!(answer.header("etag"), "");
+    assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    assert_eq!(response.header("etag"), "");
     server.get("/lists/bob/entries?view=none").await.problem(404, "view-not-found");
 }
 
@@ -130,23 +131,24 @@ async fn a_view_can_be_read_through_the_entries() {
 async fn pages_of_other_origins_may_use_the_entries_and_nothing_else() {
     let server = Server::start().await;
     let preflight = |path: &str, method: &str| {
-        let ask = server.ask("OPTIONS", path).header("origin", "https://elsewhere.example");
+        let ask = server.request("OPTIONS", path).header("origin", "https://elsewhere.example");
         let ask = ask.header("access-control-request-method", method);
-        ask.header("access-control-request-headers", "content-type").answer()
+        ask.header("access-control-request-headers", "content-type").response()
     };
     for (path, method) in [("/lists/bob/entries", "POST"), ("/lists/bob/entries/1", "PATCH")] {
-        let answer = preflight(path, method).await;
-        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (200, "*"), "{path}");
-        assert!(answer.header("access-control-allow-methods").contains(method));
-        assert!(answer.header("access-control-allow-headers").contains("content-type"));
-        assert_eq!(answer.header("access-control-allow-credentials"), "");
+        let response = preflight(path, method).await;
+        assert_eq!((response.status.as_u16(), response.header("access-control-allow-origin")), (200, "*"), "{path}");
+        assert!(response.header("access-control-allow-methods").contains(method));
+        assert!(response.header("access-control-allow-headers").contains("content-type"));
+        assert_eq!(response.header("access-control-allow-credentials"), "");
     }
-    let answer = server.ask("GET", "/lists/bob/entries").header("origin", "https://elsewhere.example").answer().await;
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
-    assert!(answer.header("access-control-expose-headers").contains("etag"));
+    let response =
+        server.request("GET", "/lists/bob/entries").header("origin", "https://elsewhere.example").response().await;
+    assert_eq!(response.header("access-control-allow-origin"), "*");
+    assert!(response.header("access-control-expose-headers").contains("etag"));
     for path in ["/logic/todo", "/logic", "/lists/bob", "/lists", "/lists/bob/commands/x", "/"] {
-        let answer = preflight(path, "PUT").await;
-        answer.problem(405, "method");
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+        let response = preflight(path, "PUT").await;
+        response.problem(405, "method");
+        assert_eq!(response.header("access-control-allow-origin"), "", "{path}");
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{NOON, PATIENCE, Sending, Server, metrics};
+use crate::support::{NOON, RequestExt, Server, WAIT_TIMEOUT, metrics};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -28,13 +28,13 @@ async fn a_body_over_the_limit_is_refused_by_its_length_and_by_its_size() {
          connection: close\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
-    let answer = server.raw(chunked.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains(&limit.to_string()), "{answer}");
+    let response = server.send_raw(chunked.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413 ") && response.contains(&limit.to_string()), "{response}");
     // A client that waits for "100 Continue" is refused before it sends the body.
     let expecting = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
          content-length: 4000000000\r\nexpect: 100-continue\r\n\r\n";
-    let answer = server.raw(expecting.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let response = server.send_raw(expecting.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
 }
 
 #[tokio::test]
@@ -42,16 +42,16 @@ async fn a_body_that_never_ends_is_a_timeout() {
     let server = Server::with(Options { body_timeout: SHORT, ..Options::default() }).await;
     let begun = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
-    let answer = server.raw(begun.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("body timeout"), "{answer}");
+    let response = server.send_raw(begun.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("body timeout"), "{response}");
 }
 
 #[tokio::test]
 async fn a_client_that_sends_nothing_or_part_of_a_head_is_disconnected() {
     let server = Server::with(Options { header_timeout: SHORT, ..Options::default() }).await;
     for begun in ["", "G", "PRI * HT", "GET / HTTP/1.1\r\nho", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
-        let answer = server.raw(begun.as_bytes()).await;
-        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = server.send_raw(begun.as_bytes()).await;
+        assert!(!response.starts_with("HTTP/1.1 200"), "{response}");
     }
 }
 
@@ -63,11 +63,11 @@ async fn an_idle_connection_and_one_with_a_slow_second_head_are_closed() {
         let server = Server::with(options).await;
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
         stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
-        let mut answer = vec![0; 1024];
-        let read = stream.read(&mut answer).await.expect("an answer");
-        assert!(answer[..read].starts_with(b"HTTP/1.1 200 "));
+        let mut response = vec![0; 1024];
+        let read = stream.read(&mut response).await.expect("a response");
+        assert!(response[..read].starts_with(b"HTTP/1.1 200 "));
         stream.write_all(then.as_bytes()).await.expect("the bytes are sent");
-        let end = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("the server closes");
+        let end = tokio::time::timeout(WAIT_TIMEOUT, stream.read(&mut response)).await.expect("the server closes");
         assert!(end.is_err() || end.is_ok_and(|read| read == 0), "{then}");
     }
 }
@@ -81,7 +81,8 @@ async fn an_event_stream_is_not_idle() {
     let mut text = String::new();
     while text.matches(":\n\n").count() < 4 {
         let mut buffer = [0; 1024];
-        let read = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a heartbeat").expect("bytes");
+        let read =
+            tokio::time::timeout(WAIT_TIMEOUT, stream.read(&mut buffer)).await.expect("a heartbeat").expect("bytes");
         assert_ne!(read, 0, "the stream ended: {text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
@@ -93,8 +94,8 @@ async fn a_flood_of_headers_is_refused() {
     let many = "x-flood: 1\r\n".repeat(200);
     let large = format!("x-flood: {}\r\n", "x".repeat(100_000));
     for flood in [many, large] {
-        let answer = server.raw(format!("GET /livez HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes()).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        let response = server.send_raw(format!("GET /livez HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes()).await;
+        assert!(response.is_empty() || response.starts_with("HTTP/1.1 431 "), "{response}");
     }
     assert_eq!(server.get("/livez").await.status, 200);
 }
@@ -104,37 +105,37 @@ async fn connections_over_the_limit_wait_until_one_ends() {
     let server = Server::with(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = TcpStream::connect(server.address).await.expect("a connection");
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
-    assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0);
+    assert_ne!(first.read(&mut [0; 1024]).await.expect("a response"), 0);
     let mut second = TcpStream::connect(server.address).await.expect("a connection");
     second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
     // The server is notified of the second connection before it is notified of these requests.
     for _ in 0..3 {
         first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
-        let read = tokio::time::timeout(PATIENCE, first.read(&mut [0; 1024])).await.expect("an answer in time");
-        assert_ne!(read.expect("an answer"), 0);
+        let read = tokio::time::timeout(WAIT_TIMEOUT, first.read(&mut [0; 1024])).await.expect("a response in time");
+        assert_ne!(read.expect("a response"), 0);
     }
     assert_eq!(second.try_read(&mut [0; 1]).expect_err("nothing").kind(), std::io::ErrorKind::WouldBlock);
     assert_eq!(metrics(&server).connections.get(), 1);
     drop(first);
-    let answered = tokio::time::timeout(PATIENCE, second.read_u8()).await.expect("its turn comes");
-    assert_eq!(answered.expect("an answer"), b'H');
+    let answered = tokio::time::timeout(WAIT_TIMEOUT, second.read_u8()).await.expect("its turn comes");
+    assert_eq!(answered.expect("a response"), b'H');
 }
 
 #[tokio::test]
 async fn event_streams_over_the_limit_are_refused_and_a_closed_one_makes_room() {
     let server = Server::with(Options { max_event_streams: 1, ..Options::default() }).await;
-    let mut first = server.ask("GET", "/lists/bob/events").stream().await;
+    let mut first = server.request("GET", "/lists/bob/events").events().await;
     first.expect("ready", 0).await;
     let refused = server.get("/lists/bob/events").await;
     assert_eq!(refused.problem(503, "overloaded")["limit"], json!({"name": "max event streams", "value": 1}));
     drop(first);
     // The server notices a moment later.
     let reopened = async {
-        while server.ask("GET", "/lists/bob/events").send().await.expect("an answer").status() != 200 {
+        while server.request("GET", "/lists/bob/events").send().await.expect("a response").status() != 200 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, reopened).await.expect("the closed stream makes room");
+    tokio::time::timeout(WAIT_TIMEOUT, reopened).await.expect("the closed stream makes room");
 }
 
 #[tokio::test]
@@ -213,9 +214,9 @@ async fn a_connection_whose_task_panics_is_no_longer_counted() {
     let task = tokio::spawn(serve(listener, services, Options::default(), server.shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
-    let end = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("the server closes");
+    let end = tokio::time::timeout(WAIT_TIMEOUT, stream.read_u8()).await.expect("the server closes");
     assert!(end.is_err(), "the clock was to panic");
     server.shutdown.cancel();
-    tokio::time::timeout(PATIENCE, task).await.expect("it ends").expect("it does not panic");
+    tokio::time::timeout(WAIT_TIMEOUT, task).await.expect("it ends").expect("it does not panic");
     assert_eq!(metrics(&server).connections.get(), 0);
 }

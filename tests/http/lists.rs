@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 #[tokio::test]
 async fn a_list_is_created_once_and_changed_after_that() {
     let server = Server::start().await;
-    let put = |body: &str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    let put = |body: &str| server.request("PUT", "/lists/bob").json_text(body).response();
     let created = put(r#"{"logic":"other","settings":{"colour":"red"}}"#).await;
     let (url, version) = (server.url("/lists/bob"), "other@2.0.0+sha256:abababab");
     assert_eq!((created.status.as_u16(), created.header("location")), (201, url.as_str()));
@@ -26,13 +26,13 @@ async fn a_list_is_created_once_and_changed_after_that() {
 #[tokio::test]
 async fn a_pinned_list_names_its_version() {
     let server = Server::start().await;
-    let put = |body: &'static str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    let put = |body: &'static str| server.request("PUT", "/lists/bob").json_text(body).response();
     let digest = format!("sha256:{}", "ab".repeat(32));
     for (chosen, pin) in
         [("todo@1.0", json!("1.0")), (&*format!("todo@{digest}"), json!(digest)), ("todo", json!(null))]
     {
         let body = json!({ "logic": chosen }).to_string();
-        let set = server.ask("PUT", "/lists/bob").json_text(&body).answer().await.json();
+        let set = server.request("PUT", "/lists/bob").json_text(&body).response().await.json();
         let unchanged = put("{}").await.json();
         for body in [set, unchanged, server.get("/lists/bob").await.json()] {
             assert_eq!((&body["pin"], body.get("pin").is_some()), (&pin, !pin.is_null()), "{body}");
@@ -44,7 +44,7 @@ async fn a_pinned_list_names_its_version() {
 #[tokio::test]
 async fn a_list_can_be_created_without_a_body() {
     let server = Server::start().await;
-    let created = server.ask("PUT", "/lists/bob").answer().await;
+    let created = server.request("PUT", "/lists/bob").response().await;
     assert_eq!((created.status.as_u16(), created.json()["logic"].as_str()), (201, Some("todo")));
 }
 
@@ -52,13 +52,13 @@ async fn a_list_can_be_created_without_a_body() {
 async fn a_deleted_list_is_gone_and_its_revisions_go_on() {
     let server = Server::start().await;
     server.add("bob", "a").await;
-    assert_eq!(server.ask("DELETE", "/lists/bob").answer().await.status, 204);
+    assert_eq!(server.request("DELETE", "/lists/bob").response().await.status, 204);
     for path in ["/lists/bob", "/lists/bob/history", "/lists/bob/entries/1", "/lists/bob/views/open-first"] {
         server.get(path).await.problem(404, "list-not-found");
     }
-    server.ask("DELETE", "/lists/bob").answer().await.problem(404, "list-not-found");
-    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text("{}");
-    patch.answer().await.problem(404, "list-not-found");
+    server.request("DELETE", "/lists/bob").response().await.problem(404, "list-not-found");
+    let patch = server.request("PATCH", "/lists/bob/entries/1").json_text("{}");
+    patch.response().await.problem(404, "list-not-found");
     assert_eq!(server.post("/lists/bob/entries", r#"{"title":"b"}"#).await.header("etag"), "\"3\"");
 }
 
@@ -91,10 +91,10 @@ async fn a_name_may_contain_slashes_dots_and_any_script() {
         let url = server.add(path, "x").await["url"].as_str().expect("a URL").to_owned();
         let list = server.get(&format!("/lists/{path}")).await.json();
         assert_eq!(list["name"], name);
-        assert_eq!(server.client.get(url).answer().await.json()["title"], "x", "{name}");
+        assert_eq!(server.client.get(url).response().await.json()["title"], "x", "{name}");
     }
     // Dots as a segment of their own mean nothing to this server, but clients may resolve them before.
-    let raw = server.raw(b"GET /lists/../entries HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let raw = server.send_raw(b"GET /lists/../entries HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(raw.ends_with("[]"), "{raw}");
 }
 
@@ -102,7 +102,7 @@ async fn a_name_may_contain_slashes_dots_and_any_script() {
 async fn the_history_names_the_caller_time_and_changes_of_each_revision() {
     let server = Server::start().await;
     server.add("bob", "a").await;
-    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    server.request("DELETE", "/lists/bob/entries/1").response().await;
     let page = server.get("/lists/bob/history?limit=1").await;
     let entry =
         json!({"id": 1, "url": server.url("/lists/bob/entries/1"), "title": "a", "completed": false, "fields": {}});
@@ -124,11 +124,11 @@ async fn a_command_of_the_logic_returns_what_it_changed() {
     let server = Server::start().await;
     server.post("/lists/bob/entries", r#"{"title":"a","completed":true}"#).await;
     server.add("bob", "b").await;
-    let answer = server.post("/lists/bob/commands/due-all", r#"{"day":"2026-12-24"}"#).await;
-    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"3\""));
-    assert_eq!(answer.json()["entries"][1]["fields"], json!({"due": "2026-12-24"}));
-    let answer = server.ask("POST", "/lists/bob/commands/clear-completed").answer().await;
-    assert_eq!(answer.json(), json!({"revision": 4, "entries": [], "removed": [1]}));
+    let response = server.post("/lists/bob/commands/due-all", r#"{"day":"2026-12-24"}"#).await;
+    assert_eq!((response.status.as_u16(), response.header("etag")), (200, "\"3\""));
+    assert_eq!(response.json()["entries"][1]["fields"], json!({"due": "2026-12-24"}));
+    let response = server.request("POST", "/lists/bob/commands/clear-completed").response().await;
+    assert_eq!(response.json(), json!({"revision": 4, "entries": [], "removed": [1]}));
     server.post("/lists/bob/commands/fly", "{}").await.problem(404, "command-not-found");
     let problem = server.post("/lists/bob/commands/due-all", "{}").await.problem(422, "invalid");
     assert_eq!((problem["field"].as_str(), problem["detail"].as_str()), (Some("day"), Some("day: it is required")));
@@ -165,11 +165,11 @@ async fn a_field_can_name_entries() {
 async fn a_view_returns_groups() {
     let server = Server::start().await;
     server.add("bob", "a").await;
-    let answer = server.get("/lists/bob/views/open-first").await;
-    let view = answer.json();
+    let response = server.get("/lists/bob/views/open-first").await;
+    let view = response.json();
     assert_eq!((view["view"].as_str(), view["revision"].as_u64()), (Some("open-first"), Some(1)));
     assert_eq!((&view["groups"][0]["title"], &view["groups"][0]["entries"][0]["id"]), (&json!("OPEN"), &json!(1)));
     assert_eq!(view["groups"][1], json!({"name": "done", "title": "DONE", "computed": {"count": 0}, "entries": []}));
-    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
     server.get("/lists/bob/views/none").await.problem(404, "view-not-found");
 }

@@ -4,7 +4,7 @@ use hotlist::list::name::LogicName;
 use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{NOON, Sending, Server, component};
+use crate::support::{NOON, RequestExt, Server, component};
 
 #[tokio::test]
 async fn logics_are_listed_with_their_counters() {
@@ -38,7 +38,7 @@ async fn a_logic_without_any_accepted_version_is_shown_with_the_reason() {
     server.services.registry.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
     let logic = server.get("/logic/broken").await.json();
     assert_eq!((&logic["state"], &logic["failure"]), (&json!("failed"), &json!("it imports wasi:clocks")));
-    let put = server.ask("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).answer().await;
+    let put = server.request("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).response().await;
     assert_eq!(put.problem(422, "invalid")["field"], "logic");
 }
 
@@ -46,32 +46,32 @@ async fn a_logic_without_any_accepted_version_is_shown_with_the_reason() {
 async fn an_upload_has_to_be_a_component_within_the_limit() {
     let server = Server::with(Options { max_component_bytes: 10, ..Options::default() }).await;
     let put = |of_type: &str, bytes: usize| {
-        server.ask("PUT", "/logic/new").header("content-type", of_type).body(vec![0; bytes]).answer()
+        server.request("PUT", "/logic/new").header("content-type", of_type).body(vec![0; bytes]).response()
     };
     put("application/json", 1).await.problem(415, "media-type");
     put("application/wasm", 1_000).await.problem(413, "too-large");
-    let answer = server.ask("PUT", "/logic/../x").answer().await;
-    assert_ne!(answer.status, 201);
+    let response = server.request("PUT", "/logic/../x").response().await;
+    assert_ne!(response.status, 201);
 }
 
 #[tokio::test]
 async fn an_uploaded_component_decides_from_the_next_command_on() {
     let server = Server::start().await;
     let put = |bytes: Vec<u8>| {
-        server.ask("PUT", "/logic/rules").header("content-type", "application/wasm").body(bytes).answer()
+        server.request("PUT", "/logic/rules").header("content-type", "application/wasm").body(bytes).response()
     };
     let broken = put(b"not wasm".to_vec()).await.problem(422, "component");
     assert!(broken["detail"].as_str().is_some_and(|detail| detail.contains("not a WebAssembly component")), "{broken}");
     server.get("/logic/rules").await.problem(404, "logic-not-found");
     assert_eq!(put(component("todo")).await.status, 201);
-    let logic = server.ask("PUT", "/lists/bob").json_text(r#"{"logic":"rules"}"#).answer().await;
+    let logic = server.request("PUT", "/lists/bob").json_text(r#"{"logic":"rules"}"#).response().await;
     assert_eq!(logic.status, 201, "{logic:?}");
     for title in ["a", "a"] {
         server.add("bob", title).await;
     }
     assert_eq!(put(component("strict")).await.status, 201);
-    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
-    assert_eq!(answer.problem(422, "rejected-value")["code"], "title-twice");
+    let response = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    assert_eq!(response.problem(422, "rejected-value")["code"], "title-twice");
     let digest = server.get("/logic/rules").await.json()["live"]["digest"].as_str().expect("a digest").to_owned();
     let stored = server.data.path().join(format!("logic/rules/{}.wasm", &digest["sha256:".len()..]));
     assert_eq!(std::fs::read(stored).expect("it is stored"), component("strict"));

@@ -4,7 +4,7 @@ use hotlist::store::StoreError;
 use hotlist::web::Options;
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, Sending, Server};
+use crate::support::{RequestExt, Server, WAIT_TIMEOUT};
 
 #[tokio::test]
 async fn a_server_is_always_alive_and_ready_until_it_stops() {
@@ -46,27 +46,27 @@ async fn the_metrics_distinguish_routes_but_not_lists() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.add("alice", "a").await;
-    let answer = server.get("/metrics").await;
-    assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    let response = server.get("/metrics").await;
+    assert!(response.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
     let line = r#"hotlist_requests_total{route="/lists/{list}/entries",method="POST",status="2xx"} 2"#;
-    assert!(answer.body.contains(line), "{}", answer.body);
-    assert!(answer.body.contains(
+    assert!(response.body.contains(line), "{}", response.body);
+    assert!(response.body.contains(
         r#"hotlist_logic_commands_total{logic="todo",version="1.0.0",digest="abababab",outcome="accepted"} 2"#
     ));
-    assert!(answer.body.contains("hotlist_resident_lists 2"));
-    assert!(!answer.body.contains("alice"));
+    assert!(response.body.contains("hotlist_resident_lists 2"));
+    assert!(!response.body.contains("alice"));
 }
 
 #[tokio::test]
 async fn the_page_is_served_with_tags_and_a_policy() {
     let server = Server::start().await;
     for (path, of_type) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")] {
-        let answer = server.get(path).await;
-        assert!(answer.status == 200 && answer.header("content-type").starts_with(of_type), "{answer:?}");
-        assert!(answer.header("content-security-policy").starts_with("default-src 'self'"));
-        assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        let tag = answer.header("etag").to_owned();
-        assert_eq!(server.ask("GET", path).header("if-none-match", tag).answer().await.status, 304);
+        let response = server.get(path).await;
+        assert!(response.status == 200 && response.header("content-type").starts_with(of_type), "{response:?}");
+        assert!(response.header("content-security-policy").starts_with("default-src 'self'"));
+        assert_eq!(response.header("x-content-type-options"), "nosniff");
+        let tag = response.header("etag").to_owned();
+        assert_eq!(server.request("GET", path).header("if-none-match", tag).response().await.status, 304);
     }
 }
 
@@ -74,11 +74,11 @@ async fn the_page_is_served_with_tags_and_a_policy() {
 async fn a_trusted_header_names_the_caller_and_is_required_then() {
     let header = Some("x-user".parse().expect("a name"));
     let server = Server::with(Options { caller_header: header, ..Options::default() }).await;
-    let get = |path: &str, user: &str| server.ask("GET", path).header("x-user", user).answer();
+    let get = |path: &str, user: &str| server.request("GET", path).header("x-user", user).response();
     for path in ["/lists", "/lists/bob/entries", "/logic", "/", "/nope"] {
-        let answer = server.get(path).await;
-        answer.problem(403, "caller-missing");
-        assert_eq!(answer.headers.get("www-authenticate"), None);
+        let response = server.get(path).await;
+        response.problem(403, "caller-missing");
+        assert_eq!(response.headers.get("www-authenticate"), None);
     }
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(server.get(path).await.status, 200);
@@ -86,14 +86,14 @@ async fn a_trusted_header_names_the_caller_and_is_required_then() {
     for bad in ["", "a\tb", &"x".repeat(201)] {
         get("/lists", bad).await.problem(400, "header");
     }
-    let twice = server.ask("GET", "/lists").header("x-user", "a").header("x-user", "b").answer().await;
+    let twice = server.request("GET", "/lists").header("x-user", "a").header("x-user", "b").response().await;
     twice.problem(400, "header");
-    let add = server.ask("POST", "/lists/bob/entries").header("x-user", "bob");
-    assert_eq!(add.json_text(r#"{"title":"a"}"#).answer().await.status, 201);
+    let add = server.request("POST", "/lists/bob/entries").header("x-user", "bob");
+    assert_eq!(add.json_text(r#"{"title":"a"}"#).response().await.status, 201);
     assert_eq!(get("/lists/bob/history", "bob").await.json()[0]["caller"], "bob");
     let from_elsewhere =
-        server.ask("GET", "/lists/bob/entries").header("x-user", "bob").header("origin", "http://x.example");
-    assert_eq!(from_elsewhere.answer().await.header("access-control-allow-origin"), "");
+        server.request("GET", "/lists/bob/entries").header("x-user", "bob").header("origin", "http://x.example");
+    assert_eq!(from_elsewhere.response().await.header("access-control-allow-origin"), "");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_client_that_starts_with_http_2_gets_http_2() {
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
     let url = server.url("/lists/bob/entries");
     let response = client.post(&url).header("content-type", "application/json").body(r#"{"title":"a"}"#).send().await;
-    let response = response.expect("an answer");
+    let response = response.expect("a response");
     assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 201));
     let entry: serde_json::Value = response.json().await.expect("JSON");
     assert_eq!(entry["url"], server.url("/lists/bob/entries/1"));
@@ -124,16 +124,16 @@ async fn a_client_that_starts_with_http_2_gets_http_2() {
 async fn a_stopping_server_finishes_what_it_has_begun_and_takes_nothing_new() {
     let server = Server::start().await;
     server.store.hold_commits();
-    let add = server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#);
-    let add = tokio::spawn(add.answer());
-    server.commit_is_held().await;
+    let add = server.request("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#);
+    let add = tokio::spawn(add.response());
+    server.wait_for_held_commit().await;
     server.shutdown.cancel();
     // The server closes its listener when it accepts no more connections.
     let closed = async { while TcpStream::connect(server.address).await.is_ok() {} };
-    tokio::time::timeout(PATIENCE, closed).await.expect("the listener closes");
+    tokio::time::timeout(WAIT_TIMEOUT, closed).await.expect("the listener closes");
     server.store.release();
-    let answer = add.await.expect("it does not panic");
-    assert_eq!((answer.status.as_u16(), answer.header("connection")), (201, "close"));
+    let response = add.await.expect("it does not panic");
+    assert_eq!((response.status.as_u16(), response.header("connection")), (201, "close"));
     server.stop().await;
 }
 
@@ -142,10 +142,10 @@ async fn a_stopping_server_waits_for_no_request_longer_than_its_limit() {
     let drain_limit = std::time::Duration::from_millis(50);
     let server = Server::with(Options { drain_limit, ..Options::default() }).await;
     server.store.hold_commits();
-    let add = tokio::spawn(server.ask("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#).send());
-    server.commit_is_held().await;
+    let add = tokio::spawn(server.request("POST", "/lists/bob/entries").json_text(r#"{"title":"a"}"#).send());
+    server.wait_for_held_commit().await;
     server.stop().await;
-    let broken = tokio::time::timeout(PATIENCE, add).await.expect("it ends").expect("it does not panic");
+    let broken = tokio::time::timeout(WAIT_TIMEOUT, add).await.expect("it ends").expect("it does not panic");
     assert!(broken.is_err(), "the connection was to be dropped");
 }
 
@@ -155,8 +155,8 @@ async fn two_callers_never_share_an_idempotency_key() {
     let server = Server::with(Options { caller_header, ..Options::default() }).await;
     let add = |caller: &str, title: &str| {
         let body = serde_json::json!({ "title": title }).to_string();
-        let request = server.ask("POST", "/lists/bob/entries").header("idempotency-key", "k");
-        request.header("x-forwarded-user", caller).json_text(&body).answer()
+        let request = server.request("POST", "/lists/bob/entries").header("idempotency-key", "k");
+        request.header("x-forwarded-user", caller).json_text(&body).response()
     };
     assert_eq!(add("ann", "tea").await.json()["id"], 1);
     assert_eq!(add("eve", "milk").await.json()["id"], 2);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 #[tokio::test]
 async fn a_reader_with_the_current_revision_gets_a_304() {
@@ -10,16 +10,16 @@ async fn a_reader_with_the_current_revision_gets_a_304() {
     server.add("bob", "a").await;
     for path in ["/lists/bob", "/lists/bob/entries", "/lists/bob/entries/1"] {
         for tags in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
-            let answer = server.ask("GET", path).header("if-none-match", tags).answer().await;
+            let response = server.request("GET", path).header("if-none-match", tags).response().await;
             assert_eq!(
-                (answer.status.as_u16(), answer.body.as_str(), answer.header("etag")),
+                (response.status.as_u16(), response.body.as_str(), response.header("etag")),
                 (304, "", "\"1\""),
                 "{tags}"
             );
         }
-        assert_eq!(server.ask("GET", path).header("if-none-match", "\"2\"").answer().await.status, 200);
-        server.ask("GET", path).header("if-none-match", "1").answer().await.problem(400, "header");
-        server.ask("GET", path).header("if-match", "\"2\"").answer().await.problem(412, "stale-revision");
+        assert_eq!(server.request("GET", path).header("if-none-match", "\"2\"").response().await.status, 200);
+        server.request("GET", path).header("if-none-match", "1").response().await.problem(400, "header");
+        server.request("GET", path).header("if-match", "\"2\"").response().await.problem(412, "stale-revision");
     }
 }
 
@@ -28,7 +28,7 @@ async fn a_write_that_expects_another_revision_is_a_412_and_changes_nothing() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     let change = |path: &str, method: &str, tag: &str| {
-        server.ask(method, path).header("if-match", tag).json_text(r#"{"title":"b"}"#).answer()
+        server.request(method, path).header("if-match", tag).json_text(r#"{"title":"b"}"#).response()
     };
     for (method, path) in [
         ("PATCH", "/lists/bob/entries/1"),
@@ -50,28 +50,29 @@ async fn a_write_that_expects_another_revision_is_a_412_and_changes_nothing() {
 #[tokio::test]
 async fn a_write_with_if_none_match_is_refused_instead_of_carried_out_unconditionally() {
     let server = Server::start().await;
-    let answer = server.ask("PUT", "/lists/bob").header("if-none-match", "*").answer().await;
-    assert_eq!(answer.problem(400, "header")["field"], "If-None-Match");
+    let response = server.request("PUT", "/lists/bob").header("if-none-match", "*").response().await;
+    assert_eq!(response.problem(400, "header")["field"], "If-None-Match");
 }
 
 #[tokio::test]
 async fn a_repeated_request_is_carried_out_once_and_gets_the_same_response() {
     let server = Server::start().await;
     let add = |key: &str, body: &str| {
-        server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(body).answer()
+        server.request("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(body).response()
     };
     let first = add("\"k 1\"", r#"{"title":"a"}"#).await;
-    server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"changed since"}"#).answer().await;
+    server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"changed since"}"#).response().await;
     let again = add("\"k 1\"", r#"{"title":"a"}"#).await;
-    for answer in [&first, &again] {
-        assert_eq!((answer.status.as_u16(), answer.header("etag")), (201, "\"1\""));
-        assert_eq!(answer.header("location"), server.url("/lists/bob/entries/1"));
-        assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    for response in [&first, &again] {
+        assert_eq!((response.status.as_u16(), response.header("etag")), (201, "\"1\""));
+        assert_eq!(response.header("location"), server.url("/lists/bob/entries/1"));
+        assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
     }
     assert_eq!(first.body, again.body);
     assert_eq!(server.get("/lists/bob").await.json()["revision"], 2);
     add("\"k 1\"", r#"{"title":"b"}"#).await.problem(422, "idempotency-key-reused");
-    let elsewhere = server.ask("DELETE", "/lists/bob/entries/1").header("idempotency-key", "\"k 1\"").answer().await;
+    let elsewhere =
+        server.request("DELETE", "/lists/bob/entries/1").header("idempotency-key", "\"k 1\"").response().await;
     elsewhere.problem(422, "idempotency-key-reused");
     assert_eq!(add("k2", r#"{"title":"b"}"#).await.status, 201);
 }
@@ -82,14 +83,14 @@ async fn a_repeated_request_keeps_its_status_also_when_it_made_no_new_entry_or_w
     server.add("bob", "milk").await;
     let add = |key: &str, title: &str| {
         let body = json!({ "title": title }).to_string();
-        server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(&body).answer()
+        server.request("POST", "/lists/bob/entries").header("idempotency-key", key).json_text(&body).response()
     };
     for (title, status) in [("merge", 200), ("vanish", 204), ("too much", 409), ("", 422)] {
         let (first, again) = (add(&format!("k{status}"), title).await, add(&format!("k{status}"), title).await);
         assert_eq!((first.status.as_u16(), again.status.as_u16()), (status, status));
         assert_eq!((&first.body, first.header("etag")), (&again.body, again.header("etag")));
     }
-    let put = || server.ask("PUT", "/lists/new").header("idempotency-key", "k").answer();
+    let put = || server.request("PUT", "/lists/new").header("idempotency-key", "k").response();
     let (first, again) = (put().await, put().await);
     assert_eq!((first.status.as_u16(), again.status.as_u16(), first.body), (201, 201, again.body));
 }
@@ -99,8 +100,12 @@ async fn an_invalid_idempotency_key_is_refused() {
     let server = Server::start().await;
     let long = "k".repeat(256);
     for key in ["", "\"\"", "a b", "\"a", long.as_str()] {
-        let answer =
-            server.ask("POST", "/lists/bob/entries").header("idempotency-key", key).json_text("{}").answer().await;
-        assert_eq!(answer.problem(400, "header")["field"], "Idempotency-Key", "{key}");
+        let response = server
+            .request("POST", "/lists/bob/entries")
+            .header("idempotency-key", key)
+            .json_text("{}")
+            .response()
+            .await;
+        assert_eq!(response.problem(400, "header")["field"], "Idempotency-Key", "{key}");
     }
 }

@@ -4,7 +4,7 @@ use hotlist::store::StoreError;
 use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 #[tokio::test]
 async fn a_body_that_is_not_json_is_malformed() {
@@ -13,8 +13,8 @@ async fn a_body_that_is_not_json_is_malformed() {
     for body in ["", "{", "{\"title\":\"a\"} x", "\u{feff}{}", nested.as_str()] {
         server.post("/lists/bob/entries", body).await.problem(400, "malformed");
     }
-    let invalid_utf8 = server.ask("POST", "/lists/bob/entries").header("content-type", "application/json");
-    invalid_utf8.body(b"{\"title\":\"\xff\"}".to_vec()).answer().await.problem(400, "malformed");
+    let invalid_utf8 = server.request("POST", "/lists/bob/entries").header("content-type", "application/json");
+    invalid_utf8.body(b"{\"title\":\"\xff\"}".to_vec()).response().await.problem(400, "malformed");
 }
 
 #[tokio::test]
@@ -47,9 +47,10 @@ async fn a_member_that_is_not_valid_is_named() {
         let reported = problem["detail"].as_str().expect("a detail");
         assert!(reported.contains(detail), "{reported:?} does not contain {detail:?}");
     }
-    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":null}"#).answer().await;
+    let patch = server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":null}"#).response().await;
     assert_eq!(patch.problem(422, "invalid")["field"], "title");
-    let patch = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"fields":{"nope":null}}"#).answer().await;
+    let patch =
+        server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"fields":{"nope":null}}"#).response().await;
     assert_eq!(patch.problem(422, "invalid")["field"], "nope");
     for body in ["[]", "1", "null", "\"x\""] {
         server.post("/lists/bob/entries", body).await.problem(422, "invalid");
@@ -66,22 +67,22 @@ async fn a_list_cannot_be_bound_to_a_logic_that_does_not_exist() {
     for (body, field) in
         [(r#"{"logic":"nope"}"#, "logic"), (r#"{"logic":"No!"}"#, "logic"), (r#"{"color":1}"#, "color")]
     {
-        let answer = server.ask("PUT", "/lists/bob").json_text(body).answer().await;
-        assert_eq!(answer.problem(422, "invalid")["field"], field);
+        let response = server.request("PUT", "/lists/bob").json_text(body).response().await;
+        assert_eq!(response.problem(422, "invalid")["field"], field);
     }
-    let answer = server.ask("PUT", "/lists/bob").json_text(r#"{"settings":{"size":1}}"#).answer().await;
-    assert_eq!(answer.problem(422, "invalid")["field"], "size");
+    let response = server.request("PUT", "/lists/bob").json_text(r#"{"settings":{"size":1}}"#).response().await;
+    assert_eq!(response.problem(422, "invalid")["field"], "size");
 }
 
 #[tokio::test]
 async fn a_body_of_another_media_type_is_refused() {
     let server = Server::start().await;
     let body = r#"{"title":"a"}"#;
-    let post = || server.ask("POST", "/lists/bob/entries").body(body);
-    post().answer().await.problem(415, "media-type");
-    post().header("content-type", "text/plain").answer().await.problem(415, "media-type");
-    post().header("content-type", "application/merge-patch+json").answer().await.problem(415, "media-type");
-    assert_eq!(post().header("content-type", "Application/JSON;charset=utf-8").answer().await.status, 201);
+    let post = || server.request("POST", "/lists/bob/entries").body(body);
+    post().response().await.problem(415, "media-type");
+    post().header("content-type", "text/plain").response().await.problem(415, "media-type");
+    post().header("content-type", "application/merge-patch+json").response().await.problem(415, "media-type");
+    assert_eq!(post().header("content-type", "Application/JSON;charset=utf-8").response().await.status, 201);
 }
 
 #[tokio::test]
@@ -91,8 +92,8 @@ async fn an_id_that_no_entry_can_have_is_a_404() {
     for id in ["0", "2", "18446744073709551615", "18446744073709551616", "-1", "01", "+1", "1.0", "x", "%31x"] {
         let path = format!("/lists/bob/entries/{id}");
         server.get(&path).await.problem(404, "entry-not-found");
-        server.ask("DELETE", &path).answer().await.problem(404, "entry-not-found");
-        server.ask("PATCH", &path).json_text("{}").answer().await.problem(404, "entry-not-found");
+        server.request("DELETE", &path).response().await.problem(404, "entry-not-found");
+        server.request("PATCH", &path).json_text("{}").response().await.problem(404, "entry-not-found");
     }
 }
 
@@ -113,8 +114,8 @@ async fn an_invalid_name_is_reported_with_the_rule_that_it_breaks() {
     server.get("/lists/a%FFb").await.problem(400, "malformed");
     for path in ["/lists/a%2", "/lists/a%zz/entries", "/lists/%/entries", "/x%"] {
         let raw = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let answer = server.raw(raw.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("hotlist:problem:malformed"), "{answer}");
+        let response = server.send_raw(raw.as_bytes()).await;
+        assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("hotlist:problem:malformed"), "{response}");
     }
 }
 
@@ -149,11 +150,11 @@ async fn a_rejection_is_in_the_words_of_the_logic() {
     assert_eq!(problem["detail"], "Say what is to be done.");
     assert_eq!((&problem["code"], &problem["field"]), (&json!("title-empty"), &json!("title")));
     assert_eq!(problem["logic"], "todo@1.0.0+sha256:abababab");
-    let answer = server.post("/lists/bob/entries", r#"{"title":"too much"}"#).await;
-    let problem = answer.problem(409, "rejected");
+    let response = server.post("/lists/bob/entries", r#"{"title":"too much"}"#).await;
+    let problem = response.problem(409, "rejected");
     assert_eq!((&problem["detail"], &problem["code"]), (&json!("Doing is full (3/3)"), &json!("board-full")));
     assert_eq!(problem.get("field"), None);
-    assert_eq!(answer.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
+    assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
 }
 
 #[tokio::test]
@@ -164,9 +165,9 @@ async fn a_logic_that_fails_is_named_and_its_details_are_not() {
     assert_eq!(problem["code"], "trap");
     let problem = server.post("/lists/bob/entries", r#"{"title":"loop"}"#).await.problem(500, "logic-failed");
     assert_eq!(problem["code"], "fuel");
-    let answer = server.post("/lists/bob/entries", r#"{"title":"no room"}"#).await;
-    answer.problem(503, "overloaded");
-    assert_eq!(answer.header("retry-after"), "1");
+    let response = server.post("/lists/bob/entries", r#"{"title":"no room"}"#).await;
+    response.problem(503, "overloaded");
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[tokio::test]
@@ -174,15 +175,15 @@ async fn a_commit_that_fails_is_an_unknown_outcome_that_asks_for_no_blind_repeti
     let server = Server::start().await;
     let (what, why) = ("write /secret/path".to_owned(), "disk on fire".to_owned());
     server.store.fail_next_commit(StoreError::Unknown { what, why });
-    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
-    let problem = answer.problem(500, "outcome-unknown");
-    assert_eq!(answer.headers.get("retry-after"), None);
+    let response = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    let problem = response.problem(500, "outcome-unknown");
+    assert_eq!(response.headers.get("retry-after"), None);
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("Idempotency-Key")), "{problem}");
     assert!(!problem.to_string().contains("secret") && !problem.to_string().contains("fire"), "{problem}");
     // The next one was not sent to the storage at all.
-    let answer = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
-    answer.problem(503, "store-unavailable");
-    assert_eq!(answer.headers.get("retry-after"), None, "only a restart helps");
+    let response = server.post("/lists/bob/entries", r#"{"title":"a"}"#).await;
+    response.problem(503, "store-unavailable");
+    assert_eq!(response.headers.get("retry-after"), None, "only a restart helps");
 }
 
 #[tokio::test]
@@ -191,9 +192,9 @@ async fn a_path_or_method_that_does_not_exist_is_a_problem() {
     for path in ["/nope", "/lists/", "/lists/bob/entries/1/x", "/problems"] {
         server.get(path).await.problem(404, "route-not-found");
     }
-    let answer = server.ask("PUT", "/lists/bob/entries").answer().await;
-    answer.problem(405, "method");
-    let mut allowed: Vec<_> = answer.header("allow").split(',').collect();
+    let response = server.request("PUT", "/lists/bob/entries").response().await;
+    response.problem(405, "method");
+    let mut allowed: Vec<_> = response.header("allow").split(',').collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["DELETE", "GET", "HEAD", "POST"]);
 }
@@ -212,8 +213,8 @@ async fn a_request_without_a_valid_host_is_refused() {
     let server = Server::start().await;
     for head in ["", "host: a b\r\n", "host: \r\n", "host: x\r\nhost: y\r\n", "host: x/y\r\n", "host: \"x\"\r\n"] {
         let raw = format!("GET /lists/bob/entries HTTP/1.1\r\n{head}connection: close\r\n\r\n");
-        let answer = server.raw(raw.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+        let response = server.send_raw(raw.as_bytes()).await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{head:?}: {response}");
     }
 }
 
@@ -221,7 +222,7 @@ async fn a_request_without_a_valid_host_is_refused() {
 async fn a_request_for_another_host_is_refused_when_the_server_knows_its_own() {
     let hosts = Some(vec!["127.0.0.1".to_owned(), "[::1]".to_owned(), "todo.example".to_owned()]);
     let server = Server::with(Options { hosts, ..Options::default() }).await;
-    let ask = |path: &str, host: &str| server.ask("GET", path).header("host", host).answer();
+    let ask = |path: &str, host: &str| server.request("GET", path).header("host", host).response();
     for own in ["todo.example", "TODO.example:8080", "[::1]:80", "127.0.0.1"] {
         assert_eq!(ask("/lists", own).await.status, 200, "{own}");
     }

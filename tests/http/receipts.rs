@@ -6,21 +6,21 @@ use hotlist::store::receipt_room::ReceiptLimits;
 use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{Answer, Sending, Server};
+use crate::support::{RequestExt, Response, Server};
 
 const HOUR: u64 = 3_600_000;
 
 /// A server with one entry in the list `bob`.
 async fn server(limits: ReceiptLimits, options: Options) -> Server {
     let server = Server::with_store(options, MemoryStore::with_limits(3, limits)).await;
-    let entry = server.ask("POST", "/lists/bob/entries").header("x-user", "ann").json_text(r#"{"title":"milk"}"#);
-    assert_eq!(entry.answer().await.status, 201);
+    let entry = server.request("POST", "/lists/bob/entries").header("x-user", "ann").json_text(r#"{"title":"milk"}"#);
+    assert_eq!(entry.response().await.status, 201);
     server
 }
 
-async fn rename(server: &Server, list: &str, key: &str, caller: &str, title: &str) -> Answer {
-    let request = server.ask("PATCH", &format!("/lists/{list}/entries/1")).header("idempotency-key", key);
-    request.header("x-user", caller).json_text(&json!({ "title": title }).to_string()).answer().await
+async fn rename(server: &Server, list: &str, key: &str, caller: &str, title: &str) -> Response {
+    let request = server.request("PATCH", &format!("/lists/{list}/entries/1")).header("idempotency-key", key);
+    request.header("x-user", caller).json_text(&json!({ "title": title }).to_string()).response().await
 }
 
 #[tokio::test]
@@ -57,8 +57,8 @@ async fn a_list_without_room_for_a_receipt_refuses_new_keys_and_names_the_limit(
     assert_eq!(problem["limit"], json!({ "name": "receipt bytes of a list", "value": 4_096 }));
     assert_eq!((&problem["field"], refused.header("retry-after")), (&json!("Idempotency-Key"), ""));
     assert_eq!(rename(&server, "bob", "key-0", "ann", "tea").await.status, 200, "the oldest key is still known");
-    let unkeyed = server.ask("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"coffee"}"#);
-    assert_eq!(unkeyed.answer().await.status, 200);
+    let unkeyed = server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"coffee"}"#);
+    assert_eq!(unkeyed.response().await.status, 200);
     server.clock.advance(23 * HOUR + HOUR / 2);
     let soon = rename(&server, "bob", "new", "ann", "tea").await;
     soon.problem(429, "receipts-full");
@@ -100,9 +100,9 @@ async fn a_large_response_is_repeated_whole_while_the_history_holds_it_and_then_
     for _ in 0..18 {
         server.add("bob", &title).await;
     }
-    let clear = server.ask("DELETE", "/lists/bob/entries").answer().await;
+    let clear = server.request("DELETE", "/lists/bob/entries").response().await;
     assert_eq!(clear.status, 204);
-    let undo = || server.ask("POST", "/lists/bob/undo").header("idempotency-key", "k").json_text("{}").answer();
+    let undo = || server.request("POST", "/lists/bob/undo").header("idempotency-key", "k").json_text("{}").response();
     let first = undo().await;
     assert_eq!(first.json()["entries"].as_array().map(Vec::len), Some(19));
     assert_eq!(undo().await.body, first.body);

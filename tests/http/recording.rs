@@ -8,7 +8,7 @@ use hotlist::store::recording::{MEDIA_TYPE, Page, take};
 use crate::support::Server;
 
 async fn page(server: &Server, list: &str, query: &str) -> Page {
-    let response = server.ask("GET", &format!("/lists/{list}/recording{query}")).send().await.expect("an answer");
+    let response = server.request("GET", &format!("/lists/{list}/recording{query}")).send().await.expect("a response");
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
     let name = ListName::new(list).expect("a name");
@@ -46,7 +46,7 @@ async fn a_list_that_does_not_exist_has_no_recording_and_other_origins_cannot_re
     server.get("/lists/bob/recording").await.problem(404, "list-not-found");
     server.add("bob", "milk").await;
     server.get("/lists/bob/recording?limit=0").await.problem(400, "query");
-    let foreign = server.ask("GET", "/lists/bob/recording").header("origin", "https://evil.example");
-    let foreign = foreign.send().await.expect("an answer");
+    let foreign = server.request("GET", "/lists/bob/recording").header("origin", "https://evil.example");
+    let foreign = foreign.send().await.expect("a response");
     assert!(!foreign.headers().contains_key("access-control-allow-origin"));
 }

@@ -7,7 +7,7 @@ use hotlist::store::StoreError;
 use serde_json::json;
 
 use crate::limits::LogLines;
-use crate::support::{Sending, Server};
+use crate::support::{RequestExt, Server};
 
 /// Has the store fail a write, after which it takes no more.
 async fn poison(server: &Server) {
@@ -79,7 +79,7 @@ async fn lists_can_be_read_while_the_store_takes_no_writes() {
     let server = Server::start().await;
     server.add("bob", "a").await;
     server.add("ann", "b").await;
-    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    let mut events = server.request("GET", "/lists/bob/events").events().await;
     events.expect("ready", 1).await;
     poison(&server).await;
     server.post("/lists/bob/entries", r#"{"title":"c"}"#).await.problem(503, "store-unavailable");
@@ -96,8 +96,8 @@ async fn lists_can_be_read_while_the_store_takes_no_writes() {
 async fn a_repeated_write_gets_its_first_reply_also_while_the_store_takes_no_writes() {
     let server = Server::start().await;
     let add = || {
-        let request = server.ask("POST", "/lists/bob/entries").header("idempotency-key", "\"once\"");
-        request.json_text(r#"{"title":"a"}"#).answer()
+        let request = server.request("POST", "/lists/bob/entries").header("idempotency-key", "\"once\"");
+        request.json_text(r#"{"title":"a"}"#).response()
     };
     assert_eq!(add().await.status, 201);
     poison(&server).await;
@@ -138,7 +138,7 @@ async fn a_problem_says_of_a_write_whether_it_was_carried_out_and_of_a_read_noth
         ("PUT", "/nowhere", ""),
         ("PATCH", "/logic/none", r#"{"live":"1.0.0"}"#),
     ] {
-        let problem = server.ask(method, path).json_text(body).answer().await.json();
+        let problem = server.request(method, path).json_text(body).response().await.json();
         assert_eq!(problem["carried_out"], "no", "{method} {path} {body}: {problem}");
     }
     server.store.fail_next_commit(StoreError::Unknown { what: "write".into(), why: "disk on fire".into() });
@@ -148,7 +148,7 @@ async fn a_problem_says_of_a_write_whether_it_was_carried_out_and_of_a_read_noth
         let answer = server.get(path).await;
         assert!(!answer.status.is_success());
         assert_eq!(answer.json().get("carried_out"), None, "{path}");
-        let head = server.ask("HEAD", path).answer().await;
+        let head = server.request("HEAD", path).response().await;
         assert_eq!(
             (head.status, head.header("content-length")),
             (answer.status, answer.body.len().to_string().as_str())

@@ -3,9 +3,9 @@
 use hotlist::web::Options;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Sending, Server};
+use crate::support::{RequestExt, Response, Server};
 
-async fn undo(server: &Server, body: &str) -> Answer {
+async fn undo(server: &Server, body: &str) -> Response {
     server.post("/lists/bob/undo", body).await
 }
 
@@ -17,8 +17,8 @@ async fn titles(server: &Server) -> Vec<Value> {
 
 async fn rename(server: &Server, id: u64, title: &str) {
     let body = json!({ "title": title }).to_string();
-    let answer = server.ask("PATCH", &format!("/lists/bob/entries/{id}")).json_text(&body).answer().await;
-    assert_eq!(answer.status, 200);
+    let response = server.request("PATCH", &format!("/lists/bob/entries/{id}")).json_text(&body).response().await;
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]
@@ -26,14 +26,14 @@ async fn undoing_a_deletion_restores_the_entry_under_its_url_and_sends_an_event(
     let server = Server::start().await;
     let entry = server.add("bob", "milk").await;
     let url = entry["url"].as_str().expect("a URL").to_owned();
-    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
-    let mut events = server.ask("GET", "/lists/bob/events").stream().await;
+    server.request("DELETE", "/lists/bob/entries/1").response().await;
+    let mut events = server.request("GET", "/lists/bob/events").events().await;
     events.expect("ready", 2).await;
     let undone = undo(&server, r#"{"revision":2}"#).await;
     assert_eq!((undone.status.as_u16(), undone.header("etag")), (200, "\"3\""));
     assert_eq!(undone.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
     assert_eq!(undone.json(), json!({"revision": 3, "entries": [entry], "removed": []}));
-    assert_eq!(server.client.get(url).answer().await.json(), entry);
+    assert_eq!(server.client.get(url).response().await.json(), entry);
     let revision = events.expect("revision", 3).await;
     assert_eq!((&revision["command"], &revision["undone"]), (&json!("undo"), &json!(2)));
     assert_eq!(revision["changes"], json!([{"type": "put", "entry": entry}]));
@@ -47,9 +47,9 @@ async fn without_a_number_the_last_revision_is_undone_whether_it_is_an_undo_or_n
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
     for (body, title) in [("{}", "milk"), ("{}", "tea"), ("", "milk")] {
-        let request = server.ask("POST", "/lists/bob/undo");
+        let request = server.request("POST", "/lists/bob/undo");
         let request = if body.is_empty() { request } else { request.json_text(body) };
-        assert_eq!(request.answer().await.json()["entries"][0]["title"], title);
+        assert_eq!(request.response().await.json()["entries"][0]["title"], title);
     }
     assert_eq!(undo(&server, r#"{"revision":1}"#).await.json(), json!({"revision": 6, "entries": [], "removed": [1]}));
     assert_eq!(server.add("bob", "bread").await["id"], 2, "no id is given twice");
@@ -62,10 +62,10 @@ async fn all_changes_of_a_revision_are_undone_at_once() {
         server.add("bob", title).await;
     }
     let before = server.get("/lists/bob/entries").await.json();
-    server.ask("DELETE", "/lists/bob/entries").answer().await;
+    server.request("DELETE", "/lists/bob/entries").response().await;
     let undone = undo(&server, "{}").await.json();
     assert_eq!((&undone["entries"], server.get("/lists/bob/entries").await.json()), (&before, before.clone()));
-    let put = |body: &'static str| server.ask("PUT", "/lists/bob").json_text(body).answer();
+    let put = |body: &'static str| server.request("PUT", "/lists/bob").json_text(body).response();
     put(r#"{"settings":{"colour":"red"}}"#).await;
     put(r#"{"settings":{"colour":null}}"#).await;
     for (colour, revision) in [(json!("red"), 7), (Value::Null, 6)] {
@@ -87,11 +87,11 @@ async fn a_later_change_to_the_same_entry_is_a_conflict_that_names_it() {
     assert_eq!((&problem["detail"], &problem["logic"]), (&json!(text), &json!("todo@1.0.0+sha256:abababab")));
     assert_eq!(titles(&server).await, ["coffee", "in between"]);
     assert_eq!(server.get("/lists/bob").await.json()["revision"], 4);
-    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    server.request("DELETE", "/lists/bob/entries/1").response().await;
     let problem = undo(&server, r#"{"revision":4}"#).await.problem(409, "undo-conflict");
     let text = "revision 4 cannot be taken back: entry 1 was deleted since; revision 5 was the last to change it";
     assert_eq!(problem["detail"], text);
-    server.ask("PUT", "/lists/other").answer().await;
+    server.request("PUT", "/lists/other").response().await;
     let born = server.post("/lists/other/undo", "{}").await.problem(409, "undo-conflict");
     let text = "revision 1 cannot be taken back: it brought the list into being, and nothing else; \
         delete the list instead";
@@ -106,7 +106,7 @@ async fn a_conflicting_change_is_found_several_pages_of_history_back() {
     rename(&server, 1, "coffee").await;
     for n in 0..120 {
         let body = json!({ "order": n }).to_string();
-        server.ask("PATCH", "/lists/bob/entries/2").json_text(&body).answer().await;
+        server.request("PATCH", "/lists/bob/entries/2").json_text(&body).response().await;
     }
     let problem = undo(&server, r#"{"revision":1}"#).await.problem(409, "undo-conflict");
     let text = "revision 1 cannot be taken back: entry 1 was renamed since; revision 3 was the last to change it";
@@ -117,7 +117,7 @@ async fn a_conflicting_change_is_found_several_pages_of_history_back() {
 async fn an_undo_respects_the_limits_of_a_list() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
-    server.ask("DELETE", "/lists/bob/entries/1").answer().await;
+    server.request("DELETE", "/lists/bob/entries/1").response().await;
     for n in 0..20 {
         server.add("bob", &n.to_string()).await;
     }
@@ -137,7 +137,7 @@ async fn a_revision_that_never_existed_is_distinguished_from_one_no_longer_retai
     let problem = undo(&server, r#"{"revision":2}"#).await.problem(410, "revision-not-kept");
     assert_eq!(problem["detail"], "the history does not hold revision 2 any more; it holds 3 revisions, from 3 on");
     assert_eq!(undo(&server, r#"{"revision":3}"#).await.status, 200);
-    server.ask("DELETE", "/lists/bob").answer().await;
+    server.request("DELETE", "/lists/bob").response().await;
     for body in ["{}", r#"{"revision":6}"#, r#"{"revision":99}"#] {
         undo(&server, body).await.problem(404, "list-not-found");
     }
@@ -162,7 +162,7 @@ async fn a_body_that_is_not_valid_is_refused_with_its_member() {
         assert_eq!((&problem["field"], &problem["detail"]), (&json!(field), &json!(detail)), "{body}");
     }
     undo(&server, "{").await.problem(400, "malformed");
-    server.ask("POST", "/lists/bob/undo").body("{}").answer().await.problem(415, "media-type");
+    server.request("POST", "/lists/bob/undo").body("{}").response().await.problem(415, "media-type");
     assert_eq!(server.get("/lists/bob").await.json()["revision"], 1);
 }
 
@@ -171,7 +171,7 @@ async fn an_undo_can_expect_a_revision() {
     let server = Server::start().await;
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
-    let undo = |tag: &str| server.ask("POST", "/lists/bob/undo").header("if-match", tag).answer();
+    let undo = |tag: &str| server.request("POST", "/lists/bob/undo").header("if-match", tag).response();
     assert_eq!(undo("\"1\"").await.problem(412, "stale-revision")["revision"], 2);
     assert_eq!(undo("\"2\"").await.header("etag"), "\"3\"");
     undo("\"2\"").await.problem(412, "stale-revision");
@@ -184,7 +184,7 @@ async fn a_repeated_undo_is_carried_out_once_even_if_its_revision_is_no_longer_r
     server.add("bob", "milk").await;
     rename(&server, 1, "tea").await;
     let undo = |key: &'static str, body: &'static str| {
-        server.ask("POST", "/lists/bob/undo").header("idempotency-key", key).json_text(body).answer()
+        server.request("POST", "/lists/bob/undo").header("idempotency-key", key).json_text(body).response()
     };
     let first = undo("k", r#"{"revision":2}"#).await;
     assert_eq!(first.status, 200);

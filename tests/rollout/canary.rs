@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::{add, give, patch, upload};
+use super::{add, patch, set_logic, upload};
 use crate::support::rules::marked;
-use crate::support::{Sending, Server, component};
+use crate::support::{RequestExt, Server, component};
 
 const LISTS: usize = 40;
 
-/// How many commands the load makes in each phase at least.
+/// The least number of commands in each phase.
 const PER_PHASE: u64 = 300;
 
-/// Which version decided about each list, phase by phase.
-type Seen = Mutex<BTreeMap<(usize, usize), Vec<String>>>;
+/// The versions that decided, by phase and list.
+type Deciders = Mutex<BTreeMap<(usize, usize), Vec<String>>>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_flapping() {
@@ -24,9 +24,9 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
     let live = upload(&server, "rules", component("todo"), "").await;
     let candidate = upload(&server, "rules", marked("todo", 1), "?publish=false").await;
     for list in 0..LISTS {
-        assert_eq!(give(&server, &format!("list-{list}"), "rules").await.status, 201);
+        assert_eq!(set_logic(&server, &format!("list-{list}"), "rules").await.status, 201);
     }
-    let (seen, phase) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
+    let (seen, phase) = (Arc::new(Deciders::default()), Arc::new(AtomicUsize::new(0)));
     let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..8)
         .map(|client| {
@@ -38,10 +38,10 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
                         return;
                     }
                     let before = phase.load(Ordering::SeqCst);
-                    let answer = keep_small(&server, list).await;
-                    // What was asked in one phase and answered in the next belongs to neither.
+                    let response = add_and_delete(&server, list).await;
+                    // A request that crosses from one phase to the next belongs to neither.
                     if before == phase.load(Ordering::SeqCst) {
-                        seen.lock().unwrap().entry((before, list)).or_default().push(answer);
+                        seen.lock().unwrap().entry((before, list)).or_default().push(response);
                         done.fetch_add(1, Ordering::SeqCst);
                     }
                 }
@@ -50,7 +50,7 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
         .collect();
     let steps = [0, 10, 50, 100, 0];
     for (at, percent) in steps.into_iter().enumerate() {
-        // Odd numbers are for the time in which the percentage changes.
+        // While the percentage changes, the phase is odd.
         phase.store(2 * at + 1, Ordering::SeqCst);
         patch(&server, "rules", &json!({"candidate": candidate, "percent": percent})).await;
         phase.store(2 * at + 2, Ordering::SeqCst);
@@ -87,13 +87,13 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
     assert!(counts[1] > 0 && counts[1] < counts[2] && counts[2] < LISTS, "{counts:?}");
 }
 
-/// A command about a list that does not make it grow. Answers the short digest of who decided.
-async fn keep_small(server: &Server, list: usize) -> String {
+/// Adds an entry and deletes it, so that the list does not grow. Returns the short digest of the version that decided.
+async fn add_and_delete(server: &Server, list: usize) -> String {
     let name = format!("list-{list}");
     let added = add(server, &name, "a").await;
     assert_eq!(added.status, 201, "{added:?}");
     let entry = format!("/lists/{name}/entries/{}", added.json()["id"]);
-    let deleted = server.ask("DELETE", &entry).answer().await;
+    let deleted = server.request("DELETE", &entry).response().await;
     assert_eq!(deleted.status, 204, "{deleted:?}");
     let logic = added.header("hotlist-logic").to_owned();
     logic.rsplit(':').next().expect("a digest").to_owned()

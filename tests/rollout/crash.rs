@@ -48,9 +48,9 @@ impl Asked {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let answer = self.client.get(self.url(path)).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.expect("JSON")
+        let response = self.client.get(self.url(path)).send().await.expect("a response");
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.expect("JSON")
     }
 
     async fn titles(&self) -> Vec<String> {
@@ -74,10 +74,10 @@ impl Asked {
 /// A list of rules that are the default's, with one entry.
 async fn prepared(data: &Path) -> Asked {
     let server = Asked::start(data);
-    assert_eq!(server.upload("todo").await.expect("an answer").status(), 201);
+    assert_eq!(server.upload("todo").await.expect("a response").status(), 201);
     let given = server.json("PUT", "/lists/bob", json!({"logic": "rules"})).await;
-    assert_eq!(given.expect("an answer").status(), 201);
-    assert_eq!(server.add("a").await.expect("an answer").status(), 201);
+    assert_eq!(given.expect("a response").status(), 201);
+    assert_eq!(server.add("a").await.expect("a response").status(), 201);
     server
 }
 
@@ -95,8 +95,8 @@ async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones
         let server = Asked::start(data.path());
         assert_eq!(server.live().await, after, "killed at {point}");
         assert_eq!(server.titles().await, ["a"]);
-        assert_eq!(server.add("b").await.expect("an answer").status(), 201);
-        assert_eq!(server.upload("kanban").await.expect("an answer").status(), 201);
+        assert_eq!(server.add("b").await.expect("a response").status(), 201);
+        assert_eq!(server.upload("kanban").await.expect("a response").status(), 201);
         assert_eq!((server.live().await.as_str(), server.titles().await), ("Kanban", vec!["a".into(), "b".into()]));
     }
 }
@@ -106,7 +106,7 @@ async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_
     for (point, moved) in [("commit", false), ("committed", true)] {
         let data = tempfile::tempdir().expect("a directory");
         let server = prepared(data.path()).await;
-        assert_eq!(server.upload("kanban").await.expect("an answer").status(), 201);
+        assert_eq!(server.upload("kanban").await.expect("a response").status(), 201);
         server.process.kill();
         let doomed = Asked::doomed(data.path(), point);
         doomed.add("b").await.expect_err("no reply before it is durable");
@@ -118,7 +118,7 @@ async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_
         assert_eq!(server.commands().await, expected, "killed at {point}");
         let entry = server.get("/lists/bob/entries/1").await;
         assert_eq!(entry["fields"].get("column").is_some(), moved, "killed at {point}: {entry}");
-        assert_eq!(server.add("c").await.expect("an answer").status(), 201);
+        assert_eq!(server.add("c").await.expect("a response").status(), 201);
         let migrations = server.commands().await.iter().filter(|command| *command == "migrate").count();
         assert_eq!(migrations, 1, "killed at {point}");
         let entry = server.get("/lists/bob/entries/1").await;
@@ -131,15 +131,15 @@ async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_the
     for (point, known) in [("standing-unkept", false), ("unkept-written", true)] {
         let data = tempfile::tempdir().expect("a directory");
         let server = prepared(data.path()).await;
-        assert_eq!(server.upload("hostile").await.expect("an answer").status(), 201);
+        assert_eq!(server.upload("hostile").await.expect("a response").status(), 201);
         server.process.kill();
         let doomed = Asked::doomed(data.path(), point);
         let mut acknowledged = vec!["a".to_owned()];
-        // The third in a row is one too many; whether its answer comes before the end is chance.
+        // The third in a row is one too many; whether its response comes before the end is chance.
         for _ in 0..3 {
             match doomed.add("trap").await {
-                Ok(answer) => {
-                    assert_eq!(answer.status(), 201);
+                Ok(response) => {
+                    assert_eq!(response.status(), 201);
                     acknowledged.push("trap".into());
                 }
                 Err(_) => break,
@@ -153,7 +153,7 @@ async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_the
         let titles = server.titles().await;
         assert!(titles.starts_with(&acknowledged) && titles.len() <= acknowledged.len() + 1, "{titles:?}");
         for _ in 0..3 {
-            assert_eq!(server.add("trap").await.expect("an answer").status(), 201);
+            assert_eq!(server.add("trap").await.expect("a response").status(), 201);
         }
         assert_eq!(server.live().await, "Todo");
         server.process.terminate();

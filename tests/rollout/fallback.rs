@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 
-use super::{add, give, offer, patch, upload};
+use super::{add, patch, set_logic, try_upload, upload};
 use crate::support::rules::{marked, version};
-use crate::support::{Sending, Server, component};
+use crate::support::{RequestExt, Server, component};
 
 const LISTS: u64 = 15;
 const CLIENTS: u64 = 8;
@@ -18,7 +18,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
     let server = Arc::new(Server::start().await);
     let good = upload(&server, "rules", component("todo"), "").await;
     for list in 0..LISTS {
-        assert_eq!(give(&server, &format!("list-{list}"), "rules").await.status, 201);
+        assert_eq!(set_logic(&server, &format!("list-{list}"), "rules").await.status, 201);
     }
     let sent = Arc::new(AtomicU64::new(0));
     let clients: Vec<_> = (0..CLIENTS)
@@ -35,7 +35,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
                     let added = add(&server, &list, if n % 7 == 6 { "trap" } else { "fine" }).await;
                     assert_eq!(added.status, 201, "{added:?}");
                     let entry = format!("/lists/{list}/entries/{}", added.json()["id"]);
-                    assert_eq!(server.ask("DELETE", &entry).answer().await.status, 204);
+                    assert_eq!(server.request("DELETE", &entry).response().await.status, 204);
                 }
             })
         })
@@ -60,10 +60,10 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
     assert!(metrics.contains(r#"hotlist_logic_quarantined_versions{logic="rules"} 1"#), "{metrics}");
 
     // The same bytes are not taken again, others are, and the same ones are for whoever insists.
-    let again = offer(&server, "rules", component("hostile"), "").await;
+    let again = try_upload(&server, "rules", component("hostile"), "").await;
     assert!(again.problem(409, "quarantined")["detail"].as_str().expect("a text").contains("insist with force"));
     let body = json!({"live": bad}).to_string();
-    server.ask("PATCH", "/logic/rules").json_text(&body).answer().await.problem(409, "quarantined");
+    server.request("PATCH", "/logic/rules").json_text(&body).response().await.problem(409, "quarantined");
     upload(&server, "rules", marked("hostile", 1), "?force=true").await;
     patch(&server, "rules", &json!({"live": bad, "force": true})).await;
     let logic = server.get("/logic/rules").await.json();
@@ -74,7 +74,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
 async fn three_failures_in_a_row_on_one_list_are_enough_and_each_command_is_decided_all_the_same() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
-    assert_eq!(give(&server, "bob", "rules").await.status, 201);
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
     upload(&server, "rules", component("hostile"), "?force=true").await;
     for _ in 0..3 {
         let added = add(&server, "bob", "trap").await;
@@ -89,7 +89,7 @@ async fn three_failures_in_a_row_on_one_list_are_enough_and_each_command_is_deci
 async fn a_component_that_fails_its_gates_is_not_taken_and_says_at_what_it_failed() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
-    let refused = offer(&server, "rules", component("hostile"), "").await.problem(422, "component");
+    let refused = try_upload(&server, "rules", component("hostile"), "").await.problem(422, "component");
     let detail = refused["detail"].as_str().expect("a text");
     assert!(detail.contains("fails its gates") && detail.contains("view = { name = \"trap\""), "{detail}");
     let logic = server.get("/logic/rules").await.json();

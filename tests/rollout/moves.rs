@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{add, give, offer, patch, upload};
+use super::{add, patch, set_logic, try_upload, upload};
 use crate::support::rules::marked;
-use crate::support::{Sending, Server, component};
+use crate::support::{RequestExt, Server, component};
 
 async fn history(server: &Server, list: &str) -> Vec<Value> {
     server.get(&format!("/lists/{list}/history")).await.json().as_array().expect("revisions").clone()
@@ -14,7 +14,7 @@ async fn history(server: &Server, list: &str) -> Vec<Value> {
 async fn a_list_moves_to_a_version_with_other_fields_once_by_a_revision_of_its_own() {
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
-    assert_eq!(give(&server, "bob", "rules").await.status, 201);
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
     assert_eq!(add(&server, "bob", "a").await.status, 201);
     upload(&server, "rules", component("kanban"), "").await;
     // Nothing moves before its next command, and until then the list is shown by who keeps it.
@@ -41,19 +41,19 @@ async fn a_list_moves_to_a_version_with_other_fields_once_by_a_revision_of_its_o
 async fn a_condition_on_the_revision_is_checked_before_a_list_moves() {
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
-    assert_eq!(give(&server, "bob", "rules").await.status, 201);
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
     assert_eq!(add(&server, "bob", "a").await.status, 201);
     upload(&server, "rules", component("kanban"), "").await;
-    let patched = server.ask("PATCH", "/lists/bob/entries/1").header("if-match", "\"2\"");
-    let answer = patched.json_text(r#"{"completed":true}"#).answer().await;
-    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"4\""), "{answer:?}");
+    let patched = server.request("PATCH", "/lists/bob/entries/1").header("if-match", "\"2\"");
+    let response = patched.json_text(r#"{"completed":true}"#).response().await;
+    assert_eq!((response.status.as_u16(), response.header("etag")), (200, "\"4\""), "{response:?}");
 }
 
 #[tokio::test]
 async fn a_version_that_would_leave_fields_behind_that_it_does_not_know_is_not_taken() {
     let server = Server::start().await;
     upload(&server, "rules", component("kanban"), "").await;
-    let refused = offer(&server, "rules", component("todo"), "").await.problem(422, "component");
+    let refused = try_upload(&server, "rules", component("todo"), "").await.problem(422, "component");
     let detail = refused["detail"].as_str().expect("a text");
     assert!(detail.contains("after migrate, ") && detail.contains("take it away"), "{detail}");
     upload(&server, "rules", component("todo"), "?force=true").await;
@@ -69,15 +69,15 @@ async fn a_list_that_is_pinned_stays_with_its_version_until_it_is_not() {
     let server = Server::start().await;
     let first = upload(&server, "rules", component("todo"), "").await;
     let version = server.get("/logic/rules").await.json()["live"]["version"].as_str().expect("a version").to_owned();
-    assert_eq!(give(&server, "bob", &format!("rules@{first}")).await.status, 201);
-    assert_eq!(give(&server, "ann", &format!("rules@{version}")).await.status, 201);
-    assert_eq!(give(&server, "eve", "rules").await.status, 201);
+    assert_eq!(set_logic(&server, "bob", &format!("rules@{first}")).await.status, 201);
+    assert_eq!(set_logic(&server, "ann", &format!("rules@{version}")).await.status, 201);
+    assert_eq!(set_logic(&server, "eve", "rules").await.status, 201);
     let second = upload(&server, "rules", marked("todo", 1), "").await;
     let third = upload(&server, "rules", marked("todo", 2), "").await;
     let decided_by = async |list: &str| {
-        let answer = add(&server, list, "a").await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.header("hotlist-logic").rsplit(':').next().expect("a digest").to_owned()
+        let response = add(&server, list, "a").await;
+        assert_eq!(response.status, 201, "{response:?}");
+        response.header("hotlist-logic").rsplit(':').next().expect("a digest").to_owned()
     };
     let short = |digest: &str| digest["sha256:".len()..][..8].to_owned();
     // The first one left the memory when the third came, and is there again for whoever insists on it.
@@ -86,9 +86,9 @@ async fn a_list_that_is_pinned_stays_with_its_version_until_it_is_not() {
     assert_eq!(decided_by("eve").await, short(&third));
     patch(&server, "rules", &json!({"live": second})).await;
     assert_eq!((decided_by("eve").await, decided_by("bob").await), (short(&second), short(&first)));
-    assert_eq!(give(&server, "bob", "rules").await.status, 200);
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 200);
     assert_eq!(decided_by("bob").await, short(&second));
-    let unknown = give(&server, "bob", "rules@7").await.problem(422, "invalid");
+    let unknown = set_logic(&server, "bob", "rules@7").await.problem(422, "invalid");
     assert_eq!(unknown["field"], "logic");
-    give(&server, "bob", "rules@new").await.problem(422, "invalid");
+    set_logic(&server, "bob", "rules@new").await.problem(422, "invalid");
 }

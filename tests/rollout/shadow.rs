@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{add, give, patch, upload};
-use crate::support::{Sending, Server, component};
+use super::{add, patch, set_logic, upload};
+use crate::support::{RequestExt, Server, component};
 
 /// Waits until the shadow has caught up.
 async fn caught_up(server: &Server) -> Value {
@@ -23,7 +23,7 @@ async fn a_shadow_finds_exactly_the_commands_at_which_the_candidate_differs() {
     let strict = upload(&server, "rules", component("strict"), "?publish=false").await;
     let lists: Vec<_> = (0..50).map(|n| format!("list-{n}")).collect();
     for list in &lists {
-        assert_eq!(give(&server, list, "rules").await.status, 201);
+        assert_eq!(set_logic(&server, list, "rules").await.status, 201);
     }
     patch(&server, "rules", &json!({"candidate": strict, "shadow": true})).await;
     let mut expected = Vec::new();
@@ -55,9 +55,9 @@ async fn a_shadow_finds_exactly_the_commands_at_which_the_candidate_differs() {
     assert_eq!(found, expected);
     assert_eq!((&last[0]["kind"], &last[0]["revision"]), (&json!("rejection"), &json!(10)));
     assert_eq!(last[0]["command"], r#"add = { title = "title 0", completed = true }"#);
-    let told = |who: &str| last[0][who]["answer"].as_str().expect("an answer").to_owned();
-    assert!(told("live").starts_with("changes [put = { id = 10,"), "{}", told("live"));
-    assert!(told("candidate").contains("title-twice"), "{}", told("candidate"));
+    let answer_of = |who: &str| last[0][who]["answer"].as_str().expect("an answer").to_owned();
+    assert!(answer_of("live").starts_with("changes [put = { id = 10,"), "{}", answer_of("live"));
+    assert!(answer_of("candidate").contains("title-twice"), "{}", answer_of("candidate"));
     assert!(["live", "candidate"].iter().all(|who| last[0][who]["fuel"].as_u64() > Some(0)), "{}", last[0]);
     // The list of all logics has the numbers only.
     let all = server.get("/logic").await.json();
@@ -70,7 +70,7 @@ async fn a_shadow_that_fails_disturbs_no_request_and_its_version_stays_the_candi
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
     let hostile = upload(&server, "rules", component("hostile"), "?publish=false&force=true").await;
-    assert_eq!(give(&server, "bob", "rules").await.status, 201);
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
     patch(&server, "rules", &json!({"candidate": hostile, "shadow": true})).await;
     for title in ["trap", "loop", "memory", "fine", "trap", "trap", "trap", "trap"] {
         assert_eq!(add(&server, "bob", title).await.status, 201);
@@ -95,8 +95,8 @@ async fn a_wish_that_makes_no_sense_is_refused_by_name() {
     let server = Server::start().await;
     let live = upload(&server, "rules", component("todo"), "").await;
     let refused = async |body: Value, status, kind: &str| {
-        let answer = server.ask("PATCH", "/logic/rules").json_text(&body.to_string()).answer().await;
-        answer.problem(status, kind)
+        let response = server.request("PATCH", "/logic/rules").json_text(&body.to_string()).response().await;
+        response.problem(status, kind)
     };
     refused(json!({"percent": 10}), 422, "invalid").await;
     refused(json!({"shadow": true}), 422, "invalid").await;
@@ -108,6 +108,6 @@ async fn a_wish_that_makes_no_sense_is_refused_by_name() {
         assert_eq!(refused(json!({"candidate": live, "percent": percent}), 422, "invalid").await["field"], "percent");
     }
     assert_eq!(refused(json!({"canary": 1}), 422, "invalid").await["field"], "canary");
-    let nobody = server.ask("PATCH", "/logic/none").json_text("{}").answer().await;
+    let nobody = server.request("PATCH", "/logic/none").json_text("{}").response().await;
     nobody.problem(404, "logic-not-found");
 }

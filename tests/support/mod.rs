@@ -27,7 +27,7 @@ use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
 use hotlist::wasm::{Engine, Settings};
 use hotlist::web::{Options, Readiness, Services, serve};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 pub const NOON: u64 = 1_795_435_200_000;
 
 /// A time limit for each wait of a test. A wait that reaches it would never end.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Server {
     pub address: SocketAddr,
@@ -108,7 +108,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, services.clone(), options, shutdown.clone()));
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().expect("a client");
         Self { address, client, store, data, clock: manual_clock, services, shutdown, task }
     }
 
@@ -116,52 +116,53 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn ask(&self, method: &str, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.client.request(method.parse::<Method>().expect("a method"), self.url(path))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path).answer().await
+    pub async fn get(&self, path: &str) -> Response {
+        self.request("GET", path).response().await
     }
 
-    pub async fn post(&self, path: &str, body: &str) -> Answer {
-        self.ask("POST", path).json_text(body).answer().await
+    pub async fn post(&self, path: &str, body: &str) -> Response {
+        self.request("POST", path).json_text(body).response().await
     }
 
     /// Waits until the store delays a commit.
-    pub async fn commit_is_held(&self) {
+    pub async fn wait_for_held_commit(&self) {
         let held = async {
             while self.store.held_commits() == 0 {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, held).await.expect("a commit is held back in time");
+        tokio::time::timeout(WAIT_TIMEOUT, held).await.expect("a commit is held back in time");
     }
 
     /// Adds an entry and expects success.
     pub async fn add(&self, list: &str, title: &str) -> Value {
         let body = serde_json::json!({ "title": title }).to_string();
-        let answer = self.post(&format!("/lists/{list}/entries"), &body).await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()
+        let response = self.post(&format!("/lists/{list}/entries"), &body).await;
+        assert_eq!(response.status, 201, "{response:?}");
+        response.json()
     }
 
     /// Stops the server and waits for its end.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("it does not panic");
+        tokio::time::timeout(WAIT_TIMEOUT, self.task).await.expect("it ends").expect("it does not panic");
     }
 
     /// Sends bytes unchanged and reads until the server closes the connection.
-    pub async fn raw(&self, bytes: &[u8]) -> String {
+    pub async fn send_raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
         stream.write_all(bytes).await.expect("the bytes are sent");
-        let mut answer = Vec::new();
-        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        let mut response = Vec::new();
+        let read =
+            tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut response)).await.expect("the server closes");
         if let Err(error) = read {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         }
-        String::from_utf8_lossy(&answer).into_owned()
+        String::from_utf8_lossy(&response).into_owned()
     }
 }
 
@@ -183,38 +184,43 @@ pub fn component(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-pub trait Sending {
+/// Shorthands for requests.
+pub trait RequestExt {
+    /// Sets a JSON body.
     fn json_text(self, body: &str) -> Self;
-    fn answer(self) -> impl Future<Output = Answer>;
-    fn stream(self) -> impl Future<Output = Events>;
+    /// Sends the request and reads the whole response.
+    fn response(self) -> impl Future<Output = Response>;
+    /// Sends the request and returns its response as a stream of events.
+    fn events(self) -> impl Future<Output = EventStream>;
 }
 
-impl Sending for RequestBuilder {
+impl RequestExt for RequestBuilder {
     fn json_text(self, body: &str) -> Self {
         self.header("content-type", "application/json").body(body.to_owned())
     }
 
-    async fn answer(self) -> Answer {
-        let response = self.send().await.expect("an answer");
+    async fn response(self) -> Response {
+        let response = self.send().await.expect("a response");
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.text().await.expect("a body") }
+        Response { status, headers, body: response.text().await.expect("a body") }
     }
 
-    async fn stream(self) -> Events {
-        let response = self.send().await.expect("an answer");
+    async fn events(self) -> EventStream {
+        let response = self.send().await.expect("a response");
         assert_eq!(response.status(), 200);
-        Events { response, text: String::new() }
+        EventStream { stream: response, text: String::new() }
     }
 }
 
+/// A response with its body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -235,12 +241,13 @@ impl Answer {
     }
 }
 
-pub struct Events {
-    response: Response,
+/// A stream of server-sent events.
+pub struct EventStream {
+    stream: reqwest::Response,
     text: String,
 }
 
-impl Events {
+impl EventStream {
     /// The name, id and data of the next event. Heartbeats are skipped. `None` is the end of the stream.
     pub async fn next(&mut self) -> Option<(String, u64, Value)> {
         loop {
@@ -254,11 +261,12 @@ impl Events {
                 }
                 assert_eq!(lines, [":"]);
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
+            let chunk = tokio::time::timeout(WAIT_TIMEOUT, self.stream.chunk()).await.expect("an event in time");
             self.text.push_str(std::str::from_utf8(&chunk.expect("a stream")?).expect("text"));
         }
     }
 
+    /// Checks the name and id of the next event and returns its data.
     pub async fn expect(&mut self, name: &str, id: u64) -> Value {
         let (event, number, data) = self.next().await.expect("an event");
         assert_eq!((event.as_str(), number), (name, id), "{data}");
