@@ -27,7 +27,7 @@ const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 Each input is made from a seed, and the seeds are counted up from the first one, so a run can be
-repeated. An input is uploaded as a client would upload it. If it is taken, it is asked all that
+repeated. An input is uploaded as a client would upload it. If it is accepted, it is asked all that
 its description allows. It counts as found when anything panics, when an input takes too long or
 too much memory, when a refusal changes what is live or does not say why, or when an answer is
 let through that breaks the limits of lists. The first finding ends the run: its bytes are saved,
@@ -57,12 +57,12 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     fs::create_dir_all(&arguments.found).with_context(|| format!("cannot make {}", arguments.found.display()))?;
     let mut watch = Watch::start();
-    let thrown = match arguments.one {
+    let uploaded = match arguments.one {
         Some(seed) => one(&arguments, &mut watch, seed)?,
         None => many(&arguments, &mut watch)?,
     };
     println!("{}", watch.counts);
-    let Err(finding) = thrown else { return Ok(ExitCode::SUCCESS) };
+    let Err(finding) = uploaded else { return Ok(ExitCode::SUCCESS) };
     let file = arguments.found.join(format!("seed-{}.wasm", finding.seed));
     fs::write(&file, &finding.bytes).with_context(|| format!("cannot save {}", file.display()))?;
     println!("\nFOUND with {finding}\nits bytes are in {}", file.display());
@@ -72,10 +72,10 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Runs one seed.
 fn one(arguments: &Arguments, watch: &mut Watch, seed: u64) -> anyhow::Result<Result<(), Box<Finding>>> {
     begin(arguments, seed)?;
-    Ok(watch.throw(seed).map(|thrown| match thrown {
+    Ok(watch.upload(seed).map(|uploaded| match uploaded {
         None => println!("seed {seed} makes no input"),
         Some((kind, outcome)) => {
-            let became = if outcome.refused.is_some() { outcome.why } else { "taken".into() };
+            let became = if outcome.refused.is_some() { outcome.why } else { "accepted".into() };
             println!("seed {seed} ({kind}): {became}");
         }
     }))
@@ -92,13 +92,13 @@ fn many(arguments: &Arguments, watch: &mut Watch) -> anyhow::Result<Result<(), B
     let begun = Instant::now();
     let mut drawn = begun;
     let mut notes = 0;
-    let mut thrown = Ok(());
+    let mut uploaded = Ok(());
     for seed in arguments.seed.. {
-        if begun.elapsed().as_secs() >= arguments.seconds || thrown.is_err() {
+        if begun.elapsed().as_secs() >= arguments.seconds || uploaded.is_err() {
             break;
         }
         begin(arguments, seed)?;
-        thrown = watch.throw(seed).map(drop);
+        uploaded = watch.upload(seed).map(drop);
         if begun.elapsed().as_secs() * NOTES > notes * arguments.seconds {
             notes += 1;
             watch.counts.note_memory();
@@ -106,11 +106,11 @@ fn many(arguments: &Arguments, watch: &mut Watch) -> anyhow::Result<Result<(), B
         if drawn.elapsed() > DRAW_EVERY {
             drawn = Instant::now();
             bar.set_position(begun.elapsed().as_secs());
-            bar.set_message(format!("seed {seed}, {} taken", watch.counts.taken_at_all()));
+            bar.set_message(format!("seed {seed}, {} accepted", watch.counts.accepted_in_all()));
         }
     }
     bar.finish_and_clear();
-    Ok(thrown)
+    Ok(uploaded)
 }
 
 /// Writes the current seed to a file, so that it is known when the whole process crashes.

@@ -1,27 +1,27 @@
-//! Hostile components, uploaded one after the other: no panic, no hang, memory within its limit, and
-//! what was live stays live. The seeds are fixed, so a failure comes again. For more than a few
-//! seconds of it there is `cargo run --release --example fuzz_uploads`.
+//! Uploads of hostile components, one after the other: no panic, no hang, memory within its limit, and a live version
+//! that stays live. The seeds are fixed, so a failure can be repeated. `cargo run --release --example fuzz_uploads` runs
+//! for longer than a few seconds.
 
 #[path = "support/fuzz/mod.rs"]
 mod fuzz;
 
 use fuzz::watch::Watch;
 
-/// The seeds that are tried. What is found by others may be added here by itself.
+/// The seeds to run. Add the seed of a finding here.
 const SEEDS: std::ops::Range<u64> = 0..200;
 
 #[test]
 fn hostile_components_are_refused_or_contained() {
     let mut watch = Watch::start();
     for seed in SEEDS {
-        if let Err(found) = watch.throw(seed) {
+        if let Err(found) = watch.upload(seed) {
             panic!("{found}");
         }
     }
-    // A fuzzer whose inputs all stop at the first gate finds nothing behind it.
+    // A fuzzer whose inputs all fail the first gate finds no defect behind that gate.
     let counts = &watch.counts;
-    assert!(counts.taken_at_all() > counts.thrown() / 8, "too few were taken:\n{counts}");
-    for kind in [fuzz::Kind::Made, fuzz::Kind::Mutated] {
-        assert!(counts.taken(kind) > 0, "no {kind} were taken:\n{counts}");
+    assert!(counts.accepted_in_all() > counts.uploaded() / 8, "too few were accepted:\n{counts}");
+    for kind in [fuzz::InputKind::Made, fuzz::InputKind::Mutated] {
+        assert!(counts.accepted(kind) > 0, "no {kind} were accepted:\n{counts}");
     }
 }

@@ -1,4 +1,4 @@
-//! Rules swapped under load, by saving files, with the real program.
+//! Swaps of a component under load, by saving files, with the real program.
 
 #[path = "../examples/load/mod.rs"]
 mod load;
@@ -19,17 +19,17 @@ use serde_json::Value;
 use support::process::{Process, get};
 use support::{WAIT_TIMEOUT, component};
 
-/// How often the rules are swapped.
+/// The number of swaps.
 const SWAPS: usize = 50;
 
-/// Puts a component into place as a careful program does: as a whole.
+/// Replaces a component atomically.
 fn save(directory: &Path, name: &str, bytes: &[u8]) {
     let unfinished = directory.join("unfinished");
     fs::write(&unfinished, bytes).expect("it is written");
     fs::rename(unfinished, directory.join(format!("{name}.wasm"))).expect("it is renamed");
 }
 
-/// Waits until something is so of a logic.
+/// Waits until the description of a logic has a property.
 fn wait_for(server: &Process, logic: &str, what: impl Fn(&Value) -> bool) -> Value {
     let begun = Instant::now();
     loop {
@@ -50,7 +50,7 @@ fn start(data: &Path, rules: &Path) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_swapped_fifty_times_under_load_fail_no_request_and_lose_no_entry() {
+async fn fifty_swaps_under_load_fail_no_request_and_lose_no_entry() {
     let (data, rules) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let versions = [component("todo"), component("strict")];
     save(rules.path(), "todo", &versions[0]);
@@ -119,7 +119,7 @@ async fn one_version_decided_each(server: &Process, acknowledged: &[load::Acknow
 }
 
 #[test]
-fn a_component_written_in_place_and_in_pieces_is_taken_once_it_is_whole_and_never_called_broken() {
+fn a_component_written_in_place_and_in_pieces_is_loaded_once_it_is_whole_and_never_reported_as_broken() {
     let (data, rules) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let (todo, strict) = (component("todo"), component("strict"));
     fs::write(rules.path().join("mine.wasm"), &todo).expect("it is written");
@@ -127,7 +127,7 @@ fn a_component_written_in_place_and_in_pieces_is_taken_once_it_is_whole_and_neve
     let mut file = fs::File::create(rules.path().join("mine.wasm")).expect("it is opened");
     let (half, rest) = strict.split_at(strict.len() / 2);
     file.write_all(half).expect("it is written");
-    // Files are looked at in the order of their names: once this one is live, the half was seen.
+    // The watcher reads files in the order of their names. Once this one is live, it has seen the half.
     save(rules.path(), "zebra", &todo);
     wait_for(&server, "zebra", |logic| logic["live"].is_object());
     file.write_all(rest).expect("it is written");
@@ -149,8 +149,8 @@ fn a_broken_file_is_reported_once_and_leaves_the_live_version() {
     let why = standing["failure"].as_str().unwrap_or_default();
     assert!(why.contains("wasi:http/types@0.2.0") && why.contains("0.1.0"), "{why}");
     assert_eq!(standing["live"]["digest"], *digest(&todo));
-    // Saved again unchanged, it is no news: files are looked at in the order of their names, so it
-    // was looked at when the one after it is live. What was live, saved again, ends the failure.
+    // The file is saved again unchanged, which is not reported. The watcher reads files in the order of their names, so
+    // it has read this one when the next one is live. Saving the live component again ends the failure.
     save(rules.path(), "mine", &wat::parse_str(clock).expect("it parses"));
     save(rules.path(), "zebra", &todo);
     wait_for(&server, "zebra", |logic| logic["live"].is_object());
@@ -166,7 +166,7 @@ fn a_broken_file_is_reported_once_and_leaves_the_live_version() {
 }
 
 #[test]
-fn a_new_file_is_a_new_logic_and_a_name_that_is_none_is_left_alone() {
+fn a_new_file_is_a_new_logic_and_a_file_without_a_valid_name_is_ignored() {
     let (data, rules) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let server = start(data.path(), rules.path());
     save(rules.path(), "Not A Name", &component("todo"));

@@ -58,7 +58,7 @@ const MAY_NAME: &[(&str, &str)] = &[
 ];
 
 /// Files that may have an old word, and why.
-const MAY_SAY: &[(&str, &str, &str)] = &[];
+const MAY_SAY: &[(&str, &str, &str)] = &[("tests/page.rs", "Sweep", "the title of an entry")];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -216,9 +216,11 @@ fn nothing_is_left_to_be_done_later() {
 
 #[test]
 fn no_old_word_is_written() {
-    let places = ["CONTRIBUTING.md", "host", "docs", "wit", "plugins/sdk"];
+    let places = ["CONTRIBUTING.md", "host", "docs", "wit", "plugins/sdk", "tests", "examples", "benches"];
     let files =
         places.iter().flat_map(|place| files(&root().join(place), &["rs", "md", "wit", "js", "ts", "py", "html"]));
+    // The list of old words holds them all.
+    let files = files.filter(|file| !short(file).starts_with("tests/tidy"));
     let mut report = Vec::new();
     let mut allowed = BTreeSet::new();
     for file in files {

@@ -12,10 +12,10 @@ use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
 use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use tokio::sync::oneshot;
 
-/// As long as a durable write takes, more or less, so that as many answers come at once.
+/// About the time of a durable write, so that as many answers come at once.
 const WRITE: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// The store that stores nothing.
 pub(crate) struct Baseline {
     /// The other thread, if there is one.
     writes: Option<SyncSender<oneshot::Sender<()>>>,

@@ -1,5 +1,5 @@
-//! The real program, killed as `kill -9` does at each step of a swap, of a move and of a fall: what the next
-//! start finds is what was before, or what was to be, and never something between.
+//! Kills of the real program at each step of a swap, a migration and a quarantine. The next start finds the state
+//! before the step or after it.
 
 use std::path::Path;
 
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use crate::support::component;
 use crate::support::process::Process;
 
-/// A server, and who asks it.
-struct Asked {
+/// A server and its client.
+struct Scene {
     process: Process,
     client: Client,
 }
 
-impl Asked {
+impl Scene {
     fn start(data: &Path) -> Self {
-        Self::doomed(data, "")
+        Self::with_failpoint(data, "")
     }
 
-    fn doomed(data: &Path, point: &str) -> Self {
+    fn with_failpoint(data: &Path, point: &str) -> Self {
         let point = if point.is_empty() { String::new() } else { format!("{point}=return") };
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { process: Process::with_failpoint(data, &[], &point), client }
@@ -65,15 +65,15 @@ impl Asked {
         revisions.map(|revision| revision["command"].as_str().expect("a command").to_owned()).collect()
     }
 
-    /// The title that the live rules give themselves.
+    /// The title of the live version.
     async fn live(&self) -> String {
         self.get("/logic/rules").await["live"]["title"].as_str().expect("a title").to_owned()
     }
 }
 
-/// A list of rules that are the default's, with one entry.
-async fn prepared(data: &Path) -> Asked {
-    let server = Asked::start(data);
+/// A server with a list of one entry, decided by the default logic under another name.
+async fn prepared(data: &Path) -> Scene {
+    let server = Scene::start(data);
     assert_eq!(server.upload("todo").await.expect("a response").status(), 201);
     let given = server.json("PUT", "/lists/bob", json!({"logic": "rules"})).await;
     assert_eq!(given.expect("a response").status(), 201);
@@ -82,17 +82,17 @@ async fn prepared(data: &Path) -> Asked {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones() {
+async fn a_server_killed_at_any_step_of_a_swap_has_the_old_version_or_the_new_one() {
     for (point, after) in
         [("component-stored", "Todo"), ("standing-written", "Kanban"), ("standing-accepted", "Kanban")]
     {
         let data = tempfile::tempdir().expect("a directory");
         prepared(data.path()).await.process.kill();
-        let doomed = Asked::doomed(data.path(), point);
+        let doomed = Scene::with_failpoint(data.path(), point);
         doomed.upload("kanban").await.expect_err("no reply before it is durable");
         doomed.process.wait_for_kill();
 
-        let server = Asked::start(data.path());
+        let server = Scene::start(data.path());
         assert_eq!(server.live().await, after, "killed at {point}");
         assert_eq!(server.titles().await, ["a"]);
         assert_eq!(server.add("b").await.expect("a response").status(), 201);
@@ -102,17 +102,17 @@ async fn a_server_killed_at_any_step_of_a_swap_has_the_old_rules_or_the_new_ones
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_not_at_all() {
+async fn a_server_killed_at_any_step_of_a_migration_has_migrated_the_list_as_a_whole_or_not_at_all() {
     for (point, moved) in [("commit", false), ("committed", true)] {
         let data = tempfile::tempdir().expect("a directory");
         let server = prepared(data.path()).await;
         assert_eq!(server.upload("kanban").await.expect("a response").status(), 201);
         server.process.kill();
-        let doomed = Asked::doomed(data.path(), point);
+        let doomed = Scene::with_failpoint(data.path(), point);
         doomed.add("b").await.expect_err("no reply before it is durable");
         doomed.process.wait_for_kill();
 
-        let server = Asked::start(data.path());
+        let server = Scene::start(data.path());
         let expected =
             if moved { vec!["configure", "add-entry", "migrate", "add-entry"] } else { vec!["configure", "add-entry"] };
         assert_eq!(server.commands().await, expected, "killed at {point}");
@@ -127,15 +127,15 @@ async fn a_server_killed_at_any_step_of_a_move_has_moved_the_list_as_a_whole_or_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_them_out_again() {
+async fn a_server_killed_at_any_step_of_a_quarantine_has_the_version_quarantined_or_quarantines_it_again() {
     for (point, known) in [("standing-unkept", false), ("unkept-written", true)] {
         let data = tempfile::tempdir().expect("a directory");
         let server = prepared(data.path()).await;
         assert_eq!(server.upload("hostile").await.expect("a response").status(), 201);
         server.process.kill();
-        let doomed = Asked::doomed(data.path(), point);
+        let doomed = Scene::with_failpoint(data.path(), point);
         let mut acknowledged = vec!["a".to_owned()];
-        // The third in a row is one too many; whether its response comes before the end is chance.
+        // The third failure in a row quarantines the version. Its response may come before the kill or not.
         for _ in 0..3 {
             match doomed.add("trap").await {
                 Ok(response) => {
@@ -147,7 +147,7 @@ async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_the
         }
         doomed.process.wait_for_kill();
 
-        let server = Asked::start(data.path());
+        let server = Scene::start(data.path());
         let live = server.live().await;
         assert_eq!(live, if known { "Todo" } else { "Hostile" }, "killed at {point}");
         let titles = server.titles().await;
@@ -157,7 +157,7 @@ async fn a_server_killed_at_any_step_of_a_fall_has_the_bad_rules_out_or_puts_the
         }
         assert_eq!(server.live().await, "Todo");
         server.process.terminate();
-        let server = Asked::start(data.path());
+        let server = Scene::start(data.path());
         let logic = server.get("/logic/rules").await;
         let states: Vec<_> =
             logic["versions"].as_array().expect("versions").iter().map(|v| v["state"].clone()).collect();

@@ -1,4 +1,4 @@
-//! A version that fails is replaced by the last good one, and stays out.
+//! Quarantine of a version that fails, and the fallback to the last good one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ const CLIENTS: u64 = 8;
 const COMMANDS: u64 = 700;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_user_sees_an_error() {
+async fn a_version_that_traps_on_every_7th_command_is_rolled_back_under_load_and_no_client_gets_an_error() {
     let server = Arc::new(Server::start().await);
     let good = upload(&server, "rules", component("todo"), "").await;
     for list in 0..LISTS {
@@ -30,7 +30,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
                     if n >= COMMANDS {
                         return;
                     }
-                    // The lists of this server hold 20 entries, so each is taken away again.
+                    // The lists of this server hold 20 entries, so each entry is deleted again.
                     let list = format!("list-{}", n % LISTS);
                     let added = add(&server, &list, if n % 7 == 6 { "trap" } else { "fine" }).await;
                     assert_eq!(added.status, 201, "{added:?}");
@@ -59,7 +59,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
     let metrics = server.get("/metrics").await.body;
     assert!(metrics.contains(r#"hotlist_logic_quarantined_versions{logic="rules"} 1"#), "{metrics}");
 
-    // The same bytes are not taken again, others are, and the same ones are for whoever insists.
+    // The same bytes are refused, other bytes are accepted, and the same bytes are accepted with `force`.
     let again = try_upload(&server, "rules", component("hostile"), "").await;
     assert!(again.problem(409, "quarantined")["detail"].as_str().expect("a text").contains("insist with force"));
     let body = json!({"live": bad}).to_string();
@@ -71,7 +71,7 @@ async fn rules_that_trap_on_every_7th_command_are_rolled_back_under_load_and_no_
 }
 
 #[tokio::test]
-async fn three_failures_in_a_row_on_one_list_are_enough_and_each_command_is_decided_all_the_same() {
+async fn three_failures_in_a_row_on_one_list_quarantine_a_version_and_each_command_is_decided() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
     assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
@@ -86,7 +86,7 @@ async fn three_failures_in_a_row_on_one_list_are_enough_and_each_command_is_deci
 }
 
 #[tokio::test]
-async fn a_component_that_fails_its_gates_is_not_taken_and_says_at_what_it_failed() {
+async fn a_component_that_fails_a_gate_is_refused_with_the_gate_that_failed() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
     let refused = try_upload(&server, "rules", component("hostile"), "").await.problem(422, "component");

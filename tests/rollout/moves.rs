@@ -1,4 +1,4 @@
-//! Lists that move to a version whose lists hold something else, and lists that do not.
+//! Migration of lists to a version with another schema, and lists that are not migrated.
 
 use serde_json::{Value, json};
 
@@ -11,13 +11,13 @@ async fn history(server: &Server, list: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_list_moves_to_a_version_with_other_fields_once_by_a_revision_of_its_own() {
+async fn a_list_is_migrated_to_a_version_with_other_fields_once_by_a_revision_of_its_own() {
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
     assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
     assert_eq!(add(&server, "bob", "a").await.status, 201);
     upload(&server, "rules", component("kanban"), "").await;
-    // Nothing moves before its next command, and until then the list is shown by who keeps it.
+    // A list is migrated by its next command. Until then the version that it is bound to shows it.
     assert_eq!(history(&server, "bob").await.len(), 2);
     assert_eq!(server.get("/lists/bob/views/open").await.status, 200);
     server.get("/lists/bob/views/board").await.problem(404, "view-not-found");
@@ -38,7 +38,7 @@ async fn a_list_moves_to_a_version_with_other_fields_once_by_a_revision_of_its_o
 }
 
 #[tokio::test]
-async fn a_condition_on_the_revision_is_checked_before_a_list_moves() {
+async fn a_condition_on_the_revision_is_checked_before_a_list_is_migrated() {
     let server = Server::start().await;
     upload(&server, "rules", component("todo"), "").await;
     assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
@@ -50,7 +50,7 @@ async fn a_condition_on_the_revision_is_checked_before_a_list_moves() {
 }
 
 #[tokio::test]
-async fn a_version_that_would_leave_fields_behind_that_it_does_not_know_is_not_taken() {
+async fn a_version_whose_migration_leaves_fields_that_it_does_not_declare_is_refused() {
     let server = Server::start().await;
     upload(&server, "rules", component("kanban"), "").await;
     let refused = try_upload(&server, "rules", component("todo"), "").await.problem(422, "component");
@@ -65,7 +65,7 @@ async fn a_version_that_would_leave_fields_behind_that_it_does_not_know_is_not_t
 }
 
 #[tokio::test]
-async fn a_list_that_is_pinned_stays_with_its_version_until_it_is_not() {
+async fn a_pinned_list_is_migrated_after_the_pin_is_removed() {
     let server = Server::start().await;
     let first = upload(&server, "rules", component("todo"), "").await;
     let version = server.get("/logic/rules").await.json()["live"]["version"].as_str().expect("a version").to_owned();
@@ -80,7 +80,7 @@ async fn a_list_that_is_pinned_stays_with_its_version_until_it_is_not() {
         response.header("hotlist-logic").rsplit(':').next().expect("a digest").to_owned()
     };
     let short = |digest: &str| digest["sha256:".len()..][..8].to_owned();
-    // The first one left the memory when the third came, and is there again for whoever insists on it.
+    // The third version displaced the first one from memory. A pin loads it again.
     assert_eq!(decided_by("bob").await, short(&first));
     assert_eq!(decided_by("ann").await, short(&third), "of one number, the newest");
     assert_eq!(decided_by("eve").await, short(&third));

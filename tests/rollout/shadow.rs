@@ -78,7 +78,7 @@ async fn a_shadow_that_fails_disturbs_no_request_and_its_version_stays_the_candi
     let logic = caught_up(&server).await;
     let differences = &logic["candidate"]["shadow"]["differences"];
     assert!(differences["fault"].as_u64() >= Some(5), "{differences}");
-    assert_eq!(logic["candidate"]["digest"], hostile, "it may go on for as long as somebody wants to look at it");
+    assert_eq!(logic["candidate"]["digest"], hostile, "it may go on for as long as a client wants to look at it");
     let metrics = server.get("/metrics").await.body;
     assert!(metrics.contains(r#"hotlist_logic_shadow_total{logic="rules",outcome="compared"} 8"#), "{metrics}");
     patch(&server, "rules", &json!({"shadow": false})).await;
@@ -108,6 +108,6 @@ async fn a_wish_that_makes_no_sense_is_refused_by_name() {
         assert_eq!(refused(json!({"candidate": live, "percent": percent}), 422, "invalid").await["field"], "percent");
     }
     assert_eq!(refused(json!({"canary": 1}), 422, "invalid").await["field"], "canary");
-    let nobody = server.request("PATCH", "/logic/none").json_text("{}").response().await;
-    nobody.problem(404, "logic-not-found");
+    let unknown = server.request("PATCH", "/logic/none").json_text("{}").response().await;
+    unknown.problem(404, "logic-not-found");
 }

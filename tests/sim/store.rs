@@ -144,7 +144,7 @@ impl Store for SimStore {
         let (answered, answer) = oneshot::channel();
         let world = self.0.clone();
         let (first, second) = (Self::pause(&world), Self::pause(&world));
-        // The work goes on where nobody waits for the answer.
+        // The work goes on also if the caller has dropped the answer.
         self.0.executor.spawn(
             async move {
                 first.await;

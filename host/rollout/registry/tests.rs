@@ -1,4 +1,4 @@
-//! What becomes of versions: who is live, who falls, who decides about which list.
+//! Tests of the registry: roles of versions, quarantine, and which version decides for a list.
 
 use super::super::resolve::bucket;
 use super::super::state::{MAX_EVENTS, MAX_VERSIONS};
@@ -20,7 +20,7 @@ fn version(major: u64) -> Arc<Version> {
     Version::new(Native::version(major), "test", NOW)
 }
 
-/// A catalog in which these versions were live one after the other.
+/// A registry in which these versions were live one after the other.
 fn registry(majors: &[u64]) -> Registry {
     let registry = Registry::default();
     majors.iter().for_each(|major| registry.publish(Native::version(*major), "test", NOW));
@@ -36,7 +36,7 @@ fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
     assert!(registry.accept(proposal.unwrap()));
 }
 
-/// The major version that decides about a list.
+/// The major version that decides for a list.
 fn decides(registry: &Registry, name: &str, pin: Option<&str>) -> Result<u64, ResolveError> {
     let pin = pin.map(|pin| pin.parse().unwrap());
     registry.resolve(&logic(), &list(name), pin.as_ref()).map(|selection| selection.version.id().version.major)
@@ -51,14 +51,14 @@ fn fault() -> Fault {
 }
 
 #[test]
-fn of_two_published_versions_the_newer_is_live_and_the_older_is_the_good_one() {
+fn of_two_published_versions_the_newer_is_live_and_the_older_is_the_last_good_one() {
     let state = registry(&[1, 2]).rollout(&logic()).unwrap();
     let major = |version: &Option<Arc<Version>>| version.as_ref().map(|version| version.id().version.major);
     assert_eq!((major(&state.live), major(&state.last_good)), (Some(2), Some(1)));
 }
 
 #[test]
-fn a_canary_s_lists_are_chosen_by_name_and_raising_the_percentage_moves_none_back() {
+fn the_lists_of_a_canary_are_chosen_by_name_and_raising_the_percentage_removes_none() {
     let registry = registry(&[1]);
     let names: Vec<_> = (0..2_000).map(|n| format!("list {n}")).collect();
     let mut on_trial: BTreeSet<&String> = BTreeSet::new();
@@ -76,19 +76,19 @@ fn a_canary_s_lists_are_chosen_by_name_and_raising_the_percentage_moves_none_bac
 }
 
 #[test]
-fn which_hundredth_a_list_belongs_to_is_the_same_for_ever() {
+fn the_bucket_of_a_list_never_changes() {
     // Another number here moves lists of running canaries.
     assert_eq!(["bob", "ann", "shopping/home", "日曜日"].map(|name| bucket(&list(name))), [64, 56, 5, 82]);
 }
 
 #[test]
-fn a_pinned_list_stays_with_its_version_whatever_is_live() {
+fn a_pinned_list_stays_with_its_version_while_others_become_live() {
     let registry = registry(&[1, 2]);
     assert_eq!(decides(&registry, "bob", Some("1")), Ok(1));
     assert_eq!(decides(&registry, "bob", None), Ok(2));
     registry.publish(Native::version(3), "test", NOW);
     let digest = [1; 32];
-    // The first one left memory when the third came.
+    // The third version displaced the first one from memory.
     assert_eq!(decides(&registry, "bob", Some("1.0")), Err(ResolveError::NotLoaded(logic(), digest)));
     registry.add_spare(&version(1));
     assert_eq!(decides(&registry, "bob", Some("1.0")), Ok(1));
@@ -98,7 +98,7 @@ fn a_pinned_list_stays_with_its_version_whatever_is_live() {
 }
 
 #[test]
-fn a_version_that_fails_too_often_falls_and_its_lists_go_back() {
+fn a_version_that_fails_too_often_is_quarantined_and_its_lists_fall_back() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
     let fell: Vec<_> =
@@ -116,7 +116,7 @@ fn a_version_that_fails_too_often_falls_and_its_lists_go_back() {
 }
 
 #[test]
-fn a_version_does_not_fall_where_the_other_one_fails_too_or_where_there_is_none() {
+fn a_version_is_not_quarantined_if_the_other_one_fails_too_or_does_not_exist() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
     assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(true), &clock())));
@@ -129,7 +129,7 @@ fn a_version_does_not_fall_where_the_other_one_fails_too_or_where_there_is_none(
 }
 
 #[test]
-fn a_candidate_that_falls_leaves_the_live_version_alone() {
+fn a_quarantined_candidate_leaves_the_live_version_alone() {
     let registry = registry(&[1, 2]);
     stage_candidate(&registry, 3, 100);
     let candidate = registry.resolve(&logic(), &list("bob"), None).unwrap().version;
@@ -169,7 +169,7 @@ fn a_stored_state_is_restored_with_its_versions() {
 }
 
 #[test]
-fn a_proposal_is_void_when_a_version_fell_meanwhile() {
+fn a_proposal_is_void_if_a_version_was_quarantined_meanwhile() {
     let registry = registry(&[1, 2]);
     let proposal = registry.propose(&logic(), |draft| draft.publish(&version(3), None, "test", NOW)).unwrap();
     let live = registry.live(&logic()).unwrap();
@@ -179,7 +179,7 @@ fn a_proposal_is_void_when_a_version_fell_meanwhile() {
 }
 
 #[test]
-fn of_many_versions_the_oldest_go_that_nobody_needs() {
+fn the_oldest_versions_without_a_role_are_dropped_first() {
     let registry = registry(&[1, 2]);
     registry.hold(&logic(), &[1; 32]);
     let last = u64::try_from(MAX_VERSIONS).unwrap() + 9;
@@ -217,7 +217,7 @@ fn a_last_good_version_that_is_quarantined_is_no_longer_the_last_good() {
 }
 
 #[test]
-fn whoever_goes_back_does_not_fall_back_to_what_they_went_back_from() {
+fn a_rollback_does_not_make_the_version_before_it_the_fallback() {
     let registry = registry(&[1, 2]);
     let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
     let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, "test", NOW));

@@ -1,13 +1,13 @@
-//! Real components with very many of something beside what they are.
+//! Real components with a very large number of one kind of item.
 
 use fastrand::Rng;
 
 use super::sections;
 
-/// The most there are of one thing; the largest power of two, for every one is as likely as the next.
+/// The most items of one kind. Each power of two up to it is equally likely.
 const MAX_COUNT_BITS: u32 = 16;
 
-/// What a core module may have many of, with `#` for the number of each.
+/// Items of a core module, with `#` for the number of each item.
 const IN_MODULES: [&str; 9] = [
     "(type (func (param i32) (result i64)))",
     "(import \"m\" \"i#\" (func))",
@@ -20,7 +20,7 @@ const IN_MODULES: [&str; 9] = [
     "(elem (i32.const 0) func $f)",
 ];
 
-/// What a component may have many of.
+/// Items of a component.
 const IN_COMPONENTS: [&str; 7] = [
     "(type (record (field \"f#\" u32) (field \"g\" string)))",
     "(type (func (param \"p#\" (list u8)) (result string)))",
@@ -31,10 +31,10 @@ const IN_COMPONENTS: [&str; 7] = [
     "(core instance (export \"e#\" (func $f)))",
 ];
 
-/// How often a type may be made of two of the one before, until it is too large to be taken.
+/// How often a type is made of two of the type before it, until it is too large to be accepted.
 const MAX_DOUBLINGS: usize = 40;
 
-/// A real component with a crowd in it.
+/// A real component with many items added.
 pub(super) fn crowd(rng: &mut Rng, real: &[u8]) -> Result<Vec<u8>, String> {
     const CORE_MODULE: u8 = 1;
     const COMPONENT: u8 = 4;

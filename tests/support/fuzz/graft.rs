@@ -1,9 +1,7 @@
-//! Puts other bodies into a core module's functions, more functions behind them, and data into its
-//! memory.
+//! Replaces functions of a core module, adds functions, and writes data into its memory.
 //!
-//! What wasm-smith writes is valid and means nothing: it would hardly ever get as far as being asked
-//! a question, because it neither describes itself nor gives memory out. A few functions that make
-//! sense let the others be called.
+//! A module of wasm-smith is valid and has no meaning: it neither describes itself nor allocates memory, so the host
+//! would rarely call its other functions. A few meaningful functions let the others be called.
 
 use std::collections::BTreeMap;
 
@@ -21,33 +19,33 @@ const DATA_COUNT: u8 = 12;
 const CODE: u8 = 10;
 const DATA: u8 = 11;
 
-/// What becomes of a function.
+/// The new body of a function.
 pub(super) enum Body {
-    /// It answers with this number, whatever it is asked.
+    /// Returns this number for all arguments.
     Answer(u32),
-    /// It does what it did, and only these bits of its answer count.
+    /// The old body, of whose result only these bits remain.
     Masked(u32),
-    /// It is a `realloc` that gives new memory each time.
+    /// A `realloc` that returns new memory each time.
     Bump,
-    /// It does nothing.
+    /// Nothing.
     Nothing,
 }
 
-/// What is put into a module.
+/// The replacements and additions for a module.
 #[derive(Default)]
 pub(super) struct Graft {
     /// Other bodies, by the name under which a function is exported.
     pub(super) bodies: BTreeMap<String, Body>,
-    /// More functions, which take nothing and give nothing.
+    /// More functions, without arguments and results.
     pub(super) more: Vec<Vec<u8>>,
     /// Data, by its address in the first memory.
     pub(super) data: Vec<(u32, Vec<u8>)>,
 }
 
-/// What there is to know of a module.
+/// The parts of a module that matter here.
 #[derive(Default)]
 struct Parts<'a> {
-    /// How many functions are imported: the others are counted from there.
+    /// The number of imported functions. The indexes of the others begin with it.
     imported: usize,
     /// The types of the others.
     types: Vec<u32>,

@@ -1,4 +1,4 @@
-//! Components that are small to write and much work to compile.
+//! Small components that take much work to compile.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use wasm_encoder::{Encode, Instruction, MemArg, MemArgTarget, ValType};
 use super::made::Contract;
 use super::sections;
 
-/// The most bytes of all functions together: a little more than is taken.
+/// The most bytes of all functions together: a little more than the host accepts.
 const MAX_CODE_BYTES: usize = 16 << 20;
 
 /// The most locals of a function.
@@ -20,7 +20,7 @@ const NESTED: u8 = 4;
 /// The section that makes instances of components.
 const INSTANCES: u8 = 5;
 
-/// What a function is full of.
+/// The instructions that fill a function.
 #[derive(Clone, Copy, Debug)]
 enum Filling {
     /// Sums over locals.
@@ -52,8 +52,7 @@ impl Contract {
 }
 
 impl Filling {
-    /// The body of a function, of about so many bytes. Function `nothing` takes nothing and gives
-    /// nothing.
+    /// The body of a function, of about `bytes` bytes. Function `nothing` has no arguments and no results.
     fn body(self, rng: &mut Rng, bytes: usize, locals: u32, nothing: u32) -> Vec<u8> {
         let mut body = Vec::new();
         sections::push_number(&mut body, 1);
@@ -70,7 +69,7 @@ impl Filling {
         body
     }
 
-    /// Writes a few instructions, and says how many blocks they leave open.
+    /// Writes a few instructions. Returns how many blocks they leave open.
     fn step(self, body: &mut Vec<u8>, one: u32, two: u32, nothing: u32) -> usize {
         use Instruction::{Block, BrIf, Call, End, I32Add, I32Load, If, LocalGet, LocalSet, Loop};
         let empty = wasm_encoder::BlockType::Empty;
@@ -94,7 +93,7 @@ pub(super) fn nested(rng: &mut Rng, real: &[u8]) -> Result<Vec<u8>, String> {
     tower(real, rng.usize(1..24), rng.usize(1..4))
 }
 
-/// A tower of so many components, each of them made of so many of the one below.
+/// A tower of `height` components, each made of `width` of the component below.
 pub(super) fn tower(real: &[u8], height: usize, width: usize) -> Result<Vec<u8>, String> {
     let mut text = String::from("(component $all (component $c0 (core module $m) (core instance (instantiate $m)))");
     for floor in 1..=height {

@@ -1,5 +1,5 @@
-//! Components of the contract whose functions wasm-smith wrote, with just so much sense put into
-//! them that they are described, tried out and asked.
+//! Components of the contract with functions of wasm-smith. A few meaningful functions are added, so that the host
+//! describes, probes and calls them.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use super::{choices, sections};
 /// How much memory a module begins with, in pages of 64 KiB.
 const PAGES: u8 = 4;
 
-/// Where there are only zeros at the beginning: an answer that makes no changes.
+/// An address whose memory is zero at the beginning: an answer without changes.
 const NO_CHANGES: u32 = 32 << 10;
 
-/// Where the answers are that are made up.
+/// The address of the generated answers.
 const ANSWERS: u32 = 64 << 10;
 
 /// The bits of an address that a value may have: in the memory, and a multiple of eight.
@@ -30,16 +30,16 @@ const MEMORIES: u8 = 5;
 /// The world's one export.
 const EXPORT: &str = "hotlist:logic/todo-list-logic@0.1.0";
 
-/// What a module of the contract has to look like.
+/// The shape of a module of the contract.
 pub(super) struct Contract {
     resolve: Resolve,
     world: WorldId,
     sizes: SizeAlign,
-    /// A module that imports and exports all that there is, and does nothing.
+    /// A module with all imports and exports of the contract, which does nothing.
     shape: Vec<u8>,
     /// The function of that module that is called `_initialize`: it takes and gives nothing.
     pub(super) initialize: u32,
-    /// The functions that a component exports, with what they answer.
+    /// The exported functions, with the types of their results.
     functions: Vec<(String, Type)>,
 }
 
@@ -79,7 +79,7 @@ impl Contract {
         self.wrap(rng, &graft(&self.shape, &graft_in)?)
     }
 
-    /// What makes a module describe itself, give memory out, and answer now and then.
+    /// The functions that make a module describe itself, allocate memory, and answer now and then.
     fn sense(&self, rng: &mut Rng) -> Graft {
         let mut graft = Graft::default();
         let wild = *rng.choice(&[0, 0, 500, 30]).expect("there are some");
@@ -96,9 +96,9 @@ impl Contract {
             values.given = (name == "describe").then_some(0);
             let made_up = values.place(answer);
             let body = match values.rng.u8(0..8) {
-                // Without a description, nothing else is asked.
+                // Without a description, the host calls nothing else.
                 _ if name == "describe" => Some(Body::Answer(made_up)),
-                // What is made up seldom fits a list without entries; no changes always do.
+                // A generated answer seldom fits a list without entries. An answer without changes always does.
                 0..3 if name == "add-entry" => Some(Body::Answer(NO_CHANGES)),
                 0..5 => Some(Body::Answer(made_up)),
                 5..7 => Some(Body::Masked(ADDRESS)),
@@ -137,7 +137,7 @@ fn export(function: &str) -> String {
     format!("{EXPORT}#{function}")
 }
 
-/// Gives a module that declares no memory to speak of as much as the answers need.
+/// Enlarges the memory of a module to what the answers need.
 fn with_memory(module: &[u8]) -> Vec<u8> {
     let mut larger = module[..sections::COMPONENT.len()].to_vec();
     for section in sections::split(module) {
@@ -149,7 +149,7 @@ fn with_memory(module: &[u8]) -> Vec<u8> {
     larger
 }
 
-/// What wasm-smith may write: mostly what the engine takes.
+/// The features that wasm-smith may use: mostly those that the engine accepts.
 fn config(rng: &mut Rng) -> Config {
     let all = Config {
         max_instructions: *rng.choice(&[10, 100, 1_000]).expect("there are some"),

@@ -1,7 +1,7 @@
-//! Hostile components, made from seeds: what they are, and how each kind is drawn.
+//! Hostile components, generated from seeds.
 //!
-//! The same seed always makes the same bytes, on any machine, so that whatever is found can be found
-//! again. [`target`] has the server's part that they are thrown at, [`watch`] throws them and counts.
+//! A seed makes the same bytes on any machine, so that a finding can be repeated. [`target`] is the part of the server
+//! that receives them. [`watch`] uploads them and counts outcomes.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -27,46 +27,46 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-/// How many bytes of random choices a component of wasm-smith's is made from, at most.
+/// The most bytes of random choices for one component of wasm-smith.
 const MAX_CHOICE_BYTES: usize = 32 << 10;
 
-/// The kinds of input, and how many of a thousand are of each.
-const KINDS: [(Kind, u32); 9] = [
-    (Kind::Smith, 100),
-    (Kind::Made, 440),
-    (Kind::Broken, 200),
-    (Kind::Mutated, 200),
-    (Kind::Random, 30),
-    (Kind::AtLimit, 1),
-    (Kind::Huge, 9),
-    (Kind::Nested, 10),
-    (Kind::Crowded, 10),
+/// The kinds of input, and the number of each in a thousand.
+const KINDS: [(InputKind, u32); 9] = [
+    (InputKind::Smith, 100),
+    (InputKind::Made, 440),
+    (InputKind::Broken, 200),
+    (InputKind::Mutated, 200),
+    (InputKind::Random, 30),
+    (InputKind::AtLimit, 1),
+    (InputKind::Huge, 9),
+    (InputKind::Nested, 10),
+    (InputKind::Crowded, 10),
 ];
 
-/// What an input is.
+/// The kind of an input.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
-    /// A component of wasm-smith's, which knows nothing of the contract.
+pub enum InputKind {
+    /// A component of wasm-smith, without the contract.
     Smith,
-    /// A component of the contract whose functions wasm-smith wrote.
+    /// A component of the contract with functions of wasm-smith.
     Made,
     /// A real component with its bytes or its sections changed.
     Broken,
     /// A real component whose core module was changed into another valid one.
     Mutated,
-    /// Bytes by chance, or none.
+    /// Random bytes, or none.
     Random,
-    /// As many bytes as a component may have, or one more.
+    /// The most bytes that a component may have, or one more.
     AtLimit,
-    /// A component of the contract that is much work for a compiler.
+    /// A component of the contract that takes much work to compile.
     Huge,
-    /// A real component with others in it, which are made of others in turn.
+    /// A real component that contains components, which contain components in turn.
     Nested,
-    /// A real component with very many of something.
+    /// A real component with a very large number of one kind of item.
     Crowded,
 }
 
-impl Kind {
+impl InputKind {
     fn draw(rng: &mut Rng) -> Self {
         let mut left = rng.u32(0..KINDS.iter().map(|(_, share)| share).sum());
         for (kind, share) in KINDS {
@@ -79,7 +79,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for InputKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Smith => "wasm-smith's components",
@@ -98,20 +98,20 @@ impl fmt::Display for Kind {
 /// One input.
 pub struct Input {
     pub seed: u64,
-    pub kind: Kind,
+    pub kind: InputKind,
     pub bytes: Vec<u8>,
 }
 
-/// What inputs are made of.
-pub struct DevSession {
+/// Generator of inputs.
+pub struct Generator {
     /// The components in `plugins/built`, by name.
     real: BTreeMap<String, Vec<u8>>,
     contract: made::Contract,
-    /// How many bytes a component may have.
+    /// The most bytes of a component.
     limit: usize,
 }
 
-impl DevSession {
+impl Generator {
     pub fn open() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut real = BTreeMap::new();
@@ -125,24 +125,24 @@ impl DevSession {
         Self { real, contract: made::Contract::read(&root.join("wit/0.1.0")), limit }
     }
 
-    /// Makes the input of a seed; `Err` says why a tool that makes inputs could not.
+    /// Generates the input of a seed. An `Err` has the reason why a tool could not generate it.
     pub fn make(&self, seed: u64) -> Result<Input, String> {
         let mut rng = Rng::with_seed(seed);
-        let kind = Kind::draw(&mut rng);
+        let kind = InputKind::draw(&mut rng);
         let bytes = match kind {
-            Kind::Smith => smith(&mut rng)?,
-            Kind::Made => self.contract.component(&mut rng)?,
-            Kind::Broken => broken::change(&mut rng, self.one(seed), self.one(seed / 7)),
-            Kind::Mutated => mutated::mutate(&mut rng, self.one(seed))?,
-            Kind::Random => random(&mut rng),
-            Kind::AtLimit => {
+            InputKind::Smith => smith(&mut rng)?,
+            InputKind::Made => self.contract.component(&mut rng)?,
+            InputKind::Broken => broken::change(&mut rng, self.one(seed), self.one(seed / 7)),
+            InputKind::Mutated => mutated::mutate(&mut rng, self.one(seed))?,
+            InputKind::Random => random(&mut rng),
+            InputKind::AtLimit => {
                 let mut bytes = self.one(seed).to_vec();
                 sections::pad(&mut bytes, self.limit + rng.usize(0..2));
                 bytes
             }
-            Kind::Huge => self.contract.huge(&mut rng)?,
-            Kind::Crowded => crowd::crowd(&mut rng, self.one(seed))?,
-            Kind::Nested => huge::nested(&mut rng, &self.real["todo"])?,
+            InputKind::Huge => self.contract.huge(&mut rng)?,
+            InputKind::Crowded => crowd::crowd(&mut rng, self.one(seed))?,
+            InputKind::Nested => huge::nested(&mut rng, &self.real["todo"])?,
         };
         Ok(Input { seed, kind, bytes })
     }
@@ -154,7 +154,7 @@ impl DevSession {
     }
 }
 
-/// A component that wasm-smith made up all by itself.
+/// A component of wasm-smith alone.
 fn smith(rng: &mut Rng) -> Result<Vec<u8>, String> {
     let choices = choices(rng, MAX_CHOICE_BYTES);
     let mut choices = arbitrary::Unstructured::new(&choices);
@@ -162,14 +162,14 @@ fn smith(rng: &mut Rng) -> Result<Vec<u8>, String> {
     component.map(|component| component.to_bytes()).map_err(|error| format!("wasm-smith: {error}"))
 }
 
-/// Random bytes for whoever makes choices of them.
+/// Random bytes, from which a tool makes its choices.
 fn choices(rng: &mut Rng, most: usize) -> Vec<u8> {
     let mut bytes = vec![0; rng.usize(..most)];
     rng.fill(&mut bytes);
     bytes
 }
 
-/// Bytes by chance, half of them behind the first eight of a component.
+/// Random bytes, half of them behind the first eight bytes of a component.
 fn random(rng: &mut Rng) -> Vec<u8> {
     let most = *rng.choice(&[1, 16, 256, 4_096, 1 << 20]).expect("there are some");
     let bytes = choices(rng, most);

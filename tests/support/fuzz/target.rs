@@ -1,5 +1,4 @@
-//! The part of a server that takes components in, as a server has it, and what has to be true of it
-//! after each of them.
+//! The part of a server that receives components, and what must hold after each component.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use hotlist::rollout::conformance;
 use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
 use hotlist::wasm::{Engine, Settings};
 
-/// The most bytes of the text that says why a component was not taken. A person reads it.
+/// The most bytes of the text of a refusal. People read it.
 const MAX_REASON_BYTES: usize = 4 << 10;
 
 /// The names under which components are uploaded: one that is built in, and one that is not.
@@ -28,10 +27,10 @@ const NAMES: [&str; 2] = ["todo", "fuzzed"];
 /// 2026-11-23T12:00:00Z
 const NOON: u64 = 1_795_435_200_000;
 
-/// How many commands are given to the one list that a component keeps.
+/// The number of commands for the one list that a component decides.
 const COMMANDS: u64 = 24;
 
-/// What the text of a refusal holds, and what kind of refusal that is.
+/// A part of the text of a refusal, and the kind of that refusal.
 const REASONS: [(&str, &str); 23] = [
     ("is the most that is compiled", "too much to compile"),
     ("bytes, the limit is", "too large"),
@@ -58,24 +57,24 @@ const REASONS: [(&str, &str); 23] = [
     ("the server has", "too many logics"),
 ];
 
-/// What became of a component.
+/// The outcome of an upload.
 pub struct Outcome {
-    /// Why it was not taken, as a kind of reason; `None` if it was.
+    /// The kind of the refusal, or `None` if the component was accepted.
     pub refused: Option<&'static str>,
     /// The text of the refusal.
     pub why: String,
     /// How long the upload took.
     pub upload: Duration,
-    /// How long the questions took that it was asked then.
-    pub asking: Duration,
+    /// The time of the calls after it.
+    pub calls: Duration,
 }
 
-/// What takes components in.
+/// The receiver of components.
 pub(super) struct Target {
     runtime: tokio::runtime::Runtime,
     plugins: Plugins,
     registry: Arc<Registry>,
-    /// Where uploads are kept.
+    /// The directory of uploads.
     _data: tempfile::TempDir,
 }
 
@@ -93,7 +92,7 @@ impl Target {
 
     /// Uploads a component and, if the server accepts it, runs the conformance probes on it. An `Err` describes a
     /// defect of the server.
-    pub(super) fn throw(&self, seed: u64, bytes: &[u8]) -> Result<Outcome, String> {
+    pub(super) fn upload(&self, seed: u64, bytes: &[u8]) -> Result<Outcome, String> {
         let name = NAMES[usize::from(seed % 2 == 1)];
         let name = LogicName::new(name).expect("the names are names");
         let before = self.state(&name);
@@ -112,7 +111,7 @@ impl Target {
                 if *live.logic.id() != id || id.digest != digest_of(bytes) || after.live != Some(id.digest) {
                     return Err(format!("{id} was accepted, and {} is live", live.logic.id()));
                 }
-                ask_everything(&*live.logic)?;
+                call_everything(&*live.logic)?;
                 (None, String::new())
             }
             Err(error) => {
@@ -121,7 +120,7 @@ impl Target {
                 (Some(reason(&error, &why)?), why)
             }
         };
-        Ok(Outcome { refused, why, upload, asking: begun.elapsed() })
+        Ok(Outcome { refused, why, upload, calls: begun.elapsed() })
     }
 
     fn state(&self, name: &LogicName) -> RolloutState {
@@ -157,18 +156,18 @@ fn check_unchanged(before: &RolloutState, after: &RolloutState) -> Result<(), St
     Ok(())
 }
 
-/// Asks what a server would, through the same checks. Whatever it answers, the checks have to hold.
-fn ask_everything(logic: &dyn Logic) -> Result<(), String> {
+/// Calls what a server calls, through the same checks. The checks must hold for any answer.
+fn call_everything(logic: &dyn Logic) -> Result<(), String> {
     let begun = Instant::now();
     let report = conformance::run(logic, &|| begun.elapsed());
     if report.failures.len() > conformance::MAX_FAILURES {
         return Err(format!("the conformance run went on after {} failures", report.failures.len()));
     }
-    keep_a_list(logic)
+    decide_commands(logic)
 }
 
-/// Has it keep one list for a while.
-fn keep_a_list(logic: &dyn Logic) -> Result<(), String> {
+/// Lets the logic decide some commands of one list.
+fn decide_commands(logic: &dyn Logic) -> Result<(), String> {
     let limits = Limits { entries: 10, ..Limits::default() };
     let today = "2026-11-23".parse().expect("a date");
     let mut list = Arc::new(List::absent(0));

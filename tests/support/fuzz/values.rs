@@ -1,19 +1,18 @@
-//! Values of the contract's types, written into a memory as the canonical ABI has them.
+//! Random values of the contract's types in the layout of the canonical ABI.
 
 use fastrand::Rng;
 use wit_parser::{Field, Int, Resolve, SizeAlign, Type, TypeDefKind};
 
-/// When so much memory is filled, lists and texts are empty from there on.
+/// The number of bytes after which lists and texts are empty.
 const ENOUGH: usize = 96 << 10;
 
-/// How many names there are for fields, settings, commands and views, so that answers name some that
-/// are described.
+/// The number of names for fields, settings, commands and views. It is small, so that answers use declared names.
 const NAMES: usize = 12;
 
 /// Words for texts.
 const WORDS: [&str; 6] = ["", "milk", "Über", "日曜日", "a longer title with several words in it", "\u{0}\u{202e}"];
 
-/// Numbers for ids and times, most of them of entries that a small list has.
+/// Numbers for ids and times, most of them ids of a small list.
 const NUMBERS: [u64; 10] = [0, 1, 1, 1, 2, 3, 5, 1_795_435_200_000, i64::MAX as u64, u64::MAX];
 
 /// Writes values one behind the other.
@@ -24,14 +23,14 @@ pub(super) struct Values<'a> {
     /// The address of the first byte.
     pub(super) base: u32,
     pub(super) memory: Vec<u8>,
-    /// One place in so many holds what is no value of its type; 0 for none.
+    /// One of this many places holds an invalid value of its type. 0 means none.
     pub(super) wild: u32,
-    /// How many names a description has given so far; `None` where names are used, not given.
+    /// The number of names that a description has declared so far, or `None` where names are used.
     pub(super) given: Option<usize>,
 }
 
 impl Values<'_> {
-    /// Writes a value and gives its address.
+    /// Writes a value. Returns its address.
     pub(super) fn place(&mut self, kind: &Type) -> u32 {
         let at = self.room(kind, 1);
         self.write(kind, at, "");
@@ -62,8 +61,7 @@ impl Values<'_> {
         self.memory[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Writes a value to memory that is there. What it is called where it stands helps to make it
-    /// one that gets by.
+    /// Writes a value to allocated memory. The name of its member helps to choose a valid one.
     fn write(&mut self, kind: &Type, at: usize, called: &str) {
         let resolve = self.resolve;
         match kind {
@@ -107,7 +105,7 @@ impl Values<'_> {
                 self.write_variant(&cases, at);
             }
             TypeDefKind::Option(kind) => self.write_variant(&[None, Some(kind)], at),
-            // More often what is asked for than a rejection.
+            // A result more often than a rejection.
             TypeDefKind::Result(result) => {
                 let (ok, err) = (result.ok.as_ref(), result.err.as_ref());
                 let rejects = self.rng.u8(0..4) == 0;

@@ -1,4 +1,4 @@
-//! Throws inputs at a target and watches from outside: for panics, for time, for memory.
+//! Uploads of inputs to a target, watched for panics, time and memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,35 +14,33 @@ use parking_lot::Mutex;
 
 pub use super::target::Outcome;
 use super::target::Target;
-use super::{DevSession, Input, Kind};
+use super::{Generator, Input, InputKind};
 
-/// How much of the processors' time one input may take, from upload to the last answer, over all
-/// threads.
+/// The most CPU time of one input, from upload to the last answer, over all threads.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long one input may take by the clock, which goes on while others have the processors. What
-/// takes longer counts as hanging.
+/// The longest wall-clock time of one input. An input that takes longer hangs.
 const HANGING: Duration = Duration::from_secs(300);
 
-/// The unit in which the kernel counts a process's time, on every Linux that there is.
+/// The unit in which Linux counts the CPU time of a process.
 const KERNEL_TICK: Duration = Duration::from_millis(10);
 
-/// How much memory the process may ever have had, in KiB, over all inputs.
+/// The most memory of the process at any time, in KiB.
 pub const MEMORY_LIMIT_KIB: u64 = 2 << 20;
 
 /// How often the watcher looks at the memory while it waits.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What panicked in this process since it was last asked, caught or not.
+/// Panics in this process since the last look, caught or not.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Whether an input is being made, by tools that panic now and then.
+/// Whether an input is being generated, by tools that may panic.
 static MAKING: AtomicBool = AtomicBool::new(false);
 
-/// Something that must not be.
+/// A defect of the server.
 pub struct Finding {
     pub seed: u64,
-    pub kind: Kind,
+    pub kind: InputKind,
     pub what: String,
     pub bytes: Vec<u8>,
 }
@@ -54,32 +52,32 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Throws inputs, one after the other.
+/// Uploads inputs one after the other.
 pub struct Watch {
-    session: DevSession,
+    generator: Generator,
     inputs: Option<Sender<Arc<Input>>>,
-    /// Who throws them; nobody waits for it any more when it hangs.
-    thrower: Option<JoinHandle<()>>,
+    /// The thread that uploads. It is abandoned when it hangs.
+    uploader: Option<JoinHandle<()>>,
     outcomes: Receiver<Result<Outcome, String>>,
     pub counts: Counts,
 }
 
-/// What was thrown, and what became of it.
+/// Counts of inputs and outcomes.
 #[derive(Default)]
 pub struct Counts {
-    /// By kind of input and outcome: `taken`, or the kind of the refusal.
-    outcomes: BTreeMap<Kind, BTreeMap<&'static str, usize>>,
-    /// How many seeds made no input, by the reason why a tool that makes them could not.
+    /// By kind of input and outcome: `accepted`, or the kind of the refusal.
+    outcomes: BTreeMap<InputKind, BTreeMap<&'static str, usize>>,
+    /// The seeds without an input, by the reason of the tool that could not generate it.
     nothing: BTreeMap<String, usize>,
-    /// The upload that took longest, and the questions that did: the time and the seed.
+    /// The slowest upload and the slowest calls: the time and the seed.
     upload: (Duration, u64),
-    asking: (Duration, u64),
+    calls: (Duration, u64),
     memory_at_start: Memory,
-    /// How much memory there was on the way, in MiB.
+    /// Samples of the memory, in MiB.
     memory_on_the_way: Vec<u64>,
 }
 
-/// How much memory the process has, in KiB.
+/// The memory of the process, in KiB.
 #[derive(Clone, Copy, Default)]
 pub struct Memory {
     pub now: u64,
@@ -87,8 +85,7 @@ pub struct Memory {
 }
 
 impl Watch {
-    /// Starts a target. From here on panics are noted, and not printed, but for those of the
-    /// thread that watches.
+    /// Starts a target. From here on panics are recorded and not printed, except those of the watching thread.
     pub fn start() -> Self {
         let usual = std::panic::take_hook();
         let watcher = std::thread::current().id();
@@ -101,25 +98,25 @@ impl Watch {
         }));
         let (inputs, waiting) = channel::<Arc<Input>>();
         let (answer, outcomes) = channel();
-        let throw = move || {
+        let run = move || {
             let target = Target::start();
             for input in waiting {
-                let thrown = catch_unwind(AssertUnwindSafe(|| target.throw(input.seed, &input.bytes)));
-                let outcome = thrown.unwrap_or_else(|_| Err("it panicked outside of the loader".into()));
+                let uploaded = catch_unwind(AssertUnwindSafe(|| target.upload(input.seed, &input.bytes)));
+                let outcome = uploaded.unwrap_or_else(|_| Err("it panicked outside of the loader".into()));
                 if answer.send(outcome).is_err() {
                     return;
                 }
             }
         };
-        let thrower = std::thread::Builder::new().name("thrower".into()).spawn(throw).expect("a thread");
+        let uploader = std::thread::Builder::new().name("uploader".into()).spawn(run).expect("a thread");
         let counts = Counts { memory_at_start: Memory::read(), ..Counts::default() };
-        Self { session: DevSession::open(), inputs: Some(inputs), thrower: Some(thrower), outcomes, counts }
+        Self { generator: Generator::open(), inputs: Some(inputs), uploader: Some(uploader), outcomes, counts }
     }
 
-    /// Throws the input of a seed. `Ok(None)` if there is none.
-    pub fn throw(&mut self, seed: u64) -> Result<Option<(Kind, Outcome)>, Box<Finding>> {
+    /// Uploads the input of a seed. `Ok(None)` if there is none.
+    pub fn upload(&mut self, seed: u64) -> Result<Option<(InputKind, Outcome)>, Box<Finding>> {
         MAKING.store(true, Ordering::Relaxed);
-        let made = catch_unwind(AssertUnwindSafe(|| self.session.make(seed)));
+        let made = catch_unwind(AssertUnwindSafe(|| self.generator.make(seed)));
         MAKING.store(false, Ordering::Relaxed);
         let panics = std::mem::take(&mut *PANICS.lock()); // those of the tools are not the server's
         let input = match made {
@@ -131,7 +128,7 @@ impl Watch {
             }
         };
         let inputs = self.inputs.as_ref().expect("they are there until the end");
-        inputs.send(input.clone()).expect("the thrower waits");
+        inputs.send(input.clone()).expect("the uploader waits");
         let outcome = self.wait();
         let panics = std::mem::take(&mut *PANICS.lock());
         let found = |what| Box::new(Finding { seed, kind: input.kind, what, bytes: input.bytes.clone() });
@@ -143,8 +140,7 @@ impl Watch {
         Ok(Some((input.kind, outcome)))
     }
 
-    /// Waits for what becomes of an input, but for no longer than one may take, and not while it takes
-    /// the machine's memory.
+    /// Waits for the outcome of an input, within the limits of time and memory.
     fn wait(&mut self) -> Result<Outcome, String> {
         let (begun, spent) = (Instant::now(), processor_time());
         loop {
@@ -161,58 +157,58 @@ impl Watch {
                 Err(_) if begun.elapsed() > HANGING => format!("it was not done after {HANGING:?}"),
                 Err(_) => continue,
             };
-            self.thrower = None;
+            self.uploader = None;
             return Err(why);
         }
     }
 }
 
 impl Drop for Watch {
-    /// Lets the target clean up, unless it is at work on what hangs.
+    /// Lets the target clean up, unless an input hangs.
     fn drop(&mut self) {
         self.inputs = None;
-        if let Some(thrower) = self.thrower.take() {
-            let _ = thrower.join(); // what it panicked of was told already
+        if let Some(uploader) = self.uploader.take() {
+            let _ = uploader.join(); // its panics are recorded already
         }
     }
 }
 
 impl Counts {
-    fn note(&mut self, seed: u64, kind: Kind, outcome: &Outcome) {
-        *self.outcomes.entry(kind).or_default().entry(outcome.refused.unwrap_or("taken")).or_default() += 1;
+    fn note(&mut self, seed: u64, kind: InputKind, outcome: &Outcome) {
+        *self.outcomes.entry(kind).or_default().entry(outcome.refused.unwrap_or("accepted")).or_default() += 1;
         self.upload = self.upload.max((outcome.upload, seed));
-        self.asking = self.asking.max((outcome.asking, seed));
+        self.calls = self.calls.max((outcome.calls, seed));
     }
 
-    /// Notes how much memory there is now, which tells whether it grows.
+    /// Takes a sample of the memory, to see whether it grows.
     pub fn note_memory(&mut self) {
         self.memory_on_the_way.push(Memory::read().now >> 10);
     }
 
-    /// How many inputs were thrown.
-    pub fn thrown(&self) -> usize {
+    /// The number of uploaded inputs.
+    pub fn uploaded(&self) -> usize {
         self.outcomes.values().flat_map(BTreeMap::values).sum()
     }
 
-    /// How many were taken.
-    pub fn taken_at_all(&self) -> usize {
-        self.outcomes.keys().map(|kind| self.taken(*kind)).sum()
+    /// The number of accepted inputs.
+    pub fn accepted_in_all(&self) -> usize {
+        self.outcomes.keys().map(|kind| self.accepted(*kind)).sum()
     }
 
-    /// How many of a kind were taken.
-    pub fn taken(&self, kind: Kind) -> usize {
-        self.outcomes.get(&kind).and_then(|outcomes| outcomes.get("taken")).copied().unwrap_or_default()
+    /// The number of accepted inputs of a kind.
+    pub fn accepted(&self, kind: InputKind) -> usize {
+        self.outcomes.get(&kind).and_then(|outcomes| outcomes.get("accepted")).copied().unwrap_or_default()
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<46}{:>8}{:>8}{:>9}", "inputs", "thrown", "taken", "refused")?;
+        writeln!(f, "{:<46}{:>10}{:>10}{:>10}", "inputs", "uploaded", "accepted", "refused")?;
         let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
         for (kind, outcomes) in &self.outcomes {
-            let (thrown, taken) = (outcomes.values().sum::<usize>(), self.taken(*kind));
-            writeln!(f, "{:<46}{thrown:>8}{taken:>8}{:>9}", kind.to_string(), thrown - taken)?;
-            for (why, count) in outcomes.iter().filter(|(why, _)| **why != "taken") {
+            let (uploaded, accepted) = (outcomes.values().sum::<usize>(), self.accepted(*kind));
+            writeln!(f, "{:<46}{uploaded:>10}{accepted:>10}{:>10}", kind.to_string(), uploaded - accepted)?;
+            for (why, count) in outcomes.iter().filter(|(why, _)| **why != "accepted") {
                 *refusals.entry(why).or_default() += count;
             }
         }
@@ -225,9 +221,9 @@ impl fmt::Display for Counts {
             writeln!(f, "  {why:<44}{count:>8}")?;
         }
         let Memory { now, peak } = Memory::read();
-        let (upload, asking, start) = (self.upload, self.asking, self.memory_at_start);
+        let (upload, calls, start) = (self.upload, self.calls, self.memory_at_start);
         writeln!(f, "\nslowest upload: {:.2?}, seed {}", upload.0, upload.1)?;
-        writeln!(f, "slowest questions: {:.2?}, seed {}", asking.0, asking.1)?;
+        writeln!(f, "slowest calls: {:.2?}, seed {}", calls.0, calls.1)?;
         writeln!(f, "memory at the start: {} MiB, peak {} MiB", start.now >> 10, start.peak >> 10)?;
         writeln!(f, "memory on the way, in MiB: {:?}", self.memory_on_the_way)?;
         write!(f, "memory at the end: {} MiB, peak {} MiB", now >> 10, peak >> 10)
@@ -235,7 +231,7 @@ impl fmt::Display for Counts {
 }
 
 impl Memory {
-    /// Reads what the kernel says of this process; nothing where it says nothing.
+    /// Reads the memory of this process from the kernel, if the kernel shows it.
     pub fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let find = |name: &str| {
@@ -246,7 +242,7 @@ impl Memory {
     }
 }
 
-/// How much of the processors' time this process has taken; nothing where the kernel does not say.
+/// The CPU time of this process, or zero where the kernel does not show it.
 fn processor_time() -> Duration {
     // Behind the name, which is in parentheses, the 12th and 13th are the time of the process itself
     // and what the kernel did for it.
