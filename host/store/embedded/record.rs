@@ -17,7 +17,7 @@ use crate::list::{List, ListSnapshot};
 const ENCODING: u8 = 4;
 
 /// The oldest encoding that is read. It differs in receipts only, so compaction moves its revisions as they are.
-const OLDEST_ENCODING: u8 = 3;
+pub(super) const OLDEST_ENCODING: u8 = 3;
 
 /// The version byte and the checksum, little-endian.
 pub(super) const PREFIX_BYTES: usize = 5;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::receipt_rows;
+use super::{receipt_rows, record};
 use crate::store::error::StoreError;
 
 /// Marks a file as ours: "hotl" in ASCII.
@@ -101,6 +101,7 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
     let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
     checkpoint_on_close(&db, false).map_err(failed(&what))?;
     check_format(dir, &db, OLDEST_FORMAT, &what)?;
+    check_encoding(dir, &db, &what)?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
     let write = || -> rusqlite::Result<()> {
         db.pragma_update(None, "journal_mode", "wal")?;
@@ -189,6 +190,31 @@ fn check_format(dir: &Path, db: &Connection, oldest: i32, what: &str) -> Result<
             found: if application == APPLICATION_ID { format.to_string() } else { "of another program".into() },
             known: if oldest == FORMAT { FORMAT.to_string() } else { format!("{oldest} to {FORMAT}") },
         }),
+    }
+}
+
+/// Refuses a directory of format 1 whose lists all have an encoding that this program does not read. Before the first
+/// release the encoding changed twice within that format. In a directory with newer lists too, the older ones are
+/// unreadable, and the others are not.
+fn check_encoding(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreError> {
+    let format = db.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).map_err(failed(what))?;
+    if format != OLDEST_FORMAT {
+        return Ok(());
+    }
+    let read = || -> rusqlite::Result<Vec<u8>> {
+        let rows =
+            "SELECT brief AS row FROM lists UNION ALL SELECT brief FROM gone UNION ALL SELECT directory FROM log";
+        let mut select = db.prepare(&format!("SELECT max(substr(row, 1, 1)) FROM ({rows})"))?;
+        let newest: Option<Vec<u8>> = select.query_row([], |row| row.get(0))?;
+        Ok(newest.unwrap_or_default())
+    };
+    match read().map_err(failed(what))?.first() {
+        Some(&newest) if newest < record::OLDEST_ENCODING => Err(StoreError::Format {
+            path: dir.display().to_string(),
+            found: format!("{format} with encoding {newest}"),
+            known: format!("{OLDEST_FORMAT} to {FORMAT} with encoding {} or later", record::OLDEST_ENCODING),
+        }),
+        _ => Ok(()),
     }
 }
 

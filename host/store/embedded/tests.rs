@@ -5,6 +5,7 @@ mod faults;
 mod files;
 mod loss;
 mod receipts;
+mod upgrade;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
