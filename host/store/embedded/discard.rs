@@ -3,10 +3,12 @@
 //! The tombstone is at a revision above all that the list can have had, so that no number of the name means two things. The
 //! list has no commits in the log by then: a start would take them for the list's last ones.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+use super::error::WriteFailure;
 use super::record::{self, ListMeta, RowKind};
+use super::transaction;
 use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
@@ -32,10 +34,21 @@ pub(super) struct Discard {
     pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// A removal as the object of an error message.
+pub(super) fn action(name: &ListName) -> String {
+    format!("delete the unreadable list {:?}", name.as_str())
+}
+
 /// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log.
-pub(super) fn discard(db: &Connection, name: &ListName, seq: u64) -> rusqlite::Result<()> {
-    let revision = last_revision(db, name)? + REVISION_MARGIN;
-    let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+pub(super) fn discard(db: &Connection, name: &ListName, seq: u64) -> Result<(), WriteFailure> {
+    let transaction = transaction::begin(db)?;
+    let replaced = replace_rows(&transaction, name, seq);
+    replaced.map_err(|error| WriteFailure::RolledBack("delete an unreadable list", error))?;
+    transaction.commit().map_err(WriteFailure::Unknown)
+}
+
+fn replace_rows(transaction: &Connection, name: &ListName, seq: u64) -> rusqlite::Result<()> {
+    let revision = last_revision(transaction, name)? + REVISION_MARGIN;
     // No list's name has a line break, so these rows mark no list as unreadable.
     let evidence = format!("{}\n", name.as_str());
     transaction.execute("UPDATE quarantine SET name = ?2 WHERE name = ?1", params![name.as_str(), evidence])?;
@@ -62,7 +75,7 @@ pub(super) fn discard(db: &Connection, name: &ListName, seq: u64) -> rusqlite::R
     let snapshot = record::encode(RowKind::Snapshot, name, revision, &List::absent(revision).snapshot());
     let insert = "INSERT INTO gone (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)";
     transaction.execute(insert, params![name.as_str(), revision, seq, meta, snapshot])?;
-    transaction.commit()
+    Ok(())
 }
 
 /// The last revision of a list that any row names.

@@ -84,7 +84,6 @@ impl Lifecycle {
     }
 
     /// Whether commits wait for the write lock.
-    #[cfg(test)]
     pub(super) fn is_locked_out(&self) -> bool {
         self.locked_out.load(Ordering::Acquire)
     }

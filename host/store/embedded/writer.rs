@@ -24,6 +24,7 @@ use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
 use super::reader::ReaderRequest;
 use super::receipt_rows::ReceiptExpiry;
+use super::schema;
 use super::staging::{EncodedCommit, stage};
 use super::transaction;
 use super::wal::{self, Checkpointer};
@@ -68,8 +69,6 @@ struct WrittenBatch {
 /// What the writer waits for.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// Since when another program holds the write lock.
-    locked_since: Option<Instant>,
     /// When the store next tries whether a full disk has room.
     retry_at: Option<Instant>,
 }
@@ -192,6 +191,8 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<EncodedCommit>) {
         if let Err(refusal) = self.lifecycle.check_healthy() {
             batch.drain(..).for_each(|commit| commit.answer(Err(refusal.clone())));
+            // A caller may have dropped its answer.
+            self.discards.drain(..).for_each(|discard| drop(discard.reply.send(Err(refusal.clone()))));
             self.retry_if_due();
             return;
         }
@@ -210,6 +211,7 @@ impl Writer {
     /// timers of the batch, or waits for the write lock.
     fn write_or_fail(&mut self, batch: &mut Vec<EncodedCommit>) {
         let mut timers = Ok(());
+        let begun = Instant::now();
         loop {
             let error = match self.transaction(batch, &timers) {
                 Ok((written, slice)) => {
@@ -223,7 +225,7 @@ impl Writer {
             batch.iter().for_each(|commit| log_index.unstage(&commit.name));
             drop(log_index);
             let handled = match error {
-                WriteError::Failed(WriteFailure::Busy) => self.wait_for_lock(batch.is_empty()),
+                WriteError::Failed(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
                 WriteError::List(name, error) => self.isolate(name, error),
                 WriteError::Timers(error) => {
                     timers = Err(damage::explain("timers", &error));
@@ -301,7 +303,7 @@ impl Writer {
     /// Isolates a list that is to be removed, so that it gets no more commits, and has the log compacted.
     fn queue_discard(&mut self, name: ListName, reply: oneshot::Sender<Result<(), StoreError>>) {
         let Some(why) = self.log_index.lock().damage(&name) else {
-            let (what, why) = (discard_action(&name), "it can be read".into());
+            let (what, why) = (discard::action(&name), "it can be read".into());
             return drop(reply.send(Err(StoreError::Failed { what, why })));
         };
         if self.discards.len() == discard::MAX_WAITING {
@@ -314,7 +316,7 @@ impl Writer {
             Ok(()) => self.discards.push(Discard { name, seq: self.compaction.last(), reply }),
             Err(failure) => {
                 self.fail(&mut Vec::new(), &failure);
-                let (what, why) = (discard_action(&name), "its commits could not be copied".into());
+                let (what, why) = (discard::action(&name), "its commits could not be copied".into());
                 // A caller may have dropped its answer.
                 drop(reply.send(Err(StoreError::Failed { what, why })));
             }
@@ -324,15 +326,10 @@ impl Writer {
     /// Removes the lists whose commits are out of the log.
     fn carry_out_discards(&mut self) {
         let truncated_to = self.compaction.truncated_to();
-        for Discard { name, seq, reply } in self.discards.extract_if(.., |discard| discard.seq <= truncated_to) {
+        let due: Vec<_> = self.discards.extract_if(.., |discard| discard.seq <= truncated_to).collect();
+        for Discard { name, seq, reply } in due {
             let discarded = discard::discard(&self.db, &name, seq);
-            let result = discarded.map_err(|error| StoreError::Failed {
-                what: discard_action(&name),
-                why: match damage::is_damage(&error) {
-                    true => damage::locate(&self.db, &name, &error),
-                    false => error.to_string(),
-                },
-            });
+            let result = discarded.map_err(|failure| self.discard_error(&name, &failure));
             if result.is_ok() {
                 self.log_index.lock().discard(&name);
                 tracing::warn!(list = name.as_str(), "an unreadable list was deleted; its rows are kept as evidence");
@@ -345,36 +342,59 @@ impl Writer {
         }
     }
 
-    /// Notes that another program holds the write lock. Fails when commits have waited long enough. A write without
+    /// Notes that another program holds the write lock. Fails when commits have waited long enough since then. A write without
     /// commits does not wait, because commits may have come meanwhile.
-    fn wait_for_lock(&mut self, is_idle: bool) -> Result<(), WriteFailure> {
+    fn wait_for_lock(&mut self, since: Instant, is_idle: bool) -> Result<(), WriteFailure> {
         let limit = self.options.lock_wait;
         if self.lifecycle.set_locked_out(true) {
             tracing::warn!(?limit, "another program holds the write lock of hotlist.db; commits wait until the limit");
         }
-        let since = *self.waiting.locked_since.get_or_insert_with(Instant::now);
         if is_idle || since.elapsed() >= limit { Err(WriteFailure::Busy) } else { Ok(()) }
     }
 
     /// Notes that the store has the write lock.
     fn note_write_lock(&mut self) {
-        if let Some(since) = self.waiting.locked_since.take() {
-            self.lifecycle.set_locked_out(false);
-            tracing::info!(waited = ?since.elapsed(), "the write lock of hotlist.db was released; commits go on");
+        if self.lifecycle.set_locked_out(false) {
+            tracing::info!("the write lock of hotlist.db was released; commits go on");
         }
     }
 
     /// Tries whether a full disk has room, if it is time to.
     fn retry_if_due(&mut self) {
-        if self.waiting.retry_at.is_none_or(|at| at > Instant::now()) {
+        let now = Instant::now();
+        if self.lifecycle.is_poisoned() {
+            self.waiting.retry_at = None;
+        }
+        if self.waiting.retry_at.is_none_or(|at| at > now) {
             return;
         }
+        self.waiting.retry_at = Some(now + self.options.retry);
         match disk_room::write_filler(&self.db) {
             Ok(()) => {
                 self.waiting.retry_at = None;
                 self.lifecycle.disk_has_room();
             }
             Err(error) => self.fail(&mut Vec::new(), &error),
+        }
+    }
+
+    /// The error of a removal that failed. What the failure says about the store applies to all writes, unless it is the
+    /// damage of the list itself.
+    fn discard_error(&mut self, name: &ListName, failure: &WriteFailure) -> StoreError {
+        let what = discard::action(name);
+        match failure {
+            WriteFailure::RolledBack(_, error) if damage::is_damage(error) => {
+                return StoreError::Failed { what, why: damage::locate(&self.db, name, error) };
+            }
+            WriteFailure::Busy => return self.locked_out(),
+            _ => self.fail(&mut Vec::new(), failure),
+        }
+        match (failure, self.lifecycle.check_healthy()) {
+            (WriteFailure::Unknown(error), _) if self.lifecycle.is_poisoned() => {
+                StoreError::Unknown { what, why: error.to_string() }
+            }
+            (_, Err(refusal)) => refusal,
+            (_, Ok(())) => StoreError::Failed { what, why: "the write failed".into() },
         }
     }
 
@@ -437,12 +457,15 @@ impl Writer {
     /// Compacts all lists, which empties the log.
     fn compact_everything(&mut self) -> Result<(), StoreError> {
         self.compaction.begin(&self.log_index);
+        let mut locked_since = None;
         while self.compaction.is_under_way() {
             self.lifecycle.check_healthy()?;
-            if self.waiting.locked_since.is_some_and(|since| since.elapsed() >= self.options.lock_wait) {
+            self.write(&mut Vec::new());
+            if !self.lifecycle.is_locked_out() {
+                locked_since = None;
+            } else if locked_since.get_or_insert_with(Instant::now).elapsed() >= self.options.lock_wait {
                 return Err(self.locked_out());
             }
-            self.write(&mut Vec::new());
         }
         self.lifecycle.check_healthy()
     }
@@ -463,15 +486,13 @@ impl Writer {
             wal::rescue(&self.db);
         } else if !self.lifecycle.is_poisoned() {
             wal::empty(&self.db);
+        } else if let Err(error) = schema::checkpoint_on_close(&self.db, false) {
+            // The log may hold pages that are not on the disk as the kernel shows them. The next start checks it.
+            tracing::warn!(%error, "the write-ahead log may be copied into the database although a write failed");
         }
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(%error, "the database could not be closed");
         }
         drop(self.lock);
     }
-}
-
-/// A removal as the object of an error message.
-fn discard_action(name: &ListName) -> String {
-    format!("delete the unreadable list {:?}", name.as_str())
 }

@@ -102,17 +102,20 @@ fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
     assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(1), "reads go on");
     assert!(matches!(block_on(store.close()), Err(StoreError::Poisoned { .. })));
     drop(store);
+    let log = std::fs::metadata(embedded.dir.path().join("hotlist.db-wal")).map(|log| log.len());
+    assert!(log.is_ok_and(|bytes| bytes > 0), "the next start checks the log");
     let store = embedded.try_open().expect("it opens");
     assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(1));
     assert_eq!(block_on(store.commit(ann())), Ok(()));
 }
 
-/// Waits until something holds. The store does it soon by itself.
+/// Waits until something holds, at most a minute. The store does it soon by itself.
 fn wait_until(holds: impl Fn() -> bool) {
-    assert!((0..100_000_000).any(|_| {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not happen");
         std::thread::yield_now();
-        holds()
-    }));
+    }
 }
 
 #[test]
@@ -189,6 +192,13 @@ fn commits_that_wait_too_long_for_the_write_lock_are_refused_and_the_store_stays
     }
     sql.execute_batch("COMMIT").expect("it is released");
     assert_eq!(block_on(store.commit(ann())), Ok(()), "the refused commits were not carried out");
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
+    block_on(store.commit(ann())).expect_err("the lock is held");
+    sql.execute_batch("COMMIT").expect("it is released");
+    assert_eq!(block_on(store.close()), Ok(()), "an earlier lock does not keep the store from closing");
+    drop(store);
+    let store = embedded.try_open().expect("it opens");
+    block_on(store.commit(Sample::new("bob").create().commit())).expect("it is new");
     sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
     assert!(matches!(block_on(store.close()), Err(StoreError::Unavailable { .. })), "closing does not wait for ever");
 }
