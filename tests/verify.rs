@@ -126,6 +126,32 @@ fn a_damaged_component_is_the_damage_of_its_logic() {
 }
 
 #[test]
+fn a_log_that_was_removed_is_found_and_not_backed_up_as_if_it_were_whole() {
+    let scene = Scene::new();
+    let server = Process::start(&scene.data(), &[]);
+    let (status, _) = send(server.address, "POST", "/lists/new/entries", r#"{"title":"Tea"}"#);
+    assert_eq!(status, 201);
+    // The number of the last commit is written within a second.
+    let last = || fs::read_to_string(scene.data().join("last-commit")).unwrap_or_default();
+    let begun = std::time::Instant::now();
+    while !last().starts_with("8 ") {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", last());
+        std::thread::yield_now();
+    }
+    server.kill();
+    for file in ["hotlist.db-wal", "hotlist.db-shm"] {
+        fs::remove_file(scene.data().join(file)).expect("it is there");
+    }
+    let (place, what) = scene.only_finding();
+    assert_eq!(place, "");
+    assert!(what.contains("at least 1 acknowledged commits are missing"), "{what}");
+    let backup = program().arg("backup").arg(scene.0.path().join("backup")).arg("--data").arg(scene.data()).output();
+    let backup = backup.expect("it runs");
+    assert_eq!(backup.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&backup.stderr).contains("acknowledged commits are missing"));
+}
+
+#[test]
 fn a_folder_that_is_no_data_directory_is_an_error() {
     let folder = tempfile::tempdir().expect("a directory");
     let output = program().arg("verify").arg("--data").arg(folder.path().join("none")).output().expect("it runs");

@@ -111,6 +111,7 @@ impl EmbeddedStore {
         let recovered = recover::recover(&db, options.accept_loss, &receipt_room, (options.now)())?;
         completeness.check_last_commit(recovered.compaction.last())?;
         wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
+        completeness.set_last_commit(recovered.compaction.last());
         tracing::info!(
             log_commits = recovered.compaction.commits(),
             lists_in_log = recovered.log_index.count(),

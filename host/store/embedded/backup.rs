@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::lock::{self, DirectoryLock, LOCK_FILE};
-use super::schema;
+use super::{last_commit, schema};
 use crate::store::error::StoreError;
 
 /// The page cache of the source, in bytes. Each page is read once.
@@ -26,7 +26,7 @@ pub struct DatabaseCopy {
 }
 
 /// Copies the database of a directory into a file that does not exist yet. The copy is of one moment, and durable when
-/// this returns. `progress` is told the copied and the total number of bytes.
+/// this returns. `progress` is called with the copied and the total number of bytes.
 ///
 /// A server that uses the directory goes on meanwhile. Until the copy is done, SQLite cannot reuse its write-ahead log
 /// from the beginning, so that file grows by what is written.
@@ -36,16 +36,14 @@ pub struct DatabaseCopy {
 /// [`StoreError::Format`] when another version of the program wrote the data, and [`StoreError::Failed`].
 pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<DatabaseCopy, StoreError> {
     let what = format!("copy the database of {} to {}", dir.display(), to.display());
+    // Read first, because a server that uses the directory raises the number.
+    let acknowledged = last_commit::read(dir);
     let source = schema::open_observer(dir, CACHE_BYTES)?;
     let mut copy = || -> rusqlite::Result<DatabaseCopy> {
         // The transaction fixes the moment. Without it, each commit of the server would begin the copy anew.
         source.execute_batch("BEGIN")?;
         let copied = DatabaseCopy {
-            last_commit: source.query_row(
-                "SELECT max((SELECT seq FROM cut), ifnull((SELECT max(seq) FROM log), 0))",
-                [],
-                |row| row.get(0),
-            )?,
+            last_commit: source.query_row(schema::LAST_COMMIT, [], |row| row.get(0))?,
             compacted_lists: source.query_row("SELECT count(*) FROM lists", [], |row| row.get(0))?,
         };
         let page_bytes: u64 = source.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -55,7 +53,11 @@ pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) 
         target.close().map_err(|(_, error)| error)?;
         Ok(copied)
     };
-    copy().map_err(schema::failed(&what))
+    let copied = copy().map_err(schema::failed(&what))?;
+    match last_commit::lacks(acknowledged, copied.last_commit) {
+        None => Ok(copied),
+        Some(why) => Err(StoreError::Incomplete { path: dir.display().to_string(), why }),
+    }
 }
 
 fn copy_pages(

@@ -72,8 +72,7 @@ impl Completeness<'_> {
         Ok(())
     }
 
-    /// Compares the last commit in the log with the last acknowledged one that the directory remembers. Remembers the
-    /// last commit in the log from now on.
+    /// Compares the last commit in the log with the last acknowledged one, whose number `last-commit` holds.
     pub(super) fn check_last_commit(&self, last: u64) -> Result<(), StoreError> {
         let path = self.dir.join(last_commit::FILE);
         let remembered = last_commit::read(self.dir).map_err(|error| self.failed("read", &path, &error))?;
@@ -95,11 +94,15 @@ impl Completeness<'_> {
                 self.lose(why, "the store opens with what its log has")?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes the number of the last commit in the log. The log must be durable up to it.
+    pub(super) fn set_last_commit(&self, last: u64) {
         // The store works without the number, on a full disk for example. Later checks of the files write it.
         if let Err(error) = last_commit::write(self.dir, last) {
-            tracing::warn!(%error, "{} cannot be written", path.display());
+            tracing::warn!(%error, "{} cannot be written", self.dir.join(last_commit::FILE).display());
         }
-        Ok(())
     }
 
     /// Refuses the start, or logs what was given up.

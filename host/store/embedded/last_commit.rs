@@ -21,6 +21,21 @@ pub(super) fn read(dir: &Path) -> io::Result<Result<Option<u64>, String>> {
     }
 }
 
+/// Why a database whose last commit is `last` does not hold everything that was acknowledged, if that is known.
+pub(super) fn lacks(acknowledged: io::Result<Result<Option<u64>, String>>, last: u64) -> Option<String> {
+    match acknowledged {
+        Err(error) => Some(format!("{FILE} cannot be read: {error}")),
+        Ok(Err(damage)) => Some(damage),
+        Ok(Ok(acknowledged)) => {
+            let missing = acknowledged?.checked_sub(last).filter(|missing| *missing > 0)?;
+            Some(format!(
+                "the log ends at commit {last}, so at least {missing} acknowledged commits are missing; \
+                 its write-ahead log was damaged, cut or removed"
+            ))
+        }
+    }
+}
+
 /// Replaces the number, durably.
 pub(super) fn write(dir: &Path, number: u64) -> io::Result<()> {
     files::replace(&path(dir), text(number).as_bytes(), Durability::PowerLoss)

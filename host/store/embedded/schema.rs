@@ -37,6 +37,9 @@ pub(super) const WAL_FILE: &str = "hotlist.db-wal";
 /// How long a statement waits for a lock that another program holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Reads the number of the last commit.
+pub(super) const LAST_COMMIT: &str = "SELECT max((SELECT seq FROM cut), ifnull((SELECT max(seq) FROM log), 0))";
+
 const TABLES: &str = "
     -- The uncompacted commits, in the order in which they were acknowledged: first to seq, both included.
     -- directory: the lists of the commits.
