@@ -40,7 +40,7 @@ const MAX_ATTEMPTS: usize = 10;
 /// How many bytes are copied at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What is told of the work: the bytes that are done, and all bytes of this step.
+/// A function that is called with the progress of the work: the bytes that are done, and all bytes of this step.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// The description of a backup.

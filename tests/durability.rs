@@ -187,7 +187,7 @@ fn a_server_whose_log_is_removed_is_not_ready_within_seconds_and_ends_with_a_fai
     assert_eq!(status, 503);
     assert!(problem["detail"].as_str().expect("a text").contains("store"), "{problem}");
     assert_eq!(send(server.address, "POST", "/lists/bob/entries", r#"{"title":"tea"}"#).0, 503);
-    assert!(!server.terminate().success(), "what runs the program learns of the loss");
+    assert!(!server.terminate().success(), "the exit code reports the loss");
     // The end copied the log into the database.
     let server = Process::start(data.path(), &[]);
     assert_eq!(server.get("/lists/bob").1["revision"], 1);

@@ -208,7 +208,7 @@ fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
         Err(
             busy @ (CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
-            | CallError::Store(StoreError::Overloaded { .. })),
+            | CallError::Store(StoreError::Overloaded { .. } | StoreError::Unavailable { .. })),
         ) => Err(WakeError::Busy(busy)),
         Err(failed) => Err(WakeError::Failed(failed)),
     }

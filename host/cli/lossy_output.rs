@@ -1,6 +1,6 @@
 //! Output that never makes its writers wait: a bounded buffer, and a thread that empties it.
 //!
-//! A pipe that nothing reads takes 64 KiB and then blocks who writes to it, which must never be a thread that serves
+//! A pipe that nothing reads takes 64 KiB and then blocks its writer, which must never be a thread that serves
 //! requests. `tracing-appender` has such a buffer too, but it bounds the number of lines and not their bytes.
 
 use std::io::{self, Write};
@@ -51,10 +51,11 @@ impl LossyOutput {
             loop {
                 let lines = of_thread.take();
                 let result = output.write_all(&lines).and_then(|()| output.flush());
-                let lost = of_thread.finish(&lines, result.is_ok());
+                let lost = of_thread.note_written(&lines, result.is_ok());
                 if lost > 0 {
                     report(lost);
                 }
+                of_thread.finish();
             }
         };
         std::thread::Builder::new().name(thread.into()).spawn(run)?;
@@ -90,18 +91,23 @@ impl Shared {
         std::mem::take(&mut buffer.lines)
     }
 
-    /// Notes what became of the lines at hand. Returns how many dropped lines are to be reported.
-    fn finish(&self, lines: &[u8], is_written: bool) -> u64 {
+    /// Notes whether the lines that the thread took were written. Returns how many dropped lines are to be reported.
+    fn note_written(&self, lines: &[u8], is_written: bool) -> u64 {
         let mut buffer = self.buffer.lock();
-        buffer.is_writing = false;
         if !is_written {
             // Nothing reads the report of an output that is closed, and the report would be dropped in its turn.
             self.count_dropped(&mut buffer, lines);
         }
+        if is_written { std::mem::take(&mut buffer.unreported) } else { 0 }
+    }
+
+    /// Ends the turn of the thread. A report, which may be a line of this output, comes before, so that a flush waits for it.
+    fn finish(&self) {
+        let mut buffer = self.buffer.lock();
+        buffer.is_writing = false;
         if buffer.lines.is_empty() {
             self.written.notify_all();
         }
-        if is_written { std::mem::take(&mut buffer.unreported) } else { 0 }
     }
 
     fn count_dropped(&self, buffer: &mut Buffer, lines: &[u8]) {

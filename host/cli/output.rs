@@ -1,9 +1,9 @@
 //! What the command line prints: lines on the standard output, errors on the standard error, colours on terminals.
 //!
 //! Text may carry colours wherever it is made. [`anstream`] removes them where the output is no terminal or the
-//! environment says `NO_COLOR`, so nothing else has to ask.
+//! environment says `NO_COLOR`, so no other code checks that.
 //!
-//! A tool prints directly: it waits for who reads it, as behind `| less`. A server must not wait, so it calls
+//! A tool prints directly: it waits for its reader, as behind `| less`. A server must not wait, so it calls
 //! [`Outputs::start`] first. From then on lines go through [`LossyOutput`].
 
 use std::fmt::Display;

@@ -190,11 +190,8 @@ pub(super) async fn change(
             None => Ok(no_content(&reply)),
         },
         Err(error) => {
-            let mut response = no_content(&reply);
-            if let Some(failure) = Problem::from(error).failure() {
-                response.extensions_mut().insert(failure);
-            }
-            Ok(response)
+            web.log_failure(&Problem::from(error));
+            Ok(no_content(&reply))
         }
     }
 }

@@ -9,9 +9,9 @@ use utoipa::openapi::{Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
 use super::problem;
 
 /// Description of the header `Idempotency-Key`.
-pub(super) const IDEMPOTENCY_KEY: &str = "Identifies the request, at most 255 bytes: a repetition within 24 hours \
-    (`--receipt-time`) is not carried out again and gets the first response. For that the server keeps a receipt, at most \
-    1 MiB of them for each list (`--max-list-receipt-bytes`) and 256 MiB in all (`--max-receipt-bytes`), of which one caller or \
+pub(super) const IDEMPOTENCY_KEY: &str = "Identifies the request, at most 255 bytes: a repetition within 24 hours by default \
+    (`--receipt-time`) is not carried out again and gets the first response. For that the server keeps a receipt, by default \
+    at most 1 MiB of them for each list (`--max-list-receipt-bytes`) and 256 MiB in all (`--max-receipt-bytes`), of which one caller or \
     address may have an eighth. Without room for its receipt a new request is refused with status 429; the receipts of earlier \
     requests stay until they expire";
 
