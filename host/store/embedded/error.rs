@@ -24,6 +24,8 @@ pub(super) enum WriteError {
     List(ListName, ReadError),
     /// The table of timers is damaged.
     Timers(rusqlite::Error),
+    /// Expired receipts are damaged. They are not deleted from now on.
+    Receipts,
     /// The database failed.
     Failed(WriteFailure),
 }

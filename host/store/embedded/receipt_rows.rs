@@ -90,7 +90,8 @@ pub(super) struct ReceiptExpiry {
 }
 
 impl ReceiptExpiry {
-    /// Deletes some of the receipts before `horizon`. The caller has begun the transaction.
+    /// Deletes some of the receipts before `horizon`. The caller has begun the transaction. After damage it must write the
+    /// transaction anew, because SQLite commits none that met a damaged page. The next call deletes nothing.
     pub(super) fn delete_some(&self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
         if horizon < self.deleted_to.get().saturating_add(DELETED_EVERY) {
             return Ok(());
@@ -102,13 +103,13 @@ impl ReceiptExpiry {
                 self.deleted_to.set(horizon);
                 Ok(())
             }
-            // SQLite takes the statement back, and the commits of the transaction are sound.
-            Err(error) if damage::is_damage(&error) => {
-                tracing::error!(%error, "expired receipts cannot be deleted; restore the data directory from a backup");
-                self.deleted_to.set(u64::MAX);
-                Ok(())
+            Err(error) => {
+                if damage::is_damage(&error) {
+                    tracing::error!(%error, "expired receipts cannot be deleted; restore the data directory from a backup");
+                    self.deleted_to.set(u64::MAX);
+                }
+                Err(error)
             }
-            Err(error) => Err(error),
         }
     }
 }

@@ -208,7 +208,7 @@ impl Writer {
     }
 
     /// Writes a batch and a slice, or answers the callers why not. Each attempt but the last isolates a list, refuses the
-    /// timers of the batch, or waits for the write lock.
+    /// timers of the batch, leaves expired receipts alone, or waits for the write lock.
     fn write_or_fail(&mut self, batch: &mut Vec<EncodedCommit>) {
         let mut timers = Ok(());
         let begun = Instant::now();
@@ -231,6 +231,7 @@ impl Writer {
                     timers = Err(damage::explain("timers", &error));
                     Ok(())
                 }
+                WriteError::Receipts => Ok(()),
                 WriteError::Failed(failure) => Err(failure),
             };
             if let Err(error) = handled {
@@ -244,7 +245,6 @@ impl Writer {
         batch: &[EncodedCommit],
         timers: &Result<(), String>,
     ) -> Result<(WrittenBatch, Slice), WriteError> {
-        // A transaction that begins by reading would fail, not wait, while a SQLite shell holds the write lock.
         let transaction = transaction::begin(&self.db)?;
         let mut written = WrittenBatch { results: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.compaction.last() + 1);
@@ -266,7 +266,10 @@ impl Writer {
         let horizon = self.receipt_room.horizon();
         let slice = self.compaction.slice(&self.db, &self.log_index, batch.len(), &self.options, horizon)?;
         let expired = self.receipt_expiry.delete_some(&self.db, horizon);
-        expired.map_err(|error| WriteFailure::RolledBack("delete expired receipts", error))?;
+        expired.map_err(|error| match damage::is_damage(&error) {
+            true => WriteError::Receipts,
+            false => WriteFailure::RolledBack("delete expired receipts", error).into(),
+        })?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
         Ok((written, slice))
     }
@@ -317,7 +320,6 @@ impl Writer {
             Err(failure) => {
                 self.fail(&mut Vec::new(), &failure);
                 let (what, why) = (discard::action(&name), "its commits could not be copied".into());
-                // A caller may have dropped its answer.
                 drop(reply.send(Err(StoreError::Failed { what, why })));
             }
         }

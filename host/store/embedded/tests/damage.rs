@@ -3,6 +3,7 @@
 use std::os::unix::fs::FileExt;
 
 use super::*;
+use crate::store::fixtures::RECEIVED;
 
 /// Overwrites the beginning of the pages of a table or index that hold a text, and returns how many. The store is closed.
 fn damage_pages(embedded: &Embedded, tree: &str, text: &str) -> usize {
@@ -193,4 +194,23 @@ fn a_list_that_can_be_read_is_not_deleted_as_an_unreadable_one() {
     let refused = block_on(store.discard(&name("bob")));
     assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
     assert_eq!(block_on(store.load(&name("bob"))).map(|bob| bob.list.revision()), Ok(3));
+}
+
+#[test]
+fn a_damaged_page_of_expired_receipts_does_not_end_the_writes_of_other_lists() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    let mut bob = Sample::new("bob").create();
+    for hour in 0..30 {
+        bob = bob.with_receipt_at(&format!("key {hour}"), RECEIVED + hour * 3_600_000);
+        block_on(store.commit(bob.take())).expect("it continues");
+    }
+    end(store, Ending::Close);
+    assert!(damage_pages(&embedded, "receipts", "key 3") > 0);
+    let store = embedded.try_open().expect("it opens");
+    store.receipt_room().advance(RECEIVED + 60 * 3_600_000);
+    for list in ["ann", "cid"] {
+        assert_eq!(block_on(store.commit(Sample::new(list).create().commit())), Ok(()), "{list}");
+    }
+    assert_eq!(store.health(), Health::Healthy);
 }
