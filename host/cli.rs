@@ -5,6 +5,7 @@ mod dev_log;
 mod lossy_output;
 mod output;
 mod plugin;
+mod progress;
 mod serve;
 mod signals;
 mod table;

@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 
 use super::output::print_line;
+use super::progress;
 use super::serve::DEFAULT_DATA;
 use crate::backup::{self, Manifest};
 use crate::clock::SystemClock;
+
+/// The progress of a copy.
+const TEMPLATE: &str = "{elapsed} [{bar:40}] {bytes} of {total_bytes}";
 
 pub(super) const BACKUP_HELP: &str = "\
 A server may use the data meanwhile. The backup is of one moment, checked, and durable when the command ends with 0.
@@ -51,16 +54,18 @@ struct Common {
 
 pub(super) fn back_up(arguments: &BackupArgs) -> anyhow::Result<ExitCode> {
     let BackupArgs { backup, common } = arguments;
-    let bar = progress();
-    let made = backup::back_up(&common.data, backup, &SystemClock::default(), &mut |done, all| show(&bar, done, all));
+    let bar = progress::bar(TEMPLATE, Some(0));
+    let made = backup::back_up(&common.data, backup, &SystemClock::default(), &mut |done, all| {
+        progress::show(&bar, done, all)
+    });
     bar.finish_and_clear();
     print(&made?, common.json, "backed up", backup)
 }
 
 pub(super) fn restore(arguments: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let RestoreArgs { backup, common } = arguments;
-    let bar = progress();
-    let restored = backup::restore(backup, &common.data, &mut |done, all| show(&bar, done, all));
+    let bar = progress::bar(TEMPLATE, Some(0));
+    let restored = backup::restore(backup, &common.data, &mut |done, all| progress::show(&bar, done, all));
     bar.finish_and_clear();
     print(&restored?, common.json, "restored", &common.data)
 }
@@ -74,18 +79,4 @@ fn print(manifest: &Manifest, json: bool, done: &str, to: &Path) -> anyhow::Resu
         print_line(&format!("{done} {} ({bytes} in {files} files, commit {last_commit}, of {made})", to.display()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A progress bar on the error output, which shows it on a terminal only.
-fn progress() -> ProgressBar {
-    let template = "{elapsed} [{bar:40}] {bytes} of {total_bytes}";
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed").progress_chars("=> "));
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
-}
-
-fn show(bar: &ProgressBar, done: u64, all: u64) {
-    bar.set_length(all);
-    bar.set_position(done);
 }

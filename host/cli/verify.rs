@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{print_error, print_line};
+use super::progress;
 use super::serve::DEFAULT_DATA;
 use crate::list::digest::hex;
 use crate::list::excerpt::excerpt;
@@ -39,11 +38,8 @@ type LogicFinding = (String, String);
 pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let VerifyArgs { data, json } = arguments;
     anyhow::ensure!(data.is_dir(), "there is no data directory {}: name it with --data", data.display());
-    let bar = progress();
-    let lists = embedded::verify(data, &mut |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    });
+    let bar = progress::bar("{elapsed} [{bar:40}] {pos} of about {len} lists", Some(0));
+    let lists = embedded::verify(data, &mut |done, all| progress::show(&bar, done, all));
     bar.finish_and_clear();
     let (lists, logics) = (lists?, verify_logics(data)?);
     if *json {
@@ -115,13 +111,4 @@ fn print_text(data: &Path, lists: &Verification, logics: &[LogicFinding]) {
     }
     let verdict = if damages == 0 { "sound".to_owned() } else { format!("damaged: {damages} findings") };
     print_line(&format!("{} is {verdict}; {sound_lists} lists are sound, with {revisions} revisions", data.display()));
-}
-
-/// A progress bar on the error output, which shows it on a terminal only.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{elapsed} [{bar:40}] {pos} of about {len} lists");
-    bar.set_style(style.expect("the template is well-formed").progress_chars("=> "));
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
 }

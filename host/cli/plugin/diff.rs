@@ -10,14 +10,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use wildmatch::WildMatch;
 
 use crate::cli::output::{print_error, print_line};
+use crate::cli::progress;
 use crate::cli::serve::DEFAULT_DATA;
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
@@ -170,16 +171,13 @@ fn item(read: Result<ListHistory, StoreError>) -> anyhow::Result<ReplayItem> {
     }
 }
 
-/// A progress bar on the error output, which shows it on a terminal only.
+/// A progress bar of lists.
 fn progress(lists: Option<usize>) -> ProgressBar {
-    let bar = lists.map_or_else(ProgressBar::no_length, |lists| ProgressBar::new(lists as u64));
     let template = match lists {
         Some(_) => "{elapsed} [{bar:40}] {pos} of {len} lists",
         None => "{elapsed} {pos} lists",
     };
-    bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed").progress_chars("=> "));
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
+    progress::bar(template, lists.map(|lists| lists as u64))
 }
 
 #[cfg(test)]
