@@ -67,23 +67,18 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Verifica
     // Read first, because a server that uses the directory raises the number.
     let acknowledged = last_commit::read(dir);
     // The log and the lists can be read although other pages are damaged.
-    let pages = schema::open_observer(dir, super::recording::CACHE_BYTES)?;
-    check_pages(&pages, &mut found);
-    drop(pages);
-    match last_commit_of(dir) {
+    let db = schema::open_observer(dir, super::recording::CACHE_BYTES)?;
+    check_pages(&db, &mut found);
+    match db.query_row(schema::LAST_COMMIT, [], |row| row.get(0)) {
         Ok(last) => last_commit::lacks(acknowledged, last).into_iter().for_each(|why| found.add(None, why)),
         Err(error) => found.add(None, format!("the last commit cannot be read: {error}")),
     }
+    drop(db);
     let lists = Recording::open(dir).and_then(|recording| check_lists(&recording, &mut found, progress));
     if let Err(error) = lists {
         found.add(None, format!("not all lists could be checked: {error}"));
     }
     Ok(found)
-}
-
-fn last_commit_of(dir: &Path) -> Result<u64, StoreError> {
-    let db = schema::open_observer(dir, super::recording::CACHE_BYTES)?;
-    db.query_row(schema::LAST_COMMIT, [], |row| row.get(0)).map_err(schema::failed("read the last commit"))
 }
 
 /// Lets SQLite check its pages and indexes.
