@@ -23,6 +23,18 @@ async fn rename(server: &Server, list: &str, key: &str, caller: &str, title: &st
     request.header("x-user", caller).json_text(&json!({ "title": title }).to_string()).response().await
 }
 
+/// Renames an entry with new keys until there is no room for a receipt. The number of receipts, and the refusal.
+async fn fill(server: &Server) -> (usize, Response) {
+    let mut count = 0;
+    loop {
+        let response = rename(server, "bob", &format!("key-{count}"), "ann", "tea").await;
+        if response.status != 200 {
+            return (count, response);
+        }
+        count += 1;
+    }
+}
+
 #[tokio::test]
 async fn a_request_repeated_after_200_other_keys_gets_the_first_response_until_its_receipt_expires() {
     let server = server(ReceiptLimits::default(), Options::default()).await;
@@ -44,14 +56,7 @@ async fn a_request_repeated_after_200_other_keys_gets_the_first_response_until_i
 async fn a_list_without_room_for_a_receipt_refuses_new_keys_and_names_the_limit() {
     let limits = ReceiptLimits { list_bytes: 4_096, ..ReceiptLimits::default() };
     let server = server(limits, Options::default()).await;
-    let mut count = 0;
-    let refused = loop {
-        let answer = rename(&server, "bob", &format!("key-{count}"), "ann", "tea").await;
-        if answer.status != 200 {
-            break answer;
-        }
-        count += 1;
-    };
+    let (count, refused) = fill(&server).await;
     assert!(count > 5, "{count}");
     let problem = refused.problem(429, "receipts-full");
     assert_eq!(problem["limit"], json!({ "name": "receipt bytes of a list", "value": 4_096 }));
@@ -72,14 +77,7 @@ async fn one_caller_cannot_take_the_room_of_the_others() {
     let limits = ReceiptLimits { total_bytes: 32_768, ..ReceiptLimits::default() };
     let caller_header = Some("x-user".parse().expect("a header"));
     let server = server(limits, Options { caller_header, ..Options::default() }).await;
-    let mut count = 0;
-    let refused = loop {
-        let answer = rename(&server, "bob", &format!("key-{count}"), "ann", "tea").await;
-        if answer.status != 200 {
-            break answer;
-        }
-        count += 1;
-    };
+    let (_, refused) = fill(&server).await;
     let limit = json!({ "name": "receipt bytes of a caller", "value": 4_096 });
     assert_eq!(refused.problem(429, "receipts-full")["limit"], limit);
     assert_eq!(rename(&server, "bob", "key", "dan", "tea").await.status, 200);
