@@ -80,6 +80,12 @@ pub trait Store: Send + Sync + 'static {
         0
     }
 
+    /// The number of kinds of damage to the data that no unreadable list accounts for, found since the store was opened.
+    /// Costs no disk access.
+    fn damage_count(&self) -> usize {
+        0
+    }
+
     /// Removes a list that cannot be read, and keeps its rows as evidence. The name is then absent, at a revision above all
     /// that the list had. Fails with [`StoreError::Failed`] if the list can be read.
     fn discard(&self, name: &ListName) -> Pending<()> {

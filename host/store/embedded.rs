@@ -15,7 +15,10 @@ mod commit_record;
 mod compacted;
 mod compaction;
 mod completeness;
+mod covered_rows;
 mod damage;
+mod digest;
+mod digest_check;
 mod discard;
 mod disk_room;
 mod error;
@@ -61,6 +64,7 @@ use crate::list::revision::Revision;
 pub use backup::{DatabaseCopy, NewDirectory, copy_database};
 use commit_record::CommitHead;
 use completeness::Completeness;
+use digest_check::CheckedDigest;
 use file_guard::FileGuard;
 use lifecycle::Lifecycle;
 use lock::DirectoryLock;
@@ -108,7 +112,9 @@ impl EmbeddedStore {
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
         lock::sync_directory(dir)?;
         let receipt_room = ReceiptRoom::new(options.receipts);
-        let recovered = recover::recover(&db, options.accept_loss, &receipt_room, (options.now)())?;
+        let CheckedDigest { mut digest, damage } = digest_check::open(&db, dir, options.accept_loss)?;
+        let now = (options.now)();
+        let recovered = recover::recover(&db, options.accept_loss, &receipt_room, now, &mut digest)?;
         completeness.check_last_commit(recovered.compaction.last())?;
         wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
         completeness.set_last_commit(recovered.compaction.last());
@@ -129,6 +135,7 @@ impl EmbeddedStore {
             compaction.begin(&log_index);
         }
         let lifecycle = Arc::new(Lifecycle::new(compaction.last()));
+        damage.iter().for_each(|what| lifecycle.note_damage(what));
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
@@ -145,6 +152,7 @@ impl EmbeddedStore {
             log_index: log_index.clone(),
             lifecycle: lifecycle.clone(),
             compaction,
+            digest,
             checkpointer,
             options: options.clone(),
             receipt_room: receipt_room.clone(),
@@ -226,6 +234,10 @@ impl Store for EmbeddedStore {
 
     fn unreadable_count(&self) -> usize {
         self.log_index.lock().unreadable_count()
+    }
+
+    fn damage_count(&self) -> usize {
+        self.lifecycle.damage_count()
     }
 
     fn discard(&self, name: &ListName) -> Pending<()> {

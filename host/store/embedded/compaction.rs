@@ -14,8 +14,8 @@ mod list;
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
 
+use super::covered_rows::CoveredRows;
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::log_index::LogIndex;
 use super::options::Options;
@@ -148,7 +148,7 @@ impl Compaction {
     /// transaction, which also writes `commits` commits. Receipts before `receipt_horizon` are expired, and left out.
     pub(super) fn slice(
         &self,
-        db: &Connection,
+        rows: CoveredRows<'_>,
         log_index: &Mutex<LogIndex>,
         commits: usize,
         options: &Options,
@@ -160,7 +160,7 @@ impl Compaction {
             return Ok(slice);
         }
         let failed = |error| WriteFailure::RolledBack("compact the log", error);
-        let mut compactor = ListCompactor::prepare(db, options.history, receipt_horizon).map_err(failed)?;
+        let mut compactor = ListCompactor::prepare(rows, options.history, receipt_horizon).map_err(failed)?;
         for name in self.names[names_left..].iter().rev() {
             let Some(list) = log_index.lock().get(name).cloned() else { continue };
             let Some(last) = list.commits.last() else { continue };
@@ -173,7 +173,7 @@ impl Compaction {
         }
         if slice.compacted.is_empty() && names_left == 0 {
             slice.truncated_to = self.target.min(self.truncated_to + TRUNCATED_COMMITS);
-            truncate(db, slice.truncated_to).map_err(|error| WriteFailure::RolledBack("truncate the log", error))?;
+            truncate(rows, slice.truncated_to).map_err(|error| WriteFailure::RolledBack("truncate the log", error))?;
         }
         Ok(slice)
     }
@@ -198,10 +198,9 @@ impl Compaction {
     }
 }
 
-fn truncate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([seq])?;
-    db.prepare_cached("UPDATE cut SET seq = ?1")?.execute([seq])?;
-    Ok(())
+fn truncate(rows: CoveredRows<'_>, seq: u64) -> rusqlite::Result<()> {
+    rows.db.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([seq])?;
+    rows.set_truncated_to(seq)
 }
 
 /// Sorts names, the first one last. Commits wait meanwhile, so a prefix settles most comparisons without a look at the
@@ -222,6 +221,7 @@ fn sorted(names: Vec<ListName>) -> Vec<ListName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::embedded::digest::RowChanges;
     use crate::store::embedded::schema;
     use crate::store::fixtures::name;
 
@@ -230,10 +230,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = schema::open_writer(dir.path(), 1 << 20, None).unwrap();
         let (log_index, options) = (Mutex::new(LogIndex::default()), Options::default());
+        let changes = RowChanges::default();
+        let rows = CoveredRows { db: &db, changes: &changes };
         let mut compaction = Compaction::new(0, 0, 0);
         compaction.appended(10, 5_000);
         compaction.begin(&log_index);
-        let slice = compaction.slice(&db, &log_index, 1, &options, 0).unwrap();
+        let slice = compaction.slice(rows, &log_index, 1, &options, 0).unwrap();
         compaction.record(slice, &log_index);
         assert!(!compaction.is_under_way());
         assert_eq!((compaction.commits(), compaction.bytes), (0, 0));
@@ -242,7 +244,7 @@ mod tests {
         compaction.note_log_length(&name("bob"), LONG_LOG);
         assert!(compaction.is_under_way());
         assert_eq!(compaction.slice_size(1, &options), MIN_LISTS);
-        let slice = compaction.slice(&db, &log_index, 1, &options, 0).unwrap();
+        let slice = compaction.slice(rows, &log_index, 1, &options, 0).unwrap();
         compaction.record(slice, &log_index);
         assert!(!compaction.is_under_way());
         assert_eq!((compaction.commits(), compaction.bytes), (1, 100));

@@ -3,9 +3,11 @@
 //! The tombstone is at a revision above all that the list can have had, so that no number of the name means two things. The
 //! list has no commits in the log by then: a start would take them for the list's last ones.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::covered_rows::{CompactedColumns, CoveredRows};
+use super::digest::{Difference, OpenDigest, RowChanges};
 use super::error::WriteFailure;
 use super::record::{self, ListMeta, RowKind};
 use super::transaction;
@@ -23,9 +25,6 @@ const REVISION_MARGIN: u64 = 1 << 24;
 /// A revision above this one is a damaged number.
 const MAX_REVISION: u64 = 1 << 52;
 
-/// Numbers evidence downwards from 0, because the commits in `quarantine` have the numbers above.
-const NEXT_EVIDENCE: &str = "(SELECT min(0, ifnull(min(seq), 0)) FROM quarantine) - row_number() OVER ()";
-
 /// A removal that waits until the list has no commits in the log.
 pub(super) struct Discard {
     pub(super) name: ListName,
@@ -39,43 +38,33 @@ pub(super) fn action(name: &ListName) -> String {
     format!("delete the unreadable list {:?}", name.as_str())
 }
 
-/// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log.
-pub(super) fn discard(db: &Connection, name: &ListName, seq: u64) -> Result<(), WriteFailure> {
+/// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log. Returns what it changed.
+pub(super) fn discard(
+    db: &Connection,
+    name: &ListName,
+    seq: u64,
+    digest: &OpenDigest,
+    changes: &RowChanges,
+) -> Result<Difference, WriteFailure> {
     let transaction = transaction::begin(db)?;
-    let replaced = replace_rows(&transaction, name, seq);
+    let replaced = replace_rows(CoveredRows { db: &transaction, changes }, name, seq);
+    let difference = changes.difference();
+    let replaced = replaced.and_then(|()| digest.write(&transaction, &difference));
     replaced.map_err(|error| WriteFailure::RolledBack("delete an unreadable list", error))?;
-    transaction.commit().map_err(WriteFailure::Unknown)
+    transaction.commit().map_err(WriteFailure::Unknown)?;
+    Ok(difference)
 }
 
-fn replace_rows(transaction: &Connection, name: &ListName, seq: u64) -> rusqlite::Result<()> {
-    let revision = last_revision(transaction, name)? + REVISION_MARGIN;
+fn replace_rows(rows: CoveredRows<'_>, name: &ListName, seq: u64) -> rusqlite::Result<()> {
+    let revision = last_revision(rows.db, name)? + REVISION_MARGIN;
     // No list's name has a line break, so these rows mark no list as unreadable.
     let evidence = format!("{}\n", name.as_str());
-    transaction.execute("UPDATE quarantine SET name = ?2 WHERE name = ?1", params![name.as_str(), evidence])?;
-    for (table, number, record) in [
-        ("lists", "revision", "brief"),
-        ("lists", "revision", "snapshot"),
-        ("gone", "revision", "brief"),
-        ("gone", "revision", "snapshot"),
-        ("history", "last", "record"),
-        ("receipts", "place", "record"),
-    ] {
-        let copy = format!(
-            "INSERT INTO quarantine (seq, name, revision, record, why)
-             SELECT {NEXT_EVIDENCE}, ?2, {number}, {record}, 'the list was deleted; {table}.{record}'
-             FROM {table} WHERE name = ?1"
-        );
-        transaction.execute(&copy, params![name.as_str(), evidence])?;
-    }
-    for table in ["lists", "gone", "history", "receipts", "timers"] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE name = ?1"), [name.as_str()])?;
-    }
+    rows.rename_evidence(name, &evidence)?;
+    rows.move_to_evidence(name, &evidence)?;
     let meta = ListMeta { revision, ..ListMeta::default() };
     let meta = record::encode(RowKind::ListMeta, name, revision, &(seq, &meta));
     let snapshot = record::encode(RowKind::Snapshot, name, revision, &List::absent(revision).snapshot());
-    let insert = "INSERT INTO gone (name, revision, seq, brief, snapshot) VALUES (?1, ?2, ?3, ?4, ?5)";
-    transaction.execute(insert, params![name.as_str(), revision, seq, meta, snapshot])?;
-    Ok(())
+    rows.put_compacted(name, false, &CompactedColumns { revision, seq, meta: &meta, snapshot: &snapshot })
 }
 
 /// The last revision of a list that any row names.

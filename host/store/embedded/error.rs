@@ -24,6 +24,8 @@ pub(super) enum WriteError {
     List(ListName, ReadError),
     /// The table of timers is damaged.
     Timers(rusqlite::Error),
+    /// The digest is damaged. The store goes on without it.
+    Digest(rusqlite::Error),
     /// Expired receipts are damaged. They are not deleted from now on.
     Receipts,
     /// The database failed.

@@ -3,9 +3,10 @@
 //! The table is `quarantine`. Its rows are for people who examine the damage, and they mark the list as unreadable
 //! at the next start.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::block::Blocks;
+use super::covered_rows::CoveredRows;
 use super::error::ReadError;
 use super::log_index::CommitRef;
 
@@ -40,20 +41,11 @@ pub(super) fn read_commits(db: &Connection, commits: &[CommitRef]) -> rusqlite::
 }
 
 /// Writes copies of commits.
-pub(super) fn write_commits(db: &Connection, name: &str, copies: &[CommitCopy], why: &str) -> rusqlite::Result<()> {
-    copies.iter().try_for_each(|copy| copy_commit(db, copy.seq, name, copy.revision, &copy.bytes, why))
-}
-
-/// Copies one commit.
-pub(super) fn copy_commit(
-    db: &Connection,
-    seq: u64,
+pub(super) fn write_commits(
+    rows: CoveredRows<'_>,
     name: &str,
-    revision: u64,
-    record: &[u8],
+    copies: &[CommitCopy],
     why: &str,
 ) -> rusqlite::Result<()> {
-    let insert = "INSERT OR IGNORE INTO quarantine (seq, name, revision, record, why) VALUES (?1, ?2, ?3, ?4, ?5)";
-    db.prepare_cached(insert)?.execute(params![seq, name, revision, record, why])?;
-    Ok(())
+    copies.iter().try_for_each(|copy| rows.put_evidence(copy.seq, name, copy.revision, &copy.bytes, why))
 }

@@ -1,15 +1,20 @@
 //! Whether the store is open, and whether it takes writes. All threads of the store share this state.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 
 use crate::store::error::StoreError;
 use crate::store::health::Health;
+
+/// The most kinds of damage that are remembered. Further ones are not logged either.
+const MAX_DAMAGE: usize = 100;
 
 /// The state of an open store.
 #[derive(Debug, Default)]
@@ -27,6 +32,8 @@ pub(super) struct Lifecycle {
     last_acknowledged: AtomicU64,
     /// The size of the write-ahead log, as of the last check of the files.
     log_bytes: AtomicU64,
+    /// Damage that no list accounts for.
+    damage: Mutex<BTreeSet<String>>,
 }
 
 impl Lifecycle {
@@ -119,6 +126,19 @@ impl Lifecycle {
 
     pub(super) fn log_bytes(&self) -> u64 {
         self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Remembers damage that no list accounts for, and logs it the first time.
+    pub(super) fn note_damage(&self, what: &str) {
+        let mut damage = self.damage.lock();
+        if damage.len() < MAX_DAMAGE && damage.insert(what.to_owned()) {
+            tracing::error!(damage = what, "the database is damaged; the server goes on, see `hotlist verify`");
+        }
+    }
+
+    /// The number of kinds of damage that no list accounts for.
+    pub(super) fn damage_count(&self) -> usize {
+        self.damage.lock().len()
     }
 
     /// Poisons the store after a panic on one of its threads.

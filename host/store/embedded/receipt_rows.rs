@@ -5,9 +5,11 @@
 
 use std::cell::Cell;
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{Connection, params};
 
+use super::covered_rows::{CoveredRows, ReceiptColumns};
 use super::damage;
+use super::digest::RowChanges;
 use super::receipt_record::{self, EncodedReceipt};
 use crate::list::name::ListName;
 use crate::store::MAX_COMMIT_RECEIPTS;
@@ -22,10 +24,6 @@ pub(super) const MAX_DELETED: usize = 512;
 /// Expired receipts are deleted when this much time was added since the last ones, in milliseconds.
 const DELETED_EVERY: u64 = 60_000;
 
-/// Deletes the first receipts in the order of time.
-pub(super) const DELETE_EXPIRED: &str = "DELETE FROM receipts WHERE (name, place) IN
-    (SELECT name, place FROM receipts WHERE time < ?1 ORDER BY time LIMIT ?2)";
-
 /// The time of a receipt whose row cannot be read. It never expires, because a list with such a row is unreadable, and
 /// deleting the evidence would make it an older list.
 const UNREADABLE: i64 = i64::MAX;
@@ -35,22 +33,15 @@ pub(super) fn at(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
 
-/// Adds rows.
+/// Adds rows. Receipts before `horizon` are expired, and not added.
 pub(super) struct ReceiptWriter<'db> {
-    insert: CachedStatement<'db>,
-    horizon: u64,
+    pub(super) rows: CoveredRows<'db>,
+    pub(super) horizon: u64,
 }
 
-impl<'db> ReceiptWriter<'db> {
-    /// Prepares the statement. Receipts before `horizon` are expired, and not added.
-    pub(super) fn prepare(db: &'db Connection, horizon: u64) -> rusqlite::Result<Self> {
-        let insert = "INSERT OR REPLACE INTO receipts (name, place, time, holder, bytes, record)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        Ok(Self { insert: db.prepare_cached(insert)?, horizon })
-    }
-
+impl ReceiptWriter<'_> {
     /// Adds the receipts of the commit of that number.
-    pub(super) fn add(&mut self, name: &ListName, seq: u64, receipts: &[EncodedReceipt<'_>]) -> rusqlite::Result<()> {
+    pub(super) fn add(&self, name: &ListName, seq: u64, receipts: &[EncodedReceipt<'_>]) -> rusqlite::Result<()> {
         for (place, receipt) in (seq * PLACES_PER_COMMIT..).zip(receipts) {
             if receipt.time >= self.horizon {
                 self.insert(name, place, receipt)?;
@@ -59,11 +50,10 @@ impl<'db> ReceiptWriter<'db> {
         Ok(())
     }
 
-    fn insert(&mut self, name: &ListName, place: u64, receipt: &EncodedReceipt<'_>) -> rusqlite::Result<()> {
+    fn insert(&self, name: &ListName, place: u64, receipt: &EncodedReceipt<'_>) -> rusqlite::Result<()> {
         let EncodedReceipt { time, holder, bytes, .. } = receipt;
-        let row = receipt.row(name, place);
-        self.insert.execute(params![name.as_str(), place, at(*time), holder, bytes, row])?;
-        Ok(())
+        let record = receipt.row(name, place);
+        self.rows.put_receipt(name, place, &ReceiptColumns { time: at(*time), holder, bytes: *bytes, record: &record })
     }
 }
 
@@ -92,12 +82,11 @@ pub(super) struct ReceiptExpiry {
 impl ReceiptExpiry {
     /// Deletes some of the receipts before `horizon`. The caller has begun the transaction. After damage it must write the
     /// transaction anew, because SQLite commits none that met a damaged page. The next call deletes nothing.
-    pub(super) fn delete_some(&self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
+    pub(super) fn delete_some(&self, rows: CoveredRows<'_>, horizon: u64) -> rusqlite::Result<()> {
         if horizon < self.deleted_to.get().saturating_add(DELETED_EVERY) {
             return Ok(());
         }
-        let deleted = db.prepare_cached(DELETE_EXPIRED).and_then(|mut s| s.execute(params![at(horizon), MAX_DELETED]));
-        match deleted {
+        match rows.delete_expired_receipts(at(horizon), MAX_DELETED) {
             Ok(deleted) if deleted == MAX_DELETED => Ok(()),
             Ok(_) => {
                 self.deleted_to.set(horizon);
@@ -118,7 +107,9 @@ impl ReceiptExpiry {
 pub(super) fn convert(db: &Connection) -> rusqlite::Result<()> {
     let mut select = db.prepare("SELECT name, place, record FROM receipts_1")?;
     let mut rows = select.query([])?;
-    let mut writer = ReceiptWriter::prepare(db, 0)?;
+    // The digest of all rows is made after the conversion.
+    let changes = RowChanges::default();
+    let writer = ReceiptWriter { rows: CoveredRows { db, changes: &changes }, horizon: 0 };
     let keep = "INSERT INTO receipts (name, place, time, holder, bytes, record) VALUES (?1, ?2, ?3, '', ?4, ?5)";
     let mut keep = db.prepare(keep)?;
     while let Some(row) = rows.next()? {

@@ -37,6 +37,8 @@ pub(super) enum RowKind {
     Receipt = 5,
     /// The lists of the commits in a log row. The number is that of the last commit, and the name is empty.
     Directory = 6,
+    /// The digest. The number is the last commit that was truncated from the log, and the name is empty.
+    Digest = 7,
 }
 
 /// Metadata of a list, so that a page of lists reads no list.
@@ -69,15 +71,12 @@ pub(super) struct Unsealed<'a> {
 
 /// Seals the directory of a log row whose last commit is `last`: lists with revisions.
 pub(super) fn directory(last: u64, lists: &[u8]) -> Vec<u8> {
-    let mut bytes = unsealed();
-    bytes.extend_from_slice(lists);
-    seal_at(RowKind::Directory, "", last, &mut bytes);
-    bytes
+    sealed_unnamed(RowKind::Directory, last, lists)
 }
 
 /// Decodes the lists and revisions in the directory of a log row.
 pub(super) fn directory_lists(last: u64, bytes: &[u8]) -> Result<Vec<(String, u64)>, String> {
-    let mut rest = unseal_named(RowKind::Directory, "", last, bytes)?.content;
+    let mut rest = unsealed_unnamed(RowKind::Directory, last, bytes)?;
     let mut lists = Vec::new();
     while !rest.is_empty() {
         let (entry, after) = decode_first(rest)?;
@@ -171,6 +170,19 @@ pub(super) fn sealed(kind: RowKind, name: &ListName, number: u64, content: &[u8]
     seal(kind, name, number, bytes)
 }
 
+/// Seals encoded content as a row that belongs to no list.
+pub(super) fn sealed_unnamed(kind: RowKind, number: u64, content: &[u8]) -> Vec<u8> {
+    let mut bytes = unsealed();
+    bytes.extend_from_slice(content);
+    seal_at(kind, "", number, &mut bytes);
+    bytes
+}
+
+/// Checks that a row which belongs to no list is sound.
+pub(super) fn unsealed_unnamed(kind: RowKind, number: u64, bytes: &[u8]) -> Result<&[u8], String> {
+    unseal_named(kind, "", number, bytes).map(|unsealed| unsealed.content)
+}
+
 fn seal(kind: RowKind, name: &ListName, number: u64, mut bytes: Vec<u8>) -> Vec<u8> {
     seal_at(kind, name.as_str(), number, &mut bytes);
     bytes
@@ -220,6 +232,7 @@ impl RowKind {
             Self::History => "history",
             Self::Receipt => "receipt",
             Self::Directory => "log's directory",
+            Self::Digest => "digest",
         }
     }
 }

@@ -21,7 +21,9 @@ use super::block::{Block, Frame};
 use super::commit_record::{self, CommitBody, CommitHead};
 use super::compacted;
 use super::compaction::Compaction;
+use super::covered_rows::CoveredRows;
 use super::damage;
+use super::digest::{OpenDigest, RowChanges};
 use super::error::ReadError;
 use super::evidence;
 use super::log_index::{CommitRef, LogIndex};
@@ -86,10 +88,11 @@ pub(super) fn recover(
     accept_loss: bool,
     room: &ReceiptRoom,
     now: u64,
+    digest: &mut OpenDigest,
 ) -> Result<Recovered, StoreError> {
     let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
-    isolate(db, &mut log_index, unreadable, now).map_err(schema::failed("read the log"))?;
+    isolate(db, &mut log_index, unreadable, now, digest).map_err(schema::failed("read the log"))?;
     receipts.iter().for_each(|receipt| room.account(receipt));
     match receipt_rows::account(db, truncated_to, room) {
         // The room may then seem larger than it is. No receipt is lost by that.
@@ -124,6 +127,11 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
     while let Some(row) = rows.next().map_err(&failed)? {
         let columns = || Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?));
         let (seq, first, directory, commits): (u64, u64, _, _) = columns().map_err(&failed)?;
+        if seq <= truncated_to {
+            // The row was truncated, and an earlier state of its page has returned.
+            scan.returned(seq)?;
+            continue;
+        }
         scan.missing += first.saturating_sub(last + 1);
         bytes += commits.len();
         last = seq;
@@ -179,6 +187,17 @@ impl<'db> LogScan<'db> {
             self.unreadable.push(DamagedList { name, why, evidence: Some((number, revision, record)) });
         }
         Ok(())
+    }
+
+    /// Refuses a row of commits that were truncated, unless the loss is accepted.
+    fn returned(&self, seq: u64) -> Result<(), StoreError> {
+        let why = format!("row {seq} of the log was truncated and is there again, so pages of hotlist.db are older");
+        if self.accept_loss {
+            tracing::error!(why, "the loss is accepted");
+            return Ok(());
+        }
+        let why = format!("{why}; restore the data directory from a backup, or start once with --accept-loss");
+        Err(StoreError::Failed { what: "read the log".into(), why })
     }
 
     fn commit(&mut self, seq: u64, frame: &Frame<'_>, block: &Arc<Block>) -> Result<(), ReadError> {
@@ -277,22 +296,34 @@ fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u6
 }
 
 /// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list.
-fn isolate(db: &Connection, log_index: &mut LogIndex, unreadable: Vec<DamagedList>, now: u64) -> rusqlite::Result<()> {
+fn isolate(
+    db: &Connection,
+    log_index: &mut LogIndex,
+    unreadable: Vec<DamagedList>,
+    now: u64,
+    digest: &mut OpenDigest,
+) -> rusqlite::Result<()> {
     let commits_of = |list: &DamagedList| {
         let list = ListName::new(&list.name).ok().and_then(|name| log_index.get(&name));
         list.map_or(Ok(Vec::new()), |list| evidence::read_commits(db, &list.commits))
     };
     let commits = unreadable.iter().map(commits_of).collect::<rusqlite::Result<Vec<_>>>()?;
     let transaction = db.unchecked_transaction()?;
+    let changes = RowChanges::default();
+    let rows = CoveredRows { db, changes: &changes };
     for (DamagedList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
         if let Some((seq, revision, record)) = damaged {
             tracing::error!(list = text, commit = seq, why, "a commit in the log cannot be read; its list is isolated");
-            evidence::copy_commit(db, seq, &text, revision, &record, &why)?;
+            rows.put_evidence(seq, &text, revision, &record, &why)?;
         }
-        evidence::write_commits(db, &text, &commits, &why)?;
+        evidence::write_commits(rows, &text, &commits, &why)?;
         if let Ok(name) = ListName::new(&text) {
             log_index.isolate(name, why, now);
         }
     }
-    transaction.commit()
+    let changes = changes.difference();
+    digest.write(db, &changes)?;
+    transaction.commit()?;
+    digest.apply(&changes);
+    Ok(())
 }

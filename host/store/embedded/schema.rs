@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::digest::recount;
 use super::{receipt_rows, record};
 use crate::store::error::StoreError;
 
@@ -17,13 +18,16 @@ use crate::store::error::StoreError;
 const APPLICATION_ID: i32 = 0x686f_746c;
 
 /// The format this program writes. It reads every format from [`OLDEST_FORMAT`] on.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 
 /// The oldest format this program reads. [`UPGRADES`] leads from it to [`FORMAT`].
 const OLDEST_FORMAT: i32 = 1;
 
 /// The first format whose receipts have accounts.
 const WITH_RECEIPT_ACCOUNTS: i32 = 2;
+
+/// The first format with a digest.
+const WITH_DIGEST: i32 = 3;
 
 /// Before 3.51.3, a checkpoint on a second connection could corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -73,6 +77,8 @@ const TABLES: &str = "
     CREATE TABLE quarantine (
         seq INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL, why TEXT NOT NULL
     );
+    -- One row: the number of rows of the tables above but log, and a sum over them.
+    CREATE TABLE digest (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);
 ";
 
 /// The statements that lead from each format to the next, the first one from [`OLDEST_FORMAT`]. They run in one
@@ -86,6 +92,8 @@ const UPGRADES: [&str; (FORMAT - OLDEST_FORMAT) as usize] = [
     ) WITHOUT ROWID;
     CREATE INDEX receipts_by_time ON receipts (time, holder, bytes);
     ",
+    // From 2 to 3. `recount::reset` makes the digest of what is there.
+    "CREATE TABLE digest (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);",
 ];
 
 /// Turns an error of SQLite into the store's.
@@ -132,6 +140,7 @@ pub(super) fn checkpoint_on_close(db: &Connection, does: bool) -> rusqlite::Resu
 fn create(db: &Connection) -> rusqlite::Result<()> {
     let create = db.unchecked_transaction()?;
     create.execute_batch(TABLES)?;
+    recount::reset(&create)?;
     create.pragma_update(None, "application_id", APPLICATION_ID)?;
     create.pragma_update(None, "user_version", FORMAT)?;
     create.commit()
@@ -147,6 +156,9 @@ fn upgrade(db: &Connection, format: i32) -> rusqlite::Result<()> {
     }
     if format < WITH_RECEIPT_ACCOUNTS {
         receipt_rows::convert(&upgrade)?;
+    }
+    if format < WITH_DIGEST {
+        recount::reset(&upgrade)?;
     }
     upgrade.pragma_update(None, "user_version", FORMAT)?;
     upgrade.commit()
@@ -223,7 +235,7 @@ fn check_encoding(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreEr
 
 fn set_up(db: &Connection, cache_bytes: u64) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY_TIMEOUT)?;
-    db.set_prepared_statement_cache_capacity(32);
+    db.set_prepared_statement_cache_capacity(64);
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Negative means kibibytes.
     db.pragma_update(None, "cache_size", -i64::try_from(cache_bytes / 1024).unwrap_or(i64::MAX))?;
@@ -233,9 +245,13 @@ fn set_up(db: &Connection, cache_bytes: u64) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::embedded::digest::{self, CoveredTable};
 
     /// The tables and indexes of format 1, as the first release created them.
     const FORMAT_1: &str = include_str!("schema/format_1.sql");
+
+    /// The tables and indexes of format 2.
+    const FORMAT_2: &str = include_str!("schema/format_2.sql");
 
     fn shape(db: &Connection) -> Vec<(String, Vec<String>)> {
         let tables = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY name";
@@ -250,16 +266,31 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_the_first_format_gets_the_tables_of_a_new_one() {
-        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let db = Connection::open(old.path().join(FILE)).unwrap();
-        db.execute_batch(FORMAT_1).unwrap();
+    fn a_directory_of_an_earlier_format_gets_the_tables_of_a_new_one() {
+        for earlier in [FORMAT_1, FORMAT_2] {
+            let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let db = Connection::open(old.path().join(FILE)).unwrap();
+            db.execute_batch(earlier).unwrap();
+            db.close().unwrap();
+            let upgraded = open_writer(old.path(), 1 << 20, None).unwrap();
+            let created = open_writer(new.path(), 1 << 20, None).unwrap();
+            assert_eq!(shape(&upgraded), shape(&created));
+            let format: i32 = upgraded.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(format, FORMAT);
+        }
+    }
+
+    #[test]
+    fn a_directory_of_an_earlier_format_gets_the_digest_of_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Connection::open(dir.path().join(FILE)).unwrap();
+        db.execute_batch(FORMAT_2).unwrap();
+        db.execute_batch("INSERT INTO timers VALUES (7, 'bob'); UPDATE cut SET seq = 3").unwrap();
         db.close().unwrap();
-        let upgraded = open_writer(old.path(), 1 << 20, None).unwrap();
-        let created = open_writer(new.path(), 1 << 20, None).unwrap();
-        assert_eq!(shape(&upgraded), shape(&created));
-        let format: i32 = upgraded.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(format, FORMAT);
+        let upgraded = open_writer(dir.path(), 1 << 20, None).unwrap();
+        let digest = digest::read(&upgraded).unwrap().unwrap();
+        assert_eq!((digest.truncated_to, digest.sums.of(CoveredTable::Timers).rows), (3, 1));
+        assert_eq!(digest, recount::recount(&upgraded).unwrap());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::sync::Weak;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+use super::covered_rows::CoveredRows;
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::log_index::{LogIndex, StagedHead};
 use super::record::ListMeta;
@@ -50,13 +50,13 @@ pub(super) fn action(name: &ListName, revision: u64) -> String {
 
 /// Stages a commit, if it continues its list after all earlier commits of the batch.
 pub(super) fn stage(
-    db: &Connection,
+    rows: CoveredRows<'_>,
     log_index: &Mutex<LogIndex>,
     commit: &EncodedCommit,
     timers: &Result<(), String>,
 ) -> Result<Result<(), StoreError>, WriteError> {
     let next = StagedHead { revision: commit.meta.revision, wake_up: commit.meta.wake_up };
-    let before = match advance(db, log_index, commit, next)? {
+    let before = match advance(rows, log_index, commit, next)? {
         Ok(before) => before,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -68,15 +68,17 @@ pub(super) fn stage(
         let what = format!("write the timer of list {:?}", commit.name.as_str());
         return Ok(Err(StoreError::Failed { what, why: why.clone() }));
     }
-    set_timer(db, &commit.name, before.wake_up, next.wake_up).map(Ok).map_err(|error| match damage::is_damage(&error) {
-        true => WriteError::Timers(error),
-        false => WriteFailure::RolledBack("write a timer", error).into(),
+    set_timer(rows, &commit.name, before.wake_up, next.wake_up).map(Ok).map_err(|error| {
+        match damage::is_damage(&error) {
+            true => WriteError::Timers(error),
+            false => WriteFailure::RolledBack("write a timer", error).into(),
+        }
     })
 }
 
 /// Moves the staged head of a commit's list to `next`, if the commit continues the list. Returns the head before it.
 fn advance(
-    db: &Connection,
+    rows: CoveredRows<'_>,
     log_index: &Mutex<LogIndex>,
     commit: &EncodedCommit,
     next: StagedHead,
@@ -91,7 +93,7 @@ fn advance(
                 return Ok(Err(StoreError::Unreadable { name: commit.name.clone(), why: why.clone() }));
             }
             drop(locked);
-            let meta = compacted::read_meta(db, &commit.name).map_err(|error| match error {
+            let meta = compacted::read_meta(rows.db, &commit.name).map_err(|error| match error {
                 ReadError::Database(error) => WriteFailure::RolledBack("read the metadata of a list", error).into(),
                 damage => WriteError::List(commit.name.clone(), damage),
             })?;
@@ -103,16 +105,9 @@ fn advance(
     }))
 }
 
-fn set_timer(db: &Connection, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {
-    // SQLite's integers end at i64::MAX, which no real time reaches.
-    let at = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+fn set_timer(rows: CoveredRows<'_>, name: &ListName, before: Option<u64>, after: Option<u64>) -> rusqlite::Result<()> {
     if let Some(before) = before {
-        db.prepare_cached("DELETE FROM timers WHERE at = ?1 AND name = ?2")?
-            .execute(params![at(before), name.as_str()])?;
+        rows.delete_timer(name, before)?;
     }
-    if let Some(after) = after {
-        db.prepare_cached("INSERT OR REPLACE INTO timers (at, name) VALUES (?1, ?2)")?
-            .execute(params![at(after), name.as_str()])?;
-    }
-    Ok(())
+    after.map_or(Ok(()), |after| rows.put_timer(name, after))
 }

@@ -1,6 +1,7 @@
 //! Tests of what only this store does: compaction under load, damage on disk, the directory, the threads.
 
 mod damage;
+mod digest;
 mod faults;
 mod files;
 mod loss;
@@ -34,6 +35,24 @@ impl Embedded {
     /// The database, for damaging it.
     fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.dir.path().join("hotlist.db")).expect("a database")
+    }
+
+    /// Deletes the isolated commits, and the memory that there were any.
+    fn forget_isolation(&self) {
+        let sql = self.sql();
+        sql.execute("DELETE FROM quarantine", []).expect("they are deleted");
+        super::digest::recount::reset(&sql).expect("the digest is made anew");
+    }
+
+    /// Checks that the digest is that of the rows.
+    fn check_digest(&self) {
+        let sql = self.sql();
+        let format: i32 = sql.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number");
+        if format == 0 {
+            return; // No store was opened on it.
+        }
+        let digest = super::digest::read(&sql).expect("it is readable");
+        assert_eq!(digest, Ok(super::digest::recount::recount(&sql).expect("the rows are readable")));
     }
 
     fn count(&self, table: &str) -> u64 {
@@ -97,6 +116,15 @@ macro_rules! subject {
                 self.open(history)
             }
         }
+
+        impl Drop for $subject {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    self.0.check_digest();
+                }
+            }
+        }
+
         mod $module {
             use super::*;
             contract::suite!($subject);
@@ -126,7 +154,7 @@ fn an_unknown_format_is_refused_and_not_changed() {
         embedded.sql().pragma_update(None, pragma, 77).expect("it is written");
         let refused = embedded.try_open().expect_err("no program knows format 77");
         let path = embedded.dir.path().display().to_string();
-        assert_eq!(refused, StoreError::Format { path, found: found.into(), known: "1 to 2".into() });
+        assert_eq!(refused, StoreError::Format { path, found: found.into(), known: "1 to 3".into() });
     }
     assert_eq!(embedded.sql().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(77));
 }
@@ -253,7 +281,7 @@ fn a_flipped_bit_anywhere_in_a_row_of_many_commits_never_makes_a_list_older() {
     let set = |column: &str, bytes: &[u8]| {
         let update = format!("UPDATE log SET {column} = ?1 WHERE seq = ?2");
         embedded.sql().execute(&update, rusqlite::params![bytes, seq]).expect("it is updated");
-        embedded.sql().execute("DELETE FROM quarantine", []).expect("it is forgotten");
+        embedded.forget_isolation();
     };
     let (commits, directory) = (column("commits"), column("directory"));
     for at in (0..commits.len()).step_by(17) {

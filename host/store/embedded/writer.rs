@@ -1,5 +1,7 @@
 //! The writer: one thread that turns the commits in its queue into durable writes.
 
+mod discards;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
@@ -12,8 +14,11 @@ use tokio::sync::oneshot;
 
 use super::block::{Block, FULL_BYTES};
 use super::compaction::{Compaction, Slice};
+use super::covered_rows::CoveredRows;
 use super::damage;
-use super::discard::{self, Discard};
+use super::digest::{Difference, OpenDigest, RowChanges};
+use super::digest_check;
+use super::discard::Discard;
 use super::disk_room;
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::evidence;
@@ -66,6 +71,13 @@ struct WrittenBatch {
     blocks: Vec<Arc<Block>>,
 }
 
+/// A transaction that is durable.
+struct Transacted {
+    batch: WrittenBatch,
+    slice: Slice,
+    rows: Difference,
+}
+
 /// What the writer waits for.
 #[derive(Default)]
 pub(super) struct Waiting {
@@ -80,6 +92,7 @@ pub(super) struct Writer {
     pub(super) log_index: Arc<Mutex<LogIndex>>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) compaction: Compaction,
+    pub(super) digest: OpenDigest,
     pub(super) checkpointer: Checkpointer,
     pub(super) options: Options,
     pub(super) receipt_room: Arc<ReceiptRoom>,
@@ -214,8 +227,9 @@ impl Writer {
         let begun = Instant::now();
         loop {
             let error = match self.transaction(batch, &timers) {
-                Ok((written, slice)) => {
+                Ok(Transacted { batch: written, slice, rows }) => {
                     self.note_write_lock();
+                    self.note_rows(&rows);
                     self.compaction.record(slice, &self.log_index);
                     return self.acknowledge(batch, written);
                 }
@@ -232,6 +246,10 @@ impl Writer {
                     Ok(())
                 }
                 WriteError::Receipts => Ok(()),
+                WriteError::Digest(error) => {
+                    self.lose_digest(&error);
+                    Ok(())
+                }
                 WriteError::Failed(failure) => Err(failure),
             };
             if let Err(error) = handled {
@@ -240,16 +258,14 @@ impl Writer {
         }
     }
 
-    fn transaction(
-        &self,
-        batch: &[EncodedCommit],
-        timers: &Result<(), String>,
-    ) -> Result<(WrittenBatch, Slice), WriteError> {
+    fn transaction(&self, batch: &[EncodedCommit], timers: &Result<(), String>) -> Result<Transacted, WriteError> {
         let transaction = transaction::begin(&self.db)?;
+        let changes = RowChanges::default();
+        let rows = CoveredRows { db: &self.db, changes: &changes };
         let mut written = WrittenBatch { results: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.compaction.last() + 1);
         for commit in batch {
-            if let Err(error) = stage(&self.db, &self.log_index, commit, timers)? {
+            if let Err(error) = stage(rows, &self.log_index, commit, timers)? {
                 written.results.push(Err(error));
                 continue;
             }
@@ -264,14 +280,30 @@ impl Writer {
             written.blocks.push(self.append(block)?);
         }
         let horizon = self.receipt_room.horizon();
-        let slice = self.compaction.slice(&self.db, &self.log_index, batch.len(), &self.options, horizon)?;
-        let expired = self.receipt_expiry.delete_some(&self.db, horizon);
+        let slice = self.compaction.slice(rows, &self.log_index, batch.len(), &self.options, horizon)?;
+        let expired = self.receipt_expiry.delete_some(rows, horizon);
         expired.map_err(|error| match damage::is_damage(&error) {
             true => WriteError::Receipts,
             false => WriteFailure::RolledBack("delete expired receipts", error).into(),
         })?;
+        let rows = changes.difference();
+        self.digest.write(&self.db, &rows).map_err(|error| match damage::is_damage(&error) {
+            true => WriteError::Digest(error),
+            false => WriteFailure::RolledBack("write the digest", error).into(),
+        })?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
-        Ok((written, slice))
+        Ok(Transacted { batch: written, slice, rows })
+    }
+
+    /// Records the changes of covered rows that are durable.
+    fn note_rows(&mut self, rows: &Difference) {
+        self.digest.apply(rows);
+    }
+
+    /// Goes on without the digest, because its row is damaged.
+    fn lose_digest(&mut self, error: &rusqlite::Error) {
+        self.digest.lose();
+        self.lifecycle.note_damage(&format!("{} ({error})", digest_check::UNKNOWN));
     }
 
     fn append(&self, mut block: Block) -> Result<Arc<Block>, WriteFailure> {
@@ -296,52 +328,16 @@ impl Writer {
         let commits = self.log_index.lock().get(&name).map(|list| list.commits.clone()).unwrap_or_default();
         let copies = evidence::read_commits(&self.db, &commits).map_err(failed)?;
         let transaction = transaction::begin(&self.db)?;
-        evidence::write_commits(&self.db, name.as_str(), &copies, &why).map_err(failed)?;
+        let changes = RowChanges::default();
+        let rows = CoveredRows { db: &self.db, changes: &changes };
+        evidence::write_commits(rows, name.as_str(), &copies, &why).map_err(failed)?;
+        let rows = changes.difference();
+        self.digest.write(&self.db, &rows).map_err(failed)?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
+        self.note_rows(&rows);
         tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
         self.log_index.lock().isolate(name, why, (self.options.now)());
         Ok(())
-    }
-
-    /// Isolates a list that is to be removed, so that it gets no more commits, and has the log compacted.
-    fn queue_discard(&mut self, name: ListName, reply: oneshot::Sender<Result<(), StoreError>>) {
-        let Some(why) = self.log_index.lock().damage(&name) else {
-            let (what, why) = (discard::action(&name), "it can be read".into());
-            return drop(reply.send(Err(StoreError::Failed { what, why })));
-        };
-        if self.discards.len() == discard::MAX_WAITING {
-            return drop(reply.send(Err(StoreError::Overloaded { limit: discard::MAX_WAITING })));
-        }
-        if let Err(refusal) = self.lifecycle.check_healthy() {
-            return drop(reply.send(Err(refusal)));
-        }
-        match self.isolate(name.clone(), ReadError::Damaged(why)) {
-            Ok(()) => self.discards.push(Discard { name, seq: self.compaction.last(), reply }),
-            Err(failure) => {
-                self.fail(&mut Vec::new(), &failure);
-                let (what, why) = (discard::action(&name), "its commits could not be copied".into());
-                drop(reply.send(Err(StoreError::Failed { what, why })));
-            }
-        }
-    }
-
-    /// Removes the lists whose commits are out of the log.
-    fn carry_out_discards(&mut self) {
-        let truncated_to = self.compaction.truncated_to();
-        let due: Vec<_> = self.discards.extract_if(.., |discard| discard.seq <= truncated_to).collect();
-        for Discard { name, seq, reply } in due {
-            let discarded = discard::discard(&self.db, &name, seq);
-            let result = discarded.map_err(|failure| self.discard_error(&name, &failure));
-            if result.is_ok() {
-                self.log_index.lock().discard(&name);
-                tracing::warn!(list = name.as_str(), "an unreadable list was deleted; its rows are kept as evidence");
-            }
-            // A caller may have dropped its answer; the list is removed all the same.
-            let _ = reply.send(result);
-        }
-        if !self.discards.is_empty() && !self.compaction.is_under_way() {
-            self.compaction.begin(&self.log_index);
-        }
     }
 
     /// Notes that another program holds the write lock. Fails when commits have waited long enough since then. A write without
@@ -377,26 +373,6 @@ impl Writer {
                 self.lifecycle.disk_has_room();
             }
             Err(error) => self.fail(&mut Vec::new(), &error),
-        }
-    }
-
-    /// The error of a removal that failed. What the failure says about the store applies to all writes, unless it is the
-    /// damage of the list itself.
-    fn discard_error(&mut self, name: &ListName, failure: &WriteFailure) -> StoreError {
-        let what = discard::action(name);
-        match failure {
-            WriteFailure::RolledBack(_, error) if damage::is_damage(error) => {
-                return StoreError::Failed { what, why: damage::locate(&self.db, name, error) };
-            }
-            WriteFailure::Busy => return self.locked_out(),
-            _ => self.fail(&mut Vec::new(), failure),
-        }
-        match (failure, self.lifecycle.check_healthy()) {
-            (WriteFailure::Unknown(error), _) if self.lifecycle.is_poisoned() => {
-                StoreError::Unknown { what, why: error.to_string() }
-            }
-            (_, Err(refusal)) => refusal,
-            (_, Ok(())) => StoreError::Failed { what, why: "the write failed".into() },
         }
     }
 

@@ -17,11 +17,16 @@ fn damage_pages(embedded: &Embedded, tree: &str, text: &str) -> usize {
     let holds = |page: &&u64| {
         let mut bytes = vec![0; usize::try_from(size).expect("a small number")];
         file.read_exact_at(&mut bytes, (**page - 1) * size).expect("a page");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        text.is_empty() || bytes.windows(text.len()).any(|window| window == text.as_bytes())
     };
     let damaged: Vec<_> = pages.iter().filter(holds).collect();
     damaged.iter().for_each(|page| file.write_all_at(&[0xee; 64], (*page - 1) * size).expect("it is written"));
     damaged.len()
+}
+
+/// Overwrites the beginning of the only page of a table. The store is closed.
+pub(super) fn damage_root(embedded: &Embedded, table: &str) -> usize {
+    damage_pages(embedded, table, "")
 }
 
 /// Three lists whose history rows fill a page each, compacted.

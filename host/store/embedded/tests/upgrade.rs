@@ -57,7 +57,7 @@ fn a_directory_of_an_encoding_that_is_not_read_is_refused_and_not_changed() {
         let embedded = directory(sql);
         let refused = embedded.try_open().expect_err("no list could be read");
         let path = embedded.dir.path().display().to_string();
-        let known = "1 to 2 with encoding 3 or later".into();
+        let known = "1 to 3 with encoding 3 or later".into();
         assert_eq!(refused, StoreError::Format { path, found: found.into(), known });
         assert_eq!(embedded.sql().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(1));
     }

@@ -1,0 +1,112 @@
+//! The digest: a count and a sum for each table, from which the store knows that a row is missing or older than it
+//! should be.
+//!
+//! The checksum of a row says that the row is sound. It does not say that the row should be there: a page of an earlier
+//! moment holds sound rows. So a row of its own holds, for each table, the number of rows and the sum of a hash of each
+//! row's identity. The transaction that changes a row changes the sum too, so both are of the same moment.
+//!
+//! A sum can be adjusted row by row in any order. The hash is SHA-256 cut to 128 bits, so that no damage is likely to
+//! leave the sum as it was. A sum of checksums would not do, because the differences of two pairs of them can be equal,
+//! and XOR would not notice a row that is there twice.
+
+mod changes;
+mod covered;
+pub(super) mod recount;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::record::{self, RowKind};
+pub(super) use changes::{Difference, RowChanges};
+pub(super) use covered::{Account, CoveredRow, CoveredTable, TableSums};
+
+/// The digest of a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct SetDigest {
+    pub(super) sums: TableSums,
+    /// The last commit that was truncated from the log, which is the only row of `cut`.
+    pub(super) truncated_to: u64,
+}
+
+/// Reads the digest. The inner error is the damage of its row.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Result<SetDigest, String>> {
+    let row = db.query_row("SELECT record FROM digest WHERE id = 1", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    Ok(row.map_or_else(|| Err("its row is missing".into()), |bytes| decode(&bytes)))
+}
+
+/// Writes the digest.
+fn write(db: &Connection, digest: &SetDigest) -> rusqlite::Result<()> {
+    let mut write = db.prepare_cached("INSERT OR REPLACE INTO digest (id, record) VALUES (1, ?1)")?;
+    write.execute([encode(digest)]).map(drop)
+}
+
+fn encode(SetDigest { sums, truncated_to }: &SetDigest) -> Vec<u8> {
+    record::sealed_unnamed(RowKind::Digest, *truncated_to, &record::append(Vec::new(), &(truncated_to, sums)))
+}
+
+fn decode(bytes: &[u8]) -> Result<SetDigest, String> {
+    // The number is part of the checksum and comes first in the content.
+    let content = bytes.get(record::PREFIX_BYTES..).ok_or("its row is cut off")?;
+    let (number, _): (u64, _) = record::decode_first(content)?;
+    let content = record::unsealed_unnamed(RowKind::Digest, number, bytes)?;
+    let (truncated_to, sums) = record::decode_whole(content)?;
+    Ok(SetDigest { sums, truncated_to })
+}
+
+/// The digest of an open store, which follows what the store writes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenDigest {
+    /// `None` when the row was damaged. It is then left as it is, and nothing is compared with it.
+    known: Option<SetDigest>,
+}
+
+impl OpenDigest {
+    pub(super) fn new(known: Option<SetDigest>) -> Self {
+        Self { known }
+    }
+
+    /// Forgets the digest, because its row cannot be written.
+    pub(super) fn lose(&mut self) {
+        self.known = None;
+    }
+
+    /// Writes the digest if the transaction changed covered rows. The caller commits the transaction, and then calls
+    /// [`OpenDigest::apply`].
+    pub(super) fn write(&self, db: &Connection, difference: &Difference) -> rusqlite::Result<()> {
+        match self.after(difference) {
+            Some(after) if self.known != Some(after) => write(db, &after),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the changes of a transaction that is durable.
+    pub(super) fn apply(&mut self, difference: &Difference) {
+        self.known = self.after(difference);
+    }
+
+    fn after(&self, difference: &Difference) -> Option<SetDigest> {
+        let SetDigest { sums, truncated_to } = self.known?;
+        let truncated_to = difference.truncated_to.unwrap_or(truncated_to);
+        Some(SetDigest { sums: sums.plus(&difference.sums), truncated_to })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_it_was_written_and_not_after_any_flipped_bit() {
+        let mut digest = SetDigest { truncated_to: 300, ..SetDigest::default() };
+        digest.sums.of_mut(CoveredTable::Timers).add(&CoveredRow::new(CoveredTable::Timers, b"ann", 7));
+        let bytes = encode(&digest);
+        assert_eq!(decode(&bytes), Ok(digest));
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(decode(&flipped).is_err(), "byte {at} bit {bit}");
+            }
+            assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}
