@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::Cache;
 use crate::actor::{CallError, Environment, Expect, Reply, Request, WAKE_UP_RETRY};
 use crate::list::command::Command;
+use crate::list::name::ListName;
 use crate::store::{MAX_PAGE, StoreError, WakeUp};
 
 /// How often the store is asked for due lists. Together with the duration of a wake-up, a list is woken within a
@@ -39,15 +40,24 @@ const MAX_IN_FLIGHT: usize = 100_000;
 pub struct WakeScheduler {
     cache: Arc<Cache>,
     /// The wake-ups that are being made, each in a task of its own.
-    waking: FuturesUnordered<oneshot::Receiver<Finished>>,
-    /// The wake-ups that were sent and are still due in the store, with the time at which they are sent again, on the
-    /// monotonic clock: those without a reply, and those whose failure could not be made durable.
-    in_flight: BTreeMap<WakeUp, u64>,
+    waking: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// The wake-ups that were sent and are still due in the store: those without a reply, and those whose failure could
+    /// not be made durable.
+    in_flight: BTreeMap<WakeUp, Sent>,
     failures: Option<Failures>,
 }
 
 /// A wake-up and its result.
 type Finished = (WakeUp, Result<(), WakeError>);
+
+/// A wake-up that was sent.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// When the wake-up is sent again if it is still due, in milliseconds on the monotonic clock.
+    again_at: u64,
+    /// How many attempts in a row ended with the actor.
+    crashes: u32,
+}
 
 /// The lists that could not be woken since that was last logged.
 struct Failures {
@@ -62,6 +72,10 @@ enum WakeError {
     /// The server had no room for the wake-up. The next tick tries again.
     #[error(transparent)]
     Busy(CallError),
+    /// The actor ended. The next tick tries again, because another command of the list may be the cause. If the wake-up
+    /// itself is the cause, [`crash_pause`] bounds the attempts.
+    #[error(transparent)]
+    Crashed(CallError),
     /// The wake-up failed, and an immediate attempt would fail again.
     #[error(transparent)]
     Failed(CallError),
@@ -101,7 +115,8 @@ impl WakeScheduler {
         while let Some(Some(finished)) = self.waking.next().now_or_never() {
             self.finish(finished);
         }
-        self.in_flight.retain(|_, again| *again > uptime);
+        // A wake-up that is sent again is found by then. A later one begins without crashes.
+        self.in_flight.retain(|_, sent| sent.again_at.saturating_add(WAKE_UP_RETRY) > uptime);
         let mut after = None;
         loop {
             let page = match self.cache.environment().store.due(now, after.as_ref(), MAX_PAGE).await {
@@ -139,25 +154,36 @@ impl WakeScheduler {
 
     /// Sends one wake-up, unless it is in flight already.
     fn wake(&mut self, wake_up: WakeUp, uptime: u64) {
-        if self.in_flight.contains_key(&wake_up) {
+        let sent = self.in_flight.get(&wake_up);
+        if sent.is_some_and(|sent| sent.again_at > uptime) {
             return;
         }
+        let crashes = sent.map_or(0, |sent| sent.crashes);
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             self.in_flight.clear();
         }
-        self.in_flight.insert(wake_up.clone(), uptime.saturating_add(WAKE_UP_RETRY));
+        self.in_flight.insert(wake_up.clone(), Sent { again_at: uptime.saturating_add(WAKE_UP_RETRY), crashes });
         let (finished, result) = oneshot::channel();
-        let waking = wake(self.cache.clone(), wake_up);
+        let waking = wake(self.cache.clone(), wake_up.name.clone());
         self.cache.environment().executor.spawn(Box::pin(async move { drop(finished.send(waking.await)) }));
-        self.waking.push(result);
+        // The task ends without a result when it panics.
+        let crashed = Err(WakeError::Crashed(CallError::Crashed));
+        self.waking.push(result.map(move |woken| (wake_up, woken.unwrap_or(crashed))).boxed());
     }
 
     /// Notes the result of one wake-up. A list that asked for another time is another wake-up.
-    fn finish(&mut self, finished: Result<Finished, oneshot::error::RecvError>) {
-        // After a panic nothing is known. The wake-up stays in flight until it is sent again.
-        let Ok((wake_up, woken)) = finished else { return };
-        if matches!(woken, Ok(()) | Err(WakeError::Busy(_))) {
-            self.in_flight.remove(&wake_up);
+    fn finish(&mut self, (wake_up, woken): Finished) {
+        match &woken {
+            Ok(()) | Err(WakeError::Busy(_)) => drop(self.in_flight.remove(&wake_up)),
+            Err(WakeError::Crashed(_)) => {
+                let uptime = self.cache.environment().clock.uptime();
+                if let Some(sent) = self.in_flight.get_mut(&wake_up) {
+                    sent.again_at = uptime.saturating_add(crash_pause(sent.crashes));
+                    sent.crashes += 1;
+                }
+            }
+            // The wake-up stays in flight until it is sent again.
+            Err(WakeError::Failed(_) | WakeError::Slow) => {}
         }
         let Err(error) = woken else { return };
         tracing::debug!(list = %wake_up.name, %error, "cannot wake list");
@@ -175,6 +201,15 @@ impl WakeScheduler {
     }
 }
 
+/// How long a wake-up that ended its actor waits, in milliseconds: not at all at first, then a second, and after each
+/// further crash twice as long as before.
+fn crash_pause(crashes: u32) -> u64 {
+    match crashes {
+        0 => 0,
+        _ => 1_000_u64.checked_shl(crashes - 1).map_or(WAKE_UP_RETRY, |pause| pause.min(WAKE_UP_RETRY)),
+    }
+}
+
 /// Notes in the cache that the scheduler panicked. The end of the server drops the scheduler without a panic.
 struct PanicGuard(Arc<Cache>);
 
@@ -187,17 +222,17 @@ impl Drop for PanicGuard {
     }
 }
 
-async fn wake(cache: Arc<Cache>, wake_up: WakeUp) -> Finished {
+async fn wake(cache: Arc<Cache>, name: ListName) -> Result<(), WakeError> {
     let command = Command::Wake.into();
     let request = Request { command, caller: "hotlist".into(), expect: Expect::Anything, idempotency: None };
     let replied = {
-        let call = pin!(cache.call(&wake_up.name, request));
+        let call = pin!(cache.call(&name, request));
         match select(call, cache.environment().executor.sleep(REPLY_TIMEOUT)).await {
             Either::Left((reply, _)) => Some(reply),
             Either::Right(((), _)) => None,
         }
     };
-    (wake_up, replied.map_or(Err(WakeError::Slow), check_woken))
+    replied.map_or(Err(WakeError::Slow), check_woken)
 }
 
 /// What the reply to a wake-up says about it.
@@ -210,6 +245,8 @@ fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
             | CallError::TooManyLists { .. }
             | CallError::Store(StoreError::Overloaded { .. } | StoreError::Unavailable { .. })),
         ) => Err(WakeError::Busy(busy)),
+        // A wake-up that was made after all is no longer due.
+        Err(crashed @ (CallError::Crashed | CallError::Unknown { .. })) => Err(WakeError::Crashed(crashed)),
         Err(failed) => Err(WakeError::Failed(failed)),
     }
 }

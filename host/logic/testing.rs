@@ -126,6 +126,9 @@ impl Session for NativeSession {
                 return Ok(Err(Rejection { code: "stays".into(), message, field: None }));
             }
             Call::Delete(id) => vec![Change::Remove(id)],
+            Call::Wake if list.scan(0).any(|entry| entry.title == "panic when woken") => {
+                panic!("as the title demands")
+            }
             Call::Wake => vec![put(list.next_id(), "woken")],
             Call::Migrate(_) if list.scan(0).any(|entry| entry.title == "not me") => {
                 return Ok(Err(Rejection { code: "stays".into(), message: "It stays.".into(), field: None }));

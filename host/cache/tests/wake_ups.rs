@@ -98,3 +98,51 @@ async fn a_list_that_cannot_be_woken_is_tried_again_later_and_a_deleted_list_nev
     assert!(matches!(woken, Err(CallError::NoLogic(_))), "{woken:?}");
     assert_eq!(gone.store.next_due().await.unwrap(), Some(MIDNIGHT + 65_000));
 }
+
+/// Polls for due lists twice a second, as a running scheduler does. Returns when the list got another actor, in
+/// milliseconds after the first poll.
+async fn starts_of_actors(world: &World, list: &str, milliseconds: u64) -> Vec<u64> {
+    let mut scheduler = WakeScheduler::new(world.cache.clone());
+    let mut starts = Vec::new();
+    let actor = || world.cache.actors.get(&name(list)).map(|actor| actor.clone());
+    let mut last = actor();
+    for at in (0..=milliseconds).step_by(500) {
+        scheduler.poll_due().await;
+        scheduler.rest().await;
+        let next = actor();
+        if next.as_ref().map(Arc::as_ptr) != last.as_ref().map(Arc::as_ptr) {
+            starts.push(at);
+        }
+        last = next;
+        world.clock.advance(500);
+    }
+    starts
+}
+
+#[tokio::test]
+async fn a_list_whose_actor_ended_for_another_command_is_woken_by_the_next_poll() {
+    let world = World::new();
+    let mut scheduler = WakeScheduler::new(world.cache.clone());
+    world.add("bob", &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
+    world.clock.advance(5_000);
+    scheduler.poll_due().await;
+    // The actor takes both commands at once.
+    assert_eq!(world.add("bob", "panic").await.unwrap_err(), CallError::Crashed);
+    scheduler.rest().await;
+    assert_eq!(world.titles("bob").await.len(), 1, "its wake-up ended with the actor");
+    scheduler.poll_due().await;
+    scheduler.rest().await;
+    assert_eq!(world.titles("bob").await[1..], ["woken"]);
+}
+
+#[tokio::test]
+async fn a_list_whose_wake_up_ends_its_actor_is_woken_less_and_less_often() {
+    let world = World::new();
+    for title in ["panic when woken", &format!("wake me at {}", MIDNIGHT + 5_000)] {
+        world.add("bob", title).await.unwrap();
+    }
+    world.clock.advance(5_000);
+    // The first attempt ends the actor that is there.
+    let starts = starts_of_actors(&world, "bob", 200_000).await;
+    assert_eq!(starts, [500, 1_500, 3_500, 7_500, 15_500, 31_500, 63_500, 123_500, 183_500]);
+}
