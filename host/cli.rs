@@ -13,6 +13,7 @@ mod verify;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -23,6 +24,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use output::{Outputs, flush, is_stderr_coloured, print_error};
+
+/// The target of the lines about panics, which no filter hides.
+const PANIC_TARGET: &str = "hotlist::panic";
 
 /// A multi-user todo server whose rules are WebAssembly components, swapped while it runs.
 #[derive(Parser, Debug)]
@@ -113,13 +117,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         matches!(cli.command, None | Some(Command::Serve(_) | Command::Plugin(plugin::PluginCommand::Dev(_))));
     let outputs = if is_server { start_outputs() } else { Ok(()) };
     let log = outputs.and_then(|()| start_log(&cli.log, default_filter, with_dev_log));
-    let done = log.and_then(|()| match cli.command {
-        None => serve::serve(cli.serve),
-        Some(Command::Serve(arguments)) => serve::serve(*arguments),
-        Some(Command::Backup(arguments)) => backup::back_up(&arguments),
-        Some(Command::Restore(arguments)) => backup::restore(&arguments),
-        Some(Command::Verify(arguments)) => verify::verify(&arguments),
-        Some(Command::Plugin(command)) => plugin::run(command),
+    let done = log.and_then(|()| {
+        // A panic of this thread ends the program, and its message is among the lines that are still to be written.
+        let done = catch_unwind(AssertUnwindSafe(|| run_command(cli)));
+        done.unwrap_or_else(|_| Err(anyhow::anyhow!("the program crashed")))
     });
     let code = done.unwrap_or_else(|error| {
         print_error(&format!("{error:#}"));
@@ -129,6 +130,17 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     code
 }
 
+fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        None => serve::serve(cli.serve),
+        Some(Command::Serve(arguments)) => serve::serve(*arguments),
+        Some(Command::Backup(arguments)) => backup::back_up(&arguments),
+        Some(Command::Restore(arguments)) => backup::restore(&arguments),
+        Some(Command::Verify(arguments)) => verify::verify(&arguments),
+        Some(Command::Plugin(command)) => plugin::run(command),
+    }
+}
+
 /// Has a server write its lines without waiting for who reads them, also those about a panic.
 fn start_outputs() -> anyhow::Result<()> {
     Outputs::start().context("cannot start the threads that write the log")?;
@@ -136,16 +148,27 @@ fn start_outputs() -> anyhow::Result<()> {
         let thread = std::thread::current();
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
-        tracing::error!(thread = thread.name(), backtrace, "{panic}");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(target: PANIC_TARGET, thread = thread.name(), backtrace, "{panic}");
+        } else {
+            print_error(&panic.to_string());
+        }
     }));
     Ok(())
+}
+
+/// The filter of the log, which always lets panics through.
+fn log_filter(wanted: &str) -> anyhow::Result<EnvFilter> {
+    let filter =
+        EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
+    let panics = format!("{PANIC_TARGET}=error").parse().context("the directive for panics")?;
+    Ok(filter.add_directive(panics))
 }
 
 /// Starts the log on the error output. The developer's log of decisions goes to the standard output instead.
 fn start_log(arguments: &LogArgs, default_filter: &str, with_dev_log: bool) -> anyhow::Result<()> {
     let wanted = arguments.log.as_deref().unwrap_or(default_filter);
-    let filter =
-        EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
+    let filter = log_filter(wanted)?;
     let writer = || match Outputs::of_server() {
         Some(outputs) => BoxMakeWriter::new(|| outputs.stderr.clone()),
         None => BoxMakeWriter::new(std::io::stderr),
@@ -163,12 +186,38 @@ fn start_log(arguments: &LogArgs, default_filter: &str, with_dev_log: bool) -> a
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_filter_hides_a_panic() {
+        for wanted in ["off", "warn,hotlist=off", "hotlist::panic=off", "hotlist::actor=debug"] {
+            let shown = Arc::new(AtomicUsize::new(0));
+            let log = registry().with(CountEvents(shown.clone()).with_filter(log_filter(wanted).expect("a filter")));
+            tracing::subscriber::with_default(log, || {
+                tracing::error!(target: PANIC_TARGET, "a panic");
+                tracing::error!(target: "hotlist::web", "hidden");
+            });
+            assert_eq!(shown.load(Ordering::Relaxed), 1, "{wanted}");
+        }
+    }
+
+    /// Counts the events that pass the filter.
+    struct CountEvents(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for CountEvents {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The environment variables of a command's flags. Asserts that each flag has one of the form `PREFIX_FLAG`.

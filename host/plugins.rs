@@ -135,12 +135,13 @@ impl Plugins {
     ///
     /// # Errors
     ///
-    /// The states were not on disk in time.
+    /// The states were not on disk in time, or the loader died.
     pub async fn close(&self) -> Result<(), CloseError> {
         let closed = self.shared.close(&self.jobs);
-        // A loader that ended has dropped the sender. It has nothing to write any more.
+        // A loader that ended has dropped the sender. If the loader ended in order, it has nothing to write any more.
         let closed = tokio::time::timeout(CLOSE_LIMIT, closed).await;
-        closed.map(drop).map_err(|_| CloseError(CLOSE_LIMIT))
+        self.health().map_err(|LoaderDied| CloseError::LoaderDied)?;
+        closed.map(drop).map_err(|_| CloseError::Late(CLOSE_LIMIT))
     }
 
     async fn ask<T>(

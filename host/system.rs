@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -70,7 +71,7 @@ pub struct System {
     plugins: Arc<Plugins>,
     cache: Arc<Cache>,
     actors: TaskTracker,
-    background: TaskTracker,
+    background: Vec<BackgroundTask>,
     stop_background: CancellationToken,
     web: JoinHandle<()>,
     stop_web: CancellationToken,
@@ -96,10 +97,15 @@ impl System {
         let actors = TaskTracker::new();
         let cache = Arc::new(new_cache(&config, &store, &registry, &clock, &actors));
 
-        let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
-        let until_stopped = || stop_background.clone();
-        background.spawn(until_stopped().run_until_cancelled_owned(passivate_idle(cache.clone(), config.idle)));
-        background.spawn(until_stopped().run_until_cancelled_owned(WakeScheduler::new(cache.clone()).run()));
+        let stop_background = CancellationToken::new();
+        let background = vec![
+            BackgroundTask::start(
+                "passivates idle lists",
+                passivate_idle(cache.clone(), config.idle),
+                &stop_background,
+            ),
+            BackgroundTask::start("wakes lists", WakeScheduler::new(cache.clone()).run(), &stop_background),
+        ];
 
         let readiness = Arc::new(web::Readiness::default());
         let services = web::Services {
@@ -180,8 +186,7 @@ impl System {
         let web = web.and_then(|ended| ended.context("the HTTP server crashed"));
 
         self.stop_background.cancel();
-        self.background.close();
-        let background = within(limits.background, "the background tasks", self.background.wait()).await;
+        let background = within(limits.background, "the background tasks", end_all(self.background)).await.flatten();
 
         self.actors.close();
         let actors = within(limits.actors, "the actors", self.actors.wait()).await;
@@ -195,6 +200,32 @@ impl System {
         let failures: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
         anyhow::bail!("stopped, but {}; what was acknowledged is durable", failures.join("; "))
     }
+}
+
+/// A task that runs until the server stops.
+struct BackgroundTask {
+    /// What the task does, as in "the task that wakes lists".
+    does: &'static str,
+    ended: JoinHandle<()>,
+}
+
+impl BackgroundTask {
+    fn start(does: &'static str, task: impl Future<Output = ()> + Send + 'static, stop: &CancellationToken) -> Self {
+        let until_stopped = stop.clone().run_until_cancelled_owned(task);
+        Self { does, ended: tokio::spawn(until_stopped.map(|_| ())) }
+    }
+}
+
+/// Waits for the end of background tasks. Fails if one of them crashed.
+async fn end_all(tasks: Vec<BackgroundTask>) -> anyhow::Result<()> {
+    let mut crashed = Vec::new();
+    for BackgroundTask { does, ended } in tasks {
+        if ended.await.is_err() {
+            crashed.push(format!("the task that {does} crashed"));
+        }
+    }
+    anyhow::ensure!(crashed.is_empty(), "{}", crashed.join("; "));
+    Ok(())
 }
 
 /// Waits for a part of the server to end.

@@ -2,15 +2,16 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hotlist::actor::{Expect, Request};
-use hotlist::clock::ManualClock;
+use hotlist::clock::{Clock, ManualClock};
 use hotlist::config::Config;
 use hotlist::list::command::Command;
+use hotlist::list::date::Date;
 use hotlist::list::name::ListName;
 use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
@@ -60,14 +61,13 @@ async fn a_server_whose_log_nothing_reads_goes_on_and_says_so_once_it_is_read() 
         assert!(looks < MAX_LOOKS, "the log takes everything");
     }
     assert_eq!(add(&client, address, "bob").await, 201);
-    let mut log = BufReader::new(server.take_stderr()).lines();
-    let reported = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("lines were dropped")));
-    let reported = reported.expect("the log goes on").expect("text");
+    let log = server.read_log();
+    let reported = log.find("lines were dropped");
     assert!(reported.contains("WARN") && reported.contains("stderr"), "{reported}");
     // Nothing reads the pipe from now on, and the end of the server does not wait for it either.
-    let (ended, end) = std::sync::mpsc::channel();
-    std::thread::spawn(move || ended.send(server.terminate()));
-    assert!(end.recv_timeout(WAIT_TIMEOUT).expect("it ends").success());
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    drop(log);
 }
 
 #[tokio::test]
@@ -80,8 +80,13 @@ async fn a_server_whose_outputs_are_closed_goes_on() {
     for _ in 0..10 {
         assert_eq!(add(&client, address, "bob").await, 201);
     }
-    assert!(dropped(&client, address).await > 0);
-    assert!(server.terminate().success(), "neither SIGPIPE nor a panic ended it");
+    // A thread writes the lines, and counts those that it could not write.
+    let begun = Instant::now();
+    while dropped(&client, address).await == 0 {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "no line is missing");
+    }
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0), "neither SIGPIPE nor a panic ended it");
 }
 
 #[tokio::test]
@@ -111,22 +116,65 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     waiting.abort();
 }
 
-/// Waits for the end of a process, and returns its exit code. A process that does not end is killed.
-fn exit_code(mut server: Process) -> Option<i32> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = server.ended() {
-            return status.code();
-        }
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not end");
-        std::thread::yield_now();
+/// A clock that panics when the wall-clock time is read, once it is broken.
+struct BrittleClock {
+    is_broken: AtomicBool,
+    inner: ManualClock,
+}
+
+impl Clock for BrittleClock {
+    fn now(&self) -> u64 {
+        assert!(!self.is_broken.load(Ordering::Relaxed), "the clock is broken");
+        self.inner.now()
     }
+
+    fn monotonic(&self) -> Duration {
+        self.inner.monotonic()
+    }
+
+    fn local_at(&self, now: u64) -> (Date, i32) {
+        self.inner.local_at(now)
+    }
+
+    fn seed(&self) -> u64 {
+        self.inner.seed()
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_wake_up_task_crashed_does_not_stop_in_order() {
+    let data = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(BrittleClock { is_broken: AtomicBool::new(false), inner: ManualClock::at(NOON) });
+    let store = Arc::new(MemoryStore::default());
+    let system = System::start_with(Config::new(data.path().to_owned()), store, clock.clone()).await;
+    let system = system.expect("it starts");
+    clock.is_broken.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    while !system.cache().wake_ups_have_failed() {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not read the clock");
+        tokio::task::yield_now().await;
+    }
+    let error = system.stop().await.expect_err("a part crashed").to_string();
+    assert!(error.contains("the task that wakes lists crashed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_panic_is_on_the_log_also_when_nothing_else_is() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut server = Process::failing("commit=panic(on purpose)", "off", data.path());
+    let log = server.read_log();
+    assert_eq!(add(&client(), server.address, "bob").await, 500, "the actor ended with the command");
+    log.find("ERROR hotlist::panic: panicked at");
+    log.find("on purpose");
+    server.signal("TERM");
+    log.read_to_end();
+    assert_eq!(server.exit_code(), Some(0), "the actor of one list is no part of the server");
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_a_server_at_once_whose_threads_are_all_blocked() {
     let data = tempfile::tempdir().expect("a directory");
-    let mut server = Process::hanging("commit=sleep(600000)", data.path());
+    let mut server = Process::failing("commit=sleep(600000)", "info", data.path());
     let address = server.address;
     let impatient = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(1)).build().expect("a client");
     let begun = Instant::now();
@@ -139,12 +187,11 @@ async fn a_second_signal_ends_a_server_at_once_whose_threads_are_all_blocked() {
         let add = add.header("content-type", "application/json").body(r#"{"title":"milk"}"#).send().await;
         assert!(add.is_err(), "its commit hangs");
     }
-    let mut log = BufReader::new(server.take_stderr()).lines();
+    let log = server.read_log();
     server.signal("TERM");
-    let first = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("a second signal stops at once")));
-    assert!(first.is_some());
+    log.find("a second signal stops at once");
     server.signal("TERM");
-    assert_eq!(exit_code(server), Some(130));
+    assert_eq!(server.exit_code(), Some(130));
 }
 
 #[tokio::test]
@@ -153,14 +200,16 @@ async fn sighup_reads_the_plugins_directory_again_and_ends_nothing() {
     std::fs::write(plugins.path().join("mine.wasm"), support::component("todo")).expect("it is written");
     let arguments = ["--plugins".as_ref(), plugins.path().as_os_str()];
     let mut server = Process::piping_log("info", data.path(), &arguments);
-    let mut log = BufReader::new(server.take_stderr()).lines();
+    let log = server.read_log();
     server.signal("HUP");
-    let line = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("SIGHUP")));
-    let line = line.expect("the log goes on").expect("text");
+    let line = log.find("SIGHUP");
     assert!(line.contains("files=1") && line.contains("again"), "{line}");
     assert_eq!(server.get("/readyz").0, 200);
-    // The log is read to its end, because the pipe would be closed otherwise.
+    plugins.close().expect("it is removed");
+    server.signal("HUP");
+    let line = log.find("SIGHUP");
+    assert!(line.contains("ERROR") && line.contains("cannot be read"), "{line}");
     server.signal("TERM");
-    assert!(log.all(|line| line.is_ok()));
-    assert_eq!(exit_code(server), Some(0));
+    log.read_to_end();
+    assert_eq!(server.exit_code(), Some(0));
 }

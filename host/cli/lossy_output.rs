@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -74,11 +74,12 @@ impl LossyOutput {
         self.0.filled.notify_one();
     }
 
-    /// Waits until all lines are written, at most for a time. Returns whether they are.
-    pub(super) fn flush(&self, limit: Duration) -> bool {
+    /// Waits until all lines are written, at most until the deadline. Returns whether they are.
+    pub(super) fn flush(&self, deadline: Instant) -> bool {
         let mut buffer = self.0.buffer.lock();
-        let is_busy = |buffer: &mut Buffer| buffer.is_writing || !buffer.lines.is_empty();
-        !self.0.written.wait_while_for(&mut buffer, is_busy, limit).timed_out()
+        let is_busy = |buffer: &Buffer| buffer.is_writing || !buffer.lines.is_empty();
+        while is_busy(&buffer) && !self.0.written.wait_until(&mut buffer, deadline).timed_out() {}
+        !is_busy(&buffer)
     }
 }
 
@@ -132,6 +133,7 @@ impl Write for LossyOutput {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -186,12 +188,12 @@ mod tests {
         output.write_lines(b"two\nlines\n");
         output.write_lines(b"\n");
         assert_eq!(dropped.load(Ordering::Relaxed), 3);
-        assert!(!output.flush(Duration::ZERO), "flushing is bounded, too");
+        assert!(!output.flush(Instant::now()), "flushing is bounded, too");
         room.send(Ok(())).expect("the thread is there");
         assert_eq!(reports.recv_timeout(PATIENCE), Ok(3), "reported when the pipe is read");
         assert_eq!(written.recv_timeout(PATIENCE).expect("it is written").len(), MAX_WAITING_BYTES);
         room.send(Ok(())).expect("the thread is there");
-        assert!(output.flush(PATIENCE));
+        assert!(output.flush(Instant::now() + PATIENCE));
         assert!(reports.try_recv().is_err(), "reported once");
     }
 
@@ -202,7 +204,7 @@ mod tests {
             room.send(Err(io::ErrorKind::BrokenPipe.into())).expect("the thread is there");
             output.write_lines(b"line\n");
             written.recv_timeout(PATIENCE).expect("it is tried");
-            assert!(output.flush(PATIENCE));
+            assert!(output.flush(Instant::now() + PATIENCE));
             assert_eq!(dropped.load(Ordering::Relaxed), count);
         }
         assert!(reports.try_recv().is_err());

@@ -10,14 +10,14 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use super::lossy_output::LossyOutput;
 
-/// How long the end of the program waits for each output to take the last lines.
+/// How long the end of the program waits for both outputs to take the last lines.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The two outputs of a server, which are those of the process.
@@ -48,11 +48,13 @@ impl Outputs {
     }
 }
 
-/// Waits for the last lines, at most [`FLUSH_LIMIT`] for each output.
+/// Waits until both outputs have taken the last lines, at most [`FLUSH_LIMIT`].
 pub(super) fn flush() {
     if let Some(outputs) = Outputs::of_server() {
-        outputs.stdout.flush(FLUSH_LIMIT);
-        outputs.stderr.flush(FLUSH_LIMIT);
+        let deadline = Instant::now() + FLUSH_LIMIT;
+        // Each output is written by a thread of its own, so the second one has all of the time, too.
+        outputs.stdout.flush(deadline);
+        outputs.stderr.flush(deadline);
     }
 }
 

@@ -20,9 +20,6 @@ use crate::store::receipt_room::ReceiptLimits;
 use crate::system::System;
 use crate::{failpoint, wasm, web};
 
-/// How much longer than [`System::stop_limit`] the process waits for the server before it ends by itself.
-const STOP_SLACK: Duration = Duration::from_secs(5);
-
 /// The data directory where neither a flag nor the environment names one.
 pub(super) const DEFAULT_DATA: &str = "./hotlist-data";
 
@@ -210,7 +207,7 @@ pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let _armed = failpoint::arm();
     let config = arguments.config();
     // Listened for before anything starts, so that no signal is lost.
-    let signals = Signals::listen(HangUp::Reloads, System::stop_limit(&config) + STOP_SLACK)?;
+    let signals = Signals::listen(HangUp::Reloads, System::stop_limit(&config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let served = runtime.block_on(run(config, signals));

@@ -19,6 +19,9 @@ const INTERRUPTED: i32 = 130;
 /// The exit code of a server that did not stop in time.
 const FAILED: i32 = 1;
 
+/// How much longer than its stop may take the process waits for a server before it ends by itself.
+const STOP_SLACK: Duration = Duration::from_secs(5);
+
 /// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Asked {
@@ -53,8 +56,9 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on. A server that was told to stop has `limit` to do so.
-    pub(super) fn listen(hang_up: HangUp, limit: Duration) -> anyhow::Result<Self> {
+    /// Listens from now on. The process of a server that was told to stop is ended [`STOP_SLACK`] after `stop_limit`.
+    pub(super) fn listen(hang_up: HangUp, stop_limit: Duration) -> anyhow::Result<Self> {
+        let limit = stop_limit + STOP_SLACK;
         let stop = CancellationToken::new();
         let (reload, reloads) = mpsc::channel(1);
         let (installed, is_installed) = std::sync::mpsc::channel();

@@ -29,7 +29,13 @@ pub enum StartError {
 #[error("the plugin loader thread ended unexpectedly; restart the server")]
 pub struct LoaderDied;
 
-/// Rollout states were not on disk when the time for closing was over.
+/// Why the loader did not close in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the rollout states were not on disk within {0:?}")]
-pub struct CloseError(pub Duration);
+pub enum CloseError {
+    /// Rollout states were not on disk when the time for closing was over.
+    #[error("the rollout states were not on disk within {0:?}")]
+    Late(Duration),
+    /// The loader thread had ended, so states that changed since are not on disk.
+    #[error("the plugin loader thread ended unexpectedly, so the last changes of rollout states may not be on disk")]
+    LoaderDied,
+}

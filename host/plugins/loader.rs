@@ -144,7 +144,7 @@ impl Loader {
             }
             Job::Rescan { answer } => {
                 let watch = self.watch.as_mut();
-                let rescan = || Ok::<_, PublishError>(watch.map(|watch| watch.rescan(publisher)));
+                let rescan = || watch.map(|watch| watch.rescan(publisher)).transpose();
                 drop(answer.send(catch("read its files again", rescan)));
             }
             Job::Save | Job::Stop => {}

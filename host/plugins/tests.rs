@@ -65,6 +65,10 @@ struct Fixture {
 }
 
 async fn start(directory: &Path) -> Fixture {
+    start_watching(directory, None).await
+}
+
+async fn start_watching(directory: &Path, watched: Option<&Path>) -> Fixture {
     let ((entering, entered), (release, released)) = (mpsc::channel(), mpsc::channel());
     let registry = Arc::new(Registry::default());
     let setup = Setup {
@@ -72,7 +76,7 @@ async fn start(directory: &Path) -> Fixture {
         registry: registry.clone(),
         clock: Arc::new(ManualClock::at(1)),
         directory: directory.to_owned(),
-        watched: None,
+        watched: watched.map(|directory| (directory.to_owned(), 1_000)),
         default_logic: None,
         force: false,
         shared: Arc::default(),
@@ -164,6 +168,30 @@ async fn a_change_that_a_loader_took_and_did_not_answer_may_have_been_made() {
     ends.join().expect("it ends");
     let error = upload(&plugins, "works").await.expect_err("the loader is gone");
     assert!(matches!(error, PublishError::Failed(_)), "nothing was changed: {error:?}");
+}
+
+#[tokio::test]
+async fn a_watched_directory_that_cannot_be_read_again_is_an_error() {
+    let (directory, watched) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(watched.path().join("works.wasm"), b"component").unwrap();
+    let fixture = start_watching(directory.path(), Some(watched.path())).await;
+    assert_eq!(fixture.plugins.rescan().await, Ok(Some(1)));
+    watched.close().unwrap();
+    let error = fixture.plugins.rescan().await.expect_err("the directory is gone");
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+}
+
+#[tokio::test]
+async fn a_loader_that_died_is_not_closed_in_order() {
+    let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_JOBS);
+    let plugins = Plugins { jobs, shared: Arc::default() };
+    let guard = ThreadGuard::new(plugins.shared.clone());
+    let dies = std::thread::spawn(move || {
+        let (_guard, _waiting) = (guard, waiting);
+        panic!("as the test has it");
+    });
+    assert!(dies.join().is_err());
+    assert_eq!(plugins.close().await, Err(CloseError::LoaderDied));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::error::StartError;
 use super::job::Job;
 use crate::list::digest::{Digest, digest_of};
 use crate::list::name::LogicName;
-use crate::rollout::{MAX_LOGICS, Publisher, Submission};
+use crate::rollout::{MAX_LOGICS, PublishError, Publisher, Submission};
 
 /// How long a directory must be without events before it is looked at: the several writes of an editor become one look.
 const DEBOUNCE: Duration = Duration::from_millis(30);
@@ -138,26 +138,39 @@ impl Watch {
     }
 
     /// Looks at every file as if all had changed. Returns how many components the directory holds.
-    pub(super) fn rescan(&mut self, publisher: &Publisher) -> usize {
-        // A directory that cannot be read is reported by the look.
-        let found = components(&self.directory).unwrap_or_default();
-        self.named = found.into_iter().map(|(_, path)| path).take(MAX_LOGICS).collect();
-        self.look(publisher);
-        self.files.len()
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read. What was loaded from it stays as it is.
+    pub(super) fn rescan(&mut self, publisher: &Publisher) -> Result<usize, PublishError> {
+        let found = components(&self.directory).map_err(|error| {
+            PublishError::Failed(format!("the directory {} cannot be read: {error}", self.directory.display()))
+        })?;
+        self.named = found.iter().map(|(_, path)| path.clone()).take(MAX_LOGICS).collect();
+        self.look_at_files(found, publisher);
+        Ok(self.files.len())
     }
 
     /// Looks at every file that may have changed.
     pub(super) fn look(&mut self, publisher: &Publisher) {
+        match components(&self.directory) {
+            Ok(found) => self.look_at_files(found, publisher),
+            Err(error) => {
+                self.begin_look();
+                tracing::warn!(directory = %self.directory.display(), %error, "the plugins directory cannot be read");
+            }
+        }
+    }
+
+    /// Schedules the next look, and takes the files that an event named since the last one.
+    fn begin_look(&mut self) -> Vec<PathBuf> {
         self.look_at = Instant::now() + POLL_INTERVAL;
         self.first_event = None;
-        let named = std::mem::take(&mut self.named);
-        let found = match components(&self.directory) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(directory = %self.directory.display(), %error, "the plugins directory cannot be read");
-                return;
-            }
-        };
+        std::mem::take(&mut self.named)
+    }
+
+    fn look_at_files(&mut self, found: Vec<(LogicName, PathBuf)>, publisher: &Publisher) {
+        let named = self.begin_look();
         let gone = |name: &LogicName| !found.iter().any(|(there, _)| there == name);
         self.files.retain(|name, seen| {
             let gone = gone(name);

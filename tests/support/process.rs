@@ -6,8 +6,12 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Instant;
 
 use serde_json::Value;
+
+use super::WAIT_TIMEOUT;
 
 /// A running server. Dropping it kills the process.
 pub struct Process {
@@ -40,11 +44,11 @@ impl Process {
         Self::piping_log_of(program(), level, data, arguments)
     }
 
-    /// Starts a server that hangs at a failpoint. Its log goes into a pipe.
-    pub fn hanging(point: &str, data: &Path) -> Self {
+    /// Starts a server that hangs or panics at a failpoint. Its log goes into a pipe.
+    pub fn failing(point: &str, level: &str, data: &Path) -> Self {
         let mut command = program();
         command.env("FAILPOINTS", point);
-        Self::piping_log_of(command, "info", data, &[])
+        Self::piping_log_of(command, level, data, &[])
     }
 
     fn piping_log_of(mut command: Command, level: &str, data: &Path, arguments: &[&OsStr]) -> Self {
@@ -54,6 +58,8 @@ impl Process {
     }
 
     fn spawn(mut command: Command) -> Self {
+        // A command that waits for the processor of a busy machine is no failure. These tests are not about deadlines.
+        command.env("HOTLIST_DEADLINE", "20s").env("HOTLIST_HEAVY_DEADLINE", "20s");
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let output = child.stdout.as_mut().expect("it is piped");
@@ -106,6 +112,27 @@ impl Process {
         self.child.stderr.take().expect("it is piped")
     }
 
+    /// Reads the log from now on, line by line.
+    pub fn read_log(&mut self) -> Log {
+        let pipe = BufReader::new(self.take_stderr());
+        // Without room, so that the pipe is read no further than the test wants.
+        let (sender, lines) = sync_channel(0);
+        std::thread::spawn(move || pipe.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Log(lines)
+    }
+
+    /// Waits for the end of the process, and returns its exit code. A process that does not end is killed.
+    pub fn exit_code(mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status.code();
+            }
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+
     /// Closes the reading end of the standard output.
     pub fn close_stdout(&mut self) {
         self.child.stdout = None;
@@ -122,6 +149,37 @@ impl Drop for Process {
         // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The lines of a server's log. Nothing reads the log while no line is asked for.
+pub struct Log(Receiver<String>);
+
+impl Log {
+    /// Reads up to a line with this text.
+    pub fn find(&self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let line = self.0.recv_timeout(WAIT_TIMEOUT.saturating_sub(begun.elapsed()));
+            match line {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("the log has no line with {text:?}: {error}"),
+            }
+        }
+    }
+
+    /// Reads to the end of the log, which comes with the end of the server.
+    pub fn read_to_end(self) -> Vec<String> {
+        let begun = Instant::now();
+        let mut lines = Vec::new();
+        loop {
+            match self.0.recv_timeout(WAIT_TIMEOUT.saturating_sub(begun.elapsed())) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("the log does not end: {lines:#?}"),
+            }
+        }
     }
 }
 

@@ -66,14 +66,18 @@ pub(super) fn dev(arguments: DevArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let done = runtime.block_on(async {
-        let session = DevSession::open(arguments).await?;
+        let session = tokio::select! {
+            session = DevSession::open(arguments) => session?,
+            () = signals.stop.cancelled() => return Ok(ExitCode::SUCCESS),
+        };
         let done = tokio::select! {
             done = session.run() => done,
             () = signals.stop.cancelled() => Ok(()),
         };
-        session.system.stop().await?;
-        done.map(|()| ExitCode::SUCCESS)
+        let stopped = session.system.stop().await;
+        done.and(stopped).map(|()| ExitCode::SUCCESS)
     });
+    // Neither a disk nor a build that is in progress delays the end.
     runtime.shutdown_background();
     done
 }
