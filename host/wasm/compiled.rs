@@ -4,6 +4,9 @@
 //! has a *seal*, the SHA-256 of its bytes, and a file that does not match its seal is removed before wasmtime looks for
 //! it. wasmtime then compiles the component anew.
 //!
+//! A file that cannot be removed, such as one in a read-only directory, is left alone. wasmtime finds the file by the
+//! component's bytes, so it gets bytes with another section and compiles the component in memory.
+//!
 //! wasmtime alone knows the name of a component's file, so a seal notes which file appeared when the component was
 //! compiled. A file without a seal is removed at the start: the process was killed before it could seal the file, or
 //! another program wrote it.
@@ -12,9 +15,11 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use wasm_encoder::{ComponentSection, CustomSection};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Error};
 
@@ -34,6 +39,9 @@ const MAX_SEALS: usize = 4_096;
 /// The most bytes of the file of the seals that are read. A seal has less than 300 bytes.
 const MAX_SEALS_BYTES: u64 = 2 << 20;
 
+/// The section that a component gets for wasmtime not to find its damaged code. It means nothing to a component.
+const ANEW_SECTION: &str = "hotlist:compiled-anew";
+
 /// The bytes of a file that are hashed at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -43,6 +51,10 @@ pub(super) struct CompiledCode {
     directory: PathBuf,
     /// Held while a component is compiled, so that a new file is that component's.
     seals: Mutex<Vec<Seal>>,
+    /// The number of components whose damaged code could not be removed.
+    compiled_anew: AtomicU64,
+    /// Removes a file, which a test makes fail.
+    remove: fn(&Path) -> io::Result<()>,
 }
 
 /// What is known of the compiled code of one component.
@@ -76,7 +88,7 @@ impl CompiledCode {
             .with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config)?;
         let seals = Mutex::new(open_seals(&directory)?);
-        Ok(Self { cache, directory, seals })
+        Ok(Self { cache, directory, seals, compiled_anew: AtomicU64::new(0), remove })
     }
 
     /// The cache for wasmtime's configuration.
@@ -84,24 +96,48 @@ impl CompiledCode {
         &self.cache
     }
 
-    /// Compiles a component, or has wasmtime take its code from the cache if the code is undamaged.
+    /// Compiles a component, or has wasmtime take its code from the cache if the code is undamaged. `compile` gets the bytes
+    /// that wasmtime is to compile.
     ///
     /// # Errors
     ///
-    /// The compiler's error, or that damaged code cannot be removed.
+    /// The compiler's error.
     pub(super) fn compile(
         &self,
         component: Digest,
-        compile: impl FnOnce() -> wasmtime::Result<Component>,
+        bytes: &[u8],
+        compile: impl FnOnce(&[u8]) -> wasmtime::Result<Component>,
     ) -> wasmtime::Result<Component> {
         let mut seals = self.seals.lock();
-        self.remove_damaged(&mut seals, &component)?;
+        if let Err(error) = self.remove_damaged(&mut seals, &component) {
+            tracing::warn!(%error, component = hex(&component), "damaged compiled code stays; its component is compiled in memory each time it is loaded");
+            return self.compile_anew(&seals, bytes, compile);
+        }
         let misses = self.cache.cache_misses();
-        let compiled = compile();
+        let compiled = compile(bytes);
         if self.cache.cache_misses() != misses
             && let Err(error) = self.seal_new(&mut seals, component)
         {
             tracing::warn!(%error, "cannot seal compiled code; the next start compiles its component again");
+        }
+        compiled
+    }
+
+    /// Compiles a component under another name than that of its damaged code, and keeps no file of it.
+    fn compile_anew(
+        &self,
+        seals: &[Seal],
+        bytes: &[u8],
+        compile: impl FnOnce(&[u8]) -> wasmtime::Result<Component>,
+    ) -> wasmtime::Result<Component> {
+        // Each time another one, because an unsealed file of the last time may be there and damaged.
+        let number = self.compiled_anew.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let mut renamed = bytes.to_vec();
+        CustomSection { name: ANEW_SECTION.into(), data: (&number).into() }.append_to_component(&mut renamed);
+        let compiled = compile(&renamed);
+        // A file that stays is removed at the next start, or the next start uses no compiled code at all.
+        for file in unsealed(&self.directory, seals).unwrap_or_default() {
+            let _ = (self.remove)(&self.directory.join(file));
         }
         compiled
     }
@@ -120,7 +156,7 @@ impl CompiledCode {
                     component = hex(component),
                     "compiled code is damaged; its component is compiled again"
                 );
-                remove(&path)?;
+                (self.remove)(&path)?;
             }
         }
         seals.remove(at);

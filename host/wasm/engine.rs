@@ -207,10 +207,10 @@ impl Engine {
 
     /// Compiles a component, or takes its code from the cache.
     pub(super) fn compile(&self, class: InstanceClass, digest: Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let compile = || Component::new(self.wasmtime(class), bytes);
+        let compile = |bytes: &[u8]| Component::new(self.wasmtime(class), bytes);
         match &self.shared.compiled {
-            Some(compiled) => compiled.compile(digest, compile),
-            None => compile(),
+            Some(compiled) => compiled.compile(digest, bytes, compile),
+            None => compile(bytes),
         }
     }
 

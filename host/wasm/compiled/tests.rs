@@ -86,6 +86,31 @@ fn code_that_is_damaged_while_the_server_runs_is_compiled_again_when_it_is_next_
 }
 
 #[test]
+fn damaged_code_that_cannot_be_removed_does_not_run_and_its_component_is_compiled_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut compiled = CompiledCode::open(code(folder.path())).unwrap();
+    let mut config = wasmtime::Config::new();
+    config.cache(Some(compiled.cache().clone()));
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    let compile = |compiled: &CompiledCode| {
+        compiled.compile(digest_of(COMPONENT), COMPONENT, |bytes| Component::new(&engine, bytes)).expect("it compiles");
+        compiled.cache().cache_misses()
+    };
+    assert_eq!(compile(&compiled), 1);
+    let [seal] = <[Seal; 1]>::try_from(read_seals(&code(folder.path()))).expect("one seal");
+    let file = code(folder.path()).join(&seal.file);
+    flip(&file, fs::read(&file).unwrap().len() / 2);
+    let damaged = fs::read(&file).unwrap();
+    compiled.remove = |_| Err(ErrorKind::PermissionDenied.into());
+    assert_eq!([compile(&compiled), compile(&compiled)], [2, 3], "wasmtime compiles it each time");
+    assert!(fs::read(&file).unwrap() == damaged && read_seals(&code(folder.path())) == [seal], "nothing is changed");
+    compiled.remove = remove;
+    // The files that were made meanwhile are removed with the next one.
+    assert_eq!([(); 3].map(|()| compile(&compiled)), [4, 5, 5]);
+    assert!(fs::read(&file).unwrap() != damaged, "it is replaced once it can be removed");
+}
+
+#[test]
 fn code_without_a_seal_is_removed_at_the_start() {
     let (folder, file) = compiled_once();
     let other = file.with_file_name("of-another-program");
@@ -135,7 +160,8 @@ fn the_code_that_another_compiler_made_of_a_component_is_replaced() {
     let mut config = wasmtime::Config::new();
     config.consume_fuel(false).cache(Some(compiled.cache().clone()));
     let engine = wasmtime::Engine::new(&config).unwrap();
-    compiled.compile(digest_of(COMPONENT), || Component::new(&engine, COMPONENT)).expect("it compiles");
+    let compile = |bytes: &[u8]| Component::new(&engine, bytes);
+    compiled.compile(digest_of(COMPONENT), COMPONENT, compile).expect("it compiles");
     let seals = read_seals(&code(folder.path()));
     let replaced = code(folder.path()).join(&seals[0].file);
     assert_eq!((seals.len(), replaced.exists()), (1, true));
