@@ -46,7 +46,13 @@ impl ListReceipts {
         self.0.as_ref().map_or_else(ListShare::default, |indexed| ListShare {
             bytes: indexed.bytes,
             oldest: indexed.by_time.front().map(|receipt| receipt.time),
+            held: 0,
         })
+    }
+
+    /// The bytes of the receipts of a caller or address. Reads all of them.
+    fn bytes_of(&self, holder: &str) -> u64 {
+        self.0.as_ref().map_or(0, |indexed| bytes_of(&indexed.by_time, holder))
     }
 
     /// Drops the receipts before a time. Costs as much as it drops, as long as no batch holds a clone.
@@ -110,7 +116,7 @@ impl NewReceipts {
     /// There is no room.
     pub(super) fn check(&self, durable: &ListReceipts, request: &Idempotency, now: u64) -> Result<(), NoReceiptRoom> {
         let bytes = request.least_receipt_bytes() as u64;
-        self.room.check(self.share(durable), &request.holder, bytes, now)
+        self.room.check(self.share(durable, &request.holder, bytes), &request.holder, bytes, now)
     }
 
     /// Adds a receipt, and reserves room for it.
@@ -121,7 +127,8 @@ impl NewReceipts {
     pub(super) fn add(&mut self, durable: &ListReceipts, receipt: Receipt, now: u64) -> Result<(), NoReceiptRoom> {
         let bytes = receipt.bytes() as u64;
         let account = ReceiptAccount { time: receipt.time, holder: receipt.request.holder.as_str().into(), bytes };
-        self.reservations.push(self.room.reserve(self.share(durable), account, now)?);
+        let share = self.share(durable, &account.holder, bytes);
+        self.reservations.push(self.room.reserve(share, account, now)?);
         self.receipts.push(Arc::new(receipt));
         self.bytes += bytes;
         Ok(())
@@ -141,10 +148,20 @@ impl NewReceipts {
         HandedOver { room: self.room.clone(), accounts }
     }
 
-    fn share(&self, durable: &ListReceipts) -> ListShare {
-        let ListShare { bytes, oldest } = durable.share();
-        ListShare { bytes: bytes + self.bytes, oldest }
+    /// What the list has when a receipt of `new` bytes comes.
+    fn share(&self, durable: &ListReceipts, holder: &str, new: u64) -> ListShare {
+        let ListShare { bytes, oldest, .. } = durable.share();
+        let bytes = bytes + self.bytes;
+        // Read where the room is nearly full only, so that the lists with room need no sums by holder.
+        let is_needed = bytes + new > self.room.limits().open_list_bytes();
+        let held = if is_needed { durable.bytes_of(holder) + bytes_of(&self.receipts, holder) } else { 0 };
+        ListShare { bytes, oldest, held }
     }
+}
+
+fn bytes_of<'a>(receipts: impl IntoIterator<Item = &'a Arc<Receipt>>, holder: &str) -> u64 {
+    let own = receipts.into_iter().filter(|receipt| receipt.request.holder == holder);
+    own.map(|receipt| receipt.bytes() as u64).sum()
 }
 
 /// The room of receipts that the store has. It stays reserved where the outcome of the commit is not known.

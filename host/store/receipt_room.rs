@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// The part of the room that one caller or address may take: an eighth.
+/// The part of the room that one caller or address may take: an eighth. The last eighth of the room of a list is for
+/// those who have taken less than that of it.
 const HOLDERS: u64 = 8;
 
 /// The milliseconds in a minute. Receipts of one minute are accounted for together.
@@ -42,6 +43,17 @@ impl ReceiptLimits {
         u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The bytes of the receipts of one list that a caller or address may take alone. Most lists have one user, so an
+    /// eighth would be too few. The rest is for the keys of others.
+    pub fn open_list_bytes(&self) -> u64 {
+        self.list_bytes as u64 - self.list_holder_bytes()
+    }
+
+    /// The most bytes of the receipts of one caller or address in one list, beyond [`ReceiptLimits::open_list_bytes`].
+    pub fn list_holder_bytes(&self) -> u64 {
+        self.list_bytes as u64 / HOLDERS
+    }
+
     /// The most bytes of the receipts of one caller or address.
     pub fn holder_bytes(&self) -> u64 {
         self.total_bytes as u64 / HOLDERS
@@ -53,6 +65,8 @@ impl ReceiptLimits {
 pub enum ReceiptLimit {
     /// [`ReceiptLimits::list_bytes`]
     List,
+    /// [`ReceiptLimits::list_holder_bytes`]
+    ListHolder,
     /// [`ReceiptLimits::holder_bytes`]
     Holder,
     /// [`ReceiptLimits::total_bytes`]
@@ -76,6 +90,7 @@ impl NoReceiptRoom {
         let Self { limit, bytes, .. } = self;
         let whose = match limit {
             ReceiptLimit::List => "the receipts of the list",
+            ReceiptLimit::ListHolder => "the list is nearly full of receipts, and those of one caller or address in it",
             ReceiptLimit::Holder => "the receipts of one caller or address",
             ReceiptLimit::Total => "all receipts",
         };
@@ -104,6 +119,9 @@ pub struct ListShare {
     pub bytes: u64,
     /// The time of the oldest receipt.
     pub oldest: Option<u64>,
+    /// The bytes of those of the caller or address that asks for room. Needed only where the list has more than
+    /// [`ReceiptLimits::open_list_bytes`].
+    pub held: u64,
 }
 
 /// The room for receipts of a store.
@@ -224,6 +242,10 @@ impl ReceiptRoom {
         let wait = |time: u64| time.saturating_add(self.limits.time_ms()).saturating_sub(now);
         let (limit, bytes, wait) = if list.bytes + bytes > list_bytes {
             (ReceiptLimit::List, list_bytes, list.oldest.map(wait))
+        } else if list.bytes + bytes > self.limits.open_list_bytes()
+            && list.held + bytes > self.limits.list_holder_bytes()
+        {
+            (ReceiptLimit::ListHolder, self.limits.list_holder_bytes(), list.oldest.map(wait))
         } else if held + bytes > holder_bytes {
             let last = now.saturating_add(MAX_RETRY_AFTER).saturating_sub(self.limits.time_ms()) / MINUTE;
             let oldest = used.minutes.range(..=last).find(|(_, holders)| holders.contains_key(holder));

@@ -59,7 +59,7 @@ async fn a_list_without_room_for_a_receipt_refuses_new_keys_and_names_the_limit(
     let (count, refused) = fill(&server).await;
     assert!(count > 5, "{count}");
     let problem = refused.problem(429, "receipts-full");
-    assert_eq!(problem["limit"], json!({ "name": "receipt bytes of a list", "value": 4_096 }));
+    assert_eq!(problem["limit"], json!({ "name": "receipt bytes of a caller in a list", "value": 512 }));
     assert_eq!((&problem["field"], refused.header("retry-after")), (&json!("Idempotency-Key"), ""));
     assert_eq!(rename(&server, "bob", "key-0", "ann", "tea").await.status, 200, "the oldest key is still known");
     let unkeyed = server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"coffee"}"#);

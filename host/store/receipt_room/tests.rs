@@ -20,7 +20,7 @@ fn account(time: u64, holder: &str, bytes: u64) -> ReceiptAccount {
 #[test]
 fn each_limit_is_named_when_it_leaves_no_room_and_what_was_refused_takes_none() {
     let room = room(1_000, 8_000);
-    let list = ListShare { bytes: 950, oldest: Some(BEGIN) };
+    let list = ListShare { bytes: 950, oldest: Some(BEGIN), held: 0 };
     assert_eq!(room.check(list, "ann", 50, BEGIN), Ok(()));
     let limit = |refused: Result<(), NoReceiptRoom>| refused.map_err(|refused| (refused.limit, refused.bytes));
     assert_eq!(limit(room.check(list, "ann", 51, BEGIN)), Err((ReceiptLimit::List, 1_000)));
@@ -40,9 +40,24 @@ fn each_limit_is_named_when_it_leaves_no_room_and_what_was_refused_takes_none() 
 }
 
 #[test]
+fn the_last_eighth_of_a_list_is_for_holders_with_less_than_an_eighth() {
+    let room = room(1_000, 80_000);
+    let check = |bytes, held, new| {
+        let list = ListShare { bytes, oldest: Some(BEGIN), held };
+        room.check(list, "ann", new, BEGIN).map_err(|refused| (refused.limit, refused.bytes))
+    };
+    assert_eq!(check(850, 850, 25), Ok(()), "one holder may take seven eighths");
+    assert_eq!(check(850, 850, 26), Err((ReceiptLimit::ListHolder, 125)));
+    assert_eq!(check(875, 0, 125), Ok(()));
+    assert_eq!(check(900, 25, 100), Ok(()));
+    assert_eq!(check(875, 25, 101), Err((ReceiptLimit::ListHolder, 125)));
+    assert_eq!(check(875, 0, 126), Err((ReceiptLimit::List, 1_000)));
+}
+
+#[test]
 fn a_refusal_says_when_to_try_again_if_receipts_expire_within_an_hour() {
     let room = room(1_000, 8_000);
-    let full = |oldest| ListShare { bytes: 1_000, oldest: Some(oldest) };
+    let full = |oldest| ListShare { bytes: 1_000, oldest: Some(oldest), held: 0 };
     let wait = |list, holder, now| room.check(list, holder, 1, now).unwrap_err().retry_after;
     assert_eq!(wait(full(BEGIN), "ann", BEGIN), None);
     assert_eq!(wait(full(BEGIN), "ann", BEGIN + 23 * HOUR), Some(HOUR));

@@ -28,6 +28,7 @@ impl Problem {
     fn no_receipt_room(no_room: &NoReceiptRoom) -> Self {
         let limit = match no_room.limit {
             ReceiptLimit::List => "receipt bytes of a list",
+            ReceiptLimit::ListHolder => "receipt bytes of a caller in a list",
             ReceiptLimit::Holder => "receipt bytes of a caller",
             ReceiptLimit::Total => "receipt bytes",
         };
@@ -192,6 +193,8 @@ impl From<NameError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Display;
+
     use axum::http::{StatusCode, header};
     use axum::response::IntoResponse;
 
@@ -207,16 +210,80 @@ mod tests {
         assert_eq!(response.headers().get(header::RETRY_AFTER), None);
     }
 
+    /// Checks which errors have a `Retry-After`, as the headers of their responses.
+    #[track_caller]
+    fn check_retries<E: Into<Problem> + Display>(errors: impl IntoIterator<Item = (bool, E)>) {
+        for (expected, error) in errors {
+            let text = error.to_string();
+            let response = error.into().into_response();
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), expected, "{text}");
+        }
+    }
+
     #[test]
     fn of_the_errors_of_the_store_only_those_that_pass_ask_for_a_retry() {
-        let (name, why) = (ListName::new("bob").unwrap(), "for the test".to_owned());
-        let asks = |error: &StoreError| {
-            let problem = Problem::store(error);
-            assert_eq!(problem.0.kind, ProblemKind::Store, "{error}");
-            problem.0.retry_after.is_some()
-        };
-        assert!(asks(&StoreError::Conflict { name, expected: 1, found: 2 }));
-        assert!(!asks(&StoreError::Failed { what: "write".into(), why }));
-        assert!(!asks(&StoreError::Closed));
+        let (name, what, why) = (ListName::new("bob").unwrap(), "write".to_owned(), "for the test".to_owned());
+        let errors = [
+            (true, StoreError::Conflict { name: name.clone(), expected: 1, found: 2 }),
+            (true, StoreError::Unavailable { why: why.clone() }),
+            (true, StoreError::Overloaded { limit: 1 }),
+            (false, StoreError::Unreadable { name, why: why.clone() }),
+            (false, StoreError::Failed { what: what.clone(), why: why.clone() }),
+            (false, StoreError::Unknown { what, why: why.clone() }),
+            (false, StoreError::Poisoned { why: why.clone() }),
+            (false, StoreError::Closed),
+            (false, StoreError::Locked { path: "/data".into(), holder: why.clone() }),
+            (false, StoreError::Incomplete { path: "/data".into(), why: why.clone() }),
+            (false, StoreError::Format { path: "/data".into(), found: why.clone(), known: why }),
+        ];
+        check_retries(errors.map(|(asks, error)| (asks, CallError::Store(error))));
+    }
+
+    #[test]
+    fn of_the_errors_of_a_call_only_those_that_pass_ask_for_a_retry() {
+        let (logic, why) = (Arc::new(logic_id()), "for the test".to_owned());
+        let refused = |refusal| CallError::Refused { refusal, logic: logic.clone() };
+        let no_room = |retry_after| NoReceiptRoom { limit: ReceiptLimit::Total, bytes: 1, retry_after };
+        let rejection = Rejection { code: "no".into(), message: "No.".into(), field: None };
+        check_retries([
+            (true, CallError::Overloaded { limit: 1 }),
+            (true, CallError::TooManyLists { limit: 1 }),
+            (true, CallError::Crashed),
+            (true, refused(Refusal::Fault(Fault::Instance(why.clone())))),
+            (true, CallError::NoReceiptRoom(no_room(Some(1)))),
+            (false, CallError::NoReceiptRoom(no_room(None))),
+            (false, CallError::Unknown { why: why.clone() }),
+            (false, refused(Refusal::Fault(Fault::Trap(why.clone())))),
+            (false, refused(Refusal::Rejected(rejection))),
+            (false, refused(Refusal::NoSuchList)),
+            (false, refused(Refusal::Full { what: "entries", limit: 1 })),
+            (false, CallError::Stale { revision: 1 }),
+            (false, CallError::KeyReused),
+            (false, CallError::NoLogic(logic.name.clone())),
+            (false, CallError::NotLoaded { logic: logic.name.clone(), why }),
+            (false, CallError::NoRevision { number: 2, last: 1 }),
+            (false, CallError::Forgotten { number: 1, oldest: 2, kept: 1 }),
+        ]);
+    }
+
+    #[test]
+    fn of_the_errors_of_a_publication_only_a_busy_loader_asks_for_a_retry() {
+        let (name, text) = (logic_id().name, || "for the test".to_owned());
+        check_retries([
+            (true, PublishError::Busy { limit: 1 }),
+            (false, PublishError::Invalid(text())),
+            (false, PublishError::FromFile { name, file: text() }),
+            (false, PublishError::Quarantined { digest: text(), why: text() }),
+            (false, PublishError::Unknown(text())),
+            (false, PublishError::NoCandidate),
+            (false, PublishError::TooMany { limit: 1 }),
+            (false, PublishError::Failed(text())),
+            (false, PublishError::Interrupted(text())),
+        ]);
+    }
+
+    fn logic_id() -> LogicId {
+        let name = LogicName::new("todo").unwrap();
+        LogicId { name, version: semver::Version::new(1, 0, 0), digest: [7; 32] }
     }
 }
