@@ -1,7 +1,9 @@
 //! Entries: the operations of a Todo-Backend client, and what Hotlist adds.
 
+use hotlist::list::name::ListName;
 use serde_json::json;
 
+use crate::limits::LogLines;
 use crate::support::{RequestExt, Server};
 
 #[tokio::test]
@@ -111,6 +113,28 @@ async fn an_entry_that_the_logic_merges_into_another_is_a_200_without_location()
     assert_eq!(response.json()["title"], "milk, merged");
     let response = server.post("/lists/bob/entries", r#"{"title":"vanish"}"#).await;
     assert_eq!((response.status.as_u16(), response.header("hotlist-logic")), (204, "todo@1.0.0+sha256:abababab"));
+}
+
+#[tokio::test]
+async fn a_change_without_effect_is_no_failure_when_the_list_cannot_be_read_afterwards() {
+    let server = Server::start().await;
+    server.add("bob", "a").await;
+    let (cache, clock, store) = (server.services.cache.clone(), server.clock.clone(), server.store.clone());
+    // Right after the actor has replied, before the handler goes on.
+    server.executor.after_next_task(move || {
+        store.make_unreadable(ListName::new("bob").expect("a name"), "a bit flipped");
+        clock.advance_monotonic(600_000);
+        assert_eq!(cache.sweep(), 1, "the list is out of memory");
+    });
+    let lines = LogLines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
+    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let response = server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"a"}"#).response().await;
+    drop(logging);
+    assert_eq!((response.status.as_u16(), response.header("etag"), response.body.as_str()), (204, "\"1\"", ""));
+    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    assert!(lines.contains("a bit flipped"), "{lines}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 )]
 
 pub mod browser;
+pub mod executor;
 pub mod logic;
 pub mod process;
 pub mod rules;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use executor::TestExecutor;
 use hotlist::actor::Environment;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
@@ -33,7 +35,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// 2026-11-23T12:00:00Z
 pub const NOON: u64 = 1_795_435_200_000;
@@ -45,6 +46,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub client: reqwest::Client,
     pub store: Arc<FaultyStore<MemoryStore>>,
+    pub executor: Arc<TestExecutor>,
     /// The directory of uploads.
     pub data: tempfile::TempDir,
     pub clock: Arc<ManualClock>,
@@ -85,11 +87,12 @@ impl Server {
             Ok::<_, String>(())
         });
         assert!(registry.accept(proposal.expect("a draft without a last good version")));
+        let executor = Arc::new(TestExecutor::default());
         let environment = Environment {
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
-            executor: Arc::new(TaskTracker::new()),
+            executor: executor.clone(),
             limits: Limits { entries: 20, ..Limits::default() },
             mailbox: 100,
             default_logic: todo,
@@ -109,7 +112,7 @@ impl Server {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, services.clone(), options, shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().expect("a client");
-        Self { address, client, store, data, clock: manual_clock, services, shutdown, task }
+        Self { address, client, store, executor, data, clock: manual_clock, services, shutdown, task }
     }
 
     pub fn url(&self, path: &str) -> String {
