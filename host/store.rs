@@ -11,6 +11,7 @@ pub mod health;
 pub mod memory;
 pub mod receipt_room;
 pub mod recording;
+pub mod records;
 
 use std::sync::Arc;
 

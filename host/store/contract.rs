@@ -2,6 +2,7 @@
 //! `contract::suite!(MySubject);`.
 
 mod model;
+pub(crate) mod records;
 
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ macro_rules! after_each_restart {
         $check
     };
 }
+use after_each_restart;
 
 const PLENTY: u64 = 1_000;
 

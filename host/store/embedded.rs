@@ -33,7 +33,11 @@ mod reader;
 mod receipt_record;
 mod receipt_rows;
 mod record;
+mod record_change;
+mod record_check;
+mod record_table;
 mod recording;
+mod records;
 mod recover;
 mod schema;
 mod staging;
@@ -58,6 +62,7 @@ use tokio::sync::oneshot;
 use super::error::StoreError;
 use super::health::Health;
 use super::receipt_room::ReceiptRoom;
+use super::records::Watchers;
 use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
@@ -92,6 +97,7 @@ pub struct EmbeddedStore {
     lifecycle: Arc<Lifecycle>,
     options: Options,
     receipt_room: Arc<ReceiptRoom>,
+    watchers: Arc<Watchers>,
     /// [`block::MAX_FRAME_BYTES`], which tests lower.
     max_frame_bytes: usize,
 }
@@ -145,6 +151,7 @@ impl EmbeddedStore {
             let run = move || reader.run(&requests, &shared);
             readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, run)?);
         }
+        let watchers = Arc::<Watchers>::default();
         let checkpointer = Checkpointer::start(schema::open_checkpointer(dir)?, &lifecycle)?;
         let writer = Writer {
             db,
@@ -163,10 +170,12 @@ impl EmbeddedStore {
             lock,
             waiting: writer::Waiting::default(),
             discards: Vec::new(),
+            changes: Vec::new(),
+            watchers: watchers.clone(),
         };
         let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
         let max_frame_bytes = block::MAX_FRAME_BYTES;
-        Ok(Self { writes, reads, writer, log_index, lifecycle, options, receipt_room, max_frame_bytes })
+        Ok(Self { writes, reads, writer, log_index, lifecycle, options, receipt_room, watchers, max_frame_bytes })
     }
 
     fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<staging::CommitReply>, StoreError> {
@@ -282,6 +291,7 @@ impl Store for EmbeddedStore {
         if self.lifecycle.close() {
             return std::future::ready(Err(StoreError::Closed)).boxed();
         }
+        self.watchers.close();
         let (reply, answer) = oneshot::channel();
         // Waits while the queue is full, which is as long as one durable write.
         let sent = self.writes.send(WriterRequest::Close(reply));

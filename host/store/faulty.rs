@@ -1,5 +1,7 @@
 //! A store that fails on request, for tests of this crate and of others.
 
+mod records;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::receipt_room::ReceiptRoom;
+use super::records::{RecordKey, RecordKind};
 use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, UnreadableList, WakeUp};
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
@@ -32,6 +35,15 @@ struct Faults {
     hangs_at_close: bool,
     /// The commits that wait, or `None` while commits pass.
     held: Option<Vec<HeldCommit>>,
+    next_changes: VecDeque<RecordFault>,
+    damaged_records: HashMap<(RecordKind, RecordKey), String>,
+    fails_record_reads: bool,
+}
+
+/// How a change of a record fails.
+struct RecordFault {
+    error: StoreError,
+    is_carried_out: bool,
 }
 
 struct HeldCommit {
@@ -268,6 +280,7 @@ mod tests {
     }
 
     contract::suite!(Quiet);
+    contract::records::suite!(Quiet);
 
     #[tokio::test]
     async fn held_commits_are_invisible_until_they_are_released() {

@@ -1,5 +1,7 @@
 //! A store in memory, for tests and measurements.
 
+mod records;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::Bound;
@@ -7,9 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use self::records::MemoryRecords;
 use super::receipt_room::{ReceiptLimits, ReceiptRoom};
+use super::records::{PendingRecord, Record, RecordChange, RecordKey, RecordKind, RecordPage, RecordWatch, Records};
 use super::{Commit, Health, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
 use crate::list::List;
 use crate::list::change::Change;
@@ -34,6 +39,7 @@ pub struct MemoryStore {
     timers: Mutex<BTreeSet<WakeUp>>,
     history: usize,
     receipt_room: Arc<ReceiptRoom>,
+    records: MemoryRecords,
     closed: AtomicBool,
 }
 
@@ -67,6 +73,7 @@ impl MemoryStore {
             timers: Mutex::default(),
             history,
             receipt_room: ReceiptRoom::new(receipts),
+            records: MemoryRecords::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -146,8 +153,12 @@ impl MemoryStore {
         Some(Summary { name, logic, revision: list.revision(), entries: list.count(), open: list.count_open() })
     }
 
-    fn answer<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Pending<T> {
-        let answer = if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { work() };
+    /// The answer of a call, which is ready, or that the store is closed.
+    fn answer<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> BoxFuture<'static, Result<T, E>> {
+        let answer = if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed.into()) } else { work() };
         std::future::ready(answer).boxed()
     }
 }
@@ -215,7 +226,40 @@ impl Store for MemoryStore {
 
     fn close(&self) -> Pending<()> {
         let closed = self.closed.swap(true, Ordering::AcqRel);
+        self.records.watchers.close();
         std::future::ready(if closed { Err(StoreError::Closed) } else { Ok(()) }).boxed()
+    }
+}
+
+impl Records for MemoryStore {
+    fn get(&self, kind: &RecordKind, key: &RecordKey) -> PendingRecord<Option<Record>> {
+        self.answer(|| Ok(self.records.get(kind, key)))
+    }
+
+    fn previous(&self, kind: &RecordKind, key: &RecordKey) -> PendingRecord<Option<Record>> {
+        self.answer(|| Ok(self.records.previous(kind, key)))
+    }
+
+    fn put(&self, change: RecordChange) -> PendingRecord<u64> {
+        self.answer(|| self.records.put(change))
+    }
+
+    fn delete(&self, kind: &RecordKind, key: &RecordKey, expected: Option<u64>) -> PendingRecord<()> {
+        self.answer(|| self.records.delete(kind, key, expected))
+    }
+
+    fn list(
+        &self,
+        kind: &RecordKind,
+        prefix: &str,
+        after: Option<&RecordKey>,
+        limit: usize,
+    ) -> PendingRecord<RecordPage> {
+        self.answer(|| Ok(self.records.list(kind, prefix, after, limit)))
+    }
+
+    fn watch(&self, kind: &RecordKind) -> RecordWatch {
+        self.records.watchers.watch(kind)
     }
 }
 
@@ -240,4 +284,5 @@ mod tests {
     }
 
     contract::suite!(Memory);
+    contract::records::suite!(Memory);
 }

@@ -39,6 +39,8 @@ pub(super) enum RowKind {
     Directory = 6,
     /// The digest. The number is the last commit that was truncated from the log, and the name is empty.
     Digest = 7,
+    /// A small record. The number is its revision, and the name is its kind and its key.
+    Record = 8,
 }
 
 /// Metadata of a list, so that a page of lists reads no list.
@@ -200,7 +202,13 @@ pub(super) fn unseal<'a>(kind: RowKind, name: &ListName, number: u64, bytes: &'a
     unseal_named(kind, name.as_str(), number, bytes)
 }
 
-fn unseal_named<'a>(kind: RowKind, name: &str, number: u64, bytes: &'a [u8]) -> Result<Unsealed<'a>, String> {
+/// Checks that a row of another name than a list's is sound and in its place.
+pub(super) fn unseal_named<'a>(
+    kind: RowKind,
+    name: &str,
+    number: u64,
+    bytes: &'a [u8],
+) -> Result<Unsealed<'a>, String> {
     match bytes {
         [version @ OLDEST_ENCODING..=ENCODING, a, b, c, d, content @ ..] => {
             let fits = checksum(*version, kind, name, number, content) == u32::from_le_bytes([*a, *b, *c, *d]);
@@ -233,6 +241,7 @@ impl RowKind {
             Self::Receipt => "receipt",
             Self::Directory => "log's directory",
             Self::Digest => "digest",
+            Self::Record => "record",
         }
     }
 }

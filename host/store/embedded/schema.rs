@@ -79,6 +79,24 @@ const TABLES: &str = "
     );
     -- One row: the number of rows of the tables above but log, and a sum over them.
     CREATE TABLE digest (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);
+    -- The small records, which the digest does not cover. They have row numbers, so that the index finds the keys although a page with rows is damaged.
+    CREATE TABLE records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        UNIQUE (kind, key)
+    );
+    -- The values that they had before their last changes.
+    CREATE TABLE previous_records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        UNIQUE (kind, key)
+    );
+    -- The last damaged row of each record that was replaced.
+    CREATE TABLE damaged_records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        why TEXT NOT NULL, UNIQUE (kind, key)
+    );
+    -- One row: the revision of the last change of a record. Revisions are never given twice.
+    CREATE TABLE last_record (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL);
+    INSERT INTO last_record (id, revision) VALUES (1, 0);
 ";
 
 /// The statements that lead from each format to the next, the first one from [`OLDEST_FORMAT`]. They run in one
@@ -92,8 +110,23 @@ const UPGRADES: [&str; (FORMAT - OLDEST_FORMAT) as usize] = [
     ) WITHOUT ROWID;
     CREATE INDEX receipts_by_time ON receipts (time, holder, bytes);
     ",
-    // From 2 to 3. `recount::reset` makes the digest of what is there.
-    "CREATE TABLE digest (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);",
+    // From 2 to 3: the tables of small records, and the digest. `recount::reset` makes the digest of what is there.
+    "CREATE TABLE digest (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);
+    CREATE TABLE records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        UNIQUE (kind, key)
+    );
+    CREATE TABLE previous_records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        UNIQUE (kind, key)
+    );
+    CREATE TABLE damaged_records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+        why TEXT NOT NULL, UNIQUE (kind, key)
+    );
+    CREATE TABLE last_record (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL);
+    INSERT INTO last_record (id, revision) VALUES (1, 0);
+    ",
 ];
 
 /// Turns an error of SQLite into the store's.

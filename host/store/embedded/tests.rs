@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod loss;
 mod receipts;
+mod records;
 mod upgrade;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -128,6 +129,7 @@ macro_rules! subject {
         mod $module {
             use super::*;
             contract::suite!($subject);
+            contract::records::suite!($subject);
         }
     };
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::recording::Recording;
-use super::{last_commit, schema};
+use super::{last_commit, record_check, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
@@ -73,6 +73,7 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Verifica
         Ok(last) => last_commit::lacks(acknowledged, last).into_iter().for_each(|why| found.add(None, why)),
         Err(error) => found.add(None, format!("the last commit cannot be read: {error}")),
     }
+    record_check::check(&db, &mut |what| found.add(None, what));
     drop(db);
     let lists = Recording::open(dir).and_then(|recording| check_lists(&recording, &mut found, progress));
     if let Err(error) = lists {

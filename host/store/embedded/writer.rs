@@ -1,5 +1,6 @@
 //! The writer: one thread that turns the commits in its queue into durable writes.
 
+mod changes;
 mod discards;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +30,7 @@ use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
 use super::reader::ReaderRequest;
 use super::receipt_rows::ReceiptExpiry;
+use super::record_change::QueuedChange;
 use super::schema;
 use super::staging::{EncodedCommit, stage};
 use super::transaction;
@@ -36,6 +38,7 @@ use super::wal::{self, Checkpointer};
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 use crate::store::receipt_room::ReceiptRoom;
+use crate::store::records::Watchers;
 
 /// The name of the thread.
 pub(super) const THREAD: &str = "store-writer";
@@ -54,6 +57,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum WriterRequest {
     /// Write a commit.
     Commit(EncodedCommit),
+    /// Change a record.
+    Change(QueuedChange),
     /// Compact everything, end all threads, give the directory back.
     Close(oneshot::Sender<Result<(), StoreError>>),
     /// Remove a list that cannot be read.
@@ -104,6 +109,9 @@ pub(super) struct Writer {
     pub(super) waiting: Waiting,
     /// Removals that wait until the log is compacted.
     pub(super) discards: Vec<Discard>,
+    /// Changes of records, which are written after the batch.
+    pub(super) changes: Vec<QueuedChange>,
+    pub(super) watchers: Arc<Watchers>,
 }
 
 impl Writer {
@@ -153,8 +161,10 @@ impl Writer {
         }
     }
 
-    /// Answers the commits that were in flight during a panic.
-    fn abandon(&self, batch: &mut Vec<EncodedCommit>) {
+    /// Answers the commits and changes that were in flight during a panic.
+    fn abandon(&mut self, batch: &mut Vec<EncodedCommit>) {
+        let error = self.lifecycle.unanswered_commit("change a record".into());
+        self.changes.drain(..).for_each(|change| change.answer(Err(error.clone().into())));
         for commit in batch.drain(..) {
             let error = self.lifecycle.unanswered_commit(commit.action());
             commit.answer(Err(error));
@@ -172,6 +182,7 @@ impl Writer {
         };
         match self.requests.recv_timeout(timeout) {
             Ok(WriterRequest::Commit(commit)) => batch.push(commit),
+            Ok(WriterRequest::Change(change)) => self.changes.push(change),
             Ok(WriterRequest::Discard(name, reply)) => {
                 self.queue_discard(name, reply);
                 return Ok(None);
@@ -183,11 +194,15 @@ impl Writer {
             Err(RecvTimeoutError::Disconnected) => return Err(()),
         }
         let mut bytes = 0;
-        while batch.len() < self.options.batch && bytes < self.options.batch_bytes {
+        while batch.len() + self.changes.len() < self.options.batch && bytes < self.options.batch_bytes {
             match self.requests.try_recv() {
                 Ok(WriterRequest::Commit(commit)) => {
                     bytes += commit.frame.len();
                     batch.push(commit);
+                }
+                Ok(WriterRequest::Change(change)) => {
+                    bytes += change.bytes();
+                    self.changes.push(change);
                 }
                 Ok(WriterRequest::Discard(name, reply)) => self.queue_discard(name, reply),
                 #[cfg(test)]
@@ -206,11 +221,13 @@ impl Writer {
             batch.drain(..).for_each(|commit| commit.answer(Err(refusal.clone())));
             // A caller may have dropped its answer.
             self.discards.drain(..).for_each(|discard| drop(discard.reply.send(Err(refusal.clone()))));
+            self.changes.drain(..).for_each(|change| change.answer(Err(refusal.clone().into())));
             self.retry_if_due();
             return;
         }
         let begun = Instant::now();
         self.write_or_fail(batch);
+        self.carry_out_changes();
         self.carry_out_discards();
         self.compaction.begin_if_due(&self.log_index, &self.options);
         self.checkpointer.after_write(&self.db, &self.lifecycle);

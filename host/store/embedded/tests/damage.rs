@@ -6,7 +6,7 @@ use super::*;
 use crate::store::fixtures::RECEIVED;
 
 /// Overwrites the beginning of the pages of a table or index that hold a text, and returns how many. The store is closed.
-fn damage_pages(embedded: &Embedded, tree: &str, text: &str) -> usize {
+pub(super) fn damage_pages(embedded: &Embedded, tree: &str, text: &str) -> usize {
     let sql = embedded.sql();
     let mut select = sql.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'").expect("dbstat");
     let pages: Vec<u64> =

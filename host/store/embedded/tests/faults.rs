@@ -110,7 +110,7 @@ fn after_a_failed_write_nothing_is_written_until_the_store_is_opened_anew() {
 }
 
 /// Waits until something holds, at most a minute. The store does it soon by itself.
-fn wait_until(holds: impl Fn() -> bool) {
+pub(super) fn wait_until(holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not happen");

@@ -59,23 +59,14 @@ impl Writer {
         }
     }
 
-    /// The error of a removal that failed. What the failure says about the store applies to all writes, unless it is the
-    /// damage of the list itself.
+    /// The error of a removal that failed, which may be the damage of the list itself.
     fn discard_error(&mut self, name: &ListName, failure: &WriteFailure) -> StoreError {
         let what = discard::action(name);
         match failure {
             WriteFailure::RolledBack(_, error) if damage::is_damage(error) => {
-                return StoreError::Failed { what, why: damage::locate(&self.db, name, error) };
+                StoreError::Failed { what, why: damage::locate(&self.db, name, error) }
             }
-            WriteFailure::Busy => return self.locked_out(),
-            _ => self.fail(&mut Vec::new(), failure),
-        }
-        match (failure, self.lifecycle.check_healthy()) {
-            (WriteFailure::Unknown(error), _) if self.lifecycle.is_poisoned() => {
-                StoreError::Unknown { what, why: error.to_string() }
-            }
-            (_, Err(refusal)) => refusal,
-            (_, Ok(())) => StoreError::Failed { what, why: "the write failed".into() },
+            _ => self.write_error(what, failure),
         }
     }
 }
