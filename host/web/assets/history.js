@@ -89,8 +89,10 @@ const showHistory = coalesce(async () => {
   if (find("history").hidden || !state.list) return;
   const last = state.list.revision, newest = revisions.at(-1)?.revision;
   try {
-    revisions.push(...await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE));
+    const newer = await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE);
     clearErrors(find("history"));
+    if (newer.length === 0) return; // the rows stay, with their messages
+    revisions.push(...newer);
     showRevisions();
   } catch (problem) {
     showError(find("history"), problem);
