@@ -45,6 +45,8 @@ pub struct WakeScheduler {
     /// not be made durable.
     in_flight: BTreeMap<WakeUp, Sent>,
     failures: Option<Failures>,
+    /// Whether the due lists could not be read the last time, which is logged once.
+    is_blind: bool,
 }
 
 /// A wake-up and its result.
@@ -80,14 +82,14 @@ enum WakeError {
     #[error(transparent)]
     Failed(CallError),
     /// The list has not replied yet.
-    #[error("the list did not answer for {REPLY_TIMEOUT:?}")]
+    #[error("the list did not reply for {REPLY_TIMEOUT:?}")]
     Slow,
 }
 
 impl WakeScheduler {
     /// A scheduler for the lists of this cache. It does nothing until it runs.
     pub fn new(cache: Arc<Cache>) -> Self {
-        Self { cache, waking: FuturesUnordered::new(), in_flight: BTreeMap::new(), failures: None }
+        Self { cache, waking: FuturesUnordered::new(), in_flight: BTreeMap::new(), failures: None, is_blind: false }
     }
 
     /// Wakes lists for as long as it is polled. A panic shows in [`Cache::wake_ups_have_failed`].
@@ -122,10 +124,15 @@ impl WakeScheduler {
             let page = match self.cache.environment().store.due(now, after.as_ref(), MAX_PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot read which lists are due; the next tick tries again");
+                    if !std::mem::replace(&mut self.is_blind, true) {
+                        tracing::error!(%error, "cannot read which lists are due; no list is woken until that is possible");
+                    }
                     break;
                 }
             };
+            if std::mem::replace(&mut self.is_blind, false) {
+                tracing::info!("due lists can be read again");
+            }
             let is_last = page.len() < MAX_PAGE;
             // A list that could not be woken stays due. The lists behind it have their turn all the same.
             after = page.last().cloned();

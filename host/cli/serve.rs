@@ -227,12 +227,14 @@ async fn run(config: Config, mut signals: Signals) -> anyhow::Result<ExitCode> {
             reload(system.plugins()).await;
         }
     };
-    tokio::select! {
-        () = signals.stop.cancelled() => {}
-        // The sender ends with the process.
-        () = reload => {}
-    }
-    system.stop().await.map(|()| ExitCode::SUCCESS)
+    let is_asked_to_stop = tokio::select! {
+        () = signals.stop.cancelled() => true,
+        // The sender ends with the thread that listens for signals. Nothing could stop the server in order any more.
+        () = reload => false,
+    };
+    system.stop().await?;
+    anyhow::ensure!(is_asked_to_stop, "stopped, because the thread that listens for signals crashed");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the plugins directory again, and says so.

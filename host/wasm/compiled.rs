@@ -119,6 +119,7 @@ impl CompiledCode {
             && let Err(error) = self.seal_new(&mut seals, component)
         {
             tracing::warn!(%error, "cannot seal compiled code; the next start compiles its component again");
+            self.remove_unsealed(&seals);
         }
         compiled
     }
@@ -135,11 +136,16 @@ impl CompiledCode {
         let mut renamed = bytes.to_vec();
         CustomSection { name: ANEW_SECTION.into(), data: (&number).into() }.append_to_component(&mut renamed);
         let compiled = compile(&renamed);
-        // A file that stays is removed at the next start, or the next start uses no compiled code at all.
+        self.remove_unsealed(seals);
+        compiled
+    }
+
+    /// Removes the files that have no seal, as far as possible. A file that stays is removed at the next start, or the next
+    /// start uses no compiled code at all.
+    fn remove_unsealed(&self, seals: &[Seal]) {
         for file in unsealed(&self.directory, seals).unwrap_or_default() {
             let _ = (self.remove)(&self.directory.join(file));
         }
-        compiled
     }
 
     /// Removes the code of a component if the code does not match its seal.

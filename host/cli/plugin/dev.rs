@@ -160,13 +160,13 @@ impl DevSession {
         let (report, lines) = oneshot::channel();
         // A case may compute for long. The runtime serves lists meanwhile, so the cases run on another thread.
         let run = move || drop(report.send(test::report(&directory, &*version.logic)));
-        if std::thread::Builder::new().name("cases".into()).spawn(run).is_ok()
-            && let Ok(report) = lines.await
-        {
-            match report {
-                Ok(lines) => lines.iter().for_each(|line| print_line(line)),
-                Err(error) => print_error(&format!("{error:#}")),
-            }
+        if let Err(error) = std::thread::Builder::new().name("cases".into()).spawn(run) {
+            return print_error(&format!("cannot run the cases: cannot start a thread: {error}"));
+        }
+        match lines.await {
+            Ok(Ok(lines)) => lines.iter().for_each(|line| print_line(line)),
+            Ok(Err(error)) => print_error(&format!("{error:#}")),
+            Err(_) => print_error("cannot run the cases: their thread crashed"),
         }
     }
 

@@ -145,6 +145,18 @@ fn each_flag_reaches_its_field() {
     assert_expected(&arguments);
 }
 
+#[tokio::test]
+async fn a_server_that_nothing_can_stop_any_more_stops_with_an_error() {
+    let data = tempfile::tempdir().expect("a directory");
+    let config = Config { listen: "127.0.0.1:0".parse().expect("an address"), ..Config::new(data.path().to_owned()) };
+    let (reload, reloads) = tokio::sync::mpsc::channel(1);
+    let signals = Signals { stop: tokio_util::sync::CancellationToken::new(), reloads };
+    // As the end of the thread does.
+    drop(reload);
+    let error = run(config, signals).await.expect_err("a part crashed").to_string();
+    assert!(error.contains("listens for signals crashed"), "{error}");
+}
+
 #[test]
 fn each_environment_variable_reaches_its_field() {
     let mut process = Process::new(std::env::current_exe().expect("this test is a program"));
