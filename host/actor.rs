@@ -134,7 +134,7 @@ impl Actor {
     }
 
     /// Ends the actor if it has nothing to do and no subscriber. All it knows is durable, so nothing has to be
-    /// written. A message that arrives later goes to the next actor. Answers whether the actor is stopped.
+    /// written. A message that arrives later goes to the next actor. Returns whether the actor is stopped.
     pub(crate) fn passivate(&self) -> bool {
         self.mailbox.stop_if_idle(|| !self.durable.has_subscribers())
     }

@@ -111,7 +111,7 @@ impl Cache {
             let actor = self.actor(name)?;
             interleave().await;
             match actor.call(request).await {
-                Ok(answer) => return answer,
+                Ok(reply) => return reply,
                 Err(Stopped(unread)) => request = unread,
             }
             interleave().await;
@@ -126,7 +126,7 @@ impl Cache {
             let actor = self.actor(name)?;
             interleave().await;
             match actor.read().await {
-                Ok(answer) => return answer,
+                Ok(reply) => return reply,
                 Err(Stopped(())) => interleave().await,
             }
             self.forget(name, &actor);
@@ -164,7 +164,7 @@ impl Cache {
         Ok(lists.into_values().take(limit).collect())
     }
 
-    /// Removes a list that cannot be read, so that its name is free.
+    /// Deletes a list that cannot be read, so that its name is free.
     pub async fn discard(&self, name: &ListName) -> Result<(), CallError> {
         Ok(self.environment.store.discard(name).await?)
     }
@@ -224,7 +224,7 @@ impl Cache {
     }
 
     /// Passivates the actors that are unused for long, and above the high watermark the longest idle ones as well.
-    /// Answers how many. Locks one shard of the map at a time, so that requests go on meanwhile.
+    /// Returns how many. Locks one shard of the map at a time, so that requests go on meanwhile.
     pub fn sweep(&self) -> usize {
         let cutoff = self.environment.clock.uptime().checked_sub(self.bounds.idle);
         let is_idle = |actor: &Actor| cutoff.is_some_and(|cutoff| actor.last_used() <= cutoff);
@@ -249,7 +249,7 @@ impl Cache {
         swept
     }
 
-    /// Unloads versions that are loaded for single lists only and were not used for `idle` milliseconds. Answers how many.
+    /// Unloads versions that are loaded for single lists only and were not used for `idle` milliseconds. Returns how many.
     pub fn unload_unused(&self, idle: u64) -> usize {
         let Environment { registry, clock, .. } = &*self.environment;
         registry.unload_unused(clock.uptime().saturating_sub(idle))

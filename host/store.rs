@@ -87,7 +87,7 @@ pub trait Store: Send + Sync + 'static {
         0
     }
 
-    /// Removes a list that cannot be read, and keeps its rows as evidence. The name is then absent, at a revision above all
+    /// Deletes a list that cannot be read, and keeps its rows as evidence. The name is then absent, at a revision above all
     /// that the list had. Fails with [`StoreError::Failed`] if the list can be read.
     fn discard(&self, name: &ListName) -> Pending<()> {
         let what = format!("delete list {:?} as an unreadable one", name.as_str());

@@ -113,6 +113,6 @@ pub enum CallError {
 impl CallError {
     /// The actor ended while the store had the command.
     pub(super) fn actor_ended() -> Self {
-        Self::Unknown { why: "the list's actor ended before the store answered".into() }
+        Self::Unknown { why: "the list's actor ended before the store replied".into() }
     }
 }

@@ -87,7 +87,7 @@ impl<M> Mailbox<M> {
         contents.messages = messages;
     }
 
-    /// Ends the actor. The messages that wait are dropped, which answers them with an error.
+    /// Ends the actor. The messages that wait are dropped, and each gets an error as its reply.
     pub(super) fn stop(&self) {
         let abandoned = {
             let mut contents = self.0.lock();
@@ -98,7 +98,7 @@ impl<M> Mailbox<M> {
         drop(abandoned);
     }
 
-    /// Ends the actor if it is idle and `may_stop` agrees. Answers whether the actor is stopped.
+    /// Ends the actor if it is idle and `may_stop` agrees. Returns whether the actor is stopped.
     pub(super) fn stop_if_idle(&self, may_stop: impl FnOnce() -> bool) -> bool {
         let mut contents = self.0.lock();
         if (contents.phase == Phase::Idle || has(Defect::PassivateWhileBusy)) && may_stop() {

@@ -17,15 +17,15 @@ pub(super) enum Message {
     Read(oneshot::Sender<Result<Arc<List>, StoreError>>),
 }
 
-/// Sends the reply to a command, exactly once. A command that is dropped without a reply is answered with an
-/// error, which depends on whether its batch was handed to the store.
+/// Sends the reply to a command, exactly once. A command that is dropped gets an error as its
+/// reply, which depends on whether its batch was handed to the store.
 pub(super) struct ReplySender {
     sender: Option<oneshot::Sender<Result<Reply, CallError>>>,
     handed_to_store: bool,
 }
 
 impl Message {
-    /// Answers a message whose list could not be loaded.
+    /// Replies to a message whose list could not be loaded.
     pub(super) fn fail(self, error: &StoreError) {
         match self {
             Self::Command(_, reply) => reply.send(Err(CallError::Store(error.clone()))),
@@ -48,7 +48,7 @@ impl ReplySender {
         }
     }
 
-    /// Notes that the command's batch is with the store, so that without an answer its outcome is unknown.
+    /// Notes that the command's batch is with the store, so that without a reply its outcome is unknown.
     pub(super) fn hand_to_store(&mut self) {
         self.handed_to_store = true;
     }

@@ -2,7 +2,7 @@
 //! whose receipt has no room, and every other command while the store takes no writes.
 //!
 //! They come before a version is resolved, because none of them depends on one. A repetition gets its first
-//! answer also while no version is loaded and no instance is free. They come before a migration, too: a caller
+//! reply also while no version is loaded and no instance is free. They come before a migration, too: a caller
 //! that names a revision knows nothing of migrations.
 
 use super::batch::Batch;

@@ -58,7 +58,7 @@ impl Cache {
     }
 
     /// The last revision after a number that changed a subject. The search begins at the last revision. `None` where
-    /// the store does not answer: the conflict is reported without the number.
+    /// the store does not reply: the conflict is reported without the number.
     async fn last_about(&self, name: &ListName, after: u64, subject: &Subject) -> Option<u64> {
         let is_about = |revision: &&Arc<Revision>| revision.changes.iter().any(|c| c.subject() == *subject);
         let mut end = self.read(name).await.ok()?.revision();

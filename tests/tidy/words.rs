@@ -53,6 +53,31 @@ pub(crate) const OLD_WORDS: &[(&str, &str)] = &[
     ("what came of it", "the outcome"),
 ];
 
+/// Words that are right elsewhere and not in a place: the beginning of a path, the words, and what to write instead.
+pub(crate) const PLACE_WORDS: &[(&str, &[&str], &str)] = &[
+    ("host/actor", &["answer", "answers", "answered"], "reply: only a component answers"),
+    ("host/cache.rs", &["answer", "answers", "answered"], "reply: only a component answers"),
+    ("host/cache/wake_scheduler", &["answer", "answers", "answered"], "reply: only a component answers"),
+    ("host/cache/undo.rs", &["answer", "answers", "answered"], "reply: only a component answers"),
+    ("host/store/embedded/discard.rs", &["removal", "removals"], "deletion"),
+    ("host/store/embedded/writer/discards.rs", &["removal", "removals"], "deletion"),
+];
+
+/// Files of those places that speak of answers of components.
+pub(crate) const OF_COMPONENTS: &[&str] = &["host/actor/ask.rs"];
+
+/// The words in the text of a file that are not right in its place.
+pub(crate) fn misplaced(path: &str, text: &str) -> Vec<(usize, &'static str, &'static str)> {
+    let lower = text.to_lowercase();
+    let places = PLACE_WORDS.iter().filter(|(place, ..)| path.starts_with(place) && !OF_COMPONENTS.contains(&path));
+    let words = places.flat_map(|(_, words, new)| words.iter().map(move |word| (*word, *new)));
+    let found = words.flat_map(|(word, new)| {
+        let lines = lower.lines().enumerate().filter(move |(_, line)| is_in(line, word));
+        lines.map(move |(number, _)| (number + 1, word, new))
+    });
+    found.collect()
+}
+
 /// The old words in a text, each with its line and what to write instead.
 pub(crate) fn found(text: &str) -> Vec<(usize, &'static str, &'static str)> {
     let lower = text.to_lowercase();

@@ -1,4 +1,4 @@
-//! Removal of a list that cannot be read. Its rows are copied into `quarantine`, and a tombstone takes their place.
+//! Deletion of a list that cannot be read. Its rows are copied into `quarantine`, and a tombstone takes their place.
 //!
 //! The tombstone is at a revision above all that the list can have had, so that no number of the name means two things. The
 //! list has no commits in the log by then: a start would take them for the list's last ones.
@@ -15,7 +15,7 @@ use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 
-/// The most removals that wait until the log is compacted.
+/// The most deletions that wait until the log is compacted.
 pub(super) const MAX_WAITING: usize = 64;
 
 /// The distance between the last known revision and the tombstone. It is more than the revisions that a log of the default
@@ -25,15 +25,15 @@ const REVISION_MARGIN: u64 = 1 << 24;
 /// A revision above this one is a damaged number.
 const MAX_REVISION: u64 = 1 << 52;
 
-/// A removal that waits until the list has no commits in the log.
+/// A deletion that waits until the list has no commits in the log.
 pub(super) struct Discard {
     pub(super) name: ListName,
-    /// The last commit in the log when the removal was requested.
+    /// The last commit in the log when the deletion was requested.
     pub(super) seq: u64,
     pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// A removal as the object of an error message.
+/// A deletion as the object of an error message.
 pub(super) fn action(name: &ListName) -> String {
     format!("delete the unreadable list {:?}", name.as_str())
 }

@@ -1,4 +1,4 @@
-//! Removals of lists that cannot be read, as the writer carries them out.
+//! Deletions of lists that cannot be read, as the writer carries them out.
 
 use tokio::sync::oneshot;
 
@@ -11,7 +11,7 @@ use crate::store::embedded::error::{ReadError, WriteFailure};
 use crate::store::error::StoreError;
 
 impl Writer {
-    /// Isolates a list that is to be removed, so that it gets no more commits, and has the log compacted.
+    /// Isolates a list that is to be deleted, so that it gets no more commits, and has the log compacted.
     pub(super) fn queue_discard(&mut self, name: ListName, reply: oneshot::Sender<Result<(), StoreError>>) {
         let Some(why) = self.log_index.lock().damage(&name) else {
             let (what, why) = (discard::action(&name), "it can be read".into());
@@ -33,7 +33,7 @@ impl Writer {
         }
     }
 
-    /// Removes the lists whose commits are out of the log.
+    /// Deletes the lists whose commits are out of the log.
     pub(super) fn carry_out_discards(&mut self) {
         let truncated_to = self.compaction.truncated_to();
         let due: Vec<_> = self.discards.extract_if(.., |discard| discard.seq <= truncated_to).collect();
@@ -51,7 +51,7 @@ impl Writer {
                 self.log_index.lock().discard(&name);
                 tracing::warn!(list = name.as_str(), "an unreadable list was deleted; its rows are kept as evidence");
             }
-            // A caller may have dropped its answer; the list is removed all the same.
+            // A caller may have dropped its answer; the list is deleted all the same.
             let _ = reply.send(result);
         }
         if !self.discards.is_empty() && !self.compaction.is_under_way() {
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    /// The error of a removal that failed, which may be the damage of the list itself.
+    /// The error of a deletion that failed, which may be the damage of the list itself.
     fn discard_error(&mut self, name: &ListName, failure: &WriteFailure) -> StoreError {
         let what = discard::action(name);
         match failure {
