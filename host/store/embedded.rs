@@ -39,6 +39,7 @@ mod record_table;
 mod recording;
 mod records;
 mod recover;
+mod salvage;
 mod schema;
 mod staging;
 #[cfg(test)]
@@ -79,6 +80,7 @@ use reader::{Reader, ReaderRequest};
 use receipt_rows::ReceiptExpiry;
 use record::ListMeta;
 pub use recording::Recording;
+pub use salvage::{Salvage, SalvagedList};
 use staging::EncodedCommit;
 pub use verify::{Finding, Verification, verify};
 use wal::Checkpointer;

@@ -221,6 +221,12 @@ impl LogIndex {
         self.uncompacted.iter().chain(self.isolated.keys()).cloned().collect()
     }
 
+    /// The lists that may be in no compacted row, in order: those with commits in the log, deleted or not, and those that
+    /// cannot be read.
+    pub(super) fn all_besides_compacted(&self) -> BTreeSet<ListName> {
+        self.lists.keys().chain(self.isolated.keys()).cloned().collect()
+    }
+
     /// The first lists after `after` that exist and may have no compacted row.
     pub(super) fn uncompacted(&self, after: Option<&ListName>, limit: usize) -> Vec<(ListName, ListMeta)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

@@ -119,8 +119,8 @@ impl Reader {
         revisions.map_err(|fault| fault.into_store_error(&self.db, "read a history", name))
     }
 
-    /// The list of that name with its whole history.
-    pub(super) fn recorded(&self, name: &ListName) -> Result<ListHistory, StoreError> {
+    /// The list of that name with its whole history, and its wake-up time.
+    pub(super) fn recorded(&self, name: &ListName) -> Result<(ListHistory, Option<u64>), StoreError> {
         let commits = self.logged_commits(name)?;
         let recorded = self.in_transaction(|db| {
             let row = CompactedRow::read(db, name)?;
@@ -129,7 +129,9 @@ impl Reader {
             let list = compacted::replay(name, row.as_ref(), &bodies)?;
             let all = HistoryRange { after: 0, limit: usize::MAX, history_limit: u64::MAX };
             let revisions = history(db, name, row.as_ref(), &bodies, all)?;
-            Ok(ListHistory { name: name.clone(), list, revisions })
+            let last = bodies.last().map(|body| &body.head.meta).or(row.as_ref().map(|row| &row.meta));
+            let wake_up = last.and_then(|meta| meta.wake_up);
+            Ok((ListHistory { name: name.clone(), list, revisions }, wake_up))
         });
         recorded.map_err(|fault| fault.into_store_error(&self.db, "read a list with its history", name))
     }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rusqlite::Connection;
 
+use super::log_index::LogIndex;
 use super::reader::Reader;
 use super::{recover, schema};
 use crate::list::history::ListHistory;
@@ -50,9 +52,13 @@ impl Recording {
     /// [`StoreError::Failed`].
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let db = schema::open_observer(dir, CACHE_BYTES)?;
-        // The transaction is deferred: its moment is that of the first read, which is the scan of the log.
-        db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))?;
+        begin(&db)?;
         let log_index = recover::scan_read_only(&db)?;
+        Ok(Self::new(db, log_index))
+    }
+
+    /// A recording of the moment of the connection's transaction, whose log was scanned.
+    pub(super) fn new(db: Connection, log_index: LogIndex) -> Self {
         let besides_compacted = log_index.besides_compacted();
         let reader = Reader {
             db,
@@ -61,7 +67,7 @@ impl Recording {
             now: || 0,
             receipt_room: ReceiptRoom::new(ReceiptLimits::default()),
         };
-        Ok(Self { reader, besides_compacted })
+        Self { reader, besides_compacted }
     }
 
     /// The approximate number of lists. Lists that were written lately may count twice.
@@ -109,9 +115,24 @@ impl Recording {
         read().map_err(schema::failed("read the timers"))
     }
 
+    /// The list of that name with its whole history and its wake-up time, deleted or not.
+    pub(super) fn recorded(&self, name: &ListName) -> Result<(ListHistory, Option<u64>), StoreError> {
+        self.reader.recorded(name)
+    }
+
+    /// The connection, in its transaction.
+    pub(super) fn db(&self) -> &Connection {
+        &self.reader.db
+    }
+
+    /// The lists that may be in no compacted row, deleted or not.
+    pub(super) fn all_besides_compacted(&self) -> BTreeSet<ListName> {
+        self.reader.log_index.lock().all_besides_compacted()
+    }
+
     /// The list of that name, unless its last commit in the log deleted it.
     fn list(&self, name: &ListName) -> Result<Option<ListHistory>, StoreError> {
-        let recorded = self.reader.recorded(name)?;
+        let (recorded, _) = self.reader.recorded(name)?;
         Ok(recorded.list.exists().then_some(recorded))
     }
 
@@ -126,6 +147,11 @@ impl Recording {
         }
         Ok(names)
     }
+}
+
+/// Begins a transaction. It is deferred: its moment is that of the first read, which is the scan of the log.
+pub(super) fn begin(db: &Connection) -> Result<(), StoreError> {
+    db.execute_batch("BEGIN").map_err(schema::failed("begin to read"))
 }
 
 /// Iterator over the names of all lists, compacted or not, in order.
@@ -179,7 +205,7 @@ impl Iterator for Names<'_> {
 }
 
 /// Replaces the invalid characters of a damaged name, so that an error can show it.
-fn as_name(text: &str) -> ListName {
+pub(super) fn as_name(text: &str) -> ListName {
     let shown: String = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let end = shown.floor_char_boundary(MAX_LIST_NAME_BYTES);
     let or_nothing = ListName::new(&shown[..end]).or_else(|_| ListName::new("(no name)"));

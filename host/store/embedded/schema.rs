@@ -209,11 +209,21 @@ pub(super) fn open_reader(dir: &Path, cache_bytes: u64) -> Result<Connection, St
 /// Opens a connection to the data of a server that may be running. It only reads. It does not copy the write-ahead log
 /// when it is the last connection to close, because only the server may do that.
 pub(super) fn open_observer(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
+    // Tables of an older format may be missing, and only the server may add them.
+    observe(dir, cache_bytes, FORMAT)
+}
+
+/// Opens a connection like [`open_observer`] to data of any format that the program reads. The tables `log`, `cut`, `lists`,
+/// `gone`, `history` and `quarantine` are the same in all of them.
+pub(super) fn open_observer_of_any_format(dir: &Path, cache_bytes: u64) -> Result<Connection, StoreError> {
+    observe(dir, cache_bytes, OLDEST_FORMAT)
+}
+
+fn observe(dir: &Path, cache_bytes: u64, oldest: i32) -> Result<Connection, StoreError> {
     let db = open_reader(dir, cache_bytes)?;
     let what = format!("open {} for reading", dir.join(FILE).display());
     checkpoint_on_close(&db, false).map_err(failed(&what))?;
-    // Tables of an older format may be missing, and only the server may add them.
-    check_format(dir, &db, FORMAT, &what)?;
+    check_format(dir, &db, oldest, &what)?;
     Ok(db)
 }
 

@@ -7,6 +7,7 @@ mod files;
 mod loss;
 mod receipts;
 mod records;
+mod salvage;
 mod upgrade;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -27,8 +27,8 @@ fn all(dir: &Path) -> Vec<ListHistory> {
     recording.lists(|_| true).collect::<Result<_, _>>().unwrap()
 }
 
-fn sql(dir: &Path) -> rusqlite::Connection {
-    rusqlite::Connection::open(dir.join("hotlist.db")).unwrap()
+fn sql(dir: &Path) -> Connection {
+    Connection::open(dir.join("hotlist.db")).unwrap()
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! The names of all lists and deleted lists, also where pages with names are damaged.
+
+use std::collections::{BTreeSet, VecDeque, btree_set};
+use std::iter::Peekable;
+
+use rusqlite::Connection;
+
+use crate::list::name::ListName;
+use crate::store::embedded::recording::as_name;
+use crate::store::embedded::schema;
+use crate::store::error::StoreError;
+
+/// How many names are read at once.
+const NAMES_PER_READ: usize = 1_000;
+
+/// Iterator over names in their order. After damage, the names that other pages have follow.
+pub(super) struct ReadableNames<'db> {
+    db: &'db Connection,
+    /// Names in rows that were read and not yet returned.
+    stored: VecDeque<String>,
+    /// The last name that was read from rows.
+    after: String,
+    is_exhausted: bool,
+    besides: Peekable<btree_set::IntoIter<ListName>>,
+}
+
+impl<'db> ReadableNames<'db> {
+    /// `besides` has the names that may be in no row.
+    pub(super) fn new(db: &'db Connection, besides: BTreeSet<ListName>) -> Self {
+        let besides = besides.into_iter().peekable();
+        Self { db, stored: VecDeque::new(), after: String::new(), is_exhausted: false, besides }
+    }
+
+    fn refill(&mut self) -> Result<(), StoreError> {
+        let select = "SELECT name FROM lists WHERE name > ?1 UNION SELECT name FROM gone WHERE name > ?1
+            ORDER BY name LIMIT ?2";
+        let mut names = Vec::new();
+        let read = read(self.db, select, &self.after, NAMES_PER_READ, &mut names);
+        self.is_exhausted = names.len() < NAMES_PER_READ;
+        if let Err(error) = read {
+            self.is_exhausted = true;
+            names.extend(self.names_elsewhere());
+            names.sort_unstable();
+            names.dedup();
+            self.stored.extend(names);
+            return Err(schema::failed("read the names of all lists")(error));
+        }
+        names.last().cloned().into_iter().for_each(|last| self.after = last);
+        self.stored.extend(names);
+        Ok(())
+    }
+
+    /// The names that are read from the other end, and those in other tables.
+    fn names_elsewhere(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for select in [
+            "SELECT name FROM lists WHERE name > ?1 ORDER BY name DESC LIMIT ?2",
+            "SELECT name FROM gone WHERE name > ?1 ORDER BY name LIMIT ?2",
+            "SELECT name FROM gone WHERE name > ?1 ORDER BY name DESC LIMIT ?2",
+            "SELECT DISTINCT name FROM history WHERE name > ?1 ORDER BY name LIMIT ?2",
+            "SELECT DISTINCT name FROM history WHERE name > ?1 ORDER BY name DESC LIMIT ?2",
+        ] {
+            if let Err(error) = read(self.db, select, &self.after, usize::MAX >> 1, &mut names) {
+                tracing::debug!(%error, select, "names cannot be read to the end");
+            }
+        }
+        names
+    }
+}
+
+/// Reads names up to damage.
+fn read(db: &Connection, select: &str, after: &str, limit: usize, names: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut select = db.prepare(select)?;
+    let mut rows = select.query(rusqlite::params![after, limit])?;
+    while let Some(row) = rows.next()? {
+        names.push(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
+    }
+    Ok(())
+}
+
+impl Iterator for ReadableNames<'_> {
+    type Item = Result<ListName, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.stored.is_empty()
+            && !self.is_exhausted
+            && let Err(error) = self.refill()
+        {
+            return Some(Err(error));
+        }
+        let Some(stored) = self.stored.front() else { return self.besides.next().map(Ok) };
+        if let Some(besides) = self.besides.next_if(|besides| besides.as_str() <= stored.as_str()) {
+            if besides.as_str() == stored {
+                self.stored.pop_front();
+            }
+            return Some(Ok(besides));
+        }
+        let stored = self.stored.pop_front()?;
+        Some(
+            ListName::new(&stored)
+                .map_err(|_| StoreError::Unreadable { name: as_name(&stored), why: "its name is damaged".into() }),
+        )
+    }
+}
