@@ -2,8 +2,11 @@
 
 mod backup;
 mod dev_log;
+mod export;
+mod import;
 mod lossy_output;
 mod output;
+mod patterns;
 mod plugin;
 mod progress;
 mod serve;
@@ -52,6 +55,7 @@ Examples:
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
   hotlist verify                           check all data, and show what is damaged
+  hotlist export --output lists.jsonl      write lists as JSON, also damaged ones; hotlist import reads them
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped
 at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
@@ -68,6 +72,12 @@ enum Command {
     /// Check every file and row of a data directory
     #[command(after_help = verify::HELP)]
     Verify(verify::VerifyArgs),
+    /// Write lists with their history as JSON lines, also lists that cannot be read
+    #[command(after_help = export::HELP)]
+    Export(export::ExportArgs),
+    /// Add the lists of an export to a data directory that no server uses
+    #[command(after_help = import::HELP)]
+    Import(import::ImportArgs),
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -110,7 +120,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (default_filter, with_dev_log) = match &cli.command {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
-        Some(Command::Backup(_) | Command::Restore(_) | Command::Verify(_)) => ("warn", false),
+        Some(
+            Command::Backup(_) | Command::Restore(_) | Command::Verify(_) | Command::Export(_) | Command::Import(_),
+        ) => ("warn", false),
         _ => ("info", false),
     };
     let is_server =
@@ -137,6 +149,8 @@ fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Backup(arguments)) => backup::back_up(&arguments),
         Some(Command::Restore(arguments)) => backup::restore(&arguments),
         Some(Command::Verify(arguments)) => verify::verify(&arguments),
+        Some(Command::Export(arguments)) => export::run(&arguments),
+        Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
     }
 }

@@ -45,6 +45,8 @@ pub mod web;
 
 // Copies of a data directory.
 pub mod backup;
+// Lists as JSON lines.
+pub mod transfer;
 // The configuration of a server as one checked value.
 pub mod config;
 // Start and stop of a server.

@@ -90,6 +90,14 @@ pub(super) fn print_error(message: &str) {
     }
 }
 
+/// Prints a line on the standard error, beside an output that is for programs.
+pub(super) fn print_note(line: &str) {
+    match Outputs::of_server() {
+        Some(outputs) => outputs.stderr.write_lines(format!("{line}\n").as_bytes()),
+        None => drop(writeln!(anstream::stderr(), "{line}")),
+    }
+}
+
 /// Whether the standard error shows colours. For the log, which colours its lines itself.
 pub(super) fn is_stderr_coloured() -> bool {
     AutoStream::choice(&io::stderr()) != ColorChoice::Never

@@ -67,15 +67,15 @@ pub(super) struct UnreadableBody<'a> {
     #[schema(format = "uri")]
     url: String,
     /// Why the list cannot be read.
-    unreadable: DamageBody<'a>,
+    unreadable: DamageBody,
 }
 
 /// Why a list cannot be read.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Damage)]
-pub(super) struct DamageBody<'a> {
-    /// The damage, for the operator.
-    why: &'a str,
+pub(super) struct DamageBody {
+    /// The damage, and how to save what can be read, for the operator.
+    why: String,
     /// When the server found the damage, or when it was started after that.
     #[schema(value_type = String, format = "date-time")]
     since: Timestamp,
@@ -85,11 +85,11 @@ impl<'a> ListedBody<'a> {
     fn new(list: &'a Result<Summary, UnreadableList>, origin: &Origin) -> Self {
         match list {
             Ok(list) => Self::Readable(ListBody::new(list, origin)),
-            Err(UnreadableList { name, why, since }) => Self::Unreadable(UnreadableBody {
-                name: name.as_str(),
-                url: origin.list(name),
-                unreadable: DamageBody { why, since: Timestamp(*since) },
-            }),
+            Err(UnreadableList { name, why, since }) => {
+                let (name, url) = (name.as_str(), origin.list(name));
+                let why = format!("{why}; `hotlist export {name:?}` saves what can be read of it");
+                Self::Unreadable(UnreadableBody { name, url, unreadable: DamageBody { why, since: Timestamp(*since) } })
+            }
         }
     }
 }
