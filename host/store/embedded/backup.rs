@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::lock::{self, DirectoryLock, LOCK_FILE};
-use super::{last_commit, schema};
+use super::{observer, schema};
 use crate::store::error::StoreError;
 
 /// The page cache of the source, in bytes. Each page is read once.
@@ -33,12 +33,11 @@ pub struct DatabaseCopy {
 ///
 /// # Errors
 ///
-/// [`StoreError::Format`] when another version of the program wrote the data, and [`StoreError::Failed`].
+/// [`StoreError::Incomplete`] when acknowledged changes are missing, [`StoreError::Format`] when another version of the
+/// program wrote the data, and [`StoreError::Failed`].
 pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<DatabaseCopy, StoreError> {
     let what = format!("copy the database of {} to {}", dir.display(), to.display());
-    // Read first, because a server that uses the directory raises the number.
-    let acknowledged = last_commit::read(dir);
-    let source = schema::open_observer(dir, CACHE_BYTES)?;
+    let source = observer::open(dir, CACHE_BYTES)?;
     let mut copy = || -> rusqlite::Result<DatabaseCopy> {
         // The transaction fixes the moment. Without it, each commit of the server would begin the copy anew.
         source.execute_batch("BEGIN")?;
@@ -53,11 +52,7 @@ pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) 
         target.close().map_err(|(_, error)| error)?;
         Ok(copied)
     };
-    let copied = copy().map_err(schema::failed(&what))?;
-    match last_commit::lacks(acknowledged, copied.last_commit) {
-        None => Ok(copied),
-        Some(why) => Err(StoreError::Incomplete { path: dir.display().to_string(), why }),
-    }
+    copy().map_err(schema::failed(&what))
 }
 
 fn copy_pages(

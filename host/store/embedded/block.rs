@@ -107,6 +107,13 @@ impl Block {
         Some(Frame { name, revision, record })
     }
 
+    /// The frame of the commit of that number, as it is in the row.
+    pub(super) fn frame_bytes(&self, seq: u64) -> Option<&[u8]> {
+        let index = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        let start = *self.starts.get(index)? as usize;
+        self.bytes.get(start..end_of(&self.bytes, start)?)
+    }
+
     /// Takes the row's directory, which names the lists of the frames in their order. Memory does not need it.
     pub(super) fn take_directory(&mut self) -> Vec<u8> {
         record::directory(self.last(), &std::mem::take(&mut self.directory))

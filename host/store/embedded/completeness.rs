@@ -32,11 +32,8 @@ impl Completeness<'_> {
         if self.size(&database)? == 0 {
             return self.check_new(&database);
         }
+        let Some(why) = log_damage(self.dir)? else { return Ok(()) };
         let log = self.dir.join(schema::WAL_FILE);
-        let Some(damage) = wal_scan::scan(&log).map_err(|error| self.failed("read", &log, &error))? else {
-            return Ok(());
-        };
-        let why = damage_text(&log, &damage);
         self.lose(why, "the lists are older than what was acknowledged")?;
         let copy = self.free_name(&log)?;
         fs::copy(&log, &copy).map_err(|error| self.failed("copy", &log, &error))?;
@@ -141,6 +138,14 @@ impl Completeness<'_> {
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> StoreError {
         StoreError::Failed { what: format!("{action} {}", path.display()), why: error.to_string() }
     }
+}
+
+/// Scans the write-ahead log, which no server uses, and describes its damage.
+pub(super) fn log_damage(dir: &Path) -> Result<Option<String>, StoreError> {
+    let log = dir.join(schema::WAL_FILE);
+    let found = wal_scan::scan(&log)
+        .map_err(|error| StoreError::Failed { what: format!("read {}", log.display()), why: error.to_string() })?;
+    Ok(found.map(|damage| damage_text(&log, &damage)))
 }
 
 fn damage_text(log: &Path, damage: &WalDamage) -> String {

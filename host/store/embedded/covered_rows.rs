@@ -112,6 +112,18 @@ impl CoveredRows<'_> {
         self.db.prepare_cached(update)?.execute(columns).map(drop)
     }
 
+    /// Writes the records of a list anew, whose rows stay what they are: the metadata and the snapshot.
+    pub(super) fn rewrite_compacted(
+        &self,
+        name: &ListName,
+        table: CoveredTable,
+        meta: &[u8],
+        snapshot: &[u8],
+    ) -> rusqlite::Result<()> {
+        let update = format!("UPDATE {} SET brief = ?2, snapshot = ?3 WHERE name = ?1", table.name());
+        self.db.prepare_cached(&update)?.execute(params![name.as_str(), meta, snapshot]).map(drop)
+    }
+
     /// Deletes the runs of history that end before a revision.
     pub(super) fn delete_history(&self, name: &ListName, before: u64) -> rusqlite::Result<()> {
         let delete = "DELETE FROM history WHERE name = ?1 AND last < ?2 RETURNING last";
@@ -225,6 +237,26 @@ impl CoveredRows<'_> {
         }
         let receipts = "DELETE FROM receipts WHERE name = ?1 RETURNING name, place, time, holder, bytes";
         self.delete_receipts(receipts, [name.as_str()]).map(drop)
+    }
+
+    /// Moves the history of a list into the evidence under another name.
+    pub(super) fn give_up_history(&self, name: &ListName, to: &str, why: &str) -> rusqlite::Result<()> {
+        let copy = format!(
+            "INSERT INTO quarantine (seq, name, revision, record, why)
+             SELECT {NEXT_EVIDENCE}, ?2, last, record, ?3 || '; history.record' FROM history WHERE name = ?1
+             RETURNING seq"
+        );
+        self.add_evidence(&copy, to, params![name.as_str(), to, why])?;
+        self.delete_of(name, CoveredTable::History)
+    }
+
+    /// Keeps one row as evidence.
+    pub(super) fn keep_row(&self, name: &str, number: u64, record: &[u8], why: &str) -> rusqlite::Result<()> {
+        let insert = format!(
+            "INSERT INTO quarantine (seq, name, revision, record, why) SELECT {NEXT_EVIDENCE}, ?1, ?2, ?3, ?4
+             RETURNING seq"
+        );
+        self.add_evidence(&insert, name, params![name, number, record, why])
     }
 
     fn add_evidence(&self, insert: &str, name: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<()> {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::covered_rows::{CompactedColumns, CoveredRows};
 use super::digest::{Difference, OpenDigest, RowChanges};
 use super::error::WriteFailure;
+use super::evidence;
 use super::record::{self, ListMeta, RowKind};
 use super::transaction;
 use crate::list::List;
@@ -57,10 +58,9 @@ pub(super) fn discard(
 
 fn replace_rows(rows: CoveredRows<'_>, name: &ListName, seq: u64) -> rusqlite::Result<()> {
     let revision = last_revision(rows.db, name)? + REVISION_MARGIN;
-    // No list's name has a line break, so these rows mark no list as unreadable.
-    let evidence = format!("{}\n", name.as_str());
-    rows.rename_evidence(name, &evidence)?;
-    rows.move_to_evidence(name, &evidence)?;
+    let given_up = evidence::given_up(name.as_str());
+    rows.rename_evidence(name, &given_up)?;
+    rows.move_to_evidence(name, &given_up)?;
     let meta = ListMeta { revision, ..ListMeta::default() };
     let meta = record::encode(RowKind::ListMeta, name, revision, &(seq, &meta));
     let snapshot = record::encode(RowKind::Snapshot, name, revision, &List::absent(revision).snapshot());

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{damage, schema};
+use super::damage;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 
@@ -75,7 +75,7 @@ impl ReadError {
     pub(super) fn into_store_error(self, db: &Connection, what: &str, name: &ListName) -> StoreError {
         match self.into_damage(db, name) {
             Ok(why) => StoreError::Unreadable { name: name.clone(), why },
-            Err(error) => schema::failed(what)(error),
+            Err(error) => StoreError::Failed { what: what.to_owned(), why: error.to_string() },
         }
     }
 }

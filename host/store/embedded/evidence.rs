@@ -1,14 +1,17 @@
-//! Commits of unreadable lists, copied out of the log before it is truncated.
+//! Commits of unreadable lists, copied out of the log before it is truncated, and rows that were given up.
 //!
-//! The table is `quarantine`. Its rows are for people who examine the damage, and they mark the list as unreadable
-//! at the next start.
+//! The table is `quarantine`. Its rows are for people who examine the damage. Rows under the name of a list mark the list as
+//! unreadable at the next start. Rows that were given up are under [`given_up`], which is no name of a list.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::block::Blocks;
 use super::covered_rows::CoveredRows;
 use super::error::ReadError;
 use super::log_index::CommitRef;
+
+/// The reason in the row that stores an accepted loss. Its revision is the last commit in the log at that time.
+const ACCEPTED: &str = "the loss of commits up to this one was accepted";
 
 /// A commit of an unreadable list.
 pub(super) struct CommitCopy {
@@ -48,4 +51,23 @@ pub(super) fn write_commits(
     why: &str,
 ) -> rusqlite::Result<()> {
     copies.iter().try_for_each(|copy| rows.put_evidence(copy.seq, name, copy.revision, &copy.bytes, why))
+}
+
+/// The name under which rows of a list are given up. No list has it, because it has a line break.
+pub(super) fn given_up(name: &str) -> String {
+    format!("{name}\n")
+}
+
+/// Stores that the loss of commits is accepted which are missing before the last one in the log.
+pub(super) fn accept_loss(rows: CoveredRows<'_>, last: u64) -> rusqlite::Result<()> {
+    match accepted_to(rows.db)? < last {
+        true => rows.keep_row(&given_up(""), last, &[], ACCEPTED),
+        false => Ok(()),
+    }
+}
+
+/// The commit up to which a loss was accepted, or 0.
+pub(super) fn accepted_to(db: &Connection) -> rusqlite::Result<u64> {
+    let select = "SELECT ifnull(max(revision), 0) FROM quarantine WHERE name = ?1 AND why = ?2";
+    db.query_row(select, params![given_up(""), ACCEPTED], |row| row.get(0))
 }

@@ -26,6 +26,8 @@ pub(super) struct Lifecycle {
     disk_full: ArcSwapOption<String>,
     /// Whether commits wait for another program to release the write lock.
     locked_out: AtomicBool,
+    /// Whether the write-ahead log could not be copied, because the disk is full.
+    is_log_uncopied: AtomicBool,
     /// Whether a file was lost, also when that is not the first fault.
     has_lost_files: AtomicBool,
     /// The number of the last commit that was acknowledged.
@@ -93,6 +95,18 @@ impl Lifecycle {
     /// Whether commits wait for the write lock.
     pub(super) fn is_locked_out(&self) -> bool {
         self.locked_out.load(Ordering::Acquire)
+    }
+
+    /// Notes that the write-ahead log was not copied. Returns whether that is new.
+    pub(super) fn log_was_not_copied(&self) -> bool {
+        !self.is_log_uncopied.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that the write-ahead log was copied.
+    pub(super) fn log_was_copied(&self) {
+        if self.is_log_uncopied.swap(false, Ordering::AcqRel) {
+            tracing::info!("the write-ahead log is copied into the database again");
+        }
     }
 
     /// Poisons the store after a failed durable write.

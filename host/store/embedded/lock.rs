@@ -1,13 +1,17 @@
 //! The lock of the data directory, and the durability of its entries.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::thread;
 
 use crate::store::error::StoreError;
 
 /// The file that is locked. SQLite's own locks let a second process in.
 pub(super) const LOCK_FILE: &str = "lock";
+
+/// How often the lock is tried at most.
+const ATTEMPTS: u32 = 100;
 
 /// The lock of a data directory. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ impl DirectoryLock {
         let path = dir.join(LOCK_FILE);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
         let mut file = options.open(path).map_err(failed)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked { path: dir.display().to_string(), holder: holder(&mut file) });
@@ -36,6 +40,31 @@ impl DirectoryLock {
         file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(Self { _file: file })
     }
+}
+
+impl DirectoryLock {
+    /// Whether a process holds the lock. Writes nothing. A lock that cannot be looked at counts as one that is held.
+    pub(super) fn is_held(dir: &Path) -> bool {
+        match File::open(dir.join(LOCK_FILE)) {
+            // The shared lock ends with the file, here.
+            Ok(file) => file.try_lock_shared().is_err(),
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Takes the lock. Tries again while a process only looks at it, as [`DirectoryLock::is_held`] does.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                file.unlock().map_err(TryLockError::Error)?
+            }
+            outcome => return outcome,
+        }
+        thread::yield_now();
+    }
+    file.try_lock()
 }
 
 /// The process that holds the lock, as it wrote into the file. The text is for people only: the lock decides.

@@ -28,6 +28,8 @@ pub(super) struct LogIndex {
     found: BTreeMap<ListName, Damage>,
     /// The number of compactions that have begun. Each one forgets lists without commits in the log.
     compactions: u64,
+    /// The number of removals of unreadable lists.
+    discards: u64,
 }
 
 /// The most lists that are remembered because a reader found them damaged.
@@ -163,9 +165,15 @@ impl LogIndex {
         self.isolated.entry(name).or_insert(Damage { why, since });
     }
 
-    /// Remembers that a reader found a list damaged.
-    pub(super) fn note_unreadable(&mut self, name: &ListName, why: &str, now: u64) {
-        if self.found.len() < MAX_FOUND && !self.isolated.contains_key(name) {
+    /// The number of removals of unreadable lists. A reader takes it before it begins to read.
+    pub(super) fn discards(&self) -> u64 {
+        self.discards
+    }
+
+    /// Remembers that a reader found a list damaged. `discards` is the number of removals before the reader began: what it
+    /// read before a removal says nothing about a list that has the name since.
+    pub(super) fn note_unreadable(&mut self, name: &ListName, why: &str, now: u64, discards: u64) {
+        if self.discards == discards && self.found.len() < MAX_FOUND && !self.isolated.contains_key(name) {
             self.found.entry(name.clone()).or_insert_with(|| Damage { why: why.to_owned(), since: now });
         }
     }
@@ -177,6 +185,7 @@ impl LogIndex {
 
     /// Forgets a list whose rows were removed.
     pub(super) fn discard(&mut self, name: &ListName) {
+        self.discards += 1;
         self.isolated.remove(name);
         self.found.remove(name);
         self.lists.remove(name);
@@ -237,5 +246,25 @@ impl LogIndex {
             .take(limit)
             .map(|(name, meta)| (name.clone(), meta.clone()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::name;
+
+    #[test]
+    fn a_read_that_began_before_a_removal_does_not_make_the_new_list_unreadable() {
+        let (mut log_index, bob) = (LogIndex::default(), name("bob"));
+        let before = log_index.discards();
+        log_index.note_unreadable(&bob, "damaged", 7, before);
+        assert_eq!(log_index.damage(&bob).as_deref(), Some("damaged"));
+        log_index.discard(&bob);
+        log_index.note_unreadable(&bob, "damaged", 8, before);
+        assert_eq!((log_index.damage(&bob), log_index.unreadable_count()), (None, 0));
+        let after = log_index.discards();
+        log_index.note_unreadable(&bob, "damaged again", 9, after);
+        assert_eq!(log_index.damage(&bob).as_deref(), Some("damaged again"));
     }
 }

@@ -75,17 +75,18 @@ impl Reader {
 
     /// The list of that name.
     pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
+        let discards = self.log_index.lock().discards();
         let stored = self.try_load(name);
         match &stored {
             Ok(_) => self.log_index.lock().note_readable(name),
-            Err(StoreError::Unreadable { why, .. }) => self.note_unreadable(name, why),
+            Err(StoreError::Unreadable { why, .. }) => self.note_unreadable(name, why, discards),
             Err(_) => {}
         }
         stored
     }
 
-    fn note_unreadable(&self, name: &ListName, why: &str) {
-        self.log_index.lock().note_unreadable(name, why, (self.now)());
+    fn note_unreadable(&self, name: &ListName, why: &str, discards: u64) {
+        self.log_index.lock().note_unreadable(name, why, (self.now)(), discards);
     }
 
     fn try_load(&self, name: &ListName) -> Result<Stored, StoreError> {
@@ -165,6 +166,7 @@ impl Reader {
         limit: usize,
         page: &mut Vec<(ListName, ListMeta)>,
     ) -> Result<(), StoreError> {
+        let discards = self.log_index.lock().discards();
         let failed = damage::failed_in("read a page of lists", "lists");
         let sql = "SELECT name, revision, seq, brief FROM lists WHERE name > ?1 ORDER BY name";
         let mut select = self.db.prepare_cached(sql).map_err(&failed)?;
@@ -190,7 +192,7 @@ impl Reader {
                     match compacted::decode_meta(&name, revision, seq, &bytes) {
                         Ok(meta) => meta,
                         Err(why) => {
-                            self.note_unreadable(&name, &why);
+                            self.note_unreadable(&name, &why, discards);
                             continue;
                         }
                     }

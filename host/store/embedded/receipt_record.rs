@@ -29,13 +29,13 @@ pub(super) struct EncodedReceipt<'a> {
     record: Cow<'a, [u8]>,
 }
 
-/// A receipt of an encoding up to [`LAST_WITH_CHANGES`].
+/// A receipt of an encoding up to [`LAST_WITH_CHANGES`], with the changes of that encoding.
 #[derive(Deserialize)]
-struct ReceiptWithChanges {
+pub(super) struct ReceiptWithChanges<C> {
     request: KeyAndFingerprint,
     time: u64,
     logic: Arc<LogicId>,
-    outcome: OutcomeWithChanges,
+    outcome: OutcomeWithChanges<C>,
 }
 
 #[derive(Deserialize)]
@@ -45,8 +45,8 @@ struct KeyAndFingerprint {
 }
 
 #[derive(Deserialize)]
-enum OutcomeWithChanges {
-    Done { revision: u64, changes: Vec<Change>, created: bool, next_id_before: EntryId },
+enum OutcomeWithChanges<C> {
+    Done { revision: u64, changes: Vec<C>, created: bool, next_id_before: EntryId },
     Rejected(Rejection),
 }
 
@@ -81,8 +81,8 @@ pub(super) fn of_commit(version: u8, bytes: &[u8]) -> Result<(Vec<EncodedReceipt
     if version > LAST_WITH_CHANGES {
         return record::decode_first(bytes);
     }
-    let (receipts, rest) = record::decode_first::<Vec<ReceiptWithChanges>>(bytes)?;
-    let encoded = receipts.into_iter().map(|receipt| EncodedReceipt::of(&receipt.into()));
+    let (receipts, rest) = record::decode_first::<Vec<ReceiptWithChanges<Change>>>(bytes)?;
+    let encoded = receipts.into_iter().map(|receipt| EncodedReceipt::of(&receipt.into_receipt(|change, _| change)));
     Ok((encoded.collect(), rest))
 }
 
@@ -90,24 +90,30 @@ pub(super) fn of_commit(version: u8, bytes: &[u8]) -> Result<(Vec<EncodedReceipt
 pub(super) fn from_row(name: &ListName, place: u64, bytes: &[u8]) -> Result<Receipt, String> {
     let Unsealed { version, content } = record::unseal(RowKind::Receipt, name, place, bytes)?;
     match version {
-        ..=LAST_WITH_CHANGES => record::decode_whole::<ReceiptWithChanges>(content).map(Receipt::from),
+        ..=LAST_WITH_CHANGES => {
+            let receipt = record::decode_whole::<ReceiptWithChanges<Change>>(content)?;
+            Ok(receipt.into_receipt(|change, _| change))
+        }
         _ => record::decode_whole(content),
     }
 }
 
-impl From<ReceiptWithChanges> for Receipt {
-    fn from(ReceiptWithChanges { request, time, logic, outcome }: ReceiptWithChanges) -> Self {
+impl<C> ReceiptWithChanges<C> {
+    /// The receipt without its changes. `convert` turns a change of the version into one of this program.
+    pub(super) fn into_receipt(self, convert: impl Fn(C, &Arc<LogicId>) -> Change) -> Receipt {
+        let Self { request, time, logic, outcome } = self;
         let KeyAndFingerprint { key, fingerprint } = request;
         // The key begins with the name of the caller.
         let holder = key.split('\n').next().unwrap_or_default().to_owned();
         let outcome = match outcome {
             OutcomeWithChanges::Done { revision, changes, created, next_id_before } => {
+                let changes: Vec<_> = changes.into_iter().map(|change| convert(change, &logic)).collect();
                 let effect = RetainedEffect::of(&changes);
                 CommandOutcome::Done { revision, created, next_id_before, effect }
             }
             OutcomeWithChanges::Rejected(rejection) => CommandOutcome::Rejected(rejection),
         };
-        Self { request: Idempotency { key, holder, fingerprint }, time, logic, outcome }
+        Receipt { request: Idempotency { key, holder, fingerprint }, time, logic, outcome }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::list::{List, ListSnapshot};
 /// The version of the encoding below. A change to any stored type is a new version.
 const ENCODING: u8 = 4;
 
-/// The oldest encoding that is read. It differs in receipts only, so compaction moves its revisions as they are.
+/// The oldest encoding that is read as it is. It differs in receipts only, so compaction moves its revisions as they are.
+/// An upgrade converts the encoding before it.
 pub(super) const OLDEST_ENCODING: u8 = 3;
 
 /// The version byte and the checksum, little-endian.
@@ -185,6 +186,13 @@ pub(super) fn unsealed_unnamed(kind: RowKind, number: u64, bytes: &[u8]) -> Resu
     unseal_named(kind, "", number, bytes).map(|unsealed| unsealed.content)
 }
 
+/// Seals content of another encoding.
+#[cfg(test)]
+pub(super) fn sealed_as(encoding: u8, kind: RowKind, name: &ListName, number: u64, content: &[u8]) -> Vec<u8> {
+    let sum = checksum(encoding, kind, name.as_str(), number, content);
+    [&[encoding][..], &sum.to_le_bytes(), content].concat()
+}
+
 fn seal(kind: RowKind, name: &ListName, number: u64, mut bytes: Vec<u8>) -> Vec<u8> {
     seal_at(kind, name.as_str(), number, &mut bytes);
     bytes
@@ -209,14 +217,26 @@ pub(super) fn unseal_named<'a>(
     number: u64,
     bytes: &'a [u8],
 ) -> Result<Unsealed<'a>, String> {
+    let version = bytes.first().copied().filter(|version| (OLDEST_ENCODING..=ENCODING).contains(version));
+    let version = version.unwrap_or(ENCODING);
+    unseal_of(version, kind, name, number, bytes).map(|content| Unsealed { version, content })
+}
+
+/// Checks that a row of one encoding is sound and in its place. Returns its content.
+pub(super) fn unseal_of<'a>(
+    encoding: u8,
+    kind: RowKind,
+    name: &str,
+    number: u64,
+    bytes: &'a [u8],
+) -> Result<&'a [u8], String> {
     match bytes {
-        [version @ OLDEST_ENCODING..=ENCODING, a, b, c, d, content @ ..] => {
-            let fits = checksum(*version, kind, name, number, content) == u32::from_le_bytes([*a, *b, *c, *d]);
-            let unsealed = Unsealed { version: *version, content };
-            fits.then_some(unsealed).ok_or_else(|| format!("the checksum of its {} row {number} is wrong", kind.noun()))
+        [version, ..] if *version != encoding => Err(format!("its {} row has encoding {version}", kind.noun())),
+        [_, a, b, c, d, content @ ..] => {
+            let fits = checksum(encoding, kind, name, number, content) == u32::from_le_bytes([*a, *b, *c, *d]);
+            fits.then_some(content).ok_or_else(|| format!("the checksum of its {} row {number} is wrong", kind.noun()))
         }
-        [OLDEST_ENCODING..=ENCODING, ..] | [] => Err(format!("its {} row is cut off", kind.noun())),
-        [version, ..] => Err(format!("its {} row has encoding {version}", kind.noun())),
+        _ => Err(format!("its {} row is cut off", kind.noun())),
     }
 }
 

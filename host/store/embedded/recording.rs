@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::log_index::LogIndex;
 use super::reader::Reader;
-use super::{recover, schema};
+use super::{evidence, observer, recover, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
 use crate::store::Stored;
@@ -48,10 +48,14 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Format`] when another version of the program wrote the data, and
-    /// [`StoreError::Failed`].
+    /// [`StoreError::Incomplete`] when acknowledged changes are missing, [`StoreError::Format`] when another version of the
+    /// program wrote the data, and [`StoreError::Failed`].
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let db = schema::open_observer(dir, CACHE_BYTES)?;
+        Self::begin(observer::open(dir, CACHE_BYTES)?)
+    }
+
+    /// Begins a recording on a connection that only reads.
+    pub(super) fn begin(db: Connection) -> Result<Self, StoreError> {
         begin(&db)?;
         let log_index = recover::scan_read_only(&db)?;
         Ok(Self::new(db, log_index))
@@ -104,6 +108,13 @@ impl Recording {
     /// The list of that name, as a server would load it.
     pub(super) fn load(&self, name: &ListName) -> Result<Stored, StoreError> {
         self.reader.load(name)
+    }
+
+    /// Whether rows of a list that exists were given up, such as a history without inverses.
+    pub(super) fn has_given_up(&self, name: &ListName) -> Result<bool, StoreError> {
+        let select = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1)";
+        let found = self.reader.db.query_row(select, [evidence::given_up(name.as_str())], |row| row.get(0));
+        found.map_err(schema::failed("read the table quarantine"))
     }
 
     /// All timers: the time and the list of each.

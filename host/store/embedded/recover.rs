@@ -9,10 +9,11 @@
 //! lists they belonged to. A list is known to have lost commits when its later commits continue a revision that neither
 //! the log nor its compacted row reaches: that list is unreadable. A missing commit that no such list accounts for may
 //! be the last one of any list. That list would silently be older than what was acknowledged, so the store stays closed,
-//! unless the operator accepts the loss. Then the lists that are known to have lost commits are unreadable, and the log is
-//! compacted at once, so that the next start finds no gap.
+//! unless the operator accepts the loss. Then the lists that are known to have lost commits are unreadable. The acceptance is
+//! stored before anything else is written, and the log is compacted at once, so that later starts find no gap.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use rusqlite::Connection;
@@ -57,6 +58,12 @@ struct LogScan<'db> {
     unreadable: Vec<DamagedList>,
     /// Whether commits may be missing that no unreadable list accounts for.
     accept_loss: bool,
+    /// The last commit in the log when a loss was accepted. What is missing before it needs no acceptance any more.
+    accepted_to: u64,
+    /// The number of missing commits whose loss was accepted.
+    accepted: u64,
+    /// Whether rows are there that were truncated, which is accepted.
+    has_returned: bool,
     /// Whether the index holds the blocks, which takes as much memory as the log takes disk.
     retain_blocks: bool,
     /// The logic of the last commit. Most lists have the same logic, so they share its name.
@@ -92,7 +99,8 @@ pub(super) fn recover(
 ) -> Result<Recovered, StoreError> {
     let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
-    isolate(db, &mut log_index, unreadable, now, digest).map_err(schema::failed("read the log"))?;
+    let accepted_to = has_accepted_loss.then_some(last);
+    isolate(db, &mut log_index, unreadable, accepted_to, now, digest).map_err(schema::failed("read the log"))?;
     receipts.iter().for_each(|receipt| room.account(receipt));
     match receipt_rows::account(db, truncated_to, room) {
         // The room may then seem larger than it is. No receipt is lost by that.
@@ -121,6 +129,7 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
     let failed = damage::failed_in("read the log", "log");
     let truncated_to: u64 = db.query_row("SELECT seq FROM cut", [], |row| row.get(0)).map_err(&failed)?;
     let mut scan = LogScan::new(db, isolated_earlier(db).map_err(&failed)?, retain_blocks, accept_loss);
+    scan.accepted_to = evidence::accepted_to(db).map_err(&failed)?;
     let mut select = db.prepare("SELECT seq, first, directory, commits FROM log ORDER BY seq").map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
     let (mut last, mut bytes) = (truncated_to, 0);
@@ -132,7 +141,7 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
             scan.returned(seq)?;
             continue;
         }
-        scan.missing += first.saturating_sub(last + 1);
+        scan.miss(first.saturating_sub(last + 1), first);
         bytes += commits.len();
         last = seq;
         scan.row(seq, first, &directory, commits)?;
@@ -156,6 +165,9 @@ impl<'db> LogScan<'db> {
             log_index: LogIndex::default(),
             unreadable,
             accept_loss,
+            accepted_to: 0,
+            accepted: 0,
+            has_returned: false,
             retain_blocks,
             logic: None,
             missing: 0,
@@ -181,7 +193,7 @@ impl<'db> LogScan<'db> {
                 Err(ReadError::Corrupt(error)) => damage::explain("lists", &error),
                 Err(ReadError::Database(error)) => return Err(schema::failed("read the log")(error)),
             };
-            let Some((name, revision)) = self.owner(directory, seq, number - first, &why)? else { continue };
+            let (name, revision) = self.owner(directory, seq, number - first, &why)?;
             self.damaged.insert(name.clone());
             let record = frame.map_or(block.bytes(), |frame| frame.record).to_vec();
             self.unreadable.push(DamagedList { name, why, evidence: Some((number, revision, record)) });
@@ -190,14 +202,14 @@ impl<'db> LogScan<'db> {
     }
 
     /// Refuses a row of commits that were truncated, unless the loss is accepted.
-    fn returned(&self, seq: u64) -> Result<(), StoreError> {
-        let why = format!("row {seq} of the log was truncated and is there again, so pages of hotlist.db are older");
-        if self.accept_loss {
+    fn returned(&mut self, seq: u64) -> Result<(), StoreError> {
+        let why = format!("row {seq} of its log was truncated and is there again, so pages of hotlist.db are older");
+        if self.accept_loss || seq <= self.accepted_to {
             tracing::error!(why, "the loss is accepted");
+            self.has_returned = true;
             return Ok(());
         }
-        let why = format!("{why}; restore the data directory from a backup, or start once with --accept-loss");
-        Err(StoreError::Failed { what: "read the log".into(), why })
+        Err(self.incomplete(why))
     }
 
     fn commit(&mut self, seq: u64, frame: &Frame<'_>, block: &Arc<Block>) -> Result<(), ReadError> {
@@ -234,56 +246,58 @@ impl<'db> LogScan<'db> {
         if before == head.after || is_first && before > head.after {
             return Ok(());
         }
-        if before < head.after && !self.damaged.contains(name.as_str()) {
+        // A list accounts for commits whose loss was not accepted.
+        if before < head.after && self.missing > self.accepted && !self.damaged.contains(name.as_str()) {
             self.lost_commits.insert(name.clone());
         }
         Err(format!("its log goes from revision {before} to {}", head.after + 1).into())
     }
 
+    /// Counts commits that are missing before the commit of that number.
+    fn miss(&mut self, count: u64, before: u64) {
+        self.missing += count;
+        if before <= self.accepted_to {
+            self.accepted += count;
+        }
+    }
+
     /// Fails when a missing commit may belong to a list that is not known to be unreadable, unless that is accepted. Each
     /// list that lost commits accounts for one commit at least. Returns whether a loss was accepted.
     fn check_gaps(&self) -> Result<bool, StoreError> {
-        if self.missing <= self.lost_commits.len() as u64 {
-            return Ok(false);
+        let missing = self.missing - self.accepted;
+        if missing <= self.lost_commits.len() as u64 {
+            return Ok(self.accepted > 0 || self.has_returned);
         }
         let lists: Vec<_> = self.lost_commits.iter().map(ListName::as_str).collect();
         let lost = format!(
-            "{} acknowledged commits are missing from it, of which the lists {lists:?} account for {}",
-            self.missing,
+            "{missing} acknowledged commits are missing from its log, of which the lists {lists:?} account for {}",
             lists.len(),
         );
         if self.accept_loss {
             tracing::error!("the loss is accepted: {lost}; other lists may be older than what was acknowledged");
             return Ok(true);
         }
-        let why = format!(
-            "{lost}; restore the data directory from a backup, or start once with --accept-loss to go on without them"
-        );
-        Err(StoreError::Failed { what: "read the log".into(), why })
+        Err(self.incomplete(lost))
     }
 
-    /// The list and the revision of a damaged commit, or nothing if they are not known and the loss is accepted.
-    fn owner(
-        &mut self,
-        directory: &[u8],
-        seq: u64,
-        place: u64,
-        why: &str,
-    ) -> Result<Option<(String, u64)>, StoreError> {
+    fn incomplete(&self, why: String) -> StoreError {
+        let file = Path::new(self.db.path().unwrap_or_default());
+        StoreError::Incomplete { path: file.parent().unwrap_or(file).display().to_string(), why }
+    }
+
+    /// The list and the revision of a damaged commit. If they are not known and the loss is accepted, the name is none of a
+    /// list.
+    fn owner(&mut self, directory: &[u8], seq: u64, place: u64, why: &str) -> Result<(String, u64), StoreError> {
         match directory_entry(directory, seq, place) {
-            Ok(owner) => Ok(Some(owner)),
-            Err(_) if self.accept_loss => {
-                self.missing += 1;
+            Ok(owner) => Ok(owner),
+            Err(_) if self.accept_loss || seq <= self.accepted_to => {
+                self.miss(1, seq);
                 tracing::error!(row = seq, place, why, "a commit of an unknown list cannot be read");
-                Ok(None)
+                Ok((evidence::given_up(""), 0))
             }
-            Err(damage) => Err(StoreError::Failed {
-                what: format!("read the log, whose row {seq} holds a damaged commit ({why})"),
-                why: format!(
-                    "{damage}; restore the data directory from a backup, or start once with --accept-loss to go on \
-                     without that commit"
-                ),
-            }),
+            Err(damage) => {
+                Err(self.incomplete(format!("row {seq} of its log holds a damaged commit ({why}), and {damage}")))
+            }
         }
     }
 }
@@ -295,11 +309,13 @@ fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u6
     entry.ok_or_else(|| "its directory is too short".into())
 }
 
-/// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list.
+/// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list. Stores
+/// the last commit up to which a loss is accepted, if one is.
 fn isolate(
     db: &Connection,
     log_index: &mut LogIndex,
     unreadable: Vec<DamagedList>,
+    accepted_to: Option<u64>,
     now: u64,
     digest: &mut OpenDigest,
 ) -> rusqlite::Result<()> {
@@ -311,9 +327,17 @@ fn isolate(
     let transaction = db.unchecked_transaction()?;
     let changes = RowChanges::default();
     let rows = CoveredRows { db, changes: &changes };
+    accepted_to.map_or(Ok(()), |last| evidence::accept_loss(rows, last))?;
     for (DamagedList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
         if let Some((seq, revision, record)) = damaged {
-            tracing::error!(list = text, commit = seq, why, "a commit in the log cannot be read; its list is isolated");
+            if !text.contains('\n') {
+                tracing::error!(
+                    list = text,
+                    commit = seq,
+                    why,
+                    "a commit in the log cannot be read; its list is isolated"
+                );
+            }
             rows.put_evidence(seq, &text, revision, &record, &why)?;
         }
         evidence::write_commits(rows, &text, &commits, &why)?;

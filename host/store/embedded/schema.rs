@@ -10,15 +10,16 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::conversion::{self, Conversion};
 use super::digest::recount;
-use super::{receipt_rows, record};
+use super::encoding_2;
 use crate::store::error::StoreError;
 
 /// Marks a file as ours: "hotl" in ASCII.
 const APPLICATION_ID: i32 = 0x686f_746c;
 
 /// The format this program writes. It reads every format from [`OLDEST_FORMAT`] on.
-const FORMAT: i32 = 3;
+pub(super) const FORMAT: i32 = 3;
 
 /// The oldest format this program reads. [`UPGRADES`] leads from it to [`FORMAT`].
 const OLDEST_FORMAT: i32 = 1;
@@ -102,7 +103,7 @@ const TABLES: &str = "
 /// The statements that lead from each format to the next, the first one from [`OLDEST_FORMAT`]. They run in one
 /// transaction at the start, and a directory that was upgraded has the tables of a new one.
 const UPGRADES: [&str; (FORMAT - OLDEST_FORMAT) as usize] = [
-    // From 1 to 2. `receipt_rows::convert` moves the receipts, which SQL cannot decode.
+    // From 1 to 2. `conversion` moves the receipts, which SQL cannot decode.
     "ALTER TABLE receipts RENAME TO receipts_1;
     CREATE TABLE receipts (
         name TEXT NOT NULL, place INTEGER NOT NULL, time INTEGER NOT NULL, holder TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -147,7 +148,7 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
     check_format(dir, &db, OLDEST_FORMAT, &what)?;
     check_encoding(dir, &db, &what)?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
-    let write = || -> rusqlite::Result<()> {
+    let write = || -> rusqlite::Result<i32> {
         db.pragma_update(None, "journal_mode", "wal")?;
         db.pragma_update(None, "synchronous", "full")?;
         if let Some(bytes) = max_bytes {
@@ -155,12 +156,15 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
             db.pragma_update(None, "max_page_count", bytes / page)?;
         }
         match db.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => create(&db),
-            FORMAT => Ok(()),
-            format => upgrade(&db, format),
+            0 => create(&db).map(|()| FORMAT),
+            format => Ok(format),
         }
     };
-    write().map_err(failed(&what))?;
+    let format = write().map_err(failed(&what))?;
+    if format != FORMAT {
+        let source = open_reader(dir, cache_bytes / 8)?;
+        upgrade(&source, &db, format).map_err(failed(&what))?.report();
+    }
     Ok(db)
 }
 
@@ -179,22 +183,41 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
     create.commit()
 }
 
-/// Brings the tables of an older format up to date, all steps or none.
-fn upgrade(db: &Connection, format: i32) -> rusqlite::Result<()> {
+/// Brings the tables of an older format up to date, all steps or none. `source` is another connection, which reads the rows
+/// to convert.
+fn upgrade(source: &Connection, db: &Connection, format: i32) -> rusqlite::Result<Conversion> {
     tracing::info!(from = format, to = FORMAT, "upgrading the format of the data directory");
+    let mut done = Conversion::default();
     let upgrade = db.unchecked_transaction()?;
-    let done = usize::try_from(format - OLDEST_FORMAT).expect("check_format refuses older formats");
-    for step in UPGRADES.iter().skip(done) {
+    let steps = usize::try_from(format - OLDEST_FORMAT).expect("check_format refuses older formats");
+    for step in UPGRADES.iter().skip(steps) {
         upgrade.execute_batch(step)?;
     }
-    if format < WITH_RECEIPT_ACCOUNTS {
-        receipt_rows::convert(&upgrade)?;
-    }
+    convert(source, Some(&upgrade), format, &mut done)?;
     if format < WITH_DIGEST {
-        recount::reset(&upgrade)?;
+        // Without a digest the store goes on, and says so.
+        match conversion::is_whole(source, format >= WITH_RECEIPT_ACCOUNTS)? {
+            true => drop(recount::reset(&upgrade)?),
+            false => done.lacks_digest = true,
+        }
     }
     upgrade.pragma_update(None, "user_version", FORMAT)?;
-    upgrade.commit()
+    upgrade.commit()?;
+    Ok(done)
+}
+
+/// Converts what SQL cannot convert, or finds out what would be converted if there is no target.
+fn convert(
+    source: &Connection,
+    target: Option<&Connection>,
+    format: i32,
+    done: &mut Conversion,
+) -> rusqlite::Result<()> {
+    if format < WITH_RECEIPT_ACCOUNTS {
+        conversion::convert_lists(source, target, done)?;
+        conversion::convert_receipts(source, target, done)?;
+    }
+    Ok(())
 }
 
 /// Opens a connection that only reads.
@@ -251,7 +274,7 @@ fn check_format(dir: &Path, db: &Connection, oldest: i32, what: &str) -> Result<
     }
 }
 
-/// Refuses a directory of format 1 whose lists all have an encoding that this program does not read. Before the first
+/// Refuses a directory of format 1 whose lists all have an encoding that this program does not convert. Before the first
 /// release the encoding changed twice within that format. In a directory with newer lists too, the older ones are
 /// unreadable, and the others are not.
 fn check_encoding(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreError> {
@@ -267,10 +290,10 @@ fn check_encoding(dir: &Path, db: &Connection, what: &str) -> Result<(), StoreEr
         Ok(newest.unwrap_or_default())
     };
     match read().map_err(failed(what))?.first() {
-        Some(&newest) if newest < record::OLDEST_ENCODING => Err(StoreError::Format {
+        Some(&newest) if newest < encoding_2::ENCODING => Err(StoreError::Format {
             path: dir.display().to_string(),
             found: format!("{format} with encoding {newest}"),
-            known: format!("{OLDEST_FORMAT} to {FORMAT} with encoding {} or later", record::OLDEST_ENCODING),
+            known: format!("{OLDEST_FORMAT} to {FORMAT} with encoding {} or later", encoding_2::ENCODING),
         }),
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::recording::Recording;
-use super::{last_commit, record_check, schema};
+use super::{last_commit, observer, record_check, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
@@ -64,6 +64,7 @@ impl Verification {
 /// cannot be opened.
 pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
+    observer::log_damage(dir)?.into_iter().for_each(|why| found.add(None, why));
     // Read first, because a server that uses the directory raises the number.
     let acknowledged = last_commit::read(dir);
     // The log and the lists can be read although other pages are damaged.
@@ -74,8 +75,7 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Verifica
         Err(error) => found.add(None, format!("the last commit cannot be read: {error}")),
     }
     record_check::check(&db, &mut |what| found.add(None, what));
-    drop(db);
-    let lists = Recording::open(dir).and_then(|recording| check_lists(&recording, &mut found, progress));
+    let lists = Recording::begin(db).and_then(|recording| check_lists(&recording, &mut found, progress));
     if let Err(error) = lists {
         found.add(None, format!("not all lists could be checked: {error}"));
     }
@@ -140,7 +140,7 @@ fn check_list(
     if let Err(error) = walked {
         found.add(Some(&list.name), error.to_string());
     }
-    if list.revisions.is_empty() {
+    if list.revisions.is_empty() && !recording.has_given_up(&list.name)? {
         found.add(Some(&list.name), "its history is missing".into());
     }
     let stored = match recording.load(&list.name) {

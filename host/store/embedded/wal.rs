@@ -76,8 +76,13 @@ impl Checkpointer {
         match checkpoint_if_due(db, &self.wake) {
             Ok(frames) => {
                 self.growth.note(frames.total);
+                if frames.copied == frames.total {
+                    lifecycle.log_was_copied();
+                }
             }
-            Err(error) => failed(&error, lifecycle),
+            Err(error) => {
+                failed(&error, lifecycle);
+            }
         }
     }
 
@@ -209,20 +214,27 @@ fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result
 
 fn copy_on_demand(db: &Connection, wakes: &Receiver<()>, lifecycle: &Lifecycle) {
     while wakes.recv().is_ok() {
-        if let Err(error) = checkpoint(db, "passive") {
-            failed(&error, lifecycle);
+        match checkpoint(db, "passive") {
+            Ok(_) => lifecycle.log_was_copied(),
+            Err(error) => {
+                failed(&error, lifecycle);
+            }
         }
     }
 }
 
-/// Poisons the store after a checkpoint that failed. A full disk does not: everything is in the write-ahead log, and the
-/// checkpoint after the next write copies it.
-fn failed(error: &rusqlite::Error, lifecycle: &Lifecycle) {
-    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        tracing::warn!(%error, "the write-ahead log was not copied, because the disk is full");
-    } else {
+/// Poisons the store after a checkpoint that failed. A full disk does not: everything is in the write-ahead log, and a later
+/// checkpoint copies it. Returns whether the failure was logged, which a full disk is once until a checkpoint succeeds.
+fn failed(error: &rusqlite::Error, lifecycle: &Lifecycle) -> bool {
+    if error.sqlite_error_code() != Some(ErrorCode::DiskFull) {
         lifecycle.write_failed("a checkpoint", error);
+        return true;
     }
+    let is_new = lifecycle.log_was_not_copied();
+    if is_new {
+        tracing::warn!(%error, "the write-ahead log was not copied, because the disk is full; it grows until there is room");
+    }
+    is_new
 }
 
 fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Frames> {
@@ -308,6 +320,21 @@ mod tests {
         copy_on_demand(&schema::open_checkpointer(dir.path()).unwrap(), &wakes, &lifecycle);
         let frames = checkpoint(&db, "noop").unwrap();
         assert!(frames.total >= 100 && frames.copied == frames.total, "{} of {}", frames.copied, frames.total);
+        assert_eq!(lifecycle.health(), Health::Healthy);
+    }
+
+    #[test]
+    fn a_full_disk_under_the_database_is_logged_once_until_a_checkpoint_succeeds() {
+        let (dir, db) = database();
+        let lifecycle = Lifecycle::default();
+        let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+        assert_eq!([(); 3].map(|()| failed(&full, &lifecycle)), [true, false, false]);
+        write_pages(&db, 100);
+        let (wake, wakes) = sync_channel(1);
+        wake.send(()).unwrap();
+        drop(wake);
+        copy_on_demand(&schema::open_checkpointer(dir.path()).unwrap(), &wakes, &lifecycle);
+        assert_eq!([(); 2].map(|()| failed(&full, &lifecycle)), [true, false]);
         assert_eq!(lifecycle.health(), Health::Healthy);
     }
 

@@ -257,7 +257,10 @@ impl Writer {
             drop(log_index);
             let handled = match error {
                 WriteError::Failed(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
-                WriteError::List(name, error) => self.isolate(name, error),
+                WriteError::List(name, error) => match self.isolate(name, error) {
+                    Err(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
+                    isolated => isolated,
+                },
                 WriteError::Timers(error) => {
                     timers = Err(damage::explain("timers", &error));
                     Ok(())

@@ -219,3 +219,20 @@ fn a_damaged_page_of_expired_receipts_does_not_end_the_writes_of_other_lists() {
     }
     assert_eq!(store.health(), Health::Healthy);
 }
+
+#[test]
+fn the_removal_of_an_unreadable_list_is_unavailable_while_another_program_holds_the_write_lock() {
+    let mut embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    flip(&embedded, "lists", "snapshot", "name = 'bob'");
+    embedded.options.lock_wait = std::time::Duration::ZERO;
+    let store = embedded.try_open().expect("it opens");
+    assert!(block_on(store.load(&name("bob"))).is_err());
+    let sql = embedded.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").expect("the store does not write");
+    let refused = block_on(store.discard(&name("bob")));
+    assert!(matches!(&refused, Err(StoreError::Unavailable { why }) if why.contains("write lock")), "{refused:?}");
+    sql.execute_batch("COMMIT").expect("it is released");
+    assert_eq!(store.health(), Health::Healthy);
+    assert_eq!(block_on(store.discard(&name("bob"))), Ok(()));
+}

@@ -210,9 +210,10 @@ fn a_missing_row_that_no_list_accounts_for_keeps_the_store_closed() {
     // Bob's last commit: what remains of bob is a sound list that is older than what was acknowledged.
     embedded.sql().execute("DELETE FROM log WHERE seq = 6", []).expect("it is deleted");
     let refused = embedded.try_open().expect_err("a list is older than it was");
-    let StoreError::Failed { why, .. } = &refused else { panic!("{refused:?}") };
+    let StoreError::Incomplete { path, why } = &refused else { panic!("{refused:?}") };
+    assert_eq!(*path, embedded.dir.path().display().to_string());
     assert!(why.starts_with("1 acknowledged commits are missing"), "{why}");
-    assert!(matches!(Recording::open(embedded.dir.path()), Err(StoreError::Failed { .. })));
+    assert!(matches!(Recording::open(embedded.dir.path()), Err(StoreError::Incomplete { .. })));
 }
 
 #[test]
@@ -257,10 +258,35 @@ fn a_start_that_accepts_the_loss_isolates_the_lists_that_are_known_and_later_sta
     assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(2), "it is older");
     assert_eq!(block_on(store.load(&name("cid"))).map(|stored| stored.list.revision()), Ok(3));
     assert_eq!(block_on(store.commit(Sample::new("dan").create().commit())), Ok(()));
+    assert_eq!(embedded.count("quarantine WHERE seq = 2 AND record = x'07'"), 1, "the damaged commit is evidence");
     wait_until(|| embedded.count("log WHERE seq < 10") == 0);
     drop(store);
     embedded.options.accept_loss = false;
     let store = embedded.try_open().expect("the gap is gone");
     assert!(matches!(block_on(store.load(&name("ann"))), Err(StoreError::Unreadable { .. })));
     assert_eq!(block_on(store.load(&name("dan"))).map(|stored| stored.list.revision()), Ok(1));
+}
+
+#[test]
+fn a_loss_that_was_accepted_needs_no_leave_again_when_the_process_ended_before_the_compaction() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    embedded.sql().execute("UPDATE log SET directory = x'07', commits = x'07' WHERE seq = 2", []).expect("it is set");
+    embedded.sql().execute("DELETE FROM log WHERE seq = 6", []).expect("it is deleted");
+    let recover = |accept_loss| {
+        let db = schema::open_writer(embedded.dir.path(), 1 << 20, None).expect("it opens");
+        let room = ReceiptRoom::new(embedded.options.receipts);
+        let mut digest = digest_check::open(&db, embedded.dir.path(), accept_loss).expect("it fits").digest;
+        let recovered = recover::recover(&db, accept_loss, &room, 0, &mut digest);
+        recovered.map(|recovered| recovered.has_accepted_loss)
+    };
+    assert!(matches!(recover(false), Err(StoreError::Incomplete { .. })));
+    for accept_loss in [true, false, false] {
+        assert_eq!(recover(accept_loss), Ok(true));
+    }
+    // A commit that is lost later is another loss.
+    let db = embedded.sql();
+    let copy = "INSERT INTO log SELECT 20, 20, directory, commits FROM log WHERE seq = 9";
+    db.execute(copy, []).expect("it is written");
+    assert!(matches!(recover(false), Err(StoreError::Incomplete { .. })));
 }

@@ -25,11 +25,7 @@ impl Writer {
         }
         match self.isolate(name.clone(), ReadError::Damaged(why)) {
             Ok(()) => self.discards.push(Discard { name, seq: self.compaction.last(), reply }),
-            Err(failure) => {
-                self.fail(&mut Vec::new(), &failure);
-                let (what, why) = (discard::action(&name), "its commits could not be copied".into());
-                drop(reply.send(Err(StoreError::Failed { what, why })));
-            }
+            Err(failure) => drop(reply.send(Err(self.discard_error(&name, &failure)))),
         }
     }
 
