@@ -12,6 +12,7 @@ mod progress;
 mod serve;
 mod signals;
 mod table;
+mod upgrade;
 mod verify;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -54,7 +55,8 @@ Examples:
   hotlist plugin test plugins/todo         build a plugin and run its tables of cases
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
-  hotlist verify                           check all data, and show what is damaged
+  hotlist verify                           check all data, and show what is damaged; --repair repairs it
+  hotlist upgrade --check                  show what a start of this program changes in the data
   hotlist export --output lists.jsonl      write lists as JSON, also damaged ones; hotlist import reads them
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped
@@ -69,7 +71,7 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a data directory from a backup
     Restore(backup::RestoreArgs),
-    /// Check every file and row of a data directory
+    /// Check every file and row of a data directory, and repair it
     #[command(after_help = verify::HELP)]
     Verify(verify::VerifyArgs),
     /// Write lists with their history as JSON lines, also lists that cannot be read
@@ -78,6 +80,9 @@ enum Command {
     /// Add the lists of an export to a data directory that no server uses
     #[command(after_help = import::HELP)]
     Import(import::ImportArgs),
+    /// Show what an upgrade of a data directory does, or do it without a server
+    #[command(after_help = upgrade::HELP)]
+    Upgrade(upgrade::UpgradeArgs),
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -121,7 +126,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
         Some(
-            Command::Backup(_) | Command::Restore(_) | Command::Verify(_) | Command::Export(_) | Command::Import(_),
+            Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Verify(_)
+            | Command::Upgrade(_)
+            | Command::Export(_)
+            | Command::Import(_),
         ) => ("warn", false),
         _ => ("info", false),
     };
@@ -151,6 +161,7 @@ fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(arguments)) => verify::verify(&arguments),
         Some(Command::Export(arguments)) => export::run(&arguments),
         Some(Command::Import(arguments)) => import::run(&arguments),
+        Some(Command::Upgrade(arguments)) => upgrade::upgrade(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
     }
 }

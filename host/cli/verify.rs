@@ -1,5 +1,7 @@
 //! `hotlist verify`.
 
+mod repair;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,14 +15,21 @@ use super::serve::DEFAULT_DATA;
 use crate::list::digest::hex;
 use crate::list::excerpt::excerpt;
 use crate::rollout::{ArtifactStore, LOGIC_DIRECTORY};
-use crate::store::embedded::{self, Verification};
+use crate::store::embedded::{self, Repaired, Verification};
 
 pub(super) const HELP: &str = "\
 Reads everything and writes nothing. A server may use the data meanwhile. Checks each page and index of the database, the
 checksum of each row, that each list's history leads to the list, that each timer belongs to a list, and the digest of
 each stored component. Compiled code is not checked, because a server checks it before it uses it.
 
-Exit codes: 0 sound, 1 damaged or unreadable.";
+With --repair, a stopped server's data is repaired if it is damaged. The command says what is damaged and what it will do,
+and asks nothing. It makes a new database of all rows that can be read, checks it, and puts it in the place of the old one,
+which stays beside it as hotlist.db.damaged-1. A list that cannot be read is removed: its name is free at a revision above
+all that it had, and its rows are kept in the table quarantine. A history that does not lead to its list is removed, and the
+list stays. Missing timers are written anew. The command names everything that was lost. It needs as much free room as the
+database has. Restore a backup instead if you have one of the time before the damage.
+
+Exit codes: 0 sound, 1 damaged or unreadable, also after a repair that could not repair everything.";
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
@@ -30,21 +39,26 @@ pub(super) struct VerifyArgs {
     /// Write JSON
     #[arg(long, env = "HOTLIST_JSON")]
     json: bool,
+    /// Repair what is damaged in the database. No server may use the data
+    #[arg(long, env = "HOTLIST_REPAIR")]
+    repair: bool,
 }
 
 /// The damage of stored components: the logic, and what is wrong.
 type LogicFinding = (String, String);
 
 pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let VerifyArgs { data, json } = arguments;
+    let VerifyArgs { data, json, repair } = arguments;
     anyhow::ensure!(data.is_dir(), "there is no data directory {}: name it with --data", data.display());
+    let repaired = if *repair { repair::repair(data)? } else { None };
     let bar = progress::bar("{elapsed} [{bar:40}] {pos} of about {len} lists", Some(0));
     let lists = embedded::verify(data, &mut |done, all| progress::show(&bar, done, all));
     bar.finish_and_clear();
     let (lists, logics) = (lists?, verify_logics(data)?);
     if *json {
-        print_json(&lists, &logics)?
+        print_json(&lists, &logics, repaired.as_ref())?
     } else {
+        repaired.iter().for_each(repair::print);
         print_text(data, &lists, &logics)
     }
     Ok(if lists.is_sound() && logics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -80,7 +94,7 @@ fn verify_logics(data: &Path) -> anyhow::Result<Vec<LogicFinding>> {
     Ok(found)
 }
 
-fn print_json(lists: &Verification, logics: &[LogicFinding]) -> anyhow::Result<()> {
+fn print_json(lists: &Verification, logics: &[LogicFinding], repaired: Option<&Repaired>) -> anyhow::Result<()> {
     let list = |finding: &embedded::Finding| json!({ "list": finding.list.as_ref().map(|name| name.as_str()), "what": finding.what });
     let logic = |(logic, what): &LogicFinding| json!({ "logic": logic, "what": what });
     let damage: Vec<_> = lists.findings.iter().map(list).chain(logics.iter().map(logic)).collect();
@@ -89,26 +103,19 @@ fn print_json(lists: &Verification, logics: &[LogicFinding]) -> anyhow::Result<(
         "revisions": lists.revisions,
         "damage": damage,
         "more_damage": lists.more_findings,
+        "repaired": repaired.map(repair::json),
     });
     print_line(&serde_json::to_string_pretty(&answer)?);
     Ok(())
 }
 
 fn print_text(data: &Path, lists: &Verification, logics: &[LogicFinding]) {
-    for finding in &lists.findings {
-        match &finding.list {
-            Some(name) => print_error(&format!("list {:?}: {}", name.as_str(), excerpt(&finding.what))),
-            None => print_error(&excerpt(&finding.what)),
-        }
-    }
+    repair::print_findings(lists);
     for (logic, what) in logics {
         print_error(&format!("logic {logic}: {}", excerpt(what)));
     }
     let damages = lists.findings.len() as u64 + lists.more_findings + logics.len() as u64;
-    let Verification { sound_lists, revisions, more_findings, .. } = lists;
-    if *more_findings > 0 {
-        print_error(&format!("{more_findings} more findings are not shown"));
-    }
+    let Verification { sound_lists, revisions, .. } = lists;
     let verdict = if damages == 0 { "sound".to_owned() } else { format!("damaged: {damages} findings") };
     print_line(&format!("{} is {verdict}; {sound_lists} lists are sound, with {revisions} revisions", data.display()));
 }

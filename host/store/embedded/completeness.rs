@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 /// The directory of uploaded components, which a directory that was in use before may have.
 const LOGIC: &str = "logic";
 
-/// The most copies of damaged logs in a data directory.
+/// The most copies of a damaged file in a data directory.
 const MAX_COPIES: u32 = 100;
 
 /// The checks of one start.
@@ -35,7 +35,7 @@ impl Completeness<'_> {
         let Some(why) = log_damage(self.dir)? else { return Ok(()) };
         let log = self.dir.join(schema::WAL_FILE);
         self.lose(why, "the lists are older than what was acknowledged")?;
-        let copy = self.free_name(&log)?;
+        let copy = free_name(&log)?;
         fs::copy(&log, &copy).map_err(|error| self.failed("copy", &log, &error))?;
         tracing::warn!("the damaged write-ahead log is kept as {}", copy.display());
         Ok(())
@@ -62,7 +62,7 @@ impl Completeness<'_> {
         );
         self.lose(why, "the server starts without lists")?;
         if has_log {
-            let kept = self.free_name(&log)?;
+            let kept = free_name(&log)?;
             fs::rename(&log, &kept).map_err(|error| self.failed("rename", &log, &error))?;
             tracing::warn!("the write-ahead log of the missing database is kept as {}", kept.display());
         }
@@ -128,16 +128,18 @@ impl Completeness<'_> {
         }
     }
 
-    /// A name that no file has, for a log that must not be overwritten.
-    fn free_name(&self, log: &Path) -> Result<PathBuf, StoreError> {
-        let mut names = (1..=MAX_COPIES).map(|number| log.with_added_extension(format!("damaged-{number}")));
-        let free = names.find(|name| !name.exists());
-        free.ok_or_else(|| self.failed("keep", log, &io::Error::other("there are too many copies of damaged logs")))
-    }
-
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> StoreError {
         StoreError::Failed { what: format!("{action} {}", path.display()), why: error.to_string() }
     }
+}
+
+/// A name that no file has, for a damaged file that must not be overwritten.
+pub(super) fn free_name(file: &Path) -> Result<PathBuf, StoreError> {
+    let mut names = (1..=MAX_COPIES).map(|number| file.with_added_extension(format!("damaged-{number}")));
+    names.find(|name| !name.exists()).ok_or_else(|| StoreError::Failed {
+        what: format!("keep {}", file.display()),
+        why: format!("there are {MAX_COPIES} copies of it, so move some to another place"),
+    })
 }
 
 /// Scans the write-ahead log, which no server uses, and describes its damage.

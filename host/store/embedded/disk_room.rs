@@ -1,12 +1,24 @@
-//! The test whether a disk that was full has room again.
+//! The room on the disk, and the test whether a disk that was full has room again.
+
+use std::path::Path;
 
 use rusqlite::{Connection, params};
 
 use super::error::WriteFailure;
 use super::transaction;
+use crate::store::error::StoreError;
 
 /// How many bytes a full disk must have room for before the store takes writes again, so that they do not fill it at once.
 const ROOM_BYTES: u64 = 1 << 20;
+
+/// The bytes of the disk with a directory that are free for this process.
+pub(super) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
+    let found = rustix::fs::statvfs(dir).map_err(|error| StoreError::Failed {
+        what: format!("read how much room there is for {}", dir.display()),
+        why: error.to_string(),
+    })?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
 
 /// Writes as many bytes as the disk must have room for, and deletes them in the same transaction. The space stays in
 /// the database for later writes.

@@ -28,7 +28,7 @@ pub(super) struct LogIndex {
     found: BTreeMap<ListName, Damage>,
     /// The number of compactions that have begun. Each one forgets lists without commits in the log.
     compactions: u64,
-    /// The number of removals of unreadable lists.
+    /// The number of deletions of unreadable lists.
     discards: u64,
 }
 
@@ -165,13 +165,13 @@ impl LogIndex {
         self.isolated.entry(name).or_insert(Damage { why, since });
     }
 
-    /// The number of removals of unreadable lists. A reader takes it before it begins to read.
+    /// The number of deletions of unreadable lists. A reader takes it before it begins to read.
     pub(super) fn discards(&self) -> u64 {
         self.discards
     }
 
-    /// Remembers that a reader found a list damaged. `discards` is the number of removals before the reader began: what it
-    /// read before a removal says nothing about a list that has the name since.
+    /// Remembers that a reader found a list damaged. `discards` is the number of deletions before the reader began: what it
+    /// read before a deletion says nothing about a list that has the name since.
     pub(super) fn note_unreadable(&mut self, name: &ListName, why: &str, now: u64, discards: u64) {
         if self.discards == discards && self.found.len() < MAX_FOUND && !self.isolated.contains_key(name) {
             self.found.entry(name.clone()).or_insert_with(|| Damage { why: why.to_owned(), since: now });
@@ -255,7 +255,7 @@ mod tests {
     use crate::store::fixtures::name;
 
     #[test]
-    fn a_read_that_began_before_a_removal_does_not_make_the_new_list_unreadable() {
+    fn a_read_that_began_before_a_deletion_does_not_make_the_new_list_unreadable() {
         let (mut log_index, bob) = (LogIndex::default(), name("bob"));
         let before = log_index.discards();
         log_index.note_unreadable(&bob, "damaged", 7, before);

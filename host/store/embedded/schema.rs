@@ -250,6 +250,28 @@ fn observe(dir: &Path, cache_bytes: u64, oldest: i32) -> Result<Connection, Stor
     Ok(db)
 }
 
+/// Opens a connection to data of any format that this program reads or upgrades. It only reads, like an observer.
+pub(super) fn open_any_format(dir: &Path) -> Result<Connection, StoreError> {
+    let db = open_reader(dir, 1 << 20)?;
+    let what = format!("open {} for reading", dir.join(FILE).display());
+    checkpoint_on_close(&db, false).map_err(failed(&what))?;
+    check_format(dir, &db, OLDEST_FORMAT, &what)?;
+    check_encoding(dir, &db, &what)?;
+    Ok(db)
+}
+
+/// Reads the format of a database.
+pub(super) fn format(db: &Connection) -> rusqlite::Result<i32> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Finds out what an upgrade would convert.
+pub(super) fn check_conversion(db: &Connection) -> rusqlite::Result<Conversion> {
+    let mut done = Conversion::default();
+    convert(db, None, format(db)?, &mut done)?;
+    Ok(done)
+}
+
 /// Opens a connection that only copies the write-ahead log into the database.
 pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection, StoreError> {
     let what = format!("open {} for checkpoints", dir.join(FILE).display());

@@ -2,6 +2,7 @@
 
 mod damage;
 mod digest;
+mod encoding;
 mod faults;
 mod files;
 mod loss;

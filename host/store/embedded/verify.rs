@@ -128,6 +128,13 @@ fn check_lists(
     Ok(())
 }
 
+/// The damage of a history that is missing, or does not lead to its list.
+pub(super) fn history_damage(list: &ListHistory) -> Option<String> {
+    let walked = list.steps().and_then(|mut steps| steps.try_for_each(|step| step.map(drop)));
+    let missing = || list.revisions.is_empty().then(|| "its history is missing".into());
+    walked.err().map(|error| error.to_string()).or_else(missing)
+}
+
 /// Checks what a list says of itself against what is stored about it.
 fn check_list(
     recording: &Recording,
@@ -136,12 +143,10 @@ fn check_list(
     found: &mut Verification,
 ) -> Result<(), StoreError> {
     let before = found.findings.len();
-    let walked = list.steps().and_then(|mut steps| steps.try_for_each(|step| step.map(drop)));
-    if let Err(error) = walked {
-        found.add(Some(&list.name), error.to_string());
-    }
-    if list.revisions.is_empty() && !recording.has_given_up(&list.name)? {
-        found.add(Some(&list.name), "its history is missing".into());
+    if let Some(why) = history_damage(list)
+        && !(list.revisions.is_empty() && recording.has_given_up(&list.name)?)
+    {
+        found.add(Some(&list.name), why);
     }
     let stored = match recording.load(&list.name) {
         Ok(stored) => stored,

@@ -221,7 +221,7 @@ fn a_damaged_page_of_expired_receipts_does_not_end_the_writes_of_other_lists() {
 }
 
 #[test]
-fn the_removal_of_an_unreadable_list_is_unavailable_while_another_program_holds_the_write_lock() {
+fn the_deletion_of_an_unreadable_list_is_unavailable_while_another_program_holds_the_write_lock() {
     let mut embedded = Embedded::default();
     three_lists(&embedded, Ending::Close);
     flip(&embedded, "lists", "snapshot", "name = 'bob'");

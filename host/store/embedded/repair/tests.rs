@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::store::Store;
+use crate::store::embedded::{EmbeddedStore, Options};
+use crate::store::fixtures::{Writer, name};
+
+fn block_on<T>(pending: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending)
+}
+
+fn open(dir: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(dir, Options::default()).unwrap()
+}
+
+/// A directory with compacted lists that have a timer and a receipt each, and with a commit of `log` in the log.
+fn directory() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for (list, at) in [("ann", 7), ("bob", 8), ("cid", 9), ("dan", 10), ("eve", 11)] {
+        let commit = Writer::new(list).create().add(&"Milk".repeat(300)).with_receipt("key").wake_at(Some(at)).commit();
+        block_on(store.commit(commit)).unwrap();
+    }
+    block_on(store.close()).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    block_on(store.commit(Writer::new("log").create().add("Tea").commit())).unwrap();
+    dir
+}
+
+fn sql(dir: &Path, statement: &str) {
+    Connection::open(dir.join(schema::FILE)).unwrap().execute_batch(statement).unwrap();
+}
+
+/// Bob has no snapshot, the timers of cid and zoe are wrong, dan has no history, and eve's receipt does not decode. A page
+/// of the index of the history is damaged.
+fn damage(dir: &Path) {
+    sql(
+        dir,
+        "UPDATE lists SET snapshot = x'04' WHERE name = 'bob';
+         DELETE FROM timers WHERE name = 'cid';
+         INSERT INTO timers VALUES (5, 'zoe');
+         DELETE FROM history WHERE name = 'dan';
+         UPDATE receipts SET record = x'0400' WHERE name = 'eve';
+         PRAGMA wal_checkpoint(truncate);",
+    );
+    let db = Connection::open(dir.join(schema::FILE)).unwrap();
+    let page = "SELECT pageno FROM dbstat WHERE name = 'sqlite_autoindex_history_1'";
+    let page: usize = db.query_row(page, [], |row| row.get(0)).unwrap();
+    drop(db);
+    let mut bytes = fs::read(dir.join(schema::FILE)).unwrap();
+    bytes[(page - 1) * 4_096..][..64].fill(0xee);
+    fs::write(dir.join(schema::FILE), bytes).unwrap();
+}
+
+fn repaired(dir: &Path) -> Repaired {
+    repair(dir, &mut |_, _| (), &mut |_| ()).unwrap().expect("it was damaged")
+}
+
+/// Checks that a repaired directory holds all that could be saved.
+fn check(dir: &Path) {
+    assert_eq!(verify(dir, &mut |_, _| ()).unwrap().findings, []);
+    let store = open(dir);
+    let load = |list| block_on(store.load(&name(list))).unwrap();
+    for (list, receipts) in [("ann", 1), ("cid", 1), ("dan", 1), ("eve", 0), ("log", 0)] {
+        let stored = load(list);
+        assert_eq!((stored.list.revision(), stored.list.count(), stored.receipts.len()), (2, 1, receipts), "{list}");
+    }
+    let bob = load("bob").list;
+    assert!(!bob.exists() && bob.revision() > 2, "{}", bob.revision());
+    let due = block_on(store.due(100, None, 100)).unwrap();
+    assert_eq!(due.iter().map(|due| due.name.as_str()).collect::<Vec<_>>(), ["ann", "cid", "dan", "eve"]);
+    let history = |list| block_on(store.history(&name(list), 0, 9)).unwrap().len();
+    assert_eq!((history("ann"), history("dan")), (2, 0));
+    let dan = Writer::at("dan", load("dan").list).add("Rye").wake_at(Some(10));
+    block_on(store.commit(dan.commit())).expect("it goes on");
+    block_on(store.close()).unwrap();
+    drop(store);
+    assert_eq!(verify(dir, &mut |_, _| ()).unwrap().findings, []);
+}
+
+#[test]
+fn several_kinds_of_damage_are_repaired_at_once_and_the_losses_are_named() {
+    let dir = directory();
+    damage(dir.path());
+    let done = repaired(dir.path());
+    let names = |lists: &[(String, String)]| lists.iter().map(|(list, _)| list.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&done.removed_lists), names(&done.lost_histories)), (vec!["bob".into()], vec!["dan".into()]));
+    assert_eq!(done.lost_receipts.iter().collect::<Vec<_>>(), ["eve"]);
+    // The timer of bob goes with the list.
+    assert_eq!(done.timers, (1, 2));
+    assert_eq!(done.kept_files, [dir.path().join("hotlist.db.damaged-1")]);
+    let kept: u64 = Connection::open(dir.path().join(schema::FILE))
+        .unwrap()
+        .query_row("SELECT count(*) FROM quarantine WHERE name IN ('bob' || char(10), 'eve' || char(10))", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!(kept >= 4, "the rows of bob and the receipt of eve: {kept}");
+    check(dir.path());
+}
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entry = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap_or_default())
+    };
+    fs::read_dir(dir).unwrap().map(entry).collect()
+}
+
+#[test]
+fn a_sound_directory_is_left_as_it_is() {
+    let dir = directory();
+    // A check opens the database, which makes files of SQLite's beside it.
+    assert!(verify(dir.path(), &mut |_, _| ()).unwrap().is_sound());
+    let before = files(dir.path());
+    assert_eq!(repair(dir.path(), &mut |_, _| (), &mut |_| panic!("nothing is to be done")), Ok(None));
+    let after = files(dir.path());
+    for (file, bytes) in &before {
+        assert!(file.ends_with("-shm") || after.get(file) == Some(bytes), "{file} was changed");
+    }
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_directory_that_a_server_uses_is_not_repaired() {
+    let dir = directory();
+    damage(dir.path());
+    let _server = DirectoryLock::acquire(dir.path()).unwrap();
+    let refused = repair(dir.path(), &mut |_, _| (), &mut |_| ());
+    assert!(matches!(refused, Err(StoreError::Locked { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_repair_that_ended_in_the_middle_can_be_repeated() {
+    let killed: [fn(&Path); 3] = [
+        |dir| {
+            fs::create_dir(dir.join(UNFINISHED)).unwrap();
+            fs::write(dir.join(UNFINISHED).join(schema::FILE), "the beginning of a database").unwrap();
+        },
+        |dir| drop(build(dir, &mut Repaired::default()).unwrap()),
+        |dir| {
+            build(dir, &mut Repaired::default()).unwrap();
+            fs::hard_link(dir.join(schema::FILE), dir.join("hotlist.db.damaged-1")).unwrap();
+        },
+    ];
+    for kill in killed {
+        let dir = directory();
+        damage(dir.path());
+        kill(dir.path());
+        repaired(dir.path());
+        assert!(!dir.path().join(UNFINISHED).exists());
+        check(dir.path());
+    }
+    // The last step before the end.
+    let dir = directory();
+    damage(dir.path());
+    build(dir.path(), &mut Repaired::default()).unwrap();
+    put_in_place(dir.path(), &mut Repaired::default()).unwrap();
+    fs::create_dir(dir.path().join(UNFINISHED)).unwrap();
+    check(dir.path());
+}
+
+#[test]
+fn lost_commits_at_the_end_of_the_log_are_named_and_their_numbers_are_not_given_again() {
+    let dir = directory();
+    last_commit::write(dir.path(), 20).unwrap();
+    let done = repaired(dir.path());
+    assert_eq!(done.losses, ["the last 14 acknowledged commits, so any list may be older than it was"]);
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let store = open(dir.path());
+    assert_eq!(block_on(store.load(&name("log"))).unwrap().list.revision(), 2);
+}
+
+#[test]
+fn a_list_whose_compacted_row_is_lost_is_absent_above_its_revisions() {
+    let dir = directory();
+    sql(dir.path(), "DELETE FROM lists WHERE name = 'cid'");
+    let done = repaired(dir.path());
+    assert_eq!(done.removed_lists.iter().map(|(list, _)| list.as_str()).collect::<Vec<_>>(), ["cid"]);
+    let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
+    assert!(!cid.exists() && cid.revision() > 2, "{}", cid.revision());
+}
