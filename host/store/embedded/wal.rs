@@ -125,23 +125,20 @@ impl Growth {
 /// Makes everything in the write-ahead log durable in the database, and begins the log anew, before the first commit.
 ///
 /// After a failed synchronization the kernel counts pages as written that are not on the disk. A process that starts then
-/// reads them from memory, and a commit behind them is lost with them at a power failure. So they are written once more:
-/// into the database, or into the log itself while another program reads it or the disk is full.
+/// reads them from memory, and a commit behind them is lost with them at a power failure. So the log is written once more,
+/// before a page of it is copied into the database: a database with a part of a transaction that the log then lacks would
+/// be damaged.
 pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> {
     let failed = schema::failed("copy the write-ahead log into the database");
+    write_again(db, log)?;
     let emptied = match truncate(db) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => false,
         outcome => outcome.map_err(&failed)?,
     };
     if !emptied {
         tracing::warn!(
-            "the write-ahead log cannot be emptied, because another program reads the database or the disk is full; it \
-             is written once more in its place"
+            "the write-ahead log cannot be emptied, because another program reads the database or the disk is full"
         );
-        // The transaction keeps other programs from changing the file.
-        let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(&failed)?;
-        rewrite(log).map_err(|error| file_failed("write", log, &error))?;
-        transaction.rollback().map_err(&failed)?;
     }
     let synced = File::open(log).and_then(|file| file.sync_all());
     synced.map_err(|error| file_failed("synchronize", log, &error))?;
@@ -149,7 +146,19 @@ pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> 
     schema::checkpoint_on_close(db, true).map_err(&failed)
 }
 
-/// Writes the bytes of a file into their places.
+/// Writes the write-ahead log once more in its place, durably, unless it is empty.
+fn write_again(db: &Connection, log: &Path) -> Result<(), StoreError> {
+    if log.metadata().map_err(|error| file_failed("read", log, &error))?.len() == 0 {
+        return Ok(());
+    }
+    let failed = schema::failed("lock the database");
+    // The transaction keeps other programs from changing the file.
+    let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(&failed)?;
+    rewrite(log).map_err(|error| file_failed("write", log, &error))?;
+    transaction.rollback().map_err(&failed)
+}
+
+/// Writes the bytes of a file into their places, durably.
 fn rewrite(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut bytes = vec![0; REWRITTEN_BYTES];
