@@ -2,11 +2,13 @@
 //!
 //! A simulation runs all tasks on one thread, which another task can interrupt only where a task waits. [`interleave`]
 //! marks places where two threads of a server may meet although no task waits. A [`Defect`] is a fault that the
-//! host does not have. A test switches it on to show that the simulation would find it. All of this exists under the
-//! feature `failpoints` only: in the shipped program there are no defects, and the places are empty.
+//! host does not have. A test switches it on to show that the simulation would find it. A simulated disk sees what SQLite
+//! writes, and [`synced`] shows it the files that the store writes and synchronizes without SQLite. All of this exists
+//! under the feature `failpoints` only: in the shipped program there are no defects, and the places are empty.
 
 #[cfg(feature = "failpoints")]
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 
 /// A fault that a test puts into the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,9 +49,13 @@ impl Defect {
 type Chooser = Box<dyn FnMut() -> bool>;
 
 #[cfg(feature = "failpoints")]
+type SyncObserver = Box<dyn FnMut(&Path)>;
+
+#[cfg(feature = "failpoints")]
 thread_local! {
     static DEFECT: Cell<Option<Defect>> = const { Cell::new(None) };
     static CHOOSER: RefCell<Option<Chooser>> = const { RefCell::new(None) };
+    static SYNC_OBSERVER: RefCell<Option<SyncObserver>> = const { RefCell::new(None) };
 }
 
 /// A simulation on this thread, until it is dropped.
@@ -96,3 +102,19 @@ pub(crate) async fn interleave() {
 /// Does nothing: this program is not simulated.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) async fn interleave() {}
+
+/// Observes on this thread which files the store writes and synchronizes without SQLite, from now on.
+#[cfg(feature = "failpoints")]
+pub fn observe_syncs(observer: impl FnMut(&Path) + 'static) {
+    SYNC_OBSERVER.set(Some(Box::new(observer)));
+}
+
+/// Tells a simulated disk that a file was written, and synchronized with the disk, without SQLite.
+#[cfg(feature = "failpoints")]
+pub(crate) fn synced(path: &Path) {
+    SYNC_OBSERVER.with_borrow_mut(|observer| observer.iter_mut().for_each(|observer| observer(path)));
+}
+
+/// Does nothing: this program is not simulated.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn synced(_path: &Path) {}

@@ -33,6 +33,7 @@ mod lock;
 mod log_index;
 mod observer;
 mod options;
+mod queue;
 mod readable_rows;
 mod reader;
 mod receipt_record;
@@ -48,6 +49,8 @@ mod repair;
 mod salvage;
 mod schema;
 mod staging;
+#[cfg(feature = "failpoints")]
+mod stepped;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -84,6 +87,7 @@ use lifecycle::Lifecycle;
 use lock::DirectoryLock;
 use log_index::LogIndex;
 pub use options::Options;
+use queue::WriterRequest;
 use reader::{Reader, ReaderRequest};
 use receipt_rows::ReceiptExpiry;
 use record::ListMeta;
@@ -91,10 +95,12 @@ pub use recording::Recording;
 pub use repair::{Repaired, repair};
 pub use salvage::{Salvage, SalvagedList};
 use staging::EncodedCommit;
+#[cfg(feature = "failpoints")]
+pub use stepped::{LogCopier, Stepper};
 pub use upgrade::{UpgradeCheck, check_upgrade};
 pub use verify::{Finding, Verification, verify};
 use wal::Checkpointer;
-use writer::{Writer, WriterRequest};
+use writer::Writer;
 
 /// A [`Store`] in a directory of one machine. Fulfils all promises of the trait.
 ///
@@ -123,6 +129,24 @@ impl EmbeddedStore {
     /// [`StoreError::Locked`] when another process holds the directory, [`StoreError::Format`] when another version of
     /// the program wrote it, [`StoreError::Incomplete`] when it lacks acknowledged changes, and [`StoreError::Failed`].
     pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        let (mut store, writer) = Self::prepare(dir, options, file_guard::INTERVAL)?;
+        store.writer = Some(lifecycle::spawn(writer::THREAD, &store.lifecycle, move || writer.run())?);
+        Ok(store)
+    }
+
+    /// Opens the store without the thread of its writer: the caller does the writer's work.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EmbeddedStore::open`].
+    #[cfg(feature = "failpoints")]
+    pub fn open_stepped(dir: &Path, options: Options) -> Result<(Self, Stepper), StoreError> {
+        let (store, writer) = Self::prepare(dir, options, std::time::Duration::MAX)?;
+        Ok((store, Stepper::new(dir, writer)))
+    }
+
+    /// Opens the store, whose writer does not run yet. The files are checked at an interval.
+    fn prepare(dir: &Path, options: Options, interval: std::time::Duration) -> Result<(Self, Writer), StoreError> {
         let begun = Instant::now();
         let lock = DirectoryLock::acquire(dir)?;
         let completeness = Completeness { dir, accept_loss: options.accept_loss };
@@ -178,16 +202,26 @@ impl EmbeddedStore {
             receipt_expiry: ReceiptExpiry::default(),
             readers,
             reads: reads.clone(),
-            guard: FileGuard::start(dir, &lifecycle)?,
+            guard: FileGuard::start(dir, interval, &lifecycle)?,
             lock,
             waiting: writer::Waiting::default(),
             discards: Vec::new(),
             changes: Vec::new(),
             watchers: watchers.clone(),
         };
-        let writer = Some(lifecycle::spawn(writer::THREAD, &lifecycle, move || writer.run())?);
         let max_frame_bytes = block::MAX_FRAME_BYTES;
-        Ok(Self { writes, reads, writer, log_index, lifecycle, options, receipt_room, watchers, max_frame_bytes })
+        let store = Self {
+            writes,
+            reads,
+            writer: None,
+            log_index,
+            lifecycle,
+            options,
+            receipt_room,
+            watchers,
+            max_frame_bytes,
+        };
+        Ok((store, writer))
     }
 
     fn enqueue(&self, commit: Commit) -> Result<oneshot::Receiver<staging::CommitReply>, StoreError> {

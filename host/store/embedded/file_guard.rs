@@ -13,6 +13,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::last_commit;
 use super::lifecycle::{self, Lifecycle};
 use super::lock;
@@ -20,10 +22,12 @@ use super::schema;
 use crate::store::error::StoreError;
 
 /// The time between two checks, which bounds what is acknowledged after a file was removed.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The handle of the thread.
 pub(super) struct FileGuard {
+    #[cfg_attr(not(feature = "failpoints"), expect(dead_code, reason = "only the thread makes rounds"))]
+    rounds: Arc<Mutex<Rounds>>,
     stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
@@ -52,14 +56,22 @@ struct Rounds {
 
 impl FileGuard {
     /// Starts the thread. The files exist, and the store has opened them.
-    pub(super) fn start(dir: &Path, lifecycle: &Arc<Lifecycle>) -> Result<Self, StoreError> {
-        let mut rounds = Rounds::new(dir, lifecycle.clone()).map_err(|error| StoreError::Failed {
+    pub(super) fn start(dir: &Path, interval: Duration, lifecycle: &Arc<Lifecycle>) -> Result<Self, StoreError> {
+        let rounds = Rounds::new(dir, lifecycle.clone()).map_err(|error| StoreError::Failed {
             what: format!("read the files of {}", dir.display()),
             why: error.to_string(),
         })?;
+        let rounds = Arc::new(Mutex::new(rounds));
         let (stop, stops) = sync_channel(1);
-        let thread = lifecycle::spawn("store-files", lifecycle, move || rounds.run(&stops))?;
-        Ok(Self { stop, thread })
+        let shared = rounds.clone();
+        let thread = lifecycle::spawn("store-files", lifecycle, move || run(&shared, interval, &stops))?;
+        Ok(Self { rounds, stop, thread })
+    }
+
+    /// Checks the files now.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn round(&self) {
+        self.rounds.lock().round();
     }
 
     /// Ends the thread after a last round.
@@ -70,6 +82,13 @@ impl FileGuard {
     }
 }
 
+fn run(rounds: &Mutex<Rounds>, interval: Duration, stops: &Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = stops.recv_timeout(interval) {
+        rounds.lock().round();
+    }
+    rounds.lock().round();
+}
+
 impl Rounds {
     fn new(dir: &Path, lifecycle: Arc<Lifecycle>) -> io::Result<Self> {
         let log = dir.join(schema::WAL_FILE);
@@ -78,13 +97,6 @@ impl Rounds {
         let files = paths.into_iter().map(opened).collect::<io::Result<_>>()?;
         let _directory = File::open(dir)?;
         Ok(Self { dir: dir.to_path_buf(), files, log, _directory, lifecycle, remembered: None, has_failed: false })
-    }
-
-    fn run(&mut self, stops: &Receiver<()>) {
-        while let Err(RecvTimeoutError::Timeout) = stops.recv_timeout(INTERVAL) {
-            self.round();
-        }
-        self.round();
     }
 
     /// Checks the files, then remembers the last commit. After a file was lost the number is not written, because the

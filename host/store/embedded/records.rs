@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use super::EmbeddedStore;
 use super::damage;
+use super::queue::WriterRequest;
 use super::record_change::QueuedChange;
 use super::record_table::{self, RowError, Table};
-use super::writer::{self, WriterRequest};
+use super::writer;
 use crate::store::error::StoreError;
 use crate::store::records::{
     ListedRecord, MAX_RECORD_PAGE, PendingRecord, RECORD_PAGE_BYTES, Record, RecordChange, RecordError, RecordKey,

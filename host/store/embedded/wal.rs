@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::lifecycle::{self, Lifecycle};
 use super::schema;
+use crate::simulation;
 use crate::store::error::StoreError;
 
 /// The thread copies when more than this many frames, of a page each, are not copied yet.
@@ -142,6 +143,7 @@ pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> 
     }
     let synced = File::open(log).and_then(|file| file.sync_all());
     synced.map_err(|error| file_failed("synchronize", log, &error))?;
+    simulation::synced(log);
     db.pragma_update(None, "journal_size_limit", KEPT_BYTES).map_err(&failed)?;
     schema::checkpoint_on_close(db, true).map_err(&failed)
 }
@@ -155,6 +157,7 @@ fn write_again(db: &Connection, log: &Path) -> Result<(), StoreError> {
     // The transaction keeps other programs from changing the file.
     let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(&failed)?;
     rewrite(log).map_err(|error| file_failed("write", log, &error))?;
+    simulation::synced(log);
     transaction.rollback().map_err(&failed)
 }
 
@@ -223,11 +226,16 @@ fn checkpoint_if_due(db: &Connection, wake: &SyncSender<()>) -> rusqlite::Result
 
 fn copy_on_demand(db: &Connection, wakes: &Receiver<()>, lifecycle: &Lifecycle) {
     while wakes.recv().is_ok() {
-        match checkpoint(db, "passive") {
-            Ok(_) => lifecycle.log_was_copied(),
-            Err(error) => {
-                failed(&error, lifecycle);
-            }
+        copy(db, lifecycle);
+    }
+}
+
+/// Copies what the write-ahead log has into the database.
+pub(super) fn copy(db: &Connection, lifecycle: &Lifecycle) {
+    match checkpoint(db, "passive") {
+        Ok(_) => lifecycle.log_was_copied(),
+        Err(error) => {
+            failed(&error, lifecycle);
         }
     }
 }

@@ -5,13 +5,12 @@ mod discards;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, params};
-use tokio::sync::oneshot;
 
 use super::block::{Block, FULL_BYTES};
 use super::compaction::{Compaction, Slice};
@@ -28,6 +27,7 @@ use super::lifecycle::Lifecycle;
 use super::lock::DirectoryLock;
 use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
+use super::queue::{self, Taken, WriterRequest};
 use super::reader::ReaderRequest;
 use super::receipt_rows::ReceiptExpiry;
 use super::record_change::QueuedChange;
@@ -52,23 +52,6 @@ const IDLE: Duration = Duration::from_millis(2);
 
 /// How long SQLite waits for the write lock at a time. The store waits for [`Options::lock_wait`] in all.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
-
-/// A request to the writer.
-pub(super) enum WriterRequest {
-    /// Write a commit.
-    Commit(EncodedCommit),
-    /// Change a record.
-    Change(QueuedChange),
-    /// Compact everything, end all threads, give the directory back.
-    Close(oneshot::Sender<Result<(), StoreError>>),
-    /// Remove a list that cannot be read.
-    Discard(ListName, oneshot::Sender<Result<(), StoreError>>),
-    /// End all threads.
-    Stop,
-    /// Panic, with the commits of the batch in flight.
-    #[cfg(test)]
-    Panic,
-}
 
 /// A batch that was written: the number or the error of each commit, and the blocks that hold the commits.
 struct WrittenBatch {
@@ -130,6 +113,11 @@ impl Writer {
             }
             self.abandon(&mut batch);
         };
+        self.finish(end);
+    }
+
+    /// Does what the request that ends the thread asks for.
+    pub(super) fn finish(mut self, end: WriterRequest) {
         let WriterRequest::Close(reply) = end else { return self.end() };
         let compacted = self.guarded(Self::compact_everything).unwrap_or_else(|| self.lifecycle.check_healthy());
         let lifecycle = self.lifecycle.clone();
@@ -150,14 +138,29 @@ impl Writer {
     /// Writes batch after batch. Returns the request that ends the thread.
     fn serve(&mut self, batch: &mut Vec<EncodedCommit>) -> WriterRequest {
         loop {
-            match self.fill(batch) {
-                Ok(None) => self.write(batch),
-                Ok(Some(end)) => {
-                    self.write(batch);
-                    return end;
-                }
-                Err(()) => return WriterRequest::Stop,
+            if let Some(end) = self.pass(batch, self.queue_timeout()) {
+                return end;
             }
+        }
+    }
+
+    /// Takes a batch from the queue and writes it. Waits at most `timeout` while the queue is empty. Returns the request
+    /// that ends the thread, if it came.
+    pub(super) fn pass(&mut self, batch: &mut Vec<EncodedCommit>, timeout: Duration) -> Option<WriterRequest> {
+        let Taken { changes, discards, end } = queue::take(&self.requests, timeout, &self.options, batch);
+        self.changes.extend(changes);
+        discards.into_iter().for_each(|(name, reply)| self.queue_discard(name, reply));
+        self.write(batch);
+        end
+    }
+
+    /// How long the writer waits for a commit: briefly while there is something to compact.
+    fn queue_timeout(&self) -> Duration {
+        let is_compacting = self.compaction.is_under_way() && self.lifecycle.check_healthy().is_ok();
+        match self.waiting.retry_at {
+            Some(at) => at.saturating_duration_since(Instant::now()),
+            None if is_compacting => IDLE,
+            None => Duration::MAX,
         }
     }
 
@@ -169,50 +172,6 @@ impl Writer {
             let error = self.lifecycle.unanswered_commit(commit.action());
             commit.answer(Err(error));
         }
-    }
-
-    /// Takes the commits in the queue, and waits while there are none. Waits only briefly while there is something to
-    /// compact. Returns the request that ends the thread, if it came.
-    fn fill(&mut self, batch: &mut Vec<EncodedCommit>) -> Result<Option<WriterRequest>, ()> {
-        let is_compacting = self.compaction.is_under_way() && self.lifecycle.check_healthy().is_ok();
-        let timeout = match self.waiting.retry_at {
-            Some(at) => at.saturating_duration_since(Instant::now()),
-            None if is_compacting => IDLE,
-            None => Duration::MAX,
-        };
-        match self.requests.recv_timeout(timeout) {
-            Ok(WriterRequest::Commit(commit)) => batch.push(commit),
-            Ok(WriterRequest::Change(change)) => self.changes.push(change),
-            Ok(WriterRequest::Discard(name, reply)) => {
-                self.queue_discard(name, reply);
-                return Ok(None);
-            }
-            #[cfg(test)]
-            Ok(WriterRequest::Panic) => panic!("a test asks for it"),
-            Ok(end) => return Ok(Some(end)),
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
-            Err(RecvTimeoutError::Disconnected) => return Err(()),
-        }
-        let mut bytes = 0;
-        while batch.len() + self.changes.len() < self.options.batch && bytes < self.options.batch_bytes {
-            match self.requests.try_recv() {
-                Ok(WriterRequest::Commit(commit)) => {
-                    bytes += commit.frame.len();
-                    batch.push(commit);
-                }
-                Ok(WriterRequest::Change(change)) => {
-                    bytes += change.bytes();
-                    self.changes.push(change);
-                }
-                Ok(WriterRequest::Discard(name, reply)) => self.queue_discard(name, reply),
-                #[cfg(test)]
-                Ok(WriterRequest::Panic) => panic!("a test asks for it"),
-                Ok(end) => return Ok(Some(end)),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return Err(()),
-            }
-        }
-        Ok(None)
     }
 
     /// Writes a batch and a slice of the compaction, then answers the callers.
