@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::QuarantinePolicy;
+use crate::store::embedded::ScrubOptions;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::wasm;
 use crate::web;
@@ -48,6 +49,8 @@ pub struct Config {
     pub history: usize,
     /// The limits on the receipts of requests with an idempotency key.
     pub receipts: ReceiptLimits,
+    /// The time from the end of a check of all stored rows to the next one.
+    pub scrub_interval: Duration,
     /// The limits under which logic runs.
     pub wasm: wasm::Settings,
     /// The limits and names of the HTTP server.
@@ -96,6 +99,7 @@ impl Config {
             resident: 1_000_000,
             history: 1_000,
             receipts: ReceiptLimits::default(),
+            scrub_interval: ScrubOptions::default().interval,
             wasm: wasm::Settings::default(),
             web: web::Options::default(),
             dropped_log_lines: Arc::default(),
@@ -151,9 +155,11 @@ impl Config {
                 return Err(ConfigError::Range { flag, given: format!("{given:?}"), range: "1ms to 24h" });
             }
         }
-        let (given, longest) = (self.receipts.time, Duration::from_secs(30 * 86_400));
-        if given < Duration::from_secs(1) || given > longest {
-            return Err(ConfigError::Range { flag: "receipt-time", given: format!("{given:?}"), range: "1s to 720h" });
+        let longest = Duration::from_secs(30 * 86_400);
+        for (flag, given) in [("receipt-time", self.receipts.time), ("scrub-interval", self.scrub_interval)] {
+            if given < Duration::from_secs(1) || given > longest {
+                return Err(ConfigError::Range { flag, given: format!("{given:?}"), range: "1s to 720h" });
+            }
         }
         Ok(())
     }

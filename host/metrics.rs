@@ -148,6 +148,8 @@ pub struct Readings {
     pub resident: usize,
     /// The number of lists that were found to be unreadable.
     pub unreadable: usize,
+    /// The number of kinds of damage to the store's data that no unreadable list accounts for.
+    pub damage: usize,
     /// The size of the store's write-ahead log in bytes, if it has one.
     pub log_bytes: Option<u64>,
     /// Names of components, and whether they work.
@@ -174,9 +176,11 @@ impl Collector for Scrape {
         let metrics = &self.metrics;
         let resident = i64::try_from(self.readings.resident).unwrap_or(i64::MAX);
         let unreadable = i64::try_from(self.readings.unreadable).unwrap_or(i64::MAX);
+        let damage = i64::try_from(self.readings.damage).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("resident_lists", "Lists in memory", resident),
             ("unreadable_lists", "Lists that were found to be unreadable", unreadable),
+            ("store_damage", "Kinds of damage to the data that no unreadable list accounts for", damage),
             ("event_streams", "Event streams that are open", metrics.event_streams.get()),
             ("connections", "Connections that are open", metrics.connections.get()),
         ] {
@@ -315,13 +319,14 @@ mod tests {
         metrics.count_request("/lists", "BREW", 418);
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
         let components = vec![("store", true), ("loader", false)];
-        let readings = Readings { resident: 7, unreadable: 2, log_bytes: Some(4_152), components };
+        let readings = Readings { resident: 7, unreadable: 2, damage: 3, log_bytes: Some(4_152), components };
         let text = metrics.render(readings, &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
             r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
             "hotlist_resident_lists 7",
+            "hotlist_store_damage 3",
             "hotlist_store_log_bytes 4152",
             r#"hotlist_component_up{component="store"} 1"#,
             r#"hotlist_component_up{component="loader"} 0"#,

@@ -33,7 +33,7 @@ use crate::plugins::{self, Plugins, Sources};
 use crate::rollout::LOGIC_DIRECTORY;
 use crate::rollout::Registry;
 use crate::store::Store;
-use crate::store::embedded::{EmbeddedStore, Options};
+use crate::store::embedded::{EmbeddedStore, Options, ScrubOptions};
 use crate::wasm::{Engine, Settings};
 use crate::web;
 
@@ -256,6 +256,7 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let options = Options {
         history: config.history as u64,
         receipts: config.receipts,
+        scrub: ScrubOptions::every(config.scrub_interval),
         accept_loss: config.accept_loss,
         ..Options::default()
     };

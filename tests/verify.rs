@@ -84,16 +84,18 @@ fn a_damaged_snapshot_is_the_damage_of_its_list_alone() {
 fn a_history_row_that_is_gone_is_found() {
     let scene = Scene::new();
     scene.damage("DELETE FROM history WHERE name = 'ann'");
-    assert_eq!(scene.only_finding(), ("ann".into(), "its history is missing".into()));
+    let of_list = ("ann".to_owned(), "its history is missing".to_owned());
+    let of_table = (String::new(), "the table history lacks rows that its digest counts: 1".to_owned());
+    assert_eq!(scene.verify(), (1, vec![of_list, of_table]));
 }
 
 #[test]
 fn a_timer_that_no_list_waits_for_is_found() {
     let scene = Scene::new();
     scene.damage("INSERT INTO timers VALUES (7, 'ann')");
-    let (list, what) = scene.only_finding();
-    assert_eq!(list, "");
-    assert_eq!(what, "the timer of list \"ann\" at 7 has no list that waits for it");
+    let of_timer = "the timer of list \"ann\" at 7 has no list that waits for it".to_owned();
+    let of_table = "the table timers has rows that its digest does not count: 1".to_owned();
+    assert_eq!(scene.verify(), (1, vec![(String::new(), of_timer), (String::new(), of_table)]));
 }
 
 #[test]

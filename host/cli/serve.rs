@@ -94,6 +94,9 @@ pub(super) struct ServeArgs {
     /// The most bytes of receipts of all lists, of which one caller or address may have an eighth
     #[arg(long, env = "HOTLIST_MAX_RECEIPT_BYTES", value_name = "BYTES", default_value_t = ReceiptLimits::default().total_bytes, help_heading = "Limits")]
     max_receipt_bytes: usize,
+    /// The time from the end of a check of all stored rows to the next one
+    #[arg(long, env = "HOTLIST_SCRUB_INTERVAL", value_name = "TIME", default_value = "24h", value_parser = duration, help_heading = "Limits")]
+    scrub_interval: Duration,
     /// The most entries in one list
     #[arg(long, env = "HOTLIST_MAX_ENTRIES", value_name = "ENTRIES", default_value_t = Limits::default().entries, help_heading = "Limits")]
     max_entries: usize,
@@ -176,6 +179,7 @@ impl ServeArgs {
                 list_bytes: self.max_list_receipt_bytes,
                 total_bytes: self.max_receipt_bytes,
             },
+            scrub_interval: self.scrub_interval,
             wasm: wasm::Settings {
                 fuel: self.fuel,
                 deadline: self.deadline,

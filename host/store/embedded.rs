@@ -33,6 +33,7 @@ mod lock;
 mod log_index;
 mod observer;
 mod options;
+mod page_check;
 mod queue;
 mod readable_rows;
 mod reader;
@@ -48,9 +49,12 @@ mod recover;
 mod repair;
 mod salvage;
 mod schema;
+mod scrub;
+mod scrubber;
 mod staging;
 #[cfg(feature = "failpoints")]
 mod stepped;
+mod tables_check;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -94,6 +98,8 @@ use record::ListMeta;
 pub use recording::Recording;
 pub use repair::{Repaired, repair};
 pub use salvage::{Salvage, SalvagedList};
+pub use scrub::ScrubOptions;
+use scrubber::Scrubber;
 use staging::EncodedCommit;
 #[cfg(feature = "failpoints")]
 pub use stepped::{LogCopier, Stepper};
@@ -152,6 +158,7 @@ impl EmbeddedStore {
         let completeness = Completeness { dir, accept_loss: options.accept_loss };
         completeness.check_files()?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
+        tables_check::check(&db)?;
         lock::sync_directory(dir)?;
         let receipt_room = ReceiptRoom::new(options.receipts);
         let CheckedDigest { mut digest, damage } = digest_check::open(&db, dir, options.accept_loss)?;
@@ -196,6 +203,7 @@ impl EmbeddedStore {
             lifecycle: lifecycle.clone(),
             compaction,
             digest,
+            scrubber: Scrubber::start(dir, options.scrub, &lifecycle)?,
             checkpointer,
             options: options.clone(),
             receipt_room: receipt_room.clone(),

@@ -214,6 +214,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.faults.lock().unreadable.len()
     }
 
+    fn damage_count(&self) -> usize {
+        self.inner.damage_count()
+    }
+
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
         match self.check_readable(name) {
             Ok(()) => self.inner.history(name, after, limit),

@@ -96,6 +96,7 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let readings = Readings {
         resident: services.cache.resident(),
         unreadable: services.cache.environment().store.unreadable_count(),
+        damage: services.cache.environment().store.damage_count(),
         log_bytes: services.cache.environment().store.log_bytes(),
         components: components.collect(),
     };

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 34] = [
+const VALUES: [(&str, &str); 35] = [
     ("listen", "127.0.0.9:9"),
     ("data", "/data"),
     ("accept-loss", "true"),
@@ -29,6 +29,7 @@ const VALUES: [(&str, &str); 34] = [
     ("receipt-time", "32s"),
     ("max-list-receipt-bytes", "33"),
     ("max-receipt-bytes", "34"),
+    ("scrub-interval", "35s"),
     ("max-entries", "100018"),
     ("max-list-bytes", "19"),
     ("max-body", "20"),
@@ -67,6 +68,7 @@ fn expected() -> Config {
         resident: 15,
         history: 17,
         receipts: ReceiptLimits { time: ms(32_000), list_bytes: 33, total_bytes: 34 },
+        scrub_interval: ms(35_000),
         wasm: wasm::Settings {
             fuel: 24,
             deadline: ms(25),

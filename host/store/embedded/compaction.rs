@@ -230,7 +230,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = schema::open_writer(dir.path(), 1 << 20, None).unwrap();
         let (log_index, options) = (Mutex::new(LogIndex::default()), Options::default());
-        let changes = RowChanges::default();
+        let changes = RowChanges::new(None);
         let rows = CoveredRows { db: &db, changes: &changes };
         let mut compaction = Compaction::new(0, 0, 0);
         compaction.appended(10, 5_000);

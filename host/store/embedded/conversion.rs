@@ -66,7 +66,7 @@ pub(super) fn convert_lists(
                 }
                 if let (Some(db), Ok(name)) = (target, ListName::new(&text)) {
                     // The digest of all rows is made after the conversion.
-                    let changes = RowChanges::default();
+                    let changes = RowChanges::new(None);
                     write_list(CoveredRows { db, changes: &changes }, &name, table, &list, &converted)?;
                 }
                 frames.extend(converted.frames);

@@ -30,7 +30,7 @@ const EVIDENCE: [(&str, &str, &str); 6] = [
 #[derive(Clone, Copy)]
 pub(super) struct CoveredRows<'a> {
     pub(super) db: &'a Connection,
-    pub(super) changes: &'a RowChanges,
+    pub(super) changes: &'a RowChanges<'a>,
 }
 
 /// The compacted row of a list.
@@ -177,11 +177,23 @@ impl CoveredRows<'_> {
 
     /// Adds the timer of a list.
     pub(super) fn put_timer(&self, name: &ListName, at: u64) -> rusqlite::Result<()> {
-        let insert = "INSERT OR IGNORE INTO timers (at, name) VALUES (?1, ?2)";
-        if self.db.prepare_cached(insert)?.execute(params![integer(at), name.as_str()])? > 0 {
+        if self.insert_timer(name, at)? {
             self.added(CoveredTable::Timers, name.as_str(), integer(at));
         }
         Ok(())
+    }
+
+    /// Adds the timer of a list, which is missing although the digest covers it.
+    pub(super) fn restore_timer(&self, name: &ListName, at: u64) -> rusqlite::Result<()> {
+        if self.insert_timer(name, at)? {
+            self.changes.restored(&CoveredRow::new(CoveredTable::Timers, name.as_str().as_bytes(), integer(at)));
+        }
+        Ok(())
+    }
+
+    fn insert_timer(&self, name: &ListName, at: u64) -> rusqlite::Result<bool> {
+        let insert = "INSERT OR IGNORE INTO timers (at, name) VALUES (?1, ?2)";
+        Ok(self.db.prepare_cached(insert)?.execute(params![integer(at), name.as_str()])? > 0)
     }
 
     /// Deletes the timer of a list.
@@ -207,6 +219,14 @@ impl CoveredRows<'_> {
             self.added(CoveredTable::Quarantine, name, integer(seq));
         }
         Ok(())
+    }
+
+    /// Marks a list as unreadable without a copy of a commit, unless it is marked.
+    pub(super) fn mark_unreadable(&self, name: &ListName, why: &str) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO quarantine (seq, name, revision, record, why)
+            SELECT (SELECT min(0, ifnull(min(seq), 0)) FROM quarantine) - 1, ?1, 0, x'', ?2
+            WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1) RETURNING seq";
+        self.add_evidence(insert, name.as_str(), params![name.as_str(), why])
     }
 
     /// Gives the evidence about a list another name.

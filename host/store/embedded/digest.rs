@@ -11,6 +11,7 @@
 
 mod changes;
 mod covered;
+mod position;
 pub(super) mod recount;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::record::{self, RowKind};
 pub(super) use changes::{Difference, RowChanges};
 pub(super) use covered::{Account, CoveredRow, CoveredTable, TableSums};
+pub(super) use position::{ListPart, Position};
 
 /// The digest of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -62,6 +64,10 @@ pub(super) struct OpenDigest {
 impl OpenDigest {
     pub(super) fn new(known: Option<SetDigest>) -> Self {
         Self { known }
+    }
+
+    pub(super) fn known(&self) -> Option<&SetDigest> {
+        self.known.as_ref()
     }
 
     /// Forgets the digest, because its row cannot be written.

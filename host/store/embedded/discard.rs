@@ -45,7 +45,7 @@ pub(super) fn discard(
     name: &ListName,
     seq: u64,
     digest: &OpenDigest,
-    changes: &RowChanges,
+    changes: &RowChanges<'_>,
 ) -> Result<Difference, WriteFailure> {
     let transaction = transaction::begin(db)?;
     let replaced = replace_rows(CoveredRows { db: &transaction, changes }, name, seq);

@@ -33,7 +33,7 @@ pub const MAX_IMPORTED_REVISION: u64 = 1 << 48;
 pub struct Import {
     db: Connection,
     digest: OpenDigest,
-    changes: RowChanges,
+    changes: RowChanges<'static>,
     /// The last commit of the directory, which the rows of the lists name.
     seq: u64,
     /// The lists that are unreadable because of commits.
@@ -92,7 +92,7 @@ impl Import {
         wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
         let isolated = isolated(&db).map_err(schema::failed("read the names of unreadable lists"))?;
         db.execute_batch("BEGIN IMMEDIATE").map_err(schema::failed("begin an import"))?;
-        Ok(Self { db, digest, changes: RowChanges::default(), seq, isolated, _lock: lock })
+        Ok(Self { db, digest, changes: RowChanges::new(None), seq, isolated, _lock: lock })
     }
 
     /// Adds a list, or a deleted one. Its revisions keep their numbers, unless the name had these numbers before: then all of

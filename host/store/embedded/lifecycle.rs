@@ -150,6 +150,12 @@ impl Lifecycle {
         }
     }
 
+    /// The damage that no list accounts for.
+    #[cfg(test)]
+    pub(super) fn damage(&self) -> Vec<String> {
+        self.damage.lock().iter().cloned().collect()
+    }
+
     /// The number of kinds of damage that no list accounts for.
     pub(super) fn damage_count(&self) -> usize {
         self.damage.lock().len()

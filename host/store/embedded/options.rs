@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::scrub::ScrubOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::store::receipt_room::ReceiptLimits;
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub max_bytes: Option<u64>,
     /// The wall clock's time in milliseconds since the epoch, for the time at which damage was found.
     pub now: fn() -> u64,
+    /// When the store reads all its rows, to notice damage.
+    pub scrub: ScrubOptions,
     /// Whether to open a directory that does not hold everything that was acknowledged.
     pub accept_loss: bool,
 }
@@ -60,6 +63,7 @@ impl Default for Options {
             lock_wait: Duration::from_secs(15),
             max_bytes: None,
             now: || SystemClock::default().now(),
+            scrub: ScrubOptions::default(),
             accept_loss: false,
         }
     }

@@ -26,6 +26,9 @@ pub(super) enum WriterRequest {
     Discard(ListName, Reply),
     /// End all threads.
     Stop,
+    /// Read all rows at once.
+    #[cfg(test)]
+    Scrub(oneshot::Sender<()>),
     /// Panic, with the commits of the batch in flight.
     #[cfg(test)]
     Panic,
@@ -38,6 +41,9 @@ pub(super) struct Taken {
     pub(super) changes: Vec<QueuedChange>,
     /// The requests to remove lists.
     pub(super) discards: Vec<(ListName, Reply)>,
+    /// The requests of tests to read all rows.
+    #[cfg(test)]
+    pub(super) scrubs: Vec<oneshot::Sender<()>>,
     /// The request that ends the writer, if it came.
     pub(super) end: Option<WriterRequest>,
 }
@@ -66,6 +72,8 @@ pub(super) fn take(
                 taken.changes.push(change);
             }
             Ok(WriterRequest::Discard(name, reply)) => taken.discards.push((name, reply)),
+            #[cfg(test)]
+            Ok(WriterRequest::Scrub(done)) => taken.scrubs.push(done),
             #[cfg(test)]
             Ok(WriterRequest::Panic) => panic!("a test asks for it"),
             Err(TryRecvError::Empty) => return taken,

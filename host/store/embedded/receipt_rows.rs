@@ -131,7 +131,7 @@ pub(super) fn convert(source: &Connection, target: Option<&Connection>) -> rusql
         Err(error) => return Err(error),
     };
     // The digest of all rows is made after the conversion.
-    let changes = RowChanges::default();
+    let changes = RowChanges::new(None);
     let writer = |db| OldReceiptWriter::prepare(CoveredRows { db, changes: &changes });
     let mut writer = target.map(writer).transpose()?;
     if !found.has_damaged_pages {
@@ -225,7 +225,7 @@ mod tests {
             let insert =
                 "INSERT INTO receipts (name, place, time, holder, bytes, record) VALUES ('bob', ?1, ?1, '', 0, x'')";
             db.execute(insert, [time]).unwrap();
-            let changes = RowChanges::default();
+            let changes = RowChanges::new(None);
             expiry.delete_some(CoveredRows { db: &db, changes: &changes }, horizon).unwrap();
             db.query_row("SELECT count(*) FROM receipts", [], |row| row.get(0)).unwrap()
         };

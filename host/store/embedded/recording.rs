@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::log_index::LogIndex;
 use super::reader::Reader;
+use super::scrub::{self, ScrubFinding};
 use super::{evidence, observer, recover, schema};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, MAX_LIST_NAME_BYTES};
@@ -115,6 +116,12 @@ impl Recording {
         let select = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1)";
         let found = self.reader.db.query_row(select, [evidence::given_up(name.as_str())], |row| row.get(0));
         found.map_err(schema::failed("read the table quarantine"))
+    }
+
+    /// Checks all rows against each other and against the digest.
+    pub(super) fn check_rows(&self, found: &mut dyn FnMut(ScrubFinding)) -> Result<(), StoreError> {
+        let checked = scrub::read_all(&self.reader.db, &self.reader.log_index, found);
+        checked.map_err(schema::failed("read all rows"))
     }
 
     /// All timers: the time and the list of each.

@@ -325,7 +325,7 @@ fn isolate(
     };
     let commits = unreadable.iter().map(commits_of).collect::<rusqlite::Result<Vec<_>>>()?;
     let transaction = db.unchecked_transaction()?;
-    let changes = RowChanges::default();
+    let changes = RowChanges::new(None);
     let rows = CoveredRows { db, changes: &changes };
     accepted_to.map_or(Ok(()), |last| evidence::accept_loss(rows, last))?;
     for (DamagedList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {

@@ -45,7 +45,8 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads the number of the last commit.
 pub(super) const LAST_COMMIT: &str = "SELECT max((SELECT seq FROM cut), ifnull((SELECT max(seq) FROM log), 0))";
 
-const TABLES: &str = "
+/// The definitions of the tables and indexes.
+pub(super) const TABLES: &str = "
     -- The uncompacted commits, in the order in which they were acknowledged: first to seq, both included.
     -- directory: the lists of the commits.
     CREATE TABLE log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, directory BLOB NOT NULL, commits BLOB NOT NULL);

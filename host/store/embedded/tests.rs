@@ -5,10 +5,12 @@ mod digest;
 mod encoding;
 mod faults;
 mod files;
+mod flips;
 mod loss;
 mod receipts;
 mod records;
 mod salvage;
+mod scrub;
 mod upgrade;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +73,13 @@ fn end(store: EmbeddedStore, ending: Ending) {
     }
 }
 
+/// Reads all rows and pages, and acts on the damage.
+fn scrub_all(store: &EmbeddedStore) {
+    let (done, wait) = oneshot::channel();
+    store.writes.send(WriterRequest::Scrub(done)).expect("the writer lives");
+    block_on(wait).expect("the writer lives");
+}
+
 /// The store's own threads answer, so any executor will do.
 fn block_on<T>(pending: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(pending)
@@ -103,6 +112,20 @@ impl Default for CompactingSometimes {
     }
 }
 
+/// A scrub that never rests and reads one row at a time, beside compactions. It finds no damage.
+struct Scrubbing(Embedded);
+
+impl Default for Scrubbing {
+    fn default() -> Self {
+        let mut embedded = Embedded::default();
+        embedded.options.log_commits = 3;
+        embedded.options.batch = 1;
+        let never = std::time::Duration::ZERO;
+        embedded.options.scrub = ScrubOptions { first: never, interval: never, pause: never, rows: 1, bytes: 1 };
+        Self(embedded)
+    }
+}
+
 macro_rules! subject {
     ($subject:ident, $module:ident) => {
         impl Subject for $subject {
@@ -114,6 +137,7 @@ macro_rules! subject {
             }
 
             fn reopen(&self, store: EmbeddedStore, ending: Ending) -> EmbeddedStore {
+                assert_eq!((store.lifecycle.damage(), store.unreadable_count()), (Vec::new(), 0));
                 let history = store.options.history;
                 std::thread::scope(|scope| scope.spawn(|| end(store, ending)).join()).expect("it ends");
                 self.open(history)
@@ -138,6 +162,7 @@ macro_rules! subject {
 subject!(Plain, plain);
 subject!(Compacting, compacting);
 subject!(CompactingSometimes, compacting_sometimes);
+subject!(Scrubbing, scrubbing);
 
 #[test]
 fn a_second_opening_is_refused_and_names_the_process_that_holds_the_directory() {

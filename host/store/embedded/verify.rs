@@ -47,6 +47,13 @@ impl Verification {
         self.findings.is_empty()
     }
 
+    /// Adds a finding, unless it is there already.
+    fn add_once(&mut self, (list, what): (Option<ListName>, String)) {
+        if !self.findings.iter().any(|finding| finding.list == list && finding.what == what) {
+            self.add(list.as_ref(), what);
+        }
+    }
+
     fn add(&mut self, list: Option<&ListName>, what: String) {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(Finding { list: list.cloned(), what });
@@ -125,7 +132,7 @@ fn check_lists(
     for (at, list) in timers {
         found.add(None, format!("the timer of list {list:?} at {at} has no list that waits for it"));
     }
-    Ok(())
+    recording.check_rows(&mut |finding| found.add_once(finding.into_text()))
 }
 
 /// The damage of a history that is missing, or does not lead to its list.
@@ -190,7 +197,9 @@ mod tests {
         db.execute("DELETE FROM timers WHERE name = 'bob'", []).unwrap();
         let found = verify(dir.path(), &mut |_, _| ()).unwrap();
         let what = "its timer at 1800000000000 is missing, so it is not woken".to_owned();
-        assert_eq!(found.findings, [Finding { list: Some(fixtures::name("bob")), what }]);
+        let of_table = "the table timers lacks rows that its digest counts: 1".to_owned();
+        let of_list = Finding { list: Some(fixtures::name("bob")), what };
+        assert_eq!(found.findings, [of_list, Finding { list: None, what: of_table }]);
         assert_eq!(found.sound_lists, 1);
     }
 

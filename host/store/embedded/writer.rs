@@ -2,6 +2,8 @@
 
 mod changes;
 mod discards;
+mod isolation;
+mod scrubbing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,22 +22,21 @@ use super::digest::{Difference, OpenDigest, RowChanges};
 use super::digest_check;
 use super::discard::Discard;
 use super::disk_room;
-use super::error::{ReadError, WriteError, WriteFailure};
-use super::evidence;
+use super::error::{WriteError, WriteFailure};
 use super::file_guard::FileGuard;
 use super::lifecycle::Lifecycle;
 use super::lock::DirectoryLock;
 use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
-use super::queue::{self, Taken, WriterRequest};
+use super::queue::{self, WriterRequest};
 use super::reader::ReaderRequest;
 use super::receipt_rows::ReceiptExpiry;
 use super::record_change::QueuedChange;
 use super::schema;
+use super::scrubber::Scrubber;
 use super::staging::{EncodedCommit, stage};
 use super::transaction;
 use super::wal::{self, Checkpointer};
-use crate::list::name::ListName;
 use crate::store::error::StoreError;
 use crate::store::receipt_room::ReceiptRoom;
 use crate::store::records::Watchers;
@@ -81,6 +82,7 @@ pub(super) struct Writer {
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) compaction: Compaction,
     pub(super) digest: OpenDigest,
+    pub(super) scrubber: Scrubber,
     pub(super) checkpointer: Checkpointer,
     pub(super) options: Options,
     pub(super) receipt_room: Arc<ReceiptRoom>,
@@ -138,29 +140,44 @@ impl Writer {
     /// Writes batch after batch. Returns the request that ends the thread.
     fn serve(&mut self, batch: &mut Vec<EncodedCommit>) -> WriterRequest {
         loop {
-            if let Some(end) = self.pass(batch, self.queue_timeout()) {
+            let end = self.take(batch, self.queue_timeout());
+            let is_idle = batch.is_empty() && self.changes.is_empty() && self.discards.is_empty();
+            if is_idle && end.is_none() && self.scrub_if_due(true) {
+                continue;
+            }
+            self.write(batch);
+            if let Some(end) = end {
                 return end;
             }
+            self.scrub_if_due(false);
         }
     }
 
     /// Takes a batch from the queue and writes it. Waits at most `timeout` while the queue is empty. Returns the request
     /// that ends the thread, if it came.
     pub(super) fn pass(&mut self, batch: &mut Vec<EncodedCommit>, timeout: Duration) -> Option<WriterRequest> {
-        let Taken { changes, discards, end } = queue::take(&self.requests, timeout, &self.options, batch);
-        self.changes.extend(changes);
-        discards.into_iter().for_each(|(name, reply)| self.queue_discard(name, reply));
+        let end = self.take(batch, timeout);
         self.write(batch);
         end
     }
 
-    /// How long the writer waits for a commit: briefly while there is something to compact.
+    fn take(&mut self, batch: &mut Vec<EncodedCommit>, timeout: Duration) -> Option<WriterRequest> {
+        let taken = queue::take(&self.requests, timeout, &self.options, batch);
+        self.changes.extend(taken.changes);
+        taken.discards.into_iter().for_each(|(name, reply)| self.queue_discard(name, reply));
+        #[cfg(test)]
+        taken.scrubs.into_iter().for_each(|done| self.scrub_everything(done));
+        taken.end
+    }
+
+    /// How long the writer waits for a commit: briefly while there is something to compact, and else until the scrub is
+    /// due.
     fn queue_timeout(&self) -> Duration {
-        let is_compacting = self.compaction.is_under_way() && self.lifecycle.check_healthy().is_ok();
         match self.waiting.retry_at {
             Some(at) => at.saturating_duration_since(Instant::now()),
-            None if is_compacting => IDLE,
-            None => Duration::MAX,
+            None if self.lifecycle.check_healthy().is_err() => Duration::MAX,
+            None if self.compaction.is_under_way() => IDLE,
+            None => self.scrubber.wait(),
         }
     }
 
@@ -239,7 +256,7 @@ impl Writer {
 
     fn transaction(&self, batch: &[EncodedCommit], timers: &Result<(), String>) -> Result<Transacted, WriteError> {
         let transaction = transaction::begin(&self.db)?;
-        let changes = RowChanges::default();
+        let changes = RowChanges::new(self.scrub_position());
         let rows = CoveredRows { db: &self.db, changes: &changes };
         let mut written = WrittenBatch { results: Vec::with_capacity(batch.len()), blocks: Vec::new() };
         let mut block = Block::new(self.compaction.last() + 1);
@@ -274,11 +291,6 @@ impl Writer {
         Ok(Transacted { batch: written, slice, rows })
     }
 
-    /// Records the changes of covered rows that are durable.
-    fn note_rows(&mut self, rows: &Difference) {
-        self.digest.apply(rows);
-    }
-
     /// Goes on without the digest, because its row is damaged.
     fn lose_digest(&mut self, error: &rusqlite::Error) {
         self.digest.lose();
@@ -292,31 +304,6 @@ impl Writer {
         let appended = self.db.prepare_cached(insert).and_then(|mut insert| insert.execute(values));
         appended.map_err(|error| WriteFailure::RolledBack("append to the log", error))?;
         Ok(Arc::new(block.closed()))
-    }
-
-    /// Isolates a list whose rows are damaged. If only rows of other lists are, expired rows of the list are not deleted
-    /// from now on, because deleting rows may join a page with the pages beside it.
-    fn isolate(&mut self, name: ListName, error: ReadError) -> Result<(), WriteFailure> {
-        let is_beside = matches!(error, ReadError::Corrupt(_)) && damage::find(&self.db, &name).is_none();
-        if is_beside && self.compaction.stop_trimming(&name) {
-            tracing::warn!(list = name.as_str(), "a page beside the list's rows is damaged; its expired rows stay");
-            return Ok(());
-        }
-        let failed = |error| WriteFailure::RolledBack("isolate a list", error);
-        let why = error.into_damage(&self.db, &name).map_err(failed)?;
-        let commits = self.log_index.lock().get(&name).map(|list| list.commits.clone()).unwrap_or_default();
-        let copies = evidence::read_commits(&self.db, &commits).map_err(failed)?;
-        let transaction = transaction::begin(&self.db)?;
-        let changes = RowChanges::default();
-        let rows = CoveredRows { db: &self.db, changes: &changes };
-        evidence::write_commits(rows, name.as_str(), &copies, &why).map_err(failed)?;
-        let rows = changes.difference();
-        self.digest.write(&self.db, &rows).map_err(failed)?;
-        transaction.commit().map_err(WriteFailure::Unknown)?;
-        self.note_rows(&rows);
-        tracing::error!(list = name.as_str(), why, "a list cannot be read; its commits in the log were isolated");
-        self.log_index.lock().isolate(name, why, (self.options.now)());
-        Ok(())
     }
 
     /// Notes that another program holds the write lock. Fails when commits have waited long enough since then. A write without
@@ -438,6 +425,7 @@ impl Writer {
             let _ = reader.join();
         }
         self.checkpointer.stop();
+        self.scrubber.stop();
         self.guard.stop();
         if self.lifecycle.has_lost_files() {
             wal::rescue(&self.db);

@@ -120,13 +120,16 @@ impl TableSums {
     /// How a table with the rows in `found` differs from what this digest says, if it does.
     pub(in crate::store::embedded) fn difference(&self, table: CoveredTable, found: TableSum) -> Option<String> {
         let (name, stored) = (table.name(), self.of(table));
-        let by = match (found.rows, stored.rows) {
+        Some(match (found.rows, stored.rows) {
             _ if found == stored => return None,
-            (found, stored) if found < stored => format!("{} rows are missing", stored - found),
-            (found, stored) if found > stored => format!("{} rows are there that were deleted", found - stored),
-            _ => "rows are older than they should be".into(),
-        };
-        Some(format!("the table {name} has {} rows, its digest is of {}: {by}", found.rows, stored.rows))
+            (found, stored) if found < stored => {
+                format!("the table {name} lacks rows that its digest counts: {}", stored - found)
+            }
+            (found, stored) if found > stored => {
+                format!("the table {name} has rows that its digest does not count: {}", found - stored)
+            }
+            _ => format!("the table {name} has rows that are older than those of its digest"),
+        })
     }
 }
 

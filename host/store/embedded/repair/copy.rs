@@ -48,7 +48,7 @@ pub(super) fn copy_rows(dir: &Path, to: &Path, done: &mut Repaired) -> Result<u6
         }
         settle_log(&transaction, done)?;
         // The digest of all rows is made below.
-        let changes = RowChanges::default();
+        let changes = RowChanges::new(None);
         let rows = CoveredRows { db: &transaction, changes: &changes };
         set_aside_receipts(rows, done)?;
         mark_without_rows(rows, &names)?;

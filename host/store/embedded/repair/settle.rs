@@ -83,7 +83,7 @@ fn give_up_histories(db: &Connection, new: &Path, done: &mut Repaired) -> Result
     let give_up = |name: &ListName, why: &str| -> rusqlite::Result<()> {
         let transaction = db.unchecked_transaction()?;
         // The digest of all rows is made at the end.
-        let (changes, given_up) = (RowChanges::default(), evidence::given_up(name.as_str()));
+        let (changes, given_up) = (RowChanges::new(None), evidence::given_up(name.as_str()));
         let rows = CoveredRows { db: &transaction, changes: &changes };
         rows.give_up_history(name, &given_up, why)?;
         // A list may have lost all rows of its history. This row says that the history was given up.

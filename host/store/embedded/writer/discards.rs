@@ -34,7 +34,7 @@ impl Writer {
         let truncated_to = self.compaction.truncated_to();
         let due: Vec<_> = self.discards.extract_if(.., |discard| discard.seq <= truncated_to).collect();
         for Discard { name, seq, reply } in due {
-            let changes = RowChanges::default();
+            let changes = RowChanges::new(self.scrub_position());
             let discarded = discard::discard(&self.db, &name, seq, &self.digest, &changes);
             let result = match discarded {
                 Ok(difference) => {
