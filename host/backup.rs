@@ -1,13 +1,13 @@
 //! Backups of a data directory, made while a server uses it, and their restoration.
 //!
-//! A backup is a folder with the database, the uploaded components with their rollout states, and a manifest. The
+//! A backup is a folder with the database, which holds the rollout states, the components that these name, and a manifest. The
 //! manifest is written last and names every file with its digest: a folder without it is no backup, and a file that is
 //! missing or damaged is found before anything is restored. Compiled code is left out, because a server makes it again.
 //!
-//! The database is copied first. A component that a list uses is therefore in the backup, unless it was removed in
-//! between.
+//! The database is copied first. A server may then change a rollout and remove a component that the copy names, so the copy
+//! is made anew if one is missing and its state has changed since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -19,8 +19,9 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::Clock;
 use crate::files::{self, Durability};
 use crate::list::digest::hex;
-use crate::rollout::{LOGIC_DIRECTORY, STATE_FILE};
-use crate::store::embedded::{self, NewDirectory};
+use crate::rollout::{LOGIC_DIRECTORY, RECORD_KIND, decode_state, file_name, has_state_files};
+use crate::store::embedded::{self, DatabaseCopy, NewDirectory, ObservedRecord};
+use crate::store::records::{Record, RecordError, RecordKind};
 
 /// The file that describes a backup.
 pub const MANIFEST: &str = "backup.json";
@@ -34,7 +35,7 @@ const DATABASE: &str = "hotlist.db";
 /// The most bytes of a manifest.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
-/// How often the files of a logic are copied anew because an upload changed them meanwhile.
+/// How often the data is copied anew because a rollout changed meanwhile and a component is gone.
 const MAX_ATTEMPTS: usize = 10;
 
 /// How many bytes are copied at once.
@@ -84,11 +85,7 @@ impl Manifest {
 pub fn back_up(data: &Path, backup: &Path, clock: &dyn Clock, progress: Progress<'_>) -> anyhow::Result<Manifest> {
     ensure!(data.is_dir(), "there is no data directory {}: name it with --data", data.display());
     make_empty(backup)?;
-    let copied = embedded::copy_database(data, &backup.join(DATABASE), progress)?;
-    let mut files = BTreeMap::from([(DATABASE.to_owned(), record(&backup.join(DATABASE))?)]);
-    for name in logics(data)? {
-        copy_logic(data, backup, &name, &mut files)?;
-    }
+    let (copied, files) = copy_data(data, backup, progress)?;
     let made = i64::try_from(clock.now()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let manifest = Manifest {
         form: FORM,
@@ -165,8 +162,38 @@ fn make_empty(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folders of the logics that have a rollout state.
-fn logics(data: &Path) -> anyhow::Result<Vec<String>> {
+/// Copies the database and the components that it names. Returns what the copy of the database holds, and all files.
+fn copy_data(
+    data: &Path,
+    backup: &Path,
+    progress: Progress<'_>,
+) -> anyhow::Result<(DatabaseCopy, BTreeMap<String, FileRecord>)> {
+    let kind = RecordKind::new(RECORD_KIND).expect("the kind is one");
+    for _ in 0..MAX_ATTEMPTS {
+        let (database, logics) = (backup.join(DATABASE), backup.join(LOGIC_DIRECTORY));
+        if database.exists() {
+            fs::remove_file(&database).with_context(|| format!("cannot remove {}", database.display()))?;
+        }
+        if logics.exists() {
+            fs::remove_dir_all(&logics).with_context(|| format!("cannot remove {}", logics.display()))?;
+        }
+        let copied = embedded::copy_database(data, &database, &kind, progress)?;
+        let mut files = BTreeMap::from([(DATABASE.to_owned(), record(&database)?)]);
+        let mut is_complete = true;
+        for name in logics_in(data)? {
+            let state = copied.records.iter().find(|state| state.key.as_str() == name);
+            is_complete &= copy_logic(data, backup, &name, state, &mut files)?;
+        }
+        // A component that is missing although the state names it was missing before.
+        if is_complete || embedded::observe_records(data, &kind)? == copied.records {
+            return Ok((copied, files));
+        }
+    }
+    bail!("the versions of logics kept changing while they were copied; back up again")
+}
+
+/// The folders of the logics.
+fn logics_in(data: &Path) -> anyhow::Result<Vec<String>> {
     let folder = data.join(LOGIC_DIRECTORY);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -177,39 +204,57 @@ fn logics(data: &Path) -> anyhow::Result<Vec<String>> {
     for entry in entries {
         let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        names.extend(name.filter(|_| path.join(STATE_FILE).is_file()).map(str::to_owned));
+        names.extend(name.filter(|_| path.is_dir()).map(str::to_owned));
     }
     names.sort();
     Ok(names)
 }
 
-/// Copies the files of a logic. A server may change the state meanwhile and remove the components that it no longer
-/// names, so the files belong together only if the state is the same before and after.
-fn copy_logic(data: &Path, backup: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>) -> anyhow::Result<()> {
+/// Copies the files of a logic: its notes, and the components that the state or the previous one names. If one of these
+/// cannot be read, all components. Returns whether each component that is named is there.
+fn copy_logic(
+    data: &Path,
+    backup: &Path,
+    name: &str,
+    state: Option<&ObservedRecord>,
+    files: &mut BTreeMap<String, FileRecord>,
+) -> anyhow::Result<bool> {
     let (from, to) = (data.join(LOGIC_DIRECTORY).join(name), backup.join(LOGIC_DIRECTORY).join(name));
-    let state = || fs::read(from.join(STATE_FILE));
-    for _ in 0..MAX_ATTEMPTS {
-        let before = state().with_context(|| format!("cannot read the rollout state of {name}"))?;
-        if to.exists() {
-            fs::remove_dir_all(&to).with_context(|| format!("cannot remove {}", to.display()))?;
-        }
-        let copied = copy_files(&from, &to);
-        if state().is_ok_and(|after| after == before) {
-            let within = |(file, record)| (format!("{LOGIC_DIRECTORY}/{name}/{file}"), record);
-            files.extend(copied?.into_iter().map(within));
-            return Ok(());
-        }
-    }
-    bail!("the versions of the logic {name} kept changing while they were copied; back up again")
+    let named = if has_state_files(&from) { None } else { components(state) };
+    let is_wanted = |file: &str| {
+        let is_named = named.as_ref().is_none_or(|named| named.contains(file));
+        !file.ends_with(".tmp") && (is_named || !file.ends_with(".wasm"))
+    };
+    let copied = copy_files(&from, &to, is_wanted)?;
+    let is_complete = named.iter().flatten().all(|file| copied.iter().any(|(copied, _)| copied == file));
+    files.extend(copied.into_iter().map(|(file, record)| (format!("{LOGIC_DIRECTORY}/{name}/{file}"), record)));
+    Ok(is_complete)
 }
 
-/// Copies the finished files of a folder.
-fn copy_files(from: &Path, to: &Path) -> anyhow::Result<Vec<(String, FileRecord)>> {
+/// The files of the components that a state and the one before it name, or `None` if one of them cannot be read. The
+/// built-in components of a logic without a state are stored again by a server.
+fn components(state: Option<&ObservedRecord>) -> Option<BTreeSet<String>> {
+    let Some(ObservedRecord { present, previous, .. }) = state else { return Some(BTreeSet::new()) };
+    let named = |record: &Record| {
+        let state = decode_state(&record.value).ok()?;
+        Some(state.versions.iter().map(|version| file_name(&version.digest)).collect::<Vec<_>>())
+    };
+    let readable = |record: &Result<Record, RecordError>| record.as_ref().ok().and_then(named);
+    let previous = match previous {
+        Ok(Some(previous)) => named(previous)?,
+        Ok(None) => Vec::new(),
+        Err(_) => return None,
+    };
+    Some(readable(present)?.into_iter().chain(previous).collect())
+}
+
+/// Copies files of a folder.
+fn copy_files(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<(String, FileRecord)>> {
     let mut copied = Vec::new();
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry.with_context(|| format!("cannot read {}", from.display()))?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) && !name.ends_with(".tmp") {
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) && is_wanted(&name) {
             let record = copy(&entry.path(), &to.join(&name), &mut |_| ())?;
             copied.push((name, record));
         }

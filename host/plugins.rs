@@ -27,7 +27,7 @@ use self::loader::{Loader, Setup};
 use crate::clock::Clock;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, PublishError, Registry, RolloutUpdate};
+use crate::rollout::{Digest, PublishError, Registry, RolloutUpdate, StateStore};
 use crate::wasm::Engine;
 
 pub use error::{CloseError, LoaderDied, StartError};
@@ -39,7 +39,7 @@ pub const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// Where components come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The directory in which components and rollout states are stored.
+    /// The directory in which components are stored.
     pub stored: PathBuf,
     /// A directory whose `NAME.wasm` files are logics, watched for changes.
     pub watched: Option<PathBuf>,
@@ -64,6 +64,7 @@ impl Plugins {
         engine: Engine,
         registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
+        states: Box<dyn StateStore>,
         sources: Sources,
     ) -> Result<Self, StartError> {
         let Sources { stored, watched, isolated, default_logic, force } = sources;
@@ -71,7 +72,8 @@ impl Plugins {
         let compiler = Box::new(EngineCompiler { engine, isolated });
         let (directory, watched) = (stored, watched.map(|directory| (directory, limit)));
         let shared = Arc::default();
-        Self::start_with(Setup { compiler, registry, clock, directory, watched, default_logic, force, shared }).await
+        let setup = Setup { compiler, registry, clock, directory, states, watched, default_logic, force, shared };
+        Self::start_with(setup).await
     }
 
     async fn start_with(setup: Setup) -> Result<Self, StartError> {

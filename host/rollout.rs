@@ -3,8 +3,8 @@
 //! - [`RolloutState`] is plain data, and what is stored on disk. [`RolloutDraft`] is a change of it.
 //! - [`Registry`] holds the [`Rollout`] of each logic: its state with the loaded versions. Actors resolve the version
 //!   of each command there.
-//! - [`Publisher`] compiles, probes, stores and publishes a component. [`ArtifactStore`] holds components and states on
-//!   disk.
+//! - [`Publisher`] compiles, probes, stores and publishes a component. [`ArtifactStore`] holds components on disk, and a
+//!   [`StateStore`] the states.
 //! - [`shadows`] compares a candidate with the live version, and [`conformance`] probes a component before it is
 //!   accepted.
 
@@ -12,6 +12,7 @@ mod artifacts;
 mod digest;
 mod draft;
 mod error;
+mod import;
 mod policy;
 mod publisher;
 mod registry;
@@ -19,21 +20,28 @@ mod resolve;
 mod retry;
 mod sealed;
 mod state;
+mod state_store;
+mod states;
+#[cfg(test)]
+pub(crate) mod testing;
 mod version;
 
 pub mod conformance;
 pub mod shadows;
 
-pub use artifacts::{ArtifactStore, LOGIC_DIRECTORY, STATE_FILE, StoredState};
+pub use artifacts::{ArtifactStore, LOGIC_DIRECTORY, file_name};
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
+pub use import::{StateFiles, has_state_files};
 pub use policy::QuarantinePolicy;
-pub use publisher::{Compiler, Publisher, RolloutUpdate, Submission};
+pub use publisher::{Compiler, Imported, Publisher, RolloutUpdate, Submission};
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
 pub use state::{
     Candidate, Event, Gates, MAX_EVENTS, MAX_VERSIONS, Quarantine, Roles, RolloutState, Step, TransitionError,
     VersionRecord,
 };
+pub use state_store::{RECORD_KIND, StateError, StateStore, StateValue};
+pub use states::{StoredState, decode_state};
 pub use version::{Counters, Version};

@@ -124,6 +124,11 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> Pending<()>;
 }
 
+/// A store of lists and of records.
+pub trait Storage: Store + records::Records {}
+
+impl<T: Store + records::Records> Storage for T {}
+
 /// A list as a store returns it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Stored {

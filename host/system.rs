@@ -9,6 +9,8 @@
 //!
 //! [`System::stop`] goes through the list in reverse.
 
+mod rollout_states;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,10 +34,12 @@ use crate::metrics::Metrics;
 use crate::plugins::{self, Plugins, Sources};
 use crate::rollout::LOGIC_DIRECTORY;
 use crate::rollout::Registry;
-use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, Options, ScrubOptions};
+use crate::store::records::Records;
+use crate::store::{Storage, Store};
 use crate::wasm::{Engine, Settings};
 use crate::web;
+pub use rollout_states::RolloutStates;
 
 /// The number of searches for idle actors in the time after which an actor is idle.
 const SWEEPS_PER_IDLE_TIME: u32 = 8;
@@ -87,13 +91,14 @@ impl System {
     }
 
     /// Starts a server with the given store and clock.
-    pub async fn start_with(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub async fn start_with(config: Config, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (store, records): (Arc<dyn Store>, Arc<dyn Records>) = (storage.clone(), storage);
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
 
         let registry = Arc::new(Registry::new(config.quarantine));
-        let plugins = Arc::new(load_plugins(&config, &registry, &clock).await?);
+        let plugins = Arc::new(load_plugins(&config, &registry, records, &clock).await?);
         let actors = TaskTracker::new();
         let cache = Arc::new(new_cache(&config, &store, &registry, &clock, &actors));
 
@@ -252,7 +257,7 @@ async fn close_store(store: &Arc<dyn Store>, limit: Duration) -> anyhow::Result<
 }
 
 /// Opens the store on a thread of its own, because opening reads files.
-async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
     let options = Options {
         history: config.history as u64,
         receipts: config.receipts,
@@ -268,8 +273,14 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 /// Loads every component of the configuration and checks that one is the default logic.
-async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Plugins> {
+async fn load_plugins(
+    config: &Config,
+    registry: &Arc<Registry>,
+    records: Arc<dyn Records>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Plugins> {
     let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
+    let states = Box::new(RolloutStates::new(records));
     let sources = Sources {
         stored: config.data.join(LOGIC_DIRECTORY),
         watched: config.plugins.clone(),
@@ -277,7 +288,7 @@ async fn load_plugins(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn
         default_logic: Some(config.default_logic.clone()),
         force: config.force,
     };
-    let plugins = Plugins::start(engine, registry.clone(), clock.clone(), sources).await?;
+    let plugins = Plugins::start(engine, registry.clone(), clock.clone(), states, sources).await?;
     if registry.live(&config.default_logic).is_none() {
         let rollout = registry.rollout(&config.default_logic);
         let why = rollout.as_ref().and_then(|rollout| rollout.state.failure()).unwrap_or("there is no such logic");

@@ -126,6 +126,35 @@ fn a_backup_holds_the_uploaded_components_and_their_state() {
 }
 
 #[test]
+fn a_backup_holds_the_components_that_the_state_before_the_last_change_names_and_no_others() {
+    let scene = Scene::new();
+    let server = Process::start(&scene.path("data"), &[]);
+    for plugin in ["todo", "strict"] {
+        let url = format!("http://{}/logic/rules", server.address);
+        ureq::put(url).content_type("application/wasm").send(&component(plugin)[..]).expect("it is accepted");
+    }
+    assert!(server.terminate().success());
+    // The last change is damaged, so the previous state, which knows only one of them, is in effect.
+    let db = rusqlite::Connection::open(scene.path("data").join("hotlist.db")).expect("a database");
+    db.execute("UPDATE records SET record = x'04' WHERE key = 'rules'", []).expect("it is damaged");
+    db.close().expect("it closes");
+    fs::write(scene.path("data").join("logic/todo").join(format!("{}.wasm", "ab".repeat(32))), "unknown")
+        .expect("a file");
+    succeed(&scene.back_up("backup"));
+    let components =
+        |logic: &str| fs::read_dir(scene.path("backup").join("logic").join(logic)).expect("a folder").count();
+    assert_eq!(
+        (components("rules"), components("todo")),
+        (2, 1),
+        "all of an unreadable state, and those of a readable one"
+    );
+
+    succeed(&scene.restore("backup", "restored"));
+    let restored = Process::start(&scene.path("restored"), &[]);
+    assert_eq!(restored.get("/logic/rules").1["live"]["title"], "Todo");
+}
+
+#[test]
 fn a_backup_of_a_stopped_server_restores_too_and_json_names_every_file() {
     let scene = Scene::new();
     let server = Process::start(&scene.path("data"), &[]);

@@ -201,7 +201,7 @@ fn the_exit_code_is_2_and_the_message_says_what_to_do_if_nothing_can_be_compared
     let scene = Scene::start(&[]);
     let nowhere = run(&scene.file("todo.wasm"), &["--data", "/nowhere"]);
     assert_eq!(nowhere.code, Some(2));
-    assert!(nowhere.stderr.contains("cannot read the recorded lists in /nowhere"), "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("cannot read the rollout states in /nowhere"), "{}", nowhere.stderr);
     let missing = scene.diff("none.wasm", &[]);
     assert_eq!((missing.code, missing.stderr.contains("none.wasm")), (Some(2), true), "{}", missing.stderr);
     let unknown = scene.diff("todo.wasm", &["--logic", "mine"]);
@@ -246,7 +246,8 @@ fn a_component_is_compared_with_the_live_version_of_the_data_directory() {
     let folder = scene.file("data/logic/todo");
     fs::create_dir_all(&folder).expect("a directory");
     fs::write(folder.join(format!("{digest}.wasm")), strict).expect("it is written");
-    fs::write(folder.join("standing.json"), format!(r#"{{"live":"{digest}"}}"#)).expect("it is written");
+    fs::write(folder.join("standing.json"), format!(r#"{{"live":"{digest}","since":1,"versions":[],"events":[]}}"#))
+        .expect("it is written");
     let ran = scene.diff("todo.wasm", &["--json"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(ran.json()["old"]["digest"], format!("sha256:{digest}"));

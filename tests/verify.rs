@@ -113,6 +113,14 @@ fn a_page_of_zeros_is_found() {
 }
 
 #[test]
+fn a_damaged_rollout_state_is_found() {
+    let scene = Scene::new();
+    scene.damage("UPDATE records SET record = x'04' WHERE key = 'todo'");
+    let (place, what) = scene.only_finding();
+    assert_eq!((place.as_str(), what.as_str()), ("", "record \"todo\" of kind rollout: its record row is cut off"));
+}
+
+#[test]
 fn a_damaged_component_is_the_damage_of_its_logic() {
     let scene = Scene::new();
     let folder = scene.data().join("logic/todo");

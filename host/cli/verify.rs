@@ -14,8 +14,12 @@ use super::progress;
 use super::serve::DEFAULT_DATA;
 use crate::list::digest::hex;
 use crate::list::excerpt::excerpt;
-use crate::rollout::{ArtifactStore, LOGIC_DIRECTORY};
-use crate::store::embedded::{self, Repaired, Verification};
+use crate::list::name::LogicName;
+use crate::rollout::{
+    ArtifactStore, LOGIC_DIRECTORY, RECORD_KIND, RolloutState, StateFiles, decode_state, has_state_files,
+};
+use crate::store::embedded::{self, ObservedRecord, Repaired, Verification};
+use crate::store::records::{Record, RecordKind};
 
 pub(super) const HELP: &str = "\
 Reads everything and writes nothing. A server may use the data meanwhile. Checks each page and index of the database, the
@@ -64,34 +68,54 @@ pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(if lists.is_sound() && logics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Checks the rollout states, and the components that they name.
+/// Checks the components that the rollout states name. Damaged records are among the findings of the database.
 fn verify_logics(data: &Path) -> anyhow::Result<Vec<LogicFinding>> {
     let directory = data.join(LOGIC_DIRECTORY);
     if !fs::exists(&directory)? {
         return Ok(Vec::new());
     }
-    let artifacts = ArtifactStore::open(directory)?;
-    let mut found = Vec::new();
-    for name in artifacts.names()? {
+    let kind = RecordKind::new(RECORD_KIND)?;
+    let (artifacts, mut found) = (ArtifactStore::open(directory.clone())?, Vec::new());
+    let mut check = |name: &LogicName, state: Result<Option<RolloutState>, String>| {
         let mut add = |what: String| found.push((name.as_str().to_owned(), what));
-        let state = match artifacts.state(&name) {
-            Ok(Some(stored)) => {
-                stored.damage.into_iter().for_each(&mut add);
-                stored.state
+        match state {
+            Ok(state) => {
+                for version in state.iter().flat_map(|state| &state.versions) {
+                    if let Err(error) = artifacts.component(name, &version.digest) {
+                        add(format!("version sha256:{} cannot be loaded: {error}", hex(&version.digest)));
+                    }
+                }
             }
-            Ok(None) => continue,
-            Err(why) => {
-                add(why);
-                continue;
-            }
-        };
-        for version in &state.versions {
-            if let Err(error) = artifacts.component(&name, &version.digest) {
-                add(format!("version sha256:{} cannot be loaded: {error}", hex(&version.digest)));
-            }
+            Err(why) => add(why),
+        }
+    };
+    for record in embedded::observe_records(data, &kind)? {
+        let Ok(name) = LogicName::new(record.key.as_str()) else { continue };
+        if !has_state_files(&directory.join(name.as_str())) {
+            check(&name, state_of(&record));
+        }
+    }
+    // The next start imports the states of an earlier version.
+    for entry in fs::read_dir(&directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| LogicName::new(name.to_str()?).ok());
+        if let Some(name) = name.filter(|_| has_state_files(&path)) {
+            let state = StateFiles::read(&path).map_err(|error| error.to_string()).and_then(StateFiles::state);
+            check(&name, state.map(|stored| stored.map(|stored| stored.state)));
         }
     }
     Ok(found)
+}
+
+/// The state that a server would use.
+fn state_of(record: &ObservedRecord) -> Result<Option<RolloutState>, String> {
+    let of = |value: &Record| decode_state(&value.value);
+    match (&record.present, &record.previous) {
+        (Ok(present), Ok(Some(previous))) => of(present).or_else(|_| of(previous)).map(Some),
+        (Ok(present), _) => of(present).map(Some),
+        (Err(_), Ok(Some(previous))) => of(previous).map(Some),
+        (Err(_), _) => Ok(None),
+    }
 }
 
 fn print_json(lists: &Verification, logics: &[LogicFinding], repaired: Option<&Repaired>) -> anyhow::Result<()> {

@@ -15,6 +15,9 @@ pub enum StartError {
         /// The error of the operating system.
         why: String,
     },
+    /// The rollout states cannot be read.
+    #[error("{0}")]
+    States(String),
     /// The operating system gave no thread.
     #[error("the plugin loader thread could not be started: {0}")]
     Thread(std::io::Error),

@@ -20,7 +20,8 @@ use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::rollout::{
-    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, Submission, VersionSource,
+    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, StateStore, Submission,
+    VersionSource,
 };
 
 /// After how long a failed write of a state is tried again.
@@ -37,8 +38,10 @@ pub(super) struct Setup {
     pub(super) compiler: Box<dyn Compiler>,
     pub(super) registry: Arc<Registry>,
     pub(super) clock: Arc<dyn Clock>,
-    /// The directory of components and states.
+    /// The directory of components.
     pub(super) directory: PathBuf,
+    /// The rollout states.
+    pub(super) states: Box<dyn StateStore>,
     /// The watched directory, with the most bytes that a component may have.
     pub(super) watched: Option<(PathBuf, usize)>,
     /// The logic of lists that name none.
@@ -50,16 +53,16 @@ pub(super) struct Setup {
 impl Loader {
     /// Restores the stored rollouts, then publishes the built-in logics and the files of the watched directory.
     pub(super) fn open(setup: Setup, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
-        let Setup { compiler, registry, clock, directory, watched, default_logic, force, shared } = setup;
+        let Setup { compiler, registry, clock, directory, states, watched, default_logic, force, shared } = setup;
         let unreadable = |error: std::io::Error| StartError::Directory {
             path: directory.display().to_string(),
             what: "read",
             why: error.to_string(),
         };
         let artifacts = ArtifactStore::open(directory.clone()).map_err(unreadable)?;
-        let names = artifacts.names().map_err(unreadable)?;
         registry.load_from(Arc::new(LoaderHandle(jobs.clone())));
-        let publisher = Publisher::new(compiler, registry, clock, artifacts, force);
+        let publisher = Publisher::new(compiler, registry, clock, artifacts, states, force);
+        let stored = publisher.find_stored().map_err(StartError::States)?;
         let builtin = || {
             let name = |name| LogicName::new(name).expect("the names of built-in logics are names");
             BUILTIN.into_iter().map(move |(text, bytes)| (name(text), bytes))
@@ -67,7 +70,8 @@ impl Loader {
         for (name, bytes) in builtin() {
             publisher.store_builtin(&name, bytes).map_err(unreadable)?;
         }
-        let unreadable: BTreeSet<_> = names.into_iter().filter(|name| publisher.restore(name).is_err()).collect();
+        let restored = stored.into_iter().filter(|(name, imported)| publisher.restore(name, imported.clone()).is_err());
+        let unreadable: BTreeSet<_> = restored.map(|(name, _)| name).collect();
         for (name, bytes) in builtin() {
             // Which version decided is not known, and another one may migrate the lists. The server does not start
             // without its default logic, so only that one has its built-in version then.

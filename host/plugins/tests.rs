@@ -14,7 +14,8 @@ use crate::list::binding::LogicBinding;
 use crate::list::schema::Description;
 use crate::logic::testing::Native;
 use crate::logic::{Fault, Logic, Session};
-use crate::rollout::{CompileError, Compiler, STATE_FILE};
+use crate::rollout::testing::MemoryStates;
+use crate::rollout::{CompileError, Compiler};
 
 /// The longest wait for the loader.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,10 +66,14 @@ struct Fixture {
 }
 
 async fn start(directory: &Path) -> Fixture {
-    start_watching(directory, None).await
+    start_with(directory, &MemoryStates::default(), None).await
 }
 
 async fn start_watching(directory: &Path, watched: Option<&Path>) -> Fixture {
+    start_with(directory, &MemoryStates::default(), watched).await
+}
+
+async fn start_with(directory: &Path, states: &MemoryStates, watched: Option<&Path>) -> Fixture {
     let ((entering, entered), (release, released)) = (mpsc::channel(), mpsc::channel());
     let registry = Arc::new(Registry::default());
     let setup = Setup {
@@ -76,6 +81,7 @@ async fn start_watching(directory: &Path, watched: Option<&Path>) -> Fixture {
         registry: registry.clone(),
         clock: Arc::new(ManualClock::at(1)),
         directory: directory.to_owned(),
+        states: Box::new(states.clone()),
         watched: watched.map(|directory| (directory.to_owned(), 1_000)),
         default_logic: None,
         force: false,
@@ -107,48 +113,51 @@ async fn a_panic_of_the_compiler_or_in_the_gates_refuses_the_component_and_the_l
 
 #[tokio::test]
 async fn closing_with_a_full_queue_still_writes_the_states_that_changed() {
-    let directory = tempfile::tempdir().unwrap();
-    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
-    upload(&plugins, "works").await.expect("it is published");
-    let state = directory.path().join("works").join(STATE_FILE);
-    std::fs::remove_file(&state).expect("the state was written");
+    let (directory, states, works) =
+        (tempfile::tempdir().unwrap(), MemoryStates::default(), LogicName::new("works").unwrap());
+    let Fixture { plugins, registry, entered, release } = start_with(directory.path(), &states, None).await;
+    let id = upload(&plugins, "works").await.expect("it is published");
     let mut slow = Box::pin(upload(&plugins, "slow"));
     assert!(poll!(&mut slow).is_pending());
     entered.recv_timeout(PATIENCE).expect("the loader is at work");
     while plugins.jobs.try_send(Job::Save).is_ok() {}
-    registry.mark_dirty(LogicName::new("works").unwrap());
+    registry.hold(&works, &id.digest);
+    let is_held = || states.both(&works).0.expect("it was written").versions[0].held;
+    assert!(!is_held());
     let mut closed = Box::pin(plugins.close());
     assert!(poll!(&mut closed).is_pending(), "the loader has not written the state yet");
     release.send(()).expect("the loader waits");
     closed.await.unwrap();
-    assert!(state.exists(), "the state is on disk");
+    assert!(is_held(), "the state is stored");
     slow.await.expect_err("it is refused");
 }
 
 #[tokio::test]
 async fn a_logic_whose_state_is_damaged_is_not_loaded_until_a_component_is_uploaded() {
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, states) = (tempfile::tempdir().unwrap(), MemoryStates::default());
     let works = LogicName::new("works").unwrap();
-    let fixture = start(directory.path()).await;
+    let fixture = start_with(directory.path(), &states, None).await;
     upload(&fixture.plugins, "works").await.expect("it is published");
     fixture.plugins.close().await.unwrap();
     drop(fixture);
-    let state = directory.path().join("works").join(STATE_FILE);
-    let mut damaged = std::fs::read(&state).unwrap();
-    damaged.truncate(100);
-    std::fs::write(&state, &damaged).unwrap();
+    states.damage(&works);
+    let damaged = states.both(&works);
 
-    let fixture = start(directory.path()).await;
+    let fixture = start_with(directory.path(), &states, None).await;
     let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
     assert!(rollout.live.is_none());
-    assert!(rollout.state.failure().is_some_and(|why| why.contains(STATE_FILE)), "{:?}", rollout.state.failure());
+    assert!(
+        rollout.state.failure().is_some_and(|why| why.contains("there is no previous state")),
+        "{:?}",
+        rollout.state.failure()
+    );
     fixture.plugins.close().await.unwrap();
-    assert_eq!(std::fs::read(&state).unwrap(), damaged, "nothing is written over it by itself");
+    assert_eq!(states.both(&works), damaged, "nothing is written over it by itself");
     upload(&fixture.plugins, "works").await.expect("it is published");
     assert!(fixture.registry.live(&works).is_some());
     drop(fixture);
 
-    let fixture = start(directory.path()).await;
+    let fixture = start_with(directory.path(), &states, None).await;
     let rollout = fixture.registry.rollout(&works).expect("the registry knows it");
     assert!(rollout.state.live.is_some(), "the new state was written");
 }

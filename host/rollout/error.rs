@@ -1,6 +1,7 @@
 //! Errors of publishing a component and of changing a rollout.
 
 use super::state::TransitionError;
+use super::state_store::StateError;
 use crate::list::digest::hex;
 use crate::list::name::LogicName;
 use crate::logic::Fault;
@@ -54,12 +55,32 @@ pub enum PublishError {
     /// The component or the state could not be stored.
     #[error("{0}")]
     Failed(String),
+    /// The store takes no writes, so the rollout was not changed.
+    #[error("the state of {name} was not changed: {why}")]
+    Unavailable {
+        /// The logic.
+        name: LogicName,
+        /// Why the store takes no writes.
+        why: String,
+        /// Whether the store takes writes again by itself.
+        recovers: bool,
+    },
     /// The host failed in the middle of it, so it is not known whether the rollout was changed.
     #[error("{0}; it is not known whether the rollout was changed")]
     Interrupted(String),
 }
 
 impl PublishError {
+    /// The error of writing the state of one logic.
+    pub(super) fn of_state(error: StateError, logic: &LogicName) -> Self {
+        let what = format!("the state of {logic} could not be written: {error}");
+        match error {
+            StateError::Unavailable { why, recovers } => Self::Unavailable { name: logic.clone(), why, recovers },
+            StateError::Unknown(_) => Self::Interrupted(what),
+            StateError::Damaged { .. } | StateError::Failed(_) => Self::Failed(what),
+        }
+    }
+
     /// The error of a transition of one logic.
     pub(super) fn of_transition(error: TransitionError, logic: &LogicName) -> Self {
         match error {

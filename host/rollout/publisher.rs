@@ -1,25 +1,28 @@
 //! Publishes a component: compiles it, runs the conformance gates, stores it, and adds it to the registry.
 //!
-//! A change of a rollout is on disk before it is in effect. Changes that are made in memory first, such as a quarantine,
+//! A change of a rollout is durable before it is in effect. Changes that are made in memory first, such as a quarantine,
 //! are written by [`Publisher::save_dirty`].
 
 mod update;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use update::RolloutUpdate;
 
-use super::artifacts::{ArtifactStore, STATE_FILE, StoredState};
+use super::artifacts::ArtifactStore;
 use super::conformance;
 use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::error::{CompileError, PublishError, SubmitError};
+use super::import;
 use super::registry::Registry;
 use super::resolve::Rollout;
-use super::state::{Gates, TransitionError};
+use super::state::{Gates, RolloutState, TransitionError};
+use super::state_store::{StateError, StateStore};
+use super::states::States;
 use super::version::Version;
 use crate::clock::Clock;
 use crate::failpoint;
@@ -38,6 +41,13 @@ const MAX_TRIES: usize = 16;
 /// How many differences from the live version are remembered.
 const MAX_DIFFERENCES: usize = 20;
 
+/// The source of events about a stored state.
+const STATE_SOURCE: &str = "rollout state";
+
+/// What the import of a logic's state from the files of an earlier version found: why the newest state could not be used,
+/// or why the import failed.
+pub type Imported = Result<Option<String>, String>;
+
 /// Makes a logic of a component. The publisher does not know the engine.
 pub trait Compiler: Send + Sync {
     /// Compiles a component as a version of a logic, and tries it out.
@@ -50,6 +60,7 @@ pub struct Publisher {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
     artifacts: ArtifactStore,
+    states: States,
     /// Whether components that are there at the start are accepted though they are quarantined or fail their gates.
     force_at_start: bool,
 }
@@ -70,15 +81,16 @@ pub struct Submission<'a> {
 }
 
 impl Publisher {
-    /// Returns a publisher that stores components and states in `artifacts`.
+    /// Returns a publisher that stores components in `artifacts` and states in `states`.
     pub fn new(
         compiler: Box<dyn Compiler>,
         registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
         artifacts: ArtifactStore,
+        states: Box<dyn StateStore>,
         force_at_start: bool,
     ) -> Self {
-        Self { compiler, registry, clock, artifacts, force_at_start }
+        Self { compiler, registry, clock, artifacts, states: States::new(states), force_at_start }
     }
 
     /// The registry that versions are published to.
@@ -91,24 +103,55 @@ impl Publisher {
         self.force_at_start
     }
 
+    /// Imports the states that earlier versions kept in files. Returns every logic that has a state, readable or not.
+    ///
+    /// # Errors
+    ///
+    /// A text for people when the logics cannot be listed.
+    pub fn find_stored(&self) -> Result<BTreeMap<LogicName, Imported>, String> {
+        let unlisted = |error: &dyn std::fmt::Display| format!("cannot list the rollout states: {error}");
+        let with_files = import::names(&self.artifacts).map_err(|error| unlisted(&error))?;
+        let import = |name: LogicName| {
+            let imported = import::import(&self.artifacts, self.states.store(), &name);
+            (name, imported)
+        };
+        let mut found: BTreeMap<_, _> = with_files.into_iter().map(import).collect();
+        let stored = self.states.store().names().map_err(|error| unlisted(&error))?;
+        let damaged = self.artifacts.damaged_names().map_err(|error| unlisted(&error))?;
+        for name in stored.into_iter().chain(damaged) {
+            found.entry(name).or_insert(Ok(None));
+        }
+        Ok(found)
+    }
+
     /// Adds a logic to the registry in its stored state.
     ///
     /// # Errors
     ///
     /// A text for people when the state cannot be read. The logic is not loaded then, and the registry records why. A
     /// version that does not load is no error: it keeps its role on record, and the registry records why it is not loaded.
-    pub fn restore(&self, name: &LogicName) -> Result<(), String> {
-        self.restore_stored(name).inspect_err(|why| {
+    pub fn restore(&self, name: &LogicName, imported: Imported) -> Result<(), String> {
+        self.restore_stored(name, imported).inspect_err(|why| {
             tracing::error!(logic = %name, why, "cannot read the rollout state of a logic; the logic is not loaded until a component is uploaded");
-            self.registry.refuse(name, STATE_FILE, None, why.clone(), self.clock.now());
+            self.registry.refuse(name, STATE_SOURCE, None, why.clone(), self.clock.now());
         })
     }
 
-    fn restore_stored(&self, name: &LogicName) -> Result<(), String> {
-        if let Some(file) = self.artifacts.damaged_file(name) {
-            tracing::warn!(logic = %name, file = %file.display(), "a damaged rollout state was kept; no component of the logic is deleted until that file is");
+    fn restore_stored(&self, name: &LogicName, imported: Imported) -> Result<(), String> {
+        let damaged = self.artifacts.damaged_file(name);
+        if let Some(file) = &damaged {
+            tracing::warn!(logic = %name, file = %file.display(), "a rollout state was damaged; no component of the logic is deleted until that file is");
         }
-        let Some(StoredState { mut state, damage }) = self.artifacts.state(name)? else { return Ok(()) };
+        let imported = imported.inspect_err(|why| self.states.leave_alone(name, why))?;
+        let (mut state, damage) = match (self.states.read(name)?, damaged) {
+            (Some(stored), _) => (stored.state, stored.damage.or(imported)),
+            (None, None) => return Ok(()),
+            (None, Some(file)) => {
+                return Err(
+                    imported.unwrap_or_else(|| format!("its rollout state was damaged, see {}", file.display()))
+                );
+            }
+        };
         let mut loaded = Vec::new();
         for digest in state.in_use().collect::<Vec<_>>() {
             let source = state.record(&digest).map_or_else(|| "upload".into(), |record| record.source.clone());
@@ -132,7 +175,7 @@ impl Publisher {
         if let Some(why) = damage {
             tracing::error!(logic = %name, why, "the rollout state of a logic is damaged; the state before its last change is in effect");
             let why = format!("{why}; the state before its last change is in effect");
-            self.registry.refuse(name, STATE_FILE, None, why, self.clock.now());
+            self.registry.refuse(name, STATE_SOURCE, None, why, self.clock.now());
         }
         Ok(())
     }
@@ -305,7 +348,7 @@ impl Publisher {
         move || self.clock.monotonic().saturating_sub(begun)
     }
 
-    /// Changes a rollout: on disk first, then in effect. A failing change leaves everything as it is. A quarantine may
+    /// Changes a rollout: durably first, then in effect. A failing change leaves everything as it is. A quarantine may
     /// change the rollout in between; then the change is prepared anew.
     fn change(
         &self,
@@ -313,27 +356,46 @@ impl Publisher {
         change: impl Fn(&mut RolloutDraft) -> Result<(), TransitionError>,
     ) -> Result<(), PublishError> {
         for _ in 0..MAX_TRIES {
+            // A state that was written and never took effect must not become the previous one.
+            if self.states.is_ahead(name) {
+                self.save(name).map_err(|error| PublishError::of_state(error, name))?;
+            }
             let proposal = self.registry.propose(name, &change);
             let proposal = proposal.map_err(|error| PublishError::of_transition(error, name))?;
-            if let Err(error) = self.artifacts.write(name, proposal.state()) {
-                // The file may have been replaced although its folder was not synced. The state in effect is written again.
-                self.registry.mark_dirty(name.clone());
-                return Err(PublishError::Failed(format!("the state of {name} could not be written: {error}")));
+            if let Err(error) = self.write(name, proposal.state()) {
+                if let StateError::Unknown(_) = &error {
+                    // The state in effect is written again, as soon as it can be.
+                    self.registry.mark_dirty(name.clone());
+                }
+                return Err(PublishError::of_state(error, name));
             }
             failpoint::point("standing-written");
             if self.registry.accept(proposal) {
                 failpoint::point("standing-accepted");
+                self.states.took_effect(name);
                 // Not before: a state that was not accepted may not know a component that lists need by now.
                 self.remove_unknown(name);
                 return Ok(());
             }
         }
+        self.registry.mark_dirty(name.clone());
         Err(PublishError::Failed(format!(
             "versions of {name} were quarantined during each of {MAX_TRIES} tries; try again in a moment"
         )))
     }
 
-    /// Writes the states that changed in memory. Returns whether all of them are on disk.
+    /// Writes a state. One that replaces a damaged state is preceded by a note, so that components stay.
+    fn write(&self, name: &LogicName, state: &RolloutState) -> Result<(), StateError> {
+        let noted = if self.states.is_damaged(name) { self.artifacts.note_damage(name) } else { Ok(()) };
+        let noted = noted.map_err(|error| StateError::Failed(error.to_string()));
+        noted.and_then(|()| self.states.write(name, state)).inspect_err(|error| match error {
+            // The store has logged it.
+            StateError::Unavailable { .. } => {}
+            _ => tracing::error!(logic = %name, %error, "cannot write the state of a rollout"),
+        })
+    }
+
+    /// Writes the states that changed in memory. Returns whether all of them are durable.
     pub fn save_dirty(&self) -> bool {
         let mut unsaved = Unsaved { registry: &self.registry, names: self.registry.take_dirty() };
         let mut failed = Vec::new();
@@ -350,11 +412,12 @@ impl Publisher {
         all_saved
     }
 
-    fn save(&self, name: &LogicName) -> std::io::Result<()> {
+    fn save(&self, name: &LogicName) -> Result<(), StateError> {
         match self.registry.rollout(name) {
             // A logic that never had a version is not stored.
             Some(rollout) if !rollout.state.versions.is_empty() => {
-                self.artifacts.write(name, &rollout.state)?;
+                self.write(name, &rollout.state)?;
+                self.states.took_effect(name);
                 self.remove_unknown(name);
                 Ok(())
             }
@@ -362,9 +425,12 @@ impl Publisher {
         }
     }
 
+    /// Removes the components that neither the state in effect nor the previous one names, if both are known.
     fn remove_unknown(&self, name: &LogicName) {
-        if let Some(rollout) = self.registry.rollout(name) {
-            self.artifacts.remove_unknown(name, &rollout.state);
+        let rollout = self.registry.rollout(name);
+        if let (Some(rollout), Some(mut known)) = (rollout, self.states.previous_components(name)) {
+            known.extend(rollout.state.versions.iter().map(|record| record.digest));
+            self.artifacts.remove_all_but(name, &known);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::list::selector::Pin;
 /// A rollout in effect: its state, with the loaded version behind each role. Never changes; a new one replaces it.
 #[derive(Clone, Default)]
 pub struct Rollout {
-    /// The state, which is also on disk.
+    /// The state, which is also in the store.
     pub state: RolloutState,
     /// The version that decides: the live version, or the last good one when the live version could not be loaded.
     pub live: Option<Arc<Version>>,

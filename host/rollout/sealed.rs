@@ -1,20 +1,16 @@
-//! Form of a rollout state on disk: JSON whose first member is the SHA-256 of all bytes that follow that member.
-//!
-//! The file stays JSON that any program can read. Files of earlier versions have no such member, and begin with `live`.
+//! Form of the rollout states that earlier versions kept in files: JSON whose first member is the SHA-256 of all bytes that
+//! follow that member. Files of still earlier versions have no such member, and begin with `live`.
 
 use sha2::{Digest as _, Sha256};
 
 use super::state::RolloutState;
-use crate::list::digest::{hex, parse_digest};
+use crate::list::digest::parse_digest;
 
 /// The start of a sealed file. The digits of the digest follow.
 const BEFORE_DIGEST: &str = "{\n  \"sha256\": \"";
 
 /// What follows the digits of the digest.
 const AFTER_DIGEST: &str = "\",\n";
-
-/// The start of a state as `serde_json` writes it.
-const OPENING: &str = "{\n";
 
 /// Why the bytes of a file are not a rollout state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,13 +21,6 @@ pub(super) enum DecodeError {
     /// The file is not JSON, or lacks a member.
     #[error("it is damaged, or another program wrote it: {0}")]
     Malformed(String),
-}
-
-/// Writes a state with its seal.
-pub(super) fn encode(state: &RolloutState) -> serde_json::Result<Vec<u8>> {
-    let json = serde_json::to_string_pretty(state)?;
-    let rest = format!("{}\n", json.strip_prefix(OPENING).expect("a state is an object with members"));
-    Ok(format!("{BEFORE_DIGEST}{}{AFTER_DIGEST}{rest}", hex(&Sha256::digest(&rest))).into_bytes())
 }
 
 /// Reads a state. A file with a seal must match it.
@@ -57,6 +46,14 @@ fn check_seal(sealed: &[u8]) -> Option<()> {
 fn is_unsealed(bytes: &[u8]) -> bool {
     let members = bytes.trim_ascii_start().strip_prefix(b"{");
     members.is_some_and(|members| members.trim_ascii_start().starts_with(br#""live""#))
+}
+
+/// Writes a state with its seal, as earlier versions did.
+#[cfg(test)]
+pub(super) fn encode(state: &RolloutState) -> serde_json::Result<Vec<u8>> {
+    let json = serde_json::to_string_pretty(state)?;
+    let rest = format!("{}\n", json.strip_prefix("{\n").expect("a state is an object with members"));
+    Ok(format!("{BEFORE_DIGEST}{}{AFTER_DIGEST}{rest}", crate::list::digest::hex(&Sha256::digest(&rest))).into_bytes())
 }
 
 #[cfg(test)]

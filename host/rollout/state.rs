@@ -2,7 +2,7 @@
 //! and what is known of all versions.
 //!
 //! The state is plain data. It holds digests, numbers and times, never a loaded version, and it is what
-//! `standing.json` holds on disk. Every transition either succeeds as a whole or leaves the state as it was and says
+//! the store holds. Every transition either succeeds as a whole or leaves the state as it was and says
 //! why. A transition reads no clock and starts no thread.
 
 use std::collections::VecDeque;

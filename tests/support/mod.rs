@@ -27,6 +27,7 @@ use hotlist::plugins::{Plugins, Sources};
 use hotlist::rollout::Registry;
 use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
+use hotlist::system::RolloutStates;
 use hotlist::wasm::{Engine, Settings};
 use hotlist::web::{Options, Readiness, Services, serve};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -77,7 +78,9 @@ impl Server {
         let clock: Arc<dyn Clock> = manual_clock.clone();
         let registry = Arc::new(Registry::default());
         let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
-        let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), sources).await.expect("plugins");
+        let states = Box::new(RolloutStates::new(store.clone()));
+        let plugins = Plugins::start(engine(), registry.clone(), clock.clone(), states, sources).await;
+        let plugins = plugins.expect("plugins");
         registry.publish(Box::new(logic::TestLogic::new("todo", "1.0.0")), "built in", NOON);
         registry.publish(Box::new(logic::TestLogic::new("other", "2.0.0")), "built in", NOON);
         // Without a last good version, lists do not fall back to the built-in logic.

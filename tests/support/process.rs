@@ -32,6 +32,14 @@ impl Process {
         Self::spawn(command)
     }
 
+    /// Starts a server that dies at a failpoint before it is ready.
+    pub fn killed_at_start(data: &Path, point: &str) {
+        use std::os::unix::process::ExitStatusExt;
+        let mut command = serve(data, &[]);
+        let status = command.env("FAILPOINTS", format!("{point}=return")).stdout(Stdio::null()).status();
+        assert_eq!(status.expect("the program starts").signal(), Some(9), "{point}");
+    }
+
     /// Starts a server whose log goes to a file.
     pub fn logging_to(log: &Path, data: &Path, arguments: &[&OsStr]) -> Self {
         let mut command = serve(data, arguments);

@@ -7,8 +7,10 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::lock::{self, DirectoryLock, LOCK_FILE};
+use super::observed::{self, ObservedRecord};
 use super::{observer, schema};
 use crate::store::error::StoreError;
+use crate::store::records::RecordKind;
 
 /// The page cache of the source, in bytes. Each page is read once.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -17,16 +19,19 @@ const CACHE_BYTES: u64 = 1 << 20;
 const PAGES_PER_STEP: i32 = 1_024;
 
 /// What a copy of the database holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct DatabaseCopy {
     /// The number of the last commit, which counts all commits of all lists since the directory was made.
     pub last_commit: u64,
     /// The number of lists that exist and are compacted. Lists whose commits are all in the log are not counted.
     pub compacted_lists: u64,
+    /// The records of a kind in the copy.
+    pub records: Vec<ObservedRecord>,
 }
 
 /// Copies the database of a directory into a file that does not exist yet. The copy is of one moment, and durable when
-/// this returns. `progress` is called with the copied and the total number of bytes.
+/// this returns. `kind` names the records that the caller looks at. `progress` is called with the copied and the total
+/// number of bytes.
 ///
 /// A server that uses the directory goes on meanwhile. Until the copy is done, SQLite cannot reuse its write-ahead log
 /// from the beginning, so that file grows by what is written.
@@ -35,7 +40,12 @@ pub struct DatabaseCopy {
 ///
 /// [`StoreError::Incomplete`] when acknowledged changes are missing, [`StoreError::Format`] when another version of the
 /// program wrote the data, and [`StoreError::Failed`].
-pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<DatabaseCopy, StoreError> {
+pub fn copy_database(
+    dir: &Path,
+    to: &Path,
+    kind: &RecordKind,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<DatabaseCopy, StoreError> {
     let what = format!("copy the database of {} to {}", dir.display(), to.display());
     let source = observer::open(dir, CACHE_BYTES)?;
     let mut copy = || -> rusqlite::Result<DatabaseCopy> {
@@ -44,6 +54,7 @@ pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) 
         let copied = DatabaseCopy {
             last_commit: source.query_row(schema::LAST_COMMIT, [], |row| row.get(0))?,
             compacted_lists: source.query_row("SELECT count(*) FROM lists", [], |row| row.get(0))?,
+            records: Vec::new(),
         };
         let page_bytes: u64 = source.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let mut target = Connection::open(to)?;
@@ -52,7 +63,10 @@ pub fn copy_database(dir: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) 
         target.close().map_err(|(_, error)| error)?;
         Ok(copied)
     };
-    copy().map_err(schema::failed(&what))
+    let mut copied = copy().map_err(schema::failed(&what))?;
+    // In the transaction that fixed the moment.
+    copied.records = observed::observe(&source, kind)?;
+    Ok(copied)
 }
 
 fn copy_pages(

@@ -52,6 +52,7 @@ mod tests {
     use crate::store::Store;
     use crate::store::embedded::{EmbeddedStore, Options, Recording, copy_database, verify};
     use crate::store::fixtures::Writer;
+    use crate::store::records::RecordKind;
 
     /// A directory as a killed server leaves it, whose write-ahead log is damaged in the second of many frames.
     async fn damaged() -> (tempfile::TempDir, EmbeddedStore, tempfile::TempDir) {
@@ -75,7 +76,9 @@ mod tests {
         let (_running, _store, image) = damaged().await;
         let dir = image.path();
         let copy = dir.join("copy");
-        for refused in [Recording::open(dir).map(drop), copy_database(dir, &copy, &mut |_, _| ()).map(drop)] {
+        let kind = RecordKind::new("test").unwrap();
+        let copied = copy_database(dir, &copy, &kind, &mut |_, _| ());
+        for refused in [Recording::open(dir).map(drop), copied.map(drop)] {
             let Err(StoreError::Incomplete { path, why }) = refused else { panic!("{refused:?}") };
             assert_eq!(path, dir.display().to_string());
             assert!(why.contains("hotlist.db-wal is damaged at byte 4152"), "{why}");

@@ -7,15 +7,13 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::EmbeddedStore;
-use super::damage;
 use super::queue::WriterRequest;
 use super::record_change::QueuedChange;
-use super::record_table::{self, RowError, Table};
+use super::record_reads::{get, list, previous};
 use super::writer;
 use crate::store::error::StoreError;
 use crate::store::records::{
-    ListedRecord, MAX_RECORD_PAGE, PendingRecord, RECORD_PAGE_BYTES, Record, RecordChange, RecordError, RecordKey,
-    RecordKind, RecordPage, RecordWatch, Records,
+    PendingRecord, Record, RecordChange, RecordError, RecordKey, RecordKind, RecordPage, RecordWatch, Records,
 };
 
 impl EmbeddedStore {
@@ -83,65 +81,5 @@ impl Records for EmbeddedStore {
 
     fn watch(&self, kind: &RecordKind) -> RecordWatch {
         self.watchers.watch(kind)
-    }
-}
-
-/// Reads a record.
-fn get(db: &Connection, kind: &RecordKind, key: &RecordKey) -> Result<Option<Record>, RecordError> {
-    record_table::get(db, kind, key).map_err(|error| unread(error, kind, key))
-}
-
-/// Reads the previous value of a record.
-fn previous(db: &Connection, kind: &RecordKind, key: &RecordKey) -> Result<Option<Record>, RecordError> {
-    record_table::row(db, Table::Previous, kind, key).map_err(|error| unread(error, kind, key))
-}
-
-/// Reads a page of records.
-fn list(
-    db: &Connection,
-    kind: &RecordKind,
-    prefix: &str,
-    after: Option<&RecordKey>,
-    limit: usize,
-) -> Result<RecordPage, RecordError> {
-    let limit = limit.min(MAX_RECORD_PAGE);
-    // All rows are of one moment. A caller may have begun the transaction.
-    let _transaction = if db.is_autocommit() { db.unchecked_transaction().map(Some) } else { Ok(None) }
-        .map_err(damage::failed_in("list records", "records"))?;
-    let after = after.map_or("", RecordKey::as_str);
-    let keys = record_table::keys(db, kind, prefix, after, limit + 1);
-    let keys = keys.map_err(damage::failed_in("list records", "records"))?;
-    let (mut page, mut bytes) = (RecordPage::default(), 0);
-    for text in keys.into_iter().take_while(|key| key.starts_with(prefix)) {
-        let Ok(key) = RecordKey::new(&text) else {
-            tracing::error!(%kind, key = text, "the key of a record is damaged; the record is left out of the page");
-            continue;
-        };
-        page.has_more = page.records.len() >= limit || bytes >= RECORD_PAGE_BYTES;
-        if page.has_more {
-            break;
-        }
-        let record = match get(db, kind, &key) {
-            Ok(Some(record)) => Ok(record),
-            // The index has the key of a row that the table lacks.
-            Ok(None) => Err(unread(RowError::Damaged { revision: None, why: "its row is missing".into() }, kind, &key)),
-            Err(error @ RecordError::Unreadable { .. }) => Err(error),
-            Err(error) => return Err(error),
-        };
-        bytes += record.as_ref().map_or(0, |record| record.value.len());
-        page.records.push(ListedRecord { key, record });
-    }
-    Ok(page)
-}
-
-fn unread(error: RowError, kind: &RecordKind, key: &RecordKey) -> RecordError {
-    match error {
-        RowError::Damaged { revision, why } => {
-            RecordError::Unreadable { kind: kind.clone(), key: key.clone(), revision, why }
-        }
-        RowError::Database(error) => {
-            let what = format!("read record {key} of kind {kind}");
-            StoreError::Failed { what, why: error.to_string() }.into()
-        }
     }
 }

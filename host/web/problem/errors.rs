@@ -173,6 +173,14 @@ impl From<PublishError> for Problem {
                     look at the logic";
                 Self::new(ProblemKind::OutcomeUnknown, detail).with_cause(text)
             }
+            PublishError::Unavailable { recovers, .. } => {
+                let detail = match recovers {
+                    true => "the store takes no writes at the moment, and goes on by itself; try again later",
+                    false => "the store accepts no writes since one failed; the server has to be restarted",
+                };
+                let problem = Self::new(ProblemKind::Store, detail).with_failed_write(text);
+                if recovers { problem.with_retry() } else { problem }
+            }
             PublishError::Failed(_) => {
                 Self::new(ProblemKind::Store, "the component could not be stored; the server's log says why")
                     .with_cause(text)
@@ -217,6 +225,15 @@ mod tests {
             let text = error.to_string();
             let response = error.into().into_response();
             assert_eq!(response.headers().contains_key(header::RETRY_AFTER), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_the_store_does_not_take_was_not_changed_and_may_be_tried_again_once_the_store_does() {
+        for recovers in [true, false] {
+            let name = LogicName::new("todo").unwrap();
+            let problem = Problem::from(PublishError::Unavailable { name, why: "full".into(), recovers });
+            assert_eq!((problem.0.kind, problem.0.retry_after.is_some()), (ProblemKind::Store, recovers));
         }
     }
 

@@ -16,6 +16,8 @@ use hotlist::logic::{Logic, Refusal};
 use hotlist::plugins::{Plugins, Sources, UploadOptions};
 use hotlist::rollout::conformance;
 use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
+use hotlist::store::memory::MemoryStore;
+use hotlist::system::RolloutStates;
 use hotlist::wasm::{Engine, Settings};
 
 /// The most bytes of the text of a refusal. People read it.
@@ -86,7 +88,9 @@ impl Target {
         let registry = Arc::new(Registry::default());
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
         let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
-        let plugins = runtime.block_on(Plugins::start(engine, registry.clone(), clock, sources)).expect("plugins");
+        let states = Box::new(RolloutStates::new(Arc::new(MemoryStore::default())));
+        let plugins = runtime.block_on(Plugins::start(engine, registry.clone(), clock, states, sources));
+        let plugins = plugins.expect("plugins");
         Self { runtime, plugins, registry, _data: data }
     }
 

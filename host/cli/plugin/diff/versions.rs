@@ -4,21 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::Value;
 
 use super::place::Place;
 use crate::cli::plugin::component::{logic_of, read};
-use crate::list::digest::{digest_of, hex, parse_digest};
+use crate::list::digest::{digest_of, hex};
 use crate::list::name::LogicName;
 use crate::logic::Logic;
 use crate::plugins::builtin::BUILTIN;
+use crate::rollout::{LOGIC_DIRECTORY, RECORD_KIND, RolloutState, StateFiles, decode_state, has_state_files};
+use crate::store::embedded;
+use crate::store::records::RecordKind;
 use crate::wasm::{self, Engine, Isolation, Settings};
-
-/// The folder of a data directory that holds the components of each logic.
-const LOGIC_FOLDER: &str = "logic";
-
-/// The file beside a logic's components that says which one is live.
-const STANDING_FILE: &str = "standing.json";
 
 /// The wall-clock deadline of one command, longer than a server's. On a busy machine a server's deadline would cause
 /// differences. A command that never ends runs out of fuel, which is the same on every machine.
@@ -74,29 +70,31 @@ fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
 }
 
 fn live_in(data: &Path, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
-    let folder = data.join(LOGIC_FOLDER).join(name.as_str());
-    let standing = folder.join(STANDING_FILE);
-    let text = match std::fs::read(&standing) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let bytes = built_in(name).with_context(|| {
-                format!("there is no version of {name} in {}; name one with --against", data.display())
-            })?;
-            return Ok((bytes.to_vec(), format!("the built-in {name}")));
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", standing.display())),
+    let folder = data.join(LOGIC_DIRECTORY).join(name.as_str());
+    let Some(state) = state_in(data, &folder, name)? else {
+        let bytes = built_in(name)
+            .with_context(|| format!("there is no version of {name} in {}; name one with --against", data.display()))?;
+        return Ok((bytes.to_vec(), format!("the built-in {name}")));
     };
-    let digest = live_digest(&text).with_context(|| {
-        format!("{} does not say which version is live; name one with --against", standing.display())
+    let digest = state.live.with_context(|| {
+        format!("the rollout state of {name} in {} names no live version; name one with --against", data.display())
     })?;
     let file = folder.join(format!("{}.wasm", hex(&digest)));
     Ok((read(&file)?, file.display().to_string()))
 }
 
-/// The digest that a logic's standing names as the live one's.
-fn live_digest(standing: &[u8]) -> Option<[u8; 32]> {
-    let standing: Value = serde_json::from_slice(standing).ok()?;
-    parse_digest(standing["live"].as_str()?)
+/// The rollout state of a logic, or `None` if it has none.
+fn state_in(data: &Path, folder: &Path, name: &LogicName) -> anyhow::Result<Option<RolloutState>> {
+    let unreadable = |why: String| anyhow::anyhow!("cannot read the rollout state of {name}: {why}");
+    // The next start imports the state of an earlier version.
+    if has_state_files(folder) {
+        let stored = StateFiles::read(folder)?.state().map_err(unreadable)?;
+        return Ok(stored.map(|stored| stored.state));
+    }
+    let records = embedded::observe_records(data, &RecordKind::new(RECORD_KIND)?);
+    let records = records.with_context(|| format!("cannot read the rollout states in {}", data.display()))?;
+    let Some(record) = records.into_iter().find(|record| record.key.as_str() == name.as_str()) else { return Ok(None) };
+    decode_state(&record.present?.value).map(Some).map_err(unreadable)
 }
 
 fn built_in(name: &LogicName) -> Option<&'static [u8]> {
@@ -106,24 +104,32 @@ fn built_in(name: &LogicName) -> Option<&'static [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
+    use crate::store::embedded::{EmbeddedStore, Options};
+    use crate::store::records::{RecordChange, RecordKey, Records};
 
-    #[test]
-    fn a_data_directory_names_the_live_version() {
+    #[tokio::test]
+    async fn a_data_directory_names_the_live_version() {
         let data = tempfile::tempdir().unwrap();
         let todo = LogicName::new("todo").unwrap();
+        let store = EmbeddedStore::open(data.path(), Options::default()).unwrap();
         let (bytes, source) = live_in(data.path(), &todo).unwrap();
         assert_eq!((bytes.as_slice(), source.as_str()), (built_in(&todo).unwrap(), "the built-in todo"));
         let other = live_in(data.path(), &LogicName::new("mine").unwrap()).unwrap_err().to_string();
         assert!(other.contains("--against"), "{other}");
 
+        let (kind, key) = (RecordKind::new(RECORD_KIND).unwrap(), RecordKey::new("todo").unwrap());
+        let digits = "ab".repeat(32);
+        let state = format!(r#"{{"live":"{digits}","since":1,"versions":[],"events":[]}}"#);
+        let first = store.put(RecordChange::new(&kind, &key, state, None)).await.unwrap();
+        assert!(live_in(data.path(), &todo).is_err(), "its component is not there");
         let folder = data.path().join("logic/todo");
         std::fs::create_dir_all(&folder).unwrap();
-        let digits = "ab".repeat(32);
-        std::fs::write(folder.join("standing.json"), format!(r#"{{"canary":null,"live":"{digits}"}}"#)).unwrap();
-        assert!(live_in(data.path(), &todo).is_err(), "its component is not there");
         std::fs::write(folder.join(format!("{digits}.wasm")), b"component").unwrap();
         assert_eq!(live_in(data.path(), &todo).unwrap().0, b"component");
-        std::fs::write(folder.join("standing.json"), "{").unwrap();
-        assert!(live_in(data.path(), &todo).unwrap_err().to_string().contains("standing.json"));
+        store.put(RecordChange::new(&kind, &key, "{", Some(first))).await.unwrap();
+        let unreadable = live_in(data.path(), &todo).unwrap_err().to_string();
+        assert!(unreadable.contains("cannot read the rollout state of todo"), "{unreadable}");
+        store.close().await.unwrap();
     }
 }
