@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::Clock;
 use crate::files::{self, Durability};
 use crate::list::digest::hex;
-use crate::rollout::{LOGIC_DIRECTORY, RECORD_KIND, decode_state, file_name, has_state_files};
+use crate::rollout::{DAMAGED_FILE, LOGIC_DIRECTORY, RECORD_KIND, decode_state, file_name, has_state_files};
 use crate::store::embedded::{self, DatabaseCopy, NewDirectory, ObservedRecord};
 use crate::store::records::{Record, RecordError, RecordKind};
 
@@ -220,13 +220,16 @@ fn copy_logic(
     files: &mut BTreeMap<String, FileRecord>,
 ) -> anyhow::Result<bool> {
     let (from, to) = (data.join(LOGIC_DIRECTORY).join(name), backup.join(LOGIC_DIRECTORY).join(name));
-    let named = if has_state_files(&from) { None } else { components(state) };
+    // A damaged state may have named components that no other state knows.
+    let names_all = has_state_files(&from) || from.join(DAMAGED_FILE).exists();
+    let named = if names_all { None } else { components(state) };
     let is_wanted = |file: &str| {
         let is_named = named.as_ref().is_none_or(|named| named.contains(file));
         !file.ends_with(".tmp") && (is_named || !file.ends_with(".wasm"))
     };
-    let copied = copy_files(&from, &to, is_wanted)?;
-    let is_complete = named.iter().flatten().all(|file| copied.iter().any(|(copied, _)| copied == file));
+    let (copied, has_all) = copy_files(&from, &to, is_wanted)?;
+    let is_copied = |file: &String| copied.iter().any(|(copied, _)| copied == file);
+    let is_complete = has_all && named.iter().flatten().all(is_copied);
     files.extend(copied.into_iter().map(|(file, record)| (format!("{LOGIC_DIRECTORY}/{name}/{file}"), record)));
     Ok(is_complete)
 }
@@ -248,18 +251,25 @@ fn components(state: Option<&ObservedRecord>) -> Option<BTreeSet<String>> {
     Some(readable(present)?.into_iter().chain(previous).collect())
 }
 
-/// Copies files of a folder.
-fn copy_files(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<(String, FileRecord)>> {
-    let mut copied = Vec::new();
+/// Copies files of a folder. Returns the copies, and whether no file was removed meanwhile.
+fn copy_files(
+    from: &Path,
+    to: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<(Vec<(String, FileRecord)>, bool)> {
+    let (mut copied, mut has_all) = (Vec::new(), true);
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry.with_context(|| format!("cannot read {}", from.display()))?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         if entry.file_type().is_ok_and(|kind| kind.is_file()) && is_wanted(&name) {
-            let record = copy(&entry.path(), &to.join(&name), &mut |_| ())?;
-            copied.push((name, record));
+            match File::open(entry.path()) {
+                // A server removes components that it does not need any more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => has_all = false,
+                _ => copied.push((name.clone(), copy(&entry.path(), &to.join(&name), &mut |_| ())?)),
+            }
         }
     }
-    Ok(copied)
+    Ok((copied, has_all))
 }
 
 /// Copies a file to a new one, durably. Returns what was copied.

@@ -59,8 +59,8 @@ Examples:
   hotlist upgrade --check                  show what a start of this program changes in the data
   hotlist export --output lists.jsonl      write lists as JSON, also damaged ones; hotlist import reads them
 
-Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped
-at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
+Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 exported
+with something missing, 130 stopped at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

@@ -29,7 +29,7 @@ mod version;
 pub mod conformance;
 pub mod shadows;
 
-pub use artifacts::{ArtifactStore, LOGIC_DIRECTORY, file_name};
+pub use artifacts::{ArtifactStore, DAMAGED_FILE, LOGIC_DIRECTORY, file_name};
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};

@@ -249,7 +249,9 @@ fn an_export_goes_through_pipes_and_a_pattern_without_a_list_is_an_error() {
     let none = scene.export("data", "none.jsonl", &["bop"]);
     assert_eq!(none.status.code(), Some(1));
     assert!(stderr(&none).contains("no list has a name like \"bop\""), "{}", stderr(&none));
-    let again = scene.export("data", "none.jsonl", &[]);
+    assert!(!scene.path("none.jsonl").exists(), "it would be in the way of the next attempt");
+    succeed(&scene.export("data", "all.jsonl", &[]));
+    let again = scene.export("data", "all.jsonl", &[]);
     assert!(stderr(&again).contains("File exists"), "{}", stderr(&again));
 }
 

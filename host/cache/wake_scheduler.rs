@@ -208,12 +208,15 @@ impl WakeScheduler {
     }
 }
 
+/// A second that is doubled this often is more than [`WAKE_UP_RETRY`].
+const MAX_DOUBLINGS: u32 = 6;
+
 /// How long a wake-up that ended its actor waits, in milliseconds: not at all at first, then a second, and after each
 /// further crash twice as long as before.
 fn crash_pause(crashes: u32) -> u64 {
     match crashes {
         0 => 0,
-        _ => 1_000_u64.checked_shl(crashes - 1).map_or(WAKE_UP_RETRY, |pause| pause.min(WAKE_UP_RETRY)),
+        _ => (1_000 << (crashes - 1).min(MAX_DOUBLINGS)).min(WAKE_UP_RETRY),
     }
 }
 

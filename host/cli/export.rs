@@ -1,6 +1,6 @@
 //! `hotlist export`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ pub(super) struct ExportArgs {
     /// The file to write, which must not exist; `-` is the standard output
     #[arg(long, short, env = "HOTLIST_OUTPUT", value_name = "FILE", default_value = STDOUT)]
     output: PathBuf,
-    /// Write the summary on the standard error as JSON
+    /// Write the summary as JSON, which is the last line on the standard error
     #[arg(long, env = "HOTLIST_JSON")]
     json: bool,
 }
@@ -68,10 +68,12 @@ pub(super) fn run(arguments: &ExportArgs) -> anyhow::Result<ExitCode> {
     } else {
         let what = || format!("cannot write {}", output.display());
         let file = File::create_new(output).with_context(what)?;
-        let totals =
-            write(&salvage, &patterns, &mut BufWriter::with_capacity(BUFFER_BYTES, &file)).with_context(what)?;
-        file.sync_all().with_context(what)?;
-        totals
+        let written = write(&salvage, &patterns, &mut BufWriter::with_capacity(BUFFER_BYTES, &file))
+            .and_then(|totals| file.sync_all().map(|()| totals).map_err(Into::into))
+            .with_context(what)
+            .and_then(|totals| patterns.check_all_matched().map(|()| totals));
+        // A part of an export, or one without the lists that were asked for, would be in the way of the next attempt.
+        written.inspect_err(|_| drop(fs::remove_file(output)))?
     };
     patterns.check_all_matched()?;
     print_summary(&totals, *json, data);

@@ -1,5 +1,7 @@
 //! `hotlist import`.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
@@ -88,13 +90,25 @@ impl FromStr for Rename {
 pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     let ImportArgs { file, patterns, prefix, rename, .. } = arguments;
     let patterns = Patterns::new(patterns);
-    let new_name = |name: &ListName| new_name(rename, prefix, name);
+    check_renames(rename)?;
+    let unused: RefCell<BTreeSet<_>> = RefCell::new(rename.iter().map(|rename| &rename.old).collect());
+    let new_name = |name: &ListName| {
+        unused.borrow_mut().remove(name);
+        new_name(rename, prefix, name)
+    };
+    let approve = || {
+        patterns.check_all_matched()?;
+        match unused.borrow().first() {
+            Some(old) => Err(anyhow::anyhow!("the export has no list {:?} that --rename could rename", old.as_str())),
+            None => Ok(()),
+        }
+    };
     let options = ImportOptions {
         is_wanted: &|name| patterns.matches(name),
         new_name: &new_name,
         skips_existing: arguments.skip_existing,
         limits: Limits { entries: arguments.max_entries, bytes: arguments.max_list_bytes, ..Limits::default() },
-        approve: &|| patterns.check_all_matched(),
+        approve: &approve,
     };
     let totals = if file.as_os_str() == STDIN {
         let bar = progress::bar("{elapsed} {bytes}", None);
@@ -102,9 +116,12 @@ pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     } else {
         let what = || format!("cannot import {}", file.display());
         let open = || File::open(file).map(|file| BufReader::with_capacity(BUFFER_BYTES, file)).with_context(what);
-        // A file that is cut off is refused before a data directory is made.
-        transfer::check(&mut open()?).with_context(what)?;
-        let bytes = file.metadata().map(|file| file.len()).with_context(what)?;
+        let metadata = file.metadata().with_context(what)?;
+        // A file that is cut off is refused before a data directory is made. A pipe can be read only once.
+        if metadata.is_file() {
+            transfer::check(&mut open()?).with_context(what)?;
+        }
+        let bytes = metadata.len();
         let bar = progress::bar("{elapsed} [{bar:40}] {bytes} of {total_bytes}", Some(bytes));
         import(&mut open()?, arguments, &options, &bar).with_context(what)?
     };
@@ -122,6 +139,15 @@ fn import(
     let totals = transfer::import(export, &arguments.data, options, &mut note, &mut |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     totals
+}
+
+/// Refuses two lists with one new name.
+fn check_renames(renames: &[Rename]) -> anyhow::Result<()> {
+    let mut names = BTreeSet::new();
+    match renames.iter().find(|rename| !names.insert(&rename.new)) {
+        Some(rename) => Err(anyhow::anyhow!("--rename gives two lists the name {:?}", rename.new.as_str())),
+        None => Ok(()),
+    }
 }
 
 fn new_name(renames: &[Rename], prefix: &str, name: &ListName) -> Result<ListName, NameError> {

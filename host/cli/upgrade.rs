@@ -39,9 +39,10 @@ pub(super) fn upgrade(arguments: &UpgradeArgs) -> anyhow::Result<ExitCode> {
     let UpgradeArgs { data, check: only_check, json } = arguments;
     anyhow::ensure!(data.is_dir(), "there is no data directory {}: name it with --data", data.display());
     let check = check_upgrade(data)?;
-    let does = !only_check && check.is_possible();
+    let does = !only_check && check.is_due() && check.is_possible();
     if does {
-        let store = EmbeddedStore::open(data, Options::default())?;
+        // Only a server knows how much history it retains.
+        let store = EmbeddedStore::open(data, Options { history: u64::MAX, ..Options::default() })?;
         // Everything in the log is compacted, and has the encoding of this program then.
         tokio::runtime::Builder::new_current_thread().build()?.block_on(store.close())?;
     }

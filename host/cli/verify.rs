@@ -2,6 +2,7 @@
 
 mod repair;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use crate::list::digest::hex;
 use crate::list::excerpt::excerpt;
 use crate::list::name::LogicName;
 use crate::rollout::{
-    ArtifactStore, LOGIC_DIRECTORY, RECORD_KIND, RolloutState, StateFiles, decode_state, has_state_files,
+    ArtifactStore, DAMAGED_FILE, LOGIC_DIRECTORY, RECORD_KIND, RolloutState, StateFiles, decode_state, has_state_files,
 };
 use crate::store::embedded::{self, ObservedRecord, Repaired, Verification};
 use crate::store::records::{Record, RecordKind};
@@ -33,7 +34,7 @@ all that it had, and its rows are kept in the table quarantine. A history that d
 list stays. Missing timers are written anew. The command names everything that was lost. It needs as much free room as the
 database has. Restore a backup instead if you have one of the time before the damage.
 
-Exit codes: 0 sound, 1 damaged or unreadable, also after a repair that could not repair everything.";
+Exit codes: 0 sound, 1 damaged or unreadable, also after a repair that could not repair everything, 2 wrong usage.";
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
@@ -71,10 +72,13 @@ pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
 /// Checks the components that the rollout states name. Damaged records are among the findings of the database.
 fn verify_logics(data: &Path) -> anyhow::Result<Vec<LogicFinding>> {
     let directory = data.join(LOGIC_DIRECTORY);
+    let records = embedded::observe_records(data, &RecordKind::new(RECORD_KIND)?)?;
     if !fs::exists(&directory)? {
-        return Ok(Vec::new());
+        let named = records.iter().filter(|record| state_of(record).is_ok_and(|state| state.is_some()));
+        let missing =
+            |record: &ObservedRecord| (record.key.as_str().to_owned(), "its components are missing".to_owned());
+        return Ok(named.map(missing).collect());
     }
-    let kind = RecordKind::new(RECORD_KIND)?;
     let (artifacts, mut found) = (ArtifactStore::open(directory.clone())?, Vec::new());
     let mut check = |name: &LogicName, state: Result<Option<RolloutState>, String>| {
         let mut add = |what: String| found.push((name.as_str().to_owned(), what));
@@ -89,19 +93,26 @@ fn verify_logics(data: &Path) -> anyhow::Result<Vec<LogicFinding>> {
             Err(why) => add(why),
         }
     };
-    for record in embedded::observe_records(data, &kind)? {
+    let mut with_record = BTreeSet::new();
+    for record in records {
         let Ok(name) = LogicName::new(record.key.as_str()) else { continue };
         if !has_state_files(&directory.join(name.as_str())) {
+            if let Some(Err(why)) = record.present.as_ref().ok().map(|present| decode_state(&present.value)) {
+                check(&name, Err(format!("its rollout state cannot be read: {why}")));
+            }
             check(&name, state_of(&record));
         }
+        with_record.insert(name);
     }
-    // The next start imports the states of an earlier version.
     for entry in fs::read_dir(&directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| LogicName::new(name.to_str()?).ok());
-        if let Some(name) = name.filter(|_| has_state_files(&path)) {
+        let Some(name) = path.file_name().and_then(|name| LogicName::new(name.to_str()?).ok()) else { continue };
+        if has_state_files(&path) {
+            // The next start imports the states of an earlier version.
             let state = StateFiles::read(&path).map_err(|error| error.to_string()).and_then(StateFiles::state);
             check(&name, state.map(|stored| stored.map(|stored| stored.state)));
+        } else if !with_record.contains(&name) && path.join(DAMAGED_FILE).exists() {
+            check(&name, Err(format!("its rollout state was damaged, see {}", path.join(DAMAGED_FILE).display())));
         }
     }
     Ok(found)
@@ -112,7 +123,8 @@ fn state_of(record: &ObservedRecord) -> Result<Option<RolloutState>, String> {
     let of = |value: &Record| decode_state(&value.value);
     match (&record.present, &record.previous) {
         (Ok(present), Ok(Some(previous))) => of(present).or_else(|_| of(previous)).map(Some),
-        (Ok(present), _) => of(present).map(Some),
+        // What is wrong with it is a finding of its own.
+        (Ok(present), _) => Ok(of(present).ok()),
         (Err(_), Ok(Some(previous))) => of(previous).map(Some),
         (Err(_), _) => Ok(None),
     }

@@ -170,12 +170,16 @@ impl Loader {
         }
         let UploadOptions { publish, force } = options;
         self.publisher.submit(Submission { name, bytes, source: "upload", publish, force }).map_err(|error| {
+            let why = error.to_string();
+            let error = PublishError::from(error);
+            // A store that takes no writes says nothing about the component.
+            let is_of_store = matches!(error, PublishError::Unavailable { .. } | PublishError::Interrupted(_));
             // Only a known logic remembers what it refused. An unknown name with nothing live would stay in the registry
             // for ever.
-            if known.contains_key(name) {
-                self.publisher.refuse(name, "upload", Some(digest), error.to_string());
+            if known.contains_key(name) && !is_of_store {
+                self.publisher.refuse(name, "upload", Some(digest), why);
             }
-            error.into()
+            error
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::list::name::LogicName;
 pub const LOGIC_DIRECTORY: &str = "logic";
 
 /// The file that says that a damaged state was replaced.
-pub(super) const DAMAGED_FILE: &str = "state.damaged";
+pub const DAMAGED_FILE: &str = "state.damaged";
 
 /// The directory in which the components of all logics are stored.
 pub struct ArtifactStore(PathBuf);

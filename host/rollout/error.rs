@@ -52,7 +52,7 @@ pub enum PublishError {
         /// The limit.
         limit: usize,
     },
-    /// The component or the state could not be stored.
+    /// The component or the state could not be stored, or the rollout kept changing. Nothing was changed.
     #[error("{0}")]
     Failed(String),
     /// The store takes no writes, so the rollout was not changed.

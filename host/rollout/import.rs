@@ -28,6 +28,9 @@ const OVERWRITTEN_FILE: &str = "standing.json.damaged";
 /// What a damaged previous state is kept as, if the state is damaged, too.
 const DAMAGED_PREVIOUS_FILE: &str = "state.previous.damaged";
 
+/// A damaged state that an earlier version kept, beside another one that is damaged too.
+const DAMAGED_BEFORE_FILE: &str = "state.before.damaged";
+
 /// The most bytes of a file.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
@@ -148,9 +151,14 @@ fn write(store: &dyn StateStore, name: &LogicName, states: &[&RolloutState]) -> 
 /// Removes the sound files, the previous state first: without it, the other one is imported again as it is.
 fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
     let (state, previous) = (directory.join(STATE_FILE), directory.join(PREVIOUS_FILE));
-    if let (StateFile::Absent, StateFile::Damaged(why)) = (&files.present, &files.previous) {
+    match (&files.present, &files.previous) {
         // The next start must not take the logic for an absent one.
-        fs::write(directory.join(DAMAGED_FILE), why)?;
+        (StateFile::Absent, StateFile::Damaged(why)) => fs::write(directory.join(DAMAGED_FILE), why)?,
+        // The state that is gone may have named components that the previous one does not know.
+        (StateFile::Absent, StateFile::Sound(_)) => {
+            fs::write(directory.join(DAMAGED_FILE), format!("{STATE_FILE} was gone\n"))?;
+        }
+        _ => {}
     }
     match (&files.previous, &files.present) {
         (StateFile::Absent, _) => {}
@@ -163,7 +171,8 @@ fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
     let sync = || File::open(directory)?.sync_all();
     sync()?;
     if directory.join(OVERWRITTEN_FILE).exists() {
-        fs::rename(directory.join(OVERWRITTEN_FILE), directory.join(DAMAGED_FILE))?;
+        let kept = if matches!(files.present, StateFile::Damaged(_)) { DAMAGED_BEFORE_FILE } else { DAMAGED_FILE };
+        fs::rename(directory.join(OVERWRITTEN_FILE), directory.join(kept))?;
     }
     match &files.present {
         StateFile::Damaged(_) => fs::rename(&state, directory.join(DAMAGED_FILE))?,

@@ -355,10 +355,16 @@ impl Publisher {
         name: &LogicName,
         change: impl Fn(&mut RolloutDraft) -> Result<(), TransitionError>,
     ) -> Result<(), PublishError> {
-        for _ in 0..MAX_TRIES {
+        for attempt in 0..MAX_TRIES {
             // A state that was written and never took effect must not become the previous one.
-            if self.states.is_ahead(name) {
-                self.save(name).map_err(|error| PublishError::of_state(error, name))?;
+            if self.states.is_ahead(name)
+                && let Err(error) = self.save(name)
+            {
+                return Err(match attempt {
+                    0 => PublishError::of_state(error, name),
+                    // The last attempt of this change is the stored state, and the next start would take it.
+                    _ => self.overtaken(name, &error),
+                });
             }
             let proposal = self.registry.propose(name, &change);
             let proposal = proposal.map_err(|error| PublishError::of_transition(error, name))?;
@@ -378,10 +384,17 @@ impl Publisher {
                 return Ok(());
             }
         }
-        self.registry.mark_dirty(name.clone());
+        self.save(name).map_err(|error| self.overtaken(name, &error))?;
         Err(PublishError::Failed(format!(
             "versions of {name} were quarantined during each of {MAX_TRIES} tries; try again in a moment"
         )))
+    }
+
+    /// The error of a change that was written and did not take effect, because the state in effect could not be written in
+    /// its place.
+    fn overtaken(&self, name: &LogicName, error: &StateError) -> PublishError {
+        self.registry.mark_dirty(name.clone());
+        PublishError::Interrupted(format!("the state of {name} could not be written again: {error}"))
     }
 
     /// Writes a state. One that replaces a damaged state is preceded by a note, so that components stay.

@@ -117,7 +117,7 @@ pub struct RecordPage {
 pub struct ListedRecord {
     /// Its key.
     pub key: RecordKey,
-    /// Its value, or [`RecordError::Unreadable`].
+    /// Its value, or why it cannot be read. One record that cannot be read does not hide the others.
     pub record: Result<Record, RecordError>,
 }
 

@@ -113,7 +113,8 @@ pub fn import(
 
 /// Creates the directory, brings its format up to date, and empties its log.
 fn prepare(data: &Path) -> anyhow::Result<()> {
-    let store = EmbeddedStore::open(data, Options::default())?;
+    // Only a server knows how much history it retains.
+    let store = EmbeddedStore::open(data, Options { history: u64::MAX, ..Options::default() })?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start a runtime")?;
     Ok(runtime.block_on(store.close())?)
 }

@@ -87,7 +87,7 @@ impl<'a> ListedBody<'a> {
             Ok(list) => Self::Readable(ListBody::new(list, origin)),
             Err(UnreadableList { name, why, since }) => {
                 let (name, url) = (name.as_str(), origin.list(name));
-                let why = format!("{why}; `hotlist export {name:?}` saves what can be read of it");
+                let why = format!("{why}; `hotlist export -- {}` saves what can be read of it", shell_quoted(name));
                 Self::Unreadable(UnreadableBody { name, url, unreadable: DamageBody { why, since: Timestamp(*since) } })
             }
         }
@@ -100,6 +100,11 @@ impl<'a> ListBody<'a> {
         let (name, logic, url) = (name.as_str(), logic.as_str(), origin.list(name));
         Self { name, url, logic, revision: *revision, entries: *entries, open: *open }
     }
+}
+
+/// A text as one word of a shell's command. Users choose the names of lists, and an operator may paste the command.
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {

@@ -66,7 +66,7 @@ async fn a_list_that_cannot_be_read_is_listed_with_why_and_since_when() {
     server.store.make_unreadable(ListName::new("bob").expect("a name"), "a bit flipped");
     let lists = server.get("/lists").await.json();
     assert_eq!([&lists[0]["name"], &lists[1]["name"], &lists[2]["name"]], ["ann", "bob", "cid"]);
-    let why = "a bit flipped; `hotlist export \"bob\"` saves what can be read of it";
+    let why = "a bit flipped; `hotlist export -- 'bob'` saves what can be read of it";
     let bob = json!({ "why": why, "since": "1970-01-01T00:00:00Z" });
     assert_eq!((&lists[1]["unreadable"], lists[1].get("revision")), (&bob, None));
     assert_eq!(lists[0].get("unreadable"), None);

@@ -55,8 +55,7 @@ pub(super) fn list(
             Ok(Some(record)) => Ok(record),
             // The index has the key of a row that the table lacks.
             Ok(None) => Err(unread(RowError::Damaged { revision: None, why: "its row is missing".into() }, kind, &key)),
-            Err(error @ RecordError::Unreadable { .. }) => Err(error),
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         };
         bytes += record.as_ref().map_or(0, |record| record.value.len());
         page.records.push(ListedRecord { key, record });

@@ -182,8 +182,7 @@ impl From<PublishError> for Problem {
                 if recovers { problem.with_retry() } else { problem }
             }
             PublishError::Failed(_) => {
-                Self::new(ProblemKind::Store, "the component could not be stored; the server's log says why")
-                    .with_cause(text)
+                Self::new(ProblemKind::Store, "the logic was not changed; the server's log says why").with_cause(text)
             }
         }
     }
