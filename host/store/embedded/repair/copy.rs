@@ -1,8 +1,9 @@
 //! Copy of all rows that can be read into a new database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use parking_lot::Mutex;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 
@@ -11,6 +12,8 @@ use crate::list::name::ListName;
 use crate::store::embedded::block::Block;
 use crate::store::embedded::covered_rows::CoveredRows;
 use crate::store::embedded::digest::{RowChanges, recount};
+use crate::store::embedded::log_index::LogIndex;
+use crate::store::embedded::scrub::{self, ScrubFinding};
 use crate::store::embedded::{damage, evidence, readable_rows, receipt_record, recording, schema};
 use crate::store::error::StoreError;
 
@@ -27,8 +30,8 @@ struct Table {
     key: String,
 }
 
-/// Copies the rows of a directory into a new one, and marks the lists whose rows are incomplete as unreadable. Returns the
-/// last commit.
+/// Copies the rows of a directory into a new one, and marks the lists as unreadable whose rows are incomplete or older than
+/// others. Returns the last commit.
 pub(super) fn copy_rows(dir: &Path, to: &Path, done: &mut Repaired) -> Result<u64, StoreError> {
     let source = schema::open_observer(dir, recording::CACHE_BYTES)?;
     let target = schema::open_writer(to, recording::CACHE_BYTES, None)?;
@@ -52,6 +55,7 @@ pub(super) fn copy_rows(dir: &Path, to: &Path, done: &mut Repaired) -> Result<u6
         let rows = CoveredRows { db: &transaction, changes: &changes };
         set_aside_receipts(rows, done)?;
         mark_without_rows(rows, &names)?;
+        mark_stale(rows)?;
         recount::reset(&transaction)?;
         let last = "UPDATE last_record SET revision = max(revision, (SELECT ifnull(max(revision), 0) FROM records))";
         transaction.execute(last, [])?;
@@ -256,6 +260,25 @@ fn mark_without_rows(covered: CoveredRows<'_>, names: &BTreeSet<String>) -> rusq
         if !has_row.query_row([name], |row| row.get::<_, bool>(0))? {
             // A commit under the name of a list marks the list as one that cannot be read.
             covered.keep_row(name, 0, &[], "its compacted row is lost")?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks the lists as unreadable whose compacted row is older than their other rows. Such a list can be loaded, but its next
+/// commits would give its last revisions a second time.
+fn mark_stale(covered: CoveredRows<'_>) -> rusqlite::Result<()> {
+    // The rows are compared with each other only. A start compares them with the log.
+    let (no_log, mut stale) = (Mutex::new(LogIndex::default()), BTreeMap::new());
+    scrub::read_all(covered.db, &no_log, &mut |finding| {
+        if let ScrubFinding::Stale { name, why } = finding {
+            stale.insert(name, why);
+        }
+    })?;
+    let mut is_marked = covered.db.prepare("SELECT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1)")?;
+    for (name, why) in stale {
+        if !is_marked.query_row([name.as_str()], |row| row.get::<_, bool>(0))? {
+            covered.keep_row(name.as_str(), 0, &[], &why)?;
         }
     }
     Ok(())

@@ -181,3 +181,23 @@ fn a_list_whose_compacted_row_is_lost_is_absent_above_its_revisions() {
     let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
     assert!(!cid.exists() && cid.revision() > 2, "{}", cid.revision());
 }
+
+#[test]
+fn a_list_whose_compacted_row_is_older_than_its_history_is_absent_above_its_revisions() {
+    let dir = directory();
+    block_on(open(dir.path()).close()).unwrap();
+    let older = dir.path().join("older");
+    fs::copy(dir.path().join(schema::FILE), &older).unwrap();
+    let store = open(dir.path());
+    let cid = block_on(store.load(&name("cid"))).unwrap().list;
+    block_on(store.commit(Writer::at("cid", cid).add("Rye").commit())).unwrap();
+    block_on(store.close()).unwrap();
+    drop(store);
+    let replace = "INSERT OR REPLACE INTO main.lists SELECT * FROM old.lists WHERE name = 'cid'";
+    sql(dir.path(), &format!("ATTACH '{}' AS old; {replace}", older.display()));
+    let done = repaired(dir.path());
+    assert_eq!(done.removed_lists.iter().map(|(list, _)| list.as_str()).collect::<Vec<_>>(), ["cid"]);
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
+    assert!(!cid.exists() && cid.revision() > 3, "{}", cid.revision());
+}
