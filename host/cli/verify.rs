@@ -32,7 +32,7 @@ and asks nothing. It makes a new database of all rows that can be read, checks i
 which stays beside it as hotlist.db.damaged-1. A list that cannot be read is removed: its name is free at a revision above
 all that it had, and its rows are kept in the table quarantine. A history that does not lead to its list is removed, and the
 list stays. Missing timers are written anew. The command names everything that was lost. It needs as much free room as the
-database has. Restore a backup instead if you have one of the time before the damage.
+database and its write-ahead log have. Restore a backup instead if you have one of the time before the damage.
 
 Exit codes: 0 sound, 1 damaged or unreadable, also after a repair that could not repair everything, 2 wrong usage.";
 

@@ -144,10 +144,15 @@ pub(super) fn free_name(file: &Path) -> Result<PathBuf, StoreError> {
 
 /// Scans the write-ahead log, which no server uses, and describes its damage.
 pub(super) fn log_damage(dir: &Path) -> Result<Option<String>, StoreError> {
+    Ok(log_damage_and_loss(dir)?.map(|(why, _)| why))
+}
+
+/// The same with the least number of commits that SQLite would forget.
+pub(super) fn log_damage_and_loss(dir: &Path) -> Result<Option<(String, u64)>, StoreError> {
     let log = dir.join(schema::WAL_FILE);
     let found = wal_scan::scan(&log)
         .map_err(|error| StoreError::Failed { what: format!("read {}", log.display()), why: error.to_string() })?;
-    Ok(found.map(|damage| damage_text(&log, &damage)))
+    Ok(found.map(|damage| (damage_text(&log, &damage), damage.transactions.unwrap_or(1).max(1))))
 }
 
 fn damage_text(log: &Path, damage: &WalDamage) -> String {

@@ -3,7 +3,7 @@
 //! SQLite commits no transaction that met a damaged page. So a repair writes a new database beside the old one, with
 //! everything that can be read, and puts it into the place of the old one in one step. The old one is kept under another
 //! name, because it is the evidence of what no table can hold. A repair that ends in the middle leaves the old database, and
-//! can be repeated.
+//! can be repeated. A start refuses that database as before, also after its damaged log is copied into it.
 //!
 //! The new database is made in these steps:
 //!
@@ -18,7 +18,7 @@ mod settle;
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
@@ -82,33 +82,52 @@ fn build(dir: &Path, done: &mut Repaired) -> Result<Verification, StoreError> {
             0
         }
     };
-    copy_log_into_database(dir, done)?;
+    let at_least = copy_log_into_database(dir, remembered, done)?;
     let last = copy::copy_rows(dir, &unfinished, done)?;
     if let Some(missing) = remembered.checked_sub(last).filter(|missing| *missing > 0) {
-        done.losses.push(format!("the last {missing} acknowledged commits, so any list may be older than it was"));
+        done.losses
+            .push(format!("at least the last {missing} acknowledged commits, so any list may be older than it was"));
     }
-    settle::settle(dir, &unfinished, remembered, done)?;
+    settle::settle(dir, &unfinished, at_least, done)?;
     verify(&unfinished, &mut |_, _| ())
 }
 
-/// Copies the write-ahead log into the old database, as a start does, so that the log belongs to no other database. A log
-/// that is damaged in the middle is kept under another name first, because SQLite forgets the rest.
-fn copy_log_into_database(dir: &Path, done: &mut Repaired) -> Result<(), StoreError> {
-    let log = dir.join(schema::WAL_FILE);
-    if let Some(damage) = completeness::log_damage(dir)? {
-        let kept = completeness::free_name(&log)?;
-        fs::copy(&log, &kept).map_err(failed("copy", &log))?;
+/// Copies the write-ahead log into the old database, as a start does, so that the log belongs to no other database. Returns
+/// the number of a commit that was acknowledged, as far as that is known.
+///
+/// SQLite forgets the rest of a log that is damaged in the middle. So the log is kept under another name first, and
+/// `last-commit` then says that commits are missing. A start refuses the old database if the repair ends here, and the next
+/// repair knows of the loss.
+fn copy_log_into_database(dir: &Path, remembered: u64, done: &mut Repaired) -> Result<u64, StoreError> {
+    let mut at_least = remembered;
+    if let Some((damage, transactions)) = completeness::log_damage_and_loss(dir)? {
+        done.kept_files.push(keep_log(dir)?);
         done.losses.push(damage);
-        done.kept_files.push(kept);
+        // A start cannot open a database either whose last commit cannot be read.
+        let db = schema::open_observer(dir, 0)?;
+        if let Ok(last) = db.query_row(schema::LAST_COMMIT, [], |row| row.get::<_, u64>(0)) {
+            at_least = at_least.max(last.saturating_add(transactions));
+            last_commit::write(dir, at_least).map_err(failed("write", &dir.join(last_commit::FILE)))?;
+        }
     }
     let what = format!("copy the write-ahead log into {}", dir.join(schema::FILE).display());
     let db = schema::open_checkpointer(dir)?;
     let busy: bool =
         db.query_row("PRAGMA wal_checkpoint(truncate)", [], |row| row.get(0)).map_err(schema::failed(&what))?;
     match busy {
-        false => Ok(()),
+        false => Ok(at_least),
         true => Err(StoreError::Failed { what, why: "another program reads the database; end that program".into() }),
     }
+}
+
+/// Copies the write-ahead log to a free name, durably.
+fn keep_log(dir: &Path) -> Result<PathBuf, StoreError> {
+    let log = dir.join(schema::WAL_FILE);
+    let kept = completeness::free_name(&log)?;
+    fs::copy(&log, &kept).map_err(failed("copy", &log))?;
+    File::open(&kept).and_then(|file| file.sync_all()).map_err(failed("synchronize", &kept))?;
+    lock::sync_directory(dir)?;
+    Ok(kept)
 }
 
 /// Puts the new database into the place of the old one.
