@@ -12,6 +12,7 @@
 //! 3. Open it as a store, which compacts the log, and remove each list that cannot be read, as `DELETE` does.
 //! 4. Give up each history that does not lead to its list, and write all timers anew.
 
+mod comparison;
 mod copy;
 mod repaired;
 mod settle;
@@ -26,6 +27,7 @@ use super::lock::{self, DirectoryLock};
 use super::verify::{Verification, verify};
 use super::{completeness, last_commit, schema};
 use crate::store::error::StoreError;
+use comparison::Damage;
 pub use repaired::Repaired;
 
 /// The directory in which the new database is made.
@@ -54,15 +56,16 @@ pub fn repair(
     let _lock = DirectoryLock::acquire(dir)?;
     announce(&found);
     let mut done = Repaired::default();
+    let before = Damage::of(dir, &found)?;
     let left = build(dir, &mut done)?;
-    // Small records are left as they are, because a start knows what to do with a damaged one.
-    if let Some(finding) = left.findings.iter().find(|finding| !found.findings.contains(finding)) {
+    let left = Damage::of(&dir.join(UNFINISHED), &left)?;
+    if let Some(finding) = left.new_since(&before) {
         return Err(StoreError::Failed {
             what: format!("repair {}", dir.display()),
             why: format!("the new database is damaged, too ({}), so the old one is left as it was", finding.what),
         });
     }
-    if left.findings.len() == found.findings.len() {
+    if left.count() == before.count() {
         remove_directory(&dir.join(UNFINISHED))?;
         return Ok(None);
     }

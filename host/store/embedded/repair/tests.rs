@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::store::Store;
+use crate::store::embedded::verify::Finding;
 use crate::store::embedded::{EmbeddedStore, Options};
 use crate::store::fixtures::{Writer, name};
+use crate::store::records::{RecordChange, RecordKey, RecordKind, Records};
 
 fn block_on<T>(pending: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending)
@@ -44,9 +46,13 @@ fn damage(dir: &Path) {
          UPDATE receipts SET record = x'0400' WHERE name = 'eve';
          PRAGMA wal_checkpoint(truncate);",
     );
+    damage_page(dir, "sqlite_autoindex_history_1");
+}
+
+/// Damages the first page of a table or an index.
+fn damage_page(dir: &Path, of: &str) {
     let db = Connection::open(dir.join(schema::FILE)).unwrap();
-    let page = "SELECT pageno FROM dbstat WHERE name = 'sqlite_autoindex_history_1'";
-    let page: usize = db.query_row(page, [], |row| row.get(0)).unwrap();
+    let page: usize = db.query_row("SELECT pageno FROM dbstat WHERE name = ?1", [of], |row| row.get(0)).unwrap();
     drop(db);
     let mut bytes = fs::read(dir.join(schema::FILE)).unwrap();
     bytes[(page - 1) * 4_096..][..64].fill(0xee);
@@ -237,4 +243,26 @@ fn a_list_whose_compacted_row_is_older_than_its_history_is_absent_above_its_revi
     assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
     let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
     assert!(!cid.exists() && cid.revision() > 3, "{}", cid.revision());
+}
+
+#[test]
+fn a_damaged_page_of_records_does_not_keep_lists_from_being_repaired() {
+    let dir = directory();
+    let store = open(dir.path());
+    let put = |value: &str, expected| {
+        let kind = RecordKind::new("user").unwrap();
+        block_on(store.put(RecordChange::new(&kind, &RecordKey::new("ann").unwrap(), value.to_owned(), expected)))
+    };
+    let first = put("first", None).unwrap();
+    put("second", Some(first)).unwrap();
+    block_on(store.close()).unwrap();
+    drop(store);
+    sql(dir.path(), "UPDATE lists SET snapshot = x'04' WHERE name = 'bob'");
+    damage_page(dir.path(), "records");
+    repaired(dir.path());
+    let left = verify(dir.path(), &mut |_, _| ()).unwrap().findings;
+    let is_of_record = |finding: &Finding| finding.list.is_none() && finding.what.starts_with("record \"ann\"");
+    assert!(left.iter().all(is_of_record), "{left:?}");
+    let bob = block_on(open(dir.path()).load(&name("bob"))).unwrap().list;
+    assert!(!bob.exists() && bob.revision() > 2, "{}", bob.revision());
 }
