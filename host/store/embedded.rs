@@ -315,7 +315,7 @@ impl Store for EmbeddedStore {
             Err(TrySendError::Disconnected(_)) => Err(self.lifecycle.disconnected(writer::THREAD)),
         });
         let lifecycle = self.lifecycle.clone();
-        async move { sent?.await.unwrap_or_else(|_| Err(lifecycle.unanswered("delete an unreadable list"))) }.boxed()
+        async move { sent?.await.unwrap_or_else(|_| Err(lifecycle.unanswered_commit("delete an unreadable list".into()))) }.boxed()
     }
 
     fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle};
 
 use super::lifecycle::{self, Lifecycle};
-use super::schema;
+use super::{damage, schema};
 use crate::store::error::StoreError;
 
 /// The page cache of the check, in bytes. It reads each page once.
@@ -93,7 +93,14 @@ pub(super) fn check(db: &Connection) -> Option<String> {
     match found {
         Ok(line) if line == "ok" => None,
         Ok(line) => Some(format!("SQLite finds pages of {} damaged: {line}", schema::FILE)),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => None,
-        Err(error) => Some(format!("SQLite cannot check the pages of {}: {error}", schema::FILE)),
+        Err(error) if damage::is_damage(&error) => {
+            Some(format!("SQLite finds pages of {} damaged: {error}", schema::FILE))
+        }
+        Err(error) => {
+            if error.sqlite_error_code() != Some(rusqlite::ErrorCode::OperationInterrupted) {
+                tracing::warn!(%error, "the pages of the database cannot be checked");
+            }
+            None
+        }
     }
 }

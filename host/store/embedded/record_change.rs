@@ -53,7 +53,7 @@ impl QueuedChange {
     /// Carries the change out in a transaction, if it names what is there. Returns the new revision of the record.
     pub(super) fn carry_out(&mut self, db: &Connection) -> Result<Result<u64, RecordError>, RowError> {
         let Self { kind, key, expected, action, .. } = self;
-        let found = record_table::find(db, kind, key).map_err(RowError::Database)?;
+        let found = record_table::find(db, kind, key)?;
         if found.revision() != *expected {
             let (kind, key, expected) = (kind.clone(), key.clone(), *expected);
             return Ok(Err(RecordError::Conflict { kind, key, expected, found: found.revision() }));

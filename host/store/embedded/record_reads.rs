@@ -54,7 +54,10 @@ pub(super) fn list(
         let record = match get(db, kind, &key) {
             Ok(Some(record)) => Ok(record),
             // The index has the key of a row that the table lacks.
-            Ok(None) => Err(unread(RowError::Damaged { revision: None, why: "its row is missing".into() }, kind, &key)),
+            Ok(None) => {
+                let why = "its row is missing".into();
+                Err(unread(RowError::Damaged { revision: None, why, is_of_page: false }, kind, &key))
+            }
             Err(error) => Err(error),
         };
         bytes += record.as_ref().map_or(0, |record| record.value.len());
@@ -65,7 +68,7 @@ pub(super) fn list(
 
 fn unread(error: RowError, kind: &RecordKind, key: &RecordKey) -> RecordError {
     match error {
-        RowError::Damaged { revision, why } => {
+        RowError::Damaged { revision, why, .. } => {
             RecordError::Unreadable { kind: kind.clone(), key: key.clone(), revision, why }
         }
         RowError::Database(error) => {

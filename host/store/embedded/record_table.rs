@@ -50,6 +50,8 @@ pub(super) enum RowError {
         revision: Option<u64>,
         /// The damage.
         why: String,
+        /// Whether SQLite found it. It commits no transaction that met such a page, not even one that only read it.
+        is_of_page: bool,
     },
     /// The database failed.
     Database(rusqlite::Error),
@@ -82,7 +84,8 @@ pub(super) fn get(db: &Connection, kind: &RecordKind, key: &RecordKey) -> Result
     match row(db, Table::Present, kind, key)? {
         Some(record) => Ok(Some(record)),
         None if exists(db, Table::Previous, kind, key)? => {
-            Err(RowError::Damaged { revision: None, why: "its row is missing, and its previous value is there".into() })
+            let why = "its row is missing, and its previous value is there".into();
+            Err(RowError::Damaged { revision: None, why, is_of_page: false })
         }
         None => Ok(None),
     }
@@ -103,7 +106,8 @@ pub(super) fn row(
     let revision: u64 = row.get(0).map_err(damaged)?;
     let bytes = row.get_ref(1).and_then(|bytes| Ok(bytes.as_blob()?)).map_err(damaged)?;
     let unsealed = record::unseal_named(RowKind::Record, &identity(kind, key), revision, bytes);
-    let content = unsealed.map_err(|why| RowError::Damaged { revision: Some(revision), why })?.content;
+    let unsealed = unsealed.map_err(|why| RowError::Damaged { revision: Some(revision), why, is_of_page: false })?;
+    let content = unsealed.content;
     Ok(Some(Record { revision, value: content.to_vec().into() }))
 }
 
@@ -132,12 +136,12 @@ pub(super) fn keys(
 }
 
 /// Finds out what a change would replace.
-pub(super) fn find(db: &Connection, kind: &RecordKind, key: &RecordKey) -> rusqlite::Result<Found> {
+pub(super) fn find(db: &Connection, kind: &RecordKind, key: &RecordKey) -> Result<Found, RowError> {
     match get(db, kind, key) {
         Ok(Some(record)) => Ok(Found::Sound(record.revision)),
         Ok(None) => Ok(Found::Absent),
-        Err(RowError::Damaged { revision, why }) => Ok(Found::Damaged { revision, why }),
-        Err(RowError::Database(error)) => Err(error),
+        Err(RowError::Damaged { revision, why, is_of_page: false }) => Ok(Found::Damaged { revision, why }),
+        Err(error) => Err(error),
     }
 }
 
@@ -184,7 +188,7 @@ impl RowError {
     /// The error of SQLite in a table.
     pub(super) fn of(table: Table, error: rusqlite::Error) -> Self {
         match damage::is_damage(&error) {
-            true => Self::Damaged { revision: None, why: damage::explain(table.name(), &error) },
+            true => Self::Damaged { revision: None, why: damage::explain(table.name(), &error), is_of_page: true },
             false => Self::Database(error),
         }
     }

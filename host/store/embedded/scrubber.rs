@@ -1,5 +1,6 @@
 //! The pace of the scrub: which pass is under way, and when its next slice is due.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::digest::{Difference, Position};
 use super::lifecycle::Lifecycle;
 use super::page_check::PageCheck;
 use super::schema;
-use super::scrub::{Pass, ScrubOptions, SliceLimit};
+use super::scrub::{Pass, ScrubFinding, ScrubOptions, SliceLimit};
 use crate::store::error::StoreError;
 
 /// The page cache of the scrub, in bytes. It reads most pages once in a pass.
@@ -24,6 +25,8 @@ pub(super) struct Scrubber {
     pub(super) db: Connection,
     pub(super) pages: PageCheck,
     pub(super) pass: Option<Pass>,
+    /// What was found and is not done with, because the database is locked or takes no writes.
+    pub(super) findings: VecDeque<ScrubFinding>,
     options: ScrubOptions,
     next: Instant,
 }
@@ -32,7 +35,7 @@ impl Scrubber {
     pub(super) fn start(dir: &Path, options: ScrubOptions, lifecycle: &Arc<Lifecycle>) -> Result<Self, StoreError> {
         let db = schema::open_reader(dir, CACHE_BYTES)?;
         let pages = PageCheck::start(dir, lifecycle)?;
-        Ok(Self { db, pages, pass: None, options, next: Instant::now() + options.first })
+        Ok(Self { db, pages, pass: None, findings: VecDeque::new(), options, next: Instant::now() + options.first })
     }
 
     /// How long the writer may wait for commits before the next slice is due.

@@ -35,10 +35,10 @@ pub(super) fn check(db: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// The definition of each table and index. An upgrade may have written them with other spaces.
+/// The definition of each table and index. An upgrade may have written them with other spaces, and a renaming with quotes.
 fn definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut select =
         db.prepare("SELECT name, type || ' ' || tbl_name || ' ' || sql FROM sqlite_schema WHERE sql NOT NULL")?;
-    let one_space = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_space = |text: String| text.replace('"', "").split_whitespace().collect::<Vec<_>>().join(" ");
     select.query_map([], |row| Ok((row.get(0)?, one_space(row.get(1)?))))?.collect()
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use fastrand::Rng;
 
-use crate::file::SimulatedFile;
+use crate::file::{SECTOR_BYTES, SimulatedFile};
 use crate::image::{Counts, Image};
 
 /// The disks of this process, by directory.
@@ -27,7 +27,7 @@ pub struct Disk(Arc<Mutex<State>>);
 pub enum Fault {
     /// A synchronization fails once, and the pages count as clean from then on.
     FailedSync,
-    /// A write fails once. Half of what was to be written is on the disk.
+    /// A write fails once. The whole sectors in the first half of what was to be written are on the disk.
     FailedWrite,
     /// Synchronizations succeed and do nothing, from then on.
     IgnoredSyncs,
@@ -271,7 +271,8 @@ impl OpenFile {
         let mut state = self.disk.state();
         if state.is_due(Fault::FailedWrite) {
             state.counts.failed_writes += 1;
-            return (count / 2, Some(Refused::Failed));
+            let end = (offset + count / 2) / SECTOR_BYTES * SECTOR_BYTES;
+            return (end.saturating_sub(offset), Some(Refused::Failed));
         }
         let Some(room) = state.room else { return (count, None) };
         let size = state.files[&self.id].current().len();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use fastrand::Rng;
 
 /// The part of a file that a disk writes as a whole, in bytes.
-const SECTOR_BYTES: usize = 512;
+pub(crate) const SECTOR_BYTES: usize = 512;
 
 /// The part of a file that the kernel counts as clean or dirty, in bytes.
 const PAGE_BYTES: usize = 4_096;

@@ -2,13 +2,11 @@
 
 use super::finding::ScrubFinding;
 use crate::list::name::ListName;
-use crate::store::embedded::digest::CoveredTable;
 use crate::store::embedded::record::{self, ListMeta, RowKind};
 use crate::store::embedded::{compacted, receipt_record};
 
 /// The compacted row of a list.
 pub(super) struct CompactedColumns {
-    pub(super) table: CoveredTable,
     pub(super) revision: u64,
     pub(super) seq: u64,
     pub(super) meta: Vec<u8>,
@@ -27,7 +25,6 @@ pub(super) struct ListCheck {
     pub(super) name: ListName,
     /// The revision in the compacted row.
     pub(super) revision: u64,
-    exists: bool,
     /// The last revision of the history that was read.
     last: Option<u64>,
     /// Whether all history so far is sound.
@@ -44,12 +41,11 @@ impl ListCheck {
             [] => return stale("its compacted row is missing, and it has history or receipts"),
             _ => return stale("it has a row in lists and one in gone, of which one is older"),
         };
-        let CompactedColumns { table, revision, seq, ref meta, ref snapshot } = *row;
+        let CompactedColumns { revision, seq, ref meta, ref snapshot } = *row;
         let meta = compacted::decode_meta(name, revision, seq, meta);
         let meta = meta.and_then(|meta| record::unseal(RowKind::Snapshot, name, revision, snapshot).map(|_| meta));
         let meta = meta.map_err(|why| ScrubFinding::Unreadable { name: name.clone(), why })?;
-        let exists = table == CoveredTable::Lists;
-        Ok((Self { name: name.clone(), revision, exists, last: None, is_sound: true }, meta))
+        Ok((Self { name: name.clone(), revision, last: None, is_sound: true }, meta))
     }
 
     /// Checks a row of the history. A gap before it is damage, unless the list has changed since its compacted row was
@@ -80,22 +76,23 @@ impl ListCheck {
         is_first.then(|| ScrubFinding::Other { name: Some(self.name.clone()), what: why })
     }
 
-    /// Checks the end of the history, if the list has not changed since its compacted row was read.
+    /// Checks the end of the history, if the list has not changed since its compacted row was read. A list without history is
+    /// left to the digest, because its history may have been given up.
     pub(super) fn history_end(&self, has_changed: impl FnOnce() -> bool) -> Option<ScrubFinding> {
         let revision = self.revision;
-        if !self.is_sound || self.last == Some(revision) || self.last.is_none() && !self.exists || has_changed() {
+        let last = self.last.filter(|last| self.is_sound && *last != revision)?;
+        if has_changed() {
             return None;
         }
-        Some(match self.last {
-            Some(last) if last > revision => ScrubFinding::Stale {
+        Some(match last > revision {
+            true => ScrubFinding::Stale {
                 name: self.name.clone(),
                 why: format!("its compacted row is of revision {revision}, and its history goes on to {last}"),
             },
-            Some(last) => ScrubFinding::Other {
+            false => ScrubFinding::Other {
                 name: Some(self.name.clone()),
                 what: format!("its history ends with revision {last}, and it is at {revision}"),
             },
-            None => ScrubFinding::Other { name: Some(self.name.clone()), what: "its history is missing".into() },
         })
     }
 

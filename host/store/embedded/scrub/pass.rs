@@ -1,7 +1,7 @@
 //! One pass over all covered rows.
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
 use super::finding::ScrubFinding;
 use super::list::{CompactedColumns, ListCheck, ReceiptColumns};
@@ -191,7 +191,7 @@ impl Pass {
                 let read = |row: &Row<'_>| {
                     let (seq, columns) = (row.get(0)?, (row.get(1)?, row.get(0)?, row.get(2)?, row.get(3)?));
                     let (revision, seq_number, meta, snapshot) = columns;
-                    Ok((seq, CompactedColumns { table, revision, seq: seq_number, meta, snapshot }))
+                    Ok((seq, CompactedColumns { revision, seq: seq_number, meta, snapshot }))
                 };
                 select.query_row([&name], read).optional()
             });
@@ -321,8 +321,14 @@ impl Pass {
         let mut read = || -> rusqlite::Result<bool> {
             let mut select = source.db.prepare_cached(select)?;
             let mut rows = select.query(params![name, after])?;
+            let mut before = after;
             while !limit.is_reached() {
                 let Some(row) = rows.next()? else { return Ok(true) };
+                // A damaged index must not lead backwards, because the pass would not end.
+                let at: i64 = row.get(0)?;
+                if at <= std::mem::replace(&mut before, at) {
+                    return Err(out_of_order());
+                }
                 limit.spend(each(self, row)?);
             }
             Ok(false)
@@ -330,8 +336,10 @@ impl Pass {
         match read() {
             Ok(all) => Ok(all),
             Err(error) => {
-                let list = self.list.take().map(|list| list.name);
-                self.failed(table, list.as_ref(), error).map(|()| true)
+                let list = self.list.as_ref().map(|list| list.name.clone());
+                self.failed(table, list.as_ref(), error)?;
+                self.list = None;
+                Ok(true)
             }
         }
     }
@@ -423,7 +431,7 @@ impl Pass {
 
     /// Reports rows that cannot be read, and goes on behind them. Fails if another program locks the database.
     fn failed(&mut self, table: CoveredTable, list: Option<&ListName>, error: Error) -> rusqlite::Result<()> {
-        if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
+        if !damage::is_damage(&error) {
             return Err(error);
         }
         let why = damage::explain(table.name(), &error);

@@ -115,6 +115,9 @@ fn a_damaged_page_of_records_costs_the_records_on_it_and_poisons_nothing() {
     // The page takes no row, and the store goes on.
     let refused = put(&store, "bob", "third of bob", revision).expect_err("its page is damaged");
     assert!(matches!(refused, RecordError::Unreadable { .. }), "{refused:?}");
+    // SQLite would not commit a transaction that has read the page.
+    let refused = put(&store, "bob", "third of bob", Some(4)).expect_err("its page is damaged");
+    assert!(matches!(refused, RecordError::Unreadable { .. }), "{refused:?}");
     assert_eq!(store.health(), Health::Healthy);
     block_on(store.commit(Sample::new("list").create().commit())).expect("lists are not concerned");
 }

@@ -57,7 +57,7 @@ impl Writer {
         let mut results = Vec::with_capacity(changes.len());
         for (at, change) in changes.iter_mut().enumerate() {
             let result = change.carry_out(&transaction).map_err(|error| match error {
-                RowError::Damaged { revision, why } => ChangeError::Damaged(at, change.unreadable(revision, why)),
+                RowError::Damaged { revision, why, .. } => ChangeError::Damaged(at, change.unreadable(revision, why)),
                 RowError::Database(error) => ChangeError::Failed(WriteFailure::RolledBack("change a record", error)),
             })?;
             results.push(result);

@@ -34,6 +34,11 @@ impl Writer {
         let truncated_to = self.compaction.truncated_to();
         let due: Vec<_> = self.discards.extract_if(.., |discard| discard.seq <= truncated_to).collect();
         for Discard { name, seq, reply } in due {
+            if let Err(refusal) = self.lifecycle.check_healthy() {
+                // A caller may have dropped its answer.
+                let _ = reply.send(Err(refusal));
+                continue;
+            }
             let changes = RowChanges::new(self.scrub_position());
             let discarded = discard::discard(&self.db, &name, seq, &self.digest, &changes);
             let result = match discarded {

@@ -31,6 +31,10 @@ impl Writer {
     }
 
     fn scrub_slice(&mut self) {
+        self.act_on_findings();
+        if !self.scrubber.findings.is_empty() {
+            return self.scrubber.pause();
+        }
         if self.scrubber.pass.is_none() {
             self.scrubber.pages.request();
         }
@@ -39,15 +43,23 @@ impl Writer {
         let slice = pass.slice(&source, self.scrubber.limit());
         let is_done = pass.is_done();
         self.scrubber.pass = Some(pass);
-        // Another program locks the database when there is no slice. The next one is the same.
-        slice.unwrap_or_default().into_iter().for_each(|finding| self.act_on(finding));
+        match slice {
+            Ok(findings) => self.scrubber.findings.extend(findings),
+            // The slice is repeated: another program locks the database, or it cannot be read at the moment.
+            Err(error) => tracing::debug!(%error, "a slice of the scrub is repeated"),
+        }
+        self.act_on_findings();
         if is_done {
             // Timers may have been restored just now.
             let compared = self.scrubber.pass.as_ref().zip(self.digest.known());
             let compared = compared.map(|(pass, digest)| pass.compare(digest)).unwrap_or_default();
-            compared.into_iter().for_each(|finding| self.act_on(finding));
+            self.scrubber.findings.extend(compared);
+            self.act_on_findings();
             tracing::info!(damage = self.lifecycle.damage_count(), "read all rows of the database");
             self.scrubber.rest();
+            if !self.scrubber.findings.is_empty() {
+                self.scrubber.pause();
+            }
         } else {
             self.scrubber.pause();
         }
@@ -57,7 +69,7 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn scrub_everything(&mut self, done: tokio::sync::oneshot::Sender<()>) {
         self.scrubber.pass = Some(crate::store::embedded::scrub::Pass::default());
-        while self.scrubber.pass.is_some() {
+        while self.scrubber.pass.is_some() && self.scrubber.findings.is_empty() {
             self.scrub_slice();
         }
         let damage = crate::store::embedded::page_check::check(&self.scrubber.db);
@@ -66,7 +78,17 @@ impl Writer {
         let _ = done.send(());
     }
 
-    fn act_on(&mut self, finding: ScrubFinding) {
+    /// Acts on what was found, until something of it cannot be written. The rest waits for the next slice.
+    fn act_on_findings(&mut self) {
+        while let Some(finding) = self.scrubber.findings.pop_front() {
+            if self.lifecycle.check_healthy().is_err() || !self.act_on(finding.clone()) {
+                return self.scrubber.findings.push_front(finding);
+            }
+        }
+    }
+
+    /// Acts on a finding. Returns whether it is done with.
+    fn act_on(&mut self, finding: ScrubFinding) -> bool {
         match finding {
             ScrubFinding::Unreadable { name, why } => {
                 let mut log_index = self.log_index.lock();
@@ -81,24 +103,29 @@ impl Writer {
                 // A commit to the list would make the contradiction permanent.
                 if let Err(failure) = self.quarantine(&name, why, true) {
                     self.fail(&mut Vec::new(), &failure);
+                    return false;
                 }
             }
-            ScrubFinding::MissingTimer { name, at } => {
-                self.lifecycle.note_damage("timers were missing; the scrub restored them from the lists");
-                match self.restore_timer(&name, at) {
-                    Ok(()) => tracing::warn!(list = name.as_str(), at, "the timer of a list was missing"),
-                    Err(WriteFailure::Busy) => {}
-                    Err(WriteFailure::RolledBack(_, error)) if damage::is_damage(&error) => {
-                        self.lifecycle.note_damage(&damage::explain("timers", &error));
-                    }
-                    Err(failure) => self.fail(&mut Vec::new(), &failure),
+            ScrubFinding::MissingTimer { name, at } => match self.restore_timer(&name, at) {
+                Ok(()) => {
+                    self.lifecycle.note_damage("timers were missing; the scrub restored them from the lists");
+                    tracing::warn!(list = name.as_str(), at, "the timer of a list was missing");
                 }
-            }
+                Err(WriteFailure::Busy) => return false,
+                Err(WriteFailure::RolledBack(_, error)) if damage::is_damage(&error) => {
+                    self.lifecycle.note_damage(&damage::explain("timers", &error));
+                }
+                Err(failure) => {
+                    self.fail(&mut Vec::new(), &failure);
+                    return false;
+                }
+            },
             ScrubFinding::Other { name: Some(name), what } => {
                 self.lifecycle.note_damage(&format!("list {:?}: {what}", name.as_str()));
             }
             ScrubFinding::Other { name: None, what } => self.lifecycle.note_damage(&what),
         }
+        true
     }
 
     fn restore_timer(&mut self, name: &ListName, at: u64) -> Result<(), WriteFailure> {
