@@ -3,13 +3,15 @@
 //! A change of a rollout is durable before it is in effect. Changes that are made in memory first, such as a quarantine,
 //! are written by [`Publisher::save_dirty`].
 
+mod unsaved;
 mod update;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use unsaved::Unsaved;
 pub use update::RolloutUpdate;
 
 use super::artifacts::ArtifactStore;
@@ -487,18 +489,6 @@ fn all_passed(failures: &[conformance::Failure], probes: usize) -> Result<(), Su
     failures.first().map_or(Ok(()), |first| {
         Err(SubmitError::Gates { failed: failures.len(), probes, first: first.line(), kind: first.kind })
     })
-}
-
-/// The logics whose states are still to be written. A panic marks them dirty again, so that the next write includes them.
-struct Unsaved<'a> {
-    registry: &'a Registry,
-    names: BTreeSet<LogicName>,
-}
-
-impl Drop for Unsaved<'_> {
-    fn drop(&mut self) {
-        std::mem::take(&mut self.names).into_iter().for_each(|name| self.registry.mark_dirty(name));
-    }
 }
 
 #[cfg(test)]

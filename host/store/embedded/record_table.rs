@@ -188,7 +188,10 @@ impl RowError {
     /// The error of SQLite in a table.
     pub(super) fn of(table: Table, error: rusqlite::Error) -> Self {
         match damage::is_damage(&error) {
-            true => Self::Damaged { revision: None, why: damage::explain(table.name(), &error), is_of_page: true },
+            true => {
+                let is_of_page = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
+                Self::Damaged { revision: None, why: damage::explain(table.name(), &error), is_of_page }
+            }
             false => Self::Database(error),
         }
     }
