@@ -154,7 +154,8 @@ impl Writer {
     }
 
     /// Takes a batch from the queue and writes it. Waits at most `timeout` while the queue is empty. Returns the request
-    /// that ends the thread, if it came.
+    /// that ends the thread, if it came. For a test that does the work of the thread.
+    #[cfg(feature = "failpoints")]
     pub(super) fn pass(&mut self, batch: &mut Vec<EncodedCommit>, timeout: Duration) -> Option<WriterRequest> {
         let end = self.take(batch, timeout);
         self.write(batch);
