@@ -263,9 +263,13 @@ fn copy_files(
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         if entry.file_type().is_ok_and(|kind| kind.is_file()) && is_wanted(&name) {
             match File::open(entry.path()) {
+                Ok(source) => {
+                    let record = copy_opened(source, &entry.path(), &to.join(&name), &mut |_| ())?;
+                    copied.push((name, record));
+                }
                 // A server removes components that it does not need any more.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => has_all = false,
-                _ => copied.push((name.clone(), copy(&entry.path(), &to.join(&name), &mut |_| ())?)),
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", entry.path().display())),
             }
         }
     }
@@ -274,10 +278,15 @@ fn copy_files(
 
 /// Copies a file to a new one, durably. Returns what was copied.
 fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result<FileRecord> {
+    let source = File::open(from).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    copy_opened(source, from, to, progress)
+}
+
+/// Copies a file that was opened to a new one, durably. Returns what was copied.
+fn copy_opened(mut source: File, from: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result<FileRecord> {
     let what = || format!("cannot copy {} to {}", from.display(), to.display());
     let folder = to.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(what)?;
-    let mut source = File::open(from).with_context(what)?;
     let mut target = File::create_new(to).with_context(what)?;
     let record = pass(&mut source, &mut target, progress).with_context(what)?;
     target.sync_all().with_context(what)?;
@@ -287,9 +296,8 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result
 
 /// Makes the entry of a file in its folder durable, and that of the folder in the one above.
 fn sync_folders(folder: &Path) -> io::Result<()> {
-    let sync = |folder: &Path| File::open(folder)?.sync_all();
-    sync(folder)?;
-    folder.parent().filter(|above| !above.as_os_str().is_empty()).map_or(Ok(()), sync)
+    files::sync(folder)?;
+    folder.parent().filter(|above| !above.as_os_str().is_empty()).map_or(Ok(()), files::sync)
 }
 
 /// What a file holds.

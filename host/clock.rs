@@ -5,7 +5,7 @@
 //! something took, or how long ago it happened.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::list::date::Date;
@@ -91,12 +91,18 @@ pub struct ManualClock {
     now: AtomicU64,
     monotonic_ms: AtomicU64,
     seeds: AtomicU64,
+    is_broken: AtomicBool,
 }
 
 impl ManualClock {
     /// Returns a clock whose wall-clock time is `now`, in milliseconds since the epoch, and whose monotonic time is zero.
     pub fn at(now: u64) -> Self {
-        Self { now: AtomicU64::new(now), monotonic_ms: AtomicU64::new(0), seeds: AtomicU64::new(1) }
+        Self {
+            now: AtomicU64::new(now),
+            monotonic_ms: AtomicU64::new(0),
+            seeds: AtomicU64::new(1),
+            is_broken: AtomicBool::new(false),
+        }
     }
 
     /// Lets time pass: moves the wall-clock and the monotonic time forward together.
@@ -114,10 +120,16 @@ impl ManualClock {
     pub fn advance_monotonic(&self, milliseconds: u64) {
         self.monotonic_ms.fetch_add(milliseconds, Ordering::SeqCst);
     }
+
+    /// Makes each reading of the wall-clock time panic from now on, so that a test can crash the task that reads it.
+    pub fn break_wall(&self) {
+        self.is_broken.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> u64 {
+        assert!(!self.is_broken.load(Ordering::SeqCst), "the clock is broken");
         self.now.load(Ordering::SeqCst)
     }
 

@@ -33,8 +33,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::
     replaced?;
     match durability {
         Durability::Crash => Ok(()),
-        Durability::PowerLoss => File::open(folder)?.sync_all(),
+        Durability::PowerLoss => sync(folder),
     }
+}
+
+/// Makes the content of a file durable, or the entries of a folder.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {

@@ -4,14 +4,12 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hotlist::actor::{Expect, Request};
-use hotlist::clock::{Clock, ManualClock};
+use hotlist::clock::ManualClock;
 use hotlist::config::Config;
 use hotlist::list::command::Command;
-use hotlist::list::date::Date;
 use hotlist::list::name::ListName;
 use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
@@ -116,39 +114,14 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     waiting.abort();
 }
 
-/// A clock that panics when the wall-clock time is read, once it is broken.
-struct BrittleClock {
-    is_broken: AtomicBool,
-    inner: ManualClock,
-}
-
-impl Clock for BrittleClock {
-    fn now(&self) -> u64 {
-        assert!(!self.is_broken.load(Ordering::Relaxed), "the clock is broken");
-        self.inner.now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.inner.monotonic()
-    }
-
-    fn local_at(&self, now: u64) -> (Date, i32) {
-        self.inner.local_at(now)
-    }
-
-    fn seed(&self) -> u64 {
-        self.inner.seed()
-    }
-}
-
 #[tokio::test]
 async fn a_server_whose_wake_up_task_crashed_does_not_stop_in_order() {
     let data = tempfile::tempdir().expect("a directory");
-    let clock = Arc::new(BrittleClock { is_broken: AtomicBool::new(false), inner: ManualClock::at(NOON) });
+    let clock = Arc::new(ManualClock::at(NOON));
     let store = Arc::new(MemoryStore::default());
     let system = System::start_with(Config::new(data.path().to_owned()), store, clock.clone()).await;
     let system = system.expect("it starts");
-    clock.is_broken.store(true, Ordering::Relaxed);
+    clock.break_wall();
     let begun = Instant::now();
     while !system.cache().wake_ups_have_failed() {
         assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not read the clock");

@@ -64,7 +64,9 @@ pub(super) fn run(arguments: &ExportArgs) -> anyhow::Result<ExitCode> {
     let patterns = Patterns::new(patterns);
     let salvage = Salvage::open(data)?;
     let totals = if output.as_os_str() == STDOUT {
-        write(&salvage, &patterns, &mut BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()))?
+        let totals = write(&salvage, &patterns, &mut BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()))?;
+        patterns.check_all_matched()?;
+        totals
     } else {
         let what = || format!("cannot write {}", output.display());
         let file = File::create_new(output).with_context(what)?;
@@ -75,7 +77,6 @@ pub(super) fn run(arguments: &ExportArgs) -> anyhow::Result<ExitCode> {
         // A part of an export, or one without the lists that were asked for, would be in the way of the next attempt.
         written.inspect_err(|_| drop(fs::remove_file(output)))?
     };
-    patterns.check_all_matched()?;
     print_summary(&totals, *json, data);
     Ok(if totals.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }

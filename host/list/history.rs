@@ -82,6 +82,17 @@ impl ListHistory {
     }
 }
 
+impl ListHistory {
+    /// Checks that the retained revisions lead to the list.
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError`] where they do not.
+    pub fn check(&self) -> Result<(), HistoryError> {
+        self.steps()?.try_for_each(|step| step.map(drop))
+    }
+}
+
 /// The walk through a list's history: each revision, with the list before it.
 #[derive(Debug)]
 pub struct Steps<'a> {

@@ -4,7 +4,7 @@
 //! replaced. While it is there, no component is removed, because the damaged state may have named components that no
 //! other state knows.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -125,7 +125,7 @@ impl ArtifactStore {
             return Ok(());
         }
         fs::create_dir_all(directory)?;
-        File::open(&self.0)?.sync_all()
+        files::sync(&self.0)
     }
 
     pub(super) fn directory(&self, name: &LogicName) -> PathBuf {

@@ -14,6 +14,7 @@ use super::state::RolloutState;
 use super::state_store::{StateError, StateStore};
 use super::states::{StoredState, decode_state, encode_state};
 use crate::failpoint;
+use crate::files;
 use crate::list::name::LogicName;
 
 /// The file that holds the state.
@@ -168,8 +169,7 @@ fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
         _ => remove(&previous)?,
     }
     // After a power failure, the previous state must not be there without the other one.
-    let sync = || File::open(directory)?.sync_all();
-    sync()?;
+    files::sync(directory)?;
     if directory.join(OVERWRITTEN_FILE).exists() {
         let kept = if matches!(files.present, StateFile::Damaged(_)) { DAMAGED_BEFORE_FILE } else { DAMAGED_FILE };
         fs::rename(directory.join(OVERWRITTEN_FILE), directory.join(kept))?;
@@ -179,7 +179,7 @@ fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
         StateFile::Sound(_) => remove(&state)?,
         StateFile::Absent => {}
     }
-    sync()
+    files::sync(directory)
 }
 
 /// Removes what is at a path, which may be a directory.

@@ -300,6 +300,5 @@ fn check_history(list: &ListHistory) -> Result<(), String> {
     if let Some((number, next)) = numbers.clone().zip(numbers.skip(1)).find(|(number, next)| number + 1 != *next) {
         return Err(format!("its revision {number} is followed by {next}"));
     }
-    let walked = list.steps().and_then(|mut steps| steps.try_for_each(|step| step.map(drop)));
-    walked.map_err(|error| error.to_string())
+    list.check().map_err(|error| error.to_string())
 }

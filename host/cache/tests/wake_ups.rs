@@ -1,39 +1,13 @@
 //! Wake-ups of one list, and the end of the task that wakes lists.
 
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
-
 use super::*;
 use crate::cache::wake_scheduler::WakeScheduler;
-use crate::list::date::Date;
-
-/// A clock that panics when the wall-clock time is read, once it is broken.
-struct BrittleClock {
-    is_broken: AtomicBool,
-    inner: ManualClock,
-}
-
-impl Clock for BrittleClock {
-    fn now(&self) -> u64 {
-        assert!(!self.is_broken.load(Ordering::Relaxed), "the clock is broken");
-        self.inner.now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.inner.monotonic()
-    }
-
-    fn local_at(&self, now: u64) -> (Date, i32) {
-        self.inner.local_at(now)
-    }
-
-    fn seed(&self) -> u64 {
-        self.inner.seed()
-    }
-}
 
 fn cache(is_broken: bool) -> Arc<Cache> {
-    let clock = BrittleClock { is_broken: AtomicBool::new(is_broken), inner: ManualClock::at(MIDNIGHT) };
+    let clock = ManualClock::at(MIDNIGHT);
+    if is_broken {
+        clock.break_wall();
+    }
     let environment = Environment {
         store: Arc::new(MemoryStore::default()),
         registry: Arc::new(Registry::default()),

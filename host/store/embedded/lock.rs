@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
 use std::thread;
 
+use crate::files;
 use crate::store::error::StoreError;
 
 /// The file that is locked. SQLite's own locks let a second process in.
@@ -79,10 +80,8 @@ fn holder(file: &mut File) -> String {
 
 /// Makes the entries of the directory, and its own entry in its parent, durable.
 pub(super) fn sync_directory(dir: &Path) -> Result<(), StoreError> {
-    let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
-    sync(dir).and_then(|()| parent.map_or(Ok(()), |parent| sync(&parent))).map_err(|why| StoreError::Failed {
-        what: format!("make the data directory {} durable", dir.display()),
-        why: why.to_string(),
+    files::sync(dir).and_then(|()| parent.map_or(Ok(()), |parent| files::sync(&parent))).map_err(|why| {
+        StoreError::Failed { what: format!("make the data directory {} durable", dir.display()), why: why.to_string() }
     })
 }

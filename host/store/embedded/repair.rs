@@ -17,7 +17,7 @@ mod copy;
 mod repaired;
 mod settle;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ use rusqlite::Connection;
 use super::lock::{self, DirectoryLock};
 use super::verify::{Verification, verify};
 use super::{completeness, last_commit, schema};
+use crate::files;
 use crate::store::error::StoreError;
 use comparison::Damage;
 pub use repaired::Repaired;
@@ -128,7 +129,7 @@ fn keep_log(dir: &Path) -> Result<PathBuf, StoreError> {
     let log = dir.join(schema::WAL_FILE);
     let kept = completeness::free_name(&log)?;
     fs::copy(&log, &kept).map_err(failed("copy", &log))?;
-    File::open(&kept).and_then(|file| file.sync_all()).map_err(failed("synchronize", &kept))?;
+    files::sync(&kept).map_err(failed("synchronize", &kept))?;
     lock::sync_directory(dir)?;
     Ok(kept)
 }
@@ -138,7 +139,7 @@ fn put_in_place(dir: &Path, done: &mut Repaired) -> Result<(), StoreError> {
     let (database, log) = (dir.join(schema::FILE), dir.join(schema::WAL_FILE));
     let unfinished = dir.join(UNFINISHED);
     let new = unfinished.join(schema::FILE);
-    File::open(&new).and_then(|file| file.sync_all()).map_err(failed("synchronize", &new))?;
+    files::sync(&new).map_err(failed("synchronize", &new))?;
     let kept = completeness::free_name(&database)?;
     // Both names are of one file, so there is a database at each moment.
     fs::hard_link(&database, &kept)

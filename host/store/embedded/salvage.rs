@@ -20,7 +20,6 @@ use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
 use names::ReadableNames;
-use proof::check_history;
 use rows::{Evidence, LogFrames};
 
 /// What was attempted when acknowledged changes are missing.
@@ -112,9 +111,9 @@ impl Salvage {
         let damage = match &self.log_damage {
             Some(why) => why.clone(),
             None => match self.recording.recorded(name) {
-                Ok((list, wake_up)) => match check_history(&list) {
+                Ok((list, wake_up)) => match list.check() {
                     Ok(()) => return Ok(SalvagedList { list, wake_up, damage: None, missing: None }),
-                    Err(why) => why,
+                    Err(why) => why.to_string(),
                 },
                 Err(StoreError::Unreadable { why, .. }) => why,
                 Err(error) => return Err(error),

@@ -253,11 +253,8 @@ fn observe(dir: &Path, cache_bytes: u64, oldest: i32) -> Result<Connection, Stor
 
 /// Opens a connection to data of any format that this program reads or upgrades. It only reads, like an observer.
 pub(super) fn open_any_format(dir: &Path) -> Result<Connection, StoreError> {
-    let db = open_reader(dir, 1 << 20)?;
-    let what = format!("open {} for reading", dir.join(FILE).display());
-    checkpoint_on_close(&db, false).map_err(failed(&what))?;
-    check_format(dir, &db, OLDEST_FORMAT, &what)?;
-    check_encoding(dir, &db, &what)?;
+    let db = open_observer_of_any_format(dir, 1 << 20)?;
+    check_encoding(dir, &db, &format!("open {} for reading", dir.join(FILE).display()))?;
     Ok(db)
 }
 

@@ -137,9 +137,8 @@ fn check_lists(
 
 /// The damage of a history that is missing, or does not lead to its list.
 pub(super) fn history_damage(list: &ListHistory) -> Option<String> {
-    let walked = list.steps().and_then(|mut steps| steps.try_for_each(|step| step.map(drop)));
     let missing = || list.revisions.is_empty().then(|| "its history is missing".into());
-    walked.err().map(|error| error.to_string()).or_else(missing)
+    list.check().err().map(|error| error.to_string()).or_else(missing)
 }
 
 /// Checks what a list says of itself against what is stored about it.

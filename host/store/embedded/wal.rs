@@ -4,7 +4,7 @@
 //! end, and SQLite reuses the file from its beginning only when the end was reached. Left alone, the file grew to
 //! gigabytes. So past a limit the writer copies the rest itself, between two batches.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::lifecycle::{self, Lifecycle};
 use super::schema;
+use crate::files;
 use crate::simulation;
 use crate::store::error::StoreError;
 
@@ -141,8 +142,7 @@ pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> 
             "the write-ahead log cannot be emptied, because another program reads the database or the disk is full"
         );
     }
-    let synced = File::open(log).and_then(|file| file.sync_all());
-    synced.map_err(|error| file_failed("synchronize", log, &error))?;
+    files::sync(log).map_err(|error| file_failed("synchronize", log, &error))?;
     simulation::synced(log);
     db.pragma_update(None, "journal_size_limit", KEPT_BYTES).map_err(&failed)?;
     schema::checkpoint_on_close(db, true).map_err(&failed)

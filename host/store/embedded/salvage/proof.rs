@@ -68,7 +68,7 @@ fn with_history(name: &ListName, list: List, evidence: &Evidence, missing: &mut 
     }
     revisions.reverse();
     let history = ListHistory { name: name.clone(), list, revisions };
-    if check_history(&history).is_ok() {
+    if history.check().is_ok() {
         if history.revisions.is_empty() && history.list.revision() > 0 {
             missing.push("its history".into());
         }
@@ -82,12 +82,6 @@ fn with_history(name: &ListName, list: List, evidence: &Evidence, missing: &mut 
 fn wake_up(list: &List, evidence: &Evidence) -> Option<Option<u64>> {
     let of_state = evidence.metas.iter().filter(|(_, meta)| *meta == ListMeta::of(list, meta.wake_up));
     of_state.max_by_key(|(seq, _)| *seq).map(|(_, meta)| meta.wake_up)
-}
-
-/// Checks that a history leads to its list.
-pub(super) fn check_history(list: &ListHistory) -> Result<(), String> {
-    let walked = list.steps().and_then(|mut steps| steps.try_for_each(|step| step.map(drop)));
-    walked.map_err(|error| error.to_string())
 }
 
 /// A list of which nothing is known.
