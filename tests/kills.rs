@@ -41,6 +41,10 @@ const BEFORE_KILL: u64 = 300;
 /// The revisions that a server retains, so that the histories hold everything.
 const HISTORY: &str = "1000000";
 
+/// The room for receipts of a list, in bytes. Each write has a key, and all come from one address, so a long run needs more
+/// than the default.
+const RECEIPT_BYTES: &str = "1000000000";
+
 /// The longest time of a round.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -50,7 +54,8 @@ fn kills() -> usize {
 
 fn start(data: &std::path::Path) -> Process {
     // A busy machine must not make a version fail, because the load expects each request to succeed.
-    Process::start(data, &["--history", HISTORY, "--deadline", "5s"].map(OsStr::new))
+    let patient = ["--history", HISTORY, "--deadline", "5s", "--max-list-receipt-bytes", RECEIPT_BYTES];
+    Process::start(data, &patient.map(OsStr::new))
 }
 
 #[tokio::test(flavor = "multi_thread")]
