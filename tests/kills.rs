@@ -80,7 +80,8 @@ async fn kills_under_load_lose_nothing_double_nothing_and_keep_every_list_linear
         server = start(data.path());
         let again = Load { address: server.address, ..Load::like(&load) };
         for connection in connections {
-            let mut made = connection.await.expect("a connection does not panic");
+            let made = tokio::time::timeout(ROUND_TIMEOUT, connection).await.expect("its last request ends");
+            let mut made = made.expect("a connection does not panic");
             for operation in made.iter_mut().filter(|operation| operation.revision.is_none()) {
                 unanswered += 1;
                 client::repeat(&again, operation).await;

@@ -377,9 +377,9 @@ impl Publisher {
                 }
                 return Err(PublishError::of_state(error, name));
             }
-            failpoint::point("standing-written");
+            failpoint::point("state-written");
             if self.registry.accept(proposal) {
-                failpoint::point("standing-accepted");
+                failpoint::point("state-accepted");
                 self.states.took_effect(name);
                 // Not before: a state that was not accepted may not know a component that lists need by now.
                 self.remove_unknown(name);
@@ -415,11 +415,11 @@ impl Publisher {
         let mut unsaved = Unsaved { registry: &self.registry, names: self.registry.take_dirty() };
         let mut failed = Vec::new();
         while let Some(name) = unsaved.names.first().cloned() {
-            failpoint::point("standing-unkept");
+            failpoint::point("state-dirty");
             if self.save(&name).is_err() {
                 failed.push(name.clone());
             }
-            failpoint::point("unkept-written");
+            failpoint::point("dirty-state-written");
             unsaved.names.remove(&name);
         }
         let all_saved = failed.is_empty();

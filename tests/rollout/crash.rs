@@ -83,9 +83,7 @@ async fn prepared(data: &Path) -> Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_any_step_of_a_swap_has_the_old_version_or_the_new_one() {
-    for (point, after) in
-        [("component-stored", "Todo"), ("standing-written", "Kanban"), ("standing-accepted", "Kanban")]
-    {
+    for (point, after) in [("component-stored", "Todo"), ("state-written", "Kanban"), ("state-accepted", "Kanban")] {
         let data = tempfile::tempdir().expect("a directory");
         prepared(data.path()).await.process.kill();
         let doomed = Scene::with_failpoint(data.path(), point);
@@ -128,7 +126,7 @@ async fn a_server_killed_at_any_step_of_a_migration_has_migrated_the_list_as_a_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_any_step_of_a_quarantine_has_the_version_quarantined_or_quarantines_it_again() {
-    for (point, known) in [("standing-unkept", false), ("unkept-written", true)] {
+    for (point, known) in [("state-dirty", false), ("dirty-state-written", true)] {
         let data = tempfile::tempdir().expect("a directory");
         let server = prepared(data.path()).await;
         assert_eq!(server.upload("hostile").await.expect("a response").status(), 201);

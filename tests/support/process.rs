@@ -7,11 +7,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::WAIT_TIMEOUT;
+
+/// The longest time in which a process ends, whose stop has limits of its own.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it kills the process.
 pub struct Process {
@@ -36,8 +39,9 @@ impl Process {
     pub fn killed_at_start(data: &Path, point: &str) {
         use std::os::unix::process::ExitStatusExt;
         let mut command = serve(data, &[]);
-        let status = command.env("FAILPOINTS", format!("{point}=return")).stdout(Stdio::null()).status();
-        assert_eq!(status.expect("the program starts").signal(), Some(9), "{point}");
+        let child = command.env("FAILPOINTS", format!("{point}=return")).stdout(Stdio::null()).spawn();
+        let status = wait_for_end(&mut child.expect("the program starts"));
+        assert_eq!(status.signal(), Some(9), "{point}");
     }
 
     /// Starts a server whose log goes to a file.
@@ -88,7 +92,7 @@ impl Process {
     /// Waits until the process dies of the signal that a failpoint sends, `SIGKILL`.
     pub fn wait_for_kill(mut self) {
         use std::os::unix::process::ExitStatusExt;
-        let status = self.child.wait().expect("it ends");
+        let status = wait_for_end(&mut self.child);
         assert_eq!(status.signal(), Some(9), "{status}");
     }
 
@@ -107,7 +111,7 @@ impl Process {
 
     /// Waits for the end of the process.
     pub fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("it ends")
+        wait_for_end(&mut self.child)
     }
 
     /// How the process ended, if it has ended.
@@ -131,14 +135,7 @@ impl Process {
 
     /// Waits for the end of the process, and returns its exit code. A process that does not end is killed.
     pub fn exit_code(mut self) -> Option<i32> {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.ended() {
-                return status.code();
-            }
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "it does not end");
-            std::thread::yield_now();
-        }
+        wait_for_end(&mut self.child).code()
     }
 
     /// Closes the reading end of the standard output.
@@ -158,6 +155,20 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits for the end of a process. A process that does not end is killed, which is a failure.
+fn wait_for_end(child: &mut Child) -> ExitStatus {
+    let pid = child.id().to_string();
+    let (ended, wait) = sync_channel::<()>(0);
+    let watchdog = std::thread::spawn(move || {
+        let is_late = wait.recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout);
+        is_late && Command::new("kill").args(["-9", &pid]).status().expect("kill runs").success()
+    });
+    let status = child.wait().expect("it ends");
+    drop(ended);
+    assert!(!watchdog.join().expect("the watchdog does not panic"), "the process did not end by itself");
+    status
 }
 
 /// The lines of a server's log. Nothing reads the log while no line is asked for.
