@@ -198,7 +198,13 @@ impl Actor {
         let Self { name, environment, durable, .. } = self;
         let mut conflicts = 0;
         loop {
-            let last_time = self.last_time(&list).await;
+            let last_time = match self.last_time(&list).await {
+                Ok(time) => time,
+                Err(error) => {
+                    pending.into_iter().for_each(|command| command.fail(CallError::Store(error.clone())));
+                    return Ok(());
+                }
+            };
             let room = environment.store.receipt_room();
             if pending.iter().any(PendingCommand::has_key) {
                 room.advance(environment.clock.now());
@@ -232,22 +238,21 @@ impl Actor {
     }
 
     /// The time of the list's last revision, from memory or from the history. Only commands need it, so a list that is
-    /// only read costs no look into its history.
-    async fn last_time(&self, list: &List) -> u64 {
+    /// only read costs no look into its history. A history that cannot be read is an error, because the next revision could
+    /// get a time before that of the last one.
+    async fn last_time(&self, list: &List) -> Result<u64, StoreError> {
         if let Some(time) = self.durable.last_time() {
-            return time;
+            return Ok(time);
         }
         let time = match list.revision() {
             0 => 0,
-            last => match self.environment.store.history(&self.name, last - 1, 1).await {
-                Ok(revisions) => revisions.last().map_or(0, |revision| revision.context.now),
-                Err(error) => {
-                    tracing::warn!(list = %self.name, %error, "cannot read the time of the last revision; the next one has the time of the clock");
-                    0
-                }
-            },
+            last => {
+                let revisions = self.environment.store.history(&self.name, last - 1, 1).await?;
+                // A history that was given up has no revision.
+                revisions.last().map_or(0, |revision| revision.context.now)
+            }
         };
-        self.durable.set_last_time(time)
+        Ok(self.durable.set_last_time(time))
     }
 
     /// The durable list, from memory or from the store.

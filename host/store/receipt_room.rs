@@ -88,15 +88,20 @@ pub struct NoReceiptRoom {
 impl NoReceiptRoom {
     fn text(&self) -> String {
         let Self { limit, bytes, .. } = self;
-        let whose = match limit {
-            ReceiptLimit::List => "the receipts of the list",
-            ReceiptLimit::ListHolder => "the list is nearly full of receipts, and those of one caller or address in it",
-            ReceiptLimit::Holder => "the receipts of one caller or address",
-            ReceiptLimit::Total => "all receipts",
+        let why = match limit {
+            ReceiptLimit::List => format!("the receipts of the list may take {bytes} bytes until they expire"),
+            ReceiptLimit::ListHolder => format!(
+                "the list is full of receipts but for its last {bytes} bytes, which are for callers and addresses whose \
+                 receipts in it take less than that"
+            ),
+            ReceiptLimit::Holder => {
+                format!("the receipts of one caller or address may take {bytes} bytes until they expire")
+            }
+            ReceiptLimit::Total => format!("all receipts may take {bytes} bytes until they expire"),
         };
         format!(
-            "there is no room for a receipt of the idempotency key: {whose} may take {bytes} bytes until they expire; \
-             nothing was changed; send the request later, or without a key"
+            "there is no room for a receipt of the idempotency key: {why}; nothing was changed; send the request later, or \
+             without a key"
         )
     }
 }

@@ -167,6 +167,23 @@ async fn the_times_of_a_list_do_not_decrease_when_it_was_out_of_memory_meanwhile
 }
 
 #[tokio::test]
+async fn a_command_is_refused_while_the_time_of_the_last_revision_cannot_be_read() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.clock.advance_monotonic(60_000);
+    assert_eq!(world.cache.sweep(), 1);
+    world.clock.set_wall(MIDNIGHT - 3_600_000);
+    assert_eq!(world.titles("bob").await, ["milk"], "the list is in memory");
+    world.store.make_unreadable(name("bob"), "a test says so");
+    let refused = world.add("bob", "bread").await.unwrap_err();
+    assert!(matches!(refused, CallError::Store(StoreError::Unreadable { .. })), "{refused:?}");
+    world.store.make_readable(&name("bob"));
+    world.add("bob", "bread").await.unwrap();
+    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    assert!(history.iter().all(|revision| revision.context.now == MIDNIGHT), "{history:?}");
+}
+
+#[tokio::test]
 async fn dates_and_timers_follow_a_wall_clock_that_is_set_back() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();

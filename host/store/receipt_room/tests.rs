@@ -47,6 +47,9 @@ fn the_last_eighth_of_a_list_is_for_holders_with_less_than_an_eighth() {
         room.check(list, "ann", new, BEGIN).map_err(|refused| (refused.limit, refused.bytes))
     };
     assert_eq!(check(850, 850, 25), Ok(()), "one holder may take seven eighths");
+    let list = ListShare { bytes: 850, oldest: Some(BEGIN), held: 850 };
+    let text = room.check(list, "ann", 26, BEGIN).unwrap_err().to_string();
+    assert!(text.contains("full of receipts but for its last 125 bytes, which are for callers"), "{text}");
     assert_eq!(check(850, 850, 26), Err((ReceiptLimit::ListHolder, 125)));
     assert_eq!(check(875, 0, 125), Ok(()));
     assert_eq!(check(900, 25, 100), Ok(()));
