@@ -20,6 +20,20 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The most events that wait. Further ones are dropped, because a waiting event causes a look anyway.
 const MAX_EVENTS: usize = 64;
 
+/// How long files of a project may be missing while they are saved.
+const GRACE_PERIOD: Duration = Duration::from_secs(1);
+
+/// Why no edit can be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The project cannot be read, which is returned once. An edit is seen as soon as it can be.
+    #[error("the project cannot be read, so no edit is seen: {0}")]
+    Unreadable(#[source] io::Error),
+    /// The watcher ended.
+    #[error("the watcher ended")]
+    Ended,
+}
+
 /// A project that is watched for edits.
 pub struct ProjectWatcher {
     project: Project,
@@ -27,6 +41,8 @@ pub struct ProjectWatcher {
     digest: [u8; 32],
     /// The time of the last look.
     looked_at: Instant,
+    /// Since when the project cannot be read, and whether that was returned.
+    unreadable: Option<(Instant, bool)>,
     events: mpsc::Receiver<Instant>,
     /// Sends events until it is dropped.
     _watcher: RecommendedWatcher,
@@ -52,11 +68,15 @@ impl ProjectWatcher {
             watcher.watch(&folder, RecursiveMode::Recursive).map_err(io::Error::other)?;
         }
         let digest = project.digest()?;
-        Ok(Self { project, digest, looked_at: Instant::now(), events, _watcher: watcher })
+        Ok(Self { project, digest, looked_at: Instant::now(), unreadable: None, events, _watcher: watcher })
     }
 
     /// Waits for the next edit, at most for `timeout`. Returns the time of the edit, or `None` without one.
-    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<Instant>> {
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`].
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Instant>, WatchError> {
         let until = Instant::now() + timeout;
         loop {
             let next_poll = self.looked_at + POLL_INTERVAL;
@@ -67,9 +87,9 @@ impl ProjectWatcher {
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < next_poll => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => Instant::now(),
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the watcher ended")),
+                Err(RecvTimeoutError::Disconnected) => return Err(WatchError::Ended),
             };
-            if self.is_changed() {
+            if self.is_changed()? {
                 return Ok(Some(saved));
             }
             if Instant::now() >= until {
@@ -79,11 +99,23 @@ impl ProjectWatcher {
     }
 
     /// Whether the files differ from those at the last look.
-    fn is_changed(&mut self) -> bool {
+    fn is_changed(&mut self) -> Result<bool, WatchError> {
         self.looked_at = Instant::now();
-        // A file may be missing for a moment while it is saved. The next look finds it.
-        let Ok(digest) = self.project.digest() else { return false };
-        std::mem::replace(&mut self.digest, digest) != digest
+        match self.project.digest() {
+            Ok(digest) => {
+                self.unreadable = None;
+                Ok(std::mem::replace(&mut self.digest, digest) != digest)
+            }
+            Err(error) => {
+                // A file may be missing for a moment while it is saved. A later look finds it.
+                let (since, is_returned) = self.unreadable.get_or_insert((self.looked_at, false));
+                if *is_returned || since.elapsed() < GRACE_PERIOD {
+                    return Ok(false);
+                }
+                *is_returned = true;
+                Err(WatchError::Unreadable(error))
+            }
+        }
     }
 }
 
@@ -138,5 +170,21 @@ mod tests {
             fs::write(dir.path().join(file), "more").expect("written");
             assert_eq!(watcher.next(A_MOMENT).expect("a look"), None, "{file}");
         }
+    }
+
+    #[test]
+    fn a_project_that_cannot_be_read_for_some_time_is_an_error_once_and_is_watched_on() {
+        let (dir, mut watcher) = watched();
+        let away = dir.path().with_extension("away");
+        fs::rename(dir.path(), &away).expect("renamed");
+        watcher.is_changed().expect("a file may be missing for a moment");
+        let (since, _) = watcher.unreadable.expect("it is gone");
+        watcher.unreadable = Some((since - GRACE_PERIOD, false));
+        let error = watcher.is_changed().expect_err("it is gone");
+        assert!(matches!(error, WatchError::Unreadable(_)), "{error}");
+        assert!(!watcher.is_changed().expect("it was said"));
+        fs::write(away.join("src/lib.rs"), "// more").expect("written");
+        fs::rename(&away, dir.path()).expect("renamed");
+        assert!(watcher.is_changed().expect("it is back"));
     }
 }

@@ -32,6 +32,12 @@ const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 /// How long a refused component may take to be completely written. It is reported if its bytes are the same afterwards.
 const GRACE_PERIOD: Duration = Duration::from_millis(250);
 
+/// How long after a component could not be stored it is submitted again. The pause doubles with each attempt.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// The longest pause between two attempts to store a component.
+const MAX_RETRY: Duration = Duration::from_secs(60);
+
 /// The interval of looks without events, for file systems that send none, such as network ones.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -46,6 +52,8 @@ pub(super) struct Watch {
     look_at: Instant,
     /// Files that an event named: read again even if they look unchanged.
     named: Vec<PathBuf>,
+    /// Why the directory could not be read at the last look.
+    unreadable: Option<String>,
     /// The time of the first event since the last look.
     first_event: Option<Instant>,
     _watcher: RecommendedWatcher,
@@ -66,6 +74,24 @@ struct Failed {
     /// Whether the same bytes may be accepted the next time. Saving them again is then a new attempt.
     is_transient: bool,
     since: Instant,
+    /// The next attempt that is made by itself, if the component could not be stored.
+    retry: Option<Retry>,
+}
+
+/// An attempt to publish a component again.
+#[derive(Clone, Copy)]
+struct Retry {
+    at: Instant,
+    /// How long after the attempt before.
+    pause: Duration,
+}
+
+impl Retry {
+    /// The attempt after another one, or the first.
+    fn after(before: Option<Self>) -> Self {
+        let pause = before.map_or(FIRST_RETRY, |before| (before.pause * 2).min(MAX_RETRY));
+        Self { at: Instant::now() + pause, pause }
+    }
 }
 
 /// Size and modification time of a file. A file with another stamp may have changed.
@@ -107,6 +133,7 @@ impl Watch {
             starting: true,
             look_at: Instant::now(),
             named: Vec::new(),
+            unreadable: None,
             first_event: None,
             _watcher: watcher,
         };
@@ -154,12 +181,27 @@ impl Watch {
     /// Looks at every file that may have changed.
     pub(super) fn look(&mut self, publisher: &Publisher) {
         match components(&self.directory) {
-            Ok(found) => self.look_at_files(found, publisher),
+            Ok(found) => {
+                if self.unreadable.take().is_some() {
+                    tracing::info!(directory = %self.directory.display(), "the plugins directory can be read again");
+                }
+                self.look_at_files(found, publisher);
+            }
             Err(error) => {
                 self.begin_look();
-                tracing::warn!(directory = %self.directory.display(), %error, "the plugins directory cannot be read");
+                self.note_unreadable(error.to_string());
             }
         }
+    }
+
+    /// Logs why the directory cannot be read, unless the last look found the same. Returns whether it was logged.
+    fn note_unreadable(&mut self, why: String) -> bool {
+        let is_new = self.unreadable.as_ref() != Some(&why);
+        if is_new {
+            tracing::warn!(directory = %self.directory.display(), why, "the plugins directory cannot be read");
+            self.unreadable = Some(why);
+        }
+        is_new
     }
 
     /// Schedules the next look, and takes the files that an event named since the last one.
@@ -209,6 +251,7 @@ impl Watch {
         if let Some(seen) = self.files.get_mut(&name)
             && !named
             && seen.stamp == stamp
+            && !seen.is_retry_due()
         {
             if let Some(pause) = seen.report_after_grace(publisher, &name) {
                 self.look_at = self.look_at.min(Instant::now() + pause);
@@ -221,7 +264,8 @@ impl Watch {
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 publisher.refuse(&name, &source, None, why.clone());
-                let failed = Some(Failed { why, reported: true, is_transient: true, since: Instant::now() });
+                let failed =
+                    Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), retry: None });
                 self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
                 return;
             }
@@ -253,10 +297,15 @@ impl Watch {
                 publish: true,
                 force: self.starting && publisher.force_at_start(),
             };
+            let before =
+                self.files.get(&name).filter(|seen| seen.digest == digest).and_then(|seen| seen.failed.as_ref());
             publisher.submit(submission).err().map(|error| {
                 self.look_at = self.look_at.min(Instant::now() + GRACE_PERIOD);
-                let is_transient = error.is_transient();
-                Failed { why: error.to_string(), reported: false, is_transient, since: Instant::now() }
+                let (why, is_transient) = (error.to_string(), error.is_transient());
+                // An attempt that was made by itself is reported if it fails in another way.
+                let reported = !named && before.is_some_and(|before| before.reported && before.why == why);
+                let retry = error.is_of_storage().then(|| Retry::after(before.and_then(|before| before.retry)));
+                Failed { why, reported, is_transient, since: Instant::now(), retry }
             })
         };
         self.files.insert(name, Seen { path, stamp, digest, failed });
@@ -281,6 +330,12 @@ impl Seen {
             failed.reported = true;
             publisher.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
         }
+    }
+
+    /// Whether it is time to submit a component again that could not be stored.
+    fn is_retry_due(&self) -> bool {
+        let retry = self.failed.as_ref().filter(|failed| failed.reported).and_then(|failed| failed.retry);
+        retry.is_some_and(|retry| retry.at <= Instant::now())
     }
 
     /// Whether these bytes were refused for a reason that may be over, such as a busy machine.
@@ -324,3 +379,6 @@ fn components(directory: &Path) -> std::io::Result<Vec<(LogicName, PathBuf)>> {
     found.sort();
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,6 +147,11 @@ impl From<SubmitError> for PublishError {
 }
 
 impl SubmitError {
+    /// Whether the component was accepted and could not be stored, such as on a full disk.
+    pub fn is_of_storage(&self) -> bool {
+        matches!(self, Self::NotStored(_) | Self::Rollout(PublishError::Unavailable { .. } | PublishError::Failed(_)))
+    }
+
     /// Whether the same bytes may be accepted the next time, because the machine was busy or the disk failed.
     pub fn is_transient(&self) -> bool {
         match self {

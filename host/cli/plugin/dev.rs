@@ -15,7 +15,7 @@ use super::component::{guest_cargo, read};
 use super::test;
 use crate::actor::{Expect, Request};
 use crate::authoring::build::{self, Built, Project, SCRATCH};
-use crate::authoring::project_watcher::ProjectWatcher;
+use crate::authoring::project_watcher::{ProjectWatcher, WatchError};
 use crate::cli::output::{Outputs, green, print_error, print_line, red};
 use crate::cli::signals::{HangUp, Signals};
 use crate::config::Config;
@@ -201,7 +201,10 @@ fn start_builder(directory: &Path, project: Project) -> anyhow::Result<mpsc::Rec
                     Ok(Some(saved)) => break saved,
                     Ok(None) if done.is_closed() => return,
                     Ok(None) => {}
-                    Err(error) => return print_error(&format!("cannot watch the project any longer: {error}")),
+                    Err(error @ WatchError::Unreadable(_)) => print_error(&error.to_string()),
+                    Err(error @ WatchError::Ended) => {
+                        return print_error(&format!("cannot watch the project any longer: {error}"));
+                    }
                 }
             };
         }

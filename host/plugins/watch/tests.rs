@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::logic::Logic;
+use crate::logic::testing::Native;
+use crate::rollout::testing::MemoryStates;
+use crate::rollout::{ArtifactStore, CompileError, Compiler, Registry, StateError};
+
+struct Works;
+
+impl Compiler for Works {
+    fn compile(&self, _: &LogicName, _: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
+        Ok(Native::named("works", 1))
+    }
+}
+
+struct Scene {
+    watched: tempfile::TempDir,
+    states: MemoryStates,
+    publisher: Publisher,
+    _data: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (watched, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let states = MemoryStates::default();
+        let artifacts = ArtifactStore::open(data.path().to_owned()).unwrap();
+        let (registry, clock) = (Arc::new(Registry::default()), Arc::new(ManualClock::at(1)));
+        let publisher = Publisher::new(Box::new(Works), registry, clock, artifacts, Box::new(states.clone()), true);
+        Self { watched, states, publisher, _data: data }
+    }
+
+    fn watch(&self) -> Watch {
+        let (jobs, _) = mpsc::sync_channel(1);
+        let mut watch = Watch::open(self.watched.path().to_owned(), 1_000, &self.publisher, jobs).unwrap();
+        // The gates refuse the logic of the test, and the publisher passes over that at the start.
+        watch.starting = true;
+        watch
+    }
+
+    fn fill_disk(&self) {
+        self.states.fail_next_write(StateError::Unavailable { why: "the disk is full".into(), recovers: true }, false);
+    }
+}
+
+fn works() -> LogicName {
+    LogicName::new("works").unwrap()
+}
+
+#[test]
+fn a_component_that_could_not_be_stored_is_submitted_again_by_itself_at_longer_and_longer_pauses() {
+    let scene = Scene::new();
+    fs::write(scene.watched.path().join("works.wasm"), b"component").unwrap();
+    scene.fill_disk();
+    let mut watch = scene.watch();
+    let failed = |watch: &Watch| {
+        let failed = watch.files[&works()].failed.as_ref().expect("the disk is full");
+        assert!(failed.reported, "it is reported once");
+        failed.retry.expect("it is tried again").pause
+    };
+    assert_eq!(failed(&watch), FIRST_RETRY);
+    watch.look(&scene.publisher);
+    assert!(scene.publisher.registry().live(&works()).is_none(), "it is not time yet");
+    let make_due = |watch: &mut Watch| {
+        let failed = watch.files.get_mut(&works()).and_then(|seen| seen.failed.as_mut());
+        failed.and_then(|failed| failed.retry.as_mut()).expect("it is tried again").at = Instant::now();
+    };
+    scene.fill_disk();
+    make_due(&mut watch);
+    watch.look(&scene.publisher);
+    assert_eq!(failed(&watch), 2 * FIRST_RETRY);
+    make_due(&mut watch);
+    watch.look(&scene.publisher);
+    assert!(scene.publisher.registry().live(&works()).is_some(), "the disk has room");
+    assert!(watch.files[&works()].failed.is_none());
+}
+
+#[test]
+fn an_unreadable_directory_is_reported_once_for_each_cause() {
+    let scene = Scene::new();
+    let mut watch = scene.watch();
+    let away = scene.watched.path().with_extension("away");
+    fs::rename(scene.watched.path(), &away).unwrap();
+    watch.look(&scene.publisher);
+    let why = watch.unreadable.clone().expect("it is gone");
+    assert!(!watch.note_unreadable(why), "the same cause");
+    assert!(watch.note_unreadable("another cause".into()));
+    fs::rename(&away, scene.watched.path()).unwrap();
+    watch.look(&scene.publisher);
+    assert_eq!(watch.unreadable, None);
+}
