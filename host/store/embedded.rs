@@ -16,6 +16,7 @@ mod compacted;
 mod compaction;
 mod completeness;
 mod conversion;
+mod covered_change;
 mod covered_rows;
 mod damage;
 mod digest;
@@ -31,6 +32,7 @@ mod last_commit;
 mod lifecycle;
 mod lock;
 mod log_index;
+mod missing_timers;
 mod observed;
 mod observer;
 mod options;
@@ -38,6 +40,7 @@ mod page_check;
 mod queue;
 mod readable_rows;
 mod reader;
+mod receipt_index;
 mod receipt_record;
 mod receipt_rows;
 mod record;
@@ -161,14 +164,17 @@ impl EmbeddedStore {
         let completeness = Completeness { dir, accept_loss: options.accept_loss };
         completeness.check_files()?;
         let db = schema::open_writer(dir, options.cache_bytes, options.max_bytes)?;
+        completeness.check_last_commit(schema::last_commit(&db)?)?;
+        let log = dir.join(schema::WAL_FILE);
+        wal::write_again(&db, &log)?;
+        schema::upgrade(dir, &db, options.cache_bytes)?;
         tables_check::check(&db)?;
         lock::sync_directory(dir)?;
         let receipt_room = ReceiptRoom::new(options.receipts);
         let CheckedDigest { mut digest, damage } = digest_check::open(&db, dir, options.accept_loss)?;
         let now = (options.now)();
         let recovered = recover::recover(&db, options.accept_loss, &receipt_room, now, &mut digest)?;
-        completeness.check_last_commit(recovered.compaction.last())?;
-        wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
+        wal::begin_anew(&db, &log)?;
         completeness.set_last_commit(recovered.compaction.last());
         tracing::info!(
             log_commits = recovered.compaction.commits(),
@@ -187,7 +193,7 @@ impl EmbeddedStore {
             compaction.begin(&log_index);
         }
         let lifecycle = Arc::new(Lifecycle::new(compaction.last()));
-        damage.iter().for_each(|what| lifecycle.note_damage(what));
+        damage.iter().chain(&recovered.damage).for_each(|what| lifecycle.note_damage(what));
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;

@@ -36,13 +36,31 @@ pub(super) struct Conversion {
     pub(super) lacks_digest: bool,
 }
 
+/// The lists that a conversion leaves as they are, because their rows could not be written, each with the error.
+pub(super) type LeftOut = BTreeMap<String, rusqlite::Error>;
+
+/// Why a conversion ended. The caller rolls its transaction back.
+pub(super) enum ConversionError {
+    /// The rows of a list cannot be written, because a page that they are on or belong on is damaged.
+    List(String, rusqlite::Error),
+    /// The database failed.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for ConversionError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
 /// Converts all lists of [`encoding_2`]. `source` reads what was there before the transaction on `target`. Without a target
 /// nothing is written.
 pub(super) fn convert_lists(
     source: &Connection,
     target: Option<&Connection>,
+    left_out: &LeftOut,
     done: &mut Conversion,
-) -> rusqlite::Result<()> {
+) -> Result<(), ConversionError> {
     let mut log = OldLog::read(source)?;
     let mut names: BTreeSet<String> = log.commits.keys().cloned().collect();
     for table in ["lists", "gone"] {
@@ -53,6 +71,10 @@ pub(super) fn convert_lists(
     for text in names {
         let commits = log.commits.remove(&text).unwrap_or_default();
         let Some((list, table)) = read_list(source, &text, commits)? else { continue };
+        if let Some(error) = left_out.get(&text) {
+            done.unreadable.push((text, format!("a page with its rows or beside them is damaged ({error})")));
+            continue;
+        }
         let name = ListName::new(&text).map_err(|error| error.to_string());
         let converted = list.and_then(|list| {
             let name = name?;
@@ -67,14 +89,18 @@ pub(super) fn convert_lists(
                 if let (Some(db), Ok(name)) = (target, ListName::new(&text)) {
                     // The digest of all rows is made after the conversion.
                     let changes = RowChanges::new(None);
-                    write_list(CoveredRows { db, changes: &changes }, &name, table, &list, &converted)?;
+                    let written = write_list(CoveredRows { db, changes: &changes }, &name, table, &list, &converted);
+                    written.map_err(|error| match damage::is_damage(&error) {
+                        true => ConversionError::List(text, error),
+                        false => error.into(),
+                    })?;
                 }
                 frames.extend(converted.frames);
             }
             Err(why) => done.unreadable.push((text, why)),
         }
     }
-    target.map_or(Ok(()), |db| log.write(db, &frames))
+    Ok(target.map_or(Ok(()), |db| log.write(db, &frames))?)
 }
 
 /// Moves the receipts of format 1, and deletes their table `receipts_1` if SQLite can read all of it.

@@ -183,7 +183,7 @@ impl CoveredRows<'_> {
         Ok(())
     }
 
-    /// Adds the timer of a list, which is missing although the digest covers it.
+    /// Adds the timer of a list, which is missing although the digest counts it.
     pub(super) fn restore_timer(&self, name: &ListName, at: u64) -> rusqlite::Result<()> {
         if self.insert_timer(name, at)? {
             self.changes.restored(&CoveredRow::new(CoveredTable::Timers, name.as_str().as_bytes(), integer(at)));
@@ -205,7 +205,8 @@ impl CoveredRows<'_> {
         Ok(())
     }
 
-    /// Copies a commit of a list that cannot be read, unless the commit was copied before.
+    /// Copies a commit of a list that cannot be read, unless the commit was copied before. A number that another commit has
+    /// was given twice, after commits were lost.
     pub(super) fn put_evidence(
         &self,
         seq: u64,
@@ -217,16 +218,18 @@ impl CoveredRows<'_> {
         let insert = "INSERT OR IGNORE INTO quarantine (seq, name, revision, record, why) VALUES (?1, ?2, ?3, ?4, ?5)";
         if self.db.prepare_cached(insert)?.execute(params![seq, name, revision, record, why])? > 0 {
             self.added(CoveredTable::Quarantine, name, integer(seq));
+            return Ok(());
         }
-        Ok(())
+        let same = "SELECT name = ?2 AND record = ?3 FROM quarantine WHERE seq = ?1";
+        match self.db.prepare_cached(same)?.query_row(params![seq, name, record], |row| row.get(0))? {
+            true => Ok(()),
+            false => self.keep_row(name, revision, record, why),
+        }
     }
 
-    /// Marks a list as unreadable without a copy of a commit, unless it is marked.
+    /// Marks a list as unreadable without a copy of a commit.
     pub(super) fn mark_unreadable(&self, name: &ListName, why: &str) -> rusqlite::Result<()> {
-        let insert = "INSERT INTO quarantine (seq, name, revision, record, why)
-            SELECT (SELECT min(0, ifnull(min(seq), 0)) FROM quarantine) - 1, ?1, 0, x'', ?2
-            WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1) RETURNING seq";
-        self.add_evidence(insert, name.as_str(), params![name.as_str(), why])
+        self.keep_row(name.as_str(), 0, &[], why)
     }
 
     /// Gives the evidence about a list another name.
@@ -277,6 +280,16 @@ impl CoveredRows<'_> {
              RETURNING seq"
         );
         self.add_evidence(&insert, name, params![name, number, record, why])
+    }
+
+    /// Deletes the evidence under a name with that reason.
+    pub(super) fn delete_evidence(&self, name: &str, why: &str) -> rusqlite::Result<()> {
+        let mut delete = self.db.prepare("DELETE FROM quarantine WHERE name = ?1 AND why = ?2 RETURNING seq")?;
+        let mut rows = delete.query(params![name, why])?;
+        while let Some(row) = rows.next()? {
+            self.removed(CoveredTable::Quarantine, name, row.get(0)?);
+        }
+        Ok(())
     }
 
     fn add_evidence(&self, insert: &str, name: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<()> {

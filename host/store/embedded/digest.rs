@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::record::{self, RowKind};
 pub(super) use changes::{Difference, RowChanges};
-pub(super) use covered::{Account, CoveredRow, CoveredTable, TableSums};
+pub(super) use covered::{Account, CoveredRow, CoveredTable, TableSum, TableSums};
 pub(super) use position::{ListPart, Position};
 
 /// The digest of a database.
@@ -55,44 +55,52 @@ fn decode(bytes: &[u8]) -> Result<SetDigest, String> {
 }
 
 /// The digest of an open store, which follows what the store writes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OpenDigest {
-    /// `None` when the row was damaged. It is then left as it is, and nothing is compared with it.
-    known: Option<SetDigest>,
+#[derive(Clone, Debug)]
+pub(super) enum OpenDigest {
+    /// The row is that of the rows which it covers.
+    Known(SetDigest),
+    /// The row cannot be read or written. It is left as it is, and nothing is compared with it.
+    Lost {
+        /// Whether the database says so. Otherwise a row that can be read again would be taken for that of later rows.
+        is_stored: bool,
+    },
 }
 
 impl OpenDigest {
-    pub(super) fn new(known: Option<SetDigest>) -> Self {
-        Self { known }
-    }
-
     pub(super) fn known(&self) -> Option<&SetDigest> {
-        self.known.as_ref()
+        match self {
+            Self::Known(digest) => Some(digest),
+            Self::Lost { .. } => None,
+        }
     }
 
-    /// Forgets the digest, because its row cannot be written.
+    /// Forgets the digest, because its row cannot be written. A second call means that this cannot be stored either.
     pub(super) fn lose(&mut self) {
-        self.known = None;
+        *self = Self::Lost { is_stored: self.known().is_none() };
     }
 
     /// Writes the digest if the transaction changed covered rows. The caller commits the transaction, and then calls
     /// [`OpenDigest::apply`].
     pub(super) fn write(&self, db: &Connection, difference: &Difference) -> rusqlite::Result<()> {
-        match self.after(difference) {
-            Some(after) if self.known != Some(after) => write(db, &after),
+        match self {
+            Self::Known(before) if *before != before.after(difference) => write(db, &before.after(difference)),
             _ => Ok(()),
         }
     }
 
     /// Records the changes of a transaction that is durable.
     pub(super) fn apply(&mut self, difference: &Difference) {
-        self.known = self.after(difference);
+        match self {
+            Self::Known(digest) => *digest = digest.after(difference),
+            Self::Lost { is_stored } => *is_stored |= !difference.is_empty(),
+        }
     }
+}
 
-    fn after(&self, difference: &Difference) -> Option<SetDigest> {
-        let SetDigest { sums, truncated_to } = self.known?;
-        let truncated_to = difference.truncated_to.unwrap_or(truncated_to);
-        Some(SetDigest { sums: sums.plus(&difference.sums), truncated_to })
+impl SetDigest {
+    fn after(&self, difference: &Difference) -> Self {
+        let truncated_to = difference.truncated_to.unwrap_or(self.truncated_to);
+        Self { sums: self.sums.plus(&difference.sums), truncated_to }
     }
 }
 

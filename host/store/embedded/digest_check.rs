@@ -7,13 +7,27 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::digest::{self, CoveredTable, OpenDigest, SetDigest, recount};
-use super::schema;
+use super::covered_rows::CoveredRows;
+use super::digest::{self, CoveredTable, OpenDigest, RowChanges, SetDigest, recount};
+use super::{damage, evidence, schema};
 use crate::store::error::StoreError;
 
-/// What a scrub and a metric say of a digest that cannot be read.
-pub(super) const UNKNOWN: &str = "the digest cannot be read, so rows that are missing are not noticed; restore the data \
-    directory from a backup, or start once with --accept-loss, which makes the digest anew";
+/// What the log and a metric say of a digest that is lost, with the reason.
+pub(super) fn unknown(why: &str) -> String {
+    format!(
+        "the digest cannot be read, so rows that are missing are not noticed; restore the data directory from a backup, or \
+         start once with --accept-loss, which makes the digest anew ({why})"
+    )
+}
+
+/// Reads the digest of the rows that are there. The inner error says why there is none.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Result<SetDigest, String>> {
+    // The row of a lost digest may be that of earlier rows.
+    match evidence::lost_digest(db)? {
+        Some(why) => Ok(Err(why.to_owned())),
+        None => digest::read(db),
+    }
+}
 
 /// The digest of a store that opens.
 pub(super) struct CheckedDigest {
@@ -25,19 +39,24 @@ pub(super) struct CheckedDigest {
 /// Reads the digest, and refuses a database that lacks isolated commits or another end of its log. If the operator accepts
 /// the loss, the digest becomes that of the rows which are there.
 pub(super) fn open(db: &Connection, dir: &Path, accept_loss: bool) -> Result<CheckedDigest, StoreError> {
-    let read = digest::read(db).unwrap_or_else(|error| Err(error.to_string()));
+    let failed = schema::failed("read the digest");
+    let lost = evidence::lost_digest(db).map_err(&failed)?;
+    let read = match read(db) {
+        Err(error) if damage::is_damage(&error) => Err(error.to_string()),
+        read => read.map_err(&failed)?,
+    };
     if accept_loss {
         return Ok(reset(db, read));
     }
     let digest = match read {
         Ok(digest) => digest,
         Err(why) => {
-            let damage = format!("{UNKNOWN} ({why})");
-            return Ok(CheckedDigest { digest: OpenDigest::default(), damage: Some(damage) });
+            let digest = OpenDigest::Lost { is_stored: lost.is_some() };
+            return Ok(CheckedDigest { digest, damage: Some(unknown(&why)) });
         }
     };
     match compare(db, &digest).map_err(schema::failed("compare the digest"))? {
-        None => Ok(CheckedDigest { digest: OpenDigest::new(Some(digest)), damage: None }),
+        None => Ok(CheckedDigest { digest: OpenDigest::Known(digest), damage: None }),
         Some(difference) => {
             let why = format!(
                 "{difference}, so lists that cannot be read may be taken for older ones; restore the data directory from a \
@@ -63,6 +82,8 @@ fn compare(db: &Connection, digest: &SetDigest) -> rusqlite::Result<Option<Strin
 fn reset(db: &Connection, before: Result<SetDigest, String>) -> CheckedDigest {
     let reset = || -> rusqlite::Result<SetDigest> {
         let transaction = db.unchecked_transaction()?;
+        // The digest of all rows is made below.
+        evidence::forget_lost_digest(CoveredRows { db: &transaction, changes: &RowChanges::new(None) })?;
         let digest = recount::reset(&transaction)?;
         transaction.commit()?;
         Ok(digest)
@@ -71,7 +92,8 @@ fn reset(db: &Connection, before: Result<SetDigest, String>) -> CheckedDigest {
         Ok(after) => after,
         Err(error) => {
             let damage = format!("the digest cannot be made anew ({error}); restore the data directory from a backup");
-            return CheckedDigest { digest: OpenDigest::new(before.ok()), damage: Some(damage) };
+            let digest = before.map_or(OpenDigest::Lost { is_stored: false }, OpenDigest::Known);
+            return CheckedDigest { digest, damage: Some(damage) };
         }
     };
     match before {
@@ -83,5 +105,5 @@ fn reset(db: &Connection, before: Result<SetDigest, String>) -> CheckedDigest {
         }
         Err(why) => tracing::error!(why, "--accept-loss: the digest was damaged, and is made anew"),
     }
-    CheckedDigest { digest: OpenDigest::new(Some(after)), damage: None }
+    CheckedDigest { digest: OpenDigest::Known(after), damage: None }
 }

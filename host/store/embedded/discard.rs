@@ -7,11 +7,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::covered_rows::{CompactedColumns, CoveredRows};
-use super::digest::{Difference, OpenDigest, RowChanges};
-use super::error::WriteFailure;
 use super::evidence;
 use super::record::{self, ListMeta, RowKind};
-use super::transaction;
 use crate::list::List;
 use crate::list::name::ListName;
 use crate::store::error::StoreError;
@@ -39,24 +36,8 @@ pub(super) fn action(name: &ListName) -> String {
     format!("delete the unreadable list {:?}", name.as_str())
 }
 
-/// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log. Returns what it changed.
-pub(super) fn discard(
-    db: &Connection,
-    name: &ListName,
-    seq: u64,
-    digest: &OpenDigest,
-    changes: &RowChanges<'_>,
-) -> Result<Difference, WriteFailure> {
-    let transaction = transaction::begin(db)?;
-    let replaced = replace_rows(CoveredRows { db: &transaction, changes }, name, seq);
-    let difference = changes.difference();
-    let replaced = replaced.and_then(|()| digest.write(&transaction, &difference));
-    replaced.map_err(|error| WriteFailure::RolledBack("delete an unreadable list", error))?;
-    transaction.commit().map_err(WriteFailure::Unknown)?;
-    Ok(difference)
-}
-
-fn replace_rows(rows: CoveredRows<'_>, name: &ListName, seq: u64) -> rusqlite::Result<()> {
+/// Replaces the rows of a list by a tombstone, whose commits up to `seq` are out of the log.
+pub(super) fn discard(rows: CoveredRows<'_>, name: &ListName, seq: u64) -> rusqlite::Result<()> {
     let revision = last_revision(rows.db, name)? + REVISION_MARGIN;
     let given_up = evidence::given_up(name.as_str());
     rows.rename_evidence(name, &given_up)?;

@@ -27,7 +27,7 @@ pub(super) enum WriteError {
     /// The digest is damaged. The store goes on without it.
     Digest(rusqlite::Error),
     /// Expired receipts are damaged. They are not deleted from now on.
-    Receipts,
+    Receipts(rusqlite::Error),
     /// The database failed.
     Failed(WriteFailure),
 }
@@ -41,6 +41,19 @@ pub(super) enum WriteFailure {
     RolledBack(&'static str, rusqlite::Error),
     /// The commit of the transaction failed, so it may be durable or not.
     Unknown(rusqlite::Error),
+}
+
+impl WriteFailure {
+    /// The error of SQLite.
+    pub(super) fn into_error(self) -> rusqlite::Error {
+        match self {
+            Self::Busy => {
+                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                rusqlite::Error::SqliteFailure(busy, Some("another program holds its write lock".into()))
+            }
+            Self::RolledBack(_, error) | Self::Unknown(error) => error,
+        }
+    }
 }
 
 impl From<WriteFailure> for WriteError {

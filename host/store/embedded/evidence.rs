@@ -13,6 +13,9 @@ use super::log_index::CommitRef;
 /// The reason in the row that stores an accepted loss. Its revision is the last commit in the log at that time.
 const ACCEPTED: &str = "the loss of commits up to this one was accepted";
 
+/// The reason in the row which says that the row of the digest is not that of the rows.
+const DIGEST_LOST: &str = "the digest was lost while its row could not be written";
+
 /// A commit of an unreadable list.
 pub(super) struct CommitCopy {
     seq: u64,
@@ -64,6 +67,23 @@ pub(super) fn accept_loss(rows: CoveredRows<'_>, last: u64) -> rusqlite::Result<
         true => rows.keep_row(&given_up(""), last, &[], ACCEPTED),
         false => Ok(()),
     }
+}
+
+/// Stores that the digest is lost.
+pub(super) fn note_lost_digest(rows: CoveredRows<'_>) -> rusqlite::Result<()> {
+    rows.keep_row(&given_up(""), 0, &[], DIGEST_LOST)
+}
+
+/// Forgets that the digest was lost. The caller makes it anew.
+pub(super) fn forget_lost_digest(rows: CoveredRows<'_>) -> rusqlite::Result<()> {
+    rows.delete_evidence(&given_up(""), DIGEST_LOST)
+}
+
+/// Why the row of the digest says nothing about the rows, if it was lost.
+pub(super) fn lost_digest(db: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    let select = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1 AND why = ?2)";
+    let is_lost: bool = db.query_row(select, params![given_up(""), DIGEST_LOST], |row| row.get(0))?;
+    Ok(is_lost.then_some(DIGEST_LOST))
 }
 
 /// The commit up to which a loss was accepted, or 0.

@@ -76,20 +76,21 @@ impl Import {
         let completeness = Completeness { dir, accept_loss: false };
         completeness.check_files()?;
         let db = schema::open_writer(dir, CACHE_BYTES, None)?;
+        let (seq, log) = (schema::last_commit(&db)?, dir.join(schema::WAL_FILE));
+        completeness.check_last_commit(seq)?;
+        wal::write_again(&db, &log)?;
+        schema::upgrade(dir, &db, CACHE_BYTES)?;
         let CheckedDigest { digest, damage } = digest_check::open(&db, dir, false)?;
         if let Some(why) = damage {
             return Err(StoreError::Incomplete { path: dir.display().to_string(), why });
         }
-        let number =
-            |sql: &str| db.query_row(sql, [], |row| row.get::<_, u64>(0)).map_err(schema::failed("read the log"));
-        let seq = number(schema::LAST_COMMIT)?;
-        completeness.check_last_commit(seq)?;
-        if number("SELECT count(*) FROM log")? > 0 {
+        let commits = db.query_row("SELECT count(*) FROM log", [], |row| row.get::<_, u64>(0));
+        if commits.map_err(schema::failed("read the log"))? > 0 {
             let what = format!("import into {}", dir.display());
             let why = "its log holds commits, which a server compacts when it stops in order".to_owned();
             return Err(StoreError::Failed { what, why });
         }
-        wal::begin_anew(&db, &dir.join(schema::WAL_FILE))?;
+        wal::begin_anew(&db, &log)?;
         let isolated = isolated(&db).map_err(schema::failed("read the names of unreadable lists"))?;
         db.execute_batch("BEGIN IMMEDIATE").map_err(schema::failed("begin an import"))?;
         Ok(Self { db, digest, changes: RowChanges::new(None), seq, isolated, _lock: lock })
@@ -112,7 +113,8 @@ impl Import {
             Present::Deleted(last) => above(list, last),
             Present::Nothing => list,
         };
-        self.write(&list, wake_up).map_err(schema::failed(&what))?;
+        let rows = CoveredRows { db: &self.db, changes: &self.changes };
+        write_list(rows, self.seq, &list, wake_up).map_err(schema::failed(&what))?;
         Ok(ImportedList::Added { revision: list.list.revision() })
     }
 
@@ -140,21 +142,25 @@ impl Import {
         let gone = gone.query_row([name.as_str()], |row| row.get(0)).optional()?;
         Ok(gone.map_or(Present::Nothing, Present::Deleted))
     }
+}
 
-    /// Writes the rows of a list, as a compaction of all its revisions would have.
-    fn write(&self, list: &ListHistory, wake_up: Option<u64>) -> rusqlite::Result<()> {
-        let rows = CoveredRows { db: &self.db, changes: &self.changes };
-        let (name, revision) = (&list.name, list.list.revision());
-        let meta = ListMeta::of(&list.list, wake_up);
-        let meta = record::encode(RowKind::ListMeta, name, revision, &(self.seq, &meta));
-        let snapshot = record::encode(RowKind::Snapshot, name, revision, &list.list.snapshot());
-        let columns = CompactedColumns { revision, seq: self.seq, meta: &meta, snapshot: &snapshot };
-        rows.put_compacted(name, list.list.exists(), &columns)?;
-        // The history of a deleted list of the name is its deletion, which the new history does not continue.
-        rows.delete_history(name, u64::MAX >> 1)?;
-        write_history(rows, name, &list.revisions)?;
-        wake_up.map_or(Ok(()), |at| rows.put_timer(name, at))
-    }
+/// Writes the rows of a list, as a compaction of all its revisions would have. The compacted row names the commit `seq`.
+pub(super) fn write_list(
+    rows: CoveredRows<'_>,
+    seq: u64,
+    list: &ListHistory,
+    wake_up: Option<u64>,
+) -> rusqlite::Result<()> {
+    let (name, revision) = (&list.name, list.list.revision());
+    let meta = ListMeta::of(&list.list, wake_up);
+    let meta = record::encode(RowKind::ListMeta, name, revision, &(seq, &meta));
+    let snapshot = record::encode(RowKind::Snapshot, name, revision, &list.list.snapshot());
+    let columns = CompactedColumns { revision, seq, meta: &meta, snapshot: &snapshot };
+    rows.put_compacted(name, list.list.exists(), &columns)?;
+    // The new history does not continue the rows that are there, such as the deletion of a list of the name.
+    rows.delete_history(name, u64::MAX >> 1)?;
+    write_history(rows, name, &list.revisions)?;
+    wake_up.map_or(Ok(()), |at| rows.put_timer(name, at))
 }
 
 fn write_history(rows: CoveredRows<'_>, name: &ListName, revisions: &[Arc<Revision>]) -> rusqlite::Result<()> {

@@ -52,6 +52,11 @@ impl PageCheck {
         let _ = self.wake.try_send(());
     }
 
+    /// Whether a check is under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.lock().is_some()
+    }
+
     /// Ends the thread, and the check that is under way.
     pub(super) fn stop(self) {
         let Self { wake, running, ended, thread } = self;

@@ -99,14 +99,19 @@ impl ReceiptExpiry {
                 Ok(())
             }
             Err(error) => {
-                if damage::is_damage(&error) {
-                    tracing::error!(%error, "expired receipts cannot be deleted; restore the data directory from a backup");
-                    self.is_damaged.set(true);
-                }
+                self.is_damaged.set(damage::is_damage(&error));
                 Err(error)
             }
         }
     }
+}
+
+/// The damage that keeps expired receipts from being deleted. It costs no list.
+pub(super) fn undeletable(error: &rusqlite::Error) -> String {
+    format!(
+        "expired receipts cannot be deleted, because a page of the table receipts or its index is damaged ({error}); stop \
+         the server, and repair the database with `hotlist verify --repair`"
+    )
 }
 
 /// What became of the receipts of format 1.

@@ -120,7 +120,7 @@ impl Recording {
 
     /// Checks all rows against each other and against the digest.
     pub(super) fn check_rows(&self, found: &mut dyn FnMut(ScrubFinding)) -> Result<(), StoreError> {
-        let checked = scrub::read_all(&self.reader.db, &self.reader.log_index, found);
+        let checked = scrub::read_all(&self.reader.db, &self.reader.log_index, 0, found);
         checked.map_err(schema::failed("read all rows"))
     }
 

@@ -16,16 +16,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::block::{Block, Frame};
 use super::commit_record::{self, CommitBody, CommitHead};
 use super::compacted;
 use super::compaction::Compaction;
-use super::covered_rows::CoveredRows;
+use super::covered_change;
 use super::damage;
-use super::digest::{OpenDigest, RowChanges};
-use super::error::ReadError;
+use super::digest::OpenDigest;
+use super::digest_check;
+use super::error::{ReadError, WriteFailure};
 use super::evidence;
 use super::log_index::{CommitRef, LogIndex};
 use super::receipt_record::EncodedReceipt;
@@ -35,12 +36,17 @@ use crate::list::name::{ListName, LogicName};
 use crate::store::error::StoreError;
 use crate::store::receipt_room::{ReceiptAccount, ReceiptRoom};
 
+/// The end of the reason why a list is isolated that was isolated at an earlier start.
+const EARLIER: &str = " (the list was isolated before this start)";
+
 /// The state of the store after recovery.
 pub(super) struct Recovered {
     pub(super) log_index: LogIndex,
     pub(super) compaction: Compaction,
     /// Whether commits are missing that no unreadable list accounts for.
     pub(super) has_accepted_loss: bool,
+    /// The damage of the digest, if it was met.
+    pub(super) damage: Option<String>,
 }
 
 /// A list that cannot be read, and the reason.
@@ -100,7 +106,8 @@ pub(super) fn recover(
     let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
     let accepted_to = has_accepted_loss.then_some(last);
-    isolate(db, &mut log_index, unreadable, accepted_to, now, digest).map_err(schema::failed("read the log"))?;
+    let isolated = isolate(db, &mut log_index, unreadable, accepted_to, now, digest);
+    let damage = isolated.map_err(schema::failed("read the log"))?;
     receipts.iter().for_each(|receipt| room.account(receipt));
     match receipt_rows::account(db, truncated_to, room) {
         // The room may then seem larger than it is. No receipt is lost by that.
@@ -109,7 +116,7 @@ pub(super) fn recover(
         }
         accounted => accounted.map_err(schema::failed("read the accounts of receipts"))?,
     }
-    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss })
+    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss, damage })
 }
 
 /// Reads the log, and writes nothing: damage is only recorded in the index. The blocks stay in memory, because the caller
@@ -153,9 +160,15 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
 }
 
 fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<DamagedList>> {
-    let mut select = db.prepare("SELECT DISTINCT name FROM quarantine WHERE instr(name, char(10)) = 0")?;
-    let list = |name| DamagedList { name, why: "its commits in the log were isolated earlier".into(), evidence: None };
-    select.query_map([], |row| row.get(0).map(list))?.collect()
+    // The reason is that of the row with the highest number.
+    let select = "SELECT name, why, max(seq) FROM quarantine WHERE instr(name, char(10)) = 0 GROUP BY name";
+    let list = |row: &Row<'_>| {
+        let why = String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?).into_owned();
+        // Commits that are still in the log are copied with this reason.
+        let why = if why.ends_with(EARLIER) { why } else { why + EARLIER };
+        Ok(DamagedList { name: row.get(0)?, why, evidence: None })
+    };
+    db.prepare(select)?.query_map([], list)?.collect()
 }
 
 impl<'db> LogScan<'db> {
@@ -310,7 +323,7 @@ fn directory_entry(directory: &[u8], seq: u64, place: u64) -> Result<(String, u6
 }
 
 /// Isolates lists. A damaged commit makes its whole list unreadable, because the commits before it are an older list. Stores
-/// the last commit up to which a loss is accepted, if one is.
+/// the last commit up to which a loss is accepted, if one is. Returns the damage of the digest that was met.
 fn isolate(
     db: &Connection,
     log_index: &mut LogIndex,
@@ -318,36 +331,32 @@ fn isolate(
     accepted_to: Option<u64>,
     now: u64,
     digest: &mut OpenDigest,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<String>> {
+    if unreadable.is_empty() && accepted_to.is_none() {
+        return Ok(None);
+    }
     let commits_of = |list: &DamagedList| {
         let list = ListName::new(&list.name).ok().and_then(|name| log_index.get(&name));
         list.map_or(Ok(Vec::new()), |list| evidence::read_commits(db, &list.commits))
     };
     let commits = unreadable.iter().map(commits_of).collect::<rusqlite::Result<Vec<_>>>()?;
-    let transaction = db.unchecked_transaction()?;
-    let changes = RowChanges::new(None);
-    let rows = CoveredRows { db, changes: &changes };
-    accepted_to.map_or(Ok(()), |last| evidence::accept_loss(rows, last))?;
-    for (DamagedList { name: text, why, evidence: damaged }, commits) in unreadable.into_iter().zip(commits) {
-        if let Some((seq, revision, record)) = damaged {
-            if !text.contains('\n') {
-                tracing::error!(
-                    list = text,
-                    commit = seq,
-                    why,
-                    "a commit in the log cannot be read; its list is isolated"
-                );
+    let changed = covered_change::change_rows(db, digest, None, "isolate lists", |rows| {
+        accepted_to.map_or(Ok(()), |last| evidence::accept_loss(rows, last))?;
+        for (DamagedList { name, why, evidence: damaged }, commits) in unreadable.iter().zip(&commits) {
+            if let Some((seq, revision, record)) = damaged {
+                rows.put_evidence(*seq, name, *revision, record, why)?;
             }
-            rows.put_evidence(seq, &text, revision, &record, &why)?;
+            evidence::write_commits(rows, name, commits, why)?;
         }
-        evidence::write_commits(rows, &text, &commits, &why)?;
-        if let Ok(name) = ListName::new(&text) {
-            log_index.isolate(name, why, now);
+        Ok(())
+    });
+    let changed = changed.map_err(WriteFailure::into_error)?;
+    for DamagedList { name: text, why, evidence: damaged } in unreadable {
+        let Ok(name) = ListName::new(&text) else { continue };
+        if let Some((commit, ..)) = damaged {
+            tracing::error!(list = text, commit, why, "a commit in the log cannot be read; its list is isolated");
         }
+        log_index.isolate(name, why, now);
     }
-    let changes = changes.difference();
-    digest.write(db, &changes)?;
-    transaction.commit()?;
-    digest.apply(&changes);
-    Ok(())
+    Ok(changed.lost_digest.map(|error| digest_check::unknown(&error.to_string())))
 }

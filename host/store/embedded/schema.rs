@@ -4,13 +4,14 @@
 //! everything else, and truncates the head of `log`. The names of tables and columns are part of the format:
 //! `gone` holds the tombstones, `brief` the metadata, and `cut` the last commit that was truncated.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::conversion::{self, Conversion};
+use super::conversion::{self, Conversion, ConversionError, LeftOut};
 use super::digest::recount;
 use super::encoding_2;
 use crate::store::error::StoreError;
@@ -32,6 +33,9 @@ const WITH_DIGEST: i32 = 3;
 
 /// Before 3.51.3, a checkpoint on a second connection could corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// The most lists that an upgrade leaves out because of damaged pages. Each one has the conversion done again.
+const MAX_LEFT_OUT: usize = 100;
 
 /// The database's file in the data directory.
 pub(super) const FILE: &str = "hotlist.db";
@@ -136,8 +140,9 @@ pub(super) fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError + '_ 
     move |why| StoreError::Failed { what: what.to_owned(), why: why.to_string() }
 }
 
-/// Opens the writer's connection, and creates the tables or checks the format. Until [`checkpoint_on_close`], closing the
-/// connection leaves the write-ahead log as it is, so that a start that fails destroys no evidence.
+/// Opens the writer's connection, and creates the tables or checks the format, which may be one that [`upgrade`] changes.
+/// Until [`checkpoint_on_close`], closing the connection leaves the write-ahead log as it is, so that a start that fails
+/// destroys no evidence.
 pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
     let what = format!("open {}", dir.join(FILE).display());
     if rusqlite::version_number() < OLDEST_SQLITE {
@@ -149,24 +154,49 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
     check_format(dir, &db, OLDEST_FORMAT, &what)?;
     check_encoding(dir, &db, &what)?;
     set_up(&db, cache_bytes).map_err(failed(&what))?;
-    let write = || -> rusqlite::Result<i32> {
+    let write = || -> rusqlite::Result<()> {
         db.pragma_update(None, "journal_mode", "wal")?;
         db.pragma_update(None, "synchronous", "full")?;
         if let Some(bytes) = max_bytes {
             let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
             db.pragma_update(None, "max_page_count", bytes / page)?;
         }
-        match db.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => create(&db).map(|()| FORMAT),
-            format => Ok(format),
+        match format(&db)? {
+            0 => create(&db),
+            _ => Ok(()),
         }
     };
-    let format = write().map_err(failed(&what))?;
-    if format != FORMAT {
-        let source = open_reader(dir, cache_bytes / 8)?;
-        upgrade(&source, &db, format).map_err(failed(&what))?.report();
-    }
+    write().map_err(failed(&what))?;
     Ok(db)
+}
+
+/// Reads the number of the last commit.
+pub(super) fn last_commit(db: &Connection) -> Result<u64, StoreError> {
+    db.query_row(LAST_COMMIT, [], |row| row.get(0)).map_err(failed("read the last commit"))
+}
+
+/// Brings a directory of an older format up to date.
+pub(super) fn upgrade(dir: &Path, db: &Connection, cache_bytes: u64) -> Result<(), StoreError> {
+    let what = format!("upgrade {}", dir.join(FILE).display());
+    let from = format(db).map_err(failed(&what))?;
+    if from == FORMAT {
+        return Ok(());
+    }
+    tracing::info!(from, to = FORMAT, "upgrading the format of the data directory");
+    let source = open_reader(dir, cache_bytes / 8)?;
+    let mut left_out = BTreeMap::new();
+    let done = loop {
+        match upgrade_tables(&source, db, from, &left_out) {
+            // SQLite commits no transaction that met a damaged page, so all is converted again without the list.
+            Err(ConversionError::List(name, why)) if left_out.len() < MAX_LEFT_OUT => left_out.insert(name, why),
+            Err(ConversionError::List(_, error) | ConversionError::Database(error)) => {
+                return Err(failed(&what)(error));
+            }
+            Ok(done) => break done,
+        };
+    };
+    done.report();
+    Ok(())
 }
 
 /// Sets whether closing the connection copies the write-ahead log into the database and removes the file, if no other
@@ -185,16 +215,20 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Brings the tables of an older format up to date, all steps or none. `source` is another connection, which reads the rows
-/// to convert.
-fn upgrade(source: &Connection, db: &Connection, format: i32) -> rusqlite::Result<Conversion> {
-    tracing::info!(from = format, to = FORMAT, "upgrading the format of the data directory");
+/// to convert. The rows of the lists in `left_out` stay as they are.
+fn upgrade_tables(
+    source: &Connection,
+    db: &Connection,
+    format: i32,
+    left_out: &LeftOut,
+) -> Result<Conversion, ConversionError> {
     let mut done = Conversion::default();
     let upgrade = db.unchecked_transaction()?;
     let steps = usize::try_from(format - OLDEST_FORMAT).expect("check_format refuses older formats");
     for step in UPGRADES.iter().skip(steps) {
         upgrade.execute_batch(step)?;
     }
-    convert(source, Some(&upgrade), format, &mut done)?;
+    convert(source, Some(&upgrade), format, left_out, &mut done)?;
     if format < WITH_DIGEST {
         // Without a digest the store goes on, and says so.
         match conversion::is_whole(source, format >= WITH_RECEIPT_ACCOUNTS)? {
@@ -212,10 +246,11 @@ fn convert(
     source: &Connection,
     target: Option<&Connection>,
     format: i32,
+    left_out: &LeftOut,
     done: &mut Conversion,
-) -> rusqlite::Result<()> {
+) -> Result<(), ConversionError> {
     if format < WITH_RECEIPT_ACCOUNTS {
-        conversion::convert_lists(source, target, done)?;
+        conversion::convert_lists(source, target, left_out, done)?;
         conversion::convert_receipts(source, target, done)?;
     }
     Ok(())
@@ -266,8 +301,10 @@ pub(super) fn format(db: &Connection) -> rusqlite::Result<i32> {
 /// Finds out what an upgrade would convert.
 pub(super) fn check_conversion(db: &Connection) -> rusqlite::Result<Conversion> {
     let mut done = Conversion::default();
-    convert(db, None, format(db)?, &mut done)?;
-    Ok(done)
+    match convert(db, None, format(db)?, &LeftOut::new(), &mut done) {
+        Ok(()) => Ok(done),
+        Err(ConversionError::List(_, error) | ConversionError::Database(error)) => Err(error),
+    }
 }
 
 /// Opens a connection that only copies the write-ahead log into the database.
@@ -359,6 +396,7 @@ mod tests {
             db.execute_batch(earlier).unwrap();
             db.close().unwrap();
             let upgraded = open_writer(old.path(), 1 << 20, None).unwrap();
+            upgrade(old.path(), &upgraded, 1 << 20).unwrap();
             let created = open_writer(new.path(), 1 << 20, None).unwrap();
             assert_eq!(shape(&upgraded), shape(&created));
             let format: i32 = upgraded.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
@@ -374,6 +412,7 @@ mod tests {
         db.execute_batch("INSERT INTO timers VALUES (7, 'bob'); UPDATE cut SET seq = 3").unwrap();
         db.close().unwrap();
         let upgraded = open_writer(dir.path(), 1 << 20, None).unwrap();
+        upgrade(dir.path(), &upgraded, 1 << 20).unwrap();
         let digest = digest::read(&upgraded).unwrap().unwrap();
         assert_eq!((digest.truncated_to, digest.sums.of(CoveredTable::Timers).rows), (3, 1));
         assert_eq!(digest, recount::recount(&upgraded).unwrap());

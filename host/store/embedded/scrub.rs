@@ -11,16 +11,18 @@
 mod finding;
 mod list;
 mod pass;
+mod source;
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::digest;
+use super::digest_check;
 use super::log_index::LogIndex;
 pub(super) use finding::ScrubFinding;
-pub(super) use pass::{Pass, SliceLimit, Source};
+pub(super) use pass::Pass;
+pub(super) use source::{SliceLimit, Source, is_locked};
 
 /// The most rows of a slice. A slice takes a millisecond or two, which is what a commit may wait for it.
 const SLICE_ROWS: usize = 64;
@@ -67,14 +69,15 @@ impl ScrubOptions {
 pub(super) fn read_all(
     db: &Connection,
     log_index: &Mutex<LogIndex>,
+    receipt_horizon: u64,
     found: &mut dyn FnMut(ScrubFinding),
 ) -> rusqlite::Result<()> {
-    let source = Source { db, log_index };
+    let source = Source { db, log_index, receipt_horizon, leaves_out_failures: false };
     let mut pass = Pass::default();
     while !pass.is_done() {
         pass.slice(&source, SliceLimit { rows: SLICE_ROWS, bytes: SLICE_BYTES })?.into_iter().for_each(&mut *found);
     }
-    match digest::read(db)? {
+    match digest_check::read(db)? {
         Ok(digest) => pass.compare(&digest).into_iter().for_each(found),
         Err(why) => found(ScrubFinding::of_table(format!("the digest cannot be read: {why}"))),
     }

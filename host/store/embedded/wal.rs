@@ -73,11 +73,11 @@ impl Checkpointer {
         Ok(Self { wake, thread, growth: Growth::default() })
     }
 
-    /// Bounds the write-ahead log after a durable write.
-    pub(super) fn after_write(&mut self, db: &Connection, lifecycle: &Lifecycle) {
+    /// Bounds the write-ahead log after a durable write. `checks_pages` says whether the store itself reads all pages.
+    pub(super) fn after_write(&mut self, db: &Connection, checks_pages: bool, lifecycle: &Lifecycle) {
         match checkpoint_if_due(db, &self.wake) {
             Ok(frames) => {
-                self.growth.note(frames.total);
+                self.growth.note(frames.total, checks_pages);
                 if frames.copied == frames.total {
                     lifecycle.log_was_copied();
                 }
@@ -104,10 +104,17 @@ impl Default for Growth {
 
 impl Growth {
     /// Records the number of frames in the file. Returns whether it was reported.
-    fn note(&mut self, frames: i64) -> bool {
+    fn note(&mut self, frames: i64, checks_pages: bool) -> bool {
         let size = || format!("{} MB", frames * FRAME_BYTES / 1_000_000);
         if frames > self.reported_past {
             self.reported_past = self.reported_past.saturating_mul(2);
+            if checks_pages {
+                tracing::warn!(
+                    size = size(),
+                    "the write-ahead log grows while the server checks all pages of the database"
+                );
+                return true;
+            }
             tracing::warn!(
                 size = size(),
                 "the write-ahead log grows, because another program reads the database all the time; end that program, \
@@ -124,15 +131,10 @@ impl Growth {
     }
 }
 
-/// Makes everything in the write-ahead log durable in the database, and begins the log anew, before the first commit.
-///
-/// After a failed synchronization the kernel counts pages as written that are not on the disk. A process that starts then
-/// reads them from memory, and a commit behind them is lost with them at a power failure. So the log is written once more,
-/// before a page of it is copied into the database: a database with a part of a transaction that the log then lacks would
-/// be damaged.
+/// Makes everything in the write-ahead log durable in the database, and begins the log anew, before the first commit. The
+/// log was [written once more](write_again) before.
 pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> {
     let failed = schema::failed("copy the write-ahead log into the database");
-    write_again(db, log)?;
     let emptied = match truncate(db) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => false,
         outcome => outcome.map_err(&failed)?,
@@ -148,10 +150,18 @@ pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> 
     schema::checkpoint_on_close(db, true).map_err(&failed)
 }
 
-/// Writes the write-ahead log once more in its place, durably, unless it is empty.
-fn write_again(db: &Connection, log: &Path) -> Result<(), StoreError> {
-    if log.metadata().map_err(|error| file_failed("read", log, &error))?.len() == 0 {
-        return Ok(());
+/// Writes the write-ahead log once more in its place, durably, unless it is empty. A start does so before its first
+/// transaction.
+///
+/// After a failed synchronization the kernel counts pages as written that are not on the disk. A process that starts then
+/// reads them from memory. At a power failure, a transaction behind them is lost with them. Two transactions behind them
+/// look like a damaged log at the next start, which is refused. A page that was copied into the database is worse: a
+/// database with a part of a transaction that the log then lacks is damaged.
+pub(super) fn write_again(db: &Connection, log: &Path) -> Result<(), StoreError> {
+    match log.metadata() {
+        Ok(metadata) if metadata.len() == 0 => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => drop(metadata.map_err(|error| file_failed("read", log, &error))?),
     }
     let failed = schema::failed("lock the database");
     // The transaction keeps other programs from changing the file.
@@ -319,11 +329,12 @@ mod tests {
     #[test]
     fn a_log_that_grows_is_reported_each_time_it_has_doubled_and_when_it_is_reused() {
         let mut growth = Growth::default();
-        let reported: Vec<_> = (0..10 * REPORTED_FRAMES).step_by(1_000).filter(|frames| growth.note(*frames)).collect();
+        let reported: Vec<_> =
+            (0..10 * REPORTED_FRAMES).step_by(1_000).filter(|frames| growth.note(*frames, false)).collect();
         let past = [1, 2, 4, 8].map(|times| times * REPORTED_FRAMES + 1_000);
         assert_eq!(reported, past);
-        assert!(growth.note(100) && !growth.note(100));
-        assert!(growth.note(REPORTED_FRAMES + 1));
+        assert!(growth.note(100, false) && !growth.note(100, false));
+        assert!(growth.note(REPORTED_FRAMES + 1, true));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod changes;
 mod discards;
 mod isolation;
+mod rows;
 mod scrubbing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,10 +17,10 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use super::block::{Block, FULL_BYTES};
 use super::compaction::{Compaction, Slice};
+use super::covered_change;
 use super::covered_rows::CoveredRows;
 use super::damage;
 use super::digest::{Difference, OpenDigest, RowChanges};
-use super::digest_check;
 use super::discard::Discard;
 use super::disk_room;
 use super::error::{WriteError, WriteFailure};
@@ -30,7 +31,7 @@ use super::log_index::{CommitRef, LogIndex};
 use super::options::Options;
 use super::queue::{self, WriterRequest};
 use super::reader::ReaderRequest;
-use super::receipt_rows::ReceiptExpiry;
+use super::receipt_rows::{self, ReceiptExpiry};
 use super::record_change::QueuedChange;
 use super::schema;
 use super::scrubber::Scrubber;
@@ -207,7 +208,7 @@ impl Writer {
         self.carry_out_changes();
         self.carry_out_discards();
         self.compaction.begin_if_due(&self.log_index, &self.options);
-        self.checkpointer.after_write(&self.db, &self.lifecycle);
+        self.checkpointer.after_write(&self.db, self.scrubber.pages.is_running(), &self.lifecycle);
         let took = begun.elapsed();
         if took > SLOW_WRITE {
             tracing::warn!(?took, "a durable write was slow");
@@ -242,7 +243,11 @@ impl Writer {
                     timers = Err(damage::explain("timers", &error));
                     Ok(())
                 }
-                WriteError::Receipts => Ok(()),
+                WriteError::Receipts(error) => self.rebuild_receipt_index().map(|is_rebuilt| {
+                    if !is_rebuilt {
+                        self.lifecycle.note_damage(&receipt_rows::undeletable(&error));
+                    }
+                }),
                 WriteError::Digest(error) => {
                     self.lose_digest(&error);
                     Ok(())
@@ -280,22 +285,16 @@ impl Writer {
         let slice = self.compaction.slice(rows, &self.log_index, batch.len(), &self.options, horizon)?;
         let expired = self.receipt_expiry.delete_some(rows, horizon);
         expired.map_err(|error| match damage::is_damage(&error) {
-            true => WriteError::Receipts,
+            true => WriteError::Receipts(error),
             false => WriteFailure::RolledBack("delete expired receipts", error).into(),
         })?;
-        let rows = changes.difference();
-        self.digest.write(&self.db, &rows).map_err(|error| match damage::is_damage(&error) {
-            true => WriteError::Digest(error),
-            false => WriteFailure::RolledBack("write the digest", error).into(),
-        })?;
+        let rows =
+            covered_change::write_digest(rows, &self.digest).map_err(|error| match damage::is_damage(&error) {
+                true => WriteError::Digest(error),
+                false => WriteFailure::RolledBack("write the digest", error).into(),
+            })?;
         transaction.commit().map_err(WriteFailure::Unknown)?;
         Ok(Transacted { batch: written, slice, rows })
-    }
-
-    /// Goes on without the digest, because its row is damaged.
-    fn lose_digest(&mut self, error: &rusqlite::Error) {
-        self.digest.lose();
-        self.lifecycle.note_damage(&format!("{} ({error})", digest_check::UNKNOWN));
     }
 
     fn append(&self, mut block: Block) -> Result<Arc<Block>, WriteFailure> {

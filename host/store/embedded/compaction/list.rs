@@ -76,7 +76,11 @@ impl<'db> ListCompactor<'db> {
         trim: Trim,
     ) -> Result<(), ReadError> {
         let deleted_at = bodies.iter().filter_map(|body| body.head.deleted_at).max();
-        let horizon = deleted_at.unwrap_or(0).max((revision + 1).saturating_sub(self.history_limit));
+        // Without the deletion of expired rows, a horizon would leave a gap between them and the new ones.
+        let horizon = match trim {
+            Trim::Expired => deleted_at.unwrap_or(0).max((revision + 1).saturating_sub(self.history_limit)),
+            Trim::Nothing => 0,
+        };
         if trim == Trim::Expired && (deleted_at.is_some() || revision > self.history_limit) {
             self.rows.delete_history(name, horizon)?;
         }

@@ -22,6 +22,13 @@ pub(in crate::store::embedded) struct Difference {
     pub(super) truncated_to: Option<u64>,
 }
 
+impl Difference {
+    /// Whether no covered row was changed.
+    pub(in crate::store::embedded) fn is_empty(&self) -> bool {
+        self.sums == TableSums::default() && self.truncated_to.is_none()
+    }
+}
+
 impl<'a> RowChanges<'a> {
     pub(in crate::store::embedded) fn new(scrub: Option<&'a Position>) -> Self {
         Self { scrub, difference: RefCell::default(), truncated_to: Cell::default() }

@@ -53,6 +53,8 @@ pub(super) fn copy_rows(dir: &Path, to: &Path, done: &mut Repaired) -> Result<u6
         // The digest of all rows is made below.
         let changes = RowChanges::new(None);
         let rows = CoveredRows { db: &transaction, changes: &changes };
+        evidence::forget_lost_digest(rows)?;
+        set_aside_damaged_names(rows, done)?;
         set_aside_receipts(rows, done)?;
         mark_without_rows(rows, &names)?;
         mark_stale(rows)?;
@@ -218,6 +220,37 @@ fn settle_log(target: &Connection, done: &mut Repaired) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// Moves rows whose name is none of a list. No list is found by such a name.
+fn set_aside_damaged_names(covered: CoveredRows<'_>, done: &mut Repaired) -> rusqlite::Result<()> {
+    for (table, number, record) in [
+        ("lists", "revision", "snapshot"),
+        ("gone", "revision", "snapshot"),
+        ("history", "last", "record"),
+        ("receipts", "place", "record"),
+    ] {
+        let mut names = covered.db.prepare(&format!("SELECT DISTINCT name FROM {table}"))?;
+        let names: Vec<Value> = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for name in names {
+            let text = match &name {
+                Value::Text(text) if ListName::new(text).is_ok() => continue,
+                Value::Text(text) => text.clone(),
+                Value::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                other => format!("{other:?}"),
+            };
+            let shown = recording::as_name(&text);
+            let mut rows = covered.db.prepare(&format!("SELECT {number}, {record} FROM {table} WHERE name = ?1"))?;
+            let rows = rows.query_map([&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            for row in rows.collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()? {
+                let (number, given_up) = (u64::try_from(row.0).unwrap_or_default(), evidence::given_up(shown.as_str()));
+                covered.keep_row(&given_up, number, &row.1, &format!("its name is damaged; {table}.{record}"))?;
+            }
+            covered.db.execute(&format!("DELETE FROM {table} WHERE name = ?1"), [&name])?;
+            done.losses.push(format!("rows of the table {table} whose name {:?} is damaged", shown.as_str()));
+        }
+    }
+    Ok(())
+}
+
 /// Moves receipts that cannot be decoded, because each of them would make its list unreadable.
 fn set_aside_receipts(covered: CoveredRows<'_>, done: &mut Repaired) -> rusqlite::Result<()> {
     let mut damaged = Vec::new();
@@ -270,7 +303,7 @@ fn mark_without_rows(covered: CoveredRows<'_>, names: &BTreeSet<String>) -> rusq
 fn mark_stale(covered: CoveredRows<'_>) -> rusqlite::Result<()> {
     // The rows are compared with each other only. A start compares them with the log.
     let (no_log, mut stale) = (Mutex::new(LogIndex::default()), BTreeMap::new());
-    scrub::read_all(covered.db, &no_log, &mut |finding| {
+    scrub::read_all(covered.db, &no_log, 0, &mut |finding| {
         if let ScrubFinding::Stale { name, why } = finding {
             stale.insert(name, why);
         }

@@ -3,7 +3,7 @@
 use super::finding::ScrubFinding;
 use crate::list::name::ListName;
 use crate::store::embedded::record::{self, ListMeta, RowKind};
-use crate::store::embedded::{compacted, receipt_record};
+use crate::store::embedded::{compacted, receipt_record, receipt_rows};
 
 /// The compacted row of a list.
 pub(super) struct CompactedColumns {
@@ -96,9 +96,13 @@ impl ListCheck {
         })
     }
 
-    /// Checks a receipt.
-    pub(super) fn receipt(&self, place: u64, columns: &ReceiptColumns<'_>) -> Option<ScrubFinding> {
+    /// Checks a receipt. No request reads one before the horizon, so a damaged one costs its list nothing.
+    pub(super) fn receipt(&self, place: u64, columns: &ReceiptColumns<'_>, horizon: u64) -> Option<ScrubFinding> {
         match receipt_record::from_row(&self.name, place, columns.record) {
+            Err(why) if columns.time < receipt_rows::at(horizon) => {
+                let what = format!("its expired receipt {place} is damaged ({why}), which nothing reads");
+                Some(ScrubFinding::Other { name: Some(self.name.clone()), what })
+            }
             Err(why) => Some(ScrubFinding::Unreadable { name: self.name.clone(), why }),
             Ok(receipt) => {
                 let fits = i64::try_from(receipt.time).unwrap_or(i64::MAX) == columns.time

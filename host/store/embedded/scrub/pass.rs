@@ -1,15 +1,14 @@
 //! One pass over all covered rows.
 
-use parking_lot::Mutex;
-use rusqlite::{Connection, Error, OptionalExtension, Row, params};
+use rusqlite::{Error, OptionalExtension, Row, params};
 
 use super::finding::ScrubFinding;
 use super::list::{CompactedColumns, ListCheck, ReceiptColumns};
+use super::source::{SliceLimit, Source, is_locked};
 use crate::list::name::ListName;
 use crate::store::embedded::digest::{
-    Account, CoveredRow, CoveredTable, Difference, ListPart, Position, SetDigest, TableSums,
+    Account, CoveredRow, CoveredTable, Difference, ListPart, Position, SetDigest, TableSum, TableSums,
 };
-use crate::store::embedded::log_index::LogIndex;
 use crate::store::embedded::{compacted, damage};
 
 /// The tables that have rows of lists, each with a statement that finds the next name in it.
@@ -31,6 +30,12 @@ const HISTORY: &str = "SELECT last, record FROM history WHERE name = CAST(?1 AS 
 const RECEIPTS: &str = "SELECT place, time, holder, bytes, record FROM receipts
     WHERE name = CAST(?1 AS TEXT) AND place > ?2 ORDER BY place";
 
+/// The index of [`RECEIPT_BY_TIME`] in a finding.
+const RECEIPT_INDEX: &str = "the index receipts_by_time of the table receipts";
+
+/// What to do about the index. It costs no receipt and no list.
+const REPAIR: &str = "no receipt is lost; stop the server, and make the index anew with `hotlist verify --repair`";
+
 /// Finds a receipt by the index. The index covers the statement, so the table is not read.
 const RECEIPT_BY_TIME: &str = "SELECT 1 FROM receipts INDEXED BY receipts_by_time
     WHERE time = ?1 AND holder = CAST(?2 AS TEXT) AND bytes = ?3 AND name = CAST(?4 AS TEXT) AND place = ?5";
@@ -38,30 +43,6 @@ const RECEIPT_BY_TIME: &str = "SELECT 1 FROM receipts INDEXED BY receipts_by_tim
 const TIMERS: &str = "SELECT at, name FROM timers WHERE (at, name) > (?1, CAST(?2 AS TEXT)) ORDER BY at, name LIMIT ?3";
 
 const QUARANTINE: &str = "SELECT seq, name FROM quarantine WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-
-/// The rows to read, and the index of the log of the same moment.
-pub(in crate::store::embedded) struct Source<'a> {
-    pub(in crate::store::embedded) db: &'a Connection,
-    pub(in crate::store::embedded) log_index: &'a Mutex<LogIndex>,
-}
-
-/// The limit of a slice.
-#[derive(Clone, Copy)]
-pub(in crate::store::embedded) struct SliceLimit {
-    pub(in crate::store::embedded) rows: usize,
-    pub(in crate::store::embedded) bytes: usize,
-}
-
-impl SliceLimit {
-    fn is_reached(self) -> bool {
-        self.rows == 0 || self.bytes == 0
-    }
-
-    fn spend(&mut self, bytes: usize) {
-        self.rows = self.rows.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
 
 /// A pass that is under way.
 pub(in crate::store::embedded) struct Pass {
@@ -75,6 +56,8 @@ pub(in crate::store::embedded) struct Pass {
     /// The check of the list at hand, unless nothing is known of it.
     list: Option<ListCheck>,
     findings: Vec<ScrubFinding>,
+    /// [`Source::leaves_out_failures`] of the slice.
+    leaves_out_failures: bool,
 }
 
 impl Default for Pass {
@@ -86,6 +69,7 @@ impl Default for Pass {
             nameless: Vec::new(),
             list: None,
             findings: Vec::new(),
+            leaves_out_failures: false,
         }
     }
 }
@@ -104,13 +88,19 @@ impl Pass {
         self.sums = self.sums.plus(&difference.passed);
     }
 
+    /// The rows of a table that were read, as they are now.
+    pub(in crate::store::embedded) fn sum(&self, table: CoveredTable) -> TableSum {
+        self.sums.of(table)
+    }
+
     /// Reads the next rows, and returns the damage in them. An error means that nothing is known, because another program
-    /// locks the database: the slice can be repeated.
+    /// locks the database or the disk does not return a page: the slice can be repeated.
     pub(in crate::store::embedded) fn slice(
         &mut self,
         source: &Source<'_>,
         mut limit: SliceLimit,
     ) -> rusqlite::Result<Vec<ScrubFinding>> {
+        self.leaves_out_failures = source.leaves_out_failures;
         // Without a transaction of the caller, the slice is one. All statements then see one moment.
         let transaction = source.db.is_autocommit().then(|| source.db.unchecked_transaction()).transpose()?;
         while !self.is_done() && !limit.is_reached() {
@@ -288,20 +278,42 @@ impl Pass {
             let (place, record) = (row.get(0)?, row.get_ref(4)?.as_blob()?);
             let account = Account { time: row.get(1)?, holder: row.get_ref(2)?.as_bytes()?, bytes: row.get(3)? };
             let columns = ReceiptColumns { time: account.time, holder: account.holder, record };
-            let finding = pass.list.as_ref().and_then(|list| list.receipt(u64::try_from(place).ok()?, &columns));
+            let horizon = source.receipt_horizon;
+            let finding =
+                pass.list.as_ref().and_then(|list| list.receipt(u64::try_from(place).ok()?, &columns, horizon));
             pass.findings.extend(finding);
             pass.sums.of_mut(table).add(&CoveredRow::receipt(name, place, account));
             pass.move_to(name, ListPart::Receipts(place));
-            let Account { time, holder, bytes } = account;
-            let mut indexed = source.db.prepare_cached(RECEIPT_BY_TIME)?;
-            if !indexed.exists(params![time, holder, bytes, name, place])? {
-                pass.note_other(None, "the index of the table receipts lacks rows, so they do not expire".into());
-            }
+            pass.check_receipt_index(source, name, place, account)?;
             Ok(record.len())
         };
         if self.rows_of_list(source, table, RECEIPTS, name, after, limit, each)? {
             self.list = None;
             self.move_to(name, ListPart::All);
+        }
+        Ok(())
+    }
+
+    /// Checks that the index has a receipt. Damage of the index is not damage of the list: the list's receipts are read
+    /// without it.
+    fn check_receipt_index(
+        &mut self,
+        source: &Source<'_>,
+        name: &[u8],
+        place: i64,
+        Account { time, holder, bytes }: Account<'_>,
+    ) -> rusqlite::Result<()> {
+        let indexed = source.db.prepare_cached(RECEIPT_BY_TIME);
+        match indexed.and_then(|mut indexed| indexed.exists(params![time, holder, bytes, name, place])) {
+            Ok(true) => {}
+            Ok(false) => self.note_other(None, format!("{RECEIPT_INDEX} lacks rows; {REPAIR}")),
+            Err(error) if damage::is_damage(&error) => {
+                self.note_other(None, format!("{RECEIPT_INDEX} is damaged ({error}); {REPAIR}"));
+            }
+            Err(error) if self.leaves_out(&error) => {
+                self.note_other(None, format!("{RECEIPT_INDEX} cannot be read ({error})"));
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -429,10 +441,20 @@ impl Pass {
         Ok(())
     }
 
-    /// Reports rows that cannot be read, and goes on behind them. Fails if another program locks the database.
+    /// Whether the slice goes on behind rows that cannot be read for that reason, which is not damage.
+    fn leaves_out(&self, error: &Error) -> bool {
+        self.leaves_out_failures && !is_locked(error)
+    }
+
+    /// Reports rows that cannot be read, and goes on behind them. Fails if the slice is to be repeated.
     fn failed(&mut self, table: CoveredTable, list: Option<&ListName>, error: Error) -> rusqlite::Result<()> {
         if !damage::is_damage(&error) {
-            return Err(error);
+            if !self.leaves_out(&error) {
+                return Err(error);
+            }
+            // The next request may read them, so no list is unreadable.
+            self.unread(table, error.to_string());
+            return Ok(());
         }
         let why = damage::explain(table.name(), &error);
         if let Some(name) = list {

@@ -236,3 +236,22 @@ fn the_deletion_of_an_unreadable_list_is_unavailable_while_another_program_holds
     assert_eq!(store.health(), Health::Healthy);
     assert_eq!(block_on(store.discard(&name("bob"))), Ok(()));
 }
+
+#[test]
+fn a_list_whose_expired_history_cannot_be_deleted_gets_no_gap_in_its_history() {
+    let mut embedded = Embedded::default();
+    embedded.options.history = 2;
+    three_lists(&embedded, Ending::Close);
+    let store = embedded.try_open().expect("it opens");
+    for _ in 0..4 {
+        add_to(&store, "bob").expect("it continues");
+    }
+    // As if a page beside the rows were damaged, which SQLite finds out when it joins pages.
+    let fails = "CREATE TRIGGER fault BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'a test asks for it'); END";
+    embedded.sql().execute_batch(fails).expect("it is created");
+    end(store, Ending::Close);
+    assert_eq!(verify(embedded.dir.path(), &mut |_, _| ()).expect("it is read").findings, []);
+    let store = embedded.try_open().expect("it opens");
+    let numbers = block_on(store.history(&name("bob"), 0, 9)).expect("it is readable");
+    assert_eq!(numbers.iter().map(|revision| revision.number).collect::<Vec<_>>(), [6, 7]);
+}

@@ -162,3 +162,96 @@ fn rows_of_the_log_that_were_truncated_and_return_are_refused() {
     let store = embedded.try_open().expect("the loss is accepted");
     assert_eq!(block_on(store.load(&name("bob"))).map(|stored| stored.list.revision()), Ok(3));
 }
+
+/// A trigger that makes each write of a table fail as a damaged page does.
+fn fail_writes(embedded: &Embedded, what: &str) {
+    let fails = format!("CREATE TRIGGER fault BEFORE {what} BEGIN SELECT RAISE(ABORT, 'a test asks for it'); END");
+    embedded.sql().execute_batch(&fails).expect("it is created");
+}
+
+fn write_again(embedded: &Embedded) {
+    embedded.sql().execute_batch("DROP TRIGGER fault").expect("it is dropped");
+}
+
+#[test]
+fn a_digest_that_could_not_be_written_for_a_time_refuses_no_start() {
+    let mut embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    let store = embedded.try_open().expect("it opens");
+    fail_writes(&embedded, "INSERT ON digest");
+    block_on(store.commit(Sample::new("dan").create().wake_at(Some(7)).commit())).expect("it is new");
+    assert_eq!((store.health(), store.damage_count()), (Health::Healthy, 1));
+    end(store, Ending::Close);
+    write_again(&embedded);
+    // The row of the digest is sound, and it is that of earlier rows.
+    for _ in 0..2 {
+        let store = embedded.try_open().expect("nothing is missing");
+        scrub_all(&store);
+        assert_eq!((store.damage_count(), store.unreadable_count()), (1, 0));
+        let dan = block_on(store.load(&name("dan"))).expect("it is readable").list;
+        block_on(store.commit(Sample::at("dan", dan).add("Milk").wake_at(Some(7)).commit())).expect("it continues");
+        end(store, Ending::Close);
+    }
+    let found = verify(embedded.dir.path(), &mut |_, _| ()).expect("it is read").findings;
+    assert!(matches!(&found[..], [one] if one.what.starts_with("the digest cannot be read")), "{found:?}");
+    embedded.options.accept_loss = true;
+    assert_eq!(embedded.try_open().expect("it opens").damage_count(), 0);
+    embedded.check_digest();
+    embedded.options.accept_loss = false;
+    assert_eq!(embedded.try_open().expect("it opens").damage_count(), 0);
+    assert!(verify(embedded.dir.path(), &mut |_, _| ()).expect("it is read").is_sound());
+}
+
+#[test]
+fn a_digest_that_cannot_be_written_keeps_no_list_from_being_isolated_or_deleted() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    embedded.sql().execute("DELETE FROM lists WHERE name = 'bob'", []).expect("it is deleted");
+    let store = embedded.try_open().expect("it opens");
+    fail_writes(&embedded, "INSERT ON digest");
+    scrub_all(&store);
+    assert_eq!(store.health(), Health::Healthy);
+    assert!(matches!(block_on(store.load(&name("bob"))), Err(StoreError::Unreadable { .. })));
+    write_again(&embedded);
+    end(store, Ending::Close);
+
+    flip(&embedded, "lists", "snapshot", "name = 'ann'");
+    let store = embedded.try_open().expect("it opens");
+    assert!(block_on(store.load(&name("ann"))).is_err());
+    fail_writes(&embedded, "INSERT ON digest");
+    assert_eq!(block_on(store.discard(&name("ann"))), Ok(()));
+    assert_eq!(block_on(store.discard(&name("bob"))), Ok(()));
+    assert_eq!(store.health(), Health::Healthy);
+    write_again(&embedded);
+}
+
+#[test]
+fn a_digest_that_cannot_be_written_at_a_start_keeps_no_list_from_being_isolated() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Drop);
+    flip(&embedded, "log", "commits", "seq = 5");
+    fail_writes(&embedded, "INSERT ON digest");
+    let store = embedded.try_open().expect("bob is isolated");
+    assert!(matches!(block_on(store.load(&name("bob"))), Err(StoreError::Unreadable { .. })));
+    assert_eq!((store.health(), store.damage_count()), (Health::Healthy, 1));
+    write_again(&embedded);
+    end(store, Ending::Close);
+    assert!(embedded.try_open().is_ok(), "the row of the digest is that of earlier rows");
+}
+
+#[test]
+fn a_lost_digest_that_cannot_be_noted_ends_no_writes() {
+    let embedded = Embedded::default();
+    three_lists(&embedded, Ending::Close);
+    let store = embedded.try_open().expect("it opens");
+    fail_writes(&embedded, "INSERT ON digest");
+    embedded
+        .sql()
+        .execute_batch("CREATE TRIGGER more BEFORE INSERT ON quarantine BEGIN SELECT RAISE(ABORT, ''); END")
+        .expect("it is created");
+    for list in ["dan", "eve"] {
+        block_on(store.commit(Sample::new(list).create().wake_at(Some(7)).commit())).expect("it is new");
+    }
+    assert_eq!(store.health(), Health::Healthy);
+    end(store, Ending::Close);
+}

@@ -8,6 +8,7 @@ use super::*;
 use crate::store::embedded::covered_rows::{CompactedColumns, CoveredRows, ReceiptColumns};
 use crate::store::embedded::digest::{RowChanges, recount};
 use crate::store::embedded::scrub::{Pass, SliceLimit, Source};
+use crate::store::fixtures::RECEIVED;
 
 /// Three compacted lists with history, receipts and timers, a deleted one, and an isolated one.
 fn lists(embedded: &Embedded) {
@@ -84,10 +85,14 @@ fn an_older_row_of_a_list_is_noticed_by_its_history() {
     block_on(store.commit(Sample::at("bob", bob).add("Eggs").commit())).expect("it continues");
     end(store, Ending::Close);
     let restore = "REPLACE INTO lists SELECT * FROM old; DROP TABLE old";
-    let (store, damage, unreadable) = scrubbed_after(&embedded, restore);
+    let (mut store, damage, unreadable) = scrubbed_after(&embedded, restore);
     assert_eq!((damage, unreadable), (1, vec!["bob".to_owned()]), "the list is named, and the digest differs");
-    let Err(StoreError::Unreadable { why, .. }) = block_on(store.load(&name("bob"))) else { panic!("it is older") };
-    assert_eq!(why, "its compacted row is of revision 3, and its history goes on to 4");
+    for earlier in ["", " (the list was isolated before this start)", " (the list was isolated before this start)"] {
+        let Err(StoreError::Unreadable { why, .. }) = block_on(store.load(&name("bob"))) else { panic!("it is older") };
+        assert_eq!(why, format!("its compacted row is of revision 3, and its history goes on to 4{earlier}"));
+        end(store, Ending::Close);
+        store = embedded.try_open().expect("it opens");
+    }
 }
 
 #[test]
@@ -129,6 +134,108 @@ fn a_missing_timer_is_restored_and_said() {
     assert_eq!(due.iter().map(|due| (due.name.as_str(), due.at)).collect::<Vec<_>>(), [("dan", 7), ("eve", 8)]);
     end(store, Ending::Close);
     embedded.check_digest();
+}
+
+#[test]
+fn a_timer_whose_loss_was_accepted_is_restored_without_an_alarm() {
+    let mut embedded = Embedded::default();
+    lists(&embedded);
+    embedded.sql().execute("DELETE FROM timers WHERE name = 'dan'", []).expect("it is deleted");
+    embedded.options.accept_loss = true;
+    drop(embedded.try_open().expect("the loss is accepted"));
+    embedded.options.accept_loss = false;
+    for _ in 0..2 {
+        let store = embedded.try_open().expect("it opens");
+        scrub_all(&store);
+        scrub_all(&store);
+        assert_eq!(store.damage_count(), 0);
+        let due = block_on(store.due(9, None, 9)).expect("they are readable");
+        assert_eq!(due.iter().map(|due| due.name.as_str()).collect::<Vec<_>>(), ["dan", "eve"]);
+        end(store, Ending::Close);
+        embedded.check_digest();
+    }
+}
+
+#[test]
+fn a_damaged_index_of_receipts_makes_no_list_unreadable() {
+    let embedded = Embedded::default();
+    lists(&embedded);
+    assert!(damage::damage_root(&embedded, "receipts_by_time") > 0);
+    let store = embedded.try_open().expect("it opens");
+    scrub_all(&store);
+    let unreadable: Vec<_> = store.unreadable(None, 9).into_iter().map(|list| list.name.as_str().to_owned()).collect();
+    assert_eq!(unreadable, ["zoe"]);
+    let damage = store.lifecycle.damage();
+    assert!(damage.iter().any(|what| what.starts_with("the index receipts_by_time")), "{damage:?}");
+    drop(store);
+    repair(embedded.dir.path(), &mut |_, _| (), &mut |_| ()).expect("it is repaired").expect("it was damaged");
+    assert!(verify(embedded.dir.path(), &mut |_, _| ()).expect("it is read").is_sound());
+    let store = embedded.try_open().expect("it opens");
+    assert_eq!(block_on(store.load(&name("bob"))).map(|bob| bob.receipts.len()), Ok(1));
+}
+
+#[test]
+fn a_damaged_index_of_receipts_is_made_anew_when_a_receipt_is_to_be_written_or_deleted() {
+    for expires in [false, true] {
+        let embedded = Embedded::default();
+        lists(&embedded);
+        assert!(damage::damage_root(&embedded, "receipts_by_time") > 0);
+        let store = embedded.try_open().expect("it opens");
+        if expires {
+            store.receipt_room().advance(RECEIVED + 60 * 3_600_000);
+            block_on(store.commit(Sample::new("new").create().commit())).expect("it is new");
+        } else {
+            for list in ["ann", "bob"] {
+                let sample = Sample::at(list, block_on(store.load(&name(list))).expect("it is readable").list);
+                block_on(store.commit(sample.add("Tea").with_receipt("another key").commit())).expect("it continues");
+            }
+        }
+        end(store, Ending::Close);
+        let store = embedded.try_open().expect("it opens");
+        let receipts = block_on(store.load(&name("bob"))).map(|bob| bob.receipts.len());
+        assert_eq!(receipts, Ok(if expires { 0 } else { 2 }));
+        assert_eq!(store.unreadable_count(), 1, "only zoe");
+        scrub_all(&store);
+        let damage = store.lifecycle.damage();
+        assert!(matches!(&damage[..], [one] if one.contains("never used")), "{damage:?}");
+        drop(store);
+        embedded.check_digest();
+        let done = repair(embedded.dir.path(), &mut |_, _| (), &mut |_| ()).expect("it is repaired");
+        assert!(done.is_some_and(|done| done.lost_receipts.is_empty()), "the unused pages are damage");
+        assert!(verify(embedded.dir.path(), &mut |_, _| ()).expect("it is read").is_sound());
+    }
+}
+
+#[test]
+fn a_damaged_receipt_that_is_expired_makes_no_list_unreadable_and_is_deleted() {
+    let embedded = Embedded::default();
+    lists(&embedded);
+    flip(&embedded, "receipts", "record", "name = 'bob'");
+    let store = embedded.try_open().expect("it opens");
+    store.receipt_room().advance(RECEIVED + 60 * 3_600_000);
+    scrub_all(&store);
+    let unreadable: Vec<_> = store.unreadable(None, 9).into_iter().map(|list| list.name.as_str().to_owned()).collect();
+    assert_eq!(unreadable, ["zoe"]);
+    let damage = store.lifecycle.damage();
+    assert!(matches!(&damage[..], [one] if one.starts_with("list \"bob\": its expired receipt")), "{damage:?}");
+    block_on(store.commit(Sample::new("new").create().commit())).expect("it is new");
+    assert_eq!(embedded.count("receipts"), 0);
+}
+
+#[test]
+fn rows_that_the_disk_does_not_return_are_named_and_the_scrub_goes_on() {
+    let embedded = Embedded::default();
+    lists(&embedded);
+    embedded.sql().execute_batch("DELETE FROM lists WHERE name = 'cid'").expect("it is lost");
+    let store = embedded.try_open().expect("it opens");
+    // Each statement on the table fails, and not because of damage.
+    embedded.sql().execute_batch("ALTER TABLE receipts RENAME TO hidden").expect("it is renamed");
+    scrub_all(&store);
+    let damage = store.lifecycle.damage();
+    assert!(damage.iter().any(|what| what.starts_with("rows of the table receipts cannot be read")), "{damage:?}");
+    assert!(damage.iter().any(|what| what.starts_with("the table lists lacks rows")), "{damage:?}");
+    let unreadable: Vec<_> = store.unreadable(None, 9).into_iter().map(|list| list.name.as_str().to_owned()).collect();
+    assert_eq!(unreadable, ["cid", "zoe"], "the other tables are read");
 }
 
 #[test]
@@ -205,7 +312,7 @@ fn a_row_that_changes_during_a_pass_is_counted_once_wherever_the_pass_is() {
         let db = schema::open_writer(dir.path(), 1 << 20, None).expect("it opens");
         put_rows(CoveredRows { db: &db, changes: &RowChanges::new(None) }).expect("they are written");
         let log_index = Mutex::default();
-        let source = Source { db: &db, log_index: &log_index };
+        let source = Source { db: &db, log_index: &log_index, receipt_horizon: 0, leaves_out_failures: false };
         let mut pass = Pass::default();
         for _ in 0..place {
             pass.slice(&source, SliceLimit { rows: 1, bytes: usize::MAX }).expect("it is read");

@@ -168,3 +168,33 @@ fn a_damaged_page_of_receipts_of_the_first_format_makes_its_lists_unreadable_and
     }
     assert_eq!(embedded.sql().pragma_query_value(None, "user_version", |row| row.get(0)), Ok(schema::FORMAT));
 }
+
+#[test]
+fn a_directory_that_lacks_acknowledged_commits_is_refused_before_it_is_upgraded() {
+    let mut embedded = directory(ENCODING_3);
+    last_commit::write(embedded.dir.path(), 1_000_000).expect("it is written");
+    let refused = embedded.try_open().expect_err("commits are missing");
+    assert!(matches!(refused, StoreError::Incomplete { .. }), "{refused}");
+    let format =
+        |embedded: &Embedded| embedded.sql().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+    assert_eq!(format(&embedded), Ok(1), "the earlier program still reads it");
+    embedded.options.accept_loss = true;
+    check(&embedded.try_open().expect("the loss is accepted"));
+    assert_eq!(format(&embedded), Ok(schema::FORMAT));
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_left_out_of_an_upgrade_and_costs_no_other_list() {
+    let embedded = directory(ENCODING_2);
+    // As if a page beside the row were damaged, which SQLite finds out when it moves rows to it.
+    let fails = "CREATE TRIGGER fault BEFORE UPDATE ON lists WHEN old.name = 'bob'
+        BEGIN SELECT RAISE(ABORT, 'a test asks for it'); END";
+    embedded.sql().execute_batch(fails).expect("it is created");
+    let store = embedded.try_open().expect("it is upgraded");
+    let unreadable = block_on(store.load(&name("bob")));
+    assert!(matches!(unreadable, Err(StoreError::Unreadable { .. })), "{unreadable:?}");
+    for (list, revision) in [("chores", 7), ("gone", 3), ("only in the log", 2)] {
+        assert_eq!(block_on(store.load(&name(list))).map(|stored| stored.list.revision()), Ok(revision), "{list}");
+    }
+    embedded.sql().execute_batch("DROP TRIGGER fault").expect("it is dropped");
+}

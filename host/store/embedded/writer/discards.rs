@@ -5,7 +5,6 @@ use tokio::sync::oneshot;
 use super::Writer;
 use crate::list::name::ListName;
 use crate::store::embedded::damage;
-use crate::store::embedded::digest::RowChanges;
 use crate::store::embedded::discard::{self, Discard};
 use crate::store::embedded::error::{ReadError, WriteFailure};
 use crate::store::error::StoreError;
@@ -39,15 +38,8 @@ impl Writer {
                 let _ = reply.send(Err(refusal));
                 continue;
             }
-            let changes = RowChanges::new(self.scrub_position());
-            let discarded = discard::discard(&self.db, &name, seq, &self.digest, &changes);
-            let result = match discarded {
-                Ok(difference) => {
-                    self.note_rows(&difference);
-                    Ok(())
-                }
-                Err(failure) => Err(self.discard_error(&name, &failure)),
-            };
+            let discarded = self.change_rows("delete an unreadable list", |rows| discard::discard(rows, &name, seq));
+            let result = discarded.map_err(|failure| self.discard_error(&name, &failure));
             if result.is_ok() {
                 self.log_index.lock().discard(&name);
                 tracing::warn!(list = name.as_str(), "an unreadable list was deleted; its rows are kept as evidence");

@@ -1,24 +1,22 @@
 //! The scrub, as the writer carries it out: slices between two batches, and what follows from the damage they find.
 
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
 use super::Writer;
 use crate::list::name::ListName;
 use crate::store::embedded::covered_rows::CoveredRows;
-use crate::store::embedded::damage;
-use crate::store::embedded::digest::{Difference, Position, RowChanges};
+use crate::store::embedded::digest::{CoveredTable, Position};
 use crate::store::embedded::error::WriteFailure;
+use crate::store::embedded::log_index::LogIndex;
+use crate::store::embedded::missing_timers::MissingTimers;
 use crate::store::embedded::scrub::{ScrubFinding, Source};
-use crate::store::embedded::transaction;
+use crate::store::embedded::{compacted, damage};
 
 impl Writer {
     /// How far the scrub has come, if one is under way.
     pub(super) fn scrub_position(&self) -> Option<&Position> {
         self.scrubber.position()
-    }
-
-    /// Records the changes of covered rows that are durable.
-    pub(super) fn note_rows(&mut self, rows: &Difference) {
-        self.digest.apply(rows);
-        self.scrubber.apply(rows);
     }
 
     /// Reads a slice if it is due. Returns whether it did.
@@ -39,18 +37,22 @@ impl Writer {
             self.scrubber.pages.request();
         }
         let mut pass = self.scrubber.pass.take().unwrap_or_default();
-        let source = Source { db: &self.scrubber.db, log_index: &self.log_index };
+        let source = Source {
+            db: &self.scrubber.db,
+            log_index: &self.log_index,
+            receipt_horizon: self.receipt_room.horizon(),
+            leaves_out_failures: self.scrubber.is_last_attempt(),
+        };
         let slice = pass.slice(&source, self.scrubber.limit());
         let is_done = pass.is_done();
         self.scrubber.pass = Some(pass);
+        self.scrubber.note_attempt(slice.as_ref().err());
         match slice {
             Ok(findings) => self.scrubber.findings.extend(findings),
-            // The slice is repeated: another program locks the database, or it cannot be read at the moment.
             Err(error) => tracing::debug!(%error, "a slice of the scrub is repeated"),
         }
         self.act_on_findings();
-        if is_done {
-            // Timers may have been restored just now.
+        if is_done && self.restore_timers() {
             let compared = self.scrubber.pass.as_ref().zip(self.digest.known());
             let compared = compared.map(|(pass, digest)| pass.compare(digest)).unwrap_or_default();
             self.scrubber.findings.extend(compared);
@@ -69,7 +71,8 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn scrub_everything(&mut self, done: tokio::sync::oneshot::Sender<()>) {
         self.scrubber.pass = Some(crate::store::embedded::scrub::Pass::default());
-        while self.scrubber.pass.is_some() && self.scrubber.findings.is_empty() {
+        let goes_on = |writer: &Self| writer.scrubber.pass.is_some() && writer.scrubber.findings.is_empty();
+        while goes_on(self) && self.lifecycle.check_healthy().is_ok() {
             self.scrub_slice();
         }
         let damage = crate::store::embedded::page_check::check(&self.scrubber.db);
@@ -106,20 +109,7 @@ impl Writer {
                     return false;
                 }
             }
-            ScrubFinding::MissingTimer { name, at } => match self.restore_timer(&name, at) {
-                Ok(()) => {
-                    self.lifecycle.note_damage("timers were missing; the scrub restored them from the lists");
-                    tracing::warn!(list = name.as_str(), at, "the timer of a list was missing");
-                }
-                Err(WriteFailure::Busy) => return false,
-                Err(WriteFailure::RolledBack(_, error)) if damage::is_damage(&error) => {
-                    self.lifecycle.note_damage(&damage::explain("timers", &error));
-                }
-                Err(failure) => {
-                    self.fail(&mut Vec::new(), &failure);
-                    return false;
-                }
-            },
+            ScrubFinding::MissingTimer { name, at } => self.scrubber.missing_timers.add(name, at),
             ScrubFinding::Other { name: Some(name), what } => {
                 self.lifecycle.note_damage(&format!("list {:?}: {what}", name.as_str()));
             }
@@ -128,14 +118,47 @@ impl Writer {
         true
     }
 
-    fn restore_timer(&mut self, name: &ListName, at: u64) -> Result<(), WriteFailure> {
-        let transaction = transaction::begin(&self.db)?;
-        let changes = RowChanges::new(self.scrub_position());
-        let restored = CoveredRows { db: &self.db, changes: &changes }.restore_timer(name, at);
-        restored.map_err(|error| WriteFailure::RolledBack("restore a timer", error))?;
-        transaction.commit().map_err(WriteFailure::Unknown)?;
-        let rows = changes.difference();
-        self.note_rows(&rows);
-        Ok(())
+    /// Restores some of the missing timers at the end of a pass. Returns whether that is done.
+    fn restore_timers(&mut self) -> bool {
+        let Some(found) = self.scrubber.pass.as_ref().map(|pass| pass.sum(CoveredTable::Timers)) else { return true };
+        let counted = self.digest.known().map(|digest| digest.sums.of(CoveredTable::Timers));
+        let is_counted = self.scrubber.missing_timers.are_counted(found, counted);
+        let timers = self.scrubber.missing_timers.take_some();
+        if timers.is_empty() {
+            self.scrubber.missing_timers = MissingTimers::default();
+            return true;
+        }
+        // The lists may have changed since they were read.
+        let waits = |(name, at): &&(ListName, u64)| wake_up(&self.db, &self.log_index, name) == Some(*at);
+        let timers: Vec<_> = timers.iter().filter(waits).cloned().collect();
+        let restored = self.change_rows("restore timers", |rows| {
+            let restore = if is_counted { CoveredRows::restore_timer } else { CoveredRows::put_timer };
+            timers.iter().try_for_each(|(name, at)| restore(&rows, name, *at))
+        });
+        match restored {
+            Ok(()) => {
+                if is_counted {
+                    self.lifecycle.note_damage("timers were missing; the scrub restored them from the lists");
+                }
+                for (name, at) in timers {
+                    tracing::warn!(list = name.as_str(), at, "the timer of a list was missing and is restored");
+                }
+            }
+            Err(WriteFailure::Busy) => self.scrubber.missing_timers.put_back(timers),
+            Err(WriteFailure::RolledBack(_, error)) if damage::is_damage(&error) => {
+                self.lifecycle.note_damage(&damage::explain("timers", &error));
+            }
+            Err(failure) => {
+                self.fail(&mut Vec::new(), &failure);
+                self.scrubber.missing_timers.put_back(timers);
+            }
+        }
+        false
     }
+}
+
+/// The wake-up time of a list, if it is known.
+fn wake_up(db: &Connection, log_index: &Mutex<LogIndex>, name: &ListName) -> Option<u64> {
+    let logged = log_index.lock().get(name).map(|list| list.meta.wake_up);
+    logged.unwrap_or_else(|| compacted::read_meta(db, name).ok().and_then(|meta| meta.wake_up))
 }
