@@ -82,7 +82,7 @@ fn a_check_names_what_cannot_be_upgraded_and_the_upgrade_then_changes_nothing() 
 fn a_repair_says_what_it_does_and_a_server_starts_with_the_rest() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Process::start(dir.path(), &[]);
-    for list in ["ann", "bob"] {
+    for list in ["ann", "bob", "cid"] {
         let (status, answer) = send(server.address, "POST", &format!("/lists/{list}/entries"), r#"{"title":"Milk"}"#);
         assert_eq!(status, 201, "{answer}");
     }
@@ -92,14 +92,17 @@ fn a_repair_says_what_it_does_and_a_server_starts_with_the_rest() {
     assert!(server.terminate().success());
     let (code, answer, errors) = run(dir.path(), &["verify", "--repair"]);
     assert_eq!((code, &answer["repaired"], errors.as_str()), (0, &Value::Null, ""));
-    change(dir.path(), "UPDATE lists SET snapshot = x'04' WHERE name = 'bob'; INSERT INTO timers VALUES (7, 'ann')");
+    change(dir.path(), "INSERT INTO timers VALUES (7, 'ann')");
+    let unproven = "UPDATE lists SET snapshot = x'04' WHERE name > 'b'; DELETE FROM history WHERE name = 'bob'";
+    change(dir.path(), unproven);
     let (code, answer, errors) = run(dir.path(), &["verify", "--repair"]);
     assert_eq!(code, 0, "{errors}");
     assert!(errors.contains("list \"bob\"") && errors.contains("repairing: "), "{errors}");
     assert_eq!(answer["repaired"]["removed_lists"][0]["list"], "bob");
+    assert_eq!(answer["repaired"]["restored_lists"][0]["list"], "cid");
     assert_eq!((&answer["damage"], &answer["repaired"]["removed_timers"]), (&json!([]), &json!(1)));
     let server = Process::start(dir.path(), &[]);
-    assert_eq!(send(server.address, "GET", "/lists/ann", "").0, 200);
+    assert_eq!(["ann", "cid"].map(|list| send(server.address, "GET", &format!("/lists/{list}"), "").0), [200, 200]);
     assert_eq!(send(server.address, "GET", "/lists/bob", "").0, 404);
     let (status, answer) = send(server.address, "POST", "/lists/bob/entries", r#"{"title":"Milk"}"#);
     assert_eq!(status, 201, "{answer}");

@@ -17,7 +17,8 @@ pub(super) fn repair(data: &Path) -> anyhow::Result<Option<Repaired>> {
         print_findings(found);
         print_error(
             "repairing: a new database is made of all rows that can be read, and takes the place of the damaged one, \
-             which is kept; lists that cannot be read are removed, and their rows are kept in the table quarantine",
+             which is kept; lists that cannot be read are made of their history where that proves them, and else removed, and their rows are \
+             kept in the table quarantine",
         );
     };
     let mut announce = announce;
@@ -28,7 +29,11 @@ pub(super) fn repair(data: &Path) -> anyhow::Result<Option<Repaired>> {
 
 /// Prints what was lost, and which files were kept.
 pub(super) fn print(repaired: &Repaired) {
-    let Repaired { removed_lists, lost_histories, lost_receipts, timers, losses, kept_files } = repaired;
+    let Repaired { restored_lists, removed_lists, lost_histories, lost_receipts, timers, losses, kept_files } =
+        repaired;
+    for (list, why) in restored_lists {
+        print_error(&format!("restored list {list:?}, of which nothing is lost: {}", excerpt(why)));
+    }
     for (list, why) in removed_lists {
         print_error(&format!("removed list {list:?}: {}", excerpt(why)));
     }
@@ -56,6 +61,7 @@ pub(super) fn json(repaired: &Repaired) -> Value {
         lists.iter().map(|(list, what)| json!({ "list": list, "what": what })).collect()
     };
     json!({
+        "restored_lists": lists(&repaired.restored_lists),
         "removed_lists": lists(&repaired.removed_lists),
         "lost_histories": lists(&repaired.lost_histories),
         "lost_receipts": repaired.lost_receipts,

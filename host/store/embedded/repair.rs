@@ -9,7 +9,8 @@
 //!
 //! 1. Copy every row that can be read. Receipts that cannot be decoded go into the table `quarantine`.
 //! 2. Mark the lists as unreadable whose rows are incomplete, or whose compacted row is older than others.
-//! 3. Open it as a store, which compacts the log, and remove each list that cannot be read, as `DELETE` does.
+//! 3. Open it as a store, which compacts the log. Write each list anew that cannot be read and whose last state is proven by
+//!    sound rows. Remove the other ones that cannot be read, as `DELETE` does.
 //! 4. Give up each history that does not lead to its list, and write all timers anew.
 
 mod comparison;

@@ -89,8 +89,14 @@ impl Salvage {
         &'a self,
         is_wanted: impl Fn(&ListName) -> bool + 'a,
     ) -> impl Iterator<Item = Result<SalvagedList, StoreError>> + 'a {
-        let lacks = self.lacks.clone().map(|why| Err(StoreError::Failed { what: LACKING.into(), why }));
-        let names = ReadableNames::new(self.recording.db(), self.besides_compacted());
+        let lost_rows = names::lost_rows(self.recording.db());
+        let mut besides = self.besides_compacted();
+        if !lost_rows.is_empty() {
+            besides.extend(names::besides_lists(self.recording.db()));
+        }
+        let lacks = self.lacks.iter().cloned().chain(lost_rows);
+        let lacks = lacks.map(|why| Err(StoreError::Failed { what: LACKING.into(), why })).collect::<Vec<_>>();
+        let names = ReadableNames::new(self.recording.db(), besides);
         let read = move |name: Result<ListName, StoreError>| match name {
             Ok(name) if !is_wanted(&name) => None,
             Ok(name) => {
@@ -111,6 +117,9 @@ impl Salvage {
         let damage = match &self.log_damage {
             Some(why) => why.clone(),
             None => match self.recording.recorded(name) {
+                Ok((list, _)) if list.list.revision() == 0 && names::has_rows(self.recording.db(), name) => {
+                    "its compacted row is missing, and it has history or receipts".to_owned()
+                }
                 Ok((list, wake_up)) => match list.check() {
                     Ok(()) => return Ok(SalvagedList { list, wake_up, damage: None, missing: None }),
                     Err(why) => why.to_string(),

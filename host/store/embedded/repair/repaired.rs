@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// What a repair did.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Repaired {
+    /// The lists whose damaged rows were written anew, because sound rows prove their last states, and why. Nothing of them is
+    /// lost.
+    pub restored_lists: Vec<(String, String)>,
     /// The lists that were removed, and why. Their names are absent, and their rows are in `quarantine`.
     pub removed_lists: Vec<(String, String)>,
     /// The lists that lost their history, and why. They are otherwise as they were.

@@ -4,21 +4,26 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
+use tokio::runtime::Runtime;
 
 use super::repaired::Repaired;
+use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::store::embedded::covered_rows::CoveredRows;
 use crate::store::embedded::digest::{RowChanges, recount};
 use crate::store::embedded::options::Options;
 use crate::store::embedded::recording::Recording;
+use crate::store::embedded::salvage::{Salvage, SalvagedList};
 use crate::store::embedded::verify::history_damage;
-use crate::store::embedded::{EmbeddedStore, compacted, evidence, readable_rows, schema};
+use crate::store::embedded::{EmbeddedStore, compacted, evidence, import, readable_rows, schema};
 use crate::store::error::StoreError;
-use crate::store::{MAX_PAGE, Pending, Store};
+use crate::store::{MAX_PAGE, Store};
 
 /// Removes what is damaged from a new database, writes its timers anew, and gives no commit a number up to `remembered`.
 pub(super) fn settle(dir: &Path, new: &Path, remembered: u64, done: &mut Repaired) -> Result<(), StoreError> {
-    remove_lists(new, done)?;
+    let unreadable = unreadable_lists(new)?;
+    let lost = restore_lists(new, unreadable, done)?;
+    remove_lists(new, lost, done)?;
     let what = format!("repair {}", dir.display());
     let db = Connection::open(new.join(schema::FILE)).map_err(schema::failed(&what))?;
     give_up_histories(&db, new, done)?;
@@ -37,37 +42,99 @@ pub(super) fn settle(dir: &Path, new: &Path, remembered: u64, done: &mut Repaire
     db.close().map_err(|(_, error)| schema::failed(&what)(error))
 }
 
-/// Opens the database as a store, has it compact the log, and removes each list that cannot be read.
-fn remove_lists(new: &Path, done: &mut Repaired) -> Result<(), StoreError> {
+/// A list that cannot be read, and why.
+type Unreadable = (ListName, String);
+
+/// Opens the database as a store, has it compact the log, and returns the lists that cannot be read.
+fn unreadable_lists(new: &Path) -> Result<Vec<Unreadable>, StoreError> {
+    with_store(new, |store, runtime| {
+        let db = schema::open_reader(new, 0)?;
+        let mut names = BTreeSet::new();
+        for table in ["lists", "gone"] {
+            names.extend(readable_rows::names(&db, table).map_err(schema::failed("read the names of lists"))?.0);
+        }
+        drop(db);
+        let mut after = None;
+        loop {
+            let page = store.unreadable(after.as_ref(), MAX_PAGE);
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            names.extend(page.into_iter().map(|list| list.name.as_str().to_owned()));
+        }
+        let mut unreadable = Vec::new();
+        for name in names.iter().filter_map(|name| ListName::new(name).ok()) {
+            match runtime.block_on(store.load(&name)) {
+                Err(StoreError::Unreadable { why, .. }) => unreadable.push((name, why)),
+                loaded => drop(loaded?),
+            }
+        }
+        Ok(unreadable)
+    })
+}
+
+/// Writes the rows of each list anew whose last state is proven by sound rows. Returns the other lists.
+fn restore_lists(new: &Path, unreadable: Vec<Unreadable>, done: &mut Repaired) -> Result<Vec<Unreadable>, StoreError> {
+    if unreadable.is_empty() {
+        return Ok(unreadable);
+    }
+    let (mut proven, mut lost) = (Vec::new(), Vec::new());
+    let salvage = Salvage::open(new)?;
+    for (name, why) in unreadable {
+        let SalvagedList { list, wake_up, missing, .. } = salvage.list(&name)?;
+        match missing {
+            None if list.list.revision() > 0 => proven.push((list, wake_up, why)),
+            _ => lost.push((name, why)),
+        }
+    }
+    drop(salvage);
+    let db = Connection::open(new.join(schema::FILE)).map_err(schema::failed("open the new database"))?;
+    let seq = schema::last_commit(&db)?;
+    let write = |list: &ListHistory, wake_up| -> rusqlite::Result<()> {
+        let transaction = db.unchecked_transaction()?;
+        // The digest of all rows is made at the end.
+        let changes = RowChanges::new(None);
+        let rows = CoveredRows { db: &transaction, changes: &changes };
+        rows.rename_evidence(&list.name, &evidence::given_up(list.name.as_str()))?;
+        import::write_list(rows, seq, list, wake_up)?;
+        recount::reset(&transaction)?;
+        transaction.commit()
+    };
+    for (list, wake_up, why) in proven {
+        write(&list, wake_up).map_err(schema::failed("write a list anew"))?;
+        done.restored_lists.push((list.name.as_str().to_owned(), why));
+    }
+    Ok(lost)
+}
+
+/// Removes lists, as `DELETE` does.
+fn remove_lists(new: &Path, lists: Vec<Unreadable>, done: &mut Repaired) -> Result<(), StoreError> {
+    if lists.is_empty() {
+        return Ok(());
+    }
+    with_store(new, |store, runtime| {
+        for (name, why) in lists {
+            // The store removes only lists that it knows to be unreadable.
+            drop(runtime.block_on(store.load(&name)));
+            runtime.block_on(store.discard(&name))?;
+            done.removed_lists.push((name.as_str().to_owned(), why));
+        }
+        Ok(())
+    })
+}
+
+/// Opens the database as a store, and closes it at the end.
+fn with_store<T>(
+    new: &Path,
+    work: impl FnOnce(&EmbeddedStore, &Runtime) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let failed = |why: std::io::Error| StoreError::Failed { what: "repair lists".into(), why: why.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
     // Neither revisions nor receipts expire by a repair.
     let options = Options { accept_loss: true, history: u64::MAX, ..Options::default() };
     let store = EmbeddedStore::open(new, options)?;
-    let db = schema::open_reader(new, 0)?;
-    let mut names = BTreeSet::new();
-    for table in ["lists", "gone"] {
-        names.extend(readable_rows::names(&db, table).map_err(schema::failed("read the names of lists"))?.0);
-    }
-    drop(db);
-    let mut after = None;
-    loop {
-        let page = store.unreadable(after.as_ref(), MAX_PAGE);
-        let Some(last) = page.last() else { break };
-        after = Some(last.name.clone());
-        names.extend(page.into_iter().map(|list| list.name.as_str().to_owned()));
-    }
-    let wait = |pending: Pending<()>| runtime.block_on(pending);
-    for name in names.iter().filter_map(|name| ListName::new(name).ok()) {
-        match runtime.block_on(store.load(&name)) {
-            Err(StoreError::Unreadable { why, .. }) => {
-                wait(store.discard(&name))?;
-                done.removed_lists.push((name.as_str().to_owned(), why));
-            }
-            loaded => drop(loaded?),
-        }
-    }
-    wait(store.close())
+    let result = work(&store, &runtime)?;
+    runtime.block_on(store.close())?;
+    Ok(result)
 }
 
 /// Gives up each history that is damaged, missing or leads to another list. The list itself is sound.

@@ -34,12 +34,13 @@ fn sql(dir: &Path, statement: &str) {
     Connection::open(dir.join(schema::FILE)).unwrap().execute_batch(statement).unwrap();
 }
 
-/// Bob has no snapshot, the timers of cid and zoe are wrong, dan has no history, and eve's receipt does not decode. A page
+/// Bob has neither a snapshot nor a history, the timers of cid and zoe are wrong, dan has no history, and eve's receipt does not decode. A page
 /// of the index of the history is damaged.
 fn damage(dir: &Path) {
     sql(
         dir,
         "UPDATE lists SET snapshot = x'04' WHERE name = 'bob';
+         UPDATE history SET record = x'04' WHERE name = 'bob';
          DELETE FROM timers WHERE name = 'cid';
          INSERT INTO timers VALUES (5, 'zoe');
          DELETE FROM history WHERE name = 'dan';
@@ -264,5 +265,44 @@ fn a_damaged_page_of_records_does_not_keep_lists_from_being_repaired() {
     let is_of_record = |finding: &Finding| finding.list.is_none() && finding.what.starts_with("record \"ann\"");
     assert!(left.iter().all(is_of_record), "{left:?}");
     let bob = block_on(open(dir.path()).load(&name("bob"))).unwrap().list;
-    assert!(!bob.exists() && bob.revision() > 2, "{}", bob.revision());
+    assert_eq!((bob.exists(), bob.revision()), (true, 2), "its history proves it");
+}
+
+#[test]
+fn a_list_whose_last_state_is_proven_by_its_history_is_restored_with_its_receipts() {
+    let dir = directory();
+    sql(dir.path(), "UPDATE lists SET snapshot = x'04' WHERE name IN ('bob', 'dan')");
+    // The history of dan proves nothing any more.
+    sql(dir.path(), "UPDATE history SET record = x'04' WHERE name = 'dan'");
+    let done = repaired(dir.path());
+    let names = |lists: &[(String, String)]| lists.iter().map(|(list, _)| list.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&done.restored_lists), names(&done.removed_lists)), (vec!["bob".into()], vec!["dan".into()]));
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let store = open(dir.path());
+    let bob = block_on(store.load(&name("bob"))).unwrap();
+    assert_eq!((bob.list.revision(), bob.list.count(), bob.receipts.len(), bob.wake_up), (2, 1, 1, Some(8)));
+    assert_eq!(block_on(store.history(&name("bob"), 0, 9)).unwrap().len(), 2);
+    let more = Writer::at("bob", bob.list).add("Rye").wake_at(Some(8));
+    block_on(store.commit(more.commit())).expect("it goes on");
+    block_on(store.close()).unwrap();
+    drop(store);
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+}
+
+#[test]
+fn a_list_with_a_damaged_name_is_set_aside_and_costs_no_other_list() {
+    let dir = directory();
+    sql(
+        dir.path(),
+        "UPDATE lists SET name = char(1) || 'bob' WHERE name = 'bob';
+         UPDATE history SET name = CAST(x'ff626f62' AS TEXT) WHERE name = 'bob';",
+    );
+    let done = repaired(dir.path());
+    assert!(done.losses.iter().any(|loss| loss.contains("table lists whose name")), "{done:?}");
+    assert!(done.losses.iter().any(|loss| loss.contains("table history whose name")), "{done:?}");
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let store = open(dir.path());
+    for list in ["ann", "cid", "dan", "eve", "log"] {
+        assert_eq!(block_on(store.load(&name(list))).unwrap().list.revision(), 2, "{list}");
+    }
 }

@@ -6,8 +6,9 @@ use std::iter::Peekable;
 use rusqlite::Connection;
 
 use crate::list::name::ListName;
+use crate::store::embedded::digest::{CoveredTable, recount};
 use crate::store::embedded::recording::as_name;
-use crate::store::embedded::schema;
+use crate::store::embedded::{digest_check, readable_rows, schema};
 use crate::store::error::StoreError;
 
 /// How many names are read at once.
@@ -66,6 +67,33 @@ impl<'db> ReadableNames<'db> {
         }
         names
     }
+}
+
+/// The rows of lists that are missing or older, as the digest says. A database of an earlier format has none.
+pub(super) fn lost_rows(db: &Connection) -> Vec<String> {
+    let Ok(Ok(digest)) = digest_check::read(db) else { return Vec::new() };
+    let differs = |table| digest.sums.difference(table, recount::sum(db, table).ok()?);
+    let lost = [CoveredTable::Lists, CoveredTable::Gone].into_iter().filter_map(differs);
+    lost.map(|why| format!("{why}, so lists may be missing or older")).collect()
+}
+
+/// The names in the tables that have further rows of lists.
+pub(super) fn besides_lists(db: &Connection) -> BTreeSet<ListName> {
+    let mut names = BTreeSet::new();
+    for table in ["history", "receipts"] {
+        match readable_rows::names(db, table) {
+            Ok((found, _)) => names.extend(found.iter().filter_map(|name| ListName::new(name).ok())),
+            Err(error) => tracing::warn!(%error, table, "names cannot be read"),
+        }
+    }
+    names
+}
+
+/// Whether a list has history or receipts. It may, if they cannot be read.
+pub(super) fn has_rows(db: &Connection, name: &ListName) -> bool {
+    let select =
+        "SELECT EXISTS (SELECT 1 FROM history WHERE name = ?1 UNION ALL SELECT 1 FROM receipts WHERE name = ?1)";
+    db.query_row(select, [name.as_str()], |row| row.get(0)).unwrap_or(true)
 }
 
 /// Reads names up to damage.

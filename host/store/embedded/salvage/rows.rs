@@ -174,15 +174,17 @@ impl Evidence {
         Ok(())
     }
 
-    /// Takes the commits that were copied before the log was truncated. Rows with numbers below 1 are no commits.
+    /// Takes the commits that were copied before the log was truncated. Rows without bytes are marks. Commits have numbers
+    /// below 1 if their own numbers were given twice.
     fn take_quarantine(&mut self, db: &Connection, name: &ListName) {
         let mut read = || -> rusqlite::Result<()> {
-            let mut select = db.prepare("SELECT seq, revision, record FROM quarantine WHERE name = ?1 AND seq > 0")?;
+            let mut select =
+                db.prepare("SELECT seq, revision, record FROM quarantine WHERE name = ?1 AND record <> x''")?;
             let mut rows = select.query([name.as_str()])?;
             while let Some(row) = rows.next()? {
-                let (seq, revision, record): (u64, u64, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let (seq, revision, record): (i64, u64, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 self.note_revision(revision);
-                self.take_commit(name, seq, revision, &record);
+                self.take_commit(name, u64::try_from(seq).unwrap_or(0), revision, &record);
             }
             Ok(())
         };

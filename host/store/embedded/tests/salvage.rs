@@ -174,3 +174,35 @@ fn lists_of_the_first_format_are_read_as_they_are() {
     assert_eq!((lists.len(), errors), (4, vec![]));
     assert!(lists.iter().all(|list| list.missing.is_none()), "{lists:?}");
 }
+
+#[test]
+fn a_list_whose_compacted_row_vanished_is_named_before_a_scrub_finds_out() {
+    let embedded = Embedded::default();
+    lists_of_each_kind(&embedded, Ending::Close);
+    embedded.sql().execute("DELETE FROM lists WHERE name = 'bob'", []).expect("it is deleted");
+    let (lists, errors) = everything(&embedded);
+    assert_eq!(names(&lists), ["ann", "bob", "cid", "dan"]);
+    assert_eq!(summary(&lists[1]), (3, vec![1, 2, 3], None), "its history proves it");
+    assert_eq!(lists[1].missing.as_deref(), Some("its wake-up time"));
+    let lost = "the table lists lacks rows that its digest counts: 1, so lists may be missing or older";
+    assert!(matches!(&errors[..], [one] if one.to_string().contains(lost)), "{errors:?}");
+    // Nothing else names the list.
+    embedded.sql().execute_batch("DELETE FROM history WHERE name = 'bob'; DELETE FROM timers").expect("deleted");
+    let (lists, errors) = everything(&embedded);
+    assert_eq!((names(&lists), errors.len()), (vec!["ann", "cid", "dan"], 1));
+}
+
+#[test]
+fn commits_whose_numbers_were_given_twice_are_all_evidence() {
+    let embedded = Embedded::default();
+    lists_of_each_kind(&embedded, Ending::Drop);
+    // The evidence of another list has the number of a commit of bob.
+    embedded.sql().execute_batch("INSERT INTO quarantine VALUES (5, 'zoe', 1, x'00', 'earlier')").expect("it is added");
+    crate::store::embedded::digest::recount::reset(&embedded.sql()).expect("the digest is made anew");
+    let bob: u64 = embedded.sql().query_row("SELECT count(*) FROM log", [], |row| row.get(0)).expect("rows");
+    assert!(bob > 5);
+    flip(&embedded, "log", "commits", "seq = 5");
+    end(embedded.try_open().expect("bob is isolated"), Ending::Close);
+    let of_bob = "SELECT count(*) FROM quarantine WHERE name = 'bob'";
+    assert_eq!(embedded.sql().query_row(of_bob, [], |row| row.get::<_, u64>(0)), Ok(3));
+}
