@@ -53,8 +53,6 @@ pub struct Run {
     pub ignores_syncs: bool,
     /// Whether the disks fail.
     has_faults: bool,
-    /// Whether starts accept the loss of changes, which they then write.
-    accepts_loss: bool,
     images_per_mille: u16,
     /// What was done.
     log: Vec<String>,
@@ -93,10 +91,9 @@ pub fn run_with_few_images(seed: u64) -> Outcome {
 }
 
 /// Commits, fails to synchronize a commit, starts a new process, commits again, and loses the power. The power fails at
-/// many operations besides. The starts after these accept no loss.
-pub fn run_after_a_lie(seed: u64, accepts_loss: bool) -> Outcome {
+/// many operations besides.
+pub fn run_after_a_lie(seed: u64) -> Outcome {
     let mut run = Run::new(seed);
-    run.accepts_loss = accepts_loss;
     run.images_per_mille = 0;
     let ended = run.lie();
     run.outcome(ended)
@@ -112,7 +109,6 @@ impl Run {
             tally: Tally { seeds: 1, ..Tally::default() },
             ignores_syncs: false,
             has_faults: false,
-            accepts_loss: false,
             images_per_mille: IMAGES_PER_MILLE,
             log: Vec::new(),
         }
@@ -169,8 +165,7 @@ impl Run {
             if !is_repaired {
                 self.arm(&ground.disk, 4);
             }
-            let options = Options { accept_loss: self.accepts_loss, ..self.options.clone() };
-            let started = World::start(ground, options);
+            let started = World::start(ground, self.options.clone());
             let (refusal, failed) = match started {
                 Ok(world) => {
                     world.ground.disk.repair();

@@ -37,7 +37,7 @@ use crate::store::error::StoreError;
 use crate::store::receipt_room::{ReceiptAccount, ReceiptRoom};
 
 /// The end of the reason why a list is isolated that was isolated at an earlier start.
-const EARLIER: &str = " (the list was isolated before this start)";
+pub(super) const EARLIER: &str = " (the list was isolated before this start)";
 
 /// The state of the store after recovery.
 pub(super) struct Recovered {

@@ -13,6 +13,7 @@ use crate::store::embedded::covered_rows::CoveredRows;
 use crate::store::embedded::digest::{RowChanges, recount};
 use crate::store::embedded::options::Options;
 use crate::store::embedded::recording::Recording;
+use crate::store::embedded::recover::EARLIER;
 use crate::store::embedded::salvage::{Salvage, SalvagedList};
 use crate::store::embedded::verify::history_damage;
 use crate::store::embedded::{EmbeddedStore, compacted, evidence, import, readable_rows, schema};
@@ -64,7 +65,10 @@ fn unreadable_lists(new: &Path) -> Result<Vec<Unreadable>, StoreError> {
         let mut unreadable = Vec::new();
         for name in names.iter().filter_map(|name| ListName::new(name).ok()) {
             match runtime.block_on(store.load(&name)) {
-                Err(StoreError::Unreadable { why, .. }) => unreadable.push((name, why)),
+                // The copy has marked some lists, which is no earlier start.
+                Err(StoreError::Unreadable { why, .. }) => {
+                    unreadable.push((name, why.trim_end_matches(EARLIER).to_owned()));
+                }
                 loaded => drop(loaded?),
             }
         }

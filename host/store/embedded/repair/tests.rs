@@ -290,6 +290,19 @@ fn a_list_whose_last_state_is_proven_by_its_history_is_restored_with_its_receipt
 }
 
 #[test]
+fn a_list_of_which_only_its_timer_is_left_keeps_its_name_above_its_revisions() {
+    let dir = directory();
+    sql(dir.path(), "DELETE FROM history WHERE name = 'cid'; DELETE FROM receipts WHERE name = 'cid'");
+    sql(dir.path(), "PRAGMA wal_checkpoint(truncate)");
+    damage_page(dir.path(), "lists");
+    let done = repaired(dir.path());
+    let lost = ("cid".to_owned(), "its compacted row is lost".to_owned());
+    assert!(done.removed_lists.contains(&lost), "{done:?}");
+    let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
+    assert!(!cid.exists() && cid.revision() > 0, "{}", cid.revision());
+}
+
+#[test]
 fn a_list_with_a_damaged_name_is_set_aside_and_costs_no_other_list() {
     let dir = directory();
     sql(

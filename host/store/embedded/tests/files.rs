@@ -115,3 +115,22 @@ fn a_start_beside_a_reader_writes_the_log_once_more_and_a_stop_does_not_wait_for
         assert_eq!(block_on(store.load(&name(list))).map(|stored| stored.list.revision()), Ok(1));
     }
 }
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_start_writes_the_log_once_more_before_its_first_transaction() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    let mut image = killed();
+    let log = image.dir.path().join(schema::WAL_FILE);
+    let before = fs::metadata(&log).expect("a log").len();
+    // Such a start makes the digest anew in a transaction of its own.
+    image.options.accept_loss = true;
+    let sizes = Rc::<RefCell<Vec<u64>>>::default();
+    let observed = sizes.clone();
+    let size = move |path: &Path| fs::metadata(path).map_or(0, |log| log.len());
+    crate::simulation::observe_syncs(move |path| observed.borrow_mut().push(size(path)));
+    drop(image.try_open().expect("it opens"));
+    assert_eq!(sizes.borrow().first(), Some(&before), "nothing was appended before");
+}
