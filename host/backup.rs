@@ -156,7 +156,7 @@ fn is_expected(path: &str) -> bool {
 
 /// Makes a folder, or takes an empty one.
 fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    files::create_private_directory(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let is_empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
     ensure!(is_empty, "{} is not empty: name a new folder for each backup", folder.display());
     Ok(())
@@ -286,8 +286,8 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result
 fn copy_opened(mut source: File, from: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result<FileRecord> {
     let what = || format!("cannot copy {} to {}", from.display(), to.display());
     let folder = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(what)?;
-    let mut target = File::create_new(to).with_context(what)?;
+    files::create_private_directory(folder).with_context(what)?;
+    let mut target = files::private_file().create_new(true).open(to).with_context(what)?;
     let record = pass(&mut source, &mut target, progress).with_context(what)?;
     target.sync_all().with_context(what)?;
     sync_folders(folder).with_context(what)?;

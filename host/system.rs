@@ -30,6 +30,7 @@ use crate::cache::wake_scheduler::WakeScheduler;
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::files;
 use crate::metrics::Metrics;
 use crate::plugins::{self, Plugins, Sources};
 use crate::rollout::LOGIC_DIRECTORY;
@@ -321,7 +322,7 @@ fn new_cache(
 /// The directory of compiled code, as an absolute path.
 fn compiled(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     let directory = data.join("compiled");
-    std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    files::create_private_directory(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     Ok(directory.canonicalize()?)
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use support::component;
-use support::process::{Process, program, send};
+use support::process::{Process, open_to_others, program, send};
 
 /// A folder for a data directory and its backups.
 struct Scene(tempfile::TempDir);
@@ -115,10 +115,14 @@ fn a_backup_holds_the_uploaded_components_and_their_state() {
     };
     let before = live(&server);
     succeed(&scene.back_up("backup"));
+    assert_eq!(open_to_others(&scene.path("data")), [], "a server keeps its data from other users");
     drop(server);
 
     succeed(&scene.restore("backup", "restored"));
     let restored = Process::start(&scene.path("restored"), &[]);
+    for directory in ["backup", "restored"] {
+        assert_eq!(open_to_others(&scene.path(directory)), [], "{directory}");
+    }
     assert!(before.iter().all(Value::is_string), "{before:?}");
     assert_eq!(live(&restored), before);
     assert_eq!(titles(&restored, "house"), ["Roof"]);

@@ -80,7 +80,7 @@ pub fn build(dir: &Path, options: &Options) -> Result<Built, BuildError> {
         let digest = source_digest(dir).map_err(|error| BuildError::File { path: dir.to_owned(), error })?;
         sources::embed(&mut component, digest);
     }
-    files::replace(&path, &component, Durability::Crash)
+    files::replace_shared(&path, &component, Durability::Crash)
         .map_err(|error| BuildError::File { path: path.clone(), error })?;
     Ok(Built { name, path, bytes: component.len(), tools: tools.spent })
 }

@@ -1,6 +1,6 @@
 //! `hotlist export`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use super::patterns::Patterns;
 use super::progress;
 use super::serve::DEFAULT_DATA;
 use crate::clock::SystemClock;
+use crate::files;
 use crate::list::excerpt::excerpt;
 use crate::list::name::ListName;
 use crate::store::embedded::Salvage;
@@ -69,7 +70,7 @@ pub(super) fn run(arguments: &ExportArgs) -> anyhow::Result<ExitCode> {
         totals
     } else {
         let what = || format!("cannot write {}", output.display());
-        let file = File::create_new(output).with_context(what)?;
+        let file = files::private_file().create_new(true).open(output).with_context(what)?;
         let written = write(&salvage, &patterns, &mut BufWriter::with_capacity(BUFFER_BYTES, &file))
             .and_then(|totals| file.sync_all().map(|()| totals).map_err(Into::into))
             .with_context(what)

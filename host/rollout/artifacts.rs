@@ -25,7 +25,7 @@ pub struct ArtifactStore(PathBuf);
 impl ArtifactStore {
     /// Opens a directory, and creates it if it is not there.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&directory)?;
+        files::create_private_directory(&directory)?;
         Ok(Self(directory))
     }
 
@@ -124,7 +124,7 @@ impl ArtifactStore {
         if directory.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(directory)?;
+        files::create_private_directory(&directory)?;
         files::sync(&self.0)
     }
 

@@ -14,7 +14,7 @@ use super::state::RolloutState;
 use super::state_store::{StateError, StateStore};
 use super::states::{StoredState, decode_state, encode_state};
 use crate::failpoint;
-use crate::files;
+use crate::files::{self, Durability};
 use crate::list::name::LogicName;
 
 /// The file that holds the state.
@@ -154,10 +154,10 @@ fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
     let (state, previous) = (directory.join(STATE_FILE), directory.join(PREVIOUS_FILE));
     match (&files.present, &files.previous) {
         // The next start must not take the logic for an absent one.
-        (StateFile::Absent, StateFile::Damaged(why)) => fs::write(directory.join(DAMAGED_FILE), why)?,
+        (StateFile::Absent, StateFile::Damaged(why)) => note_damage(directory, why)?,
         // The state that is gone may have named components that the previous one does not know.
         (StateFile::Absent, StateFile::Sound(_)) => {
-            fs::write(directory.join(DAMAGED_FILE), format!("{STATE_FILE} was gone\n"))?;
+            note_damage(directory, &format!("{STATE_FILE} was gone\n"))?;
         }
         _ => {}
     }
@@ -180,6 +180,11 @@ fn set_aside(directory: &Path, files: &StateFiles) -> io::Result<()> {
         StateFile::Absent => {}
     }
     files::sync(directory)
+}
+
+/// Writes the file that says that a state was damaged.
+fn note_damage(directory: &Path, why: &str) -> io::Result<()> {
+    files::replace(&directory.join(DAMAGED_FILE), why.as_bytes(), Durability::PowerLoss)
 }
 
 /// Removes what is at a path, which may be a directory.

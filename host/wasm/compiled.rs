@@ -185,6 +185,10 @@ impl CompiledCode {
         if let Some(replaced) = replaced {
             remove(&self.directory.join(replaced))?;
         }
+        // wasmtime's files have the permissions that the mask of the process leaves.
+        if let Err(error) = files::make_private(&self.directory) {
+            tracing::debug!(%error, "cannot keep other users from opening compiled code");
+        }
         let code = hash_file(&self.directory.join(&file))?;
         seals.push(Seal { component, code, file });
         if seals.len() > MAX_SEALS {

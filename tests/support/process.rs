@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -216,6 +217,25 @@ pub fn program() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// The files and directories that other users than their owner may use. What wasmtime keeps beside compiled code is left
+/// out: it writes these files at any time, in a directory that is private.
+pub fn open_to_others(directory: &Path) -> Vec<(PathBuf, u32)> {
+    let mode = |path: &Path| std::fs::symlink_metadata(path).map(|file| file.permissions().mode() & 0o777);
+    let mut found = vec![(directory.to_owned(), mode(directory).expect("it is there"))];
+    for entry in std::fs::read_dir(directory).expect("it is a directory") {
+        let path = entry.expect("an entry").path();
+        let is_statistics = path.to_string_lossy().contains("/modules/") && path.extension().is_some();
+        match mode(&path) {
+            _ if is_statistics => {}
+            Ok(_) if path.is_dir() => found.extend(open_to_others(&path)),
+            Ok(mode) => found.push((path, mode)),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", path.display()),
+        }
+    }
+    found.retain(|(_, mode)| mode & 0o077 != 0);
+    found
 }
 
 /// Gets a resource of a server. Blocks until the reply is read.

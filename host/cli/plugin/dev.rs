@@ -19,6 +19,7 @@ use crate::authoring::project_watcher::{ProjectWatcher, WatchError};
 use crate::cli::output::{Outputs, green, print_error, print_line, red};
 use crate::cli::signals::{HangUp, Signals};
 use crate::config::Config;
+use crate::files;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
 use crate::plugins::UploadOptions;
@@ -89,7 +90,7 @@ impl DevSession {
         let name = LogicName::new(&name).with_context(|| format!("{name:?} is no name for a logic"))?;
         let list = arguments.list.map_or_else(|| ListName::new(name.as_str()), Ok)?;
         let data = arguments.data.unwrap_or_else(|| directory.join(SCRATCH).join("data"));
-        std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        files::create_private_directory(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let project = Project::open(&directory)?.without(&data)?;
         let dropped_log_lines = Outputs::of_server().map(|outputs| outputs.dropped.clone()).unwrap_or_default();
         let system = System::start(Config { listen: arguments.listen, dropped_log_lines, ..Config::new(data) }).await?;

@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use super::lock::{self, DirectoryLock, LOCK_FILE};
 use super::observed::{self, ObservedRecord};
 use super::{observer, schema};
+use crate::files;
 use crate::store::error::StoreError;
 use crate::store::records::RecordKind;
 
@@ -48,6 +49,8 @@ pub fn copy_database(
 ) -> Result<DatabaseCopy, StoreError> {
     let what = format!("copy the database of {} to {}", dir.display(), to.display());
     let source = observer::open(dir, CACHE_BYTES)?;
+    files::create_private_file(to)
+        .map_err(|error| StoreError::Failed { what: what.clone(), why: error.to_string() })?;
     let mut copy = || -> rusqlite::Result<DatabaseCopy> {
         // The transaction fixes the moment. Without it, each commit of the server would begin the copy anew.
         source.execute_batch("BEGIN")?;

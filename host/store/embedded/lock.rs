@@ -1,6 +1,6 @@
 //! The lock of the data directory, and the durability of its entries.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
 use std::thread;
@@ -21,16 +21,16 @@ pub(super) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Creates the directory if it is missing, and locks it for this process.
+    /// Creates the directory if it is missing, and locks it for this process. Takes the permissions of other users from a
+    /// directory that is there.
     pub(super) fn acquire(dir: &Path) -> Result<Self, StoreError> {
         let failed = |why: std::io::Error| StoreError::Failed {
             what: format!("open the data directory {}", dir.display()),
             why: why.to_string(),
         };
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        let path = dir.join(LOCK_FILE);
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
-        let mut file = options.open(path).map_err(failed)?;
+        files::create_private_directory(dir).map_err(failed)?;
+        let mut file =
+            files::private_file().read(true).create(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(failed)?;
         match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -38,6 +38,7 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        make_private(dir);
         file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(Self { _file: file })
     }
@@ -51,6 +52,17 @@ impl DirectoryLock {
             Ok(file) => file.try_lock_shared().is_err(),
             Err(error) => error.kind() != ErrorKind::NotFound,
         }
+    }
+}
+
+/// Takes the permissions of other users from the directory. One that this process may not change is used as it is: its
+/// owner decided who reads it, such as an orchestrator that shares a volume with a group.
+fn make_private(dir: &Path) {
+    let directory = dir.display();
+    match files::make_private(dir) {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!(%directory, "other users could open the data directory; now they cannot"),
+        Err(error) => tracing::warn!(%directory, %error, "cannot keep other users from opening the data directory"),
     }
 }
 

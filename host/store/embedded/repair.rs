@@ -79,7 +79,7 @@ pub fn repair(
 fn build(dir: &Path, done: &mut Repaired) -> Result<Verification, StoreError> {
     let unfinished = dir.join(UNFINISHED);
     remove_directory(&unfinished)?;
-    fs::create_dir(&unfinished).map_err(failed("make", &unfinished))?;
+    files::create_private_directory(&unfinished).map_err(failed("make", &unfinished))?;
     let remembered = match last_commit::read(dir).map_err(failed("read", &dir.join(last_commit::FILE)))? {
         Ok(remembered) => remembered.unwrap_or(0),
         Err(damage) => {

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::conversion::{self, Conversion, ConversionError, LeftOut};
 use super::digest::recount;
 use super::encoding_2;
+use crate::files;
 use crate::store::error::StoreError;
 
 /// Marks a file as ours: "hotl" in ASCII.
@@ -149,6 +150,9 @@ pub(super) fn open_writer(dir: &Path, cache_bytes: u64, max_bytes: Option<u64>) 
         let why = format!("this program was built with SQLite {}, which has a known fault", rusqlite::version());
         return Err(StoreError::Failed { what, why });
     }
+    // SQLite gives its other files the permissions of the database.
+    files::create_private_file(&dir.join(FILE))
+        .map_err(|error| StoreError::Failed { what: what.clone(), why: error.to_string() })?;
     let db = Connection::open(dir.join(FILE)).map_err(failed(&what))?;
     checkpoint_on_close(&db, false).map_err(failed(&what))?;
     check_format(dir, &db, OLDEST_FORMAT, &what)?;
