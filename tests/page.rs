@@ -7,7 +7,8 @@ use std::io::Write;
 use std::path::Path;
 
 use support::browser::Browser;
-use support::{RequestExt, Server};
+use support::logic::TestLogic;
+use support::{NOON, RequestExt, Server};
 
 /// All texts between `before` and `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
@@ -182,7 +183,7 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
     browser.open(&server.url("/#shed"));
     browser.wait_for(&format!("{}.querySelector('[data-command=do-after]')", entry("Rest")));
     browser.value(&format!("{}.querySelector('[data-command=do-after]').click()", entry("Rest")));
-    let options = "[...document.querySelectorAll('dialog [name=others] label')]";
+    let options = "[...document.querySelectorAll('dialog [data-name=others] label')]";
     browser.wait_for(&format!("{options}.length > 0"));
     let offered = browser.value(&format!("{options}.map((option) => option.textContent)"));
     assert_eq!(offered, serde_json::json!(["Sweep", "Prune"]), "neither completed entries nor the entry itself");
@@ -198,7 +199,7 @@ async fn entries_are_chosen_from_the_open_ones_and_shown_by_their_titles() {
     server.request("PATCH", "/lists/shed/entries/2").json_text(r#"{"title":"Cut","completed":true}"#).response().await;
     browser.wait_for(&format!("{facts} === 'after: “Cut”'"));
     browser.value(&format!("{}.querySelector('.title').click()", entry("Rest")));
-    let after = format!("[...{}.querySelectorAll('[name=after] label')]", entry("Rest"));
+    let after = format!("[...{}.querySelectorAll('[data-name=after] label')]", entry("Rest"));
     let chosen = format!("{after}.filter((one) => one.control.checked).map((one) => one.textContent)");
     assert_eq!(browser.value(&chosen), serde_json::json!(["Cut (done)"]));
 }
@@ -301,6 +302,49 @@ async fn the_history_undoes_revisions_and_marks_undone_ones() {
     browser.wait_for(&format!("document.activeElement === {rows}[0].querySelector('button')"));
     browser.press("Enter");
     browser.wait_for(&format!("{rows}.length === 4 && !{rows}[2].className && {ENTRIES}.length === 0"));
+}
+
+/// Names that properties of a form or of any object have.
+const PROPERTIES: [&str; 8] = ["append", "reset", "submit", "elements", "action", "remove", "contains", "constructor"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_may_have_the_name_of_a_property_of_forms() {
+    let server = Server::start().await;
+    let rules = TestLogic::with_text_fields("properties", "1.0.0", &PROPERTIES);
+    server.services.registry.publish(Box::new(rules), "for the test", NOON);
+    server.request("PUT", "/lists/shed").json_text(r#"{"logic":"properties"}"#).response().await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.open(&server.url("/#shed"));
+    browser.wait_for("document.querySelectorAll('#add-fields input').length === 8");
+    let enter = |browser: &mut Browser, title: &str| {
+        browser.value(&format!("document.querySelector('#title').value = '{title}'"));
+        browser.value("document.querySelectorAll('#add-fields input').forEach((input) => { input.value = 'x'; })");
+        browser.value("document.querySelector('#add button.primary').click()");
+    };
+    // A refusal is appended to the form, and the form is reset once the entry is added.
+    enter(&mut browser, "too much");
+    browser.wait_for("document.querySelector('#add > .problem').textContent === 'Doing is full (3/3)'");
+    enter(&mut browser, "Sweep");
+    browser.wait_for(&format!("{ENTRIES}.length === 1"));
+    browser.wait_for("document.querySelector('#add').ariaBusy === 'false'");
+    assert_eq!(browser.value("document.querySelector('#title').value"), "");
+    let entered = server.get("/lists/shed/entries/1").await.json()["fields"].clone();
+    assert_eq!(entered, PROPERTIES.iter().map(|name| (*name, "x")).collect::<serde_json::Value>());
+    // The editor sends the field that differs, and closes.
+    browser.value(&format!("{}.querySelector('.title').click()", entry("Sweep")));
+    let field = format!("{}.querySelector('[data-name=append]')", entry("Sweep"));
+    browser.wait_for(&format!("{field}.value === 'x'"));
+    browser.value(&format!("{field}.value = 'y'"));
+    browser.value(&format!("{}.querySelector('form button.primary').click()", entry("Sweep")));
+    browser.wait_for("!document.querySelector('.entry form')");
+    let changed = &server.get("/lists/shed/entries/1").await.json()["fields"];
+    assert_eq!((&changed["append"], &changed["reset"]), (&"y".into(), &"x".into()));
+    // An entry without values has none that all objects have.
+    server.post("/lists/shed/entries", r#"{"title":"Rest"}"#).await;
+    browser.wait_for(&format!("{ENTRIES}.length === 2"));
+    browser.value(&format!("{}.querySelector('.title').click()", entry("Rest")));
+    let values = format!("[...{}.querySelectorAll('form .fields input')].map((input) => input.value)", entry("Rest"));
+    assert_eq!(browser.value(&values), serde_json::json!(vec![""; PROPERTIES.len()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,20 @@ impl TestLogic {
         let id = LogicId { name, version, digest: [0xab; 32] };
         Self { binding: LogicBinding::new(id, &description), description }
     }
+
+    /// A logic with these fields for texts instead of its own.
+    pub fn with_text_fields(name: &str, version: &str, fields: &[&str]) -> Self {
+        let Self { binding, mut description } = Self::new(name, version);
+        let field = |name: &&str| Schema {
+            name: (*name).into(),
+            title: (*name).into(),
+            kind: ValueKind::Text,
+            required: false,
+            choices: Vec::new(),
+        };
+        description.fields = fields.iter().map(field).collect();
+        Self { binding: LogicBinding::new((*binding.id).clone(), &description), description }
+    }
 }
 
 impl Logic for TestLogic {

@@ -82,7 +82,7 @@ function makeFacts({ date, fields, computed = {} }, heading) {
   if (date) facts.push(make("time", { dateTime: date, textContent: formatDay(date) }));
   const schemas = new Map(description().fields.map((schema) => [schema.name, schema]));
   const values = { ...fields, ...computed };
-  const declared = [...schemas.keys()].filter((name) => name in values);
+  const declared = [...schemas.keys()].filter((name) => Object.hasOwn(values, name));
   for (const name of new Set([...declared, ...Object.keys(values)])) {
     const value = values[name], schema = schemas.get(name);
     if (value === false || value === heading) continue;
@@ -94,8 +94,8 @@ function makeFacts({ date, fields, computed = {} }, heading) {
 // Opens a form in the row. Saving sends only the attributes that differ.
 function openEditor(row, path, title) {
   const { element, entry } = row;
-  const text = make("input", { name: "title", value: entry.title, ariaLabel: "Title", data: { kind: "text" } });
-  const date = make("input", { name: "date", type: "date", ariaLabel: "Date", data: { kind: "date" } });
+  const text = make("input", { value: entry.title, ariaLabel: "Title", data: { name: "title", kind: "text" } });
+  const date = make("input", { type: "date", ariaLabel: "Date", data: { name: "date", kind: "date" } });
   text.autocomplete = "off";
   date.value = entry.date ?? "";
   const save = make("button", { className: "primary", textContent: "Save" });

@@ -61,7 +61,7 @@ const PICKERS = "[data-kind=entry], [data-kind=entries]";
 // A control for a value of kind `entry` or `entries`. An entry cannot refer to itself. Several entries are
 // check boxes: in a multiple select, one click without a modifier key clears all others.
 function entryPicker({ name, kind }, value, itself) {
-  const control = make(kind === "entry" ? "select" : "fieldset", { name, data: { kind } });
+  const control = make(kind === "entry" ? "select" : "fieldset", { data: { name, kind } });
   if (kind === "entries") control.className = "choices";
   if (itself) control.dataset.itself = itself;
   showOptions(control, [value ?? []].flat());

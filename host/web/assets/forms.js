@@ -49,7 +49,7 @@ function showError(place, problem) {
   const message = make("p", { className: "problem", role: "alert", id: `problem-${newKey()}` });
   message.textContent = problem.message;
   place.append(message);
-  const marked = problem.field && place.querySelector(`[name="${CSS.escape(problem.field)}"]`);
+  const marked = problem.field && place.querySelector(`[data-name="${CSS.escape(problem.field)}"]`);
   if (!marked) return;
   marked.setAttribute("aria-invalid", "true");
   marked.setAttribute("aria-describedby", message.id);
@@ -101,10 +101,13 @@ function titleOf({ name, title }) {
 }
 
 // A labelled control for a value. `itself` is the id of the entry that has the field, or null.
+//
+// The field's name is in `data-name`. A `name` would hide a property of the form: in a form with a control whose name is
+// "append", form.append is that control. No form is sent without the script, so no control needs a `name`.
 function fieldControl(schema, value, itself) {
   const { name, kind, choices, required } = schema;
   const { label, example } = titleOf(schema);
-  const data = { kind };
+  const data = { name, kind };
   let control, datalists = [];
   if (isEntry(kind)) {
     control = entryPicker(schema, value, itself);
@@ -112,10 +115,10 @@ function fieldControl(schema, value, itself) {
     const chosen = [value ?? []].flat();
     const option = (text) => new Option(text, text, false, chosen.includes(text));
     const none = kind === "texts" ? [] : [new Option("", "")];
-    control = make("select", { name, data, multiple: kind === "texts" }, ...none, ...choices.map(option));
+    control = make("select", { data, multiple: kind === "texts" }, ...none, ...choices.map(option));
   } else {
     const type = { boolean: "checkbox", number: "number", date: "date" }[kind] ?? "text";
-    control = make("input", { name, data, type, autocomplete: "off" });
+    control = make("input", { data, type, autocomplete: "off" });
     if (kind === "boolean") control.checked = value === true;
     else control.value = kind === "texts" ? (value ?? []).join(", ") : (value ?? "");
     if (kind === "number") control.step = "any";
@@ -133,8 +136,11 @@ function fieldControl(schema, value, itself) {
   return make("label", {}, ...(kind === "boolean" ? [control, title] : [title, control]), ...datalists);
 }
 
+// The value of a field. A field may have the name of a property that all objects have, such as "constructor".
+const valueOf = (values, name) => (Object.hasOwn(values, name) ? values[name] : undefined);
+
 function fieldControls(schemas, values = {}, itself = null) {
-  const controls = schemas.map((schema) => fieldControl(schema, values[schema.name], itself));
+  const controls = schemas.map((schema) => fieldControl(schema, valueOf(values, schema.name), itself));
   return make("div", { className: "fields" }, ...controls);
 }
 
@@ -142,7 +148,7 @@ function fieldControls(schemas, values = {}, itself = null) {
 function readValues(place) {
   const values = {};
   for (const control of place.querySelectorAll("[data-kind]")) {
-    const { name, value } = control;
+    const { value, dataset: { name } } = control;
     if (control.validity.badInput) throw new Problem({ detail: `${name}: the value is incomplete.`, field: name });
     const split = () => value.split(",").map((text) => text.trim()).filter(Boolean);
     const texts = () => (control.multiple ? Array.from(control.selectedOptions, (option) => option.value) : split());
@@ -161,7 +167,7 @@ function readValues(place) {
 // The values that differ from those before. Null, false and absent count as the same.
 function changedValues(values, before = {}) {
   const normalized = (value) => (value === undefined || value === false ? null : value);
-  const differs = ([name, value]) => !sameJson(normalized(value), normalized(before[name]));
+  const differs = ([name, value]) => !sameJson(normalized(value), normalized(valueOf(before, name)));
   return Object.fromEntries(Object.entries(values).filter(differs));
 }
 

@@ -131,7 +131,7 @@ find("settings").onclick = async () => {
   const { name, list } = state;
   const logics = await send("GET", "/logic").then(({ answer }) => answer.filter(({ live }) => live), () => []);
   const options = logics.map((logic) => new Option(logicLabel(logic.name, logic.live), logic.name));
-  const rules = make("select", { name: "logic" }, ...options);
+  const rules = make("select", { data: { name: "logic" } }, ...options);
   rules.value = list.logic;
   const own = fieldControls(description().settings, list.settings);
   const save = async () => {
