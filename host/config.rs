@@ -2,7 +2,7 @@
 //! variables.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,13 +14,18 @@ use crate::rollout::QuarantinePolicy;
 use crate::store::embedded::ScrubOptions;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::wasm;
-use crate::web;
+use crate::web::{self, CorsOrigin, ListenAddress};
+
+/// The permissions of a socket file if no others are asked for: the user of the server alone may connect.
+pub const DEFAULT_LISTEN_MODE: u32 = 0o600;
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address to listen on. Port 0 selects a free port.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// The permissions of the socket file, where the address is a Unix socket.
+    pub listen_mode: u32,
     /// The directory of lists, uploaded components and compiled code.
     pub data: PathBuf,
     /// Whether to start on a data directory that lacks acknowledged changes.
@@ -67,7 +72,13 @@ pub enum ConfigError {
         "--listen {0} is reachable from other machines, and no caller is authenticated: put an authenticating proxy \
          before it and name its header with --caller-header, or add --allow-anonymous to let every caller do everything"
     )]
-    Unauthenticated(SocketAddr),
+    Unauthenticated(ListenAddress),
+    /// Pages of all origins would act in the name of callers.
+    #[error(
+        "--cors-origin '*' lets pages of all origins act in the name of the caller whom the proxy authenticates: name the \
+         origins that may, or leave out --caller-header"
+    )]
+    AnyOriginForCallers,
     /// A number is out of its range.
     #[error("--{flag} {given} is out of range: give {range}")]
     Range {
@@ -84,7 +95,8 @@ impl Config {
     /// The default configuration of a server on a free local port, with its data in `data`.
     pub fn new(data: PathBuf) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
+            listen_mode: DEFAULT_LISTEN_MODE,
             data,
             accept_loss: false,
             plugins: None,
@@ -106,26 +118,14 @@ impl Config {
         }
     }
 
-    /// The host names that requests may use on a server that does not authenticate callers. With any other name, a
-    /// page of another site could send requests from a browser on this machine (DNS rebinding).
-    ///
-    /// `None` allows every name. A server has no such list if a proxy authenticates callers, or if every caller may
-    /// do everything.
-    pub fn hosts(&self) -> Option<Vec<String>> {
-        if self.allow_anonymous || self.web.caller_header.is_some() {
-            return None;
-        }
-        let public = self.web.public_url.as_deref().and_then(|url| url.split("://").nth(1));
-        let public = public.map(|host| host.split(['/', ':']).next().unwrap_or(host).to_owned());
-        let local = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
-        Some(local.into_iter().chain([self.listen.ip().to_string()]).chain(public).collect())
-    }
-
     /// Checks the values against their ranges and against each other.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let is_open = !self.listen.ip().is_loopback() && self.web.caller_header.is_none();
+        let is_open = !self.listen.is_local() && self.web.caller_header.is_none();
         if is_open && !self.allow_anonymous {
-            return Err(ConfigError::Unauthenticated(self.listen));
+            return Err(ConfigError::Unauthenticated(self.listen.clone()));
+        }
+        if self.web.caller_header.is_some() && self.web.cors_origins.contains(&CorsOrigin::Any) {
+            return Err(ConfigError::AnyOriginForCallers);
         }
         let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 14] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
@@ -173,12 +173,26 @@ mod tests {
     fn listening_to_other_machines_needs_authentication_or_consent() {
         let mut config = Config::new("data".into());
         assert_eq!(config.check(), Ok(()));
-        config.listen = SocketAddr::from(([0, 0, 0, 0], 8080));
-        assert_eq!(config.check(), Err(ConfigError::Unauthenticated(config.listen)));
+        config.listen = ListenAddress::Tcp((Ipv4Addr::UNSPECIFIED, 8080).into());
+        assert_eq!(config.check(), Err(ConfigError::Unauthenticated(config.listen.clone())));
         config.web.caller_header = Some("x-forwarded-user".parse().unwrap());
         assert_eq!(config.check(), Ok(()));
         config.web.caller_header = None;
         config.allow_anonymous = true;
+        assert_eq!(config.check(), Ok(()));
+        // The permissions of the socket file decide who reaches it.
+        config = Config { listen: ListenAddress::Unix("socket".into()), ..Config::new("data".into()) };
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn pages_of_all_origins_are_not_allowed_where_a_proxy_names_the_caller() {
+        let mut config = Config::new("data".into());
+        config.web.cors_origins = vec![CorsOrigin::Any];
+        assert_eq!(config.check(), Ok(()));
+        config.web.caller_header = Some("x-forwarded-user".parse().unwrap());
+        assert_eq!(config.check(), Err(ConfigError::AnyOriginForCallers));
+        config.web.cors_origins = vec!["https://app.example".parse().unwrap()];
         assert_eq!(config.check(), Ok(()));
     }
 

@@ -11,14 +11,12 @@
 
 mod rollout_states;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -39,7 +37,7 @@ use crate::store::embedded::{EmbeddedStore, Options, ScrubOptions};
 use crate::store::records::Records;
 use crate::store::{Storage, Store};
 use crate::wasm::{Engine, Settings};
-use crate::web;
+use crate::web::{self, ListenAddress, Listener};
 pub use rollout_states::RolloutStates;
 
 /// The number of searches for idle actors in the time after which an actor is idle.
@@ -70,7 +68,7 @@ impl Default for StopLimits {
 
 /// A running server. One process can run several.
 pub struct System {
-    address: SocketAddr,
+    address: ListenAddress,
     store: Arc<dyn Store>,
     registry: Arc<Registry>,
     plugins: Arc<Plugins>,
@@ -94,9 +92,9 @@ impl System {
     /// Starts a server with the given store and clock.
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let (store, records): (Arc<dyn Store>, Arc<dyn Records>) = (storage.clone(), storage);
-        let listener = TcpListener::bind(config.listen).await;
+        let listener = Listener::bind(&config.listen, config.listen_mode).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = listener.local_addr()?;
+        let address = listener.address()?;
 
         let registry = Arc::new(Registry::new(config.quarantine));
         let plugins = Arc::new(load_plugins(&config, &registry, records, &clock).await?);
@@ -122,7 +120,7 @@ impl System {
             metrics: Arc::new(Metrics::new(config.dropped_log_lines.clone())),
             readiness: readiness.clone(),
         };
-        let options = web::Options { hosts: config.hosts(), ..config.web };
+        let options = config.web;
         let (stop_web, drain_limit) = (CancellationToken::new(), options.drain_limit);
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
@@ -143,8 +141,8 @@ impl System {
     }
 
     /// The address on which the server listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// The versions of every logic.

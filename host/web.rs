@@ -2,8 +2,9 @@
 //!
 //! In reading order:
 //!
-//! - [`serve`] accepts connections (`accept`). `timeouts` closes the ones that stall.
-//! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests.
+//! - [`serve`] accepts connections (`accept`) of TCP or of a Unix socket (`listen`). `timeouts` closes the ones that stall.
+//! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests. `host` and `cross_origin` keep
+//!   pages of other sites out.
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
 //!   `logic`, `health` and `assets`.
 //! - `write_request` reads a request that writes, `input` and `json` its body.
@@ -18,6 +19,7 @@ mod body;
 mod caller;
 mod commands;
 mod contract;
+mod cross_origin;
 mod entries;
 mod events;
 mod failure_log;
@@ -25,9 +27,11 @@ mod field_values;
 mod headers;
 mod health;
 mod history;
+mod host;
 mod idempotency;
 mod input;
 mod json;
+mod listen;
 mod lists;
 mod logic;
 mod members;
@@ -48,11 +52,14 @@ mod tagged_content;
 mod timeouts;
 mod timestamp;
 mod undo;
+mod urls;
 mod views;
 mod write_request;
 
 pub use accept::serve;
 pub use contract::document;
-pub use options::Options;
+pub use listen::{ListenAddress, Listener};
+pub use options::{CorsOrigin, Options};
 pub use readiness::Readiness;
 pub use state::Services;
+pub use urls::{PageOrigin, PublicUrl, UrlError};

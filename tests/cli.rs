@@ -3,8 +3,12 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::Output;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use support::component;
@@ -140,4 +144,75 @@ fn plugin_build_outside_of_a_project_names_the_missing_file() {
     let (output, _, stderr) = run(&["plugin", "build", directory.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("Cargo.toml"), "{stderr}");
+}
+
+/// A server that listens on a socket file, in a directory. Dropping it kills the process.
+struct SocketServer(Child);
+
+impl SocketServer {
+    /// Starts a server and waits until it is ready.
+    fn start(directory: &Path, data: &str) -> Self {
+        let child = Self::command(directory, data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut server = Self(child.expect("the program starts"));
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().expect("it is piped")).read_line(&mut line).expect("it prints a line");
+        assert_eq!(line, format!("hotlist listens on unix:{}\n", directory.join("socket").display()));
+        server
+    }
+
+    fn command(directory: &Path, data: &str) -> Command {
+        let mut command = program();
+        command.arg("--listen").arg(format!("unix:{}", directory.join("socket").display()));
+        command.args(["--log", "warn", "--data"]).arg(directory.join(data));
+        command
+    }
+
+    /// Gets a resource. Returns the whole response.
+    fn get(directory: &Path, path: &str) -> String {
+        let mut stream = UnixStream::connect(directory.join("socket")).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is sent");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        response
+    }
+
+    /// Kills the process. Returns its log.
+    fn kill(mut self) -> String {
+        self.0.kill().expect("it runs");
+        let mut log = String::new();
+        self.0.stderr.take().expect("it is piped").read_to_string(&mut log).expect("text");
+        self.0.wait().expect("it ends");
+        log
+    }
+}
+
+impl Drop for SocketServer {
+    fn drop(&mut self) {
+        // An error means that the process has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_socket_file_and_the_data_are_for_the_servers_user_and_only_a_dead_servers_file_is_replaced() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (directory, socket, data) = (folder.path(), folder.path().join("socket"), folder.path().join("data"));
+    let mode = |path: &Path| fs::symlink_metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let first = SocketServer::start(directory, "data");
+    assert!(SocketServer::get(directory, "/livez").starts_with("HTTP/1.1 200 "));
+    assert_eq!((mode(&socket), mode(&data)), (0o600, 0o700));
+    let second = SocketServer::command(directory, "other").output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.code() == Some(1) && stderr.contains("another server listens there"), "{stderr}");
+    assert!(!first.kill().contains("other users"));
+
+    // The file of a killed server stays. A directory that others could open is narrowed.
+    assert!(socket.exists());
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("it is widened");
+    let third = SocketServer::start(directory, "data");
+    assert!(SocketServer::get(directory, "/readyz").starts_with("HTTP/1.1 200 "));
+    assert_eq!(mode(&data), 0o700);
+    let log = third.kill();
+    assert!(log.contains("other users could open the data directory"), "{log}");
 }

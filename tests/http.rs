@@ -2,8 +2,12 @@
 
 mod support;
 
+#[path = "http/callers.rs"]
+mod callers;
 #[path = "http/contract.rs"]
 mod contract;
+#[path = "http/cross_origin.rs"]
+mod cross_origin;
 #[path = "http/entries.rs"]
 mod entries;
 #[path = "http/events.rs"]
@@ -28,3 +32,5 @@ mod recording;
 mod store_failures;
 #[path = "http/undo.rs"]
 mod undo;
+#[path = "http/unix_socket.rs"]
+mod unix_socket;

@@ -64,7 +64,7 @@ async fn nothing_on_the_page_needs_more_than_its_policy_allows() {
     let server = Server::start().await;
     for path in ["/", "/app.js", "/style.css"] {
         let policy = server.get(path).await.header("content-security-policy").to_owned();
-        assert_eq!(policy, "default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
+        assert_eq!(policy, "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
     }
     let page = text(&server, "/").await;
     assert_eq!(between(&page, "<script ", ">"), BTreeSet::from(["type=\"module\" src=\"/app.js\""]));

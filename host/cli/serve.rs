@@ -1,6 +1,6 @@
 //! `hotlist serve`: makes a configuration of flags and environment variables, and runs a server until a signal.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use hyper::header::HeaderName;
+use ipnet::IpNet;
 
 use super::output::{Outputs, print_line};
 use super::signals::{HangUp, Signals};
@@ -18,6 +19,7 @@ use crate::plugins::Plugins;
 use crate::rollout::QuarantinePolicy;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::system::System;
+use crate::web::{CorsOrigin, ListenAddress, PublicUrl};
 use crate::{failpoint, wasm, web};
 
 /// The data directory where neither a flag nor the environment names one.
@@ -25,9 +27,12 @@ pub(super) const DEFAULT_DATA: &str = "./hotlist-data";
 
 #[derive(Args, Debug)]
 pub(super) struct ServeArgs {
-    /// The address to listen on; port 0 takes any free one
+    /// The address to listen on, or unix:PATH for a socket file; port 0 takes any free one
     #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: ListenAddress,
+    /// The permissions of the socket file: 600 for programs of the same user, 660 for those of its group, too
+    #[arg(long, env = "HOTLIST_LISTEN_MODE", value_name = "MODE", default_value = "600", value_parser = file_mode)]
+    listen_mode: u32,
     /// The directory of all data: lists, uploaded components and compiled code
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
@@ -63,9 +68,15 @@ pub(super) struct ServeArgs {
     /// The header in which an authenticating reverse proxy names the caller, such as X-Forwarded-User
     #[arg(long, env = "HOTLIST_CALLER_HEADER", value_name = "HEADER", help_heading = "Access")]
     caller_header: Option<HeaderName>,
-    /// The URL that clients use, where it differs from their Host header
+    /// The networks of the proxies from which --caller-header is believed [default: 127.0.0.0/8,::1/128]
+    #[arg(long, env = "HOTLIST_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network, help_heading = "Access")]
+    trusted_proxy: Vec<IpNet>,
+    /// The URL that clients use; without it, they use an address or localhost
     #[arg(long, env = "HOTLIST_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
-    public_url: Option<String>,
+    public_url: Option<PublicUrl>,
+    /// An origin whose pages may use the server from a browser, such as https://app.example; * lets all pages use entries
+    #[arg(long, env = "HOTLIST_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Access")]
+    cors_origin: Vec<CorsOrigin>,
 
     /// How long a list is unused before it leaves the memory
     #[arg(long, env = "HOTLIST_IDLE", value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Limits")]
@@ -148,11 +159,25 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| form())
 }
 
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let form = |_| format!("{text:?} is not a network; write it as 10.0.0.0/8 or 192.0.2.7");
+    text.parse().or_else(|_| address()).map_err(form)
+}
+
+/// The permissions of a file, in octal digits.
+fn file_mode(text: &str) -> Result<u32, String> {
+    let form = || format!("{text:?} is not the permissions of a file; write them as 600 or 660");
+    u32::from_str_radix(text, 8).ok().filter(|mode| mode & !0o666 == 0).ok_or_else(form)
+}
+
 impl ServeArgs {
     fn config(self) -> Config {
         let defaults = Config::new(self.data);
         Config {
             listen: self.listen,
+            listen_mode: self.listen_mode,
             accept_loss: self.accept_loss,
             plugins: self.plugins,
             allow_anonymous: self.allow_anonymous,
@@ -193,7 +218,12 @@ impl ServeArgs {
             },
             web: web::Options {
                 caller_header: self.caller_header,
+                trusted_proxies: match self.trusted_proxy {
+                    none if none.is_empty() => defaults.web.trusted_proxies,
+                    given => given,
+                },
                 public_url: self.public_url,
+                cors_origins: self.cors_origin,
                 max_body_bytes: self.max_body,
                 max_connections: self.max_connections,
                 max_event_streams: self.max_event_streams,
@@ -225,7 +255,7 @@ async fn run(config: Config, mut signals: Signals) -> anyhow::Result<ExitCode> {
         system = System::start(config) => system?,
         () = signals.stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    print_line(&format!("hotlist listens on http://{}", system.address()));
+    print_line(&format!("hotlist listens on {}", system.address().url()));
     let reload = async {
         while signals.reloads.recv().await.is_some() {
             reload(system.plugins()).await;

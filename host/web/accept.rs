@@ -12,12 +12,12 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::listen::{Listener, Stream};
 use super::options::Options;
 use super::peer::Peer;
 use super::state::{Services, Web};
@@ -38,7 +38,8 @@ const LEAST_HEADER_BYTES: usize = 8192;
 ///
 /// Then it accepts no more connections, ends the event streams, waits up to [`Options::drain_limit`] for the requests
 /// in progress, and drops the rest.
-pub async fn serve(listener: TcpListener, services: Services, options: Options, shutdown: CancellationToken) {
+pub async fn serve(listener: impl Into<Listener>, services: Services, options: Options, shutdown: CancellationToken) {
+    let listener = listener.into();
     let stages = Stages { drain: CancellationToken::new(), drop: CancellationToken::new(), tasks: TaskTracker::new() };
     let drain_limit = options.drain_limit;
     let web = Web::new(services, options, contract::text(), stages.drain.clone());
@@ -111,12 +112,12 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
 }
 
 impl Server {
-    async fn accept(self: &Arc<Self>, listener: TcpListener, shutdown: &CancellationToken) {
+    async fn accept(self: &Arc<Self>, listener: Listener, shutdown: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.web.options.max_connections));
         let next = async || {
             let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-            let (stream, address) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, Peer(address.ip()), slot))
+            let (stream, peer) = listener.accept().await?;
+            Ok::<_, io::Error>((stream, peer, slot))
         };
         loop {
             match shutdown.run_until_cancelled(next()).await {
@@ -136,11 +137,8 @@ impl Server {
     }
 
     /// Serves one connection until it ends.
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, peer: Peer, slot: OwnedSemaphorePermit) {
+    async fn serve_connection(self: Arc<Self>, stream: Stream, peer: Peer, slot: OwnedSemaphorePermit) {
         let _open = self.web.services.metrics.connections.enter();
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot turn off Nagle's algorithm, small responses may be late");
-        }
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
         let service = service_fn(|mut request: Request<Incoming>| {

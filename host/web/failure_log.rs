@@ -1,8 +1,8 @@
-//! Log of failures that come in bursts: overload, and a store that fails every request.
+//! Log of failures that come in bursts: overload, a store that fails every request, and clients that are refused.
 //!
 //! A server under load has no time for a line per refused request, and its operator has no use for them. The first
 //! failure of a kind is logged at once. Later ones are counted, and the count is logged with the first failure after
-//! [`INTERVAL`]. `hotlist_requests_total` counts all of them.
+//! an interval. `hotlist_requests_total` counts all of them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 /// How long further failures of the same kind are only counted.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const FAILURE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long further requests of a client that is not trusted are only counted.
+pub(super) const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What only the operator may learn of a failed request.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub(super) enum FailureClass {
     Overload,
     /// The store failed at a write. Not logged while the store takes no writes, because the store has logged why.
     StoreWrite,
+    /// A client that is not trusted named a caller. Each client is a cause.
+    Untrusted,
     /// Something is broken.
     Fault,
 }
@@ -40,8 +45,10 @@ pub(super) enum FailureClass {
 const MAX_CAUSES: usize = 256;
 
 /// Failures of each kind.
-#[derive(Default)]
-pub(super) struct FailureLog(Mutex<HashMap<Kind, Burst>>);
+pub(super) struct FailureLog {
+    interval: Duration,
+    bursts: Mutex<HashMap<Kind, Burst>>,
+}
 
 /// Failures that are logged once per burst. Each cause is a kind of its own, because a client that was told to look
 /// into the log must find it there. All causes of overload are one kind.
@@ -69,11 +76,20 @@ struct Counted {
 }
 
 impl FailureLog {
+    /// A log with at most one line for each kind of failure in this time.
+    pub(super) fn every(interval: Duration) -> Self {
+        Self { interval, bursts: Mutex::default() }
+    }
+
     /// Logs a failure, or counts it if one of its kind was logged a short time ago. `now` is a monotonic time.
     pub(super) fn record(&self, now: Duration, failure: &Failure) {
         let Counted { unlogged, evicted } = self.count(now, failure);
         for (Kind { problem, cause, .. }, unlogged) in evicted {
-            tracing::error!(problem, unlogged, "requests failed: {}", cause.unwrap_or_default());
+            let cause = cause.unwrap_or_default();
+            match failure.class {
+                FailureClass::Untrusted => tracing::warn!(problem, unlogged, "refused requests: {cause}"),
+                _ => tracing::error!(problem, unlogged, "requests failed: {cause}"),
+            }
         }
         let Some(unlogged) = unlogged else { return };
         let Failure { problem, class, limit, cause } = failure;
@@ -81,6 +97,7 @@ impl FailureLog {
             FailureClass::Overload => {
                 tracing::warn!(problem, limit, unlogged, "refusing requests, the server is overloaded: {cause}");
             }
+            FailureClass::Untrusted => tracing::warn!(problem, unlogged, "refusing requests: {cause}"),
             FailureClass::StoreWrite | FailureClass::Fault => {
                 tracing::error!(problem, unlogged, "requests fail: {cause}");
             }
@@ -89,14 +106,15 @@ impl FailureLog {
 
     /// Counts a failure.
     fn count(&self, now: Duration, failure: &Failure) -> Counted {
-        let mut bursts = self.0.lock();
+        let mut bursts = self.bursts.lock();
         let mut evicted = Vec::new();
         let Failure { problem, class, limit, ref cause } = *failure;
         let mut kind = Kind { problem, limit, cause: (class != FailureClass::Overload).then(|| cause.clone()) };
         if kind.cause.is_some() && bursts.len() >= MAX_CAUSES && !bursts.contains_key(&kind) {
             // A cause whose burst is over makes room. Kinds without a cause are few, so they stay.
-            let over =
-                |kind: &Kind, burst: &mut Burst| kind.cause.is_some() && now.saturating_sub(burst.logged) >= INTERVAL;
+            let over = |kind: &Kind, burst: &mut Burst| {
+                kind.cause.is_some() && now.saturating_sub(burst.logged) >= self.interval
+            };
             let evicted_bursts = bursts.extract_if(over).filter(|(_, burst)| burst.unlogged > 0);
             evicted = evicted_bursts.map(|(kind, burst)| (kind, burst.unlogged)).collect();
             if bursts.len() >= MAX_CAUSES {
@@ -104,7 +122,7 @@ impl FailureLog {
             }
         }
         let unlogged = match bursts.get_mut(&kind) {
-            Some(burst) if now.saturating_sub(burst.logged) < INTERVAL => {
+            Some(burst) if now.saturating_sub(burst.logged) < self.interval => {
                 burst.unlogged += 1;
                 None
             }
@@ -127,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_logged_once_and_its_size_with_the_next_line() {
-        let log = FailureLog::default();
+        let log = FailureLog::every(FAILURE_INTERVAL);
         let failure =
             |limit| Failure { problem: "overloaded", class: FailureClass::Overload, limit, cause: String::new() };
         let count = |second, limit| log.count(Duration::from_secs(second), &failure(limit)).unlogged;
@@ -140,7 +158,7 @@ mod tests {
 
     #[test]
     fn each_cause_is_logged_and_the_number_of_causes_is_bounded() {
-        let log = FailureLog::default();
+        let log = FailureLog::every(FAILURE_INTERVAL);
         let failure = |cause: usize| Failure {
             problem: "unreadable",
             class: FailureClass::Fault,
@@ -153,13 +171,13 @@ mod tests {
         }
         assert_eq!((count(1, 0), count(1, 1)), (None, None));
         assert_eq!((count(1, 1000), count(1, 1001)), (Some(0), None), "the rest is one kind");
-        assert_eq!(log.0.lock().len(), MAX_CAUSES + 1);
+        assert_eq!(log.bursts.lock().len(), MAX_CAUSES + 1);
         let evicted = log.count(Duration::from_secs(11), &failure(2000)).evicted;
         let mut evicted: Vec<_> = evicted.into_iter().map(|(kind, count)| (kind.cause.unwrap(), count)).collect();
         evicted.sort();
         let left = [0, 1].map(|cause| (failure(cause).cause, 1));
         assert_eq!(evicted, left, "old causes make room, and what no line counts yet is logged");
         assert_eq!(count(11, 2001), Some(0));
-        assert_eq!(log.0.lock().len(), 3, "the two new causes and the rest");
+        assert_eq!(log.bursts.lock().len(), 3, "the two new causes and the rest");
     }
 }

@@ -7,6 +7,8 @@ use crate::list::id::LogicId;
 /// Header that names the logic which took part in a response.
 pub(super) static HOTLIST_LOGIC: HeaderName = HeaderName::from_static("hotlist-logic");
 
+static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// A revision as a strong entity tag.
 pub(super) fn etag(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).expect("quotes and digits are valid in a header")
@@ -18,6 +20,20 @@ pub(super) fn name_logic(headers: &mut HeaderMap, logic: &LogicId) {
     if let Ok(value) = HeaderValue::from_str(&logic.to_string()) {
         headers.insert(HOTLIST_LOGIC.clone(), value);
     }
+}
+
+/// Sets the headers that every response has, so that no browser keeps it or gives it to another page.
+///
+/// `no-store` also ends what browsers do with an `ETag` by themselves: a response that is not kept is not revalidated.
+/// A script that sends `If-None-Match` still gets its 304, because a `fetch` with a validator of its own bypasses the
+/// browser's cache. The page sends none: events say what changed, so what it reads is new. The files of the page and the
+/// contract hold no data of users. They have a `Cache-Control` of their own, and browsers revalidate them.
+pub(super) fn protect(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Applies to requests without CORS only, such as those of an image or a script. It takes nothing from a page whose
+    // origin is allowed, because such a page reads with CORS.
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY.clone(), HeaderValue::from_static("same-origin"));
 }
 
 /// Links to the next page.

@@ -22,19 +22,17 @@ pub(super) struct ReadProblems;
 pub(super) struct WriteProblems;
 
 /// Meaning of each status.
-const MEANINGS: [(&str, &str, AppliesTo); 13] = [
+const MEANINGS: [(&str, &str, AppliesTo); 15] = [
     ("400", "The request is malformed", AppliesTo::Both),
-    (
-        "403",
-        "The request does not name its caller: it did not come through the proxy that this server trusts",
-        AppliesTo::Both,
-    ),
+    ("401", "The request did not come through a proxy that this server trusts to name the caller", AppliesTo::Both),
+    ("403", "The request does not name its caller, or it writes and a page of another origin sent it", AppliesTo::Both),
     ("404", "What the path names does not exist", AppliesTo::Both),
     ("408", "The body took too long", AppliesTo::Writing),
     ("409", "The list's logic rejects the command, or a limit or a later change is in the way", AppliesTo::Both),
     ("412", "If-Match does not hold", AppliesTo::Both),
     ("413", "The body is too large", AppliesTo::Writing),
     ("415", "The body has a media type that is not accepted here", AppliesTo::Writing),
+    ("421", "The request is for another host", AppliesTo::Both),
     ("422", "The request is well-formed, but not valid; `field` names the member at fault", AppliesTo::Both),
     (
         "429",

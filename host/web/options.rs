@@ -1,8 +1,13 @@
 //! Options of the HTTP server. A problem that reports a limit names it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::HeaderName;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::urls::{PageOrigin, PublicUrl, UrlError};
 
 /// Limits and trust of the HTTP server.
 #[derive(Clone, Debug)]
@@ -41,14 +46,16 @@ pub struct Options {
     /// The most items that a page may have.
     pub max_page_size: usize,
     /// The header that names the caller. A proxy sets it after it has authenticated the caller. A request without the
-    /// header is refused, and pages of other origins get no CORS headers. If `None`, every caller is `anonymous`.
+    /// header is refused. If `None`, every caller is `anonymous`.
     pub caller_header: Option<HeaderName>,
-    /// The scheme and host of the URLs in responses, such as `https://todo.example`, without a slash at the end. If
-    /// `None`, they are `http` and the request's `Host`.
-    pub public_url: Option<String>,
-    /// The names, without ports, that a request's `Host` may have. Any other name is a 421. If `None`, any name is
-    /// accepted.
-    pub hosts: Option<Vec<String>>,
+    /// The networks of the proxies from which [`Options::caller_header`] is believed. A process that may open the socket
+    /// file of the server is a trusted proxy, too.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The URL under which clients reach the server. Its name is one that a request's `Host` may have. If `None`, the URLs
+    /// in responses are `http` and the request's `Host`.
+    pub public_url: Option<PublicUrl>,
+    /// The pages of other origins that may use the server.
+    pub cors_origins: Vec<CorsOrigin>,
 }
 
 impl Default for Options {
@@ -70,8 +77,32 @@ impl Default for Options {
             page_size: 100,
             max_page_size: 1_000,
             caller_header: None,
+            trusted_proxies: loopback(),
             public_url: None,
-            hosts: None,
+            cors_origins: Vec::new(),
         }
+    }
+}
+
+/// The networks of this machine alone.
+fn loopback() -> Vec<IpNet> {
+    let v4 = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+    vec![v4.into(), Ipv6Net::from(Ipv6Addr::LOCALHOST).into()]
+}
+
+/// Pages of another origin that may use the server from a browser, without cookies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CorsOrigin {
+    /// All pages, which may use the entries of lists and nothing else. Clients of Todo-Backend need that much.
+    Any,
+    /// The pages of one origin, which may use the whole interface.
+    One(PageOrigin),
+}
+
+impl FromStr for CorsOrigin {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if text == "*" { Ok(Self::Any) } else { text.parse().map(Self::One) }
     }
 }

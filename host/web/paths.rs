@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::host::host;
 use super::problem::{Problem, ProblemKind};
 use super::state::Web;
 use crate::list::digest::parse_digest;
@@ -116,56 +117,11 @@ pub(super) struct Origin(String);
 impl Web {
     /// The origin that a request was sent to.
     pub(super) fn origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<Origin, Problem> {
-        if let Some(url) = &self.options.public_url {
-            return Ok(Origin(url.clone()));
+        match &self.options.public_url {
+            Some(url) => Ok(Origin(url.to_string())),
+            None => Ok(Origin(format!("http://{}", host(uri, headers)?))),
         }
-        Ok(Origin(format!("http://{}", host(uri, headers)?)))
     }
-}
-
-impl Web {
-    /// Refuses requests for another host, as a defence against DNS rebinding.
-    ///
-    /// An attacker can make the name of their page resolve to this machine. The page then has the same origin as this
-    /// server and could do everything that its reader can. But it cannot choose what the browser writes into `Host`.
-    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(ours) = &self.options.hosts else { return Ok(()) };
-        let host = host(uri, headers)?;
-        let end = match host.strip_prefix('[') {
-            Some(address) => address.find(']').map_or(host.len(), |at| at + 2),
-            None => host.find(':').unwrap_or(host.len()),
-        };
-        let name = &host[..end];
-        if ours.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-            return Ok(());
-        }
-        let detail = format!(
-            "this server is not {name}; give its name with --public-url, or accept any name with --allow-anonymous"
-        );
-        Err(Problem::new(ProblemKind::Misdirected, detail).with_field("Host"))
-    }
-}
-
-/// The host of a request, with its port if there is one.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
-    let wrong = |detail| Problem::new(ProblemKind::BadHeader, detail).with_field("Host");
-    // HTTP/2 sends it in the URI, HTTP/1 in a header.
-    let host = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let mut hosts = headers.get_all(header::HOST).iter();
-            let host = hosts.next().ok_or_else(|| wrong("the request has no Host"))?;
-            if hosts.next().is_some() {
-                return Err(wrong("the request has two Hosts"));
-            }
-            host.to_str().map_err(|_| wrong("the Host is not a valid host"))?
-        }
-    };
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
-    if host.is_empty() || !host.bytes().all(is_allowed) {
-        return Err(wrong("the Host is not a valid host"));
-    }
-    Ok(host)
 }
 
 impl Origin {

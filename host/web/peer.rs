@@ -1,25 +1,41 @@
-//! Address of the client at the other end of a connection, by which clients without a name are told apart.
+//! Client at the other end of a connection. Its address tells clients without a name apart.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::Extensions;
 
-/// Address of the client, as an extension of each request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
+/// Client of a connection, as an extension of each request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Peer {
+    /// A client with an address.
+    Address(IpAddr),
+    /// A process on this machine that may open the server's socket file.
+    Local,
+}
 
-/// The name of requests without a known address.
+/// The name of requests through the server's socket file.
+const LOCAL: &str = "local";
+
+/// The name of requests without a known client.
 const UNKNOWN: &str = "unknown";
 
-/// Returns the address of a request as a name. One client often has all addresses of an IPv6 network with a prefix of 64
+/// The client of a request.
+pub(super) fn of(extensions: &Extensions) -> Option<Peer> {
+    extensions.get::<Peer>().copied()
+}
+
+/// Returns the client of a request as a name. One client often has all addresses of an IPv6 network with a prefix of 64
 /// bits, so these have one name.
 pub(super) fn name(extensions: &Extensions) -> String {
-    match extensions.get::<Peer>().map(|Peer(address)| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
+    match of(extensions) {
+        Some(Peer::Address(peer)) => match peer.to_canonical() {
+            IpAddr::V4(peer) => peer.to_string(),
+            IpAddr::V6(peer) => {
+                let [a, b, c, d, ..] = peer.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        },
+        Some(Peer::Local) => LOCAL.to_owned(),
         None => UNKNOWN.to_owned(),
     }
 }
@@ -32,7 +48,7 @@ mod tests {
     fn addresses_that_one_client_may_have_all_of_have_one_name() {
         let name = |address: &str| {
             let mut extensions = Extensions::new();
-            extensions.insert(Peer(address.parse().expect("an address")));
+            extensions.insert(Peer::Address(address.parse().expect("an address")));
             name(&extensions)
         };
         assert_eq!(name("192.0.2.7"), "192.0.2.7");

@@ -175,6 +175,16 @@ impl Problem {
         Self::new(ProblemKind::NoEntry, format!("the list has no entry {id}"))
     }
 
+    /// A request from a client that may not name the caller. The log has a line for each such client.
+    pub(super) fn untrusted_peer(header: &HeaderName, peer: &str) -> Self {
+        let detail = format!("{header} names the caller, which only the proxy may do; send requests through the proxy");
+        let cause = format!(
+            "{peer} is not a trusted proxy, so {header} counts for nothing from there; if it is your proxy, name its \
+             network with --trusted-proxy"
+        );
+        Self::new(ProblemKind::UntrustedPeer, detail).with_field(header.as_str()).with_cause(cause)
+    }
+
     /// A component of the server failed for good. The fault may name files, so it goes to the log only.
     pub(super) fn failed_component(name: &str, fault: &str) -> Self {
         let detail = format!("the server's {name} failed; its log says why, and the server has to be restarted");
@@ -200,6 +210,7 @@ impl Problem {
         let limit = self.0.limit.as_ref().map(|limit| limit.name);
         let class = match self.0.kind {
             ProblemKind::Overloaded | ProblemKind::NoReceiptRoom => FailureClass::Overload,
+            ProblemKind::UntrustedPeer => FailureClass::Untrusted,
             _ if self.0.is_failed_write => FailureClass::StoreWrite,
             _ => FailureClass::Fault,
         };
@@ -239,7 +250,6 @@ impl IntoResponse for Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(logic) = &self.0.logic {
             name_logic(headers, logic);
         }
@@ -248,6 +258,8 @@ impl IntoResponse for Problem {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 self.0.retry_after.map(|seconds| (header::RETRY_AFTER, seconds.into()))
             }
+            // A 401 has to name a scheme. No client can answer this one.
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Proxy"))),
             // The rest of the body will not be read, so the connection cannot be used again.
             StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, HeaderValue::from_static("close"))),
             _ => None,

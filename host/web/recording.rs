@@ -30,6 +30,5 @@ pub(super) async fn read(State(web): Shared, ListPath(name): ListPath, query: Hi
     *response.body_mut() = page(&name, &list, after, &revisions).into();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
 }

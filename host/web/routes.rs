@@ -5,37 +5,30 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::headers::HOTLIST_LOGIC;
+use super::cross_origin::preflight;
+use super::headers::protect;
 use super::problem::{Access, Problem, ProblemKind};
 use super::state::{Shared, Web};
 use super::{assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo, views};
 use crate::metrics::RequestClass;
 
-/// Paths that need neither a caller nor a known host, for probes and scrapers.
-const UNRESTRICTED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+/// Paths that need no caller, for probes and scrapers.
+const WITHOUT_CALLER: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// The collection and its entries, which pages of other origins may use.
-fn cross_origin_routes() -> OpenApiRouter<Arc<Web>> {
-    OpenApiRouter::new().routes(routes!(entries::all, entries::add, entries::clear)).routes(routes!(
-        entries::one,
-        entries::change,
-        entries::delete
-    ))
-}
-
-/// All other routes.
-fn same_origin_routes() -> OpenApiRouter<Arc<Web>> {
+/// The routes with their documentation.
+pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(lists::all))
         .routes(routes!(lists::describe, lists::set, lists::delete))
+        .routes(routes!(entries::all, entries::add, entries::clear))
+        .routes(routes!(entries::one, entries::change, entries::delete))
         .routes(routes!(commands::run))
         .routes(routes!(views::read))
         .routes(routes!(history::read))
@@ -54,33 +47,14 @@ fn same_origin_routes() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(assets::style))
 }
 
-/// The routes with their documentation.
-pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
-    same_origin_routes().merge(cross_origin_routes())
-}
-
 /// The router that serves requests.
 pub(super) fn router(web: &Arc<Web>) -> Router {
-    let cross_origin = match web.options.caller_header {
-        // A proxy decides who the caller is, and a page of another origin must not act in the caller's name.
-        Some(_) => cross_origin_routes(),
-        None => cross_origin_routes().layer(cors()),
-    };
-    let (router, _) = same_origin_routes().merge(cross_origin).split_for_parts();
+    let (router, _) = documented().split_for_parts();
     router
         .fallback(no_route)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(web.clone(), instrument))
         .with_state(web.clone())
-}
-
-fn cors() -> CorsLayer {
-    let header = HeaderName::from_static;
-    CorsLayer::new()
-        .allow_origin(AnyOrigin)
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, header("idempotency-key")])
-        .expose_headers([header::ETAG, header::LOCATION, header::LINK, HOTLIST_LOGIC.clone()])
 }
 
 /// Checks, counts and logs a request, also one without a route.
@@ -89,8 +63,10 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
     let started = clock.monotonic();
     let method = request.method().clone();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let mut response = match admit(&web, route, &request) {
-        Ok(()) => with_method_problem(next.run(request).await),
+    let allowed = web.allowed_origin(route, request.headers());
+    let mut response = match admit(&web, route, allowed.is_some(), &request) {
+        Ok(None) => with_method_problem(next.run(request).await),
+        Ok(Some(preflight)) => preflight,
         Err(problem) => problem.into_response(),
     };
     let took = clock.monotonic().saturating_sub(started);
@@ -98,6 +74,8 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
         problem.write_to(&mut response, if method.is_safe() { Access::Read } else { Access::Write });
         web.log_failure(&problem);
     }
+    protect(response.headers_mut());
+    web.share(&mut response, allowed);
     let metrics = &web.services.metrics;
     metrics.count_request(route, method.as_str(), response.status().as_u16());
     metrics.observe_latency(class(&method, route), took);
@@ -105,14 +83,20 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
     response
 }
 
-/// Refuses requests before a handler sees them.
-fn admit(web: &Web, route: &str, request: &Request) -> Result<(), Problem> {
+/// Refuses requests before a handler sees them, and answers the preflights of pages of an allowed origin.
+fn admit(web: &Web, route: &str, is_allowed_origin: bool, request: &Request) -> Result<Option<Response>, Problem> {
     paths::check(request.uri())?;
-    if !UNRESTRICTED.contains(&route) {
-        web.check_host(request.uri(), request.headers())?;
-        web.caller(request.headers())?;
+    web.check_host(request)?;
+    if !is_allowed_origin {
+        web.check_page(request)?;
+    } else if let Some(response) = preflight(request) {
+        // A browser asks without credentials, so no proxy could name the caller.
+        return Ok(Some(response));
     }
-    Ok(())
+    if !WITHOUT_CALLER.contains(&route) {
+        web.caller(request.headers(), request.extensions())?;
+    }
+    Ok(None)
 }
 
 /// Gives a 405 the problem document that the router leaves out.

@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::failure_log::{FailureClass, FailureLog};
+use super::failure_log::{FAILURE_INTERVAL, FailureClass, FailureLog, REFUSAL_INTERVAL};
 use super::options::Options;
 use super::problem::Problem;
 use super::readiness::Readiness;
@@ -20,7 +20,7 @@ use crate::plugins::Plugins;
 use crate::rollout::Registry;
 
 /// Caller of every request when no header is configured to name one.
-const ANONYMOUS: &str = "anonymous";
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// Parts of the server that the handlers use.
 #[derive(Clone)]
@@ -52,7 +52,9 @@ pub(super) struct Web {
     /// Ends the event streams, which would otherwise keep their connections open for ever.
     pub(super) stopping: CancellationToken,
     /// Logs overload and store failures once per burst.
-    pub(super) failure_log: FailureLog,
+    failure_log: FailureLog,
+    /// Logs clients that are not trusted, each once in a while. Apart, so that many of them hide no failure.
+    refusal_log: FailureLog,
     /// The OpenAPI document. A handler cannot make it, because it is made from the routes.
     pub(super) contract: TaggedContent,
 }
@@ -73,7 +75,8 @@ impl Web {
             event_streams: Arc::new(Semaphore::new(options.max_event_streams)),
             uploads: Semaphore::new(options.max_uploads),
             stopping,
-            failure_log: FailureLog::default(),
+            failure_log: FailureLog::every(FAILURE_INTERVAL),
+            refusal_log: FailureLog::every(REFUSAL_INTERVAL),
             contract: TaggedContent::new(HeaderValue::from_static("application/json"), contract),
             options,
         })
@@ -87,9 +90,12 @@ impl Web {
     pub(super) fn log_failure(&self, problem: &Problem) {
         let Some(failure) = problem.failure() else { return };
         let is_logged_by_store = || !self.cache().environment().store.health().is_healthy();
-        if failure.class != FailureClass::StoreWrite || !is_logged_by_store() {
-            self.failure_log.record(self.services.clock.monotonic(), &failure);
-        }
+        let log = match failure.class {
+            FailureClass::Untrusted => &self.refusal_log,
+            FailureClass::StoreWrite if is_logged_by_store() => return,
+            _ => &self.failure_log,
+        };
+        log.record(self.services.clock.monotonic(), &failure);
     }
 
     /// Reads a list that must exist.

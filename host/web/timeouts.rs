@@ -15,8 +15,9 @@ use axum::http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use super::listen::Stream;
 
 /// Timeouts of one connection.
 pub(super) struct ConnectionTimeouts {
@@ -112,15 +113,15 @@ impl Drop for InFlight {
     }
 }
 
-/// TCP stream that reports its activity to the timeouts of its connection.
+/// Connection that reports its activity to the timeouts of its connection.
 pub(super) struct TimedStream {
-    stream: TcpStream,
+    stream: Stream,
     timeouts: Arc<ConnectionTimeouts>,
 }
 
 impl TimedStream {
     /// Wraps a stream.
-    pub(super) fn new(stream: TcpStream, timeouts: Arc<ConnectionTimeouts>) -> Self {
+    pub(super) fn new(stream: Stream, timeouts: Arc<ConnectionTimeouts>) -> Self {
         Self { stream, timeouts }
     }
 }

@@ -44,7 +44,7 @@ impl WriteRequest {
     pub(super) async fn read(web: &Web, request: HttpRequest, expected_body: ExpectedBody) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
-        let caller = web.caller(headers)?;
+        let caller = web.caller(headers, &parts.extensions)?;
         let expect = preconditions::expect(headers)?;
         let origin = web.origin(&parts.uri, headers)?;
         match expected_body {

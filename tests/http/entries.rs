@@ -150,29 +150,3 @@ async fn a_view_can_be_read_through_the_entries() {
     assert_eq!(response.header("etag"), "");
     server.get("/lists/bob/entries?view=none").await.problem(404, "view-not-found");
 }
-
-#[tokio::test]
-async fn pages_of_other_origins_may_use_the_entries_and_nothing_else() {
-    let server = Server::start().await;
-    let preflight = |path: &str, method: &str| {
-        let ask = server.request("OPTIONS", path).header("origin", "https://elsewhere.example");
-        let ask = ask.header("access-control-request-method", method);
-        ask.header("access-control-request-headers", "content-type").response()
-    };
-    for (path, method) in [("/lists/bob/entries", "POST"), ("/lists/bob/entries/1", "PATCH")] {
-        let response = preflight(path, method).await;
-        assert_eq!((response.status.as_u16(), response.header("access-control-allow-origin")), (200, "*"), "{path}");
-        assert!(response.header("access-control-allow-methods").contains(method));
-        assert!(response.header("access-control-allow-headers").contains("content-type"));
-        assert_eq!(response.header("access-control-allow-credentials"), "");
-    }
-    let response =
-        server.request("GET", "/lists/bob/entries").header("origin", "https://elsewhere.example").response().await;
-    assert_eq!(response.header("access-control-allow-origin"), "*");
-    assert!(response.header("access-control-expose-headers").contains("etag"));
-    for path in ["/logic/todo", "/logic", "/lists/bob", "/lists", "/lists/bob/commands/x", "/"] {
-        let response = preflight(path, "PUT").await;
-        response.problem(405, "method");
-        assert_eq!(response.header("access-control-allow-origin"), "", "{path}");
-    }
-}

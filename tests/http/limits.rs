@@ -24,14 +24,14 @@ async fn a_body_over_the_limit_is_refused_by_its_length_and_by_its_size() {
     let problem = server.post("/lists/bob/entries", &body).await.problem(413, "too-large");
     assert_eq!(problem["limit"], limit);
     let chunked = format!(
-        "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\
+        "POST /lists/bob/entries HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\
          connection: close\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
     let response = server.send_raw(chunked.as_bytes()).await;
     assert!(response.starts_with("HTTP/1.1 413 ") && response.contains(&limit.to_string()), "{response}");
     // A client that waits for "100 Continue" is refused before it sends the body.
-    let expecting = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let expecting = "POST /lists/bob/entries HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: 4000000000\r\nexpect: 100-continue\r\n\r\n";
     let response = server.send_raw(expecting.as_bytes()).await;
     assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
@@ -40,7 +40,7 @@ async fn a_body_over_the_limit_is_refused_by_its_length_and_by_its_size() {
 #[tokio::test]
 async fn a_body_that_never_ends_is_a_timeout() {
     let server = Server::with(Options { body_timeout: SHORT, ..Options::default() }).await;
-    let begun = "POST /lists/bob/entries HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let begun = "POST /lists/bob/entries HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
     let response = server.send_raw(begun.as_bytes()).await;
     assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("body timeout"), "{response}");
@@ -62,7 +62,7 @@ async fn an_idle_connection_and_one_with_a_slow_second_head_are_closed() {
     for (options, then) in [(hasty, ""), (patient, "GET /liv")] {
         let server = Server::with(options).await;
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
         let mut response = vec![0; 1024];
         let read = stream.read(&mut response).await.expect("a response");
         assert!(response[..read].starts_with(b"HTTP/1.1 200 "));
@@ -77,7 +77,7 @@ async fn an_event_stream_is_not_idle() {
     let options = Options { idle_timeout: SHORT, header_timeout: SHORT, heartbeat: SHORT, ..Options::default() };
     let server = Server::with(options).await;
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
-    stream.write_all(b"GET /lists/bob/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+    stream.write_all(b"GET /lists/bob/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
     let mut text = String::new();
     while text.matches(":\n\n").count() < 4 {
         let mut buffer = [0; 1024];
@@ -94,7 +94,8 @@ async fn a_flood_of_headers_is_refused() {
     let many = "x-flood: 1\r\n".repeat(200);
     let large = format!("x-flood: {}\r\n", "x".repeat(100_000));
     for flood in [many, large] {
-        let response = server.send_raw(format!("GET /livez HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes()).await;
+        let response =
+            server.send_raw(format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{flood}\r\n").as_bytes()).await;
         assert!(response.is_empty() || response.starts_with("HTTP/1.1 431 "), "{response}");
     }
     assert_eq!(server.get("/livez").await.status, 200);
@@ -104,13 +105,13 @@ async fn a_flood_of_headers_is_refused() {
 async fn connections_over_the_limit_wait_until_one_ends() {
     let server = Server::with(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = TcpStream::connect(server.address).await.expect("a connection");
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+    first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
     assert_ne!(first.read(&mut [0; 1024]).await.expect("a response"), 0);
     let mut second = TcpStream::connect(server.address).await.expect("a connection");
-    second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+    second.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
     // The server is notified of the second connection before it is notified of these requests.
     for _ in 0..3 {
-        first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+        first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
         let read = tokio::time::timeout(WAIT_TIMEOUT, first.read(&mut [0; 1024])).await.expect("a response in time");
         assert_ne!(read.expect("a response"), 0);
     }
@@ -213,7 +214,7 @@ async fn a_connection_whose_task_panics_is_no_longer_counted() {
     let address = listener.local_addr().expect("an address");
     let task = tokio::spawn(serve(listener, services, Options::default(), server.shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the bytes are sent");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
     let end = tokio::time::timeout(WAIT_TIMEOUT, stream.read_u8()).await.expect("the server closes");
     assert!(end.is_err(), "the clock was to panic");
     server.shutdown.cancel();

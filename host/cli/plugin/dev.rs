@@ -93,14 +93,15 @@ impl DevSession {
         files::create_private_directory(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let project = Project::open(&directory)?.without(&data)?;
         let dropped_log_lines = Outputs::of_server().map(|outputs| outputs.dropped.clone()).unwrap_or_default();
-        let system = System::start(Config { listen: arguments.listen, dropped_log_lines, ..Config::new(data) }).await?;
+        let system =
+            System::start(Config { listen: arguments.listen.into(), dropped_log_lines, ..Config::new(data) }).await?;
         Ok(Self { system, directory, project, name, list })
     }
 
     /// Builds and publishes the plugin and runs its cases, now and after each edit.
     async fn run(&self) -> anyhow::Result<()> {
-        let (name, address) = (&self.name, self.system.address());
-        print_line(&format!("{name} on http://{address}; building it, which takes longest the first time"));
+        let (name, url) = (&self.name, self.system.address().url());
+        print_line(&format!("{name} on {url}; building it, which takes longest the first time"));
         let mut attempts = start_builder(&self.directory, self.project.clone())?;
         let mut begun = false;
         while let Some(BuildAttempt { saved, result }) = attempts.recv().await {
@@ -112,7 +113,7 @@ impl DevSession {
                 begun = true;
                 self.bind_list().await;
                 let list = self.list.as_str();
-                print_line(&format!("list {list}, decided by {}: http://{address}/#{list}", version.logic.id()));
+                print_line(&format!("list {list}, decided by {}: {url}/#{list}", version.logic.id()));
             }
         }
         anyhow::bail!("the thread that builds the plugin ended")

@@ -8,8 +8,9 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 35] = [
+const VALUES: [(&str, &str); 38] = [
     ("listen", "127.0.0.9:9"),
+    ("listen-mode", "640"),
     ("data", "/data"),
     ("accept-loss", "true"),
     ("plugins", "/plugins"),
@@ -21,7 +22,9 @@ const VALUES: [(&str, &str); 35] = [
     ("quarantine-in-a-row", "13"),
     ("allow-anonymous", "true"),
     ("caller-header", "x-user"),
+    ("trusted-proxy", "10.0.0.0/8,192.0.2.7"),
     ("public-url", "https://todo.example"),
+    ("cors-origin", "*,https://app.example"),
     ("idle", "14ms"),
     ("max-resident", "15"),
     ("mailbox", "16"),
@@ -54,6 +57,7 @@ fn expected() -> Config {
     let (wasm, web) = (wasm::Settings::default(), web::Options::default());
     Config {
         listen: "127.0.0.9:9".parse().expect("an address"),
+        listen_mode: 0o640,
         data: "/data".into(),
         accept_loss: true,
         plugins: Some("/plugins".into()),
@@ -91,7 +95,9 @@ fn expected() -> Config {
         dropped_log_lines: Default::default(),
         web: web::Options {
             caller_header: Some("x-user".parse().expect("a header")),
-            public_url: Some("https://todo.example".into()),
+            trusted_proxies: ["10.0.0.0/8", "192.0.2.7/32"].map(|net| net.parse().expect("a network")).into(),
+            public_url: Some("https://todo.example".parse().expect("a URL")),
+            cors_origins: ["*", "https://app.example"].map(|origin| origin.parse().expect("an origin")).into(),
             max_body_bytes: 20,
             max_connections: 21,
             max_event_streams: 22,
@@ -108,7 +114,6 @@ fn expected() -> Config {
             heartbeat: web.heartbeat,
             page_size: web.page_size,
             max_page_size: web.max_page_size,
-            hosts: web.hosts,
         },
     }
 }
@@ -145,6 +150,20 @@ fn each_flag_reaches_its_field() {
         arguments.extend((!matches!(flag.get_action(), ArgAction::SetTrue)).then(|| value.to_owned()));
     }
     assert_expected(&arguments);
+}
+
+#[test]
+fn a_flag_about_access_that_cannot_be_read_says_how_to_write_it() {
+    for (flag, value, says) in [
+        ("--listen", "localhost:80", "unix:/run/hotlist/socket"),
+        ("--listen-mode", "755", "write them as 600"),
+        ("--trusted-proxy", "10.0.0.0/33", "write it as 10.0.0.0/8"),
+        ("--public-url", "todo.example", "write it as https://todo.example"),
+        ("--cors-origin", "https://app.example/", "without a path"),
+    ] {
+        let error = command().try_get_matches_from(["serve", flag, value]).expect_err("it is wrong").to_string();
+        assert!(error.contains(flag) && error.contains(says), "{error}");
+    }
 }
 
 #[tokio::test]

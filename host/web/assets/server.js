@@ -60,7 +60,8 @@ async function send(method, path, body) {
   if (response.status < 500) unconfirmedKeys.delete(write);
   const decider = response.headers.get("hotlist-logic");
   if (decider && state.name !== null && path.startsWith(`${listPath(state.name)}/`)) noteDecider(decider);
-  if (response.status === 401 || response.status === 403) {
+  const isForeign = answer?.type === "urn:hotlist:problem:cross-origin";
+  if ((response.status === 401 || response.status === 403) && !isForeign) {
     const text = `The server does not know who you are: ${answer?.detail ?? "sign in again."}`;
     toast("signed-out", text, "Reload", () => location.reload());
   } else {

@@ -59,6 +59,8 @@ kinds! {
     BadQuery "query" BAD_REQUEST "A query parameter is not valid";
     BadName "name" BAD_REQUEST "The name is not a valid name";
     BadHeader "header" BAD_REQUEST "A header is not valid";
+    UntrustedPeer "caller-not-trusted" UNAUTHORIZED "The request did not come through a trusted proxy";
+    CrossOrigin "cross-origin" FORBIDDEN "A page of another origin sent the request";
     NoCaller "caller-missing" FORBIDDEN "The request does not name its caller";
     NoRoute "route-not-found" NOT_FOUND "There is nothing at this path";
     NoList "list-not-found" NOT_FOUND "There is no such list";

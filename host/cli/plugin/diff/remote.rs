@@ -66,6 +66,11 @@ struct Reply {
 
 impl Remote {
     pub(super) fn new(url: &str, headers: &[Header]) -> anyhow::Result<Self> {
+        if url.starts_with("unix:") {
+            anyhow::bail!(
+                "--server reads over TCP only; read a server that listens on {url} with --data, while it runs"
+            );
+        }
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             anyhow::bail!("--server {url:?} is not the address of a server; write it as https://todo.example");
         }
@@ -269,6 +274,8 @@ mod tests {
     #[test]
     fn an_address_without_a_scheme_is_refused() {
         assert!(Remote::new("todo.example", &[]).is_err());
+        let of_socket = Remote::new("unix:/run/hotlist/socket", &[]).err().unwrap().to_string();
+        assert!(of_socket.contains("--data"), "{of_socket}");
         assert_eq!(Remote::new("https://todo.example/", &[]).unwrap().url(), "https://todo.example");
     }
 }
