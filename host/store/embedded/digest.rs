@@ -56,6 +56,7 @@ fn decode(bytes: &[u8]) -> Result<SetDigest, String> {
 
 /// The digest of an open store, which follows what the store writes.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a store has one of it")]
 pub(super) enum OpenDigest {
     /// The row is that of the rows which it covers.
     Known(SetDigest),

@@ -158,10 +158,13 @@ pub(super) fn begin_anew(db: &Connection, log: &Path) -> Result<(), StoreError> 
 /// look like a damaged log at the next start, which is refused. A page that was copied into the database is worse: a
 /// database with a part of a transaction that the log then lacks is damaged.
 pub(super) fn write_again(db: &Connection, log: &Path) -> Result<(), StoreError> {
-    match log.metadata() {
-        Ok(metadata) if metadata.len() == 0 => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        metadata => drop(metadata.map_err(|error| file_failed("read", log, &error))?),
+    let bytes = match log.metadata() {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(file_failed("read", log, &error)),
+    };
+    if bytes == 0 {
+        return Ok(());
     }
     let failed = schema::failed("lock the database");
     // The transaction keeps other programs from changing the file.
