@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -127,6 +128,8 @@ fn lists_of_all_kinds_are_the_same_after_an_export_and_an_import_and_can_be_undo
     assert_eq!((&summary["lists"], &summary["deleted_lists"]), (&json!(6), &json!(1)), "{summary}");
     assert!(server.terminate().success());
     succeed(&scene.export("data", "stopped.jsonl", &[]));
+    let mode = fs::metadata(scene.path("stopped.jsonl")).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "an export is for its user alone");
     let lines = |file: &str| {
         let text = fs::read_to_string(scene.path(file)).expect("it is there");
         text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
