@@ -42,6 +42,7 @@ fn cache(lists_grow: usize) -> Arc<Cache> {
     let logic = wasm::load(&engine, name.clone(), bytes, Isolation::Shared).expect("todo loads");
     registry.publish(logic, "bench", 0);
     let environment = Environment {
+        live_room: Arc::default(),
         store: Arc::new(MemoryStore::with_history(10)),
         registry,
         clock: Arc::new(SystemClock::default()),

@@ -14,11 +14,12 @@ use hotlist::clock::SystemClock;
 use hotlist::list::change::Change;
 use hotlist::list::entry::Entry;
 use hotlist::list::name::{ListName, LogicName};
-use hotlist::list::revision::Revision;
 use hotlist::list::{Limits, List};
 use hotlist::rollout::Registry;
 use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
-use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use hotlist::store::{
+    ChangesPage, Commit, Health, HistoryPage, PageLimit, Pending, Store, StoreError, Stored, Summary, WakeUp,
+};
 use tokio_util::task::TaskTracker;
 
 /// The number of resident lists.
@@ -50,8 +51,12 @@ impl Store for Same {
         ready(Ok(Vec::new())).boxed()
     }
 
-    fn history(&self, _: &ListName, _: u64, _: usize) -> Pending<Vec<Arc<Revision>>> {
-        ready(Ok(Vec::new())).boxed()
+    fn history_page(&self, _: &ListName, _: u64, _: PageLimit) -> Pending<HistoryPage> {
+        ready(Ok(HistoryPage::default())).boxed()
+    }
+
+    fn changes(&self, _: &ListName, _: u64, _: usize, _: PageLimit) -> Pending<Option<ChangesPage>> {
+        ready(Ok(None)).boxed()
     }
 
     fn due(&self, _: u64, _: Option<&WakeUp>, _: usize) -> Pending<Vec<WakeUp>> {
@@ -86,6 +91,7 @@ fn resident_set() -> anyhow::Result<usize> {
 async fn main() -> anyhow::Result<()> {
     for entries in [0, 1, 10] {
         let environment = Environment {
+            live_room: Arc::default(),
             store: Arc::new(Same(entries, ReceiptRoom::new(ReceiptLimits::default()))),
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),

@@ -146,6 +146,7 @@ fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<A
     let registry = Arc::new(Registry::default());
     registry.publish(Box::new(waking::Waking::new("todo")), "example", MIDNIGHT);
     let environment = Environment {
+        live_room: Arc::default(),
         store,
         registry,
         clock,

@@ -11,7 +11,7 @@
 //! | `batch` | the commands that are decided together, with all that they lead to |
 //! | `receipts` | the receipts of the list, and the room for those of a batch |
 //! | `precheck`, `resolve`, `decide`, `ask` | how a command gets its decision |
-//! | `commit`, `durable` | how a batch becomes durable and visible |
+//! | `commit`, `durable`, `live` | how a batch becomes durable and visible |
 
 mod ask;
 mod batch;
@@ -21,6 +21,7 @@ pub mod decision_log;
 mod durable;
 mod environment;
 mod error;
+mod live;
 mod mailbox;
 mod message;
 mod precheck;
@@ -32,6 +33,7 @@ pub use batch::WAKE_UP_RETRY;
 pub use durable::MAX_EVENTS_BEHIND;
 pub use environment::Environment;
 pub use error::CallError;
+pub use live::{LiveRevision, LiveRoom};
 pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request};
 
 use std::collections::VecDeque;
@@ -43,8 +45,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::list::List;
 use crate::list::name::ListName;
-use crate::list::revision::Revision;
-use crate::store::{MAX_COMMIT_REVISIONS, StoreError};
+use crate::store::{MAX_COMMIT_REVISIONS, PageLimit, StoreError};
 use batch::{Batch, PendingCommand};
 use commit::{Committed, commit};
 use decide::BatchDecider;
@@ -55,6 +56,9 @@ use message::{Message, ReplySender};
 /// How many times the commands of a batch are decided again because the list in the store was another one. There
 /// is one writer of a list, so more than one conflict is a fault of the server.
 const MAX_CONFLICTS: usize = 2;
+
+/// The last revision without its changes.
+const ONE_OUTLINE: PageLimit = PageLimit { items: 1, bytes: 0 };
 
 /// The actor of one list. The cache ensures that at most one actor of a name is not stopped.
 pub struct Actor {
@@ -114,7 +118,7 @@ impl Actor {
     }
 
     /// Live revisions from now on. An actor with a subscriber is not passivated.
-    pub(crate) fn subscribe(&self) -> Result<broadcast::Receiver<Arc<Revision>>, Stopped<()>> {
+    pub(crate) fn subscribe(&self) -> Result<broadcast::Receiver<LiveRevision>, Stopped<()>> {
         self.mailbox.unless_stopped(|| self.durable.subscribe()).ok_or(Stopped(()))
     }
 
@@ -247,9 +251,9 @@ impl Actor {
         let time = match list.revision() {
             0 => 0,
             last => {
-                let revisions = self.environment.store.history(&self.name, last - 1, 1).await?;
+                let page = self.environment.store.history_page(&self.name, last - 1, ONE_OUTLINE).await?;
                 // A history that was given up has no revision.
-                revisions.last().map_or(0, |revision| revision.context.now)
+                page.revisions.last().map_or(0, |revision| revision.context().now)
             }
         };
         Ok(self.durable.set_last_time(time))

@@ -12,22 +12,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
-use crate::actor::{Actor, CallError, Effect, Environment, Reply, Request, Stopped};
+use crate::actor::{Actor, CallError, Effect, Environment, LiveRevision, Reply, Request, Stopped};
 use crate::clock::SeededHasher;
 use crate::list::List;
 use crate::list::command::Page;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::list::receipt::RetainedEffect;
-use crate::list::revision::Revision;
 use crate::simulation::{Defect, has, interleave};
-use crate::store::{Summary, UnreadableList};
+use crate::store::{HistoryPage, PageLimit, Summary, UnreadableList};
 
 /// How many actors a request tries. Each attempt meets an actor that was passivated or crashed in that moment, so
 /// more than one failed attempt is unlikely.
 const MAX_TRIES: usize = 8;
+
+/// The most bytes of a revision that is read to repeat a reply. A larger one is repeated by the ids of its entries.
+const MAX_REPEATED_BYTES: usize = 2 << 20;
+
+/// The most bytes of revisions that undos have in memory at a time, of all lists. Only large revisions count.
+const MAX_UNDO_BYTES: usize = 128 << 20;
 
 /// The number of parts of the map, each with a lock. Not derived from the number of processors, on which the order of a
 /// sweep would depend then.
@@ -43,6 +48,8 @@ pub struct Cache {
     resident: AtomicUsize,
     environment: Arc<Environment>,
     bounds: Bounds,
+    /// The room for the revisions that undos have in memory.
+    undo_room: Semaphore,
     /// Notified when the number of actors reaches the high watermark.
     crowded: Notify,
     /// Whether the task that wakes lists panicked.
@@ -78,6 +85,7 @@ impl Cache {
             resident: AtomicUsize::new(0),
             environment,
             bounds,
+            undo_room: Semaphore::new(MAX_UNDO_BYTES),
             crowded: Notify::new(),
             wake_ups_failed: AtomicBool::new(false),
         }
@@ -98,9 +106,11 @@ impl Cache {
     async fn with_entries(&self, name: &ListName, mut reply: Reply) -> Reply {
         if let Effect::Repeated(RetainedEffect::Ids { .. }) = reply.effect {
             // Where the history cannot be read, the ids are still true.
-            let found = self.history(name, reply.revision.saturating_sub(1), 1).await.ok();
-            if let Some(revision) = found.and_then(|mut found| found.pop()).filter(|r| r.number == reply.revision) {
-                reply.effect = Effect::Revised(revision);
+            let limit = PageLimit { items: 1, bytes: MAX_REPEATED_BYTES };
+            let found = self.history_page(name, reply.revision.saturating_sub(1), limit).await.ok();
+            let revision = found.as_ref().and_then(|page| page.revisions.first()?.whole());
+            if let Some(revision) = revision.filter(|revision| revision.number == reply.revision) {
+                reply.effect = Effect::Revised(revision.clone());
             }
         }
         reply
@@ -135,7 +145,7 @@ impl Cache {
     }
 
     /// The live revisions of a list, from now on.
-    pub fn subscribe(&self, name: &ListName) -> Result<broadcast::Receiver<Arc<Revision>>, CallError> {
+    pub fn subscribe(&self, name: &ListName) -> Result<broadcast::Receiver<LiveRevision>, CallError> {
         for _ in 0..MAX_TRIES {
             let actor = self.actor(name)?;
             match actor.subscribe() {
@@ -146,9 +156,9 @@ impl Cache {
         Err(CallError::Crashed)
     }
 
-    /// The revisions of a list after a number, the oldest first. The history may begin later.
-    pub async fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, CallError> {
-        Ok(self.environment.store.history(name, after, limit).await?)
+    /// A page of the revisions of a list after a number, the oldest first. The history may begin later.
+    pub async fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Result<HistoryPage, CallError> {
+        Ok(self.environment.store.history_page(name, after, limit).await?)
     }
 
     /// The lists that exist, by name, with those that cannot be read.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::QuarantinePolicy;
+use crate::store::HistoryLimits;
 use crate::store::embedded::ScrubOptions;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::wasm;
@@ -50,8 +51,8 @@ pub struct Config {
     pub idle: Duration,
     /// The most lists in memory.
     pub resident: usize,
-    /// The most revisions in the history of each list.
-    pub history: usize,
+    /// The limits on the history of each list.
+    pub history: HistoryLimits,
     /// The limits on the receipts of requests with an idempotency key.
     pub receipts: ReceiptLimits,
     /// The time from the end of a check of all stored rows to the next one.
@@ -109,7 +110,7 @@ impl Config {
             mailbox: 1_024,
             idle: Duration::from_secs(60),
             resident: 1_000_000,
-            history: 1_000,
+            history: HistoryLimits::default(),
             receipts: ReceiptLimits::default(),
             scrub_interval: ScrubOptions::default().interval,
             wasm: wasm::Settings::default(),
@@ -127,10 +128,13 @@ impl Config {
         if self.web.caller_header.is_some() && self.web.cors_origins.contains(&CorsOrigin::Any) {
             return Err(ConfigError::AnyOriginForCallers);
         }
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 14] = [
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 16] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
-            ("history", self.history, 1..=1_000_000, "1 to 1000000 revisions"),
+            ("history", bounded(self.history.revisions), 1..=1_000_000, "1 to 1000000 revisions"),
+            ("history-bytes", bounded(self.history.bytes), 4_096..=1 << 40, "4096 bytes to 1 TiB"),
+            ("max-answer-bytes", self.web.max_answer_bytes, 4 << 20..=1 << 40, "4 MiB to 1 TiB, in bytes"),
             ("max-list-receipt-bytes", self.receipts.list_bytes, 4_096..=1 << 30, "4096 bytes to 1 GiB"),
             ("max-receipt-bytes", self.receipts.total_bytes, 32_768..=1 << 40, "32768 bytes to 1 TiB"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),

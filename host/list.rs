@@ -14,6 +14,7 @@ pub mod excerpt;
 pub mod history;
 pub mod id;
 pub mod name;
+pub mod outline;
 pub mod receipt;
 pub mod revision;
 pub mod schema;

@@ -8,6 +8,7 @@ pub mod faulty;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
+pub mod history;
 pub mod memory;
 pub mod receipt_room;
 pub mod recording;
@@ -19,6 +20,7 @@ pub use error::StoreError;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 pub use health::Health;
+pub use history::{ChangesPage, HistoryLimits, HistoryPage, PageLimit, RetainedRevision};
 
 use crate::list::List;
 use crate::list::name::{ListName, LogicName};
@@ -94,10 +96,24 @@ pub trait Store: Send + Sync + 'static {
         std::future::ready(Err(StoreError::Failed { what, why: "it can be read".into() })).boxed()
     }
 
-    /// The revisions of a list with numbers greater than `after`, ascending. A list retains a
-    /// configured number of revisions, so the oldest may be missing. Deleting a list deletes its
-    /// history except the revision that deleted it.
-    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>>;
+    /// A page of the revisions of a list with numbers greater than `after`, ascending. A list retains its newest revisions,
+    /// within [`HistoryLimits`], so the oldest may be missing. Deleting a list deletes its history except the revision that
+    /// deleted it.
+    ///
+    /// The call takes about as much memory as the page may have, also where a revision is larger: the page then has the
+    /// outline of the revision.
+    fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Pending<HistoryPage>;
+
+    /// A page of the changes of one revision, without the first `after` of them. `None` if the history does not hold the
+    /// revision.
+    fn changes(&self, name: &ListName, revision: u64, after: usize, limit: PageLimit) -> Pending<Option<ChangesPage>>;
+
+    /// Like [`Store::history_page`], with revisions of any size. It takes as much memory as they have.
+    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+        let page = self.history_page(name, after, PageLimit::items(limit));
+        async move { Ok(page.await?.revisions.iter().filter_map(|revision| revision.whole().cloned()).collect()) }
+            .boxed()
+    }
 
     /// The lists whose wake-up time is at or before `until`, in the order of [`WakeUp`], starting
     /// after `after`. The cost depends on the number of lists returned, not on the number of timers.

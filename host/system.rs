@@ -258,7 +258,7 @@ async fn close_store(store: &Arc<dyn Store>, limit: Duration) -> anyhow::Result<
 /// Opens the store on a thread of its own, because opening reads files.
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
     let options = Options {
-        history: config.history as u64,
+        history: config.history,
         receipts: config.receipts,
         scrub: ScrubOptions::every(config.scrub_interval),
         accept_loss: config.accept_loss,
@@ -305,6 +305,7 @@ fn new_cache(
     actors: &TaskTracker,
 ) -> Cache {
     let environment = Environment {
+        live_room: Arc::default(),
         store: store.clone(),
         registry: registry.clone(),
         clock: clock.clone(),

@@ -2,20 +2,24 @@
 //!
 //! In reading order:
 //!
-//! - [`serve`] accepts connections (`accept`) of TCP or of a Unix socket (`listen`). `timeouts` closes the ones that stall.
+//! - [`serve`] accepts connections (`accept`) of TCP or of a Unix socket (`listen`). `timeouts` closes the ones that stall,
+//!   `body_progress` ends responses that are not read.
 //! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests. `host` and `cross_origin` keep
 //!   pages of other sites out.
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
 //!   `logic`, `health` and `assets`.
 //! - `write_request` reads a request that writes, `input` and `json` its body.
-//! - `representations` and `headers` write the responses.
+//! - `representations`, `pages` and `headers` write the responses. `answer_budget` limits the bytes that wait to be sent.
 //! - `problem` is the only place where an error becomes a status.
 //!
 //! This module knows neither how lists are stored nor how a component is run.
 
 mod accept;
+mod answer_budget;
+mod answer_room;
 mod assets;
 mod body;
+mod body_progress;
 mod caller;
 mod commands;
 mod contract;

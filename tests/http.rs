@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "http/bytes.rs"]
+mod bytes;
 #[path = "http/callers.rs"]
 mod callers;
 #[path = "http/contract.rs"]

@@ -70,6 +70,7 @@ impl World {
         let (store, clock, registry) = (open(data), Arc::new(ManualClock::at(now)), Arc::new(Registry::default()));
         registry.publish(Box::new(Waking::new("todo")), "test", now);
         let environment = Environment {
+            live_room: Arc::default(),
             store: store.clone(),
             registry,
             clock: clock.clone(),

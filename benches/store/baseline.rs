@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hotlist::list::name::ListName;
-use hotlist::list::revision::Revision;
 use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
-use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use hotlist::store::{
+    ChangesPage, Commit, Health, HistoryPage, PageLimit, Pending, Store, StoreError, Stored, Summary, WakeUp,
+};
 use tokio::sync::oneshot;
 
 /// About the time of a durable write, so that as many answers come at once.
@@ -70,7 +71,11 @@ impl Store for Baseline {
         nothing()
     }
 
-    fn history(&self, _: &ListName, _: u64, _: usize) -> Pending<Vec<Arc<Revision>>> {
+    fn changes(&self, _: &ListName, _: u64, _: usize, _: PageLimit) -> Pending<Option<ChangesPage>> {
+        nothing()
+    }
+
+    fn history_page(&self, _: &ListName, _: u64, _: PageLimit) -> Pending<HistoryPage> {
         nothing()
     }
 

@@ -34,6 +34,9 @@ const BATCH_TIME: Duration = Duration::from_millis(5);
 /// one durable write, but for the last command: one command is one revision, however large.
 const BATCH_CHANGES: usize = 10_000;
 
+/// How many bytes of revisions a batch collects before it is committed. The last command may add a revision of any size.
+const BATCH_BYTES: usize = 4 << 20;
+
 /// The most migrations before one command. The command itself makes one revision more.
 pub(super) const MAX_MIGRATIONS: usize = 3;
 
@@ -96,6 +99,8 @@ pub(super) struct Batch {
     new_receipts: NewReceipts,
     /// How many changes the revisions make.
     changes: usize,
+    /// The bytes of the revisions.
+    bytes: usize,
 }
 
 /// What remains of a batch that is durable.
@@ -175,6 +180,7 @@ impl Batch {
             replies: Vec::new(),
             new_receipts: NewReceipts::new(room),
             changes: 0,
+            bytes: 0,
         }
     }
 
@@ -226,6 +232,7 @@ impl Batch {
         let spent = || clock.monotonic().saturating_sub(self.clock.begun) >= BATCH_TIME;
         !self.replies.is_empty()
             && (self.changes >= BATCH_CHANGES
+                || self.bytes >= BATCH_BYTES
                 || self.revisions.len() >= BATCH_REVISIONS
                 || self.new_receipts.receipts().len() >= MAX_COMMIT_RECEIPTS
                 || spent())
@@ -322,6 +329,7 @@ impl Batch {
             let (logic, command) = (logic.clone(), command());
             // Changes and inverse move into the revision: they may be as large as the list.
             let revision = Arc::new(Revision { number, context, logic, command, changes, inverse, next_id_before });
+            self.bytes += revision.bytes();
             self.revisions.push(revision.clone());
             Effect::Revised(revision)
         };

@@ -38,13 +38,13 @@ pub(super) async fn commit(
         durable.show(batch.list().clone());
     }
     if has(Defect::EventsBeforeDurability) {
-        durable.announce(commit.revisions.clone());
+        durable.announce(commit.revisions.clone(), &environment.live_room);
     }
     failpoint::point("commit");
     let error = match environment.store.commit(commit).await {
         Ok(()) => {
             failpoint::point("committed");
-            durable.publish(batch.into_durable());
+            durable.publish(batch.into_durable(), &environment.live_room);
             return Committed::Published;
         }
         Err(error) => error,
@@ -61,6 +61,7 @@ pub(super) async fn commit(
         }
         // What is published is still what is durable, so the actor goes on, and its list can be read.
         StoreError::Overloaded { .. }
+        | StoreError::QueueFull { .. }
         | StoreError::Unavailable { .. }
         | StoreError::Poisoned { .. }
         | StoreError::Failed { .. }

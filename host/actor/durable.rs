@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::batch::{Durable, RetainedState};
+use super::live::{LiveRevision, LiveRoom};
 use super::receipts::ListReceipts;
 use crate::list::List;
 use crate::list::revision::Revision;
@@ -27,7 +28,7 @@ pub(super) struct DurableState {
     /// The time of the last revision or receipt, in milliseconds since the epoch. 0 while it is not known.
     last_time: AtomicU64,
     /// Exists from the first subscription on.
-    events: OnceLock<broadcast::Sender<Arc<Revision>>>,
+    events: OnceLock<broadcast::Sender<LiveRevision>>,
 }
 
 impl DurableState {
@@ -95,7 +96,7 @@ impl DurableState {
     }
 
     /// Publishes a batch that is durable: first to readers, then to callers, then to subscribers.
-    pub(super) fn publish(&self, durable: Durable) {
+    pub(super) fn publish(&self, durable: Durable, room: &Arc<LiveRoom>) {
         let Durable { list, mut retained, new_receipts, revisions, replies } = durable;
         let last_time = revisions.last().map(|revision| revision.context.now);
         let last_time = last_time.max(new_receipts.last().map(|receipt| receipt.time));
@@ -108,7 +109,7 @@ impl DurableState {
         retained.receipts.add(new_receipts);
         self.retain(retained);
         replies.send();
-        self.announce(revisions);
+        self.announce(revisions, room);
     }
 
     /// Shows a list to readers.
@@ -117,14 +118,16 @@ impl DurableState {
     }
 
     /// Sends the events of revisions to subscribers.
-    pub(super) fn announce(&self, revisions: Vec<Arc<Revision>>) {
-        if let Some(events) = self.events.get() {
-            revisions.into_iter().for_each(|revision| drop(events.send(revision)));
+    pub(super) fn announce(&self, revisions: Vec<Arc<Revision>>, room: &Arc<LiveRoom>) {
+        // Without a subscriber, the revisions would wait until there is one.
+        if let Some(events) = self.events.get().filter(|events| events.receiver_count() > 0) {
+            let live = revisions.into_iter().map(|revision| LiveRevision::new(revision, room));
+            live.for_each(|live| drop(events.send(live)));
         }
     }
 
     /// Live revisions from now on.
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Revision>> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<LiveRevision> {
         self.events.get_or_init(|| broadcast::channel(MAX_EVENTS_BEHIND).0).subscribe()
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::live::LiveRoom;
 use crate::clock::Clock;
 use crate::executor::Executor;
 use crate::list::Limits;
@@ -19,6 +20,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Runs the tasks that drain mailboxes. The server waits for them when it stops.
     pub executor: Arc<dyn Executor>,
+    /// The room for revisions that wait for subscribers.
+    pub live_room: Arc<LiveRoom>,
     /// The size limits of a list.
     pub limits: Limits,
     /// The most messages a mailbox holds.

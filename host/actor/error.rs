@@ -26,6 +26,12 @@ pub enum CallError {
         /// The most lists in memory.
         limit: usize,
     },
+    /// The revisions that are being undone have as many bytes as the server allows.
+    #[error("the revisions that are being undone have {limit} bytes, which is the limit; try again in a moment")]
+    UndosFull {
+        /// The most bytes of such revisions.
+        limit: usize,
+    },
     /// The deciding version, or the host on its behalf, refused the command.
     #[error("{refusal}")]
     Refused {

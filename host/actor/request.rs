@@ -73,8 +73,14 @@ impl CommandSource {
     }
 
     /// Takes a command that is ready out, and leaves another one in its place.
+    ///
+    /// An undo stays: its revision records the number of the revision that was undone, and not the changes of that revision a
+    /// second time. The host decides an undo, so no version is asked again.
     pub(super) fn take(&mut self) -> Command {
         match self {
+            Self::Ready(Command::Undo { revision, .. }) => {
+                Command::Undo { revision: *revision, changes: Vec::new(), inverse: Vec::new() }
+            }
             Self::Ready(command) => std::mem::replace(command, Command::Migrate),
             Self::Deferred { outline, .. } => outline.clone(),
         }
@@ -82,7 +88,9 @@ impl CommandSource {
 
     /// Puts a command back that was taken out. A body is still there, and its command is made again.
     pub(super) fn put_back(&mut self, command: Command) {
-        if let Self::Ready(place) = self {
+        if let Self::Ready(place) = self
+            && !matches!(place, Command::Undo { .. })
+        {
             *place = command;
         }
     }

@@ -62,6 +62,7 @@ impl World {
         let registry = Arc::new(Registry::default());
         registry.publish(Native::version(1), "test", clock.now());
         let environment = Environment {
+            live_room: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::Cache;
+use tokio::sync::SemaphorePermit;
+
+use super::{Cache, MAX_UNDO_BYTES};
 use crate::actor::{CallError, Reply, Request};
-use crate::list::change::Subject;
+use crate::list::change::{Change, Subject};
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::logic::Refusal;
+use crate::store::{ChangesPage, PageLimit, RetainedRevision, StoreError};
 
 /// How many revisions are read at a time in the search for the one that conflicts with an undo.
 const PAGE: u64 = 100;
@@ -16,6 +19,18 @@ const PAGE: u64 = 100;
 /// How many pages of revisions are read at most. The conflicting revision is mostly a late one. Where it is not, the
 /// reply goes without its number.
 const MAX_PAGES: usize = 10;
+
+/// The bytes of a page of revisions that are searched.
+const SEARCHED_BYTES: usize = 4 << 20;
+
+/// The bytes up to which a revision does not count.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// A revision that is to be undone, or the number of the first one after it.
+struct Found<'a> {
+    revision: Result<Arc<Revision>, u64>,
+    _room: Option<SemaphorePermit<'a>>,
+}
 
 impl Cache {
     /// Undoes a revision of a list, or the last one that the list has when this is called. `request` makes the request
@@ -29,9 +44,9 @@ impl Cache {
         let last = self.read(name).await?.revision();
         let number = number.unwrap_or(last);
         // The actor is asked even if the history cannot be read, because it gives a repeated request its first reply.
-        let found = self.environment.store.history(name, number.saturating_sub(1), 1).await.map(|mut page| page.pop());
-        let (changes, inverse) = match found.as_ref().ok().and_then(Option::as_deref) {
-            Some(revision) if revision.number == number => (revision.changes.clone(), revision.inverse.clone()),
+        let found = self.revision(name, number).await?;
+        let (changes, inverse) = match found.as_ref().ok().and_then(Option::as_ref) {
+            Some(Found { revision: Ok(revision), .. }) => (revision.changes.clone(), revision.inverse.clone()),
             // The actor is asked all the same. The list may not exist or not be at the expected revision, and the same
             // request may have a receipt from when the history still held the revision.
             _ => (Vec::new(), Vec::new()),
@@ -40,7 +55,7 @@ impl Cache {
         let reply = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
         match reply {
             Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !is_found => {
-                Err(missing(number, last, found?.as_deref()))
+                Err(missing(number, last, found?.and_then(|found| found.revision.err())))
             }
             Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
                 let by = match &about {
@@ -57,17 +72,73 @@ impl Cache {
         }
     }
 
+    /// The revision of that number, or the number of the first one after it.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::UndosFull`]. An error of the store is for the caller.
+    async fn revision(&self, name: &ListName, number: u64) -> Result<Result<Option<Found<'_>>, StoreError>, CallError> {
+        let (store, after) = (&self.environment.store, number.saturating_sub(1));
+        let page = match store.history_page(name, after, PageLimit { items: 1, bytes: SMALL_BYTES }).await {
+            Ok(page) => page,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(match page.revisions.into_iter().next() {
+            None => None,
+            Some(next) if next.number() != number => Some(Found { revision: Err(next.number()), _room: None }),
+            Some(RetainedRevision::Whole(revision)) => Some(Found { revision: Ok(revision), _room: None }),
+            Some(RetainedRevision::Large(outline)) => {
+                // Encoded, and decoded.
+                let bytes = (2 * outline.bytes).min(MAX_UNDO_BYTES);
+                let room = self.undo_room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX));
+                let room = room.map_err(|_| CallError::UndosFull { limit: MAX_UNDO_BYTES })?;
+                let found = match store.history(name, after, 1).await {
+                    Ok(found) => found.into_iter().next(),
+                    Err(error) => return Ok(Err(error)),
+                };
+                found.map(|revision| {
+                    let revision = if revision.number == number { Ok(revision) } else { Err(revision.number) };
+                    Found { revision, _room: Some(room) }
+                })
+            }
+        }))
+    }
+
+    /// A page of the changes of one revision, without the first `after` of them.
+    pub async fn changes(
+        &self,
+        name: &ListName,
+        number: u64,
+        after: usize,
+        limit: PageLimit,
+    ) -> Result<ChangesPage, CallError> {
+        let store = &self.environment.store;
+        if let Some(page) = store.changes(name, number, after, limit).await? {
+            return Ok(page);
+        }
+        let last = self.read(name).await?.revision();
+        let next = store.history_page(name, number, PageLimit { items: 1, bytes: 0 }).await?;
+        Err(missing(number, last, next.revisions.first().map(RetainedRevision::number)))
+    }
+
     /// The last revision after a number that changed a subject. The search begins at the last revision. `None` where
     /// the store does not reply: the conflict is reported without the number.
     async fn last_about(&self, name: &ListName, after: u64, subject: &Subject) -> Option<u64> {
-        let is_about = |revision: &&Arc<Revision>| revision.changes.iter().any(|c| c.subject() == *subject);
+        let is_about = |changes: &[Change]| changes.iter().any(|change| change.subject() == *subject);
         let mut end = self.read(name).await.ok()?.revision();
         for _ in 0..MAX_PAGES {
             let start = end.saturating_sub(PAGE).max(after);
-            let limit = usize::try_from(end - start).ok().filter(|limit| *limit > 0)?;
-            let page = self.environment.store.history(name, start, limit).await.ok()?;
-            if let Some(found) = page.iter().rev().find(is_about) {
-                return Some(found.number);
+            let items = usize::try_from(end - start).ok().filter(|items| *items > 0)?;
+            let limit = PageLimit { items, bytes: SEARCHED_BYTES };
+            let page = self.environment.store.history_page(name, start, limit).await.ok()?.revisions;
+            // A revision whose changes are not on the page may be the one.
+            let is_whole = page.last()?.number() == end && page.iter().all(|revision| revision.changes().is_some());
+            let found = page.iter().rev().find(|revision| revision.changes().is_some_and(is_about));
+            if let Some(found) = found.filter(|_| is_whole) {
+                return Some(found.number());
+            }
+            if !is_whole {
+                return None;
             }
             end = start;
         }
@@ -76,11 +147,9 @@ impl Cache {
 }
 
 /// The error for a revision that is not in the history. `next` is the first revision behind it that is.
-fn missing(number: u64, last: u64, next: Option<&Revision>) -> CallError {
+fn missing(number: u64, last: u64, next: Option<u64>) -> CallError {
     match next {
-        Some(Revision { number: oldest, .. }) if number <= last => {
-            CallError::Forgotten { number, oldest: *oldest, kept: last.max(*oldest) - oldest + 1 }
-        }
+        Some(oldest) if number <= last => CallError::Forgotten { number, oldest, kept: last.max(oldest) - oldest + 1 },
         _ => CallError::NoRevision { number, last },
     }
 }

@@ -253,7 +253,9 @@ fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
         Err(
             busy @ (CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
-            | CallError::Store(StoreError::Overloaded { .. } | StoreError::Unavailable { .. })),
+            | CallError::Store(
+                StoreError::Overloaded { .. } | StoreError::QueueFull { .. } | StoreError::Unavailable { .. },
+            )),
         ) => Err(WakeError::Busy(busy)),
         // A wake-up that was made after all is no longer due.
         Err(crashed @ (CallError::Crashed | CallError::Unknown { .. })) => Err(WakeError::Crashed(crashed)),

@@ -17,6 +17,7 @@ use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::plugins::Plugins;
 use crate::rollout::QuarantinePolicy;
+use crate::store::HistoryLimits;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::system::System;
 use crate::web::{CorsOrigin, ListenAddress, PublicUrl};
@@ -95,7 +96,13 @@ pub(super) struct ServeArgs {
     mailbox: usize,
     /// The most revisions in the history of one list
     #[arg(long, env = "HOTLIST_HISTORY", value_name = "REVISIONS", default_value_t = 1_000, help_heading = "Limits")]
-    history: usize,
+    history: u64,
+    /// The most bytes of revisions in the history of one list; the newest revision is kept whatever its size
+    #[arg(long, env = "HOTLIST_HISTORY_BYTES", value_name = "BYTES", default_value_t = HistoryLimits::default().bytes, help_heading = "Limits")]
+    history_bytes: u64,
+    /// The most bytes of answers that wait to be sent, of all connections; a further request gets a 503
+    #[arg(long, env = "HOTLIST_MAX_ANSWER_BYTES", value_name = "BYTES", default_value_t = web::Options::default().max_answer_bytes, help_heading = "Limits")]
+    max_answer_bytes: usize,
     /// How long the receipt of an idempotency key is kept: a repetition within this time is not carried out again
     #[arg(long, env = "HOTLIST_RECEIPT_TIME", value_name = "TIME", default_value = "24h", value_parser = duration, help_heading = "Limits")]
     receipt_time: Duration,
@@ -198,7 +205,7 @@ impl ServeArgs {
             mailbox: self.mailbox,
             idle: self.idle,
             resident: self.max_resident,
-            history: self.history,
+            history: HistoryLimits { revisions: self.history, bytes: self.history_bytes },
             receipts: ReceiptLimits {
                 time: self.receipt_time,
                 list_bytes: self.max_list_receipt_bytes,
@@ -225,6 +232,7 @@ impl ServeArgs {
                 public_url: self.public_url,
                 cors_origins: self.cors_origin,
                 max_body_bytes: self.max_body,
+                max_answer_bytes: self.max_answer_bytes,
                 max_connections: self.max_connections,
                 max_event_streams: self.max_event_streams,
                 drain_limit: self.drain,

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::output::{print_error, print_line};
 use super::serve::DEFAULT_DATA;
 use crate::list::excerpt::excerpt;
-use crate::store::Store;
+use crate::store::{HistoryLimits, Store};
 use crate::store::embedded::{EmbeddedStore, Options, UpgradeCheck, check_upgrade};
 
 pub(super) const HELP: &str = "\
@@ -42,7 +42,7 @@ pub(super) fn upgrade(arguments: &UpgradeArgs) -> anyhow::Result<ExitCode> {
     let does = !only_check && check.is_due() && check.is_possible();
     if does {
         // Only a server knows how much history it retains.
-        let store = EmbeddedStore::open(data, Options { history: u64::MAX, ..Options::default() })?;
+        let store = EmbeddedStore::open(data, Options { history: HistoryLimits::UNLIMITED, ..Options::default() })?;
         // Everything in the log is compacted, and has the encoding of this program then.
         tokio::runtime::Builder::new_current_thread().build()?.block_on(store.close())?;
     }

@@ -48,6 +48,17 @@ impl Change {
         !matches!(self, Self::BindLogic(_) | Self::Pin(_))
     }
 
+    /// Returns about how many bytes the change takes in memory.
+    pub fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Put(entry) | Self::Restore(entry) => entry.bytes() + entry.fields.len() * size_of::<Field>(),
+            Self::Set(field) => field.bytes(),
+            Self::Unset(name) => name.len(),
+            Self::Remove(_) | Self::BindLogic(_) | Self::DeleteList | Self::Pin(_) => 0,
+        };
+        content + size_of::<Entry>()
+    }
+
     /// Returns what the change is about.
     pub fn subject(&self) -> Subject {
         match self {

@@ -81,6 +81,23 @@ impl Command {
             Self::Undo { .. } => "undo",
         }
     }
+
+    /// Returns about how many bytes the content of the command takes in memory.
+    pub fn bytes(&self) -> usize {
+        let fields = |fields: &[Field]| fields.iter().map(|field| field.bytes() + size_of::<Field>()).sum::<usize>();
+        let patches = |patches: &[(String, Option<Value>)]| {
+            let bytes = |(name, value): &(String, Option<Value>)| name.len() + value.as_ref().map_or(0, Value::bytes);
+            patches.iter().map(|patch| bytes(patch) + size_of::<Field>()).sum::<usize>()
+        };
+        match self {
+            Self::Add(draft) => draft.title.len() + fields(&draft.fields),
+            Self::Update { patch, .. } => patch.title.as_ref().map_or(0, String::len) + patches(&patch.fields),
+            Self::Custom { name, arguments } => name.len() + fields(arguments),
+            Self::Configure { settings, .. } => patches(settings),
+            Self::Undo { changes, inverse, .. } => changes.iter().chain(inverse).map(Change::bytes).sum(),
+            Self::Delete { .. } | Self::Clear | Self::DeleteList | Self::Wake | Self::Migrate => 0,
+        }
+    }
 }
 
 /// The context of a command: everything that a decision may depend on besides the list and the command.

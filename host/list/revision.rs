@@ -26,3 +26,11 @@ pub struct Revision {
     /// The id of the next new entry before the command.
     pub next_id_before: EntryId,
 }
+
+impl Revision {
+    /// Returns about how many bytes the revision takes in memory, with its command and its inverse.
+    pub fn bytes(&self) -> usize {
+        let changes = |changes: &[Change]| changes.iter().map(Change::bytes).sum::<usize>();
+        size_of::<Self>() + self.command.bytes() + changes(&self.changes) + changes(&self.inverse)
+    }
+}

@@ -87,6 +87,16 @@ impl Value {
         }
     }
 
+    /// Returns the bytes of text in the value. A list of entries counts with 8 bytes for each.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Texts(texts) => texts.iter().map(String::len).sum(),
+            Self::Entries(ids) => size_of_val(ids.as_slice()),
+            Self::Boolean(_) | Self::Number(_) | Self::Date(_) | Self::Entry(_) => 0,
+        }
+    }
+
     /// Checks the value against the limits, and returns the limit that it breaks.
     pub fn check(&self) -> Result<(), String> {
         match self {
@@ -114,13 +124,7 @@ fn check_text(text: &str) -> Result<(), String> {
 impl Field {
     /// Returns the bytes of text in the name and the value. A list of entries counts with 8 bytes for each.
     pub fn bytes(&self) -> usize {
-        let value = match &self.value {
-            Value::Text(text) => text.len(),
-            Value::Texts(texts) => texts.iter().map(String::len).sum(),
-            Value::Entries(ids) => size_of_val(ids.as_slice()),
-            Value::Boolean(_) | Value::Number(_) | Value::Date(_) | Value::Entry(_) => 0,
-        };
-        self.name.len() + value
+        self.name.len() + self.value.bytes()
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::fixtures::{RECEIVED, Writer, name};
 use super::receipt_room::ReceiptAccount;
-use super::{Commit, Store, StoreError, Stored, WakeUp};
+use super::{Commit, HistoryLimits, PageLimit, RetainedRevision, Store, StoreError, Stored, WakeUp};
+use crate::list::outline::RevisionOutline;
 use crate::list::revision::Revision;
 pub(crate) use model::any_sequence_of_commits_and_restarts_is_what_the_model_says;
 
@@ -26,8 +27,8 @@ pub(crate) trait Subject: Default {
     /// The store under test.
     type Store: Store;
 
-    /// Opens the store on empty data. A list retains `history` revisions of history.
-    fn open(&self, history: u64) -> Self::Store;
+    /// Opens the store on empty data.
+    fn open(&self, history: HistoryLimits) -> Self::Store;
 
     /// Ends a store and opens it again on the same data, with the same history limit.
     fn reopen(&self, store: Self::Store, ending: Ending) -> Self::Store;
@@ -44,6 +45,10 @@ macro_rules! suite {
                 of_commits_that_continue_the_same_revision_one_wins,
                 an_invalid_commit_is_refused,
                 the_history_is_in_order_and_bounded,
+                the_history_is_bounded_in_bytes_and_retains_the_newest_revision,
+                a_page_of_a_history_ends_by_its_bytes_and_has_outlines_of_large_revisions,
+                a_large_revision_with_small_changes_is_shown_with_them,
+                the_changes_of_a_revision_are_read_by_pages,
                 a_deleted_list_keeps_its_revision_and_loses_its_history,
                 a_page_holds_the_lists_that_exist_in_the_order_of_bytes,
                 receipts_are_retained_for_their_time_and_need_no_revision,
@@ -80,7 +85,7 @@ macro_rules! after_each_restart {
 }
 use after_each_restart;
 
-const PLENTY: u64 = 1_000;
+const PLENTY: HistoryLimits = HistoryLimits { revisions: 1_000, bytes: 1 << 20 };
 
 const HOUR: u64 = 3_600_000;
 
@@ -161,7 +166,7 @@ pub(crate) async fn an_invalid_commit_is_refused(subject: impl Subject) {
 }
 
 pub(crate) async fn the_history_is_in_order_and_bounded(subject: impl Subject) {
-    let store = subject.open(5);
+    let store = subject.open(HistoryLimits { revisions: 5, ..PLENTY });
     let mut bob = Writer::new("bob").create();
     let mut all: Vec<Arc<Revision>> = Vec::new();
     for count in [1, 2, 1, 3, 2] {
@@ -179,6 +184,101 @@ pub(crate) async fn the_history_is_in_order_and_bounded(subject: impl Subject) {
         assert_eq!(history(6, 2).await.as_deref(), Ok(&all[6..8]));
         assert_eq!(history(10, 100).await.as_deref(), Ok(&[][..]));
         assert_eq!(history(u64::MAX, 100).await.as_deref(), Ok(&[][..]));
+    });
+}
+
+pub(crate) async fn the_history_is_bounded_in_bytes_and_retains_the_newest_revision(subject: impl Subject) {
+    // A revision has its title twice: in the command and in the change.
+    let mut store = subject.open(HistoryLimits { bytes: 100_000, ..PLENTY });
+    let mut bob = Writer::new("bob").create();
+    for (titles, retained) in [(&[20_000; 5][..], 2), (&[20_000; 2], 2), (&[200_000], 1), (&[10, 20], 2)] {
+        for length in titles {
+            bob = bob.add(&"x".repeat(*length));
+            store.commit(bob.take()).await.expect("it continues");
+        }
+        // A store may retain more until it compacts.
+        store = subject.reopen(store, Ending::Close);
+        let history = store.history(&bob.name, 0, 100).await.expect("it is readable");
+        let numbers: Vec<_> = history.iter().map(|revision| revision.number).collect();
+        let last = bob.list.revision();
+        assert_eq!(numbers, (last + 1 - retained..=last).collect::<Vec<_>>(), "{titles:?}");
+    }
+}
+
+pub(crate) async fn a_page_of_a_history_ends_by_its_bytes_and_has_outlines_of_large_revisions(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create();
+    let mut all = bob.take();
+    store.commit(all.clone()).await.expect("it is new");
+    for lengths in [&[2_000, 2_000, 2_000][..], &[12_000], &[2_000, 12_000, 2_000], &[2_000]] {
+        for length in lengths {
+            bob = bob.add(&"x".repeat(*length));
+        }
+        let commit = bob.take();
+        all.revisions.extend(commit.revisions.clone());
+        store.commit(commit).await.expect("it continues");
+    }
+    let bob = bob.name;
+    after_each_restart!(subject, store, {
+        let page = async |after, items, bytes| {
+            let page = store.history_page(&bob, after, PageLimit { items, bytes }).await.expect("it is readable");
+            for revision in &page.revisions {
+                let expected = &all.revisions[revision.number() as usize - 1];
+                match revision {
+                    RetainedRevision::Whole(revision) => assert_eq!(revision, expected),
+                    RetainedRevision::Large(outline) => {
+                        assert_eq!(**outline, RevisionOutline::of(expected, outline.bytes));
+                        assert!(outline.bytes > 24_000, "{outline:?}");
+                    }
+                }
+            }
+            let numbers = page.revisions.iter().map(RetainedRevision::number).collect::<Vec<_>>();
+            let large = page.revisions.iter().filter(|revision| revision.whole().is_none()).count();
+            (numbers, large, page.more)
+        };
+        assert_eq!(page(0, 100, 1 << 20).await, ((1..=9).collect(), 0, false));
+        assert_eq!(page(0, 3, 1 << 20).await, (vec![1, 2, 3], 0, true));
+        assert_eq!(page(6, 3, 1 << 20).await, (vec![7, 8, 9], 0, false));
+        assert_eq!(page(0, 100, 11_000).await, (vec![1, 2, 3], 0, true));
+        assert_eq!(page(3, 3, 11_000).await, (vec![4, 5, 6], 1, true));
+        assert_eq!(page(6, 100, 11_000).await, (vec![7, 8, 9], 1, false));
+        // One revision is given whatever its size.
+        assert_eq!(page(4, 1, 1).await, (vec![5], 1, true));
+        assert_eq!(page(9, 100, 11_000).await, (vec![], 0, false));
+    });
+}
+
+pub(crate) async fn a_large_revision_with_small_changes_is_shown_with_them(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let cleared = Writer::new("bob").create().add(&"x".repeat(9_000)).clear().commit();
+    let changes = cleared.revisions[2].changes.clone();
+    store.commit(cleared).await.expect("it is new");
+    after_each_restart!(subject, store, {
+        let page = store.history_page(&name("bob"), 2, PageLimit { items: 9, bytes: 2_000 }).await;
+        let page = page.expect("it is readable").revisions;
+        assert_eq!((page.len(), page[0].whole(), page[0].changes()), (1, None, Some(&changes[..])));
+    });
+}
+
+pub(crate) async fn the_changes_of_a_revision_are_read_by_pages(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    let mut bob = Writer::new("bob").create().add("a").add("b").add("c").clear();
+    let all = bob.take().revisions;
+    store.commit(Writer::new("bob").create().add("a").add("b").add("c").clear().commit()).await.expect("it is new");
+    after_each_restart!(subject, store, {
+        let changes = async |revision, after, items, bytes| {
+            let page = store.changes(&name("bob"), revision, after, PageLimit { items, bytes }).await;
+            page.expect("it is readable").map(|page| (page.changes, page.more))
+        };
+        for revision in &all {
+            assert_eq!(changes(revision.number, 0, 9, 1 << 20).await, Some((revision.changes.clone(), false)));
+        }
+        let cleared = &all[4].changes;
+        assert_eq!(changes(5, 1, 1, 1 << 20).await, Some((cleared[1..2].to_vec(), true)));
+        assert_eq!(changes(5, 1, 9, 1).await, Some((cleared[1..2].to_vec(), true)));
+        assert_eq!(changes(5, 2, 9, 1).await, Some((cleared[2..].to_vec(), false)));
+        assert_eq!(changes(5, 3, 9, 1).await, Some((Vec::new(), false)));
+        assert_eq!(changes(6, 0, 9, 1).await, None);
     });
 }
 

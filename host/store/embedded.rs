@@ -23,6 +23,7 @@ mod digest;
 mod digest_check;
 mod discard;
 mod disk_room;
+mod encoded_revision;
 mod encoding_2;
 mod error;
 mod evidence;
@@ -38,6 +39,7 @@ mod observer;
 mod options;
 mod page_check;
 mod queue;
+mod queue_room;
 mod readable_rows;
 mod reader;
 mod receipt_index;
@@ -52,6 +54,7 @@ mod recording;
 mod records;
 mod recover;
 mod repair;
+mod retained_history;
 mod salvage;
 mod schema;
 mod scrub;
@@ -83,9 +86,10 @@ use super::error::StoreError;
 use super::health::Health;
 use super::receipt_room::ReceiptRoom;
 use super::records::Watchers;
-use super::{Commit, MAX_PAGE, Pending, Store, Stored, Summary, UnreadableList, WakeUp};
+use super::{
+    ChangesPage, Commit, HistoryPage, MAX_PAGE, PageLimit, Pending, Store, Stored, Summary, UnreadableList, WakeUp,
+};
 use crate::list::name::ListName;
-use crate::list::revision::Revision;
 pub use backup::{DatabaseCopy, NewDirectory, copy_database};
 use commit_record::CommitHead;
 use completeness::Completeness;
@@ -98,6 +102,7 @@ use log_index::LogIndex;
 pub use observed::{ObservedRecord, observe_records};
 pub use options::Options;
 use queue::WriterRequest;
+use queue_room::QueueRoom;
 use reader::{Reader, ReaderRequest};
 use receipt_rows::ReceiptExpiry;
 use record::ListMeta;
@@ -126,6 +131,7 @@ pub struct EmbeddedStore {
     log_index: Arc<Mutex<LogIndex>>,
     lifecycle: Arc<Lifecycle>,
     options: Options,
+    queue_room: Arc<QueueRoom>,
     receipt_room: Arc<ReceiptRoom>,
     watchers: Arc<Watchers>,
     /// [`block::MAX_FRAME_BYTES`], which tests lower.
@@ -198,7 +204,8 @@ impl EmbeddedStore {
         for _ in 0..options.readers.max(1) {
             let db = schema::open_reader(dir, options.cache_bytes / 8)?;
             let (log_index, receipt_room) = (log_index.clone(), receipt_room.clone());
-            let reader = Reader { db, log_index, history_limit: options.history, receipt_room, now: options.now };
+            let reader =
+                Reader { db, log_index, history_limit: options.history.revisions, receipt_room, now: options.now };
             let (requests, shared) = (read_requests.clone(), lifecycle.clone());
             let run = move || reader.run(&requests, &shared);
             readers.push(lifecycle::spawn(reader::THREAD, &lifecycle, run)?);
@@ -227,6 +234,7 @@ impl EmbeddedStore {
             watchers: watchers.clone(),
         };
         let max_frame_bytes = block::MAX_FRAME_BYTES;
+        let queue_room = QueueRoom::new(options.queue_bytes);
         let store = Self {
             writes,
             reads,
@@ -234,6 +242,7 @@ impl EmbeddedStore {
             log_index,
             lifecycle,
             options,
+            queue_room,
             receipt_room,
             watchers,
             max_frame_bytes,
@@ -255,7 +264,8 @@ impl EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         let CommitHead { after, meta, .. } = head;
         let state = Arc::downgrade(&commit.state);
-        let encoded = EncodedCommit { name: commit.name, after, meta, frame, state, reply };
+        let room = self.queue_room.take(frame.len())?;
+        let encoded = EncodedCommit { name: commit.name, after, meta, frame, state, reply, room };
         match self.writes.try_send(WriterRequest::Commit(encoded)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded { limit: self.options.queue }),
@@ -324,9 +334,16 @@ impl Store for EmbeddedStore {
         async move { sent?.await.unwrap_or_else(|_| Err(lifecycle.unanswered_commit("delete an unreadable list".into()))) }.boxed()
     }
 
-    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+    fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Pending<HistoryPage> {
         let name = name.clone();
-        self.read(move |reader| reader.history(&name, after, limit.min(MAX_PAGE)))
+        let limit = PageLimit { items: limit.items.min(MAX_PAGE), ..limit };
+        self.read(move |reader| reader.history_page(&name, after, limit))
+    }
+
+    fn changes(&self, name: &ListName, revision: u64, after: usize, limit: PageLimit) -> Pending<Option<ChangesPage>> {
+        let name = name.clone();
+        let limit = PageLimit { items: limit.items.min(MAX_PAGE), ..limit };
+        self.read(move |reader| reader.changes(&name, revision, after, limit))
     }
 
     fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>> {

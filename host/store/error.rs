@@ -58,6 +58,12 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// The commits that wait for the writer have too many bytes. The call was not carried out and may be repeated later.
+    #[error("the commits in the store's queue have {limit} bytes, which is the limit")]
+    QueueFull {
+        /// The limit.
+        limit: usize,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -11,9 +11,11 @@ use tokio::sync::oneshot;
 
 use super::receipt_room::ReceiptRoom;
 use super::records::{RecordKey, RecordKind};
-use super::{Commit, Health, Pending, Store, StoreError, Stored, Summary, UnreadableList, WakeUp};
+use super::{
+    ChangesPage, Commit, Health, HistoryPage, PageLimit, Pending, Store, StoreError, Stored, Summary, UnreadableList,
+    WakeUp,
+};
 use crate::list::name::ListName;
-use crate::list::revision::Revision;
 
 /// A [`Store`] that wraps another one and fails where a test says so. Otherwise it passes calls on.
 #[derive(Debug)]
@@ -218,9 +220,16 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.damage_count()
     }
 
-    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+    fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Pending<HistoryPage> {
         match self.check_readable(name) {
-            Ok(()) => self.inner.history(name, after, limit),
+            Ok(()) => self.inner.history_page(name, after, limit),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn changes(&self, name: &ListName, revision: u64, after: usize, limit: PageLimit) -> Pending<Option<ChangesPage>> {
+        match self.check_readable(name) {
+            Ok(()) => self.inner.changes(name, revision, after, limit),
             Err(error) => failed(error),
         }
     }
@@ -264,9 +273,11 @@ fn failed<T: Send + 'static>(error: StoreError) -> Pending<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::HistoryLimits;
     use crate::store::contract;
     use crate::store::fixtures::{Writer, name};
     use crate::store::memory::MemoryStore;
+    use crate::store::receipt_room::ReceiptLimits;
 
     #[derive(Default)]
     struct Quiet;
@@ -274,8 +285,8 @@ mod tests {
     impl contract::Subject for Quiet {
         type Store = FaultyStore<MemoryStore>;
 
-        fn open(&self, history: u64) -> Self::Store {
-            FaultyStore::new(MemoryStore::with_history(history.try_into().expect("a small number")))
+        fn open(&self, history: HistoryLimits) -> Self::Store {
+            FaultyStore::new(MemoryStore::with_limits(history, ReceiptLimits::default()))
         }
 
         fn reopen(&self, store: Self::Store, _: contract::Ending) -> Self::Store {

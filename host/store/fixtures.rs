@@ -85,6 +85,11 @@ impl Writer {
         self.revise(Command::Add(draft), vec![Change::put(entry)])
     }
 
+    pub(crate) fn clear(self) -> Self {
+        let removals = self.list.scan(0).map(|entry| Change::Remove(entry.id)).collect();
+        self.revise(Command::Clear, removals)
+    }
+
     pub(crate) fn erase(self) -> Self {
         self.revise(Command::DeleteList, vec![Change::DeleteList])
     }

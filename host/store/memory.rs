@@ -15,7 +15,10 @@ use parking_lot::Mutex;
 use self::records::MemoryRecords;
 use super::receipt_room::{ReceiptLimits, ReceiptRoom};
 use super::records::{PendingRecord, Record, RecordChange, RecordKey, RecordKind, RecordPage, RecordWatch, Records};
-use super::{Commit, Health, MAX_PAGE, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use super::{
+    ChangesPage, Commit, Health, HistoryLimits, HistoryPage, MAX_PAGE, PageLimit, Pending, Store, StoreError, Stored,
+    Summary, WakeUp, history,
+};
 use crate::list::List;
 use crate::list::change::Change;
 use crate::list::name::ListName;
@@ -24,9 +27,6 @@ use crate::list::revision::Revision;
 
 /// The number of shards: enough that writers on a large machine seldom wait for each other.
 const SHARDS: usize = 64;
-
-/// How many revisions of history a list retains by default.
-const DEFAULT_HISTORY: usize = 1_000;
 
 /// A [`Store`] in memory. It fulfils all promises but the first: nothing survives it. Its answers are ready when they are
 /// returned, so it costs no task switch.
@@ -37,7 +37,7 @@ pub struct MemoryStore {
     /// The existing lists in order, for paging.
     names: Mutex<BTreeSet<ListName>>,
     timers: Mutex<BTreeSet<WakeUp>>,
-    history: usize,
+    history: HistoryLimits,
     receipt_room: Arc<ReceiptRoom>,
     records: MemoryRecords,
     closed: AtomicBool,
@@ -50,22 +50,25 @@ struct Slot {
     receipts: VecDeque<Arc<Receipt>>,
     wake_up: Option<u64>,
     history: VecDeque<Arc<Revision>>,
+    /// The bytes of the history.
+    history_bytes: u64,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self::with_history(DEFAULT_HISTORY)
+        Self::with_limits(HistoryLimits::default(), ReceiptLimits::default())
     }
 }
 
 impl MemoryStore {
     /// An empty store. A list retains `history` revisions of history.
     pub fn with_history(history: usize) -> Self {
+        let history = HistoryLimits { revisions: history as u64, ..HistoryLimits::default() };
         Self::with_limits(history, ReceiptLimits::default())
     }
 
     /// An empty store with these limits on history and receipts.
-    pub fn with_limits(history: usize, receipts: ReceiptLimits) -> Self {
+    pub fn with_limits(history: HistoryLimits, receipts: ReceiptLimits) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: std::hash::RandomState::new(),
@@ -164,15 +167,21 @@ impl MemoryStore {
 }
 
 impl Slot {
-    fn add(&mut self, revisions: Vec<Arc<Revision>>, history_limit: usize) {
+    fn add(&mut self, revisions: Vec<Arc<Revision>>, limits: HistoryLimits) {
         for revision in revisions {
             if revision.changes.contains(&Change::DeleteList) {
                 self.history.clear();
+                self.history_bytes = 0;
             }
+            self.history_bytes += revision.bytes() as u64;
             self.history.push_back(revision);
         }
-        let surplus = self.history.len().saturating_sub(history_limit);
-        self.history.drain(..surplus);
+        while self.history.len() as u64 > limits.revisions
+            || (self.history_bytes > limits.bytes && self.history.len() > 1)
+        {
+            let Some(oldest) = self.history.pop_front() else { break };
+            self.history_bytes -= oldest.bytes() as u64;
+        }
     }
 }
 
@@ -196,11 +205,22 @@ impl Store for MemoryStore {
         self.answer(|| Ok(self.read_page(after, limit.min(MAX_PAGE))))
     }
 
-    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+    fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Pending<HistoryPage> {
+        let limit = PageLimit { items: limit.items.min(MAX_PAGE), ..limit };
         self.answer(|| {
             let shard = self.shard(name).lock();
-            let history = shard.get(name).into_iter().flat_map(|slot| &slot.history);
-            Ok(history.filter(|revision| revision.number > after).take(limit.min(MAX_PAGE)).cloned().collect())
+            let revisions = shard.get(name).into_iter().flat_map(|slot| &slot.history);
+            Ok(history::page(revisions.filter(|revision| revision.number > after), limit))
+        })
+    }
+
+    fn changes(&self, name: &ListName, revision: u64, after: usize, limit: PageLimit) -> Pending<Option<ChangesPage>> {
+        let limit = PageLimit { items: limit.items.min(MAX_PAGE), ..limit };
+        self.answer(|| {
+            let shard = self.shard(name).lock();
+            let mut revisions = shard.get(name).into_iter().flat_map(|slot| &slot.history);
+            let found = revisions.find(|found| found.number == revision);
+            Ok(found.map(|revision| history::changes_page(revision, after, limit)))
         })
     }
 
@@ -274,8 +294,8 @@ mod tests {
     impl contract::Subject for Memory {
         type Store = MemoryStore;
 
-        fn open(&self, history: u64) -> MemoryStore {
-            MemoryStore::with_history(history.try_into().expect("a small number"))
+        fn open(&self, history: HistoryLimits) -> MemoryStore {
+            MemoryStore::with_limits(history, ReceiptLimits::default())
         }
 
         fn reopen(&self, store: MemoryStore, _: contract::Ending) -> MemoryStore {

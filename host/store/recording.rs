@@ -21,10 +21,6 @@ const VERSION: u8 = 1;
 /// The version byte and the checksum, little-endian.
 const PREFIX_BYTES: usize = 5;
 
-/// The size at which a page is closed, in bytes of revisions. A page has one revision at least, whatever its size, and
-/// may have the list besides.
-pub const PAGE_BYTES: usize = 4 << 20;
-
 /// A page of a list's recording.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Page {
@@ -34,23 +30,12 @@ pub struct Page {
     pub list: Option<ListSnapshot>,
 }
 
-/// Encodes a page of a list, with as many of the revisions after `after` as fit. Revisions that are newer than the list
-/// are left for the next page.
-pub fn page(name: &ListName, list: &List, after: u64, revisions: &[Arc<Revision>]) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    let (mut count, mut last) = (0, after);
-    for revision in revisions.iter().filter(|revision| revision.number <= list.revision()) {
-        if encoded.len() >= PAGE_BYTES {
-            break;
-        }
-        encoded = append(encoded, revision);
-        (count, last) = (count + 1, revision.number);
-    }
-    let snapshot = (last >= list.revision()).then(|| list.snapshot());
-    // The layout is that of a `Page` in postcard: the number of revisions, the revisions, the list.
-    let mut bytes = append(vec![0; PREFIX_BYTES], &(count as u64));
-    bytes.extend_from_slice(&encoded);
-    let mut bytes = append(bytes, &snapshot);
+/// Encodes a page of revisions, and of the list if it is the last page. Revisions after `end`, the revision of the list, are
+/// left out.
+pub fn page(name: &ListName, list: Option<&List>, end: u64, revisions: &[Arc<Revision>]) -> Vec<u8> {
+    let count = revisions.partition_point(|revision| revision.number <= end);
+    let bytes = append(vec![0; PREFIX_BYTES], &revisions[..count]);
+    let mut bytes = append(bytes, &list.map(List::snapshot));
     let sum = checksum(name, &bytes[PREFIX_BYTES..]);
     bytes[0] = VERSION;
     bytes[1..PREFIX_BYTES].copy_from_slice(&sum.to_le_bytes());
@@ -107,42 +92,28 @@ mod tests {
     #[test]
     fn the_bytes_of_a_page_are_pinned() {
         let commit = fixtures::Writer::new("bob").create().add("Dentist").commit();
-        let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
+        let bytes = page(&commit.name, Some(&commit.state), 2, &commit.revisions);
         assert_eq!(hex(&bytes), include_str!("golden/recording-1.hex").trim(), "a type changed: raise VERSION");
         let back = take(&commit.name, &bytes).expect("it is whole");
         assert_eq!(back, Page { revisions: commit.revisions, list: Some(commit.state.snapshot()) });
     }
 
     #[test]
-    fn the_list_comes_with_the_page_that_reaches_it() {
+    fn revisions_that_are_newer_than_the_list_are_left_out() {
         let first = fixtures::Writer::new("bob").create().add("Dentist");
         let list = first.list.clone();
         let commit = first.add("Later").commit();
-        let taken = |after: u64, revisions: &[Arc<Revision>]| {
-            let page = take(&commit.name, &page(&commit.name, &list, after, revisions)).expect("it is whole");
-            (page.revisions.iter().map(|revision| revision.number).collect::<Vec<_>>(), page.list.is_some())
-        };
-        assert_eq!(taken(0, &commit.revisions[..1]), (vec![1], false));
-        assert_eq!(taken(1, &commit.revisions[1..]), (vec![2], true), "what is later than the list is left out");
-        assert_eq!(taken(2, &[]), (vec![], true));
-        assert_eq!(taken(0, &[]), (vec![], false), "the page does not reach the list");
-    }
-
-    #[test]
-    fn a_large_page_is_closed_and_never_empty() {
-        let title = "x".repeat(PAGE_BYTES);
-        let commit = fixtures::Writer::new("bob").create().add(&title).add("y").commit();
-        let taken = |after: usize| {
-            let bytes = page(&commit.name, &commit.state, after as u64, &commit.revisions[after..]);
-            take(&commit.name, &bytes).expect("it is whole").revisions.len()
-        };
-        assert_eq!((taken(0), taken(1), taken(2)), (2, 1, 1));
+        for with_list in [Some(&list), None] {
+            let page = page(&commit.name, with_list, list.revision(), &commit.revisions);
+            let page = take(&commit.name, &page).expect("it is whole");
+            assert_eq!((page.revisions.len(), page.list.is_some()), (2, with_list.is_some()));
+        }
     }
 
     #[test]
     fn a_page_is_refused_after_any_flipped_bit_and_for_another_list() {
         let commit = fixtures::Writer::new("bob").create().commit();
-        let bytes = page(&commit.name, &commit.state, 0, &commit.revisions);
+        let bytes = page(&commit.name, Some(&commit.state), 2, &commit.revisions);
         assert!(take(&fixtures::name("bop"), &bytes).is_err());
         for at in 0..bytes.len() {
             for bit in 0..8 {

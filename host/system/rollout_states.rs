@@ -74,9 +74,9 @@ fn state_error(error: RecordError) -> StateError {
         RecordError::Store(StoreError::Poisoned { .. } | StoreError::Closed) => {
             StateError::Unavailable { why, recovers: false }
         }
-        RecordError::Store(StoreError::Unavailable { .. } | StoreError::Overloaded { .. }) => {
-            StateError::Unavailable { why, recovers: true }
-        }
+        RecordError::Store(
+            StoreError::Unavailable { .. } | StoreError::Overloaded { .. } | StoreError::QueueFull { .. },
+        ) => StateError::Unavailable { why, recovers: true },
         RecordError::Conflict { .. } | RecordError::TooLarge { .. } | RecordError::Store(_) => StateError::Failed(why),
     }
 }

@@ -9,7 +9,7 @@ use super::reader::{CheckedList, Item, RawLines, Reader, cut_off};
 use crate::list::Limits;
 use crate::list::excerpt::quoted;
 use crate::list::name::{ListName, NameError};
-use crate::store::Store as _;
+use crate::store::{HistoryLimits, Store as _};
 use crate::store::embedded::{EmbeddedStore, Import, ImportedList, Options};
 
 /// What to import, and how.
@@ -114,7 +114,7 @@ pub fn import(
 /// Creates the directory, brings its format up to date, and empties its log.
 fn prepare(data: &Path) -> anyhow::Result<()> {
     // Only a server knows how much history it retains.
-    let store = EmbeddedStore::open(data, Options { history: u64::MAX, ..Options::default() })?;
+    let store = EmbeddedStore::open(data, Options { history: HistoryLimits::UNLIMITED, ..Options::default() })?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start a runtime")?;
     Ok(runtime.block_on(store.close())?)
 }

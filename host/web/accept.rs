@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::answer_budget::Reservation;
+use super::body_progress::{BodyProgress, LeastSpeed, RESPONSE};
 use super::listen::{Listener, Stream};
 use super::options::Options;
 use super::peer::Peer;
@@ -80,6 +82,7 @@ struct Server {
 struct Tracked {
     tasks: TaskTracker,
     drop: CancellationToken,
+    least_speed: LeastSpeed,
 }
 
 impl<F> Executor<F> for Tracked
@@ -88,12 +91,22 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.tasks.spawn(self.drop.clone().run_until_cancelled_owned(future));
+        let (progress, least_speed) = (Arc::<BodyProgress>::default(), self.least_speed);
+        let response = RESPONSE.scope(progress.clone(), future);
+        let ended = async move {
+            tokio::select! {
+                _ = response => {}
+                // To drop the response is to reset its stream. The others on the connection go on.
+                () = progress.too_slow(least_speed) => tracing::debug!("ending a response, the client is too slow"),
+            }
+        };
+        self.tasks.spawn(self.drop.clone().run_until_cancelled_owned(ended));
     }
 }
 
 fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
-    let mut builder = Builder::new(Tracked { tasks: stages.tasks.clone(), drop: stages.drop.clone() });
+    let (tasks, drop) = (stages.tasks.clone(), stages.drop.clone());
+    let mut builder = Builder::new(Tracked { tasks, drop, least_speed: least_speed(options) });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -109,6 +122,10 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
         .max_concurrent_streams(options.max_streams_per_connection)
         .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
     builder
+}
+
+fn least_speed(options: &Options) -> LeastSpeed {
+    LeastSpeed { bytes: options.min_answer_bytes, time: options.answer_time }
 }
 
 impl Server {
@@ -141,15 +158,20 @@ impl Server {
         let _open = self.web.services.metrics.connections.enter();
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
+        let (room, progress) = (self.web.new_room(), Arc::<BodyProgress>::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(room.clone());
+            let progress = progress.clone();
             let in_flight = timeouts.begin(request.version());
             let mut router = self.router.clone();
             async move {
-                router
-                    .call(request)
-                    .await
-                    .map(|response: Response<_>| response.map(|body| TimedBody::new(body, in_flight)))
+                router.call(request).await.map(|mut response: Response<_>| {
+                    let room = Reservation::take_from(&mut response);
+                    // A response on HTTP/2 has a progress of its own.
+                    let progress = RESPONSE.try_with(Arc::clone).unwrap_or(progress);
+                    response.map(|body| TimedBody::new(body, in_flight, progress, room))
+                })
             }
         });
         let io = TokioIo::new(TimedStream::new(stream, timeouts.clone()));
@@ -158,6 +180,10 @@ impl Server {
             served = &mut connection => Some(served),
             activity = timeouts.exceeded() => {
                 tracing::debug!(activity, "closing a connection, the client is too slow");
+                None
+            }
+            () = progress.too_slow(least_speed(options)) => {
+                tracing::debug!("closing a connection, the client takes a response too slowly");
                 None
             }
             () = self.stages.drain.cancelled() => {

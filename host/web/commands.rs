@@ -5,15 +5,17 @@ use axum::http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer_budget::AnswerRoom;
 use super::headers::{etag, name_logic};
 use super::input::CustomCommand;
 use super::json;
 use super::openapi::{IDEMPOTENCY_KEY, WriteProblems};
+use super::pages::json_within;
 use super::paths::NamedPath;
 use super::problem::HandlerResult;
 use super::query::NoQuery;
-use super::representations::{EntryBody, json_response};
-use super::state::Shared;
+use super::representations::{EntryBody, json_bytes_response, json_response};
+use super::state::{Shared, Web};
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
 use crate::list::id::EntryId;
@@ -25,13 +27,13 @@ use crate::list::touched::Touched;
 pub(super) struct CommandOutcomeBody<'a> {
     /// The list's revision after the command.
     revision: u64,
-    /// The entries that the command added or changed, as they are now.
+    /// The entries that the command added or changed, as they are now. Empty if they are larger than a page.
     entries: Vec<EntryBody<'a>>,
     /// The ids of the entries that the command removed.
     #[schema(value_type = Vec<u64>)]
     removed: Vec<EntryId>,
-    /// The ids of the entries that the command added or changed, where their content is not known any more. Only in the
-    /// response to a repeated request, in place of `entries`.
+    /// The ids of the entries that the command added or changed, where their content is not in the response, in place of
+    /// `entries`: they are larger than a page, or the request is repeated and the server no longer has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<u64>, required = false)]
     unknown: Vec<EntryId>,
@@ -50,6 +52,7 @@ pub(super) struct CommandOutcomeBody<'a> {
 pub(super) async fn run(
     State(web): Shared,
     NamedPath(list, name): NamedPath,
+    room: AnswerRoom,
     _: NoQuery,
     request: Request,
 ) -> HandlerResult {
@@ -57,15 +60,32 @@ pub(super) async fn run(
     let arguments = json::read_or_empty(&write.body)?;
     let prefix = write.origin.entries(&list);
     let reply = write.call(&web, &list, CustomCommand { name, arguments }).await?;
-    outcome(&reply, &prefix)
+    outcome(&web, &room, &reply, &prefix)
 }
 
 /// The response to a command that may have changed any entry. `prefix` is what the URLs of entries begin with.
-pub(super) fn outcome(reply: &Reply, prefix: &str) -> HandlerResult {
+///
+/// The command was carried out, so the response is not refused: it names entries by their ids if it has no room for them.
+pub(super) fn outcome(web: &Web, room: &AnswerRoom, reply: &Reply, prefix: &str) -> HandlerResult {
     let Touched { put, unknown, removed } = reply.touched();
-    let entries = put.iter().map(|entry| EntryBody::new(entry, prefix)).collect();
-    let body = CommandOutcomeBody { revision: reply.revision, entries, removed, unknown };
-    let mut response = json_response(StatusCode::OK, &body)?;
+    let mut body = CommandOutcomeBody { revision: reply.revision, entries: Vec::new(), removed, unknown };
+    let limit = web.options.page_bytes;
+    let reserved = room.reserve(limit).ok();
+    if reserved.is_some() {
+        body.entries = put.iter().map(|entry| EntryBody::new(entry, prefix)).collect();
+    }
+    let whole = if reserved.is_some() || put.is_empty() { json_within(&body, limit)? } else { None };
+    let mut response = match whole {
+        Some(json) => json_bytes_response(StatusCode::OK, json),
+        None => {
+            body.entries.clear();
+            body.unknown.extend(put.iter().map(|entry| entry.id));
+            json_response(StatusCode::OK, &body)?
+        }
+    };
+    if let Some(reserved) = reserved {
+        reserved.attach_to(&mut response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(reply.revision));
     name_logic(headers, &reply.logic);

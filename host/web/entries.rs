@@ -4,12 +4,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::answer_budget::AnswerRoom;
 use super::caller::Caller;
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
 use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
-use super::pages::next_page;
+use super::pages::{JsonPage, page_after};
 use super::paths::{EntryPath, ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
@@ -22,7 +23,7 @@ use crate::actor::Reply;
 use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
-use crate::list::id::LogicId;
+use crate::list::id::{EntryId, LogicId};
 use crate::list::touched::Touched;
 
 /// Lists the entries of a list. A list that does not exist has none.
@@ -39,6 +40,7 @@ pub(super) async fn all(
     ListPath(name): ListPath,
     origin: Origin,
     Caller(caller): Caller,
+    room: AnswerRoom,
     query: EntriesQuery,
     headers: HeaderMap,
 ) -> HandlerResult {
@@ -58,8 +60,18 @@ pub(super) async fn all(
         return Ok(response);
     }
     let prefix = origin.entries(&name);
-    let bodies: Vec<_> = rows(&view, &prefix).collect();
-    let mut response = json_response(StatusCode::OK, &bodies)?;
+    let reserved = room.reserve(web.options.page_bytes)?;
+    let mut page = JsonPage::new(web.options.page_bytes);
+    let (mut last, mut more) = (None, view.page.more);
+    for (id, body) in rows(&view, &prefix) {
+        if !page.push(&body)? {
+            more = true;
+            break;
+        }
+        last = Some(id);
+    }
+    let mut response = page.into_response();
+    reserved.attach_to(&mut response);
     let headers = response.headers_mut();
     if let Some(tag) = tag {
         headers.insert(header::ETAG, tag);
@@ -67,18 +79,19 @@ pub(super) async fn all(
     if let Some(logic) = &view.logic {
         name_logic(headers, logic);
     }
-    if let Some(next) = next_page(&view, &query) {
+    if let Some(last) = last.filter(|_| more) {
+        let next = page_after(last, &query);
         link_next(headers, &format!("/lists/{}/entries?{next}", segment(name.as_str())));
     }
     Ok(response)
 }
 
 /// The entries of a page, group by group.
-fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = EntryBody<'a>> {
+fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = (EntryId, EntryBody<'a>)> {
     let computes = view.logic.is_some();
     view.page.groups.iter().flat_map(|group| &group.rows).filter_map(move |row| {
         let body = EntryBody::new(view.list.get(row.id)?, prefix);
-        Some(if computes { body.with_computed(&row.computed) } else { body })
+        Some((row.id, if computes { body.with_computed(&row.computed) } else { body }))
     })
 }
 

@@ -4,8 +4,11 @@
 //! revision that arrives both ways is recognised by its number.
 //!
 //! The first event says where the stream starts. Without `Last-Event-ID` it is `ready`. With it, the missed revisions
-//! follow, or `reset` if the history does not contain all of them and the client has to read the list anew. A stream
-//! that cannot go on says why with a `problem` before it ends.
+//! follow, or `reset` if the history does not contain all of them and the client has to read the list anew. A revision that
+//! is larger than a page is a `reset`, too. A stream that cannot go on says why with a `problem` before it ends.
+//!
+//! A stream holds one page of the history and one event at most, and reads the next page when the client took this one. Its
+//! page and its event are part of the budget of answers, and the stream waits where there is no room.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,18 +24,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::history::RevisionBody;
+use super::answer_budget::{AnswerRoom, Reservation};
+use super::history::json_of;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{Access, HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::state::{Shared, Web};
+use crate::actor::LiveRevision;
 use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::metrics::OpenGuard;
+use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 
-/// How many missed revisions are read from the history at a time. A client that missed many costs no more memory than
-/// one that missed few.
+/// How many missed revisions are read from the history at a time, at most. A page also ends by its bytes, so a client that
+/// missed many costs no more memory than one that missed few.
 const PAGE: usize = 100;
 
 /// Streams the revisions of a list.
@@ -40,7 +46,7 @@ const PAGE: usize = 100;
     params(("list" = String, Path, description = "The list's name; a list that does not exist yet can be followed"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last revision that the client knows")), responses(
     (status = 200, description = "An endless stream of events. `revision`: a revision was made, the data is the same as in the history. \
-        `ready`: first, if there was no Last-Event-ID. `reset`: the history does not contain all missed revisions, read the list anew. \
+        `ready`: first, if there was no Last-Event-ID. `reset`: the history does not contain all missed revisions, or one is larger than 1 MiB, read the list anew. \
         The data of these two is `{\"revision\": n}`, the revision that the list is at. `problem`: the stream ends because of an error, \
         the data is a problem document; connect again. The id of every event is a revision's number.",
         body = String, content_type = "text/event-stream"), ReadProblems))]
@@ -48,6 +54,7 @@ pub(super) async fn follow(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
+    room: AnswerRoom,
     headers: HeaderMap,
     _: NoQuery,
 ) -> HandlerResult {
@@ -59,14 +66,25 @@ pub(super) async fn follow(
     };
     let live = web.cache().subscribe(&name)?;
     let current = web.cache().read(&name).await?.revision();
-    let mut events =
-        EventQueue { prefix: origin.entries(&name), sent: last_seen.unwrap_or(current), frames: VecDeque::new() };
+    let (prefix, limit) = (origin.entries(&name), web.options.page_bytes);
+    let mut events = EventQueue { prefix, limit, sent: last_seen.unwrap_or(current), queued: VecDeque::new() };
     if last_seen.is_none() {
-        events.push_marker("ready", current);
+        events.queued.push_back(QueuedEvent::Marker("ready", current));
     }
     let open = web.services.metrics.event_streams.enter();
     let missing_until = last_seen.map(|_| current);
-    let stream = EventStream { web, name, live, events, missing_until, ended: false, _open: open, _permit: permit };
+    let stream = EventStream {
+        web,
+        name,
+        live,
+        events,
+        room,
+        reserved: None,
+        missing_until,
+        ended: false,
+        _open: open,
+        _permit: permit,
+    };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async {
         let frame = stream.next().await?;
         Some((Ok::<_, Infallible>(frame), stream))
@@ -90,11 +108,14 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 struct EventStream {
     web: Arc<Web>,
     name: ListName,
-    live: Receiver<Arc<Revision>>,
+    live: Receiver<LiveRevision>,
     events: EventQueue,
+    room: AnswerRoom,
+    /// The room of the missed revisions in memory and of the last event.
+    reserved: Option<Reservation>,
     /// The revision up to which the history has to be read before live revisions can be sent.
     missing_until: Option<u64>,
-    /// Whether the stream ends when all frames are sent.
+    /// Whether the stream ends when all events are sent.
     ended: bool,
     /// Counts the stream in the metrics.
     _open: OpenGuard,
@@ -106,47 +127,77 @@ impl EventStream {
     /// and names the last event that it received.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(frame) = self.events.frames.pop_front() {
+            if let Some(frame) = self.events.pop() {
                 return Some(frame);
             }
+            // The client took the last event.
+            self.reserved = None;
             if self.ended {
                 return None;
             }
-            if let Some(current) = self.missing_until {
-                self.catch_up(current).await;
-                continue;
-            }
-            let received = tokio::select! {
+            let web = self.web.clone();
+            let waiting = tokio::select! {
                 biased;
-                () = self.web.stopping.cancelled() => return None,
-                received = self.live.recv() => received,
-                () = tokio::time::sleep(self.web.options.heartbeat) => return Some(Bytes::from_static(b":\n\n")),
+                () = web.stopping.cancelled() => return None,
+                next = self.wait() => next,
+                () = tokio::time::sleep(web.options.heartbeat) => return Some(Bytes::from_static(b":\n\n")),
             };
-            match received {
-                Ok(revision) if revision.number <= self.events.sent => {}
-                Ok(revision) if revision.number == self.events.sent + 1 => self.events.push_revision(&revision),
-                Ok(revision) => self.missing_until = Some(revision.number),
-                Err(RecvError::Lagged(_)) => match self.web.cache().read(&self.name).await {
+            match waiting {
+                Next::CatchUp(current) => self.catch_up(current).await,
+                Next::Live(Ok(live)) if live.number <= self.events.sent => {}
+                Next::Live(Ok(live)) => match live.revision().filter(|_| live.number == self.events.sent + 1) {
+                    Some(revision) => self.push_live(revision).await,
+                    // The history has it.
+                    None => self.missing_until = Some(live.number),
+                },
+                Next::Live(Err(RecvError::Lagged(_))) => match self.web.cache().read(&self.name).await {
                     Ok(list) => self.missing_until = Some(list.revision()),
                     Err(error) => self.end_with(error.into()),
                 },
                 // The actor ended. The client connects again, which starts the next actor.
-                Err(RecvError::Closed) => return None,
+                Next::Live(Err(RecvError::Closed)) => return None,
             }
+        }
+    }
+
+    /// Waits for a live revision, or for the room of a page of missed ones.
+    async fn wait(&mut self) -> Next {
+        match self.missing_until {
+            Some(current) => {
+                // For the page and for one event of it.
+                self.reserved = Some(self.room.wait(2 * self.events.limit).await);
+                Next::CatchUp(current)
+            }
+            None => Next::Live(self.live.recv().await),
+        }
+    }
+
+    /// Queues a revision that was just made.
+    async fn push_live(&mut self, revision: &Arc<Revision>) {
+        let bytes = self.events.limit.min(2 * revision.bytes());
+        tokio::select! {
+            reserved = self.room.wait(bytes) => {
+                self.reserved = Some(reserved);
+                self.events.push_missed([RetainedRevision::Whole(revision.clone())], revision.number);
+            }
+            // The history has it, when there is room.
+            () = tokio::time::sleep(self.web.options.heartbeat) => self.missing_until = Some(revision.number),
+            () = self.web.stopping.cancelled() => self.ended = true,
         }
     }
 
     /// Queues the next page of missed revisions, up to the current one.
     async fn catch_up(&mut self, current: u64) {
         let sent = self.events.sent;
+        let limit = PageLimit { items: PAGE, bytes: self.events.limit };
         let missed = match sent < current {
-            true => self.web.cache().history(&self.name, sent, PAGE).await,
-            false => Ok(Vec::new()),
+            true => self.web.cache().history_page(&self.name, sent, limit).await,
+            false => Ok(HistoryPage::default()),
         };
         match missed {
             Ok(missed) => {
-                self.events.push_missed(&missed, current);
-                self.missing_until = (self.events.sent < current).then_some(current);
+                let last = self.events.push_missed(missed.revisions, current);
+                self.missing_until = (last < current).then_some(current);
             }
             Err(error) => self.end_with(error.into()),
         }
@@ -157,63 +208,99 @@ impl EventStream {
         let list = self.name.as_str();
         self.web.log_failure(&problem);
         tracing::debug!(list, revision = self.events.sent, "an event stream ends with a problem");
-        self.events.push_problem(&problem);
+        self.events.queued.push_back(QueuedEvent::Problem(problem.to_json(Access::Read)));
         self.ended = true;
     }
+}
+
+/// What a stream goes on with.
+enum Next {
+    /// A page of missed revisions, up to this one.
+    CatchUp(u64),
+    /// A live revision.
+    Live(Result<LiveRevision, RecvError>),
 }
 
 /// Events that wait to be sent to one client.
 struct EventQueue {
     /// What the URLs of the list's entries begin with.
     prefix: String,
-    /// The last revision that the client knows once all frames are sent.
+    /// The most bytes of a revision as an event.
+    limit: usize,
+    /// The last revision that the client knows once all that was popped is sent.
     sent: u64,
-    frames: VecDeque<Bytes>,
+    queued: VecDeque<QueuedEvent>,
+}
+
+/// An event that is not written yet.
+enum QueuedEvent {
+    /// A revision, and the one that the list is at.
+    Revision(RetainedRevision, u64),
+    /// An event of this name that says which revision the list is at.
+    Marker(&'static str, u64),
+    /// A problem.
+    Problem(Vec<u8>),
 }
 
 impl EventQueue {
-    /// Queues missed revisions. If one is missing among them, queues `reset` instead of it and of all that follow.
-    fn push_missed(&mut self, missed: &[Arc<Revision>], current: u64) {
+    /// The next event as it is sent.
+    fn pop(&mut self) -> Option<Bytes> {
+        Some(match self.queued.pop_front()? {
+            QueuedEvent::Marker(name, current) => self.marker(name, current),
+            // Not named `error`: that is what browsers call their own event for a lost connection. The id is the last
+            // revision that the client knows, so that it goes on from there when it connects again.
+            QueuedEvent::Problem(problem) => frame("problem", self.sent, &problem),
+            QueuedEvent::Revision(revision, current) => match json_of(&revision, &self.prefix, self.limit) {
+                Ok(Some(json)) => {
+                    self.sent = revision.number();
+                    frame("revision", self.sent, &json)
+                }
+                // The client reads the list anew, so what follows up to the current revision is not sent.
+                Ok(None) => self.reset(current),
+                Err(_) => {
+                    tracing::error!(revision = revision.number(), "cannot write a revision as an event");
+                    self.reset(current)
+                }
+            },
+        })
+    }
+
+    fn reset(&mut self, current: u64) -> Bytes {
+        self.queued.clear();
+        self.marker("reset", current)
+    }
+
+    fn marker(&mut self, name: &str, current: u64) -> Bytes {
+        self.sent = current;
+        frame(name, current, format!("{{\"revision\":{current}}}").as_bytes())
+    }
+
+    /// Queues missed revisions. If one is missing among them, or is larger than a page, queues `reset` instead of it and of
+    /// all that follow. Returns the last revision that the client knows once all of them are sent.
+    fn push_missed(&mut self, missed: impl IntoIterator<Item = RetainedRevision>, current: u64) -> u64 {
         let before = self.sent;
+        let mut last = before;
         for revision in missed {
-            if revision.number != self.sent + 1 {
-                self.push_marker("reset", current);
-                return;
+            if revision.number() != last + 1 || revision.changes().is_none() {
+                return self.push_reset(current);
             }
-            self.push_revision(revision);
+            last = revision.number();
+            self.queued.push_back(QueuedEvent::Revision(revision, current));
         }
         // An empty page with revisions still missing, or a client that claims to know later ones.
-        if self.sent == before && self.sent != current {
-            self.push_marker("reset", current);
-        }
+        if last == before && last != current { self.push_reset(current) } else { last }
     }
 
-    fn push_revision(&mut self, revision: &Revision) {
-        match serde_json::to_string(&RevisionBody::new(revision, &self.prefix)) {
-            Ok(data) => self.frames.push_back(frame("revision", revision.number, &data)),
-            Err(error) => {
-                tracing::error!(%error, revision = revision.number, "cannot write a revision as an event");
-                self.push_marker("reset", revision.number);
-            }
-        }
-        self.sent = revision.number;
-    }
-
-    fn push_marker(&mut self, event: &str, current: u64) {
-        self.sent = current;
-        self.frames.push_back(frame(event, current, &format!("{{\"revision\":{current}}}")));
-    }
-
-    /// The id is the last revision that the client knows, so that it goes on from there when it connects again.
-    fn push_problem(&mut self, problem: &Problem) {
-        // Not named `error`: that is what browsers call their own event for a lost connection.
-        self.frames.push_back(frame("problem", self.sent, &String::from_utf8_lossy(&problem.to_json(Access::Read))));
+    fn push_reset(&mut self, current: u64) -> u64 {
+        self.queued.push_back(QueuedEvent::Marker("reset", current));
+        current
     }
 }
 
 /// An event as it is sent. JSON has no line breaks, so one `data` line is enough.
-fn frame(event: &str, id: u64, data: &str) -> Bytes {
-    format!("event: {event}\nid: {id}\ndata: {data}\n\n").into()
+fn frame(event: &str, id: u64, data: &[u8]) -> Bytes {
+    let head = format!("event: {event}\nid: {id}\ndata: ");
+    [head.as_bytes(), data, b"\n\n"].concat().into()
 }
 
 #[cfg(test)]
@@ -223,6 +310,7 @@ mod tests {
     use crate::list::date::Date;
     use crate::list::id::LogicId;
     use crate::list::name::LogicName;
+    use crate::list::outline::RevisionOutline;
 
     fn revisions(numbers: &[u64]) -> Vec<Arc<Revision>> {
         let name = LogicName::new("todo").expect("a name");
@@ -242,9 +330,15 @@ mod tests {
 
     /// The names and ids of the events that a client at revision 4 gets.
     fn events_for(missed: &[u64], current: u64) -> Vec<String> {
-        let mut events = EventQueue { prefix: String::new(), sent: 4, frames: VecDeque::new() };
-        events.push_missed(&revisions(missed), current);
-        let frames = events.frames.iter().map(|frame| String::from_utf8_lossy(frame).into_owned());
+        events_within(1 << 20, revisions(missed).into_iter().map(RetainedRevision::Whole).collect(), current)
+    }
+
+    fn events_within(limit: usize, missed: Vec<RetainedRevision>, current: u64) -> Vec<String> {
+        let mut events = EventQueue { prefix: String::new(), limit, sent: 4, queued: VecDeque::new() };
+        let last = events.push_missed(missed, current);
+        let frames: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+        assert!(events.sent == last || limit == 1, "{last}");
+        let frames = frames.iter().map(|frame| String::from_utf8_lossy(frame).into_owned());
         frames.map(|frame| frame.lines().take(2).collect::<Vec<_>>().join(" ")).collect()
     }
 
@@ -256,5 +350,14 @@ mod tests {
         assert_eq!(events_for(&[], 7), ["event: reset id: 7"]);
         assert_eq!(events_for(&[], 4), [""; 0]);
         assert_eq!(events_for(&[], 2), ["event: reset id: 2"]);
+    }
+
+    #[test]
+    fn a_revision_that_is_larger_than_a_page_is_a_reset() {
+        let whole = |numbers: &[u64]| revisions(numbers).into_iter().map(RetainedRevision::Whole);
+        let large = RetainedRevision::Large(Box::new(RevisionOutline::of(&revisions(&[6])[0], 2 << 20)));
+        let missed = whole(&[5]).chain([large]).chain(whole(&[7])).collect();
+        assert_eq!(events_within(1 << 20, missed, 8), ["event: revision id: 5", "event: reset id: 8"]);
+        assert_eq!(events_within(1, whole(&[5, 6]).collect(), 8), ["event: reset id: 8"]);
     }
 }

@@ -1,25 +1,27 @@
 //! History of a list: its revisions, with their callers and the versions that decided them.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer_budget::AnswerRoom;
 use super::headers::link_next;
 use super::openapi::ReadProblems;
-use super::paths::{ListPath, Origin, segment};
-use super::problem::HandlerResult;
-use super::query::HistoryQuery;
-use super::representations::{DisplayAsString, EntryBody, Fields, json_response};
+use super::pages::{JsonPage, json_within};
+use super::paths::{ListPath, Origin, RevisionPath, segment};
+use super::problem::{HandlerResult, Problem, ProblemBody};
+use super::query::{ChangesQuery, HistoryQuery};
+use super::representations::{DisplayAsString, EntryBody, Fields};
 use super::state::Shared;
 use super::timestamp::Timestamp;
 use crate::list::change::Change;
-use crate::list::command::Command;
 use crate::list::id::{EntryId, LogicId};
-use crate::list::revision::Revision;
+use crate::list::outline::{ChangeCounts, RevisionOutline, undone_by};
 use crate::list::selector::Pin;
 use crate::list::value::Field;
-use crate::store::MAX_PAGE;
+use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 
 /// A revision of a list.
 #[derive(Serialize, ToSchema)]
@@ -42,8 +44,58 @@ pub(super) struct RevisionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     undone: Option<u64>,
-    /// The changes, in order.
-    changes: Vec<ChangeBody<'a>>,
+    /// The changes, in order. Absent where they are larger than a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    changes: Option<Vec<ChangeBody<'a>>>,
+    /// The number of changes of each type, where the changes are larger than a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    counts: Option<CountsBody>,
+    /// The URL of the changes, by pages, where the changes are larger than a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, format = "uri")]
+    changes_url: Option<String>,
+}
+
+/// The number of changes of each type. A type without a change is absent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangeCounts)]
+#[serde(rename_all = "kebab-case")]
+struct CountsBody {
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    put: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    remove: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    set: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    unset: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    bind_logic: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pin: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    delete_list: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl From<ChangeCounts> for CountsBody {
+    fn from(counts: ChangeCounts) -> Self {
+        let ChangeCounts { put, remove, set, unset, bind_logic, pin, delete_list } = counts;
+        Self { put, remove, set, unset, bind_logic, pin, delete_list }
+    }
 }
 
 /// One change of a revision.
@@ -92,19 +144,39 @@ pub(super) enum ChangeBody<'a> {
 }
 
 impl<'a> RevisionBody<'a> {
-    /// `prefix` is what the URLs of the list's entries begin with.
-    pub(super) fn new(revision: &'a Revision, prefix: &'a str) -> Self {
-        Self {
-            revision: revision.number,
-            time: Timestamp(revision.context.now),
-            caller: &revision.context.caller,
-            logic: DisplayAsString(&revision.logic),
-            command: revision.command.name(),
-            undone: match revision.command {
-                Command::Undo { revision, .. } => Some(revision),
-                _ => None,
+    /// The representation with the changes, or `None` if the page of the store does not hold them. `prefix` is what the URLs
+    /// of the list's entries begin with.
+    pub(super) fn new(revision: &'a RetainedRevision, prefix: &'a str) -> Option<Self> {
+        let bodies = |changes: &'a [Change]| changes.iter().map(|change| ChangeBody::new(change, prefix)).collect();
+        let changes = Some(bodies(revision.changes()?));
+        Some(match revision {
+            RetainedRevision::Whole(revision) => Self {
+                revision: revision.number,
+                time: Timestamp(revision.context.now),
+                caller: &revision.context.caller,
+                logic: DisplayAsString(&revision.logic),
+                command: revision.command.name(),
+                undone: undone_by(&revision.command),
+                changes,
+                counts: None,
+                changes_url: None,
             },
-            changes: revision.changes.iter().map(|change| ChangeBody::new(change, prefix)).collect(),
+            RetainedRevision::Large(outline) => Self { changes, ..Self::outline(outline) },
+        })
+    }
+
+    /// The representation without the changes.
+    fn outline(outline: &'a RevisionOutline) -> Self {
+        Self {
+            revision: outline.number,
+            time: Timestamp(outline.context.now),
+            caller: &outline.context.caller,
+            logic: DisplayAsString(&outline.logic),
+            command: &outline.command,
+            undone: outline.undone,
+            changes: None,
+            counts: None,
+            changes_url: None,
         }
     }
 }
@@ -125,7 +197,8 @@ impl<'a> ChangeBody<'a> {
     }
 }
 
-/// Lists the retained revisions of a list, the oldest first.
+/// Lists the retained revisions of a list, the oldest first. A page ends at about 1 MiB. A revision that is larger has the
+/// numbers of its changes and a URL of the changes.
 #[utoipa::path(get, path = "/lists/{list}/history", tag = "history", operation_id = "getHistory",
     params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
     (status = 200, description = "The revisions", body = [RevisionBody],
@@ -135,18 +208,92 @@ pub(super) async fn read(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
+    room: AnswerRoom,
     query: HistoryQuery,
 ) -> HandlerResult {
     let HistoryQuery { after, limit } = query;
     web.existing(&name).await?;
-    let mut revisions = web.cache().history(&name, after, (limit + 1).min(MAX_PAGE)).await?;
-    let more = revisions.len() > limit || (limit == MAX_PAGE && revisions.len() == limit);
-    revisions.truncate(limit);
+    let bytes = web.options.page_bytes;
+    // For the page of the store and for the answer.
+    let reserved = room.reserve(2 * bytes)?;
+    let HistoryPage { revisions, mut more } =
+        web.cache().history_page(&name, after, PageLimit { items: limit, bytes }).await?;
+    let (list, prefix) = (origin.list(&name), origin.entries(&name));
+    let mut page = JsonPage::new(bytes);
+    let mut last = None;
+    for revision in &revisions {
+        let is_added = match json_of(revision, &prefix, bytes)? {
+            Some(json) => page.push_json(&json),
+            None => {
+                let outline = outline_of(revision);
+                let counts = Some(outline.counts.into());
+                let changes_url = Some(format!("{list}/history/{}/changes", outline.number));
+                page.push(&RevisionBody { counts, changes_url, ..RevisionBody::outline(&outline) })?
+            }
+        };
+        if !is_added {
+            more = true;
+            break;
+        }
+        last = Some(revision.number());
+    }
+    let mut response = page.into_response();
+    reserved.attach_to(&mut response);
+    if let (true, Some(last)) = (more, last) {
+        let target = format!("/lists/{}/history?after={last}&limit={limit}", segment(name.as_str()));
+        link_next(response.headers_mut(), &target);
+    }
+    Ok(response)
+}
+
+/// A revision with its changes as JSON, or `None` if it is larger than a page.
+pub(super) fn json_of(revision: &RetainedRevision, prefix: &str, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
+    RevisionBody::new(revision, prefix).map_or(Ok(None), |body| json_within(&body, limit))
+}
+
+fn outline_of(revision: &RetainedRevision) -> Cow<'_, RevisionOutline> {
+    match revision {
+        RetainedRevision::Whole(revision) => Cow::Owned(RevisionOutline::of(revision, revision.bytes())),
+        RetainedRevision::Large(outline) => Cow::Borrowed(outline),
+    }
+}
+
+/// Lists the changes of a revision, in order. A page ends at about 1 MiB.
+#[utoipa::path(get, path = "/lists/{list}/history/{revision}/changes", tag = "history", operation_id = "getChanges",
+    params(("list" = String, Path, description = "The list's name"),
+        ("revision" = u64, Path, description = "The revision's number"), ChangesQuery), responses(
+    (status = 200, description = "The changes", body = [ChangeBody],
+        headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
+    (status = 410, description = "The revision is so old that the history no longer contains it", body = ProblemBody,
+        content_type = "application/problem+json"),
+    ReadProblems))]
+pub(super) async fn changes(
+    State(web): Shared,
+    RevisionPath(name, revision): RevisionPath,
+    origin: Origin,
+    room: AnswerRoom,
+    query: ChangesQuery,
+) -> HandlerResult {
+    let ChangesQuery { after, limit } = query;
+    web.existing(&name).await?;
+    let bytes = web.options.page_bytes;
+    let reserved = room.reserve(2 * bytes)?;
+    let found = web.cache().changes(&name, revision, after, PageLimit { items: limit, bytes }).await?;
     let prefix = origin.entries(&name);
-    let bodies: Vec<_> = revisions.iter().map(|revision| RevisionBody::new(revision, &prefix)).collect();
-    let mut response = json_response(StatusCode::OK, &bodies)?;
-    if let (true, Some(last)) = (more, revisions.last()) {
-        let target = format!("/lists/{}/history?after={}&limit={limit}", segment(name.as_str()), last.number);
+    let mut page = JsonPage::new(bytes);
+    let (mut seen, mut more) = (after, found.more);
+    for change in &found.changes {
+        if !page.push(&ChangeBody::new(change, &prefix))? {
+            more = true;
+            break;
+        }
+        seen += 1;
+    }
+    let mut response = page.into_response();
+    reserved.attach_to(&mut response);
+    if more {
+        let list = segment(name.as_str());
+        let target = format!("/lists/{list}/history/{revision}/changes?after={seen}&limit={limit}");
         link_next(response.headers_mut(), &target);
     }
     Ok(response)

@@ -5,10 +5,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer_budget::AnswerRoom;
 use super::headers::{etag, link_next, name_logic};
 use super::input::ListSetup;
 use super::json;
 use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
+use super::pages::JsonPage;
 use super::paths::{ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
@@ -116,15 +118,25 @@ fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
     (status = 200, description = "The lists, in the order of their names' bytes", body = [ListedBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems))]
-pub(super) async fn all(State(web): Shared, origin: Origin, query: ListsQuery) -> HandlerResult {
+pub(super) async fn all(State(web): Shared, origin: Origin, room: AnswerRoom, query: ListsQuery) -> HandlerResult {
     let ListsQuery { after, limit } = query;
     let mut lists = web.cache().page(after.as_ref(), (limit + 1).min(MAX_PAGE)).await?;
     // The store returns no more than its own limit, so a full page of that size counts as having a next one.
-    let more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
+    let mut more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
     lists.truncate(limit);
-    let bodies: Vec<_> = lists.iter().map(|list| ListedBody::new(list, &origin)).collect();
-    let mut response = json_response(StatusCode::OK, &bodies)?;
-    if let (true, Some(last)) = (more, lists.last()) {
+    let reserved = room.reserve(web.options.page_bytes)?;
+    let mut page = JsonPage::new(web.options.page_bytes);
+    let mut last = None;
+    for list in &lists {
+        if !page.push(&ListedBody::new(list, &origin))? {
+            more = true;
+            break;
+        }
+        last = Some(list);
+    }
+    let mut response = page.into_response();
+    reserved.attach_to(&mut response);
+    if let (true, Some(last)) = (more, last) {
         let next = format!("/lists?after={}&limit={limit}", segment(name_of(last).as_str()));
         link_next(response.headers_mut(), &next);
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer_budget::AnswerRoom;
 use super::body::{BodyLimits, require_type};
 use super::headers::name_logic;
 use super::json;
@@ -128,10 +129,17 @@ pub(super) async fn change(
     params(("name" = String, Path, description = "The logic's name"),
         ("digest" = String, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not")),
     responses((status = 200, description = "The component", content_type = "application/wasm"), ReadProblems))]
-pub(super) async fn component(State(web): Shared, VersionPath(name, digest): VersionPath, _: NoQuery) -> HandlerResult {
+pub(super) async fn component(
+    State(web): Shared,
+    VersionPath(name, digest): VersionPath,
+    room: AnswerRoom,
+    _: NoQuery,
+) -> HandlerResult {
+    let reserved = room.reserve(web.options.max_component_bytes)?;
     let bytes = web.services.plugins.component(name, digest).await?;
     let mut response = empty(StatusCode::OK);
     *response.body_mut() = bytes.into();
+    reserved.attach_to(&mut response);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(WASM));
     Ok(response)
 }

@@ -14,6 +14,16 @@ use super::urls::{PageOrigin, PublicUrl, UrlError};
 pub struct Options {
     /// The largest body of a request, in bytes. Components have their own limit.
     pub max_body_bytes: usize,
+    /// The size at which a page of an answer ends, in bytes. An entry that is larger is a page of its own.
+    pub page_bytes: usize,
+    /// The most bytes of answers that wait to be sent, and of bodies of requests that write. A further request is a 503.
+    pub max_answer_bytes: usize,
+    /// The same for one connection.
+    pub max_connection_answer_bytes: usize,
+    /// The fewest bytes that a client takes of a response within [`Options::answer_time`]. A slower response is ended.
+    pub min_answer_bytes: usize,
+    /// The time in which a client takes [`Options::min_answer_bytes`], while there are bytes to take.
+    pub answer_time: Duration,
     /// The largest component that can be uploaded, in bytes.
     pub max_component_bytes: usize,
     /// The most components that are uploaded at a time. A further one is a 503.
@@ -62,6 +72,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_body_bytes: 64 << 10,
+            page_bytes: 1 << 20,
+            max_answer_bytes: 256 << 20,
+            max_connection_answer_bytes: 16 << 20,
+            min_answer_bytes: 30 << 10,
+            answer_time: Duration::from_secs(30),
             max_component_bytes: 32 << 20,
             max_uploads: 2,
             header_timeout: Duration::from_secs(10),

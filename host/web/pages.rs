@@ -1,16 +1,122 @@
-//! Links from one page of entries to the next.
+//! Pages of an answer: JSON arrays that end by their bytes, and the links from one page to the next.
 
-use crate::cache::View;
+use std::io;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::representations::json_bytes_response;
 use crate::list::command::Query;
+use crate::list::id::EntryId;
 
-/// The query string of the page after this one, if there are more entries.
-pub(super) fn next_page(view: &View, query: &Query) -> Option<String> {
-    if !view.page.more {
-        return None;
+/// A JSON array that ends at a number of bytes.
+pub(super) struct JsonPage {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl JsonPage {
+    /// An empty page that ends at about this many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { bytes: vec![b'['], limit }
     }
-    let last = view.page.groups.iter().rev().find_map(|group| group.rows.last())?;
+
+    /// Adds an item, unless the page is full. The first item is added whatever its size. Returns whether it was added.
+    pub(super) fn push(&mut self, item: &impl Serialize) -> Result<bool, Problem> {
+        let before = self.bytes.len();
+        let is_first = before == 1;
+        if !is_first {
+            self.bytes.push(b',');
+        }
+        serde_json::to_writer(&mut self.bytes, item).map_err(failed)?;
+        if !is_first && self.bytes.len() > self.limit {
+            self.bytes.truncate(before);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Adds an item that is JSON already, unless the page is full. Returns whether it was added.
+    pub(super) fn push_json(&mut self, item: &[u8]) -> bool {
+        let is_first = self.bytes.len() == 1;
+        if !is_first && self.bytes.len() + item.len() >= self.limit {
+            return false;
+        }
+        if !is_first {
+            self.bytes.push(b',');
+        }
+        self.bytes.extend_from_slice(item);
+        true
+    }
+
+    /// The response of this page.
+    pub(super) fn into_response(mut self) -> Response {
+        self.bytes.push(b']');
+        json_bytes_response(StatusCode::OK, self.bytes)
+    }
+}
+
+/// An item as JSON, or `None` if it takes more bytes than the limit. Takes no more memory than the limit.
+pub(super) fn json_within(item: &impl Serialize, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
+    let mut bounded = Bounded { bytes: Vec::new(), limit };
+    match serde_json::to_writer(&mut bounded, item) {
+        Ok(()) => Ok(Some(bounded.bytes)),
+        Err(error) if error.is_io() => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The bytes that an item takes as JSON.
+pub(super) fn json_bytes(item: &impl Serialize) -> Result<usize, Problem> {
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, item).map_err(failed)?;
+    Ok(counted.0)
+}
+
+fn failed(error: serde_json::Error) -> Problem {
+    Problem::internal("cannot write a response", error)
+}
+
+/// A writer that fails at a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.limit - self.bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A writer that only counts.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The query string of the page of entries that follows the entry `last`.
+pub(super) fn page_after(last: EntryId, query: &Query) -> String {
     let mut next = form_urlencoded::Serializer::new(String::new());
-    next.append_pair("after", &last.id.to_string()).append_pair("limit", &query.limit.to_string());
+    next.append_pair("after", &last.to_string()).append_pair("limit", &query.limit.to_string());
     if let Some(date) = query.date {
         next.append_pair("date", &date.to_string());
     }
@@ -20,5 +126,28 @@ pub(super) fn next_page(view: &View, query: &Query) -> Option<String> {
     if let Some(view) = &query.view {
         next.append_pair("view", view);
     }
-    Some(next.finish())
+    next.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_by_its_bytes_and_has_one_item_at_least() {
+        let mut page = JsonPage::new(10);
+        let added: Vec<_> = ["a".repeat(20).as_str(), "b"].iter().map(|item| page.push(item).ok()).collect();
+        assert_eq!(added, [Some(true), Some(false)]);
+        let mut page = JsonPage::new(10);
+        let added: Vec<_> = ["a", "b", "c"].iter().map(|item| page.push(item).ok()).collect();
+        assert_eq!(added, [Some(true), Some(true), Some(false)]);
+        assert_eq!(page.bytes, br#"["a","b""#);
+    }
+
+    #[test]
+    fn an_item_is_written_within_a_limit_or_not_at_all() {
+        assert_eq!(json_within(&"abc", 5).ok(), Some(Some(br#""abc""#.to_vec())));
+        assert_eq!(json_within(&"abc", 4).ok(), Some(None));
+        assert_eq!(json_bytes(&"abc").ok(), Some(5));
+    }
 }

@@ -23,6 +23,9 @@ pub(super) struct ListPath(pub(super) ListName);
 /// Extractor of the entry that a path names.
 pub(super) struct EntryPath(pub(super) ListName, pub(super) EntryId);
 
+/// Extractor of the list and the number of a revision that a path names.
+pub(super) struct RevisionPath(pub(super) ListName, pub(super) u64);
+
 /// Extractor of the list and the command or view that a path names.
 pub(super) struct NamedPath(pub(super) ListName, pub(super) String);
 
@@ -79,6 +82,22 @@ impl FromRequestParts<Arc<Web>> for EntryPath {
         let id: Option<EntryId> = text.parse().ok();
         let id = id.filter(|id| id.to_string() == text);
         Ok(Self(list, id.ok_or_else(|| Problem::no_entry(&text.chars().take(40).collect::<String>()))?))
+    }
+}
+
+impl FromRequestParts<Arc<Web>> for RevisionPath {
+    type Rejection = Problem;
+
+    /// A number that is not in canonical form names no revision, so it is a 404.
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Problem> {
+        let params = raw_params(parts).await?;
+        let list = ListName::new(param(&params, "list"))?;
+        let text = param(&params, "revision");
+        let number: Option<u64> = text.parse().ok();
+        let number = number.filter(|number| number.to_string() == text);
+        let text: String = text.chars().take(40).collect();
+        let absent = || Problem::new(ProblemKind::NoRevision, format!("the list has no revision {text}"));
+        Ok(Self(list, number.ok_or_else(absent)?))
     }
 }
 

@@ -73,6 +73,18 @@ pub(super) struct HistoryQuery {
     pub(super) limit: usize,
 }
 
+/// Which page of the changes of a revision to return.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangesQuery {
+    /// How many changes to leave out from the beginning. 0 if absent.
+    #[param(value_type = Option<u64>)]
+    pub(super) after: usize,
+    /// The largest number of items, 1 to 1,000. 100 if absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    pub(super) limit: usize,
+}
+
 /// What to do with an uploaded component.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -196,6 +208,10 @@ extract!(ViewQuery, ["date", "completed", "after", "limit"], |parameters| Self {
 });
 extract!(HistoryQuery, ["after", "limit"], |parameters| Self {
     after: parameters.number("after")?.unwrap_or(0),
+    limit: parameters.limit()?,
+});
+extract!(ChangesQuery, ["after", "limit"], |parameters| Self {
+    after: usize::try_from(parameters.number("after")?.unwrap_or(0)).unwrap_or(usize::MAX),
     limit: parameters.limit()?,
 });
 extract!(UploadQuery, ["publish", "force"], |parameters| Self {

@@ -174,11 +174,16 @@ pub(super) struct ListDetailBody<'a> {
 /// A response with a JSON body.
 pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> HandlerResult {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal("cannot write a response", error))?;
+    Ok(json_bytes_response(status, body))
+}
+
+/// A response with a body that is JSON already.
+pub(super) fn json_bytes_response(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 /// A response without a body.

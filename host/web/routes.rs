@@ -12,11 +12,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::answer_budget::{AnswerRoom, Reservation, WRITE_BYTES};
 use super::cross_origin::preflight;
 use super::headers::protect;
 use super::problem::{Access, Problem, ProblemKind};
 use super::state::{Shared, Web};
-use super::{assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo, views};
+use super::{
+    answer_room, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo,
+    views,
+};
 use crate::metrics::RequestClass;
 
 /// Paths that need no caller, for probes and scrapers.
@@ -32,6 +36,7 @@ pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(commands::run))
         .routes(routes!(views::read))
         .routes(routes!(history::read))
+        .routes(routes!(history::changes))
         .routes(routes!(undo::undo))
         .routes(routes!(recording::read))
         .routes(routes!(events::follow))
@@ -64,8 +69,16 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
     let method = request.method().clone();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let allowed = web.allowed_origin(route, request.headers());
+    let room = web.room(request.extensions());
+    let mut reserved = None;
     let mut response = match admit(&web, route, allowed.is_some(), &request) {
-        Ok(None) => with_method_problem(next.run(request).await),
+        Ok(None) => match reserve(&room, &method) {
+            Ok(room) => {
+                reserved = room;
+                with_method_problem(next.run(request).await)
+            }
+            Err(problem) => problem.into_response(),
+        },
         Ok(Some(preflight)) => preflight,
         Err(problem) => problem.into_response(),
     };
@@ -76,6 +89,7 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
     }
     protect(response.headers_mut());
     web.share(&mut response, allowed);
+    answer_room::count(&mut response, &room, reserved);
     let metrics = &web.services.metrics;
     metrics.count_request(route, method.as_str(), response.status().as_u16());
     metrics.observe_latency(class(&method, route), took);
@@ -97,6 +111,11 @@ fn admit(web: &Web, route: &str, is_allowed_origin: bool, request: &Request) -> 
         web.caller(request.headers(), request.extensions())?;
     }
     Ok(None)
+}
+
+/// Reserves the room of a request that writes. A handler of a request that reads reserves the room of its answer itself.
+fn reserve(room: &AnswerRoom, method: &Method) -> Result<Option<Reservation>, Problem> {
+    if method.is_safe() { Ok(None) } else { room.reserve(WRITE_BYTES).map(Some) }
 }
 
 /// Gives a 405 the problem document that the router leaves out.

@@ -6,6 +6,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answer_budget::Budget;
 use super::failure_log::{FAILURE_INTERVAL, FailureClass, FailureLog, REFUSAL_INTERVAL};
 use super::options::Options;
 use super::problem::Problem;
@@ -45,6 +46,8 @@ pub(super) struct Web {
     pub(super) options: Options,
     /// The caller's name when no header gives one. Shared, because every request needs it.
     pub(super) anonymous: Arc<str>,
+    /// The bytes of answers that wait to be sent.
+    pub(super) answers: Arc<Budget>,
     /// One permit for each event stream that may be open.
     pub(super) event_streams: Arc<Semaphore>,
     /// One permit for each component that may be uploaded at a time.
@@ -72,6 +75,7 @@ impl Web {
         Arc::new(Self {
             services,
             anonymous: ANONYMOUS.into(),
+            answers: Budget::new("max answer bytes", options.max_answer_bytes),
             event_streams: Arc::new(Semaphore::new(options.max_event_streams)),
             uploads: Semaphore::new(options.max_uploads),
             stopping,

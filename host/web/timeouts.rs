@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::answer_budget::Reservation;
+use super::body_progress::BodyProgress;
 use super::listen::Stream;
 
 /// Timeouts of one connection.
@@ -167,16 +169,47 @@ impl AsyncWrite for TimedStream {
     }
 }
 
+/// The most bytes of a frame. Hyper takes a frame as a whole, so small frames show how much the client takes.
+const FRAME_BYTES: usize = 16 << 10;
+
 /// Body of a response. The request ends when the body is dropped.
 pub(super) struct TimedBody {
     body: Body,
+    /// What is left of a large frame.
+    rest: Bytes,
+    progress: Arc<BodyProgress>,
     _in_flight: InFlight,
+    /// The room of the answer, given back with the body.
+    _room: Option<Reservation>,
 }
 
 impl TimedBody {
     /// Wraps the body that ends a request.
-    pub(super) fn new(body: Body, in_flight: InFlight) -> Self {
-        Self { body, _in_flight: in_flight }
+    pub(super) fn new(body: Body, in_flight: InFlight, progress: Arc<BodyProgress>, room: Option<Reservation>) -> Self {
+        if !body.is_end_stream() {
+            progress.begin();
+        }
+        Self { body, rest: Bytes::new(), progress, _in_flight: in_flight, _room: room }
+    }
+
+    fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        let bytes = self.rest.len().min(FRAME_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        self.progress.rest();
     }
 }
 
@@ -185,14 +218,50 @@ impl HttpBody for TimedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.progress.asked();
+        let next = self.next_frame(cx);
+        match &next {
+            Poll::Ready(Some(Ok(frame))) => self.progress.gave(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => self.progress.rest(),
+        }
+        next
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(body.lower() + rest);
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_body_is_given_in_small_frames_with_its_size() {
+        let content = Bytes::from(vec![7; 3 * FRAME_BYTES + 5]);
+        let timeouts = ConnectionTimeouts::new(Duration::from_secs(1), Duration::from_secs(1));
+        let in_flight = timeouts.begin(Version::HTTP_11);
+        let mut body = TimedBody::new(Body::from(content.clone()), in_flight, Arc::default(), None);
+        let mut given = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("a frame").into_data().expect("data");
+            assert!(data.len() <= FRAME_BYTES);
+            given.extend_from_slice(&data);
+            assert_eq!(body.size_hint().exact(), Some((content.len() - given.len()) as u64));
+            assert_eq!(body.is_end_stream(), given.len() == content.len());
+        }
+        assert_eq!(given, content);
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::{Request, State};
 
+use super::answer_budget::AnswerRoom;
 use super::commands::{CommandOutcomeBody, outcome};
 use super::input::UndoBody;
 use super::json;
@@ -26,10 +27,16 @@ use super::write_request::{ExpectedBody, WriteRequest};
     (status = 410, description = "The revision is so old that the history no longer contains it", body = ProblemBody,
         content_type = "application/problem+json"),
     WriteProblems))]
-pub(super) async fn undo(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
+pub(super) async fn undo(
+    State(web): Shared,
+    ListPath(name): ListPath,
+    room: AnswerRoom,
+    _: NoQuery,
+    request: Request,
+) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
     let UndoBody { revision } = json::read_or_empty(&write.body)?;
     let prefix = write.origin.entries(&name);
     let reply = write.undo(&web, &name, revision.map(|revision| revision.0)).await?;
-    outcome(&reply, &prefix)
+    outcome(&web, &room, &reply, &prefix)
 }

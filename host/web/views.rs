@@ -5,16 +5,19 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer_budget::AnswerRoom;
 use super::caller::Caller;
 use super::headers::{link_next, name_logic};
 use super::openapi::ReadProblems;
-use super::pages::next_page;
+use super::pages::{json_bytes, page_after};
 use super::paths::{NamedPath, Origin, segment};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::ViewQuery;
 use super::representations::{EntryBody, Fields, json_response};
 use super::state::{Shared, Web};
-use crate::list::command::Query;
+use crate::cache::View;
+use crate::list::command::{Group, Query};
+use crate::list::id::EntryId;
 use crate::list::name::ListName;
 
 /// A view of a list.
@@ -57,6 +60,7 @@ pub(super) async fn read(
     NamedPath(list, name): NamedPath,
     origin: Origin,
     Caller(caller): Caller,
+    room: AnswerRoom,
     query: ViewQuery,
 ) -> HandlerResult {
     let ViewQuery { date, completed, after, limit } = query;
@@ -66,29 +70,70 @@ pub(super) async fn read(
     let query = Query { view: Some(name), date, completed, after, limit };
     let view = web.cache().view(&list, caller, &query).await?;
     let prefix = origin.entries(&list);
-    let groups = view.page.groups.iter().map(|group| GroupBody {
-        name: &group.name,
-        title: &group.title,
-        computed: Fields(&group.computed),
-        entries: group
-            .rows
-            .iter()
-            .filter_map(|row| Some(EntryBody::new(view.list.get(row.id)?, &prefix).with_computed(&row.computed)))
-            .collect(),
-    });
+    let reserved = room.reserve(web.options.page_bytes)?;
     let name = query.view.as_deref().unwrap_or_default();
-    let body = ViewBody { view: name, revision: view.list.revision(), groups: groups.collect() };
+    let Some(ViewPage { groups, last, is_cut }) = page(&view, &prefix, web.options.page_bytes)? else {
+        let (limit, detail) =
+            (web.options.page_bytes, "its headings and their computed values leave no room for an entry");
+        let problem = Problem::new(ProblemKind::ViewTooLarge, format!("the view {name:?} is too large: {detail}"));
+        return Err(problem.with_limit("view bytes", limit));
+    };
+    let body = ViewBody { view: name, revision: view.list.revision(), groups };
     let mut response = json_response(StatusCode::OK, &body)?;
+    reserved.attach_to(&mut response);
     let headers = response.headers_mut();
     if let Some(logic) = &view.logic {
         name_logic(headers, logic);
     }
     // The path names the view, so the query does not.
-    if let Some(next) = next_page(&view, &Query { view: None, ..query.clone() }) {
+    if let Some(last) = last.filter(|_| view.page.more || is_cut) {
+        let next = page_after(last, &Query { view: None, ..query.clone() });
         let (list, name) = (segment(list.as_str()), segment(name));
         link_next(headers, &format!("/lists/{list}/views/{name}?{next}"));
     }
     Ok(response)
+}
+
+/// The part of a view that is on one page.
+struct ViewPage<'a> {
+    groups: Vec<GroupBody<'a>>,
+    /// The last entry on the page.
+    last: Option<EntryId>,
+    /// Whether the view has more rows than the page has room for.
+    is_cut: bool,
+}
+
+/// Takes rows of a view up to a number of bytes. `None` if there are rows, and the headings leave no room for one.
+fn page<'a>(view: &'a View, prefix: &'a str, limit: usize) -> Result<Option<ViewPage<'a>>, Problem> {
+    let mut page = ViewPage { groups: Vec::new(), last: None, is_cut: false };
+    let mut bytes = 0;
+    for Group { name, title, computed, rows } in &view.page.groups {
+        let mut group = GroupBody { name, title, computed: Fields(computed), entries: Vec::new() };
+        bytes += json_bytes(&group)?;
+        if bytes > limit {
+            page.is_cut = true;
+            return Ok(page.last.is_some().then_some(page));
+        }
+        for row in rows {
+            let Some(entry) = view.list.get(row.id) else { continue };
+            let entry = EntryBody::new(entry, prefix).with_computed(&row.computed);
+            bytes += json_bytes(&entry)?;
+            // The first row is there whatever its size.
+            page.is_cut = bytes > limit && page.last.is_some();
+            if page.is_cut {
+                break;
+            }
+            page.last = Some(row.id);
+            group.entries.push(entry);
+        }
+        if !page.is_cut || !group.entries.is_empty() {
+            page.groups.push(group);
+        }
+        if page.is_cut {
+            break;
+        }
+    }
+    Ok(Some(page))
 }
 
 /// Refuses a view that the list's logic does not describe. Returns whether the list exists.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{join_all, try_join_all};
 use hotlist::list::revision::Revision;
 use hotlist::store::embedded::{EmbeddedStore, LogCopier, Options, Stepper, verify};
-use hotlist::store::{Commit, Health, Pending, Store, StoreError, Summary, WakeUp};
+use hotlist::store::{Commit, Health, HistoryLimits, Pending, Store, StoreError, Summary, WakeUp};
 use hotlist_simulated_disk::{Disk, Image};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -61,7 +61,7 @@ pub fn temporary() -> TempDir {
 /// Small limits, so that compaction and spilled pages are frequent.
 pub fn options(chance: &mut Rng) -> Options {
     Options {
-        history: HISTORY as u64,
+        history: HistoryLimits { revisions: HISTORY as u64, ..HistoryLimits::default() },
         readers: 1,
         // The memory of a queue is allocated when a store is opened.
         queue: 64,

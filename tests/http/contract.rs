@@ -39,6 +39,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "GET /lists/{list}/views/{name}",
         "POST /lists/{list}/undo",
         "GET /lists/{list}/history",
+        "GET /lists/{list}/history/{revision}/changes",
         "GET /lists/{list}/recording",
         "GET /lists/{list}/events",
         "GET /logic",

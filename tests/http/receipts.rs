@@ -1,8 +1,8 @@
 //! Receipts of idempotency keys: how long a key is known, and what is refused where there is no room.
 
-use hotlist::store::Store;
 use hotlist::store::memory::MemoryStore;
 use hotlist::store::receipt_room::ReceiptLimits;
+use hotlist::store::{HistoryLimits, Store};
 use hotlist::web::Options;
 use serde_json::json;
 
@@ -12,7 +12,11 @@ const HOUR: u64 = 3_600_000;
 
 /// A server with one entry in the list `bob`.
 async fn server(limits: ReceiptLimits, options: Options) -> Server {
-    let server = Server::with_store(options, MemoryStore::with_limits(3, limits)).await;
+    let server = Server::with_store(
+        options,
+        MemoryStore::with_limits(HistoryLimits { revisions: 3, ..HistoryLimits::default() }, limits),
+    )
+    .await;
     let entry = server.request("POST", "/lists/bob/entries").header("x-user", "ann").json_text(r#"{"title":"milk"}"#);
     assert_eq!(entry.response().await.status, 201);
     server

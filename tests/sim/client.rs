@@ -226,7 +226,7 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
     let has_cause = match error {
         CallError::Crashed => panicked || unknown,
         CallError::Unknown { .. } => unknown,
-        CallError::Store(StoreError::Overloaded { .. }) => busy,
+        CallError::Store(StoreError::Overloaded { .. } | StoreError::QueueFull { .. }) => busy,
         CallError::Store(StoreError::Conflict { .. } | StoreError::Unknown { .. }) => false,
         CallError::Store(StoreError::Poisoned { .. } | StoreError::Unavailable { .. }) => failed || unhealthy,
         CallError::Store(_) => failed,

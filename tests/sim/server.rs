@@ -50,6 +50,7 @@ impl Server {
         let (weak, owner) = (Arc::downgrade(&registry), world.clone());
         registry.load_from(Arc::new(Source { world: owner, registry: weak }));
         let environment = Environment {
+            live_room: Arc::default(),
             store: Arc::new(SimStore(world.clone())),
             registry: registry.clone(),
             clock: world.clock.clone(),

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hotlist::executor::Executor;
 use hotlist::list::name::ListName;
-use hotlist::list::revision::Revision;
 use hotlist::store::receipt_room::ReceiptRoom;
-use hotlist::store::{Commit, Health, Pending, Store, StoreError, Stored, Summary, WakeUp};
+use hotlist::store::{
+    ChangesPage, Commit, Health, HistoryPage, PageLimit, Pending, Store, StoreError, Stored, Summary, WakeUp, history,
+};
 use tokio::sync::oneshot;
 
 use super::world::World;
@@ -162,12 +163,21 @@ impl Store for SimStore {
         self.answer(Ok(Vec::new()))
     }
 
-    fn history(&self, name: &ListName, after: u64, limit: usize) -> Pending<Vec<Arc<Revision>>> {
+    fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Pending<HistoryPage> {
         let state = self.0.state();
         let revisions = state.records.get(name).into_iter().flat_map(|record| &record.revisions);
-        let found = revisions.filter(|revision| revision.number > after).take(limit).cloned().collect();
+        let found = history::page(revisions.filter(|revision| revision.number > after), limit);
         drop(state);
         self.answer(Ok(found))
+    }
+
+    fn changes(&self, name: &ListName, revision: u64, after: usize, limit: PageLimit) -> Pending<Option<ChangesPage>> {
+        let state = self.0.state();
+        let mut revisions = state.records.get(name).into_iter().flat_map(|record| &record.revisions);
+        let found = revisions.find(|found| found.number == revision);
+        let page = found.map(|revision| history::changes_page(revision, after, limit));
+        drop(state);
+        self.answer(Ok(page))
     }
 
     fn due(&self, until: u64, after: Option<&WakeUp>, limit: usize) -> Pending<Vec<WakeUp>> {

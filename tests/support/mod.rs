@@ -92,6 +92,7 @@ impl Server {
         assert!(registry.accept(proposal.expect("a draft without a last good version")));
         let executor = Arc::new(TestExecutor::default());
         let environment = Environment {
+            live_room: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),

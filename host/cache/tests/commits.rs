@@ -144,7 +144,7 @@ async fn the_times_of_a_list_do_not_decrease_when_the_wall_clock_is_set_back() {
     world.add("bob", "bread").await.unwrap();
     world.clock.set_wall(MIDNIGHT + 5);
     world.add("bob", "eggs").await.unwrap();
-    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    let history = world.store.history(&name("bob"), 0, 10).await.unwrap();
     let times: Vec<u64> = history.iter().map(|revision| revision.context.now).collect();
     assert_eq!(times, [MIDNIGHT, MIDNIGHT, MIDNIGHT + 5]);
 }
@@ -162,7 +162,7 @@ async fn the_times_of_a_list_do_not_decrease_when_it_was_out_of_memory_meanwhile
     let world = World::with_store(world.store.clone());
     world.clock.set_wall(MIDNIGHT - 7_200_000);
     world.add("bob", "eggs").await.unwrap();
-    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    let history = world.store.history(&name("bob"), 0, 10).await.unwrap();
     assert!(history.iter().all(|revision| revision.context.now == MIDNIGHT), "{history:?}");
 }
 
@@ -179,7 +179,7 @@ async fn a_command_is_refused_while_the_time_of_the_last_revision_cannot_be_read
     assert!(matches!(refused, CallError::Store(StoreError::Unreadable { .. })), "{refused:?}");
     world.store.make_readable(&name("bob"));
     world.add("bob", "bread").await.unwrap();
-    let history = world.cache.history(&name("bob"), 0, 10).await.unwrap();
+    let history = world.store.history(&name("bob"), 0, 10).await.unwrap();
     assert!(history.iter().all(|revision| revision.context.now == MIDNIGHT), "{history:?}");
 }
 
@@ -190,7 +190,7 @@ async fn dates_and_timers_follow_a_wall_clock_that_is_set_back() {
     let an_hour_ago = MIDNIGHT - 3_600_000;
     world.clock.set_wall(an_hour_ago);
     world.add("bob", &format!("wake me at {}", an_hour_ago + 5_000)).await.unwrap();
-    let history = world.cache.history(&name("bob"), 1, 10).await.unwrap();
+    let history = world.store.history(&name("bob"), 1, 10).await.unwrap();
     let context = &history[0].context;
     let (today, _) = world.clock.local_at(an_hour_ago);
     assert_eq!((context.now, context.today), (MIDNIGHT, today));

@@ -18,7 +18,7 @@ impl World {
 
     /// The commands of a list's history.
     async fn commands(&self, list: &str) -> Vec<String> {
-        let history = self.cache.history(&name(list), 0, 100).await.unwrap();
+        let history = self.store.history(&name(list), 0, 100).await.unwrap();
         history.iter().map(|revision| revision.command.name().to_owned()).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::list::touched::Touched;
+use crate::store::HistoryLimits;
 use crate::store::receipt_room::{ReceiptLimit, ReceiptLimits};
 
 const HOUR: u64 = 3_600_000;
@@ -13,7 +14,10 @@ fn keyed(holder: &str, key: &str, request: Request) -> Request {
 
 /// A cache whose lists have at most 10,000 entries and 5 revisions of history.
 fn world(limits: ReceiptLimits) -> World {
-    let store = Arc::new(FaultyStore::new(MemoryStore::with_limits(5, limits)));
+    let store = Arc::new(FaultyStore::new(MemoryStore::with_limits(
+        HistoryLimits { revisions: 5, ..HistoryLimits::default() },
+        limits,
+    )));
     World::limited(store, Bounds { idle: 60_000, resident: 1_000 }, 20_000, 10_000)
 }
 

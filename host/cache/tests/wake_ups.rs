@@ -9,6 +9,7 @@ fn cache(is_broken: bool) -> Arc<Cache> {
         clock.break_wall();
     }
     let environment = Environment {
+        live_room: Arc::default(),
         store: Arc::new(MemoryStore::default()),
         registry: Arc::new(Registry::default()),
         clock: Arc::new(clock),

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 38] = [
+const VALUES: [(&str, &str); 39] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
@@ -29,6 +29,8 @@ const VALUES: [(&str, &str); 38] = [
     ("max-resident", "15"),
     ("mailbox", "16"),
     ("history", "17"),
+    ("history-bytes", "36"),
+    ("max-answer-bytes", "37"),
     ("receipt-time", "32s"),
     ("max-list-receipt-bytes", "33"),
     ("max-receipt-bytes", "34"),
@@ -70,7 +72,7 @@ fn expected() -> Config {
         mailbox: 16,
         idle: ms(14),
         resident: 15,
-        history: 17,
+        history: HistoryLimits { revisions: 17, bytes: 36 },
         receipts: ReceiptLimits { time: ms(32_000), list_bytes: 33, total_bytes: 34 },
         scrub_interval: ms(35_000),
         wasm: wasm::Settings {
@@ -99,10 +101,15 @@ fn expected() -> Config {
             public_url: Some("https://todo.example".parse().expect("a URL")),
             cors_origins: ["*", "https://app.example"].map(|origin| origin.parse().expect("an origin")).into(),
             max_body_bytes: 20,
+            max_answer_bytes: 37,
             max_connections: 21,
             max_event_streams: 22,
             drain_limit: ms(23),
             // No flag sets the others.
+            page_bytes: web.page_bytes,
+            max_connection_answer_bytes: web.max_connection_answer_bytes,
+            min_answer_bytes: web.min_answer_bytes,
+            answer_time: web.answer_time,
             max_component_bytes: web.max_component_bytes,
             max_uploads: web.max_uploads,
             header_timeout: web.header_timeout,

@@ -12,7 +12,7 @@ use crate::list::name::ListName;
 use crate::list::receipt::Receipt;
 use crate::list::revision::Revision;
 use crate::store::fixtures::{Writer, name};
-use crate::store::{Commit, Store, StoreError, Stored, WakeUp};
+use crate::store::{Commit, HistoryLimits, Store, StoreError, Stored, WakeUp};
 
 /// One step of a random run.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 async fn follow(subject: &impl Subject, steps: &[Step]) {
-    let mut store = subject.open(MODEL_HISTORY as u64);
+    let mut store = subject.open(HistoryLimits { revisions: MODEL_HISTORY as u64, ..HistoryLimits::default() });
     let mut model = Model::default();
     for step in steps {
         match step {

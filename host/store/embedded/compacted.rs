@@ -43,15 +43,20 @@ impl CompactedRow {
     }
 }
 
-/// Reads the metadata of a list from its compacted row. A list that was never compacted has the default.
-pub(super) fn read_meta(db: &Connection, name: &ListName) -> Result<ListMeta, ReadError> {
+/// Reads the metadata of a list from its compacted row, if it has one, and the last commit that the row contains.
+pub(super) fn read_head(db: &Connection, name: &ListName) -> Result<Option<(ListMeta, u64)>, ReadError> {
     let mut select = db.prepare_cached(
         "SELECT revision, seq, brief FROM lists WHERE name = ?1
          UNION ALL SELECT revision, seq, brief FROM gone WHERE name = ?1",
     )?;
     let row = select.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
-    let meta = row.optional()?.map(|(revision, seq, bytes)| decode_meta(name, revision, seq, &bytes));
-    Ok(meta.transpose()?.unwrap_or_default())
+    let Some((revision, seq, bytes)) = row.optional()? else { return Ok(None) };
+    Ok(Some((decode_meta(name, revision, seq, &bytes)?, seq)))
+}
+
+/// Reads the metadata of a list from its compacted row. A list that was never compacted has the default.
+pub(super) fn read_meta(db: &Connection, name: &ListName) -> Result<ListMeta, ReadError> {
+    Ok(read_head(db, name)?.map(|(meta, _)| meta).unwrap_or_default())
 }
 
 /// Decodes the metadata of a list from the columns of its compacted row.
@@ -63,13 +68,12 @@ pub(super) fn decode_meta(name: &ListName, revision: u64, seq: u64, bytes: &[u8]
     }
 }
 
-/// Reads the commits that are not in memory, and drops those that the compacted row contains.
+/// Reads the commits that are not in memory, and drops those up to `compacted_to`, which the compacted row contains.
 pub(super) fn later_commits(
     blocks: &mut Blocks<'_>,
-    compacted: Option<&CompactedRow>,
+    compacted_to: u64,
     commits: &[CommitRef],
 ) -> Result<Vec<LoggedCommit>, ReadError> {
-    let compacted_to = compacted.map_or(0, |row| row.seq);
     let later = commits.iter().filter(|commit| commit.seq > compacted_to);
     let with_block = |commit: &CommitRef| match &commit.block {
         Some(block) => Ok((commit.seq, block.clone())),

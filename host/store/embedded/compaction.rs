@@ -34,9 +34,6 @@ const MAX_LISTS: usize = 8_192;
 /// How many commits a slice truncates from the log, which is more than a row of the log has.
 const TRUNCATED_COMMITS: u64 = 16_384;
 
-/// A list with this many commits in the log is compacted at once, so that reading it stays cheap.
-const LONG_LOG: usize = 1_000;
-
 /// The log's two ends, and the progress of the compaction that is under way.
 pub(super) struct Compaction {
     /// The last commit that was truncated from the log.
@@ -107,11 +104,9 @@ impl Compaction {
         self.bytes += bytes as u64;
     }
 
-    /// Records how many commits a list has in the log. A list with many of them joins the next slice.
-    pub(super) fn note_log_length(&mut self, name: &ListName, commits: usize) {
-        if commits.is_multiple_of(LONG_LOG) {
-            self.names.push(name.clone());
-        }
+    /// Lets a list with a long log join the next slice.
+    pub(super) fn hasten(&mut self, name: &ListName) {
+        self.names.push(name.clone());
     }
 
     /// Begins a compaction if the log is over a limit and none is under way.
@@ -241,7 +236,7 @@ mod tests {
         assert_eq!((compaction.commits(), compaction.bytes), (0, 0));
 
         compaction.appended(11, 100);
-        compaction.note_log_length(&name("bob"), LONG_LOG);
+        compaction.hasten(&name("bob"));
         assert!(compaction.is_under_way());
         assert_eq!(compaction.slice_size(1, &options), MIN_LISTS);
         let slice = compaction.slice(rows, &log_index, 1, &options, 0).unwrap();

@@ -35,6 +35,12 @@ pub(super) struct LogIndex {
 /// The most lists that are remembered because a reader found them damaged.
 const MAX_FOUND: usize = 10_000;
 
+/// A list with this many commits in the log has a long one.
+const LONG_LOG: usize = 1_000;
+
+/// A list with this many bytes of commits in the log has a long one.
+const LONG_LOG_BYTES: usize = 16 << 20;
+
 /// Why a list cannot be read.
 #[derive(Clone)]
 struct Damage {
@@ -54,6 +60,8 @@ pub(super) struct LoggedList {
     /// The commits, ascending. An empty list of commits saves the next commit a look into the database, so it stays
     /// until the next compaction.
     pub(super) commits: Vec<CommitRef>,
+    /// The bytes of the commits since the list was last found to have a long log.
+    bytes: usize,
     /// The list after the batch at hand. Only the writer may use it, because it is not durable yet.
     pub(super) staged: StagedHead,
 }
@@ -85,7 +93,7 @@ impl LoggedList {
     fn without_commits(meta: ListMeta) -> Self {
         let staged = StagedHead { revision: meta.revision, wake_up: meta.wake_up };
         // Most lists get few commits before they are compacted, and there are many lists.
-        Self { meta, state: Weak::new(), commits: Vec::with_capacity(1), staged }
+        Self { meta, state: Weak::new(), commits: Vec::with_capacity(1), bytes: 0, staged }
     }
 }
 
@@ -131,10 +139,17 @@ impl LogIndex {
         self.lists.entry(name).or_insert_with(|| Box::new(LoggedList::without_commits(meta)))
     }
 
-    /// Adds a commit to a tracked list, and swaps the state before the commit into `state`. Returns the number of
-    /// commits that the list has in the log.
-    pub(super) fn push(&mut self, name: &ListName, meta: ListMeta, state: &mut Weak<List>, commit: CommitRef) -> usize {
-        let Some(list) = self.lists.get_mut(name) else { return 0 };
+    /// Adds a commit of so many bytes to a tracked list, and swaps the state before the commit into `state`. Returns
+    /// whether the list has a long log, so that it is compacted at once and reading it stays cheap.
+    pub(super) fn push(
+        &mut self,
+        name: &ListName,
+        meta: ListMeta,
+        state: &mut Weak<List>,
+        commit: CommitRef,
+        bytes: usize,
+    ) -> bool {
+        let Some(list) = self.lists.get_mut(name) else { return false };
         // A batch is added in full and in order, so its last commit to the list decides.
         list.staged = StagedHead { revision: meta.revision, wake_up: meta.wake_up };
         if list.meta.logic.is_none() && meta.logic.is_some() {
@@ -143,7 +158,12 @@ impl LogIndex {
         list.meta = meta;
         std::mem::swap(&mut list.state, state);
         list.commits.push(commit);
-        list.commits.len()
+        list.bytes += bytes;
+        let is_long = list.commits.len().is_multiple_of(LONG_LOG) || list.bytes >= LONG_LOG_BYTES;
+        if is_long {
+            list.bytes = 0;
+        }
+        is_long
     }
 
     /// Removes a list's commits up to `seq`, which are compacted.
@@ -153,6 +173,7 @@ impl LogIndex {
         if let Some(list) = self.lists.get_mut(name) {
             let done = list.commits.partition_point(|commit| commit.seq <= seq);
             list.commits.drain(..done);
+            list.bytes = 0;
         }
     }
 

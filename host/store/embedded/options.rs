@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use super::scrub::ScrubOptions;
 use crate::clock::{Clock, SystemClock};
+use crate::store::HistoryLimits;
 use crate::store::receipt_room::ReceiptLimits;
 
 /// The limits of an [`EmbeddedStore`](super::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many revisions of history the store retains for a list.
-    pub history: u64,
+    /// How much of its history a list retains.
+    pub history: HistoryLimits,
     /// The limits on receipts.
     pub receipts: ReceiptLimits,
     /// How many calls may wait for the writer. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub queue: usize,
+    /// The most bytes of commits that wait for the writer. A commit that is larger waits alone. One more is
+    /// [`StoreError::QueueFull`](crate::store::StoreError::QueueFull).
+    pub queue_bytes: usize,
     /// How many reads may wait. One more is [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub read_queue: usize,
     /// The number of reader threads.
@@ -49,9 +53,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            history: 1_000,
+            history: HistoryLimits::default(),
             receipts: ReceiptLimits::default(),
             queue: 65_536,
+            queue_bytes: 64 << 20,
             read_queue: 65_536,
             readers: 2,
             batch: 4_096,

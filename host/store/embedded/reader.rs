@@ -8,20 +8,19 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
 use super::block::Blocks;
-use super::commit_record::CommitBody;
 use super::compacted::{self, CompactedRow};
 use super::damage;
 use super::error::ReadError;
 use super::lifecycle::Lifecycle;
 use super::log_index::{CommitRef, LogIndex};
-use super::record::{self, ListMeta};
+use super::record::ListMeta;
+use super::retained_history::RetainedHistory;
 use super::{receipt_record, receipt_rows};
 use crate::list::history::ListHistory;
 use crate::list::name::ListName;
 use crate::list::receipt::Receipt;
-use crate::list::revision::Revision;
 use crate::store::receipt_room::ReceiptRoom;
-use crate::store::{StoreError, Stored, Summary, WakeUp};
+use crate::store::{ChangesPage, HistoryPage, PageLimit, StoreError, Stored, Summary, WakeUp};
 
 /// Reads timers in the order of their key, from a place in it on. Timers that are not due are not read.
 pub(super) const DUE: &str =
@@ -93,7 +92,8 @@ impl Reader {
         let commits = self.logged_commits(name)?;
         let stored = self.in_transaction(|db| {
             let row = CompactedRow::read(db, name)?;
-            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+            let compacted_to = row.as_ref().map_or(0, |row| row.seq);
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, compacted_to, &commits)?;
             let bodies = compacted::bodies(name, &commits)?;
             let list = compacted::replay(name, row.as_ref(), &bodies)?;
             let last = bodies.last().map(|body| &body.head.meta).or(row.as_ref().map(|row| &row.meta));
@@ -108,16 +108,42 @@ impl Reader {
         stored.map_err(|fault| fault.into_store_error(&self.db, "read a list", name))
     }
 
-    /// The revisions of a list after `after`.
-    pub(super) fn history(&self, name: &ListName, after: u64, limit: usize) -> Result<Vec<Arc<Revision>>, StoreError> {
+    /// A page of the revisions of a list after `after`.
+    pub(super) fn history_page(
+        &self,
+        name: &ListName,
+        after: u64,
+        limit: PageLimit,
+    ) -> Result<HistoryPage, StoreError> {
+        self.read_history(name, |history| history.page(after, limit))
+    }
+
+    /// A page of the changes of one revision. `None` if the list does not retain the revision.
+    pub(super) fn changes(
+        &self,
+        name: &ListName,
+        revision: u64,
+        after: usize,
+        limit: PageLimit,
+    ) -> Result<Option<ChangesPage>, StoreError> {
+        self.read_history(name, |history| history.changes(revision, after, limit))
+    }
+
+    fn read_history<T>(
+        &self,
+        name: &ListName,
+        read: impl FnOnce(&RetainedHistory<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, StoreError> {
         let commits = self.logged_commits(name)?;
-        let revisions = self.in_transaction(|db| {
-            let row = CompactedRow::read(db, name)?;
-            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+        let found = self.in_transaction(|db| {
+            // The snapshot beside the metadata may be as large as a list.
+            let row = compacted::read_head(db, name)?;
+            let compacted_to = row.as_ref().map_or(0, |(_, seq)| *seq);
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, compacted_to, &commits)?;
             let bodies = compacted::bodies(name, &commits)?;
-            history(db, name, row.as_ref(), &bodies, HistoryRange { after, limit, history_limit: self.history_limit })
+            read(&RetainedHistory::new(db, name, row.map(|(meta, _)| meta).as_ref(), &bodies, self.history_limit))
         });
-        revisions.map_err(|fault| fault.into_store_error(&self.db, "read a history", name))
+        found.map_err(|fault| fault.into_store_error(&self.db, "read a history", name))
     }
 
     /// The list of that name with its whole history, and its wake-up time.
@@ -125,11 +151,12 @@ impl Reader {
         let commits = self.logged_commits(name)?;
         let recorded = self.in_transaction(|db| {
             let row = CompactedRow::read(db, name)?;
-            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, row.as_ref(), &commits)?;
+            let compacted_to = row.as_ref().map_or(0, |row| row.seq);
+            let commits = compacted::later_commits(&mut Blocks::prepare(db)?, compacted_to, &commits)?;
             let bodies = compacted::bodies(name, &commits)?;
             let list = compacted::replay(name, row.as_ref(), &bodies)?;
-            let all = HistoryRange { after: 0, limit: usize::MAX, history_limit: u64::MAX };
-            let revisions = history(db, name, row.as_ref(), &bodies, all)?;
+            let history = RetainedHistory::new(db, name, row.as_ref().map(|row| &row.meta), &bodies, u64::MAX);
+            let revisions = history.all()?;
             let last = bodies.last().map(|body| &body.head.meta).or(row.as_ref().map(|row| &row.meta));
             let wake_up = last.and_then(|meta| meta.wake_up);
             Ok((ListHistory { name: name.clone(), list, revisions }, wake_up))
@@ -270,66 +297,4 @@ fn compacted_receipts(db: &Connection, name: &ListName, horizon: u64) -> Result<
         receipts.push(receipt_record::from_row(name, row.get(0)?, &bytes)?);
     }
     Ok(receipts)
-}
-
-/// A part of a history.
-struct HistoryRange {
-    after: u64,
-    limit: usize,
-    /// How many of the last revisions are visible. The database may hold more.
-    history_limit: u64,
-}
-
-/// The revisions of a list, from its history rows and from its commits in the log.
-fn history(
-    db: &Connection,
-    name: &ListName,
-    row: Option<&CompactedRow>,
-    bodies: &[CommitBody<'_>],
-    HistoryRange { after, limit, history_limit }: HistoryRange,
-) -> Result<Vec<Arc<Revision>>, ReadError> {
-    let deleted_at = bodies.iter().filter_map(|body| body.head.deleted_at).max().unwrap_or(0);
-    let last = bodies.last().map(|body| &body.head.meta).or(row.map(|row| &row.meta));
-    let end = last.map_or(0, |meta| meta.revision);
-    let from = after.saturating_add(1).max(deleted_at).max((end + 1).saturating_sub(history_limit));
-    if from > end {
-        return Ok(Vec::new());
-    }
-    let mut found = compacted_history(db, name, from, limit)?;
-    for body in bodies.iter().filter(|body| body.head.meta.revision >= from) {
-        if found.len() < limit {
-            found.extend(record::revisions(body.revisions)?.into_iter().filter(|r| r.number >= from));
-        }
-    }
-    found.truncate(limit);
-    check_order(&found)?;
-    Ok(found)
-}
-
-fn compacted_history(
-    db: &Connection,
-    name: &ListName,
-    from: u64,
-    limit: usize,
-) -> Result<Vec<Arc<Revision>>, ReadError> {
-    let mut select =
-        db.prepare_cached("SELECT last, record FROM history WHERE name = ?1 AND last >= ?2 ORDER BY last")?;
-    let mut rows = select.query(params![name.as_str(), from])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let bytes: Vec<u8> = row.get(1)?;
-        let run = record::history_revisions(name, row.get(0)?, &bytes)?;
-        found.extend(run.into_iter().filter(|revision| revision.number >= from));
-        if found.len() >= limit {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-fn check_order(revisions: &[Arc<Revision>]) -> Result<(), String> {
-    match revisions.windows(2).find(|pair| pair[1].number != pair[0].number + 1) {
-        Some(pair) => Err(format!("revision {} is followed by {} in its history", pair[0].number, pair[1].number)),
-        None => Ok(()),
-    }
 }

@@ -80,6 +80,8 @@ struct LogScan<'db> {
     lost_commits: BTreeSet<ListName>,
     /// The accounts of the receipts.
     receipts: Vec<ReceiptAccount>,
+    /// The lists with a long log.
+    long: Vec<ListName>,
     /// The lists with a damaged commit. Their next revisions continue what the scan has not seen.
     damaged: BTreeSet<String>,
 }
@@ -90,6 +92,7 @@ struct ScannedLog {
     log_index: LogIndex,
     unreadable: Vec<DamagedList>,
     receipts: Vec<ReceiptAccount>,
+    long: Vec<ListName>,
     truncated_to: u64,
     last: u64,
     bytes: u64,
@@ -103,7 +106,7 @@ pub(super) fn recover(
     now: u64,
     digest: &mut OpenDigest,
 ) -> Result<Recovered, StoreError> {
-    let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, truncated_to, last, bytes } =
+    let ScannedLog { has_accepted_loss, mut log_index, unreadable, receipts, long, truncated_to, last, bytes } =
         scan(db, false, accept_loss)?;
     let accepted_to = has_accepted_loss.then_some(last);
     let isolated = isolate(db, &mut log_index, unreadable, accepted_to, now, digest);
@@ -116,7 +119,9 @@ pub(super) fn recover(
         }
         accounted => accounted.map_err(schema::failed("read the accounts of receipts"))?,
     }
-    Ok(Recovered { log_index, compaction: Compaction::new(truncated_to, last, bytes), has_accepted_loss, damage })
+    let mut compaction = Compaction::new(truncated_to, last, bytes);
+    long.iter().for_each(|name| compaction.hasten(name));
+    Ok(Recovered { log_index, compaction, has_accepted_loss, damage })
 }
 
 /// Reads the log, and writes nothing: damage is only recorded in the index. The blocks stay in memory, because the caller
@@ -154,9 +159,9 @@ fn scan(db: &Connection, retain_blocks: bool, accept_loss: bool) -> Result<Scann
         scan.row(seq, first, &directory, commits)?;
     }
     let has_accepted_loss = scan.check_gaps()?;
-    let LogScan { log_index, unreadable, receipts, .. } = scan;
+    let LogScan { log_index, unreadable, receipts, long, .. } = scan;
     let bytes = bytes as u64;
-    Ok(ScannedLog { has_accepted_loss, log_index, unreadable, receipts, truncated_to, last, bytes })
+    Ok(ScannedLog { has_accepted_loss, log_index, unreadable, receipts, long, truncated_to, last, bytes })
 }
 
 fn isolated_earlier(db: &Connection) -> rusqlite::Result<Vec<DamagedList>> {
@@ -186,6 +191,7 @@ impl<'db> LogScan<'db> {
             missing: 0,
             lost_commits: BTreeSet::new(),
             receipts: Vec::new(),
+            long: Vec::new(),
             damaged: BTreeSet::new(),
         }
     }
@@ -242,7 +248,10 @@ impl<'db> LogScan<'db> {
         }
         self.receipts.extend(receipts.iter().map(EncodedReceipt::account));
         let commit = CommitRef { seq, block: self.retain_blocks.then(|| block.clone()) };
-        self.log_index.push(&name, head.meta, &mut Weak::new(), commit);
+        let bytes = frame.record.len();
+        if self.log_index.push(&name, head.meta, &mut Weak::new(), commit, bytes) {
+            self.long.push(name);
+        }
         Ok(())
     }
 

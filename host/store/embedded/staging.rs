@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::covered_rows::CoveredRows;
 use super::error::{ReadError, WriteError, WriteFailure};
 use super::log_index::{LogIndex, StagedHead};
+use super::queue_room::QueuedBytes;
 use super::record::ListMeta;
 use super::{compacted, damage};
 use crate::list::List;
@@ -22,6 +23,8 @@ pub(super) struct EncodedCommit {
     pub(super) frame: Vec<u8>,
     pub(super) state: Weak<List>,
     pub(super) reply: oneshot::Sender<CommitReply>,
+    /// The bytes that the commit takes in the queue.
+    pub(super) room: QueuedBytes,
 }
 
 /// The result of a commit, with the memory of the commit. The thread that allocated the memory frees it, which costs much
@@ -40,6 +43,7 @@ impl EncodedCommit {
     /// A caller may have dropped its answer; the commit stands.
     pub(super) fn answer(self, result: Result<(), StoreError>) {
         let _ = self.reply.send(CommitReply { result, _spent: (self.name, self.frame, self.state) });
+        drop(self.room);
     }
 }
 

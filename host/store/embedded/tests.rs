@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::*;
+use crate::list::revision::Revision;
+use crate::store::HistoryLimits;
 use crate::store::contract::{self, Ending, Subject};
 use crate::store::fixtures::{Writer as Sample, name};
 
@@ -131,7 +133,7 @@ macro_rules! subject {
         impl Subject for $subject {
             type Store = EmbeddedStore;
 
-            fn open(&self, history: u64) -> EmbeddedStore {
+            fn open(&self, history: HistoryLimits) -> EmbeddedStore {
                 let options = Options { history, ..self.0.options.clone() };
                 EmbeddedStore::open(self.0.dir.path(), options).expect("it opens")
             }

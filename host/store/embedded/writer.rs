@@ -355,8 +355,9 @@ impl Writer {
             while blocks.next_if(|block| block.last() < seq).is_some() {}
             let logged = CommitRef { seq, block: blocks.peek().cloned() };
             let meta = std::mem::take(&mut commit.meta);
-            let count = log_index.push(&commit.name, meta, &mut commit.state, logged);
-            self.compaction.note_log_length(&commit.name, count);
+            if log_index.push(&commit.name, meta, &mut commit.state, logged, commit.frame.len()) {
+                self.compaction.hasten(&commit.name);
+            }
         }
         drop(log_index);
         for (commit, result) in batch.drain(..).zip(results) {

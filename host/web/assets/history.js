@@ -3,8 +3,8 @@
 let revisions = []; // the revisions shown, oldest first
 
 async function readRevisions(after, limit) {
-  const { answer } = await send("GET", `${listPath(state.name)}/history?after=${after}&limit=${limit}`);
-  return answer;
+  const { answers } = await readPages(`${listPath(state.name)}/history?after=${after}`, limit);
+  return answers.flat();
 }
 
 // Describes revisions as sentences. An entry's earlier state is known only from the revisions given.
@@ -36,9 +36,15 @@ function describeRevisions(revisions) {
       default: return "deleted the list";
     }
   };
-  return revisions.map(({ command, changes, undone }) => {
+  // A revision that is larger than a page has the numbers of its changes instead of the changes.
+  const counted = { put: "added or changed", remove: "deleted" };
+  const countedSteps = (counts) => Object.entries(counted).filter(([type]) => counts[type])
+    .map(([type, verb]) => `${verb} ${counts[type]} ${counts[type] === 1 ? "entry" : "entries"}`);
+  return revisions.map(({ command, changes, counts, undone }) => {
     const isNew = command === "add-entry";
-    const steps = changes.filter((change) => isUserChoice(change, command)).map((change) => step(change, isNew));
+    const steps = changes
+      ? changes.filter((change) => isUserChoice(change, command)).map((change) => step(change, isNew))
+      : countedSteps(counts);
     const some = steps.length > 4 ? [...steps.slice(0, 3), `and ${steps.length - 3} more changes`] : steps;
     const summary = some.join(", ") || "changed nothing";
     if (undone !== undefined) return `undid revision ${undone}: ${summary}`;

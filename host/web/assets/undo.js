@@ -60,7 +60,8 @@ function undoneBy(revisions) {
 const isUserChoice = ({ type }, command) => type !== "bind-logic" || ["configure", "migrate", "undo"].includes(command);
 
 // Whether a revision has changes to undo. Only the server knows whether later revisions prevent it.
-function canBeUndone({ command, changes, revision }) {
+function canBeUndone({ command, changes, counts, revision }) {
+  const types = changes ?? Object.keys(counts).map((type) => ({ type }));
   const isUndoable = (change) => change.type !== "bind-logic" || (revision > 1 && isUserChoice(change, command));
-  return changes.some((change) => change.type !== "delete-list" && isUndoable(change));
+  return types.some((change) => change.type !== "delete-list" && isUndoable(change));
 }

@@ -93,6 +93,7 @@ impl Problem {
         let cause = error.to_string();
         let problem = match error {
             StoreError::Overloaded { limit } => return Self::overloaded(cause, "store queue", *limit),
+            StoreError::QueueFull { limit } => return Self::overloaded(cause, "store queue bytes", *limit),
             StoreError::Unknown { .. } => return Self::outcome_unknown(cause),
             StoreError::Unreadable { .. } => Self::new(
                 ProblemKind::Unreadable,
@@ -132,6 +133,7 @@ impl From<CallError> for Problem {
         match error {
             CallError::Overloaded { limit } => Self::overloaded(text, "mailbox", limit),
             CallError::TooManyLists { limit } => Self::overloaded(text, "resident lists", limit),
+            CallError::UndosFull { limit } => Self::overloaded(text, "undo bytes", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
             CallError::Stale { revision } => Self::new(ProblemKind::Stale, text).with_revision(revision),

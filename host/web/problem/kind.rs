@@ -88,6 +88,7 @@ kinds! {
     NoReceiptRoom "receipts-full" TOO_MANY_REQUESTS "There is no room for a receipt of the idempotency key";
     BadComponent "component" UNPROCESSABLE_ENTITY "The component is not accepted";
     Unloadable "version-not-loaded" SERVICE_UNAVAILABLE "A version of a logic could not be loaded";
+    ViewTooLarge "view-too-large" INTERNAL_SERVER_ERROR "A view of the list's logic is too large";
     Fault "logic-failed" INTERNAL_SERVER_ERROR "The list's logic failed";
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed";
     Unreadable "unreadable" INTERNAL_SERVER_ERROR "The list cannot be read";

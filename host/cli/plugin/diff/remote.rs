@@ -21,8 +21,8 @@ use crate::store::{MAX_PAGE, recording};
 /// How long one reply may take.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most bytes of a reply. A page of a recording holds at least one revision and the list, of any size that the
-/// limits of a list allow.
+/// The most bytes of a reply. A page of a recording holds a revision and the list, of any size that the limits of a list
+/// allow.
 const MAX_REPLY_BYTES: u64 = 512 << 20;
 
 /// How often a request to an overloaded server is sent, and how often a list is read that changes meanwhile.
@@ -61,6 +61,8 @@ pub(super) struct Remote {
 /// A reply of the server.
 struct Reply {
     status: StatusCode,
+    /// The path of the next page.
+    next: Option<String>,
     body: Vec<u8>,
 }
 
@@ -109,7 +111,7 @@ impl Remote {
         &'a self,
         wanted: impl Fn(&ListName) -> bool + 'a,
     ) -> impl Iterator<Item = anyhow::Result<ReplayItem>> + 'a {
-        let names = Names { remote: self, page: VecDeque::new(), after: None, at_end: false };
+        let names = Names { remote: self, page: VecDeque::new(), next: Some(format!("/lists?limit={MAX_PAGE}")) };
         names.filter_map(move |name| match name {
             Ok(name) if wanted(&name) => self.recorded(&name).transpose(),
             Ok(_) => None,
@@ -123,28 +125,25 @@ impl Remote {
             |why: String| Ok(Some(ReplayItem::Unreadable(Unreadable { name: name.as_str().to_owned(), why })));
         for _ in 0..MAX_TRIES {
             let mut revisions = Vec::new();
-            let mut after = 0;
-            loop {
-                let reply = self.get(&format!("{}/recording?after={after}&limit={MAX_PAGE}", path_of(name)))?;
+            let mut next = Some(format!("{}/recording?limit={MAX_PAGE}", path_of(name)));
+            while let Some(path) = next {
+                let reply = self.get(&path)?;
                 match reply.status {
                     StatusCode::NOT_FOUND => return Ok(None),
                     StatusCode::INTERNAL_SERVER_ERROR => return unreadable(reply.problem()),
                     _ => {}
                 }
-                let page = match recording::take(name, &reply.ok()?.body) {
+                let reply = reply.ok()?;
+                // The last page has none. One without the list is not the last: the list was deleted and created again.
+                next = reply.next;
+                let page = match recording::take(name, &reply.body) {
                     Ok(page) => page,
                     Err(why) => return unreadable(why),
                 };
-                let next = page.revisions.last().map(|revision| revision.number);
                 revisions.extend(page.revisions);
                 if let Some(folded) = page.list {
                     let list = List::from(folded);
                     return Ok(Some(ReplayItem::List(Box::new(ListHistory { name: name.clone(), list, revisions }))));
-                }
-                // An empty page that is not the last: the list was deleted and created again meanwhile.
-                match next {
-                    Some(next) => after = next,
-                    None => break,
                 }
             }
         }
@@ -172,8 +171,9 @@ impl Remote {
         }
         let mut response = request.call().with_context(what)?;
         let status = response.status();
+        let next = response.headers().get("link").and_then(|link| next_page(link.to_str().ok()?));
         let body = response.body_mut().with_config().limit(MAX_REPLY_BYTES).read_to_vec().with_context(what)?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, next, body })
     }
 }
 
@@ -203,22 +203,23 @@ impl Reply {
 struct Names<'a> {
     remote: &'a Remote,
     page: VecDeque<ListName>,
-    after: Option<ListName>,
-    at_end: bool,
+    /// The path of the next page. `None` at the end.
+    next: Option<String>,
 }
 
 impl Names<'_> {
     fn refill(&mut self) -> anyhow::Result<()> {
-        let after = self.after.as_ref().map_or_else(String::new, |name| format!("&after={}", escaped(name)));
-        let page = self.remote.get(&format!("/lists?limit={MAX_PAGE}{after}"))?.json()?;
+        let Some(path) = self.next.take() else { return Ok(()) };
+        let reply = self.remote.get(&path)?;
+        let next = reply.next.clone();
+        let page = reply.json()?;
         let lists = page.as_array().context("the server's lists are not an array; is it Hotlist's address?")?;
         for list in lists {
             let name = list["name"].as_str().context("a list of the server has no name")?;
             self.page
                 .push_back(ListName::new(name).with_context(|| format!("a list of the server has the name {name:?}"))?);
         }
-        self.at_end = self.page.is_empty();
-        self.after = self.page.back().cloned().or(self.after.take());
+        self.next = next;
         Ok(())
     }
 }
@@ -227,15 +228,19 @@ impl Iterator for Names<'_> {
     type Item = anyhow::Result<ListName>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty()
-            && !self.at_end
-            && let Err(error) = self.refill()
-        {
-            self.at_end = true;
-            return Some(Err(error));
+        while self.page.is_empty() && self.next.is_some() {
+            if let Err(error) = self.refill() {
+                return Some(Err(error));
+            }
         }
         self.page.pop_front().map(Ok)
     }
+}
+
+/// The path of the next page that a `Link` names. Other servers are not asked.
+fn next_page(link: &str) -> Option<String> {
+    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    (parameters.trim() == r#"; rel="next""# && target.starts_with('/')).then(|| target.to_owned())
 }
 
 fn path_of(name: &ListName) -> String {
@@ -262,6 +267,14 @@ mod tests {
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-forwarded-user", "ann: b"));
         for bad in ["ann", "a b: c", ": c", "a: b\nc"] {
             assert!(bad.parse::<Header>().unwrap_err().contains("'Name: value'"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_link_to_the_same_server_is_followed() {
+        assert_eq!(next_page("</lists?after=a&limit=1>; rel=\"next\"").as_deref(), Some("/lists?after=a&limit=1"));
+        for other in ["</lists>; rel=\"prev\"", "<https://evil.example/lists>; rel=\"next\"", "/lists", ""] {
+            assert_eq!(next_page(other), None, "{other}");
         }
     }
 

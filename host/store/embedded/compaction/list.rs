@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::list::name::ListName;
+use crate::store::HistoryLimits;
 use crate::store::embedded::block::Blocks;
 use crate::store::embedded::commit_record::CommitBody;
 use crate::store::embedded::compacted::{self, CompactedRow};
@@ -23,7 +24,7 @@ pub(super) struct ListCompactor<'db> {
     rows: CoveredRows<'db>,
     blocks: Blocks<'db>,
     receipts: ReceiptWriter<'db>,
-    history_limit: u64,
+    history: HistoryLimits,
 }
 
 /// Whether a compaction deletes what a list no longer retains. It only saves space, because readers do not show it.
@@ -34,11 +35,14 @@ pub(super) enum Trim {
 }
 
 impl<'db> ListCompactor<'db> {
-    /// Prepares for a slice of lists. A list retains `history_limit` revisions of history. Receipts before `receipt_horizon` are
-    /// expired.
-    pub(super) fn prepare(rows: CoveredRows<'db>, history_limit: u64, receipt_horizon: u64) -> rusqlite::Result<Self> {
+    /// Prepares for a slice of lists. Receipts before `receipt_horizon` are expired.
+    pub(super) fn prepare(
+        rows: CoveredRows<'db>,
+        history: HistoryLimits,
+        receipt_horizon: u64,
+    ) -> rusqlite::Result<Self> {
         let receipts = ReceiptWriter { rows, horizon: receipt_horizon };
-        Ok(Self { db: rows.db, rows, blocks: Blocks::prepare(rows.db)?, receipts, history_limit })
+        Ok(Self { db: rows.db, rows, blocks: Blocks::prepare(rows.db)?, receipts, history })
     }
 
     /// Compacts one list. What it wrote before an error is for the caller to roll back.
@@ -48,7 +52,8 @@ impl<'db> ListCompactor<'db> {
         // A commit that was there when the store was opened may have been compacted before the crash.
         let reads = state.is_none() || logged.commits.iter().any(|commit| commit.block.is_none());
         let row = if reads { CompactedRow::read(self.db, name)? } else { None };
-        let commits = compacted::later_commits(&mut self.blocks, row.as_ref(), &logged.commits)?;
+        let compacted_to = row.as_ref().map_or(0, |row| row.seq);
+        let commits = compacted::later_commits(&mut self.blocks, compacted_to, &logged.commits)?;
         if commits.is_empty() {
             return Ok(());
         }
@@ -76,12 +81,14 @@ impl<'db> ListCompactor<'db> {
         trim: Trim,
     ) -> Result<(), ReadError> {
         let deleted_at = bodies.iter().filter_map(|body| body.head.deleted_at).max();
+        let by_bytes = first_within(bodies, self.history.bytes);
+        let by_number = (revision + 1).saturating_sub(self.history.revisions);
         // Without the deletion of expired rows, a horizon would leave a gap between them and the new ones.
         let horizon = match trim {
-            Trim::Expired => deleted_at.unwrap_or(0).max((revision + 1).saturating_sub(self.history_limit)),
+            Trim::Expired => deleted_at.unwrap_or(0).max(by_number).max(by_bytes.unwrap_or(0)),
             Trim::Nothing => 0,
         };
-        if trim == Trim::Expired && (deleted_at.is_some() || revision > self.history_limit) {
+        if trim == Trim::Expired && (deleted_at.is_some() || by_bytes.is_some() || revision > self.history.revisions) {
             self.rows.delete_history(name, horizon)?;
         }
         let (mut run, mut end) = (Vec::new(), 0);
@@ -104,6 +111,37 @@ impl<'db> ListCompactor<'db> {
         if !run.is_empty() {
             self.rows.put_history(name, end, &record::history(name, end, &run))?;
         }
+        if trim == Trim::Expired { self.trim_to_bytes(name) } else { Ok(()) }
+    }
+
+    /// Deletes the oldest runs of history that are above the limit in bytes. The newest run stays whatever its size.
+    fn trim_to_bytes(&self, name: &ListName) -> Result<(), ReadError> {
+        // SQLite knows the length of a record without reading it.
+        let select = "SELECT last, length(record) FROM history WHERE name = ?1 ORDER BY last DESC";
+        let mut select = self.db.prepare_cached(select)?;
+        let mut rows = select.query([name.as_str()])?;
+        let (mut bytes, mut runs) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let (last, length): (u64, u64) = (row.get(0)?, row.get(1)?);
+            bytes += length;
+            runs += 1;
+            if bytes > self.history.bytes && runs > 1 {
+                drop(rows);
+                return Ok(self.rows.delete_history(name, last + 1)?);
+            }
+        }
         Ok(())
     }
+}
+
+/// The first revision to retain, if commits are above the limit in bytes. The last commit is retained whatever its size.
+fn first_within(bodies: &[CommitBody<'_>], limit: u64) -> Option<u64> {
+    let mut bytes = 0;
+    for (at, body) in bodies.iter().rev().filter(|body| body.head.after < body.head.meta.revision).enumerate() {
+        bytes += body.revisions.len() as u64;
+        if bytes > limit && at > 0 {
+            return Some(body.head.meta.revision + 1);
+        }
+    }
+    None
 }

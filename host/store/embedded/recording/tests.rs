@@ -6,7 +6,7 @@ use super::*;
 use crate::list::revision::Revision;
 use crate::store::embedded::{EmbeddedStore, Options};
 use crate::store::fixtures::{Writer, name};
-use crate::store::{Commit, Store};
+use crate::store::{Commit, HistoryLimits, Store};
 
 /// The store's own threads answer, so any executor will do.
 fn block_on<T>(pending: impl Future<Output = T>) -> T {
@@ -114,7 +114,11 @@ fn while_the_store_is_written_to_every_recording_is_whole_and_of_one_moment() {
     const READINGS: usize = 40;
     let dir = tempfile::tempdir().unwrap();
     // Compacts all the time, so that lists move from the log to their compacted rows during the readings.
-    let options = Options { log_commits: 5, history: 30, ..Options::default() };
+    let options = Options {
+        log_commits: 5,
+        history: HistoryLimits { revisions: 30, ..HistoryLimits::default() },
+        ..Options::default()
+    };
     let store = EmbeddedStore::open(dir.path(), options).unwrap();
     let mut writers: Vec<_> = (0..LISTS).map(|n| Writer::new(&format!("list {n:02}")).create()).collect();
     writers.iter_mut().for_each(|writer| commit(&store, writer.take()));

@@ -18,7 +18,7 @@ use crate::store::embedded::salvage::{Salvage, SalvagedList};
 use crate::store::embedded::verify::history_damage;
 use crate::store::embedded::{EmbeddedStore, compacted, evidence, import, readable_rows, schema};
 use crate::store::error::StoreError;
-use crate::store::{MAX_PAGE, Store};
+use crate::store::{HistoryLimits, MAX_PAGE, Store};
 
 /// Removes what is damaged from a new database, writes its timers anew, and gives no commit a number up to `remembered`.
 pub(super) fn settle(dir: &Path, new: &Path, remembered: u64, done: &mut Repaired) -> Result<(), StoreError> {
@@ -134,7 +134,7 @@ fn with_store<T>(
     let failed = |why: std::io::Error| StoreError::Failed { what: "repair lists".into(), why: why.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
     // Neither revisions nor receipts expire by a repair.
-    let options = Options { accept_loss: true, history: u64::MAX, ..Options::default() };
+    let options = Options { accept_loss: true, history: HistoryLimits::UNLIMITED, ..Options::default() };
     let store = EmbeddedStore::open(new, options)?;
     let result = work(&store, &runtime)?;
     runtime.block_on(store.close())?;

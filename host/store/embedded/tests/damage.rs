@@ -51,7 +51,7 @@ fn a_damaged_page_of_one_lists_history_isolates_that_list_and_no_other() {
     three_lists_with_pages(&embedded);
     assert_eq!(damage_pages(&embedded, "history", "the title of bob"), 1);
     // The next compaction deletes the first revisions.
-    embedded.options.history = 1;
+    embedded.options.history.revisions = 1;
     let store = embedded.try_open().expect("it opens");
     for list in ["ann", "bob", "cid"] {
         add_to(&store, list).expect("the list itself is sound");
@@ -76,7 +76,7 @@ fn a_damaged_page_of_an_index_is_told_apart_from_a_damaged_row() {
     let mut embedded = Embedded::default();
     three_lists_with_pages(&embedded);
     assert_eq!(damage_pages(&embedded, "sqlite_autoindex_history_1", "bob"), 1);
-    embedded.options.history = 1;
+    embedded.options.history.revisions = 1;
     let store = embedded.try_open().expect("it opens");
     let unreadable = block_on(store.history(&name("bob"), 0, 9)).expect_err("its history cannot be found");
     let StoreError::Unreadable { why, .. } = &unreadable else { panic!("{unreadable:?}") };
@@ -240,7 +240,7 @@ fn the_deletion_of_an_unreadable_list_is_unavailable_while_another_program_holds
 #[test]
 fn a_list_whose_expired_history_cannot_be_deleted_gets_no_gap_in_its_history() {
     let mut embedded = Embedded::default();
-    embedded.options.history = 2;
+    embedded.options.history.revisions = 2;
     three_lists(&embedded, Ending::Close);
     let store = embedded.try_open().expect("it opens");
     for _ in 0..4 {

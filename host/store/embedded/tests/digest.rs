@@ -45,7 +45,7 @@ fn statements_that_change_covered_tables_are_in_one_file() {
 #[test]
 fn the_digest_follows_each_way_in_which_rows_change() {
     let mut embedded = Embedded::default();
-    embedded.options.history = 2;
+    embedded.options.history.revisions = 2;
     three_lists(&embedded, Ending::Drop);
     flip(&embedded, "log", "commits", "seq = 5");
     let store = embedded.try_open().expect("bob is isolated");

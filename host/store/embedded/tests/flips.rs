@@ -70,13 +70,19 @@ struct Everything {
     receipt_bytes: usize,
 }
 
+/// The history of a list, if it can be read.
+fn whole_history(reader: &Reader, name: &ListName) -> Option<Vec<Arc<Revision>>> {
+    let page = reader.history_page(name, 0, PageLimit::items(MAX_PAGE)).ok()?;
+    page.revisions.iter().map(|revision| revision.whole().cloned()).collect()
+}
+
 impl Everything {
     fn read(store: &EmbeddedStore, lists: &[ListName]) -> Self {
         let lists = lists.to_vec();
         // All at once on the thread of the reader, because thousands of messages would take longer than the reads.
         let read = block_on(store.read(move |reader| {
             let list = |name: ListName| {
-                let (stored, history) = (reader.load(&name).ok(), reader.history(&name, 0, MAX_PAGE).ok());
+                let (stored, history) = (reader.load(&name).ok(), whole_history(reader, &name));
                 ReadList { stored, history }
             };
             let lists = lists.into_iter().map(list).collect();
@@ -122,7 +128,8 @@ fn embedded() -> Embedded {
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     // Queues have their memory from the beginning.
     let (queue, read_queue) = (64, 64);
-    let options = Options { now: || RECEIVED + 1, readers: 1, history: 20, queue, read_queue, ..Options::default() };
+    let history = HistoryLimits { revisions: 20, ..HistoryLimits::default() };
+    let options = Options { now: || RECEIVED + 1, readers: 1, history, queue, read_queue, ..Options::default() };
     Embedded { dir: dir.expect("a directory"), options }
 }
 

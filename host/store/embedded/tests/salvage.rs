@@ -76,7 +76,7 @@ fn a_list_whose_snapshot_is_damaged_is_proven_by_a_history_that_reaches_back_to_
 #[test]
 fn no_state_is_made_up_where_the_oldest_revisions_are_gone() {
     let mut embedded = Embedded::default();
-    embedded.options.history = 1;
+    embedded.options.history.revisions = 1;
     lists_of_each_kind(&embedded, Ending::Close);
     flip(&embedded, "lists", "snapshot", "name = 'bob'");
     let bob = salvaged(&embedded, "bob");
