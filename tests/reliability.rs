@@ -1,5 +1,7 @@
 //! The program beside outputs that nothing reads, disks that hang, and signals.
 
+#[path = "reliability/memory.rs"]
+mod memory;
 mod support;
 
 use std::net::SocketAddr;

@@ -70,6 +70,17 @@ impl Process {
         Self::spawn(command)
     }
 
+    /// Starts a server by a command that ends with the program.
+    pub fn serving(mut command: Command, data: &Path) -> Self {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data);
+        Self::spawn(command)
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn spawn(mut command: Command) -> Self {
         // A command that waits for the processor of a busy machine is no failure. These tests are not about deadlines.
         command.env("HOTLIST_DEADLINE", "20s").env("HOTLIST_HEAVY_DEADLINE", "20s");

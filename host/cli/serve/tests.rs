@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 39] = [
+const VALUES: [(&str, &str); 40] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
