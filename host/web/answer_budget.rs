@@ -147,12 +147,12 @@ mod tests {
     fn both_budgets_count_and_get_back_what_was_reserved() {
         let server = Budget::new("server", 100);
         let (one, other) = (AnswerRoom::of_connection(&server, 60), AnswerRoom::of_connection(&server, 60));
-        let mut first = one.reserve(50).ok().expect("there is room");
+        let mut first = one.reserve(50).expect("there is room");
         assert!(one.reserve(20).is_err(), "the connection has 10 left");
-        let second = other.reserve(50).ok().expect("the other connection has room");
+        let second = other.reserve(50).expect("the other connection has room");
         assert!(other.reserve(10).is_err(), "the server has none left");
         first.resize(10);
-        let third = one.reserve(40).ok().expect("40 were given back");
+        let third = one.reserve(40).expect("40 were given back");
         drop((first, second, third));
         assert_eq!((*server.used.lock(), *one.connection.used.lock()), (0, 0));
         assert!(one.reserve(1_000).is_ok(), "an answer above the limit is made if it is alone");
@@ -162,7 +162,7 @@ mod tests {
     async fn a_stream_waits_until_bytes_are_given_back() {
         let server = Budget::new("server", 100);
         let room = AnswerRoom::of_connection(&server, 100);
-        let first = room.reserve(60).ok().expect("there is room");
+        let first = room.reserve(60).expect("there is room");
         let mut waiting = std::pin::pin!(room.wait(60));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(first);

@@ -65,6 +65,7 @@ async fn every_page_ends_by_its_bytes_and_links_to_the_next() {
     assert_eq!((count > 3, numbers(&revisions, "revision")), (true, (1..=10).collect()));
     let (count, lists) = items(&server, "/lists", 2_001).await;
     assert_eq!((count > 2, lists.len()), (true, 10));
+    assert!(pages(&server, "/lists/bob/recording").await.len() > 3);
 }
 
 #[tokio::test]

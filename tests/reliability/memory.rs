@@ -3,6 +3,7 @@
 //! `MEMORY=full cargo test --test reliability -- memory --nocapture` runs the attacks at full size: a list of 16 MB, and the
 //! limit of 2 GiB that `docs/reliability.md` promises. `RLIMIT_AS` cannot hold the program, because the addresses that the pool
 //! of instances reserves are not memory.
+#![expect(clippy::print_stderr, reason = "the figures are for the reader of a full run")]
 
 use std::fs;
 use std::net::SocketAddr;
