@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hotlist::actor::{Environment, Expect, Request};
+use hotlist::actor::{Environment, Request};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::SystemClock;
+use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::Draft;
@@ -47,6 +48,7 @@ fn cache(lists_grow: usize) -> Arc<Cache> {
         registry,
         clock: Arc::new(SystemClock::default()),
         executor: Arc::new(TaskTracker::new()),
+        turns: Turns::new(2),
         limits: Limits { entries: lists_grow, ..Limits::default() },
         mailbox: 1_024,
         default_logic: name,
@@ -60,7 +62,7 @@ fn names(count: usize) -> Arc<Vec<ListName>> {
 
 fn add() -> Request {
     let command = Command::Add(Draft { title: "Buy some milk".into(), ..Draft::default() });
-    Request { command: command.into(), caller: "anonymous".into(), expect: Expect::Anything, idempotency: None }
+    Request::new(command, "anonymous")
 }
 
 /// A runtime with two worker threads, as on the machine that the targets are set for.

@@ -11,6 +11,7 @@ use futures_util::future::ready;
 use hotlist::actor::Environment;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::SystemClock;
+use hotlist::executor::turns::Turns;
 use hotlist::list::change::Change;
 use hotlist::list::entry::Entry;
 use hotlist::list::name::{ListName, LogicName};
@@ -96,6 +97,7 @@ async fn main() -> anyhow::Result<()> {
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),
             executor: Arc::new(TaskTracker::new()),
+            turns: Turns::new(2),
             limits: Limits::default(),
             mailbox: 1_024,
             default_logic: LogicName::new("todo")?,

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hotlist::actor::{Environment, Expect, Request};
+use hotlist::actor::{Environment, Request};
 use hotlist::cache::wake_scheduler::WakeScheduler;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::ManualClock;
+use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::Draft;
@@ -136,8 +137,7 @@ async fn add(cache: &Arc<Cache>, list: String) -> anyhow::Result<()> {
     let draft = Draft { title: format!("at {MIDNIGHT}"), ..Draft::default() };
     let draft = if list == "bystander" { Draft { title: "milk".into(), ..draft } } else { draft };
     let command = Command::Add(draft);
-    let request =
-        Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None };
+    let request = Request::new(command, "alice");
     cache.call(&ListName::new(&list)?, request).await?;
     Ok(())
 }
@@ -151,6 +151,7 @@ fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<A
         registry,
         clock,
         executor: Arc::new(TaskTracker::new()),
+        turns: Turns::new(2),
         limits: Limits { entries: 1_000_000, ..Limits::default() },
         mailbox: 1_024,
         default_logic: LogicName::new("todo")?,

@@ -10,7 +10,7 @@
 //! | `mailbox` | messages that wait, and whether a task drains them |
 //! | `batch` | the commands that are decided together, with all that they lead to |
 //! | `receipts` | the receipts of the list, and the room for those of a batch |
-//! | `precheck`, `resolve`, `decide`, `ask` | how a command gets its decision |
+//! | `precheck`, `resolve`, `decide`, `ask`, `slow` | how a command gets its decision |
 //! | `commit`, `durable`, `live` | how a batch becomes durable and visible |
 
 mod ask;
@@ -28,6 +28,7 @@ mod precheck;
 mod receipts;
 mod request;
 mod resolve;
+mod slow;
 
 pub use batch::WAKE_UP_RETRY;
 pub use durable::MAX_EVENTS_BEHIND;

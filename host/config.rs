@@ -57,6 +57,8 @@ pub struct Config {
     pub receipts: ReceiptLimits,
     /// The time from the end of a check of all stored rows to the next one.
     pub scrub_interval: Duration,
+    /// How many threads slow logic keeps busy at a time.
+    pub decision_threads: usize,
     /// The limits under which logic runs.
     pub wasm: wasm::Settings,
     /// The limits and names of the HTTP server.
@@ -113,6 +115,7 @@ impl Config {
             history: HistoryLimits::default(),
             receipts: ReceiptLimits::default(),
             scrub_interval: ScrubOptions::default().interval,
+            decision_threads: default_decision_threads(),
             wasm: wasm::Settings::default(),
             web: web::Options::default(),
             dropped_log_lines: Arc::default(),
@@ -129,7 +132,7 @@ impl Config {
             return Err(ConfigError::AnyOriginForCallers);
         }
         let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 16] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 17] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", bounded(self.history.revisions), 1..=1_000_000, "1 to 1000000 revisions"),
@@ -140,6 +143,7 @@ impl Config {
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
             ("quarantine-failures", self.quarantine.failures, 1..=1_000, "1 to 1000 failures"),
             ("quarantine-in-a-row", self.quarantine.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
+            ("decision-threads", self.decision_threads, 1..=1_000, "1 to 1000 threads"),
             ("memory-mib", self.wasm.memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("heavy-memory-mib", self.wasm.heavy_memory >> 20, 1..=4_095, "1 to 4095 MiB"),
             ("instances", self.wasm.instances as usize, 4..=10_000, "4 to 10000 instances"),
@@ -167,6 +171,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// One thread less than the processors, so that slow logic leaves one to those who answer requests.
+pub fn default_decision_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get() - 1).max(1)
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ pub trait Logic: Send + Sync + 'static {
     /// Returns the logic's description of itself.
     fn description(&self) -> &Description;
 
+    /// Whether the logic carries the engine of its language, so that its decisions take milliseconds.
+    fn is_heavy(&self) -> bool {
+        false
+    }
+
     /// Opens a session for decisions about one list.
     ///
     /// A session is short: it lasts while commands of one list are pending, and is never held across another wait.

@@ -9,6 +9,7 @@
 //!   accepted.
 
 mod artifacts;
+mod decision_times;
 mod digest;
 mod draft;
 mod error;

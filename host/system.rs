@@ -28,6 +28,7 @@ use crate::cache::wake_scheduler::WakeScheduler;
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::executor::turns::Turns;
 use crate::files;
 use crate::metrics::Metrics;
 use crate::plugins::{self, Plugins, Sources};
@@ -310,6 +311,7 @@ fn new_cache(
         registry: registry.clone(),
         clock: clock.clone(),
         executor: Arc::new(actors.clone()),
+        turns: Turns::new(config.decision_threads),
         limits: config.limits,
         mailbox: config.mailbox,
         default_logic: config.default_logic.clone(),

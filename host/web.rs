@@ -21,6 +21,7 @@ mod assets;
 mod body;
 mod body_progress;
 mod caller;
+mod client;
 mod commands;
 mod contract;
 mod cross_origin;

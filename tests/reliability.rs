@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotlist::actor::{Expect, Request};
+use hotlist::actor::Request;
 use hotlist::clock::ManualClock;
 use hotlist::config::Config;
 use hotlist::list::command::Command;
@@ -16,7 +16,7 @@ use hotlist::list::name::ListName;
 use hotlist::store::faulty::FaultyStore;
 use hotlist::store::memory::MemoryStore;
 use hotlist::system::{StopLimits, System};
-use support::process::Process;
+use support::process::{Process, upload};
 use support::{NOON, WAIT_TIMEOUT};
 
 /// How many requests are sent between two looks at the metrics.
@@ -101,7 +101,7 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     let cache = system.cache().clone();
     let bob = ListName::new("bob").expect("a name");
     let create = Command::Configure { logic: None, pin: None, settings: Vec::new() };
-    let request = Request { command: create.into(), caller: "ann".into(), expect: Expect::Anything, idempotency: None };
+    let request = Request::new(create, "ann");
     let waiting = tokio::spawn(async move { cache.call(&bob, request).await });
     while store.held_commits() == 0 {
         tokio::task::yield_now().await;
@@ -187,4 +187,75 @@ async fn sighup_reads_the_plugins_directory_again_and_ends_nothing() {
     server.signal("TERM");
     log.read_to_end();
     assert_eq!(server.exit_code(), Some(0));
+}
+
+/// How many clients keep slow logic busy.
+const BUSY_CLIENTS: usize = 64;
+
+/// How many decisions show that a logic is quick.
+const QUICK_DECISIONS: usize = 100;
+
+/// How many requests of each kind are timed meanwhile.
+const TIMED: usize = 100;
+
+/// Ten times the 99th percentile that a server promises beside slow logic: a machine that runs other tests is slower.
+const LONGEST: Duration = Duration::from_millis(200);
+
+/// The 99th percentile of the times of requests that are sent one after the other.
+async fn p99(mut request: impl AsyncFnMut()) -> Duration {
+    let mut times = Vec::with_capacity(TIMED);
+    for _ in 0..TIMED {
+        let begun = Instant::now();
+        request().await;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times[TIMED - 2]
+}
+
+#[tokio::test]
+async fn logic_that_takes_all_its_time_delays_neither_probes_nor_reads_nor_other_lists() {
+    let data = tempfile::tempdir().expect("a directory");
+    // The deadline ends a loop, and not the fuel.
+    let arguments = ["--fuel", "100000000000", "--deadline", "50ms"].map(std::ffi::OsStr::new);
+    let server = Process::start(data.path(), &arguments);
+    let (client, address) = (client(), server.address);
+    assert_eq!(upload(address, "hostile", support::component("hostile")).0, 201);
+    for _ in 0..QUICK_DECISIONS {
+        assert_eq!(add(&client, address, "quick").await, 201);
+    }
+    let busy: Vec<_> = (0..BUSY_CLIENTS)
+        .map(|number| {
+            let (client, list) = (client.clone(), format!("http://{address}/lists/busy-{number}"));
+            tokio::spawn(async move {
+                let json = |request: reqwest::RequestBuilder, body| {
+                    request.header("content-type", "application/json").body(body)
+                };
+                let made = json(client.put(&list), r#"{"logic":"hostile"}"#).send().await.expect("the server answers");
+                assert_eq!(made.status().as_u16(), 201);
+                loop {
+                    // The logic runs until its deadline of 50 ms.
+                    let added = json(client.post(format!("{list}/entries")), r#"{"title":"loop"}"#).send().await;
+                    assert_eq!(added.expect("the server answers").status().as_u16(), 500);
+                }
+            })
+        })
+        .collect();
+    let faults = async || get(&client, address, "/logic/hostile").await;
+    let begun = Instant::now();
+    while !faults().await.contains("ran for longer than") {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "nothing runs");
+    }
+    let probes = p99(async || assert!(get(&client, address, "/livez").await.contains("live"))).await;
+    let writes = p99(async || assert_eq!(add(&client, address, "quick").await, 201)).await;
+    let reads =
+        p99(async || assert!(get(&client, address, "/lists/quick/entries?limit=1").await.contains("milk"))).await;
+    busy.iter().for_each(tokio::task::JoinHandle::abort);
+    println!("99th percentiles beside slow logic: probes {probes:?}, writes {writes:?}, reads {reads:?}");
+    for (what, took) in [("probes", probes), ("writes", writes), ("reads", reads)] {
+        assert!(took < LONGEST, "{what} take {took:?}");
+    }
+    for ended in futures_util::future::join_all(busy).await {
+        assert!(ended.is_err_and(|error| error.is_cancelled()), "a busy client got another reply");
+    }
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotlist::actor::{Environment, Expect, Request, WAKE_UP_RETRY};
+use hotlist::actor::{Environment, Request, WAKE_UP_RETRY};
 use hotlist::cache::wake_scheduler::{MAX_WAKING, WakeScheduler};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::config::Config;
+use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::{Draft, Patch};
@@ -47,12 +48,8 @@ fn name(list: &str) -> ListName {
     ListName::new(list).expect("a name")
 }
 
-fn request(command: Command) -> Request {
-    Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None }
-}
-
 fn add(title: &str) -> Request {
-    request(Command::Add(Draft { title: title.into(), ..Draft::default() }))
+    Request::new(Command::Add(Draft { title: title.into(), ..Draft::default() }), "alice")
 }
 
 /// A cache and a wake-up scheduler without the loops of a server. Only what the test calls happens.
@@ -75,12 +72,12 @@ impl World {
             registry,
             clock: clock.clone(),
             executor: Arc::new(TaskTracker::new()),
+            turns: Turns::new(2),
             limits: Limits::default(),
             mailbox: 100,
             default_logic: LogicName::new("todo").expect("a name"),
         };
-        let bounds = Bounds { idle: 60_000, resident: 100_000 };
-        let cache = Arc::new(Cache::new(Arc::new(environment), bounds));
+        let cache = Arc::new(Cache::new(Arc::new(environment), Bounds { idle: 60_000, resident: 100_000 }));
         let runtime = Runtime::new().expect("a runtime");
         Self { runtime, store, clock, scheduler: WakeScheduler::new(cache.clone()), cache }
     }
@@ -90,12 +87,15 @@ impl World {
         let Self { runtime, store, cache, scheduler, .. } = self;
         drop((scheduler, cache));
         drop(runtime);
-        let store = Arc::into_inner(store).expect("nothing is left that could write");
-        drop(store);
+        drop(Arc::into_inner(store).expect("nothing is left that could write"));
+    }
+
+    fn carry_out(&self, list: &str, request: Request) {
+        self.runtime.block_on(self.cache.call(&name(list), request)).expect("it is carried out");
     }
 
     fn add(&self, list: &str, title: &str) {
-        self.runtime.block_on(self.cache.call(&name(list), add(title))).expect("it is added");
+        self.carry_out(list, add(title));
     }
 
     /// Wakes the due lists, and waits until all of them have answered.
@@ -268,7 +268,7 @@ fn a_wake_that_fails_is_tried_again_after_a_pause() {
     let mut world = World::start(data.path(), DUE + 1);
     assert_eq!(world.next_due(), Some(DUE + WAKE_UP_RETRY), "a restart does not shorten the pause");
     // The cause of the failure is gone.
-    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is deleted");
+    world.carry_out("bob", Request::new(Command::Delete { id: 1 }, "alice"));
     world.add("bob", &format!("at {}", DUE + 2_000));
     world.wake_at(DUE + 2_000);
     assert_eq!(world.woken("bob"), 1);
@@ -314,7 +314,7 @@ fn a_deleted_list_is_not_woken() {
     let data = tempfile::tempdir().expect("a directory");
     let world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
-    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::DeleteList))).expect("it is deleted");
+    world.carry_out("bob", Request::new(Command::DeleteList, "alice"));
     assert_eq!(world.next_due(), None);
     world.crash();
     let mut world = World::start(data.path(), DUE);
@@ -330,7 +330,8 @@ fn a_list_that_is_deleted_while_its_wake_up_is_in_flight_stays_deleted() {
     world.clock.advance(5_000);
     world.store.hold_commits();
     let (cache, bob) = (world.cache.clone(), name("bob"));
-    let deleting = world.runtime.spawn(async move { cache.call(&bob, request(Command::DeleteList)).await });
+    let deleting =
+        world.runtime.spawn(async move { cache.call(&bob, Request::new(Command::DeleteList, "alice")).await });
     world.runtime.block_on(async {
         while world.store.held_commits() == 0 {
             tokio::task::yield_now().await;
@@ -351,7 +352,7 @@ fn a_list_that_is_put_off_is_not_woken_early() {
     let mut world = World::start(data.path(), NOON);
     world.add("bob", &format!("at {DUE}"));
     world.add("bob", &format!("at {}", DUE + 60_000));
-    world.runtime.block_on(world.cache.call(&name("bob"), request(Command::Delete { id: 1 }))).expect("it is put off");
+    world.carry_out("bob", Request::new(Command::Delete { id: 1 }, "alice"));
     world.wake_at(DUE + 59_999);
     assert_eq!(world.woken("bob"), 0);
     world.wake_at(DUE + 60_000);
@@ -461,7 +462,7 @@ async fn a_chore_whose_day_came_while_the_server_was_down_is_open_again_at_its_s
         Command::Add(bins),
         Command::Update { id: 1, patch: done },
     ] {
-        server.cache().call(&name("flat"), request(command)).await.expect("it is carried out");
+        server.cache().call(&name("flat"), Request::new(command, "alice")).await.expect("it is carried out");
     }
     server.stop().await.expect("it stops");
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 use super::batch::Batch;
 use super::decision_log;
 use super::environment::Environment;
+use super::slow::is_long;
 use crate::list::command::{Command, Context};
 use crate::list::name::ListName;
 use crate::logic::decide::{Decided, Decider};
@@ -28,10 +27,7 @@ pub(super) struct OpenSession<'v> {
     failed: bool,
 }
 
-/// The most entries that a clear deletes while other tasks wait for its thread.
-const CLEAR_AT_ONCE: usize = 500;
-
-/// What a decision cost. Only measured for a candidate in shadow.
+/// What a decision cost. The units are only counted for a candidate in shadow.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Spent {
     cost: Cost,
@@ -53,7 +49,7 @@ impl<'v> OpenSession<'v> {
         !self.failed
     }
 
-    /// Asks for a decision. Counts it for the version, and logs it.
+    /// Asks for a decision. Counts and times it for the version, and logs it.
     pub(super) fn decide(
         &mut self,
         environment: &Environment,
@@ -65,14 +61,14 @@ impl<'v> OpenSession<'v> {
     ) -> (Decision, Spent) {
         let clock = &environment.clock;
         let is_logged = decision_log::is_enabled();
-        let begun = (is_measured || is_logged).then(|| clock.monotonic());
+        let begun = clock.monotonic();
         let version = self.version;
         let mut decider = Decider { logic: &*version.logic, session: &mut *self.session, limits: environment.limits };
-        let decided = match is_long(batch, command) {
-            true => tokio::task::block_in_place(|| decider.decide(batch.list(), context, command)),
-            false => decider.decide(batch.list(), context, command),
-        };
-        let took = begun.map(|begun| clock.monotonic().saturating_sub(begun)).unwrap_or_default();
+        let decided = decider.decide(batch.list(), context, command);
+        let took = clock.monotonic().saturating_sub(begun);
+        if !is_long(batch.list(), command) {
+            version.took(took);
+        }
         match &decided {
             Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
             Err(Refusal::Rejected(_)) => drop(version.counters.rejected.fetch_add(1, Ordering::Relaxed)),
@@ -98,15 +94,6 @@ impl<'v> OpenSession<'v> {
         self.failed |= answer.is_err();
         answer
     }
-}
-
-/// Whether a decision may take so long that the runtime moves the other tasks of this thread away first. A clear asks
-/// the version about each entry, which may take seconds. Requests, timers and other lists would wait for that. A
-/// runtime with one thread has no other one to move them to.
-fn is_long(batch: &Batch, command: &Command) -> bool {
-    matches!(command, Command::Clear)
-        && batch.list().count() > CLEAR_AT_ONCE
-        && Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// A decision of the live version, as a candidate in shadow compares it.

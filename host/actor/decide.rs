@@ -1,8 +1,8 @@
 //! Decides the commands of a batch: a state machine with one [`Step`] at a time.
 //!
 //! Each command goes the same way: a reply without a decision if there is one, else its version is resolved,
-//! loaded if necessary, asked to migrate the list if necessary, and asked to decide. A version that fails is
-//! replaced by its fallback for this command, or by the version that is resolved after its quarantine.
+//! loaded if necessary, given a turn if it is slow, asked to migrate the list if necessary, and asked to decide. A version
+//! that fails is replaced by its fallback for this command, or by the version that is resolved after its quarantine.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use super::error::CallError;
 use super::precheck::reply_without_decision;
 use super::request::Reply;
 use super::resolve::{depends_on_version, needs_migration, resolve};
+use super::slow::needs_turn;
+use crate::executor::turns::Turn;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
@@ -53,11 +55,12 @@ struct ResolvedCommand {
     selection: Selection,
 }
 
-/// A version that has to be loaded before a command.
-struct Missing {
-    pending: PendingCommand,
-    logic: LogicName,
-    digest: Digest,
+/// What a batch waits for before its next command.
+enum Wait {
+    /// For a version to be loaded.
+    Load(PendingCommand, LogicName, Digest),
+    /// For a turn to decide a command that may take long.
+    Turn(PendingCommand),
 }
 
 /// Decides batches of one list.
@@ -67,37 +70,68 @@ pub(super) struct BatchDecider<'a> {
 }
 
 impl BatchDecider<'_> {
-    /// Decides commands until the batch is full or no more wait. Loads the versions that they need.
+    /// Decides commands until the batch is full or no more wait. Loads the versions that they need, and waits for a turn
+    /// where they are slow.
     pub(super) async fn run(&self, batch: &mut Batch) {
         let mut loads = 0;
+        let mut turn = None;
         let mut step = Step::Done;
-        while let Some(Missing { pending, logic, digest }) = self.run_until_load(batch, step) {
+        while let Some(wait) = self.run_until_wait(batch, step, turn.take()) {
+            let (Wait::Load(pending, ..) | Wait::Turn(pending)) = &wait;
             if batch.has_replies() && pending.migrations == 0 {
-                // Commands that are decided do not wait for a load. The next batch begins with this command.
+                // Commands that are decided wait for nothing. The next batch begins with this command.
+                let (Wait::Load(pending, ..) | Wait::Turn(pending)) = wait;
                 batch.push_front(pending);
                 return;
             }
-            loads += 1;
-            let loaded = match loads > MAX_LOADS {
-                true => Err("it was loaded and is gone again; try again in a moment".into()),
-                false => self.environment.registry.fetch(&logic, digest).await,
+            let (pending, waited) = match wait {
+                Wait::Load(pending, logic, digest) => {
+                    loads += 1;
+                    (pending, self.load(logic, digest, loads).await)
+                }
+                Wait::Turn(pending) => {
+                    let waited = self.environment.turn(&pending.request.client).await;
+                    (pending, waited.map(|given| turn = Some(given)))
+                }
             };
             batch.restart_clock(&*self.environment.clock);
-            step = match loaded {
+            step = match waited {
+                // The rollout may have changed meanwhile.
                 Ok(()) => Step::Resolve(pending),
-                Err(why) => self.refuse(batch, pending, CallError::NotLoaded { logic, why }),
+                Err(error) => self.refuse(batch, pending, error),
             };
         }
     }
 
-    /// Takes steps until a version has to be loaded, or the batch ends.
-    fn run_until_load(&self, batch: &mut Batch, mut step: Step) -> Option<Missing> {
+    /// Loads a version, as the batch's load of this number.
+    async fn load(&self, logic: LogicName, digest: Digest, number: usize) -> Result<(), CallError> {
+        let loaded = match number > MAX_LOADS {
+            true => Err("it was loaded and is gone again; try again in a moment".into()),
+            false => self.environment.registry.fetch(&logic, digest).await,
+        };
+        loaded.map_err(|why| CallError::NotLoaded { logic, why })
+    }
+
+    /// Takes steps until something has to be waited for, or the batch ends. The turn ends with the steps.
+    fn run_until_wait(&self, batch: &mut Batch, step: Step, turn: Option<Turn>) -> Option<Wait> {
+        match turn {
+            None => self.take_steps(batch, step, false),
+            Some(_turn) => self.environment.block(|| self.take_steps(batch, step, true)),
+        }
+    }
+
+    fn take_steps(&self, batch: &mut Batch, mut step: Step, has_turn: bool) -> Option<Wait> {
         loop {
             step = match step {
                 Step::Done => self.take_next(batch),
                 Step::Resolve(pending) => self.resolve(batch, pending),
-                Step::Decide(resolved) => self.decide_in_session(batch, resolved),
-                Step::LoadFirst(pending, logic, digest) => return Some(Missing { pending, logic, digest }),
+                Step::Decide(ResolvedCommand { pending, selection })
+                    if !has_turn && needs_turn(&selection.version, batch.list(), &pending) =>
+                {
+                    return Some(Wait::Turn(pending));
+                }
+                Step::Decide(resolved) => self.decide_in_session(batch, resolved, has_turn),
+                Step::LoadFirst(pending, logic, digest) => return Some(Wait::Load(pending, logic, digest)),
                 Step::Full => return None,
             };
         }
@@ -146,7 +180,7 @@ impl BatchDecider<'_> {
     }
 
     /// Opens a session of a version, and decides in it as many consecutive commands as resolve to that version.
-    fn decide_in_session(&self, batch: &mut Batch, mut resolved: ResolvedCommand) -> Step {
+    fn decide_in_session(&self, batch: &mut Batch, mut resolved: ResolvedCommand, has_turn: bool) -> Step {
         let version = resolved.selection.version.clone();
         let mut session = match OpenSession::open(&version) {
             Ok(session) => session,
@@ -162,7 +196,11 @@ impl BatchDecider<'_> {
                 step = self.resolve(batch, pending);
             }
             match step {
-                Step::Decide(next) if session.is_usable() && Arc::ptr_eq(&next.selection.version, &version) => {
+                Step::Decide(next)
+                    if session.is_usable()
+                        && Arc::ptr_eq(&next.selection.version, &version)
+                        && (has_turn || !needs_turn(&version, batch.list(), &next.pending)) =>
+                {
                     resolved = next;
                 }
                 other => return other,
@@ -276,24 +314,29 @@ impl BatchDecider<'_> {
         let Self { name, environment } = *self;
         let registry = &environment.registry;
         let fallback = registry.resolve_fallback(failed, batch.list());
-        let mut session = fallback.as_ref().and_then(|version| OpenSession::open(version).ok());
-        let decided = session.as_mut().and_then(|session| {
-            let command = pending.request.command.prepare(session.version.logic.description()).ok()?;
+        let ask_fallback = |version| {
+            let mut session = OpenSession::open(version).ok()?;
+            let command = pending.request.command.prepare(version.logic.description()).ok()?;
             let (decided, _) = session.decide(environment, name, batch, &context, &command, false);
-            Some((into_made(command), decided))
+            Some((session, into_made(command), decided))
+        };
+        let decided = fallback.as_ref().and_then(|version| match version.is_slow() {
+            // The command waited for no turn if the failed version is quick.
+            true => environment.block(|| ask_fallback(version)),
+            false => ask_fallback(version),
         });
-        let has_failed_too = decided.as_ref().and_then(|(_, decided)| match decided {
+        let has_failed_too = decided.as_ref().and_then(|(.., decided)| match decided {
             Ok(_) | Err(Refusal::Rejected(_)) => Some(false),
             Err(Refusal::Fault(_)) => Some(true),
             // A command that the fallback does not know was not decided by it.
             Err(_) => None,
         });
         let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, &*environment.clock);
-        match (&mut session, decided) {
-            (Some(session), Some((made, decided))) if has_failed_too == Some(false) => {
+        match decided {
+            Some((mut session, made, decided)) if has_failed_too == Some(false) => {
                 failed.counters.fell_back.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, failed = %failed.logic.id(), %fault, decided_by = %session.version.logic.id(), "version failed at a command; the last good version decided it");
-                self.finish(batch, session, pending, made, context, decided)
+                self.finish(batch, &mut session, pending, made, context, decided)
             }
             _ if is_quarantined && !pending.quarantined_a_version => {
                 pending.quarantined_a_version = true;

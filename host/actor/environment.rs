@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::error::CallError;
 use super::live::LiveRoom;
 use crate::clock::Clock;
 use crate::executor::Executor;
+use crate::executor::turns::{TooManyWait, Turn, Turns};
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::Registry;
@@ -22,10 +24,31 @@ pub struct Environment {
     pub executor: Arc<dyn Executor>,
     /// The room for revisions that wait for subscribers.
     pub live_room: Arc<LiveRoom>,
+    /// Turns of decisions and reads by slow logic. Each keeps a thread busy.
+    pub turns: Arc<Turns>,
     /// The size limits of a list.
     pub limits: Limits,
     /// The most messages a mailbox holds.
     pub mailbox: usize,
     /// The logic of a list that has not been given another one.
     pub default_logic: LogicName,
+}
+
+impl Environment {
+    /// Waits for a turn of a client to have slow logic decide or read.
+    ///
+    /// # Errors
+    ///
+    /// Too many commands and reads wait.
+    pub async fn turn(&self, client: &Arc<str>) -> Result<Turn, CallError> {
+        let turn = self.turns.wait(client).await;
+        turn.map_err(|TooManyWait { limit }| CallError::TooManyDecisions { limit })
+    }
+
+    /// Does work of slow logic. No other task of the runtime waits for it.
+    pub fn block<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (mut work, mut done) = (Some(work), None);
+        self.executor.block(&mut || done = work.take().map(|work| work()));
+        done.expect("an executor does the work that it is given")
+    }
 }

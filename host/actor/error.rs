@@ -32,6 +32,12 @@ pub enum CallError {
         /// The most bytes of such revisions.
         limit: usize,
     },
+    /// Too many commands and reads wait for slow logic.
+    #[error("{limit} commands and reads wait for slow logic, which is the limit; try again in a moment")]
+    TooManyDecisions {
+        /// The most commands and reads that wait, of all clients or of one.
+        limit: usize,
+    },
     /// The deciding version, or the host on its behalf, refused the command.
     #[error("{refusal}")]
     Refused {

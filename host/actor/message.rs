@@ -72,17 +72,11 @@ impl Drop for ReplySender {
 mod tests {
     use super::*;
     use crate::actor::mailbox::{Mailbox, Posted};
-    use crate::actor::request::Expect;
     use crate::list::command::Command;
 
     fn command() -> (Message, oneshot::Receiver<Result<Reply, CallError>>) {
         let (reply, receiver) = ReplySender::channel();
-        let request = Request {
-            command: Command::Clear.into(),
-            caller: "alice".into(),
-            expect: Expect::Anything,
-            idempotency: None,
-        };
+        let request = Request::new(Command::Clear, "alice");
         (Message::Command(Box::new(request), reply), receiver)
     }
 

@@ -19,10 +19,20 @@ pub struct Request {
     pub command: CommandSource,
     /// The caller's name.
     pub caller: Arc<str>,
+    /// The caller, or the address where callers have no names. Slow logic serves clients in turns.
+    pub client: Arc<str>,
     /// The state the list has to be in.
     pub expect: Expect,
     /// The key that makes a repetition of the request recognisable.
     pub idempotency: Option<Idempotency>,
+}
+
+impl Request {
+    /// A request without a precondition and an idempotency key, by a caller who is a client of its own.
+    pub fn new(command: impl Into<CommandSource>, caller: &str) -> Self {
+        let caller: Arc<str> = caller.into();
+        Self { command: command.into(), client: caller.clone(), caller, expect: Expect::Anything, idempotency: None }
+    }
 }
 
 /// A command, or a body that becomes a command once the deciding version is known.

@@ -19,19 +19,48 @@ const MAX_LOADS: usize = 3;
 impl Cache {
     /// A page of a list. The host makes it where the logic leaves that to the host, else the logic does. Both work on
     /// the snapshot, so no reader waits for a writer.
-    pub async fn view(&self, name: &ListName, caller: Arc<str>, query: &Query) -> Result<View, CallError> {
+    ///
+    /// Slow logic answers in turns, as it decides. `client` is the one whose turn it is.
+    pub async fn view(
+        &self,
+        name: &ListName,
+        caller: Arc<str>,
+        client: &Arc<str>,
+        query: &Query,
+    ) -> Result<View, CallError> {
         let list = self.read(name).await?;
         let version = self.version(name, &list).await?;
         if query.view.is_none() && version.logic.description().reading == Reading::Host {
             let page = plain_page(&list, query);
             return Ok(View { list, page, logic: None });
         }
+        if !version.is_slow() {
+            return self.ask(name, list, version, caller, query);
+        }
+        let _turn = self.environment.turn(client).await?;
+        // The rollout may have changed meanwhile.
+        let version = self.version(name, &list).await?;
+        self.environment.block(|| self.ask(name, list, version, caller, query))
+    }
+
+    /// Has a version make a page. Its fallback makes it if the version fails.
+    fn ask(
+        &self,
+        name: &ListName,
+        list: Arc<List>,
+        version: Arc<Version>,
+        caller: Arc<str>,
+        query: &Query,
+    ) -> Result<View, CallError> {
         let now = self.environment.clock.now();
         let (today, utc_offset) = self.environment.clock.local_at(now);
         let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
         let ask = |version: &Version| {
+            let begun = self.environment.clock.monotonic();
             let mut session = version.logic.session()?;
-            read(session.as_mut(), &list, &context, query)
+            let page = read(session.as_mut(), &list, &context, query);
+            version.took(self.environment.clock.monotonic().saturating_sub(begun));
+            page
         };
         let (version, answer) = match ask(&version) {
             Err(fault) => {

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::actor::{CommandSource, Effect, Expect, InvalidInput, Prepare};
 use crate::clock::{Clock, ManualClock};
+use crate::executor::turns::Turns;
 use crate::list::Limits;
 use crate::list::change::Change;
 use crate::list::command::{Command, Query};
@@ -67,6 +68,7 @@ impl World {
             registry: registry.clone(),
             clock: clock.clone(),
             executor: Arc::new(TaskTracker::new()),
+            turns: Turns::new(2),
             limits: Limits { entries, ..Limits::default() },
             mailbox,
             default_logic: LogicName::new("todo").unwrap(),
@@ -111,7 +113,7 @@ fn name(name: &str) -> ListName {
 }
 
 fn request(command: Command) -> Request {
-    Request { command: command.into(), caller: "alice".into(), expect: Expect::Anything, idempotency: None }
+    Request::new(command, "alice")
 }
 
 fn add(title: &str) -> Request {
@@ -380,7 +382,7 @@ async fn a_page_with_an_entry_that_does_not_exist_is_a_violation() {
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     let query = |after| Query { after, limit: 10, ..Query::default() };
-    assert!(world.cache.view(&name("bob"), "alice".into(), &query(None)).await.is_ok());
-    let error = world.cache.view(&name("bob"), "alice".into(), &query(Some(99))).await.unwrap_err();
+    assert!(world.cache.view(&name("bob"), "alice".into(), &"alice".into(), &query(None)).await.is_ok());
+    let error = world.cache.view(&name("bob"), "alice".into(), &"alice".into(), &query(Some(99))).await.unwrap_err();
     assert!(matches!(error, CallError::Refused { refusal: Refusal::Fault(Fault::Violation(_)), .. }));
 }

@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
 use super::Cache;
-use crate::actor::{CallError, Environment, Expect, Reply, Request, WAKE_UP_RETRY};
+use crate::actor::{CallError, Environment, Reply, Request, WAKE_UP_RETRY};
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::store::{MAX_PAGE, StoreError, WakeUp};
@@ -233,8 +233,7 @@ impl Drop for PanicGuard {
 }
 
 async fn wake(cache: Arc<Cache>, name: ListName) -> Result<(), WakeError> {
-    let command = Command::Wake.into();
-    let request = Request { command, caller: "hotlist".into(), expect: Expect::Anything, idempotency: None };
+    let request = Request::new(Command::Wake, "hotlist");
     let replied = {
         let call = pin!(cache.call(&name, request));
         match select(call, cache.environment().executor.sleep(REPLY_TIMEOUT)).await {
@@ -253,6 +252,7 @@ fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
         Err(
             busy @ (CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
+            | CallError::TooManyDecisions { .. }
             | CallError::Store(
                 StoreError::Overloaded { .. } | StoreError::QueueFull { .. } | StoreError::Unavailable { .. },
             )),

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::output::{Outputs, print_line};
 use super::signals::{HangUp, Signals};
-use crate::config::Config;
+use crate::config::{Config, default_decision_threads};
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::plugins::Plugins;
@@ -134,6 +134,9 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "HOTLIST_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Limits")]
     drain: Duration,
 
+    /// How many threads slow logic keeps busy at a time [default: one less than the processors]
+    #[arg(long, env = "HOTLIST_DECISION_THREADS", value_name = "THREADS", default_value_t = default_decision_threads(), hide_default_value = true, help_heading = "Limits of logic")]
+    decision_threads: usize,
     /// The fuel of one command: about one WebAssembly instruction each
     #[arg(long, env = "HOTLIST_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().fuel, help_heading = "Limits of logic")]
     fuel: u64,
@@ -212,6 +215,7 @@ impl ServeArgs {
                 total_bytes: self.max_receipt_bytes,
             },
             scrub_interval: self.scrub_interval,
+            decision_threads: self.decision_threads,
             wasm: wasm::Settings {
                 fuel: self.fuel,
                 deadline: self.deadline,

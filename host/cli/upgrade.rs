@@ -10,8 +10,8 @@ use serde_json::json;
 use super::output::{print_error, print_line};
 use super::serve::DEFAULT_DATA;
 use crate::list::excerpt::excerpt;
-use crate::store::{HistoryLimits, Store};
 use crate::store::embedded::{EmbeddedStore, Options, UpgradeCheck, check_upgrade};
+use crate::store::{HistoryLimits, Store};
 
 pub(super) const HELP: &str = "\
 A start upgrades the data by itself. This command does the same without a server, and --check says beforehand what would

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::decision_times::DecisionTimes;
 use super::digest::Digest;
 use super::policy::Failures;
 use crate::list::id::LogicId;
@@ -23,6 +25,7 @@ pub struct Version {
     pub counters: Counters,
     /// The recent failures, which decide about its quarantine.
     pub(super) failures: Failures,
+    decision_times: DecisionTimes,
     /// When a list last used the version, on the monotonic clock in milliseconds.
     used: AtomicU64,
 }
@@ -30,8 +33,9 @@ pub struct Version {
 impl Version {
     /// Returns a version whose counters are zero.
     pub fn new(logic: Box<dyn Logic>, source: &str, now: u64) -> Arc<Self> {
-        let (counters, failures) = (Counters::default(), Failures::default());
-        Arc::new(Self { logic, since: now, source: source.into(), counters, failures, used: AtomicU64::new(0) })
+        let (counters, failures, decision_times) = Default::default();
+        let used = AtomicU64::new(0);
+        Arc::new(Self { logic, since: now, source: source.into(), counters, failures, decision_times, used })
     }
 
     /// Name, version number and digest.
@@ -55,6 +59,17 @@ impl Version {
     /// The last recorded use by a list, on the monotonic clock in milliseconds.
     pub(super) fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Records how long a decision or a read took.
+    pub fn took(&self, time: Duration) {
+        self.decision_times.count(time);
+    }
+
+    /// Whether the version may keep a thread busy: it carries a language engine, or one decision in a hundred takes more
+    /// than a millisecond. A new version counts as slow until it has shown otherwise.
+    pub fn is_slow(&self) -> bool {
+        self.logic.is_heavy() || self.decision_times.are_slow()
     }
 
     /// Records that the version decided about a list without a fault.

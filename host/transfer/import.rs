@@ -9,8 +9,8 @@ use super::reader::{CheckedList, Item, RawLines, Reader, cut_off};
 use crate::list::Limits;
 use crate::list::excerpt::quoted;
 use crate::list::name::{ListName, NameError};
-use crate::store::{HistoryLimits, Store as _};
 use crate::store::embedded::{EmbeddedStore, Import, ImportedList, Options};
+use crate::store::{HistoryLimits, Store as _};
 
 /// What to import, and how.
 pub struct ImportOptions<'a> {

@@ -108,6 +108,10 @@ impl Logic for ComponentLogic {
         &self.description
     }
 
+    fn is_heavy(&self) -> bool {
+        self.prepared.class() == InstanceClass::Heavy
+    }
+
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
         let warm = self.warm.lock().pop();
         let instance = match warm {

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::answer_budget::AnswerRoom;
 use super::caller::Caller;
+use super::client::Client;
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
@@ -41,6 +42,7 @@ pub(super) async fn all(
     origin: Origin,
     Caller(caller): Caller,
     room: AnswerRoom,
+    Client(client): Client,
     query: EntriesQuery,
     headers: HeaderMap,
 ) -> HandlerResult {
@@ -49,7 +51,7 @@ pub(super) async fn all(
         require_view(&web, &name, view).await?;
     }
     let query = Query { view, date, completed, after, limit };
-    let view = web.cache().view(&name, caller, &query).await?;
+    let view = web.cache().view(&name, caller, &client, &query).await?;
     // A page made by the logic may depend on the time and the caller, which a tag cannot express.
     let tag = view.logic.is_none().then(|| etag(view.list.revision()));
     if let Some(tag) = &tag

@@ -9,13 +9,13 @@ use crate::list::receipt::{Idempotency, MAX_KEY_BYTES};
 const HEADER: &str = "idempotency-key";
 
 /// Reads the key of a request, if it has one, and computes the digest that tells a repetition from another request.
-/// `holder` is the caller or the address on whose account the receipt takes room.
+/// The receipt takes room on the account of `client`.
 pub(super) fn of(
     headers: &HeaderMap,
     method: &Method,
     path: &str,
     caller: &str,
-    holder: String,
+    client: &str,
     body: &[u8],
 ) -> Result<Option<Idempotency>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
@@ -40,7 +40,7 @@ pub(super) fn of(
     }
     // No caller's name contains a line break, so two callers cannot share a key.
     let key = format!("{caller}\n{key}");
-    Ok(Some(Idempotency { key, holder, fingerprint: digest.finalize().into() }))
+    Ok(Some(Idempotency { key, holder: client.to_owned(), fingerprint: digest.finalize().into() }))
 }
 
 /// Parses a quoted string of structured fields (RFC 8941). A bare word is accepted, too, because many clients omit the

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::caller::Caller;
+use super::client::Client;
 use super::headers::{link_next, name_logic};
 use super::openapi::ReadProblems;
 use super::pages::{json_bytes, page_after};
@@ -61,6 +62,7 @@ pub(super) async fn read(
     origin: Origin,
     Caller(caller): Caller,
     room: AnswerRoom,
+    Client(client): Client,
     query: ViewQuery,
 ) -> HandlerResult {
     let ViewQuery { date, completed, after, limit } = query;
@@ -68,7 +70,7 @@ pub(super) async fn read(
         return Err(Problem::no_list());
     }
     let query = Query { view: Some(name), date, completed, after, limit };
-    let view = web.cache().view(&list, caller, &query).await?;
+    let view = web.cache().view(&list, caller, &client, &query).await?;
     let prefix = origin.entries(&list);
     let reserved = room.reserve(web.options.page_bytes)?;
     let name = query.view.as_deref().unwrap_or_default();

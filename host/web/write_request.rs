@@ -9,7 +9,7 @@ use super::body::{BodyLimits, require_type};
 use super::paths::Origin;
 use super::problem::Problem;
 use super::state::Web;
-use super::{idempotency, peer, preconditions};
+use super::{idempotency, preconditions};
 use crate::actor::{CallError, CommandSource, Expect, Reply, Request};
 use crate::list::command::Command;
 use crate::list::name::ListName;
@@ -35,6 +35,7 @@ pub(super) struct WriteRequest {
     /// The body.
     pub(super) body: Bytes,
     caller: Arc<str>,
+    client: Arc<str>,
     expect: Expect,
     idempotency: Option<Idempotency>,
 }
@@ -60,13 +61,9 @@ impl WriteRequest {
             require_type(headers, &["application/json"])?;
         }
         let path = parts.uri.path();
-        let holder = match web.options.caller_header {
-            Some(_) => caller.to_string(),
-            // All requests have the same caller, so the address tells the clients apart.
-            None => peer::name(&parts.extensions),
-        };
-        let idempotency = idempotency::of(headers, &parts.method, path, &caller, holder, &body)?;
-        Ok(Self { origin, body, caller, expect, idempotency })
+        let client = web.client(&caller, &parts.extensions);
+        let idempotency = idempotency::of(headers, &parts.method, path, &caller, &client, &body)?;
+        Ok(Self { origin, body, caller, client, expect, idempotency })
     }
 
     /// Whether the request is only to be carried out if the list is in a certain state.
@@ -91,14 +88,14 @@ impl WriteRequest {
         list: &ListName,
         command: impl Into<CommandSource>,
     ) -> Result<Reply, CallError> {
-        let Self { caller, expect, idempotency, .. } = self;
-        web.cache().call(list, Request { command: command.into(), caller, expect, idempotency }).await
+        let Self { caller, client, expect, idempotency, .. } = self;
+        web.cache().call(list, Request { command: command.into(), caller, client, expect, idempotency }).await
     }
 
     /// Undoes a revision of a list, or the last one.
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
-        let Self { caller, expect, idempotency, .. } = self;
-        let request = |command: Command| Request { command: command.into(), caller, expect, idempotency };
+        let Self { caller, client, expect, idempotency, .. } = self;
+        let request = |command: Command| Request { command: command.into(), caller, client, expect, idempotency };
         Ok(web.cache().undo(list, revision, request).await?)
     }
 }

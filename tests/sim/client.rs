@@ -142,6 +142,7 @@ async fn attempt(world: &Arc<World>, cache: &Cache, op: &mut Op) -> bool {
     let request = |command: Command| Request {
         command: command.into(),
         caller: op.id.clone(),
+        client: "client".into(),
         expect: op.expect.clone(),
         idempotency: op.has_key.then(|| Idempotency {
             key: op.id.to_string(),
@@ -245,6 +246,7 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
             | CallError::Store(_)
             | CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
+            | CallError::TooManyDecisions { .. }
             | CallError::NotLoaded { .. }
     );
     op.is_unknown |= matches!(error, CallError::Unknown { .. });
@@ -272,9 +274,10 @@ pub async fn reader(world: Arc<World>, cache: Arc<Cache>) {
         let name = list(world.chance.below(world.rates.lists));
         let floor = world.seen(&name);
         let read = match world.chance.below(4) {
-            0 => {
-                cache.view(&name, "reader".into(), &Query { limit: 10, ..Query::default() }).await.map(|view| view.list)
-            }
+            0 => cache
+                .view(&name, "reader".into(), &"reader".into(), &Query { limit: 10, ..Query::default() })
+                .await
+                .map(|view| view.list),
             _ => cache.read(&name).await,
         };
         match read {

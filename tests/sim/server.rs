@@ -10,6 +10,7 @@ use hotlist::cache::wake_scheduler::WakeScheduler;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::Clock;
 use hotlist::executor::Executor;
+use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::name::LogicName;
 use hotlist::rollout::{
@@ -55,6 +56,7 @@ impl Server {
             registry: registry.clone(),
             clock: world.clock.clone(),
             executor: world.executor.clone(),
+            turns: Turns::new(2),
             limits: Limits { entries: ENTRIES, ..Limits::default() },
             mailbox: world.rates.mailbox as usize,
             default_logic: logic_name(),

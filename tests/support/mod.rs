@@ -20,6 +20,7 @@ use executor::TestExecutor;
 use hotlist::actor::Environment;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
+use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::name::LogicName;
 use hotlist::metrics::Metrics;
@@ -97,6 +98,7 @@ impl Server {
             registry: registry.clone(),
             clock: clock.clone(),
             executor: executor.clone(),
+            turns: Turns::new(2),
             limits: Limits { entries: 20, ..Limits::default() },
             mailbox: 100,
             default_logic: todo,

@@ -107,7 +107,7 @@ async fn a_read_at_which_the_live_version_fails_is_answered_by_the_last_good_one
     world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);
     let query = Query { limit: 10, ..Query::default() };
     for reading in 1..=3 {
-        let view = world.cache.view(&name("bob"), "ann".into(), &query).await.unwrap();
+        let view = world.cache.view(&name("bob"), "ann".into(), &"ann".into(), &query).await.unwrap();
         assert_eq!(view.logic.map(|logic| logic.version.major), Some(1), "reading {reading}");
         assert_eq!(world.live().id().version.major, if reading < 3 { FAILS_AT_QUERIES } else { 1 });
     }

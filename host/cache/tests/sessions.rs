@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::*;
 use crate::list::binding::LogicBinding;
@@ -24,6 +24,33 @@ enum Script {
     HasBudgetForOneCall,
     /// Its first deletion waits until it is released.
     WaitsAtDeletion(Mutex<Option<Receiver<()>>>),
+    /// It is heavy, and its additions and reads wait while the test holds them up.
+    IsHeavy(Arc<Slowness>),
+}
+
+/// What holds decisions up, and what they do meanwhile.
+#[derive(Default)]
+struct Slowness {
+    is_holding: Mutex<bool>,
+    released: Condvar,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+    /// The lists of the decisions, in their order.
+    order: Mutex<Vec<String>>,
+}
+
+impl Slowness {
+    fn hold_up(&self, holds: bool) {
+        *self.is_holding.lock() = holds;
+        self.released.notify_all();
+    }
+
+    fn wait(&self) {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
+        self.released.wait_while(&mut self.is_holding.lock(), |is_holding| *is_holding);
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A version that follows a script.
@@ -39,6 +66,10 @@ impl Logic for Scripted {
 
     fn description(&self) -> &Description {
         self.native.description()
+    }
+
+    fn is_heavy(&self) -> bool {
+        matches!(self.script, Script::IsHeavy(_))
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
@@ -84,12 +115,19 @@ impl Session for ScriptedSession<'_> {
                     released.map_err(|_| Fault::Trap("nothing else ran meanwhile".into()))?;
                 }
             }
+            (Script::IsHeavy(slowness), Call::Add(draft)) => {
+                slowness.wait();
+                slowness.order.lock().push(draft.title.clone());
+            }
             _ => {}
         }
         self.native.decide(list, context, call)
     }
 
     fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        if let Script::IsHeavy(slowness) = self.script {
+            slowness.wait();
+        }
         self.native.view(list, context, query)
     }
 
@@ -147,4 +185,89 @@ async fn a_long_clear_leaves_the_other_lists_a_thread() {
     world.add("alice", "tea").await.unwrap();
     let _ = release.send(());
     assert_eq!(clearing.await.unwrap().unwrap().touched().removed.len(), ENTRIES);
+}
+
+/// Sends a command of a client in a task of its own.
+fn send(
+    world: &World,
+    list: &str,
+    client: &str,
+    command: Command,
+) -> tokio::task::JoinHandle<Result<Reply, CallError>> {
+    let (cache, name, client) = (world.cache.clone(), name(list), client.into());
+    let request = Request { client, ..request(command) };
+    tokio::spawn(async move { cache.call(&name, request).await })
+}
+
+/// A world with the logic `slow` besides, and lists that it decides about.
+async fn world_with_slow_lists(lists: &[&str]) -> (World, Arc<Slowness>) {
+    let (world, slowness) = (World::new(), Arc::new(Slowness::default()));
+    let script = Script::IsHeavy(slowness.clone());
+    let slow = Scripted { native: Native::named("slow", 1), script };
+    world.registry.publish(Box::new(slow), "test", MIDNIGHT);
+    let bind = Command::Configure { logic: Some(LogicName::new("slow").unwrap()), pin: None, settings: Vec::new() };
+    for list in lists {
+        world.cache.call(&name(list), request(bind.clone())).await.unwrap();
+    }
+    (world, slowness)
+}
+
+fn titled(title: &str) -> Command {
+    Command::Add(Draft { title: title.into(), ..Draft::default() })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_decisions_and_reads_leave_quick_lists_their_threads_and_run_two_at_a_time() {
+    let lists: Vec<String> = (0..16).map(|number| format!("slow {number}")).collect();
+    let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
+    let (world, slowness) = world_with_slow_lists(&lists).await;
+    // A hundred decisions show that the other logic is quick.
+    for number in 0..100 {
+        world.add("warm-up", &number.to_string()).await.unwrap();
+    }
+    slowness.hold_up(true);
+    let mut waiting: Vec<_> = lists.iter().map(|list| send(&world, list, list, titled("milk"))).collect();
+    let reading: Vec<_> = lists
+        .iter()
+        .map(|list| {
+            let (cache, list, client) = (world.cache.clone(), name(list), Arc::from(*list));
+            tokio::spawn(async move {
+                cache.view(&list, "ann".into(), &client, &Query { limit: 5, ..Query::default() }).await
+            })
+        })
+        .collect();
+    let turns = &world.cache.environment().turns;
+    until(|| slowness.running.load(Ordering::SeqCst) == 2 && turns.waiting() == 30).await;
+    for number in 0..100 {
+        world.add("quick", &number.to_string()).await.unwrap();
+    }
+    assert_eq!(world.titles("quick").await.len(), 100);
+    slowness.hold_up(false);
+    for command in waiting.drain(..) {
+        command.await.unwrap().unwrap();
+    }
+    for read in reading {
+        read.await.unwrap().unwrap();
+    }
+    assert_eq!(slowness.most_running.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_with_many_slow_lists_delays_another_one_by_one_turn() {
+    let lists = ["busy 1", "busy 2", "busy 3", "busy 4", "busy 5", "busy 6", "ann"];
+    let (world, slowness) = world_with_slow_lists(&lists).await;
+    slowness.hold_up(true);
+    let turns = &world.cache.environment().turns;
+    let mut waiting = Vec::new();
+    for (sent, list) in lists.into_iter().enumerate() {
+        waiting.push(send(&world, list, list.split(' ').next().unwrap(), titled(list)));
+        until(|| slowness.running.load(Ordering::SeqCst) + turns.waiting() == sent + 1).await;
+    }
+    slowness.hold_up(false);
+    for command in waiting {
+        command.await.unwrap().unwrap();
+    }
+    let order = slowness.order.lock();
+    let place = order.iter().position(|list| list == "ann").unwrap();
+    assert!(place <= 4, "two ran, and the turns after them are one of each client: {order:?}");
 }

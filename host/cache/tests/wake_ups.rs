@@ -14,6 +14,7 @@ fn cache(is_broken: bool) -> Arc<Cache> {
         registry: Arc::new(Registry::default()),
         clock: Arc::new(clock),
         executor: Arc::new(TaskTracker::new()),
+        turns: Turns::new(2),
         limits: Limits::default(),
         mailbox: 16,
         default_logic: LogicName::new("todo").unwrap(),

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::component::{guest_cargo, read};
 use super::test;
-use crate::actor::{Expect, Request};
+use crate::actor::Request;
 use crate::authoring::build::{self, Built, Project, SCRATCH};
 use crate::authoring::project_watcher::{ProjectWatcher, WatchError};
 use crate::cli::output::{Outputs, green, print_error, print_line, red};
@@ -174,12 +174,10 @@ impl DevSession {
 
     /// Binds the session's list to the plugin, also if another logic has decided it so far.
     async fn bind_list(&self) {
-        let request = Request {
-            command: Command::Configure { logic: Some(self.name.clone()), pin: None, settings: Vec::new() }.into(),
-            caller: "anonymous".into(),
-            expect: Expect::Anything,
-            idempotency: None,
-        };
+        let request = Request::new(
+            Command::Configure { logic: Some(self.name.clone()), pin: None, settings: Vec::new() },
+            "anonymous",
+        );
         if let Err(error) = self.system.cache().call(&self.list, request).await {
             print_error(&format!("cannot bind list {} to {}: {error}", self.list.as_str(), self.name));
         }

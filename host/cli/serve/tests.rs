@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 40] = [
+const VALUES: [(&str, &str); 41] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
@@ -41,6 +41,7 @@ const VALUES: [(&str, &str); 40] = [
     ("max-connections", "21"),
     ("max-event-streams", "22"),
     ("drain", "23ms"),
+    ("decision-threads", "41"),
     ("fuel", "24"),
     ("deadline", "25ms"),
     ("heavy-fuel", "26"),
@@ -75,6 +76,7 @@ fn expected() -> Config {
         history: HistoryLimits { revisions: 17, bytes: 36 },
         receipts: ReceiptLimits { time: ms(32_000), list_bytes: 33, total_bytes: 34 },
         scrub_interval: ms(35_000),
+        decision_threads: 41,
         wasm: wasm::Settings {
             fuel: 24,
             deadline: ms(25),

@@ -134,6 +134,7 @@ impl From<CallError> for Problem {
             CallError::Overloaded { limit } => Self::overloaded(text, "mailbox", limit),
             CallError::TooManyLists { limit } => Self::overloaded(text, "resident lists", limit),
             CallError::UndosFull { limit } => Self::overloaded(text, "undo bytes", limit),
+            CallError::TooManyDecisions { limit } => Self::overloaded(text, "waiting decisions", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
             CallError::Stale { revision } => Self::new(ProblemKind::Stale, text).with_revision(revision),
@@ -266,6 +267,7 @@ mod tests {
         check_retries([
             (true, CallError::Overloaded { limit: 1 }),
             (true, CallError::TooManyLists { limit: 1 }),
+            (true, CallError::TooManyDecisions { limit: 1 }),
             (true, CallError::Crashed),
             (true, refused(Refusal::Fault(Fault::Instance(why.clone())))),
             (true, CallError::NoReceiptRoom(no_room(Some(1)))),

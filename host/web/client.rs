@@ -1,0 +1,34 @@
+//! Client of a request: the caller, or the address where callers have no names. Limits on one client count by it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::Extensions;
+use axum::http::request::Parts;
+
+use super::peer;
+use super::problem::Problem;
+use super::state::Web;
+
+/// Extractor of the client.
+pub(super) struct Client(pub(super) Arc<str>);
+
+impl Web {
+    /// The client of a request with this caller.
+    pub(super) fn client(&self, caller: &Arc<str>, extensions: &Extensions) -> Arc<str> {
+        match self.options.caller_header {
+            Some(_) => caller.clone(),
+            // All requests have the same caller, so the address tells the clients apart.
+            None => peer::name(extensions).into(),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Web>> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
+        let caller = web.caller(&parts.headers, &parts.extensions)?;
+        Ok(Self(web.client(&caller, &parts.extensions)))
+    }
+}
