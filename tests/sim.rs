@@ -42,7 +42,7 @@ const END: Duration = Duration::from_secs(90);
 const END_STEPS: u64 = 100_000;
 
 /// How many seeds a defect may hide from.
-const SEEDS_TO_FIND: u64 = 50;
+const SEEDS_TO_FIND: u64 = 200;
 
 /// How late a list may be woken at the end, in milliseconds.
 const LATE: u64 = 2_000;

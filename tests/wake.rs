@@ -1,5 +1,4 @@
-//! Wake-ups: each list is woken once at its time, in memory or not, and also when the server was down then. On real
-//! files, with a clock that the test moves.
+//! Wake-ups: each list is woken once at its time, in memory or not, also when the server was down then. On real files.
 
 mod support;
 
@@ -78,8 +77,8 @@ impl World {
             default_logic: LogicName::new("todo").expect("a name"),
         };
         let cache = Arc::new(Cache::new(Arc::new(environment), Bounds { idle: 60_000, resident: 100_000 }));
-        let runtime = Runtime::new().expect("a runtime");
-        Self { runtime, store, clock, scheduler: WakeScheduler::new(cache.clone()), cache }
+        let scheduler = WakeScheduler::new(cache.clone());
+        Self { runtime: Runtime::new().expect("a runtime"), store, clock, scheduler, cache }
     }
 
     /// Ends as kill -9 does: what is not in the files is lost.
