@@ -1,6 +1,7 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
 mod backup;
+mod compile;
 mod dev_log;
 mod export;
 mod import;
@@ -86,6 +87,9 @@ enum Command {
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Compile a component for a server
+    #[command(hide = true)]
+    Compile(compile::CompileArgs),
 }
 
 #[derive(Args, Debug)]
@@ -122,6 +126,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Some(Command::Compile(arguments)) = &cli.command {
+        // Before anything else is started in the process, so that its limits hold for all of it.
+        return compile::compile(arguments);
+    }
     let (default_filter, with_dev_log) = match &cli.command {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
@@ -163,6 +171,7 @@ fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Upgrade(arguments)) => upgrade::upgrade(&arguments),
         Some(Command::Plugin(command)) => plugin::run(command),
+        Some(Command::Compile(arguments)) => Ok(compile::compile(&arguments)),
     }
 }
 
@@ -182,12 +191,16 @@ fn start_outputs() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The directive for wasmtime's cache, whose thread warns of directories that are removed when a compilation ends.
+const CACHE_DIRECTIVE: &str = "wasmtime_internal_cache=error";
+
 /// The filter of the log, which always lets panics through.
 fn log_filter(wanted: &str) -> anyhow::Result<EnvFilter> {
     let filter =
         EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
     let panics = format!("{PANIC_TARGET}=error").parse().context("the directive for panics")?;
-    Ok(filter.add_directive(panics))
+    let cache = CACHE_DIRECTIVE.parse().context("the directive for wasmtime's cache")?;
+    Ok(filter.add_directive(panics).add_directive(cache))
 }
 
 /// Starts the log on the error output. The developer's log of decisions goes to the standard output instead.

@@ -20,6 +20,14 @@ use crate::web::{self, CorsOrigin, ListenAddress};
 /// The permissions of a socket file if no others are asked for: the user of the server alone may connect.
 pub const DEFAULT_LISTEN_MODE: u32 = 0o600;
 
+/// The least and the most memory that the compiler may be given, in bytes. It takes 100 MB to start.
+const MIN_COMPILE_MEMORY: u64 = 256 << 20;
+const MAX_COMPILE_MEMORY: u64 = 1 << 40;
+
+/// The least and the most processor time that the compiler may be given.
+const MIN_COMPILE_TIME: Duration = Duration::from_millis(100);
+const MAX_COMPILE_TIME: Duration = Duration::from_secs(3_600);
+
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -168,6 +176,19 @@ impl Config {
             if given < Duration::from_secs(1) || given > longest {
                 return Err(ConfigError::Range { flag, given: format!("{given:?}"), range: "1s to 720h" });
             }
+        }
+        self.check_compiler()
+    }
+
+    fn check_compiler(&self) -> Result<(), ConfigError> {
+        let wasm::CompileIn::Child(child) = &self.wasm.compile_in else { return Ok(()) };
+        if !(MIN_COMPILE_MEMORY..=MAX_COMPILE_MEMORY).contains(&child.memory) {
+            let given = child.memory.to_string();
+            return Err(ConfigError::Range { flag: "max-compile-memory", given, range: "268435456 bytes to 1 TiB" });
+        }
+        if !(MIN_COMPILE_TIME..=MAX_COMPILE_TIME).contains(&child.time) {
+            let given = format!("{:?}", child.time);
+            return Err(ConfigError::Range { flag: "max-compile-time", given, range: "100ms to 1h" });
         }
         Ok(())
     }

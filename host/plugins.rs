@@ -1,16 +1,21 @@
 //! Loads and watches components: from a file or an upload to a published version.
 //!
-//! All loading happens on one thread outside the runtime. Components are handled one after the other, so two versions of
-//! a logic are published in the order in which they came. A compiler at work delays only the next component.
+//! One thread outside the runtime publishes: each change of a rollout is made after the one before it, and is durable before
+//! it takes effect. Components are compiled and probed on other threads, and the watched directory is read on another one.
+//! So what is in memory never waits for a compiler or for a file. Two components of one logic are published in the order in
+//! which they came.
 
 pub mod builtin;
 mod compiler;
+mod directory;
 mod error;
+mod files;
 mod job;
 mod loader;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod work_queue;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +27,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use self::compiler::EngineCompiler;
-use self::job::{Job, MAX_WAITING_JOBS, Shared, ThreadGuard};
+use self::job::{Job, MAX_WAITING_JOBS, Shared, ThreadGuard, Upload};
 use self::loader::{Loader, Setup};
 use crate::clock::Clock;
 use crate::list::id::LogicId;
@@ -80,6 +85,7 @@ impl Plugins {
         let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING_JOBS);
         let (ready, started) = oneshot::channel();
         let (loader_jobs, shared) = (jobs.clone(), setup.shared.clone());
+        let starting = StopUnlessStarted(Some(shared.clone()));
         let guard = ThreadGuard::new(shared.clone());
         let run = move || {
             match Loader::open(setup, loader_jobs) {
@@ -94,6 +100,7 @@ impl Plugins {
         };
         std::thread::Builder::new().name("plugin-loader".into()).spawn(run).map_err(StartError::Thread)?;
         started.await.map_err(|_| StartError::Loader)??;
+        starting.finish();
         Ok(Self { jobs, shared })
     }
 
@@ -102,14 +109,15 @@ impl Plugins {
         self.shared.health()
     }
 
-    /// Checks a component, stores it durably, and publishes it if the options say so.
+    /// Checks a component, stores it durably, and publishes it if the options say so. When the caller stops waiting, the
+    /// component is no longer compiled.
     pub async fn upload(
         &self,
         name: LogicName,
         bytes: Bytes,
         options: UploadOptions,
     ) -> Result<Arc<LogicId>, PublishError> {
-        self.ask(|answer| Job::Upload { name, bytes, options, answer }).await
+        self.ask(|answer| Job::Upload(Upload { name, bytes, options, answer })).await
     }
 
     /// Changes a rollout. The change is durable when this returns.
@@ -131,6 +139,13 @@ impl Plugins {
     /// `None` if no directory is watched.
     pub async fn rescan(&self) -> Result<Option<usize>, PublishError> {
         self.ask(|answer| Job::Rescan { answer }).await
+    }
+
+    /// Ends every compilation. From now on, components that would have to be compiled are refused.
+    pub fn stop_compiling(&self) {
+        self.shared.stop_compiling();
+        // Wakes the loader for those that wait. One with a full queue is awake.
+        let _ = self.jobs.try_send(Job::Save);
     }
 
     /// Waits until every changed state is on disk, at most [`CLOSE_LIMIT`].
@@ -161,8 +176,26 @@ impl Plugins {
     }
 }
 
+/// Ends the compilations of a start that is given up.
+struct StopUnlessStarted(Option<Arc<Shared>>);
+
+impl StopUnlessStarted {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StopUnlessStarted {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.stop_compiling();
+        }
+    }
+}
+
 impl Drop for Plugins {
     fn drop(&mut self) {
+        self.shared.stop_compiling();
         // The watcher holds a sender, too, so the loader would not notice by itself. A loader with a full queue ends
         // with the process.
         let _ = self.jobs.try_send(Job::Stop);

@@ -3,7 +3,7 @@
 //! - [`RolloutState`] is plain data, and what is stored on disk. [`RolloutDraft`] is a change of it.
 //! - [`Registry`] holds the [`Rollout`] of each logic: its state with the loaded versions. Actors resolve the version
 //!   of each command there.
-//! - [`Publisher`] compiles, probes, stores and publishes a component. [`ArtifactStore`] holds components on disk, and a
+//! - [`Preparer`] compiles and probes a component, and [`Publisher`] stores and publishes it. [`ArtifactStore`] holds components on disk, and a
 //!   [`StateStore`] the states.
 //! - [`shadows`] compares a candidate with the live version, and [`conformance`] probes a component before it is
 //!   accepted.
@@ -36,7 +36,7 @@ pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
 pub use import::{StateFiles, has_state_files};
 pub use policy::QuarantinePolicy;
-pub use publisher::{Compiler, Imported, Publisher, RolloutUpdate, Submission};
+pub use publisher::{Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission};
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
 pub use state::{

@@ -169,7 +169,8 @@ impl System {
 
     /// Stops the server in the reverse of the start order.
     ///
-    /// The HTTP server accepts no more requests, ends its event streams and replies to the requests in progress. Then
+    /// Compilations end at once. The HTTP server accepts no more requests, ends its event streams and replies to the requests
+    /// in progress. Then
     /// the actors finish their batches, the plugins write their states, and the store closes. An acknowledged command
     /// is durable at every point.
     ///
@@ -186,6 +187,8 @@ impl System {
     ///
     /// As for [`System::stop`].
     pub async fn stop_within(self, limits: StopLimits) -> anyhow::Result<()> {
+        // First, because uploads are requests that the HTTP server waits for.
+        self.plugins.stop_compiling();
         self.stop_web.cancel();
         let web = within(self.drain_limit + limits.dropped_connections, "the HTTP server", self.web).await;
         let web = web.and_then(|ended| ended.context("the HTTP server crashed"));

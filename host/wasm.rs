@@ -3,14 +3,14 @@
 //! A component is loaded in four steps:
 //!
 //! 1. [`inspect`] reads its imports, exports and sizes from the bytes. A component that imports something foreign, or
-//!    that would take too long to compile, is refused before anything is compiled.
-//! 2. [`engine`] compiles it, or takes the compiled code from a cache on disk.
+//!    that has more parts than an instance has room for, is refused before anything is compiled.
+//! 2. [`compile`] compiles it within limits on memory and time, unless [`compiled`] has its code on disk.
 //! 3. [`component`] asks two instances for the description, which must be the same.
 //! 4. [`load`](mod@load) lets it decide one command and answer one query.
 //!
 //! Each call into a component has limits on fuel, time, memory, stack and the size of its answer.
 
-mod compile_limits;
+mod compile;
 mod compiled;
 mod component;
 mod contract;
@@ -20,14 +20,17 @@ mod guest_log;
 mod inspect;
 mod instance;
 mod load;
+mod part_counts;
 mod state;
 mod v0_1_0;
 mod wasi;
 
+pub use compile::child::run_child as run_compiler;
+pub use compile::{ChildProcess, CompileIn};
 pub use component::Isolation;
 pub use contract::CONTRACT;
 pub use engine::{Engine, EngineError, Settings};
 pub use error::LoadError;
 pub use guest_log::TARGET as LOG_TARGET;
 pub use inspect::{Contents, inspect as contents};
-pub use load::load;
+pub use load::{LoadOptions, load};

@@ -20,6 +20,7 @@ use crate::rollout::QuarantinePolicy;
 use crate::store::HistoryLimits;
 use crate::store::receipt_room::ReceiptLimits;
 use crate::system::System;
+use crate::wasm::{ChildProcess, CompileIn};
 use crate::web::{CorsOrigin, ListenAddress, PublicUrl};
 use crate::{failpoint, wasm, web};
 
@@ -41,6 +42,9 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "HOTLIST_ACCEPT_LOSS")]
     accept_loss: bool,
     /// Load each NAME.wasm in DIR as logic NAME, and each new version when it is saved
+    ///
+    /// Only the server's user and root may write in DIR: a start refuses a directory that another user owns, or that its group
+    /// or everyone may write in. A sticky bit or a read-only mount makes it safe.
     #[arg(long, env = "HOTLIST_PLUGINS", value_name = "DIR")]
     plugins: Option<PathBuf>,
     /// The logic of lists that name no other
@@ -137,6 +141,12 @@ pub(super) struct ServeArgs {
     /// How many threads slow logic keeps busy at a time [default: one less than the processors]
     #[arg(long, env = "HOTLIST_DECISION_THREADS", value_name = "THREADS", default_value_t = default_decision_threads(), hide_default_value = true, help_heading = "Limits of logic")]
     decision_threads: usize,
+    /// The most memory of the process that compiles an uploaded component, in bytes; two may run at a time
+    #[arg(long, env = "HOTLIST_MAX_COMPILE_MEMORY", value_name = "BYTES", default_value_t = ChildProcess::MEMORY, help_heading = "Limits of logic")]
+    max_compile_memory: u64,
+    /// The most processor time for compiling an uploaded component
+    #[arg(long, env = "HOTLIST_MAX_COMPILE_TIME", value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Limits of logic")]
+    max_compile_time: Duration,
     /// The fuel of one command: about one WebAssembly instruction each
     #[arg(long, env = "HOTLIST_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().fuel, help_heading = "Limits of logic")]
     fuel: u64,
@@ -183,7 +193,7 @@ fn file_mode(text: &str) -> Result<u32, String> {
 }
 
 impl ServeArgs {
-    fn config(self) -> Config {
+    fn config(self, program: PathBuf) -> Config {
         let defaults = Config::new(self.data);
         Config {
             listen: self.listen,
@@ -225,6 +235,11 @@ impl ServeArgs {
                 heavy_memory: self.heavy_memory_mib.saturating_mul(1 << 20),
                 instances: self.instances,
                 heavy_instances: self.heavy_instances,
+                compile_in: CompileIn::Child(ChildProcess {
+                    program,
+                    memory: self.max_compile_memory,
+                    time: self.max_compile_time,
+                }),
                 ..defaults.wasm
             },
             web: web::Options {
@@ -251,7 +266,8 @@ impl ServeArgs {
 /// Serves until a signal asks the program to stop.
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let _armed = failpoint::arm();
-    let config = arguments.config();
+    let program = ChildProcess::this_program().context("cannot find the file of this program, which compiles")?;
+    let config = arguments.config(program);
     // Listened for before anything starts, so that no signal is lost.
     let signals = Signals::listen(HangUp::Reloads, System::stop_limit(&config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::builtin::BUILTIN;
 use crate::list::name::LogicName;
 use crate::logic::Logic;
-use crate::rollout::{CompileError, Compiler};
-use crate::wasm::{self, Engine, Isolation, LoadError};
+use crate::rollout::{CompileError, Compiler, IsCancelled};
+use crate::wasm::{self, Engine, Isolation, LoadError, LoadOptions};
 
 /// The publisher's way to the engine.
 pub(super) struct EngineCompiler {
@@ -15,11 +16,30 @@ pub(super) struct EngineCompiler {
 }
 
 impl Compiler for EngineCompiler {
-    fn compile(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
+    fn compile(
+        &self,
+        name: &LogicName,
+        bytes: &[u8],
+        is_cancelled: IsCancelled<'_>,
+    ) -> Result<Box<dyn Logic>, CompileError> {
         let isolation = if self.isolated.contains(name) { Isolation::List } else { Isolation::Shared };
-        wasm::load(&self.engine, name.clone(), bytes, isolation).map_err(|error| CompileError {
-            why: error.to_string(),
-            is_transient: matches!(&error, LoadError::SmokeTest(fault) if fault.is_busy()),
-        })
+        let is_trusted = BUILTIN.iter().any(|(_, builtin)| *builtin == bytes);
+        let options = LoadOptions { isolation, is_trusted, is_cancelled };
+        wasm::load(&self.engine, name.clone(), bytes, options).map_err(compile_error)
+    }
+}
+
+fn compile_error(error: LoadError) -> CompileError {
+    let why = error.to_string();
+    match error {
+        LoadError::CompileMemory { limit } => CompileError::Limit { why, name: "compile memory", value: limit },
+        LoadError::CompileTime { limit } => {
+            let value = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            CompileError::Limit { why, name: "compile time", value }
+        }
+        LoadError::Compiler(_) => CompileError::Machine(why),
+        LoadError::Cancelled => CompileError::Cancelled,
+        LoadError::SmokeTest(fault) => CompileError::Refused { why, is_transient: fault.is_busy() },
+        _ => CompileError::Refused { why, is_transient: false },
     }
 }

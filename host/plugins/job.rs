@@ -1,4 +1,4 @@
-//! Jobs of the loader, and the guard of its thread.
+//! Jobs of the loader, the work that it gives to other threads, and the guard of its thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::error::LoaderDied;
+use super::files::FileAnswer;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, PublishError, RolloutUpdate};
+use crate::rollout::{Digest, Prepared, PublishError, RolloutUpdate, SubmitError, Version};
 
 /// The most jobs that wait for the loader. Notices of changed files beyond it are dropped, because the waiting ones make
 /// the loader look at all files.
@@ -27,34 +28,104 @@ pub struct UploadOptions {
     pub force: bool,
 }
 
-/// A job of the loader. A job is done even when the caller does not wait for the answer any more.
+/// Where the answer to a job goes.
+pub(super) type Answer<T, E = PublishError> = oneshot::Sender<Result<T, E>>;
+
+/// A job of the loader. A job is done even when the caller does not wait for the answer any more, but for an upload that is
+/// not compiled yet.
 pub(super) enum Job {
-    Upload {
-        name: LogicName,
-        bytes: Bytes,
-        options: UploadOptions,
-        answer: oneshot::Sender<Result<Arc<LogicId>, PublishError>>,
-    },
+    Upload(Upload),
     /// Changes a rollout on request.
-    Update { name: LogicName, update: RolloutUpdate, answer: oneshot::Sender<Result<(), PublishError>> },
+    Update {
+        name: LogicName,
+        update: RolloutUpdate,
+        answer: Answer<()>,
+    },
     /// Loads a version that a list is pinned to.
-    Fetch { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<(), String>> },
+    Fetch {
+        name: LogicName,
+        digest: Digest,
+        answer: Answer<(), String>,
+    },
     /// Reads the component of a version.
-    Component { name: LogicName, digest: Digest, answer: oneshot::Sender<Result<Vec<u8>, PublishError>> },
+    Component {
+        name: LogicName,
+        digest: Digest,
+        answer: Answer<Vec<u8>>,
+    },
     /// Wakes the loader: a state changed in memory, or [`Shared::close`] was called.
     Save,
     /// Reads all files of the watched directory again.
-    Rescan { answer: oneshot::Sender<Result<Option<usize>, PublishError>> },
+    Rescan {
+        answer: Answer<Option<usize>>,
+    },
     /// These files of the watched directory changed; none are named when the watcher does not know which.
     Changed(Vec<PathBuf>),
+    /// The thread that reads the watched directory has read something.
+    File(FileAnswer),
+    /// A thread has done its work.
+    Done {
+        /// The number of the thread.
+        worker: usize,
+        done: Box<Done>,
+    },
     /// Ends the loader.
     Stop,
+}
+
+/// A component that was uploaded.
+pub(super) struct Upload {
+    pub(super) name: LogicName,
+    pub(super) bytes: Bytes,
+    pub(super) options: UploadOptions,
+    pub(super) answer: Answer<Arc<LogicId>>,
+}
+
+/// A component that was read from a file of the watched directory.
+pub(super) struct FileUpload {
+    pub(super) name: LogicName,
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) source: String,
+    pub(super) force: bool,
+    /// Whether the file has other bytes by now.
+    pub(super) is_superseded: Arc<AtomicBool>,
+}
+
+/// A version that has to be loaded before a job can go on.
+pub(super) struct Load {
+    pub(super) name: LogicName,
+    pub(super) digest: Digest,
+    pub(super) source: String,
+    pub(super) then: Then,
+}
+
+/// The job that goes on when a version is loaded.
+pub(super) enum Then {
+    Fetch { answer: Answer<(), String> },
+    Update { update: RolloutUpdate, loaded: Vec<Arc<Version>>, answer: Answer<()> },
+}
+
+/// Work that takes long.
+pub(super) enum Work {
+    Upload(Upload),
+    File(FileUpload),
+    Load(Load),
+}
+
+/// Work that was done.
+pub(super) enum Done {
+    Upload(Upload, Result<Prepared, SubmitError>),
+    File(FileUpload, Result<Prepared, SubmitError>),
+    Load(Load, Result<Arc<Version>, String>),
 }
 
 /// What the loader thread and its callers share besides the queue.
 #[derive(Default)]
 pub(super) struct Shared {
     died: AtomicBool,
+    /// Whether nothing is to be compiled any more.
+    is_stopping: AtomicBool,
     /// The callers that wait until every state is on disk. They are beside the queue, because the queue may be full when
     /// the server stops, and the last write must not be lost then.
     closing: Mutex<Vec<oneshot::Sender<()>>>,
@@ -63,6 +134,15 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn health(&self) -> Result<(), LoaderDied> {
         if self.died.load(Ordering::Acquire) { Err(LoaderDied) } else { Ok(()) }
+    }
+
+    /// Ends every compilation, now and from now on.
+    pub(super) fn stop_compiling(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
     }
 
     /// Has the loader answer when every state is on disk.
@@ -129,6 +209,12 @@ impl std::fmt::Display for Panicked {
 impl From<Panicked> for PublishError {
     fn from(panicked: Panicked) -> Self {
         Self::Interrupted(panicked.to_string())
+    }
+}
+
+impl From<Panicked> for SubmitError {
+    fn from(panicked: Panicked) -> Self {
+        Self::Panicked(panicked.to_string())
     }
 }
 

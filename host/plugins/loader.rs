@@ -1,5 +1,7 @@
-//! The loader: the one thread on which components are checked, compiled and published, and on which rollout states are
-//! written.
+//! The loader: the one thread on which components are published, and on which rollout states are written.
+//!
+//! Nothing that takes long is done here once the server has started: [`work_queue`](super::work_queue) compiles, and
+//! [`files`](super::files) reads.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,16 +15,20 @@ use tokio::sync::oneshot;
 
 use super::builtin::BUILTIN;
 use super::error::StartError;
-use super::job::{Job, Panicked, Shared, UploadOptions, catch};
+use super::job::{Answer, Done, Job, Load, Panicked, Shared, Then, Upload, Work, catch};
 use super::watch::Watch;
+use super::work_queue::{MAX_WAITING, WorkQueue};
 use crate::clock::Clock;
 use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::rollout::{
-    ArtifactStore, Compiler, Digest, MAX_LOGICS, PublishError, Publisher, Registry, StateStore, Submission,
-    VersionSource,
+    ArtifactStore, Compiler, Digest, MAX_LOGICS, Prepared, PublishError, Publisher, Registry, RolloutUpdate,
+    StateStore, SubmitError, Version, VersionSource,
 };
+
+/// The most versions that are loaded for one update. An update names two.
+const MAX_LOADED_FOR_UPDATE: usize = 4;
 
 /// After how long a failed write of a state is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,6 +36,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Loader {
     publisher: Publisher,
     watch: Option<Watch>,
+    queue: WorkQueue,
     shared: Arc<Shared>,
 }
 
@@ -79,17 +86,18 @@ impl Loader {
                 publisher.publish_builtin(&name, bytes);
             }
         }
+        let queue = WorkQueue::start(publisher.preparer(), &shared, &jobs).map_err(StartError::Thread)?;
         let watch = watched.map(|(directory, limit)| Watch::open(directory, limit, &publisher, jobs)).transpose()?;
         publisher.save_dirty();
-        Ok(Self { publisher, watch, shared })
+        Ok(Self { publisher, watch, queue, shared })
     }
 
     /// Does jobs until the server stops. A panic in one of them is an error of that job.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         loop {
             let all_saved = self.step();
-            let next_look = self.watch.as_ref().map(Watch::next_look);
-            let pause = if all_saved { next_look } else { Some(next_look.unwrap_or(RETRY).min(RETRY)) };
+            let pause = self.watch.as_ref().map(Watch::pause);
+            let pause = if all_saved { pause } else { Some(pause.unwrap_or(RETRY).min(RETRY)) };
             let job = match pause {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -104,13 +112,16 @@ impl Loader {
         self.step();
     }
 
-    /// Looks at the directory if it is time, and writes what changed in memory. Comes before every job, so that a busy
+    /// Has the directory read if it is time, and writes what changed in memory. Comes before every job, so that a busy
     /// queue delays neither. Returns whether every state is on disk.
     fn step(&mut self) -> bool {
         let closing = self.shared.take_closing();
+        for done in self.queue.cancel_waiting() {
+            self.finish(done);
+        }
         let stepped = catch("looked after its files", || {
-            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next_look().is_zero()) {
-                watch.look(&self.publisher);
+            if let Some(watch) = &mut self.watch {
+                watch.step(&self.queue);
             }
             Ok::<_, Panicked>(self.publisher.save_dirty())
         });
@@ -129,15 +140,9 @@ impl Loader {
     fn carry_out(&mut self, job: Job) {
         let publisher = &self.publisher;
         match job {
-            Job::Upload { name, bytes, options, answer } => {
-                drop(answer.send(catch("checked a component", || self.upload(&name, &bytes, options))));
-            }
-            Job::Update { name, update, answer } => {
-                drop(answer.send(catch("changed a rollout", || publisher.apply(&name, &update))));
-            }
-            Job::Fetch { name, digest, answer } => {
-                drop(answer.send(catch("loaded a version", || publisher.load_spare(&name, &digest))));
-            }
+            Job::Upload(upload) => self.begin_upload(upload),
+            Job::Update { name, update, answer } => self.update(name, update, Vec::new(), answer),
+            Job::Fetch { name, digest, answer } => self.fetch(name, digest, answer),
             Job::Component { name, digest, answer } => {
                 drop(answer.send(catch("read a component", || publisher.component(&name, &digest))));
             }
@@ -146,41 +151,164 @@ impl Loader {
                     watch.note(paths);
                 }
             }
-            Job::Rescan { answer } => {
-                let watch = self.watch.as_mut();
-                let rescan = || watch.map(|watch| watch.rescan(publisher)).transpose();
-                drop(answer.send(catch("read its files again", rescan)));
+            Job::Rescan { answer } => match &mut self.watch {
+                Some(watch) => watch.rescan(answer),
+                None => drop(answer.send(Ok(None))),
+            },
+            Job::File(read) => {
+                let (watch, queue) = (self.watch.as_mut(), &mut self.queue);
+                let taken = catch("looked at a file", || {
+                    if let Some(watch) = watch {
+                        watch.take(read, publisher, queue);
+                    }
+                    Ok::<_, Panicked>(())
+                });
+                drop(taken); // the log has it
+            }
+            Job::Done { worker, done } => {
+                self.queue.release(worker);
+                self.finish(*done);
             }
             Job::Save | Job::Stop => {}
         }
     }
 
-    fn upload(&self, name: &LogicName, bytes: &[u8], options: UploadOptions) -> Result<Arc<LogicId>, PublishError> {
-        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| options.publish) {
+    /// Ends what a thread has prepared.
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Upload(upload, prepared) => {
+                let published = catch("published a component", || self.publish_upload(&upload, prepared));
+                drop(upload.answer.send(published));
+            }
+            Done::File(file, _) if file.is_superseded() => {}
+            // The file is submitted at the next start.
+            Done::File(..) if self.shared.is_stopping() => {}
+            Done::File(file, prepared) => {
+                let publish = |prepared| self.publisher.publish(file.submission(), prepared);
+                let published = catch("published a component", || prepared.and_then(publish));
+                if let Some(watch) = &mut self.watch {
+                    watch.note_outcome(&file, published.err().as_ref());
+                }
+            }
+            Done::Load(load, loaded) => self.go_on(load, loaded),
+        }
+    }
+
+    /// Refuses an upload, or has it prepared.
+    fn begin_upload(&mut self, upload: Upload) {
+        let at_once = match self.check_upload(&upload) {
+            Ok(None) if self.shared.is_stopping() => Err(PublishError::Stopping),
+            Ok(None) if !self.queue.has_room() => Err(PublishError::Busy { limit: MAX_WAITING }),
+            Ok(None) => return self.queue.push(Work::Upload(upload)),
+            Ok(Some(live)) => Ok(live),
+            Err(error) => Err(error),
+        };
+        drop(upload.answer.send(at_once));
+    }
+
+    /// Checks what needs no compiler. Returns the live version if it is the same component.
+    fn check_upload(&self, upload: &Upload) -> Result<Option<Arc<LogicId>>, PublishError> {
+        let Upload { name, bytes, options, .. } = upload;
+        self.check_place(name, options.publish)?;
+        let live = self.publisher.live_with(name, &digest_of(bytes));
+        if live.is_some() {
+            self.publisher.clear_failure(name, "upload");
+        }
+        Ok(live)
+    }
+
+    /// Checks that a logic may be uploaded. Asked again before it is published, because a file may have come meanwhile.
+    fn check_place(&self, name: &LogicName, publish: bool) -> Result<(), PublishError> {
+        if let Some(file) = self.watch.as_ref().and_then(|watch| watch.file_of(name)).filter(|_| publish) {
             return Err(PublishError::FromFile { name: name.clone(), file: file.display().to_string() });
         }
         let known = self.publisher.registry().all();
         if known.len() >= MAX_LOGICS && !known.contains_key(name) {
             return Err(PublishError::TooMany { limit: MAX_LOGICS });
         }
-        let digest = digest_of(bytes);
-        if let Some(live) = self.publisher.live_with(name, &digest) {
-            self.publisher.clear_failure(name, "upload");
-            return Ok(live);
-        }
-        let UploadOptions { publish, force } = options;
-        self.publisher.submit(Submission { name, bytes, source: "upload", publish, force }).map_err(|error| {
+        Ok(())
+    }
+
+    fn publish_upload(
+        &self,
+        upload: &Upload,
+        prepared: Result<Prepared, SubmitError>,
+    ) -> Result<Arc<LogicId>, PublishError> {
+        let name = &upload.name;
+        self.check_place(name, upload.options.publish)?;
+        let published = prepared.and_then(|prepared| self.publisher.publish(upload.submission(), prepared));
+        published.map_err(|error| {
             let why = error.to_string();
             let error = PublishError::from(error);
-            // A store that takes no writes says nothing about the component.
-            let is_of_store = matches!(error, PublishError::Unavailable { .. } | PublishError::Interrupted(_));
             // Only a known logic remembers what it refused. An unknown name with nothing live would stay in the registry
             // for ever.
-            if known.contains_key(name) && !is_of_store {
-                self.publisher.refuse(name, "upload", Some(digest), why);
+            if error.is_about_component() && self.publisher.registry().all().contains_key(name) {
+                self.publisher.refuse(name, "upload", Some(digest_of(&upload.bytes)), why);
             }
             error
         })
+    }
+
+    /// Changes a rollout. Has a version loaded first that is not in memory.
+    fn update(&mut self, name: LogicName, update: RolloutUpdate, loaded: Vec<Arc<Version>>, answer: Answer<()>) {
+        let applied = catch("changed a rollout", || self.publisher.apply(&name, &update, &loaded));
+        let failed = match applied {
+            Ok(None) => return drop(answer.send(Ok(()))),
+            Ok(Some(_)) if loaded.len() >= MAX_LOADED_FOR_UPDATE => {
+                PublishError::Failed(format!("the versions of {name} kept changing; try again in a moment"))
+            }
+            Ok(Some(digest)) => match self.source_to_load(&name, &digest) {
+                Ok(source) => {
+                    let then = Then::Update { update, loaded, answer };
+                    return self.queue.push(Work::Load(Load { name, digest, source, then }));
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        drop(answer.send(Err(failed)));
+    }
+
+    /// Loads a version for lists that are pinned to it.
+    fn fetch(&mut self, name: LogicName, digest: Digest, answer: Answer<(), String>) {
+        if let Some(version) = self.publisher.loaded(&name, &digest) {
+            self.publisher.add_spare(&version);
+            return drop(answer.send(Ok(())));
+        }
+        match self.source_to_load(&name, &digest) {
+            Ok(source) => self.queue.push(Work::Load(Load { name, digest, source, then: Then::Fetch { answer } })),
+            Err(error) => drop(answer.send(Err(error.to_string()))),
+        }
+    }
+
+    /// Where a version came from that can be loaded now.
+    fn source_to_load(&self, name: &LogicName, digest: &Digest) -> Result<String, PublishError> {
+        if self.shared.is_stopping() {
+            return Err(PublishError::Stopping);
+        }
+        if !self.queue.has_room() {
+            return Err(PublishError::Busy { limit: MAX_WAITING });
+        }
+        self.publisher.source(name, digest).map_err(PublishError::Failed)
+    }
+
+    /// Goes on with the job for which a version was loaded.
+    fn go_on(&mut self, load: Load, loaded: Result<Arc<Version>, String>) {
+        let Load { name, then, .. } = load;
+        match (then, loaded) {
+            (Then::Fetch { answer }, loaded) => {
+                let added = loaded.map(|version| self.publisher.add_spare(&version));
+                drop(answer.send(added));
+            }
+            (Then::Update { update, loaded: mut all, answer }, Ok(version)) => {
+                all.push(version);
+                self.update(name, update, all, answer);
+            }
+            (Then::Update { answer, .. }, Err(why)) => {
+                let stops = self.shared.is_stopping();
+                drop(answer.send(Err(if stops { PublishError::Stopping } else { PublishError::Failed(why) })));
+            }
+        }
     }
 }
 

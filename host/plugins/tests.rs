@@ -15,7 +15,7 @@ use crate::list::schema::Description;
 use crate::logic::testing::Native;
 use crate::logic::{Fault, Logic, Session};
 use crate::rollout::testing::MemoryStates;
-use crate::rollout::{CompileError, Compiler};
+use crate::rollout::{CompileError, Compiler, IsCancelled};
 
 /// The longest wait for the loader.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,17 +27,25 @@ struct Scripted {
 }
 
 impl Compiler for Scripted {
-    fn compile(&self, name: &LogicName, _: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
+    fn compile(
+        &self,
+        name: &LogicName,
+        bytes: &[u8],
+        is_cancelled: IsCancelled<'_>,
+    ) -> Result<Box<dyn Logic>, CompileError> {
         match name.as_str() {
             "compiler-panics" => panic!("as the name demands"),
             "gates-panic" => Ok(Box::new(PanicsInGates(Native::named("gates-panic", 1)))),
-            "slow" => {
-                self.entered.send(()).expect("the test waits for it");
-                self.released.lock().recv_timeout(PATIENCE).expect("the test releases it");
-                Err(CompileError { why: "slow".into(), is_transient: false })
+            "ordered" => {
+                let major = if bytes == b"1" { 1 } else { 2 };
+                if major == 1 {
+                    self.entered.send(()).expect("the test waits for it");
+                    self.released.lock().recv_timeout(PATIENCE).expect("the test releases it");
+                }
+                if is_cancelled() { Err(CompileError::Cancelled) } else { Ok(Native::named("ordered", major)) }
             }
             "works" => Ok(Native::named("works", 1)),
-            _ => Err(CompileError { why: "not in this test".into(), is_transient: false }),
+            _ => Err(CompileError::Refused { why: "not in this test".into(), is_transient: false }),
         }
     }
 }
@@ -92,8 +100,12 @@ async fn start_with(directory: &Path, states: &MemoryStates, watched: Option<&Pa
 }
 
 async fn upload(plugins: &Plugins, name: &str) -> Result<Arc<LogicId>, PublishError> {
+    upload_bytes(plugins, name, "component").await
+}
+
+async fn upload_bytes(plugins: &Plugins, name: &str, bytes: &'static str) -> Result<Arc<LogicId>, PublishError> {
     let options = UploadOptions { publish: true, force: true };
-    plugins.upload(LogicName::new(name).unwrap(), Bytes::from_static(b"component"), options).await
+    plugins.upload(LogicName::new(name).unwrap(), Bytes::from_static(bytes.as_bytes()), options).await
 }
 
 #[tokio::test]
@@ -115,21 +127,75 @@ async fn a_panic_of_the_compiler_or_in_the_gates_refuses_the_component_and_the_l
 async fn closing_with_a_full_queue_still_writes_the_states_that_changed() {
     let (directory, states, works) =
         (tempfile::tempdir().unwrap(), MemoryStates::default(), LogicName::new("works").unwrap());
-    let Fixture { plugins, registry, entered, release } = start_with(directory.path(), &states, None).await;
+    let Fixture { plugins, registry, .. } = start_with(directory.path(), &states, None).await;
     let id = upload(&plugins, "works").await.expect("it is published");
-    let mut slow = Box::pin(upload(&plugins, "slow"));
-    assert!(poll!(&mut slow).is_pending());
-    entered.recv_timeout(PATIENCE).expect("the loader is at work");
-    while plugins.jobs.try_send(Job::Save).is_ok() {}
-    registry.hold(&works, &id.digest);
     let is_held = || states.both(&works).0.expect("it was written").versions[0].held;
     assert!(!is_held());
+    let release = states.hold();
+    let mut again = Box::pin(upload(&plugins, "works"));
+    assert!(poll!(&mut again).is_pending());
+    // The loader takes jobs until it has to write the state.
+    while plugins.jobs.try_send(Job::Save).is_ok() {}
+    registry.hold(&works, &id.digest);
     let mut closed = Box::pin(plugins.close());
     assert!(poll!(&mut closed).is_pending(), "the loader has not written the state yet");
-    release.send(()).expect("the loader waits");
+    drop(release);
     closed.await.unwrap();
     assert!(is_held(), "the state is stored");
-    slow.await.expect_err("it is refused");
+    again.await.expect("it is published");
+}
+
+#[tokio::test]
+async fn versions_change_their_roles_beside_a_compilation_and_uploads_of_one_logic_keep_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
+    upload(&plugins, "works").await.expect("it is published");
+    let mut first = Box::pin(upload_bytes(&plugins, "ordered", "1"));
+    assert!(poll!(&mut first).is_pending());
+    entered.recv_timeout(PATIENCE).expect("it is being compiled");
+    let mut second = Box::pin(upload_bytes(&plugins, "ordered", "2"));
+    assert!(poll!(&mut second).is_pending());
+
+    let update = RolloutUpdate { live: Some("1.0.0".parse().expect("a version")), ..RolloutUpdate::default() };
+    plugins.update(LogicName::new("works").unwrap(), update).await.expect("it is in memory");
+    upload(&plugins, "works").await.expect("another thread compiles it");
+    assert!(poll!(&mut second).is_pending(), "the upload before it is not published yet");
+    release.send(()).expect("the compiler waits");
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!([first.unwrap().version.major, second.unwrap().version.major], [1, 2]);
+    let live = registry.live(&LogicName::new("ordered").unwrap()).expect("it is live");
+    assert_eq!(live.id().version.major, 2);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_refuses_what_is_being_compiled_and_what_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
+    let mut first = Box::pin(upload_bytes(&plugins, "ordered", "1"));
+    assert!(poll!(&mut first).is_pending());
+    entered.recv_timeout(PATIENCE).expect("it is being compiled");
+    let mut second = Box::pin(upload_bytes(&plugins, "ordered", "2"));
+    assert!(poll!(&mut second).is_pending());
+    plugins.stop_compiling();
+    assert_eq!(second.await, Err(PublishError::Stopping), "it does not wait for the compiler");
+    release.send(()).expect("the compiler waits");
+    assert_eq!(first.await, Err(PublishError::Stopping));
+    assert!(registry.live(&LogicName::new("ordered").unwrap()).is_none());
+    plugins.close().await.expect("there is nothing to write");
+}
+
+#[tokio::test]
+async fn a_component_whose_caller_is_gone_is_not_published() {
+    let directory = tempfile::tempdir().unwrap();
+    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
+    let mut first = Box::pin(upload_bytes(&plugins, "ordered", "1"));
+    assert!(poll!(&mut first).is_pending());
+    entered.recv_timeout(PATIENCE).expect("it is being compiled");
+    drop(first);
+    release.send(()).expect("the compiler waits");
+    upload_bytes(&plugins, "ordered", "2").await.expect("it is published");
+    let rollout = registry.rollout(&LogicName::new("ordered").unwrap()).expect("the registry knows it");
+    assert_eq!(rollout.state.versions.len(), 1, "{:?}", rollout.state);
 }
 
 #[tokio::test]

@@ -4,24 +4,31 @@
 //! in several writes, or by a rename. Reading causes no event that the watcher handles, and the watcher writes nothing,
 //! so there is no loop.
 //!
+//! The loader's thread decides, [`files`](super::files) reads, and the work queue compiles what was read. One thing is read
+//! at a time, and nothing more is read while the work queue has no room.
+//!
 //! `notify-debouncer-full` does not serve here. It debounces events on a thread of its own, and the loader's thread
 //! must also decide when to look without events: the poll for file systems that send none, and the second look at a
 //! component that is not completely written yet. Both need one deadline that the loader waits for between its jobs.
 
-use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::io::Read;
+use std::collections::{HashMap, VecDeque};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::directory;
 use super::error::StartError;
-use super::job::Job;
+use super::files::{FileAnswer, FileReader, Found, Listed, READ_LIMIT, Request, Stamp, not_answered};
+use super::job::{Answer, FileUpload, Job, Work};
+use super::work_queue::WorkQueue;
 use crate::list::digest::{Digest, digest_of};
 use crate::list::name::LogicName;
-use crate::rollout::{MAX_LOGICS, PublishError, Publisher, Submission};
+use crate::rollout::{MAX_LOGICS, PublishError, Publisher, SubmitError};
 
 /// How long a directory must be without events before it is looked at: the several writes of an editor become one look.
 const DEBOUNCE: Duration = Duration::from_millis(30);
@@ -43,19 +50,31 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub(super) struct Watch {
     directory: PathBuf,
-    /// The most bytes that a component may have.
-    limit: usize,
     files: HashMap<LogicName, Seen>,
     /// Whether it is the first look. It keeps the roles of versions that the rollout state knows.
     starting: bool,
     /// When to look next.
     look_at: Instant,
+    /// When the last look began.
+    begun: Instant,
     /// Files that an event named: read again even if they look unchanged.
     named: Vec<PathBuf>,
     /// Why the directory could not be read at the last look.
     unreadable: Option<String>,
+    /// The callers for whom the next look reads every file again.
+    rescans: Vec<Answer<Option<usize>>>,
+    /// The callers for whom the directory is being listed.
+    listing_for: Vec<Answer<Option<usize>>>,
     /// The time of the first event since the last look.
     first_event: Option<Instant>,
+    /// The files that are still to be read in this look.
+    to_read: VecDeque<Listed>,
+    /// Since when the reader is at work.
+    asked: Option<Instant>,
+    /// Whether the log says that the reader does not answer.
+    is_late: bool,
+    reader: FileReader,
+    jobs: mpsc::SyncSender<Job>,
     _watcher: RecommendedWatcher,
 }
 
@@ -66,6 +85,18 @@ struct Seen {
     digest: Digest,
     /// Why these bytes were refused, if they were.
     failed: Option<Failed>,
+    /// The work on these bytes, if there is some.
+    work: Option<Attempt>,
+}
+
+/// An attempt to publish the bytes of a file.
+struct Attempt {
+    /// What tells the work that the file has other bytes by now.
+    superseded: Arc<AtomicBool>,
+    /// How the attempt before failed, if it was made with the same bytes.
+    before: Option<Failed>,
+    /// Whether the file was saved, or the attempt is made by itself.
+    is_named: bool,
 }
 
 struct Failed {
@@ -94,9 +125,6 @@ impl Retry {
     }
 }
 
-/// Size and modification time of a file. A file with another stamp may have changed.
-type Stamp = (u64, Option<std::time::SystemTime>);
-
 impl Watch {
     /// Submits all components of a directory, and watches the directory from then on.
     pub(super) fn open(
@@ -111,8 +139,10 @@ impl Watch {
             why,
         };
         let directory_found = fs::canonicalize(&directory).map_err(|error| failed("read", error.to_string()))?;
-        components(&directory_found).map_err(|error| failed("read", error.to_string()))?;
+        directory::check(&directory_found).map_err(|why| failed("trusted", why))?;
+        let reader = FileReader::start(limit).map_err(StartError::Thread)?;
         // Watch first, look afterwards: a file saved in between is seen twice rather than never.
+        let events = jobs.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let changed = match event {
                 Ok(event) if matches!(event.kind, EventKind::Access(_)) || is_of_others(&event) => return,
@@ -120,33 +150,61 @@ impl Watch {
                 Err(_) => Vec::new(),
             };
             // A full queue means that the loader is about to look anyway. If it is not, the poll looks.
-            let _ = jobs.try_send(Job::Changed(changed));
+            let _ = events.try_send(Job::Changed(changed));
         })
         .map_err(|error| failed("watched", error.to_string()))?;
         watcher
             .watch(&directory_found, RecursiveMode::NonRecursive)
             .map_err(|error| failed("watched", error.to_string()))?;
+        let now = Instant::now();
         let mut watch = Self {
             directory: directory_found,
-            limit,
             files: HashMap::new(),
             starting: true,
-            look_at: Instant::now(),
+            look_at: now,
+            begun: now,
             named: Vec::new(),
             unreadable: None,
+            rescans: Vec::new(),
+            listing_for: Vec::new(),
             first_event: None,
+            to_read: VecDeque::new(),
+            asked: None,
+            is_late: false,
+            reader,
+            jobs,
             _watcher: watcher,
         };
-        watch.look(publisher);
+        watch.look_now(publisher).map_err(|error| failed("read", error.to_string()))?;
         watch.starting = false;
         // A broken file is reported at once at the start, because no editor is in the middle of saving it.
         watch.files.iter_mut().for_each(|(name, seen)| seen.report(publisher, name));
         Ok(watch)
     }
 
-    /// How long until the next look.
-    pub(super) fn next_look(&self) -> Duration {
-        self.look_at.saturating_duration_since(Instant::now())
+    /// Looks at once, and submits the components one after the other.
+    fn look_now(&mut self, publisher: &Publisher) -> std::io::Result<()> {
+        if let FileAnswer::Listed(listed) = self.reader.ask_and_wait(Request::List(self.directory.clone()))? {
+            self.take_list(listed, publisher)?;
+        }
+        while let Some(file) = self.to_read.pop_front() {
+            let answer = self.reader.ask_and_wait(Request::Read(file))?;
+            if let Some(file) = self.note_file(answer, publisher) {
+                let submitted = publisher.submit(file.submission());
+                self.note_outcome(&file, submitted.err().as_ref());
+            }
+        }
+        Ok(())
+    }
+
+    /// How long until there is something to do. The end of some work wakes the loader, too.
+    pub(super) fn pause(&self) -> Duration {
+        match self.asked {
+            Some(asked) if !self.is_late => READ_LIMIT.saturating_sub(asked.elapsed()),
+            Some(_) => POLL_INTERVAL,
+            None if !self.to_read.is_empty() => POLL_INTERVAL,
+            None => self.look_at.saturating_duration_since(Instant::now()),
+        }
     }
 
     /// Schedules a look after an event. The look follows when there was no event for [`DEBOUNCE`].
@@ -164,34 +222,79 @@ impl Watch {
         self.files.get(name).map(|seen| seen.path.as_path())
     }
 
-    /// Looks at every file as if all had changed. Returns how many components the directory holds.
-    ///
-    /// # Errors
-    ///
-    /// The directory cannot be read. What was loaded from it stays as it is.
-    pub(super) fn rescan(&mut self, publisher: &Publisher) -> Result<usize, PublishError> {
-        let found = components(&self.directory).map_err(|error| {
-            PublishError::Failed(format!("the directory {} cannot be read: {error}", self.directory.display()))
-        })?;
-        self.named = found.iter().map(|(_, path)| path.clone()).take(MAX_LOGICS).collect();
-        self.look_at_files(found, publisher);
-        Ok(self.files.len())
+    /// Looks at every file as if all had changed, at once. The caller is answered with the number of components in the
+    /// directory.
+    pub(super) fn rescan(&mut self, answer: Answer<Option<usize>>) {
+        self.rescans.push(answer);
+        self.look_at = Instant::now();
     }
 
-    /// Looks at every file that may have changed.
-    pub(super) fn look(&mut self, publisher: &Publisher) {
-        match components(&self.directory) {
-            Ok(found) => {
-                if self.unreadable.take().is_some() {
-                    tracing::info!(directory = %self.directory.display(), "the plugins directory can be read again");
-                }
-                self.look_at_files(found, publisher);
+    /// Has the next thing read, if it is time and there is room for it.
+    pub(super) fn step(&mut self, queue: &WorkQueue) {
+        if let Some(asked) = self.asked {
+            if asked.elapsed() >= READ_LIMIT && !self.is_late {
+                self.is_late = true;
+                self.note_unreadable(not_answered().to_string());
             }
-            Err(error) => {
-                self.begin_look();
-                self.note_unreadable(error.to_string());
+            if self.is_late {
+                self.answer_rescans(&Err(not_answered().to_string()));
+            }
+            return;
+        }
+        if self.to_read.is_empty() {
+            if self.pause().is_zero() {
+                self.ask(Request::List(self.directory.clone()));
+                self.listing_for = std::mem::take(&mut self.rescans);
+            }
+        } else if queue.has_room()
+            && let Some(file) = self.to_read.pop_front()
+        {
+            self.ask(Request::Read(file));
+        }
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.asked = Some(Instant::now());
+        let jobs = self.jobs.clone();
+        // The loader is gone when the server stops.
+        self.reader.ask(request, move |answer| drop(jobs.send(Job::File(answer))));
+    }
+
+    /// Takes what was read.
+    pub(super) fn take(&mut self, answer: FileAnswer, publisher: &Publisher, queue: &mut WorkQueue) {
+        self.asked = None;
+        self.is_late = false;
+        match answer {
+            // The log has the error.
+            FileAnswer::Listed(listed) => drop(self.take_list(listed, publisher)),
+            read => {
+                if let Some(file) = self.note_file(read, publisher) {
+                    queue.push(Work::File(file));
+                }
             }
         }
+    }
+
+    fn take_list(&mut self, listed: std::io::Result<Vec<Found>>, publisher: &Publisher) -> std::io::Result<()> {
+        let mut named = self.begin_look();
+        let found = match listed {
+            Ok(found) => found,
+            Err(error) => {
+                self.note_unreadable(error.to_string());
+                self.answer_rescans(&Err(error.to_string()));
+                return Err(error);
+            }
+        };
+        if self.unreadable.take().is_some() {
+            tracing::info!(directory = %self.directory.display(), "the plugins directory can be read again");
+        }
+        if !self.listing_for.is_empty() {
+            named = found.iter().map(|found| found.path.clone()).collect();
+        }
+        let count = found.iter().filter(|found| found.stamp.is_some()).count();
+        self.compare(found, publisher, &named);
+        self.answer_rescans(&Ok(count));
+        Ok(())
     }
 
     /// Logs why the directory cannot be read, unless the last look found the same. Returns whether it was logged.
@@ -204,16 +307,26 @@ impl Watch {
         is_new
     }
 
+    fn answer_rescans(&mut self, listed: &Result<usize, String>) {
+        for answer in self.listing_for.drain(..) {
+            let directory = self.directory.display();
+            let failed =
+                |why: &String| PublishError::Failed(format!("the directory {directory} cannot be read: {why}"));
+            let _ = answer.send(listed.as_ref().map(|count| Some(*count)).map_err(failed));
+        }
+    }
+
     /// Schedules the next look, and takes the files that an event named since the last one.
     fn begin_look(&mut self) -> Vec<PathBuf> {
-        self.look_at = Instant::now() + POLL_INTERVAL;
+        self.begun = Instant::now();
+        self.look_at = if self.rescans.is_empty() { self.begun + POLL_INTERVAL } else { self.begun };
         self.first_event = None;
         std::mem::take(&mut self.named)
     }
 
-    fn look_at_files(&mut self, found: Vec<(LogicName, PathBuf)>, publisher: &Publisher) {
-        let named = self.begin_look();
-        let gone = |name: &LogicName| !found.iter().any(|(there, _)| there == name);
+    /// Notes which files have to be read.
+    fn compare(&mut self, found: Vec<Found>, publisher: &Publisher, named: &[PathBuf]) {
+        let gone = |name: &LogicName| !found.iter().any(|found| found.name == *name);
         self.files.retain(|name, seen| {
             let gone = gone(name);
             if gone {
@@ -221,53 +334,42 @@ impl Watch {
             }
             !gone
         });
-        let begun = Instant::now();
-        for (name, path) in found.into_iter().take(MAX_LOGICS) {
-            let named = named.contains(&path);
-            self.look_at_file(publisher, name, path, named);
-        }
-        self.restart_grace_periods(begun);
-    }
-
-    /// Starts the grace periods of the components that were refused since `begun` again. Compiling the files after them
-    /// in the same look can take longer than a grace period on a busy machine.
-    fn restart_grace_periods(&mut self, begun: Instant) {
-        let now = Instant::now();
-        let failed = self.files.values_mut().filter_map(|seen| seen.failed.as_mut());
-        for failed in failed.filter(|failed| !failed.reported && failed.since >= begun) {
-            failed.since = now;
-            self.look_at = self.look_at.min(now + GRACE_PERIOD);
-        }
-    }
-
-    fn look_at_file(&mut self, publisher: &Publisher, name: LogicName, path: PathBuf, named: bool) {
-        let metadata = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => metadata,
-            // A directory or a pipe of that name is no component. A file that was just renamed is found when its name
-            // is back.
-            _ => return,
-        };
-        let stamp = stamp(&metadata);
-        if let Some(seen) = self.files.get_mut(&name)
-            && !named
-            && seen.stamp == stamp
-            && !seen.is_retry_due()
-        {
-            if let Some(pause) = seen.report_after_grace(publisher, &name) {
-                self.look_at = self.look_at.min(Instant::now() + pause);
+        for Found { name, path, stamp } in found.into_iter().take(MAX_LOGICS) {
+            // A directory or a pipe of that name is no component.
+            let Some(stamp) = stamp else { continue };
+            let is_named = named.contains(&path);
+            match self.files.get_mut(&name) {
+                Some(seen) if seen.stamp == stamp && !is_named && !seen.is_retry_due() => {
+                    let rest = seen.report_after_grace(publisher, &name);
+                    self.look_within(rest);
+                }
+                _ => self.to_read.push_back(Listed { name, path, stamp, is_named }),
             }
-            return;
         }
+    }
+
+    fn look_within(&mut self, pause: Option<Duration>) {
+        if let Some(pause) = pause {
+            self.look_at = self.look_at.min(Instant::now() + pause);
+        }
+    }
+
+    /// Notes what was read of a file. Returns the component if it is new.
+    fn note_file(&mut self, answer: FileAnswer, publisher: &Publisher) -> Option<FileUpload> {
+        let FileAnswer::Read { file: Listed { name, path, stamp, is_named }, content } = answer else { return None };
         let source = source(&path);
-        let bytes = match read(&path, self.limit) {
-            Ok(bytes) => bytes,
+        let (read_stamp, bytes) = match content {
+            Ok(Some(content)) => content,
+            // It was replaced by something else than a file since the directory was listed.
+            Ok(None) => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 publisher.refuse(&name, &source, None, why.clone());
                 let failed =
                     Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), retry: None });
-                self.files.insert(name, Seen { path, stamp, digest: [0; 32], failed });
-                return;
+                self.replace(name, Seen { path, stamp, digest: [0; 32], failed, work: None });
+                return None;
             }
         };
         let digest = digest_of(&bytes);
@@ -275,40 +377,62 @@ impl Watch {
             && seen.digest == digest
             && !seen.may_be_accepted_now()
         {
-            seen.stamp = stamp;
-            if let Some(pause) = seen.report_after_grace(publisher, &name) {
-                self.look_at = self.look_at.min(Instant::now() + pause);
-            }
-            return; // unchanged bytes are no event
+            seen.stamp = read_stamp;
+            let rest = seen.report_after_grace(publisher, &name);
+            self.look_within(rest);
+            return None; // unchanged bytes are no event
         }
-        let failed = if self.starting && publisher.is_restored(&name, &digest) {
+        let seen = Seen { path: path.clone(), stamp: read_stamp, digest, failed: None, work: None };
+        if self.starting && publisher.is_restored(&name, &digest) {
             if publisher.live_with(&name, &digest).is_none() {
                 tracing::warn!(logic = %name, file = %path.display(), "this file is not the live version: it was live or stored before, and its role is unchanged; save it again, or change the live version with PATCH /logic/{name}");
             }
-            None
-        } else if publisher.live_with(&name, &digest).is_some() {
+            self.replace(name, seen);
+            return None;
+        }
+        if publisher.live_with(&name, &digest).is_some() {
             publisher.clear_failure(&name, &source);
-            None
-        } else {
-            let submission = Submission {
-                name: &name,
-                bytes: &bytes,
-                source: &source,
-                publish: true,
-                force: self.starting && publisher.force_at_start(),
-            };
-            let before =
-                self.files.get(&name).filter(|seen| seen.digest == digest).and_then(|seen| seen.failed.as_ref());
-            publisher.submit(submission).err().map(|error| {
-                self.look_at = self.look_at.min(Instant::now() + GRACE_PERIOD);
+            self.replace(name, seen);
+            return None;
+        }
+        let force = self.starting && publisher.force_at_start();
+        let superseded = Arc::new(AtomicBool::new(false));
+        let of_same_bytes = self.files.get_mut(&name).filter(|before| before.digest == digest);
+        let before = of_same_bytes.and_then(|before| before.failed.take());
+        let work = Some(Attempt { superseded: superseded.clone(), before, is_named });
+        self.replace(name.clone(), Seen { work, ..seen });
+        Some(FileUpload { name, bytes, digest, source, force, is_superseded: superseded })
+    }
+
+    /// Replaces what is known of a file, and ends the work on its earlier bytes.
+    fn replace(&mut self, name: LogicName, seen: Seen) {
+        let before = self.files.insert(name, seen);
+        if let Some(work) = before.and_then(|before| before.work) {
+            work.superseded.store(true, Ordering::Release);
+        }
+    }
+
+    /// Notes whether a component that was read was refused.
+    pub(super) fn note_outcome(&mut self, file: &FileUpload, error: Option<&SubmitError>) {
+        let now = Instant::now();
+        if let Some(seen) = self.files.get_mut(&file.name).filter(|seen| seen.digest == file.digest) {
+            let work = seen.work.take();
+            let is_named = work.as_ref().is_some_and(|work| work.is_named);
+            let before = work.and_then(|work| work.before);
+            seen.failed = error.map(|error| {
                 let (why, is_transient) = (error.to_string(), error.is_transient());
                 // An attempt that was made by itself is reported if it fails in another way.
-                let reported = !named && before.is_some_and(|before| before.reported && before.why == why);
+                let reported = !is_named && before.as_ref().is_some_and(|before| before.reported && before.why == why);
                 let retry = error.is_of_storage().then(|| Retry::after(before.and_then(|before| before.retry)));
-                Failed { why, reported, is_transient, since: Instant::now(), retry }
-            })
-        };
-        self.files.insert(name, Seen { path, stamp, digest, failed });
+                Failed { why, reported, is_transient, since: now, retry }
+            });
+        }
+        // Compiling one file can take longer than the grace period of another one that was refused in the same look.
+        let failed = self.files.values_mut().filter_map(|seen| seen.failed.as_mut());
+        for failed in failed.filter(|failed| !failed.reported && failed.since >= self.begun) {
+            failed.since = now;
+            self.look_at = self.look_at.min(now + GRACE_PERIOD);
+        }
     }
 }
 
@@ -352,32 +476,6 @@ fn is_of_others(event: &notify::Event) -> bool {
 
 fn source(path: &Path) -> String {
     format!("file {}", path.file_name().unwrap_or(path.as_os_str()).display())
-}
-
-fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.len(), metadata.modified().ok())
-}
-
-/// Reads a file up to one byte over the limit, so that too large a file is recognized without reading all of it.
-fn read(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The `NAME.wasm` files of a directory whose stem is the name of a logic, sorted by name.
-fn components(directory: &Path) -> std::io::Result<Vec<(LogicName, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm")
-            && let Some(name) = path.file_stem().and_then(|stem| LogicName::new(stem.to_str()?).ok())
-        {
-            found.push((name, path));
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -12,6 +12,22 @@ pub enum PublishError {
     /// The component breaks the contract. The text says how, and names the import or version.
     #[error("{0}")]
     Invalid(String),
+    /// The compiler needs more memory or processor time for the component than it may take.
+    #[error("{why}")]
+    CompileLimit {
+        /// The limit, as a text for people.
+        why: String,
+        /// The name of the limit.
+        name: &'static str,
+        /// The limit in its unit.
+        value: u64,
+    },
+    /// The machine could not compile the component, which says nothing about the component. Nothing was changed.
+    #[error("{0}")]
+    NotCompiled(String),
+    /// The server stops. Nothing was changed.
+    #[error("the server is stopping")]
+    Stopping,
     /// The logic comes from a watched directory, where an upload would not last.
     #[error("logic {name} comes from the file {file}; save the new component there")]
     FromFile {
@@ -71,6 +87,14 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether the component is at fault, and not the machine, the store or the time.
+    pub fn is_about_component(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unavailable { .. } | Self::Interrupted(_) | Self::NotCompiled(_) | Self::Stopping | Self::Busy { .. }
+        )
+    }
+
     /// The error of writing the state of one logic.
     pub(super) fn of_state(error: StateError, logic: &LogicName) -> Self {
         let what = format!("the state of {logic} could not be written: {error}");
@@ -125,21 +149,54 @@ pub enum SubmitError {
 }
 
 /// Why a compiler made no logic of a component.
-#[derive(Debug, thiserror::Error)]
-#[error("{why}")]
-pub struct CompileError {
-    /// What is wrong with the component, as a text for people.
-    pub why: String,
-    /// Whether the same bytes may compile the next time, because the machine was busy.
-    pub is_transient: bool,
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The component is not accepted.
+    #[error("{why}")]
+    Refused {
+        /// What is wrong with the component, as a text for people.
+        why: String,
+        /// Whether the same bytes may be accepted the next time, because the machine was busy.
+        is_transient: bool,
+    },
+    /// The compiler needs more memory or time for it than it may take.
+    #[error("{why}")]
+    Limit {
+        /// The limit, as a text for people.
+        why: String,
+        /// The name of the limit.
+        name: &'static str,
+        /// The limit in its unit.
+        value: u64,
+    },
+    /// The machine could not compile it, which says nothing about the component.
+    #[error("{0}")]
+    Machine(String),
+    /// It was cancelled.
+    #[error("its compilation was stopped")]
+    Cancelled,
+}
+
+impl CompileError {
+    /// Whether the same bytes may compile the next time.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { is_transient, .. } => *is_transient,
+            Self::Machine(_) => true,
+            Self::Limit { .. } | Self::Cancelled => false,
+        }
+    }
 }
 
 impl From<SubmitError> for PublishError {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Compile(_) | SubmitError::Gates { .. } | SubmitError::Panicked(_) => {
-                Self::Invalid(error.to_string())
-            }
+            SubmitError::Compile(CompileError::Limit { why, name, value }) => Self::CompileLimit { why, name, value },
+            SubmitError::Compile(CompileError::Machine(why)) => Self::NotCompiled(why),
+            SubmitError::Compile(CompileError::Cancelled) => Self::Stopping,
+            SubmitError::Compile(CompileError::Refused { .. })
+            | SubmitError::Gates { .. }
+            | SubmitError::Panicked(_) => Self::Invalid(error.to_string()),
             SubmitError::NotStored(why) => Self::Failed(format!("the component could not be stored: {why}")),
             SubmitError::Rollout(error) => error,
         }
@@ -155,7 +212,7 @@ impl SubmitError {
     /// Whether the same bytes may be accepted the next time, because the machine was busy or the disk failed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Compile(error) => error.is_transient,
+            Self::Compile(error) => error.is_transient(),
             Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
             Self::Panicked(_) | Self::Rollout(PublishError::Quarantined { .. }) => false,
             Self::NotStored(_) | Self::Rollout(_) => true,

@@ -1,28 +1,29 @@
 //! Publishes a component: compiles it, runs the conformance gates, stores it, and adds it to the registry.
 //!
+//! [`Preparer`] does what takes long, on any thread. [`Publisher`] does the rest, on one thread.
+//!
 //! A change of a rollout is durable before it is in effect. Changes that are made in memory first, such as a quarantine,
 //! are written by [`Publisher::save_dirty`].
 
+mod prepare;
 mod unsaved;
 mod update;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
+pub use prepare::{Compiler, IsCancelled, Prepared, Preparer, Submission};
 use unsaved::Unsaved;
 pub use update::RolloutUpdate;
 
 use super::artifacts::ArtifactStore;
-use super::conformance;
 use super::digest::Digest;
 use super::draft::RolloutDraft;
-use super::error::{CompileError, PublishError, SubmitError};
+use super::error::{PublishError, SubmitError};
 use super::import;
 use super::registry::Registry;
 use super::resolve::Rollout;
-use super::state::{Gates, RolloutState, TransitionError};
+use super::state::{RolloutState, TransitionError};
 use super::state_store::{StateError, StateStore};
 use super::states::States;
 use super::version::Version;
@@ -32,16 +33,9 @@ use crate::files::Durability;
 use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::logic::Logic;
-
-/// How often a stored component is loaded while the machine is too busy for it.
-const MAX_LOADS: usize = 5;
 
 /// How often a change is prepared anew because the rollout changed meanwhile.
 const MAX_TRIES: usize = 16;
-
-/// How many differences from the live version are remembered.
-const MAX_DIFFERENCES: usize = 20;
 
 /// The source of events about a stored state.
 const STATE_SOURCE: &str = "rollout state";
@@ -50,36 +44,15 @@ const STATE_SOURCE: &str = "rollout state";
 /// or why the import failed.
 pub type Imported = Result<Option<String>, String>;
 
-/// Makes a logic of a component. The publisher does not know the engine.
-pub trait Compiler: Send + Sync {
-    /// Compiles a component as a version of a logic, and tries it out.
-    fn compile(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn Logic>, CompileError>;
-}
-
 /// Publishes components, and changes rollouts on request. Used by one thread.
 pub struct Publisher {
-    compiler: Box<dyn Compiler>,
+    preparer: Arc<Preparer>,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    artifacts: ArtifactStore,
+    artifacts: Arc<ArtifactStore>,
     states: States,
     /// Whether components that are there at the start are accepted though they are quarantined or fail their gates.
     force_at_start: bool,
-}
-
-/// A component to be published or stored.
-#[derive(Clone, Copy)]
-pub struct Submission<'a> {
-    /// The logic.
-    pub name: &'a LogicName,
-    /// The component.
-    pub bytes: &'a [u8],
-    /// Where the component comes from.
-    pub source: &'a str,
-    /// Whether the component becomes live, or is only stored.
-    pub publish: bool,
-    /// Whether the component is accepted though it is quarantined or fails its gates.
-    pub force: bool,
 }
 
 impl Publisher {
@@ -92,7 +65,14 @@ impl Publisher {
         states: Box<dyn StateStore>,
         force_at_start: bool,
     ) -> Self {
-        Self { compiler, registry, clock, artifacts, states: States::new(states), force_at_start }
+        let artifacts = Arc::new(artifacts);
+        let preparer = Preparer::new(compiler, registry.clone(), clock.clone(), artifacts.clone());
+        Self { preparer: Arc::new(preparer), registry, clock, artifacts, states: States::new(states), force_at_start }
+    }
+
+    /// What compiles and probes components before they are published.
+    pub fn preparer(&self) -> &Arc<Preparer> {
+        &self.preparer
     }
 
     /// The registry that versions are published to.
@@ -157,7 +137,7 @@ impl Publisher {
         let mut loaded = Vec::new();
         for digest in state.in_use().collect::<Vec<_>>() {
             let source = state.record(&digest).map_or_else(|| "upload".into(), |record| record.source.clone());
-            match self.load_stored(name, &digest, &source) {
+            match self.preparer.load(name, &digest, &source, &|| false) {
                 Ok(version) => loaded.push(version),
                 Err(why) => {
                     self.refuse(name, &source, Some(digest), format!("it is stored, but does not load: {why}"));
@@ -201,7 +181,10 @@ impl Publisher {
         let is_builtin = |rollout: &Arc<Rollout>| rollout.live.as_ref().is_none_or(|live| live.source == SOURCE);
         let publish = rollout.as_ref().is_none_or(is_builtin);
         let submission = Submission { name, bytes, source: SOURCE, publish, force: self.force_at_start };
-        if let Err(error) = self.submit_as(submission, Durability::Crash) {
+        // Components that are part of the program passed the gates when the program was built.
+        let prepared = self.preparer.compile_only(submission);
+        let published = prepared.and_then(|prepared| self.publish_as(submission, prepared, Durability::Crash));
+        if let Err(error) = published {
             self.refuse(name, SOURCE, Some(digest), error.to_string());
         }
     }
@@ -214,21 +197,26 @@ impl Publisher {
         rollout.live.is_some() && known.is_some()
     }
 
-    /// Checks a component, stores it, and makes it live if the submission says so.
+    /// Prepares and publishes a component, see [`Preparer::prepare`] and [`Publisher::publish`].
     pub fn submit(&self, submission: Submission<'_>) -> Result<Arc<LogicId>, SubmitError> {
-        self.submit_as(submission, Durability::PowerLoss)
+        let prepared = self.preparer.prepare(submission, &|| false)?;
+        self.publish(submission, prepared)
     }
 
-    fn submit_as(&self, submission: Submission<'_>, durability: Durability) -> Result<Arc<LogicId>, SubmitError> {
+    /// Stores a prepared component, and makes it live if the submission says so.
+    pub fn publish(&self, submission: Submission<'_>, prepared: Prepared) -> Result<Arc<LogicId>, SubmitError> {
+        self.publish_as(submission, prepared, Durability::PowerLoss)
+    }
+
+    fn publish_as(
+        &self,
+        submission: Submission<'_>,
+        prepared: Prepared,
+        durability: Durability,
+    ) -> Result<Arc<LogicId>, SubmitError> {
         let Submission { name, bytes, source, publish, force } = submission;
         let digest = digest_of(bytes);
-        if let Some(rollout) = self.registry.rollout(name).filter(|_| !force) {
-            let allowed = rollout.state.check_not_quarantined(&digest);
-            allowed.map_err(|error| PublishError::of_transition(error, name))?;
-        }
-        let logic = self.compile(name, bytes)?;
-        // Components that are part of the program passed the gates when the program was built.
-        let gates = if durability == Durability::PowerLoss { Some(self.gates(&*logic, force)?) } else { None };
+        let (logic, gates) = self.preparer.finish(prepared, force)?;
         let stored = self.artifacts.store(name, &digest, bytes, durability);
         stored.map_err(|error| SubmitError::NotStored(error.to_string()))?;
         failpoint::point("component-stored");
@@ -246,108 +234,23 @@ impl Publisher {
         Ok(version.id().clone())
     }
 
-    /// Compiles a component. A panic of the compiler refuses the component and does not end the loader.
-    fn compile(&self, name: &LogicName, bytes: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
-        let compiled = catch_unwind(AssertUnwindSafe(|| self.compiler.compile(name, bytes)));
-        compiled.unwrap_or_else(|_| {
-            tracing::error!(logic = %name, digest = hex(&digest_of(bytes)), "the compiler panicked over a component");
-            Err(CompileError { why: "the compiler panicked over it".into(), is_transient: false })
-        })
+    /// A version that is in memory.
+    pub fn loaded(&self, name: &LogicName, digest: &Digest) -> Option<Arc<Version>> {
+        let rollout = self.registry.rollout(name)?;
+        rollout.loaded().find(|version| version.digest() == digest).cloned()
     }
 
-    /// Runs the gates. A panic of the host refuses the component and does not end the loader.
-    fn gates(&self, logic: &dyn Logic, force: bool) -> Result<Gates, SubmitError> {
-        let passed = catch_unwind(AssertUnwindSafe(|| self.run_gates(logic, force)));
-        passed.unwrap_or_else(|_| {
-            tracing::error!(logic = %logic.id(), "the host panicked while a component passed its gates");
-            Err(SubmitError::Panicked("the host panicked while it passed its gates".into()))
-        })
-    }
-
-    /// Probes everything that the description of a logic allows. Migrates lists of the live version where these have
-    /// another schema.
-    fn run_gates(&self, logic: &dyn Logic, force: bool) -> Result<Gates, SubmitError> {
-        let report = conformance::run(logic, &self.elapsed());
-        let mut failures = report.failures.clone();
-        let (mut probes, mut differs) = (report.probes, Vec::new());
-        if let Some(live) = self.registry.live(&logic.id().name) {
-            differs = logic.description().differences(live.logic.description());
-            differs.truncate(MAX_DIFFERENCES);
-            let migrated = self.migrate_lists(&live, logic);
-            probes += migrated.probes;
-            failures.extend(migrated.failures);
-        }
-        let forced: Vec<_> = failures.iter().map(conformance::Failure::line).collect();
-        if !force {
-            all_passed(&failures, probes)?;
-        }
-        let worst = report.worst();
-        Ok(Gates {
-            probes,
-            worst_fuel: worst.fuel,
-            worst_micros: u64::try_from(worst.time.as_micros()).unwrap_or(u64::MAX),
-            worst_memory: worst.memory,
-            forced,
-            differs,
-        })
-    }
-
-    /// Loads a stored version, unless it is loaded.
-    pub fn loaded(&self, name: &LogicName, digest: &Digest) -> Result<Arc<Version>, String> {
+    /// Where the component of a version came from.
+    pub fn source(&self, name: &LogicName, digest: &Digest) -> Result<String, String> {
         let rollout = self.registry.rollout(name);
-        let is_it = |version: &&Arc<Version>| version.digest() == digest;
-        if let Some(version) = rollout.as_ref().and_then(|rollout| rollout.loaded().find(is_it)) {
-            return Ok(version.clone());
-        }
         let record = rollout.as_ref().and_then(|rollout| rollout.state.record(digest));
         let source = record.map(|record| record.source.clone());
-        let source = source.ok_or_else(|| format!("sha256:{} of {name} is not known", hex(digest)))?;
-        self.load_stored(name, digest, &source)
+        source.ok_or_else(|| format!("sha256:{} of {name} is not known", hex(digest)))
     }
 
-    /// Loads a component from disk. Retries while the machine is busy, because the component compiled once.
-    fn load_stored(&self, name: &LogicName, digest: &Digest, source: &str) -> Result<Arc<Version>, String> {
-        let bytes = self.artifacts.component(name, digest).map_err(|error| error.to_string())?;
-        let mut compiled = self.compile(name, &bytes);
-        for _ in 1..MAX_LOADS {
-            if !compiled.as_ref().is_err_and(|error| error.is_transient) {
-                break;
-            }
-            compiled = self.compile(name, &bytes);
-        }
-        let logic = compiled.map_err(|error| error.to_string())?;
-        let version = Version::new(logic, source, self.clock.now());
-        // It is loaded for a use that is about to come.
-        version.touch(self.clock.uptime());
-        Ok(version)
-    }
-
-    /// Adds a stored version to the loaded ones, for lists that are pinned to it.
-    pub fn load_spare(&self, name: &LogicName, digest: &Digest) -> Result<(), String> {
-        self.registry.add_spare(&self.loaded(name, digest)?);
-        Ok(())
-    }
-
-    /// Checks that lists of the live version can migrate to another one. Checked when a version is accepted, and again
-    /// before it becomes live, because another version may be live by then.
-    fn check_migration(&self, logic: &dyn Logic) -> Result<(), SubmitError> {
-        let Some(live) = self.registry.live(&logic.id().name) else { return Ok(()) };
-        let report = self.migrate_lists(&live, logic);
-        all_passed(&report.failures, report.probes)
-    }
-
-    /// Migrates generated lists of the live version to another one, unless both have the same schema.
-    fn migrate_lists(&self, live: &Version, logic: &dyn Logic) -> conformance::Report {
-        let binding = live.logic.binding();
-        if binding.is_schema_compatible(logic.binding()) {
-            return conformance::Report::default();
-        }
-        conformance::migrate_lists(logic, binding, live.logic.description(), &self.elapsed())
-    }
-
-    fn elapsed(&self) -> impl Fn() -> Duration {
-        let begun = self.clock.monotonic();
-        move || self.clock.monotonic().saturating_sub(begun)
+    /// Adds a version to the loaded ones, for lists that are pinned to it.
+    pub fn add_spare(&self, version: &Arc<Version>) {
+        self.registry.add_spare(version);
     }
 
     /// Changes a rollout: durably first, then in effect. A failing change leaves everything as it is. A quarantine may
@@ -483,12 +386,6 @@ impl Publisher {
             .component(name, digest)
             .map_err(|error| PublishError::Failed(format!("the component could not be read: {error}")))
     }
-}
-
-fn all_passed(failures: &[conformance::Failure], probes: usize) -> Result<(), SubmitError> {
-    failures.first().map_or(Ok(()), |first| {
-        Err(SubmitError::Gates { failed: failures.len(), probes, first: first.line(), kind: first.kind })
-    })
 }
 
 #[cfg(test)]

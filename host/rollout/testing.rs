@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use parking_lot::Mutex;
 
@@ -37,6 +38,19 @@ impl MemoryStates {
 
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.lock().fails_reads = fail;
+    }
+
+    /// Has every call wait until the sender that this returns is dropped.
+    pub(crate) fn hold(&self) -> Sender<()> {
+        let ((held, is_held), (release, released)) = (channel(), channel());
+        let states = self.clone();
+        std::thread::spawn(move || {
+            let _inner = states.0.lock();
+            held.send(()).expect("the test waits");
+            let _: Result<(), _> = released.recv();
+        });
+        is_held.recv().expect("the thread holds the states");
+        release
     }
 
     pub(crate) fn damage(&self, name: &LogicName) {

@@ -1,76 +1,92 @@
 //! The cache of compiled code, in which a damaged file never runs.
 //!
 //! wasmtime maps a cached file into memory and runs it as it is: a flipped bit may be another instruction. So each file
-//! has a *seal*, the SHA-256 of its bytes, and a file that does not match its seal is removed before wasmtime looks for
-//! it. wasmtime then compiles the component anew.
+//! has a *seal*, the SHA-256 of its bytes, and a file that does not match its seal is removed and its component compiled
+//! again.
+//!
+//! The engine that runs components has no compiler. A component is compiled into a directory of its own, and its code is
+//! then moved to where that engine looks for it. So no untrusted component is ever compiled in the process of a server,
+//! whatever is missing or damaged. Components are compiled beside each other, and the code of one component is loaded
+//! while another one is compiled.
 //!
 //! A file that cannot be removed, such as one in a read-only directory, is left alone. wasmtime finds the file by the
-//! component's bytes, so it gets bytes with another section and compiles the component in memory.
+//! component's bytes, so it gets bytes with another section.
 //!
-//! wasmtime alone knows the name of a component's file, so a seal notes which file appeared when the component was
-//! compiled. A file without a seal is removed at the start: the process was killed before it could seal the file, or
-//! another program wrote it.
+//! A file without a seal is removed at the start: the process was killed before it could seal the file, or another program
+//! wrote it.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+mod seals;
+
+use std::borrow::Cow;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, Error};
+use wasmtime::{Cache, CacheConfig, Engine, Error};
 
-use crate::files::{self, Durability};
-use crate::list::digest::{Digest, hex, parse_digest};
+use super::compile::code_file::reason;
+use super::error::LoadError;
+use crate::files;
+use crate::list::digest::{Digest, hex};
+use seals::{Seal, hash_file, open_seals, remove, unsealed, write_seals};
 
-/// The extension that the name of the directory gets for the file of the seals. The file is beside the directory, because
-/// wasmtime removes files that it does not know from it.
-const SEALS_EXTENSION: &str = "seals";
-
-/// The directory in which wasmtime keeps compiled code, in the directory of compiled code.
-const CODE_DIRECTORY: &str = "modules";
+/// The extension that the name of the directory gets for the directory of compilations in progress, which is beside it.
+const PROGRESS_EXTENSION: &str = "in-progress";
 
 /// The most seals. Beyond it, the code of the component that was compiled first is removed.
 const MAX_SEALS: usize = 4_096;
 
-/// The most bytes of the file of the seals that are read. A seal has less than 300 bytes.
-const MAX_SEALS_BYTES: u64 = 2 << 20;
+/// The most bytes of all compiled code. Beyond it, the code of the components that were compiled first is removed.
+const MAX_CODE_BYTES: u64 = 1 << 30;
+
+/// How often a component is compiled whose code is removed by another program before it is loaded.
+const MAX_TRIES: usize = 3;
+
+/// How often the directory of a compilation is tried to be removed.
+const MAX_REMOVALS: usize = 20;
 
 /// The section that a component gets for wasmtime not to find its damaged code. It means nothing to a component.
 const ANEW_SECTION: &str = "hotlist:compiled-anew";
-
-/// The bytes of a file that are hashed at a time.
-const CHUNK: usize = 64 << 10;
 
 /// The cache of one data directory. The process that uses it holds the lock of the data directory.
 pub(super) struct CompiledCode {
     cache: Cache,
     directory: PathBuf,
-    /// Held while a component is compiled, so that a new file is that component's.
+    /// Held while code is moved, sealed or loaded, and not while a component is compiled.
     seals: Mutex<Vec<Seal>>,
     /// The number of components whose damaged code could not be removed.
     compiled_anew: AtomicU64,
+    /// The number of compilations.
+    compilations: AtomicU64,
     /// Removes a file, which a test makes fail.
     remove: fn(&Path) -> io::Result<()>,
 }
 
-/// What is known of the compiled code of one component.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Seal {
-    /// The SHA-256 of the component.
-    component: Digest,
-    /// The SHA-256 of the file.
-    code: Digest,
-    /// The file, relative to the directory of compiled code.
-    file: String,
+/// Compiles a component into an empty directory.
+type Compile<'a> = &'a dyn Fn(&[u8], &Path) -> Result<(), LoadError>;
+
+/// What is there of a component.
+enum Found {
+    /// Its code, which was loaded, or does not fit the engine.
+    Code(wasmtime::Result<Component>),
+    /// Nothing.
+    Nothing,
+    /// Damaged code that cannot be removed.
+    Damaged,
 }
 
 impl CompiledCode {
     /// Opens a directory of compiled code, which is an absolute path. Removes the files that have no seal. `None` if that
-    /// is not possible, because a component can be compiled each time it is loaded.
+    /// is not possible.
     pub(super) fn open(directory: PathBuf) -> Option<Self> {
         let opened = Self::try_open(directory.clone());
         let warn = |error: &Error| {
@@ -88,7 +104,9 @@ impl CompiledCode {
             .with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config)?;
         let seals = Mutex::new(open_seals(&directory)?);
-        Ok(Self { cache, directory, seals, compiled_anew: AtomicU64::new(0), remove })
+        remove_abandoned(&directory.with_added_extension(PROGRESS_EXTENSION))?;
+        let (compiled_anew, compilations) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { cache, directory, seals, compiled_anew, compilations, remove })
     }
 
     /// The cache for wasmtime's configuration.
@@ -96,48 +114,121 @@ impl CompiledCode {
         &self.cache
     }
 
-    /// Compiles a component, or has wasmtime take its code from the cache if the code is undamaged. `compile` gets the bytes
-    /// that wasmtime is to compile.
-    ///
-    /// # Errors
-    ///
-    /// The compiler's error.
-    pub(super) fn compile(
-        &self,
-        component: Digest,
-        bytes: &[u8],
-        compile: impl FnOnce(&[u8]) -> wasmtime::Result<Component>,
-    ) -> wasmtime::Result<Component> {
-        let mut seals = self.seals.lock();
-        if let Err(error) = self.remove_damaged(&mut seals, &component) {
-            tracing::warn!(%error, component = hex(&component), "damaged compiled code stays; its component is compiled in memory each time it is loaded");
-            return self.compile_anew(&seals, bytes, compile);
-        }
-        let misses = self.cache.cache_misses();
-        let compiled = compile(bytes);
-        if self.cache.cache_misses() != misses
-            && let Err(error) = self.seal_new(&mut seals, component)
-        {
-            tracing::warn!(%error, "cannot seal compiled code; the next start compiles its component again");
-            self.remove_unsealed(&seals);
-        }
-        compiled
+    /// The number of compilations so far.
+    #[cfg(test)]
+    pub(super) fn compilations(&self) -> u64 {
+        self.compilations.load(Ordering::Relaxed)
     }
 
-    /// Compiles a component under another name than that of its damaged code, and keeps no file of it.
-    fn compile_anew(
+    /// Loads the code of a component into an engine without a compiler. Compiles the component if there is no undamaged code
+    /// that fits the engine.
+    pub(super) fn load(
         &self,
-        seals: &[Seal],
+        engine: &Engine,
+        component: Digest,
         bytes: &[u8],
-        compile: impl FnOnce(&[u8]) -> wasmtime::Result<Component>,
-    ) -> wasmtime::Result<Component> {
-        // Each time another one, because an unsealed file of the last time may be there and damaged.
+        compile: Compile<'_>,
+    ) -> Result<Component, LoadError> {
+        let mut loaded = None;
+        for _ in 0..MAX_TRIES {
+            let renamed = match self.find(engine, &component, bytes) {
+                Found::Code(code) => {
+                    loaded = Some(code);
+                    break;
+                }
+                Found::Nothing => None,
+                Found::Damaged => Some(self.renamed(bytes)),
+            };
+            loaded = self.compile(engine, component, bytes, renamed.as_deref(), compile)?;
+            if loaded.is_some() {
+                break;
+            }
+        }
+        let missing = || LoadError::Compiler("another program removes its compiled code".into());
+        loaded.ok_or_else(missing)?.map_err(|error| LoadError::Invalid(reason(&error)))
+    }
+
+    /// Loads the code that is there.
+    fn find(&self, engine: &Engine, component: &Digest, bytes: &[u8]) -> Found {
+        let mut seals = self.seals.lock();
+        if let Err(error) = self.remove_damaged(&mut seals, component, &code_name(engine, bytes)) {
+            tracing::warn!(%error, component = hex(component), "damaged compiled code stays; its component is compiled each time it is loaded");
+            return Found::Damaged;
+        }
+        let Some(at) = seals.iter().position(|seal| seal.component == *component) else { return Found::Nothing };
+        match self.load_file(engine, bytes) {
+            Some(loaded) => Found::Code(loaded),
+            None => {
+                // It is of another processor. What cannot be removed is replaced.
+                let _ = (self.remove)(&self.directory.join(seals.remove(at).file));
+                Found::Nothing
+            }
+        }
+    }
+
+    /// Compiles a component beside all others, then moves, seals and loads its code. `None` if the code is gone.
+    fn compile(
+        &self,
+        engine: &Engine,
+        component: Digest,
+        bytes: &[u8],
+        renamed: Option<&[u8]>,
+        compile: Compile<'_>,
+    ) -> Result<Option<wasmtime::Result<Component>>, LoadError> {
+        let failed = |error: io::Error| LoadError::Compiler(format!("cannot keep its compiled code: {error}"));
+        let progress = self.begin().map_err(failed)?;
+        let compiled_bytes = renamed.unwrap_or(bytes);
+        self.compilations.fetch_add(1, Ordering::Relaxed);
+        compile(compiled_bytes, &progress.0)?;
+        let mut seals = self.seals.lock();
+        let file = self.move_code(&progress.0, &code_name(engine, compiled_bytes)).map_err(failed)?;
+        let sealed = if renamed.is_none() { self.seal(&mut seals, component, file) } else { Ok(()) };
+        let loaded = self.load_file(engine, compiled_bytes);
+        if let Err(error) = &sealed {
+            tracing::warn!(%error, "cannot seal compiled code; the next start compiles its component again");
+        }
+        if sealed.is_err() || renamed.is_some() {
+            self.remove_unsealed(&seals);
+        }
+        Ok(loaded)
+    }
+
+    /// Creates the directory of a compilation. Its name begins with the number of this process.
+    fn begin(&self) -> io::Result<Progress> {
+        let directory = self.directory.with_added_extension(PROGRESS_EXTENSION);
+        files::create_private_directory(&directory)?;
+        let created = tempfile::Builder::new().prefix(&format!("{}-", std::process::id())).tempdir_in(directory);
+        created.map(|directory| Progress(directory.keep()))
+    }
+
+    /// Moves the one file that the compiler made to where the engine looks for it. Returns its new path, relative to the
+    /// directory.
+    fn move_code(&self, progress: &Path, name: &str) -> io::Result<String> {
+        let made = unsealed(progress, &[])?;
+        let [made] = <[String; 1]>::try_from(made).map_err(|made| {
+            io::Error::other(format!("one file was expected from the compiler, and there are {}", made.len()))
+        })?;
+        let file = Path::new(&made).with_file_name(name);
+        let target = self.directory.join(&file);
+        fs::create_dir_all(target.parent().unwrap_or(&target))?;
+        fs::rename(progress.join(made), target)?;
+        Ok(file.to_string_lossy().into_owned())
+    }
+
+    /// Loads code from its file. `None` if there is none, or none for this processor.
+    fn load_file(&self, engine: &Engine, bytes: &[u8]) -> Option<wasmtime::Result<Component>> {
+        let hits = self.cache.cache_hits();
+        let loaded = Component::new(engine, bytes);
+        (self.cache.cache_hits() != hits).then_some(loaded)
+    }
+
+    /// The component with a section that gives it another name. Each time another one, because an unsealed file of the last
+    /// time may be there and damaged.
+    fn renamed(&self, bytes: &[u8]) -> Vec<u8> {
         let number = self.compiled_anew.fetch_add(1, Ordering::Relaxed).to_le_bytes();
         let mut renamed = bytes.to_vec();
         CustomSection { name: ANEW_SECTION.into(), data: (&number).into() }.append_to_component(&mut renamed);
-        let compiled = compile(&renamed);
-        self.remove_unsealed(seals);
-        compiled
+        renamed
     }
 
     /// Removes the files that have no seal, as far as possible. A file that stays is removed at the next start, or the next
@@ -148,13 +239,18 @@ impl CompiledCode {
         }
     }
 
-    /// Removes the code of a component if the code does not match its seal.
-    fn remove_damaged(&self, seals: &mut Vec<Seal>, component: &Digest) -> io::Result<()> {
+    /// Removes the code of a component if it does not match its seal, or has another name than the engine looks for.
+    fn remove_damaged(&self, seals: &mut Vec<Seal>, component: &Digest, name: &str) -> io::Result<()> {
         let Some(at) = seals.iter().position(|seal| seal.component == *component) else { return Ok(()) };
         let path = self.directory.join(&seals[at].file);
+        if path.file_name().is_none_or(|file| file != name) {
+            // It is of another compiler, and wasmtime does not find it.
+            let _ = (self.remove)(&path);
+            seals.remove(at);
+            return Ok(());
+        }
         match hash_file(&path) {
             Ok(code) if code == seals[at].code => return Ok(()),
-            // wasmtime removes what was unused for longest when the cache is too large.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Ok(_) | Err(_) => {
                 tracing::warn!(
@@ -169,130 +265,74 @@ impl CompiledCode {
         Ok(())
     }
 
-    /// Seals the file that wasmtime wrote while it compiled a component.
-    fn seal_new(&self, seals: &mut Vec<Seal>, component: Digest) -> io::Result<()> {
-        let new = unsealed(&self.directory, seals)?;
-        let before = seals.iter().position(|seal| seal.component == component).map(|at| seals.remove(at).file);
-        let (file, replaced) = match (<[String; 1]>::try_from(new), before) {
-            (Ok([file]), before) => (file, before),
-            // wasmtime refused the file that was there, and wrote another one in its place.
-            (Err(new), Some(before)) if new.is_empty() => (before, None),
-            (Err(new), before) => {
-                new.iter().chain(&before).try_for_each(|file| remove(&self.directory.join(file)))?;
-                return Err(io::Error::other(format!("one new file was expected, and there are {}", new.len())));
-            }
-        };
-        if let Some(replaced) = replaced {
-            remove(&self.directory.join(replaced))?;
-        }
+    /// Seals a new file, and removes the oldest files beyond the limits.
+    fn seal(&self, seals: &mut Vec<Seal>, component: Digest, file: String) -> io::Result<()> {
+        seals.retain(|seal| seal.component != component && seal.file != file);
         // wasmtime's files have the permissions that the mask of the process leaves.
         if let Err(error) = files::make_private(&self.directory) {
             tracing::debug!(%error, "cannot keep other users from opening compiled code");
         }
         let code = hash_file(&self.directory.join(&file))?;
         seals.push(Seal { component, code, file });
-        if seals.len() > MAX_SEALS {
+        let size = |seal: &Seal| fs::metadata(self.directory.join(&seal.file)).map_or(0, |file| file.len());
+        let mut total: u64 = seals.iter().map(size).sum();
+        while seals.len() > MAX_SEALS || (total > MAX_CODE_BYTES && seals.len() > 1) {
+            total = total.saturating_sub(size(&seals[0]));
             remove(&self.directory.join(seals.remove(0).file))?;
         }
-        files::replace(&seals_file(&self.directory), format(seals).as_bytes(), Durability::Crash)
+        write_seals(&self.directory, seals)
     }
 }
 
-/// Reads the seals, and removes the files that have none.
-fn open_seals(directory: &Path) -> io::Result<Vec<Seal>> {
-    let seals = read_seals(directory);
-    let unsealed = unsealed(directory, &seals)?;
-    for file in &unsealed {
-        remove(&directory.join(file))?;
+/// The directory of a compilation, which is removed when this is dropped.
+struct Progress(PathBuf);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // A thread of wasmtime's cache may add a file at the same moment. It adds none to a directory that is gone.
+        let is_removed = |_: &usize| match fs::remove_dir_all(&self.0) {
+            Err(error) => error.kind() == ErrorKind::NotFound,
+            Ok(()) => true,
+        };
+        // What is left is removed at the next start.
+        (0..MAX_REMOVALS).find(is_removed);
     }
-    if !unsealed.is_empty() {
-        let files = unsealed.len();
-        tracing::warn!(files, "removed compiled code without a seal; its components are compiled again");
-    }
-    Ok(seals)
 }
 
-fn seals_file(directory: &Path) -> PathBuf {
-    directory.with_added_extension(SEALS_EXTENSION)
-}
-
-/// Reads the seals. If their file is damaged, there are none.
-fn read_seals(directory: &Path) -> Vec<Seal> {
-    let path = seals_file(directory);
-    let mut text = String::new();
-    let read = match File::open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
-        file => file.and_then(|file| file.take(MAX_SEALS_BYTES).read_to_string(&mut text)),
-    };
-    let seals = read.ok().and_then(|_| parse(&text));
-    if seals.is_none() {
-        tracing::warn!(file = %path.display(), "the seals of compiled code are damaged");
-    }
-    seals.unwrap_or_default()
-}
-
-/// Writes seals as text: the SHA-256 of all other lines, then a line for each seal.
-fn format(seals: &[Seal]) -> String {
-    let line = |seal: &Seal| format!("{} {} {}\n", hex(&seal.component), hex(&seal.code), seal.file);
-    let lines: String = seals.iter().map(line).collect();
-    format!("{}\n{lines}", hex(&Sha256::digest(&lines)))
-}
-
-/// Reads what [`format`] writes. `None` if it was damaged.
-fn parse(text: &str) -> Option<Vec<Seal>> {
-    let (digits, lines) = text.split_once('\n')?;
-    if parse_digest(digits)? != *Sha256::digest(lines) {
-        return None;
-    }
-    let seal = |line: &str| {
-        let (component, rest) = line.split_once(' ')?;
-        let (code, file) = rest.split_once(' ')?;
-        Some(Seal { component: parse_digest(component)?, code: parse_digest(code)?, file: file.into() })
-    };
-    lines.lines().map(seal).collect()
-}
-
-/// The files of compiled code that have no seal, relative to the directory.
-fn unsealed(directory: &Path, seals: &[Seal]) -> io::Result<Vec<String>> {
-    let sealed: HashSet<&str> = seals.iter().map(|seal| seal.file.as_str()).collect();
-    let mut found = Vec::new();
-    for compiler in entries(&directory.join(CODE_DIRECTORY))?.iter().filter(|compiler| compiler.is_dir()) {
-        // The names of statistics and of unfinished files have a dot. wasmtime takes no code from these.
-        for path in entries(compiler)?.iter().filter(|path| path.extension().is_none() && !path.is_dir()) {
-            let file = path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned();
-            if !sealed.contains(file.as_str()) {
-                found.push(file);
-            }
+/// Removes the directories of compilations whose process has ended.
+fn remove_abandoned(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let process = name.split('-').next().and_then(|number| Pid::from_raw(number.parse().ok()?));
+        let is_running = |pid| pid == rustix::process::getpid() || test_kill_process(pid).is_ok();
+        if !process.is_some_and(is_running) {
+            fs::remove_dir_all(path)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
-/// The paths in a directory. None if it is not there.
-fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(directory) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// The name of the file in which wasmtime's cache looks for the code of a component: the hash of the engine's settings and
+/// of the bytes. The engine does not load code under another name, which a test would notice at once.
+fn code_name(engine: &Engine, bytes: &[u8]) -> String {
+    let mut hash = CacheHasher(Sha256::new());
+    let (debugging, intrinsics) = (None::<Cow<'_, [u8]>>, None::<&str>);
+    (engine.precompile_compatibility_hash(), Cow::Borrowed(bytes), debugging, intrinsics).hash(&mut hash);
+    URL_SAFE_NO_PAD.encode(hash.0.finalize())
+}
+
+/// SHA-256 as a hasher.
+struct CacheHasher(Sha256);
+
+impl Hasher for CacheHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
-}
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(io::Error::new(error.kind(), format!("cannot remove {}: {error}", path.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn hash_file(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hash, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; CHUNK]);
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hash.finalize().into()),
-            read => hash.update(&chunk[..read]),
-        }
+    fn finish(&self) -> u64 {
+        unreachable!("only the whole hash is asked for")
     }
 }
 

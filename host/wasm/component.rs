@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::engine::{Engine, InstanceClass};
+use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
 use super::instance::{Instance, Prepared};
 use super::v0_1_0;
@@ -12,14 +12,10 @@ use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Page, Query};
-use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::list::schema::Description;
 use crate::logic::{Call, Cost, Decision, Fault, Logic, Session};
-
-/// The most bytes of a compiler error that are passed on.
-const MAX_REASON_BYTES: usize = 2_000;
 
 /// Which lists may share an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -46,18 +42,16 @@ impl ComponentLogic {
     pub(super) fn compile(
         engine: &Engine,
         name: LogicName,
-        bytes: &[u8],
+        source: &Source<'_>,
         isolation: Isolation,
         class: InstanceClass,
     ) -> Result<Self, LoadError> {
-        let digest = digest_of(bytes);
-        let prepared = Prepared::compile(engine, class, name.clone(), digest, bytes)
-            .map_err(|error| LoadError::Invalid(reason(&error)))?;
+        let prepared = Prepared::compile(engine, class, name.clone(), source)?;
         let description = describe(&prepared)?;
         if description != describe(&prepared)? {
             return Err(Fault::Impure.into());
         }
-        let id = LogicId { name, version: description.version.clone(), digest };
+        let id = LogicId { name, version: description.version.clone(), digest: source.digest };
         let binding = LogicBinding::new(id, &description);
         Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
     }
@@ -85,13 +79,6 @@ impl Drop for ComponentLogic {
             self.prepared.engine().release_warm_slot(self.prepared.class());
         }
     }
-}
-
-/// The compiler's error, cut off: it quotes names of any length.
-fn reason(error: &wasmtime::Error) -> String {
-    let mut reason = format!("{error:#}");
-    reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
-    reason
 }
 
 fn describe(prepared: &Prepared) -> Result<Description, LoadError> {

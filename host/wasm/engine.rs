@@ -9,10 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::compile::CompileIn;
+use super::compile::code_file::{configure, configure_compiler, reason};
 use super::compiled::CompiledCode;
+use super::error::LoadError;
 use crate::list::digest::Digest;
 
 /// The resolution of deadlines.
@@ -106,6 +110,8 @@ pub struct Settings {
     pub check_every: u64,
     /// The directory of compiled code, as an absolute path. `None` compiles a component each time it is loaded.
     pub cache: Option<PathBuf>,
+    /// Where components are compiled that are not part of the program.
+    pub compile_in: CompileIn,
 }
 
 impl Default for Settings {
@@ -126,6 +132,7 @@ impl Default for Settings {
             recycle_after: 100_000,
             check_every: 256,
             cache: None,
+            compile_in: CompileIn::ThisProcess,
         }
     }
 }
@@ -172,7 +179,10 @@ struct Shared {
     light: Pool,
     heavy: Pool,
     settings: Settings,
+    /// Where code comes from. Without it, the engine compiles.
     compiled: Option<CompiledCode>,
+    /// The directory of compiled code, where the one of the settings cannot be used.
+    _temporary: Option<TempDir>,
     /// Ends the ticker thread when the last handle to the engine is dropped.
     _ticker: mpsc::Sender<()>,
 }
@@ -192,26 +202,48 @@ pub enum EngineError {
     Wasmtime(wasmtime::Error),
     /// The system starts no thread.
     #[error("cannot start the thread that measures deadlines: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(std::io::Error),
+    /// There is no directory for compiled code.
+    #[error("cannot create a directory for compiled code in {directory}: {why}")]
+    Directory {
+        /// The directory of temporary files.
+        directory: String,
+        /// The error of the operating system.
+        why: std::io::Error,
+    },
+}
+
+/// A component that is to be compiled.
+pub(super) struct Source<'a> {
+    pub(super) digest: Digest,
+    pub(super) bytes: &'a [u8],
+    /// Whether it is part of the program, and therefore compiled in this process.
+    pub(super) is_trusted: bool,
+    /// Whether the compilation is not wanted any more.
+    pub(super) is_cancelled: &'a dyn Fn() -> bool,
 }
 
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
-        let compiled = settings.cache.clone().and_then(CompiledCode::open);
+        let (compiled, temporary) = open_compiled(&settings)?;
         let pool = |class| Pool::new(&settings, class, compiled.as_ref());
         let (light, heavy) = (pool(InstanceClass::Light)?, pool(InstanceClass::Heavy)?);
-        let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()])?;
-        Ok(Self { shared: Arc::new(Shared { light, heavy, settings, compiled, _ticker: ticker }) })
+        let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()]).map_err(EngineError::Thread)?;
+        let shared = Shared { light, heavy, settings, compiled, _temporary: temporary, _ticker: ticker };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Compiles a component, or takes its code from the cache.
-    pub(super) fn compile(&self, class: InstanceClass, digest: Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let compile = |bytes: &[u8]| Component::new(self.wasmtime(class), bytes);
-        match &self.shared.compiled {
-            Some(compiled) => compiled.compile(digest, bytes, compile),
-            None => compile(bytes),
-        }
+    pub(super) fn compile(&self, class: InstanceClass, source: &Source<'_>) -> Result<Component, LoadError> {
+        let engine = self.wasmtime(class);
+        let Some(compiled) = &self.shared.compiled else {
+            return Component::new(engine, source.bytes).map_err(|error| LoadError::Invalid(reason(&error)));
+        };
+        let compile_in = if source.is_trusted { &CompileIn::ThisProcess } else { &self.settings().compile_in };
+        compiled.load(engine, source.digest, source.bytes, &|bytes, directory| {
+            compile_in.compile(bytes, directory, source.is_cancelled)
+        })
     }
 
     /// The settings that the engine was started with.
@@ -256,7 +288,12 @@ impl Engine {
 impl Pool {
     fn new(settings: &Settings, class: InstanceClass, compiled: Option<&CompiledCode>) -> Result<Self, EngineError> {
         let mut config = config(settings, settings.limits_of(class));
-        config.cache(compiled.map(|compiled| compiled.cache().clone()));
+        match compiled {
+            Some(compiled) => {
+                config.enable_compiler(false).cache(Some(compiled.cache().clone()));
+            }
+            None => configure_compiler(&mut config),
+        }
         let engine = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
         Ok(Self { engine, warm: AtomicUsize::new(0) })
     }
@@ -290,16 +327,23 @@ fn config(settings: &Settings, limits: InstanceLimits) -> Config {
         .table_keep_resident(limits.keep_table_resident)
         .pagemap_scan(limits.pagemap_scan);
     let mut config = Config::new();
+    configure(&mut config);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).max_wasm_stack(settings.stack);
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .concurrency_support(false) // this world is synchronous; left on, an empty call costs three times as much
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(settings.stack)
-        .wasm_memory64(false)
-        .wasm_relaxed_simd(false) // its results may differ from machine to machine
-        .cranelift_nan_canonicalization(true); // so may the bits of a NaN
-    config
+}
+
+/// Opens the directory of compiled code. An engine that compiles in a child process needs one, because the code of the child
+/// is a file. So it gets a temporary directory where that of the settings cannot be used.
+fn open_compiled(settings: &Settings) -> Result<(Option<CompiledCode>, Option<TempDir>), EngineError> {
+    let compiled = settings.cache.clone().and_then(CompiledCode::open);
+    if compiled.is_some() || matches!(settings.compile_in, CompileIn::ThisProcess) {
+        return Ok((compiled, None));
+    }
+    let failed = |why| EngineError::Directory { directory: std::env::temp_dir().display().to_string(), why };
+    let temporary = tempfile::Builder::new().prefix("hotlist-compiled-").tempdir().map_err(failed)?;
+    let compiled = CompiledCode::open(temporary.path().join("compiled"));
+    let missing = || failed(std::io::Error::other("the log says why"));
+    Ok((Some(compiled.ok_or_else(missing)?), Some(temporary)))
 }
 
 /// Starts the thread that advances the engines' epochs until the returned sender is dropped.

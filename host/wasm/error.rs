@@ -1,5 +1,7 @@
 //! Why a component cannot be loaded.
 
+use std::time::Duration;
+
 use super::contract::CONTRACT;
 use crate::list::schema::SchemaError;
 use crate::logic::Fault;
@@ -18,7 +20,7 @@ pub enum LoadError {
     /// The bytes are not a WebAssembly component.
     #[error("it is not a WebAssembly component: {0}")]
     NotAComponent(String),
-    /// A part of the component is larger than can be compiled in reasonable time and memory.
+    /// A component has more parts than an instance has room for.
     #[error("{place} has {count} {what}, and {limit} is the most that is compiled")]
     TooMuch {
         /// The component, or the part of it.
@@ -30,6 +32,24 @@ pub enum LoadError {
         /// The most that is compiled.
         limit: u64,
     },
+    /// The compiler took more memory than it may.
+    #[error("compiling it takes more than {limit} bytes of memory, which is the limit (--max-compile-memory)")]
+    CompileMemory {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The compiler took more processor time than it may.
+    #[error("compiling it takes more than {limit:?} of processor time, which is the limit (--max-compile-time)")]
+    CompileTime {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The machine could not compile it. That says nothing about the component.
+    #[error("it could not be compiled: {0}")]
+    Compiler(String),
+    /// The caller does not want it any more, or the server stops.
+    #[error("its compilation was stopped")]
+    Cancelled,
     /// It imports something that no plugin may import.
     #[error(
         "it imports {import}, which is foreign: a plugin may import hotlist:logic/current-list and hotlist:logic/log, the engine of its language also parts of WASI 0.2, and nothing else (it speaks contract {theirs}, this host speaks {CONTRACT})"

@@ -2,10 +2,10 @@
 
 use wasmparser::{Encoding, Instance, Parser, Payload};
 
-use super::compile_limits::CompileEstimate;
 use super::contract::{ALLOWED_IMPORTS, CONTRACT, EXPORT, PACKAGE, VIRTUAL_PACKAGES, WASI, WASI_VERSION};
 use super::engine::{InstanceClass, Settings};
 use super::error::LoadError;
+use super::part_counts::PartCounts;
 use crate::list::excerpt::excerpt;
 
 /// The unit of a memory's declared size.
@@ -36,17 +36,17 @@ pub struct Needs {
     pub memory_bytes: u64,
 }
 
-/// Reads the imports, exports and sizes of a component. Refuses a component that would take too long to compile.
+/// Reads the imports, exports and sizes of a component. Refuses a component with more parts than a pool has room for.
 pub fn inspect(bytes: &[u8]) -> Result<Contents, LoadError> {
     if !bytes.starts_with(MAGIC) {
         return Err(LoadError::NotAComponent("its first bytes are not those of WebAssembly".into()));
     }
     let mut contents = Contents::default();
-    let mut estimate = CompileEstimate::default();
+    let mut counts = PartCounts::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
-        estimate.add(&payload)?;
+        counts.add(&payload)?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(LoadError::NotAComponent(

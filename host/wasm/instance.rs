@@ -4,17 +4,18 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Store, Trap};
 
-use super::engine::{Engine, InstanceClass, deadline_ticks};
+use super::compile::code_file::reason;
+use super::engine::{Engine, InstanceClass, Source, deadline_ticks};
+use super::error::LoadError;
 use super::state::InstanceState;
 use super::v0_1_0::bindings::{ListPlugin, ListPluginPre};
 use super::wasi::{self, RefusedCall};
 use crate::list::List;
 use crate::list::change::Violation;
 use crate::list::command::Context;
-use crate::list::digest::Digest;
 use crate::list::name::LogicName;
 use crate::logic::{Cost, Fault};
 
@@ -41,15 +42,22 @@ impl Prepared {
         engine: &Engine,
         class: InstanceClass,
         name: LogicName,
-        digest: Digest,
-        bytes: &[u8],
-    ) -> wasmtime::Result<Self> {
-        let component = engine.compile(class, digest, bytes)?;
+        source: &Source<'_>,
+    ) -> Result<Self, LoadError> {
+        let component = engine.compile(class, source)?;
+        let plugin = Self::link(engine, class, &component).map_err(|error| LoadError::Invalid(reason(&error)))?;
+        Ok(Self { engine: engine.clone(), class, name, plugin })
+    }
+
+    fn link(
+        engine: &Engine,
+        class: InstanceClass,
+        component: &Component,
+    ) -> wasmtime::Result<ListPluginPre<InstanceState>> {
         let mut linker = Linker::new(engine.wasmtime(class));
         ListPlugin::add_to_linker::<InstanceState, HasSelf<InstanceState>>(&mut linker, |state| state)?;
-        wasi::link(&mut linker, &component)?;
-        let plugin = ListPluginPre::new(linker.instantiate_pre(&component)?)?;
-        Ok(Self { engine: engine.clone(), class, name, plugin })
+        wasi::link(&mut linker, component)?;
+        ListPluginPre::new(linker.instantiate_pre(component)?)
     }
 
     pub(super) fn engine(&self) -> &Engine {

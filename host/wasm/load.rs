@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::component::{ComponentLogic, Isolation};
-use super::engine::Engine;
+use super::engine::{Engine, Source};
 use super::error::LoadError;
 use super::inspect::inspect;
 use crate::list::change::Rejection;
 use crate::list::command::{Command, Context, Query};
 use crate::list::date::Date;
+use crate::list::digest::digest_of;
 use crate::list::entry::Draft;
 use crate::list::name::LogicName;
 use crate::list::schema::Reading;
@@ -16,8 +17,31 @@ use crate::list::{Limits, List};
 use crate::logic::decide::Decider;
 use crate::logic::{Fault, Logic, Refusal};
 
+/// How a component is loaded.
+#[derive(Clone, Copy)]
+pub struct LoadOptions<'a> {
+    /// Which lists may share an instance.
+    pub isolation: Isolation,
+    /// Whether the component is part of the program. The others are compiled where the settings say.
+    pub is_trusted: bool,
+    /// Whether the component is not wanted any more. Asked while it is compiled in a child process.
+    pub is_cancelled: &'a dyn Fn() -> bool,
+}
+
+impl From<Isolation> for LoadOptions<'_> {
+    fn from(isolation: Isolation) -> Self {
+        Self { isolation, is_trusted: false, is_cancelled: &|| false }
+    }
+}
+
 /// Loads a component as logic. Blocks while the component is compiled: call it outside the asynchronous runtime.
-pub fn load(engine: &Engine, name: LogicName, bytes: &[u8], isolation: Isolation) -> Result<Box<dyn Logic>, LoadError> {
+pub fn load<'a>(
+    engine: &Engine,
+    name: LogicName,
+    bytes: &[u8],
+    options: impl Into<LoadOptions<'a>>,
+) -> Result<Box<dyn Logic>, LoadError> {
+    let LoadOptions { isolation, is_trusted, is_cancelled } = options.into();
     let limit = engine.settings().component_bytes;
     if bytes.len() > limit {
         return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
@@ -25,7 +49,8 @@ pub fn load(engine: &Engine, name: LogicName, bytes: &[u8], isolation: Isolation
     let contents = inspect(bytes)?;
     contents.check()?;
     let class = contents.needs.class(engine.settings());
-    let logic = ComponentLogic::compile(engine, name, bytes, isolation, class)?;
+    let source = Source { digest: digest_of(bytes), bytes, is_trusted, is_cancelled };
+    let logic = ComponentLogic::compile(engine, name, &source, isolation, class)?;
     logic.description().check()?;
     smoke_test(&logic)?;
     Ok(Box::new(logic))

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
-use super::body::{BodyLimits, require_type};
+use super::body::require_type;
 use super::headers::name_logic;
 use super::json;
 use super::openapi::{ReadProblems, WriteProblems};
@@ -80,15 +80,13 @@ pub(super) async fn upload(
 ) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &[WASM])?;
+    let component = web.component_limits().read(&parts.headers, body).await?;
+    // Not before: clients that send nothing would keep all others from uploading.
     let Ok(_permit) = web.uploads.try_acquire() else {
         let limit = web.options.max_uploads;
-        let detail = format!("{limit} components are being uploaded, which is the limit");
+        let detail = format!("{limit} uploaded components are being checked, which is the limit");
         return Err(Problem::overloaded(detail, "max uploads", limit));
     };
-    let options = &web.options;
-    let bounds =
-        BodyLimits { name: "max component bytes", bytes: options.max_component_bytes, time: options.body_timeout };
-    let component = bounds.read(&parts.headers, body).await?;
     let metrics = &web.services.metrics;
     let upload = UploadOptions { publish: query.publish, force: query.force };
     let uploaded = web.services.plugins.upload(name.clone(), component, upload).await;
@@ -117,9 +115,7 @@ pub(super) async fn change(
 ) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
-    let options = &web.options;
-    let bounds = BodyLimits { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
-    let patch: LogicPatch = json::read(&bounds.read(&parts.headers, body).await?)?;
+    let patch: LogicPatch = json::read(&web.body_limits().read(&parts.headers, body).await?)?;
     web.services.plugins.update(name.clone(), patch.into_update()).await?;
     describe(&web, &name)
 }

@@ -26,8 +26,11 @@ pub struct Options {
     pub answer_time: Duration,
     /// The largest component that can be uploaded, in bytes.
     pub max_component_bytes: usize,
-    /// The most components that are uploaded at a time. A further one is a 503.
+    /// The most uploaded components that are checked, or wait for it, at a time. A further one is a 503. A component counts
+    /// from when its body has arrived.
     pub max_uploads: usize,
+    /// The most bytes of all bodies that have arrived in part. At the limit, a body that goes on is a 503.
+    pub max_arriving_bytes: usize,
     /// How long the head of a request may take, from its first byte. On a new connection the time starts when the
     /// connection is accepted. A slower client is disconnected.
     pub header_timeout: Duration,
@@ -78,7 +81,8 @@ impl Default for Options {
             min_answer_bytes: 30 << 10,
             answer_time: Duration::from_secs(30),
             max_component_bytes: 32 << 20,
-            max_uploads: 2,
+            max_uploads: 4,
+            max_arriving_bytes: 128 << 20,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),

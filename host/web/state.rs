@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer_budget::Budget;
+use super::body::{ArrivingBytes, BodyLimits};
 use super::failure_log::{FAILURE_INTERVAL, FailureClass, FailureLog, REFUSAL_INTERVAL};
 use super::options::Options;
 use super::problem::Problem;
@@ -50,8 +51,10 @@ pub(super) struct Web {
     pub(super) answers: Arc<Budget>,
     /// One permit for each event stream that may be open.
     pub(super) event_streams: Arc<Semaphore>,
-    /// One permit for each component that may be uploaded at a time.
+    /// One permit for each uploaded component that may be checked, or wait for it, at a time.
     pub(super) uploads: Semaphore,
+    /// The room for bodies that arrive.
+    pub(super) arriving: ArrivingBytes,
     /// Ends the event streams, which would otherwise keep their connections open for ever.
     pub(super) stopping: CancellationToken,
     /// Logs overload and store failures once per burst.
@@ -78,6 +81,7 @@ impl Web {
             answers: Budget::new("max answer bytes", options.max_answer_bytes),
             event_streams: Arc::new(Semaphore::new(options.max_event_streams)),
             uploads: Semaphore::new(options.max_uploads),
+            arriving: ArrivingBytes::new(options.max_arriving_bytes),
             stopping,
             failure_log: FailureLog::every(FAILURE_INTERVAL),
             refusal_log: FailureLog::every(REFUSAL_INTERVAL),
@@ -88,6 +92,20 @@ impl Web {
 
     pub(super) fn cache(&self) -> &Cache {
         &self.services.cache
+    }
+
+    /// The limits of a body of JSON.
+    pub(super) fn body_limits(&self) -> BodyLimits<'_> {
+        self.limits_of("max body bytes", self.options.max_body_bytes)
+    }
+
+    /// The limits of a body that is a component.
+    pub(super) fn component_limits(&self) -> BodyLimits<'_> {
+        self.limits_of("max component bytes", self.options.max_component_bytes)
+    }
+
+    fn limits_of(&self, name: &'static str, bytes: usize) -> BodyLimits<'_> {
+        BodyLimits { name, bytes, time: self.options.body_timeout, arriving: &self.arriving }
     }
 
     /// Logs what only the operator may learn of a problem.

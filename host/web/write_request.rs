@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::Request as HttpRequest;
 use bytes::Bytes;
 
-use super::body::{BodyLimits, require_type};
+use super::body::require_type;
 use super::paths::Origin;
 use super::problem::Problem;
 use super::state::Web;
@@ -53,10 +53,10 @@ impl WriteRequest {
             ExpectedBody::Patch => require_type(headers, &["application/merge-patch+json", "application/json"])?,
             ExpectedBody::Nothing | ExpectedBody::JsonOrNothing => {}
         }
-        let options = &web.options;
-        let bounds = BodyLimits { name: "max body bytes", bytes: options.max_body_bytes, time: options.body_timeout };
-        let body =
-            if expected_body == ExpectedBody::Nothing { Bytes::new() } else { bounds.read(headers, body).await? };
+        let body = match expected_body {
+            ExpectedBody::Nothing => Bytes::new(),
+            _ => web.body_limits().read(headers, body).await?,
+        };
         if expected_body == ExpectedBody::JsonOrNothing && !body.is_empty() {
             require_type(headers, &["application/json"])?;
         }

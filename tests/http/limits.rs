@@ -149,6 +149,37 @@ async fn a_list_that_would_become_too_large_is_refused() {
     assert_eq!(problem["limit"], json!({"name": "entries", "value": 20}));
 }
 
+#[tokio::test]
+async fn uploads_that_send_nothing_keep_none_from_uploading() {
+    let server = Server::with(Options { max_uploads: 1, ..Options::default() }).await;
+    let mut idle = Vec::new();
+    for sent in ["", "half of a body"] {
+        let head = "PUT /logic/idle HTTP/1.1\r\nhost: x\r\ncontent-type: application/wasm\r\ncontent-length: 1000\r\n\
+            expect: 100-continue\r\n\r\n";
+        let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("the bytes are sent");
+        // The server asks for the body when it begins to read it.
+        let asked = tokio::time::timeout(WAIT_TIMEOUT, stream.read_u8()).await.expect("an answer in time");
+        assert_eq!(asked.expect("the server asks"), b'H');
+        stream.write_all(sent.as_bytes()).await.expect("the bytes are sent");
+        idle.push(stream);
+    }
+    let put = server.request("PUT", "/logic/rules").header("content-type", "application/wasm").body("no wasm");
+    put.response().await.problem(422, "component");
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_share_a_room() {
+    let server = Server::with(Options { max_arriving_bytes: 100_000, ..Options::default() }).await;
+    let put = server.request("PUT", "/logic/rules").header("content-type", "application/wasm");
+    let response = put.body(vec![0; 1_000_000]).response().await;
+    let problem = response.problem(503, "overloaded");
+    assert_eq!(problem["limit"], json!({"name": "max arriving bytes", "value": 100_000}));
+    assert_eq!((&problem["carried_out"], response.header("retry-after")), (&json!("no"), "1"));
+    let put = server.request("PUT", "/logic/rules").header("content-type", "application/wasm").body("no wasm");
+    put.response().await.problem(422, "component");
+}
+
 /// A writer of log lines that a test can read.
 #[derive(Clone, Default)]
 pub(crate) struct LogLines(pub(crate) Arc<Mutex<Vec<u8>>>);

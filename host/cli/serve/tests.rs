@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 41] = [
+const VALUES: [(&str, &str); 43] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
@@ -42,6 +42,8 @@ const VALUES: [(&str, &str); 41] = [
     ("max-event-streams", "22"),
     ("drain", "23ms"),
     ("decision-threads", "41"),
+    ("max-compile-memory", "400000000"),
+    ("max-compile-time", "36s"),
     ("fuel", "24"),
     ("deadline", "25ms"),
     ("heavy-fuel", "26"),
@@ -86,6 +88,11 @@ fn expected() -> Config {
             heavy_memory: 29 << 20,
             instances: 30,
             heavy_instances: 31,
+            compile_in: CompileIn::Child(ChildProcess {
+                program: "/program".into(),
+                memory: 400_000_000,
+                time: ms(36_000),
+            }),
             // No flag sets the others.
             stack: wasm.stack,
             answer_bytes: wasm.answer_bytes,
@@ -114,6 +121,7 @@ fn expected() -> Config {
             answer_time: web.answer_time,
             max_component_bytes: web.max_component_bytes,
             max_uploads: web.max_uploads,
+            max_arriving_bytes: web.max_arriving_bytes,
             header_timeout: web.header_timeout,
             idle_timeout: web.idle_timeout,
             body_timeout: web.body_timeout,
@@ -131,7 +139,7 @@ fn expected() -> Config {
 #[track_caller]
 fn assert_expected(arguments: &[String]) {
     let matches = command().try_get_matches_from(arguments).expect("the flags are well-formed");
-    let parsed = ServeArgs::from_arg_matches(&matches).expect("all flags are there").config();
+    let parsed = ServeArgs::from_arg_matches(&matches).expect("all flags are there").config("/program".into());
     assert_eq!(format!("{parsed:#?}"), format!("{:#?}", expected()));
 }
 

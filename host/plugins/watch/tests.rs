@@ -5,12 +5,12 @@ use crate::clock::ManualClock;
 use crate::logic::Logic;
 use crate::logic::testing::Native;
 use crate::rollout::testing::MemoryStates;
-use crate::rollout::{ArtifactStore, CompileError, Compiler, Registry, StateError};
+use crate::rollout::{ArtifactStore, CompileError, Compiler, IsCancelled, Registry, StateError};
 
 struct Works;
 
 impl Compiler for Works {
-    fn compile(&self, _: &LogicName, _: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
+    fn compile(&self, _: &LogicName, _: &[u8], _: IsCancelled<'_>) -> Result<Box<dyn Logic>, CompileError> {
         Ok(Native::named("works", 1))
     }
 }
@@ -61,7 +61,7 @@ fn a_component_that_could_not_be_stored_is_submitted_again_by_itself_at_longer_a
         failed.retry.expect("it is tried again").pause
     };
     assert_eq!(failed(&watch), FIRST_RETRY);
-    watch.look(&scene.publisher);
+    let _ = watch.look_now(&scene.publisher);
     assert!(scene.publisher.registry().live(&works()).is_none(), "it is not time yet");
     let make_due = |watch: &mut Watch| {
         let failed = watch.files.get_mut(&works()).and_then(|seen| seen.failed.as_mut());
@@ -69,10 +69,10 @@ fn a_component_that_could_not_be_stored_is_submitted_again_by_itself_at_longer_a
     };
     scene.fill_disk();
     make_due(&mut watch);
-    watch.look(&scene.publisher);
+    let _ = watch.look_now(&scene.publisher);
     assert_eq!(failed(&watch), 2 * FIRST_RETRY);
     make_due(&mut watch);
-    watch.look(&scene.publisher);
+    let _ = watch.look_now(&scene.publisher);
     assert!(scene.publisher.registry().live(&works()).is_some(), "the disk has room");
     assert!(watch.files[&works()].failed.is_none());
 }
@@ -83,11 +83,11 @@ fn an_unreadable_directory_is_reported_once_for_each_cause() {
     let mut watch = scene.watch();
     let away = scene.watched.path().with_extension("away");
     fs::rename(scene.watched.path(), &away).unwrap();
-    watch.look(&scene.publisher);
+    let _ = watch.look_now(&scene.publisher);
     let why = watch.unreadable.clone().expect("it is gone");
     assert!(!watch.note_unreadable(why), "the same cause");
     assert!(watch.note_unreadable("another cause".into()));
     fs::rename(&away, scene.watched.path()).unwrap();
-    watch.look(&scene.publisher);
+    let _ = watch.look_now(&scene.publisher);
     assert_eq!(watch.unreadable, None);
 }

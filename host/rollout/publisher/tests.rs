@@ -1,9 +1,11 @@
 use std::cell::Cell;
 
+use super::super::error::CompileError;
 use super::super::state::MAX_VERSIONS;
 use super::super::testing::MemoryStates;
 use super::*;
 use crate::clock::ManualClock;
+use crate::logic::Logic;
 use crate::logic::testing::Native;
 
 const NOW: u64 = 1_000_000;
@@ -11,8 +13,8 @@ const NOW: u64 = 1_000_000;
 struct NoCompiler;
 
 impl Compiler for NoCompiler {
-    fn compile(&self, _: &LogicName, _: &[u8]) -> Result<Box<dyn Logic>, CompileError> {
-        Err(CompileError { why: "not in this test".into(), is_transient: false })
+    fn compile(&self, _: &LogicName, _: &[u8], _: IsCancelled<'_>) -> Result<Box<dyn Logic>, CompileError> {
+        Err(CompileError::Refused { why: "not in this test".into(), is_transient: false })
     }
 }
 

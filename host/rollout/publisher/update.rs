@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::super::digest::Digest;
 use super::super::error::PublishError;
 use super::super::resolve::Rollout;
 use super::super::state::VersionRecord;
 use super::super::version::Version;
 use super::Publisher;
+use crate::list::digest::hex;
 use crate::list::name::LogicName;
 use crate::list::selector::Pin;
 
@@ -42,12 +44,30 @@ struct Staged {
 }
 
 impl Publisher {
-    /// Applies a rollout update atomically.
-    pub fn apply(&self, name: &LogicName, update: &RolloutUpdate) -> Result<(), PublishError> {
+    /// Applies a rollout update atomically. `loaded` has versions that were loaded for it. Returns a version that has to be
+    /// loaded first, if there is one, and changes nothing then.
+    pub fn apply(
+        &self,
+        name: &LogicName,
+        update: &RolloutUpdate,
+        loaded: &[Arc<Version>],
+    ) -> Result<Option<Digest>, PublishError> {
         let unknown = || PublishError::Unknown(format!("logic {name}"));
         let rollout = self.registry.rollout(name).ok_or_else(unknown)?;
-        let live = update.live.as_ref().map(|pin| self.find(name, &rollout, pin, update.force)).transpose()?;
-        let staged = self.staged(name, &rollout, update)?;
+        let target = Target { name, rollout: &rollout, loaded, force: update.force };
+        for pin in update.live.iter().chain(update.candidate.iter().flatten()) {
+            let digest = target.digest_of(pin)?;
+            if target.find_loaded(&digest).is_none() {
+                return Ok(Some(digest));
+            }
+        }
+        self.apply_to(&target, update).map(|()| None)
+    }
+
+    fn apply_to(&self, target: &Target<'_>, update: &RolloutUpdate) -> Result<(), PublishError> {
+        let Target { name, rollout, .. } = *target;
+        let live = update.live.as_ref().map(|pin| target.find(pin)).transpose()?;
+        let staged = target.staged(update)?;
         let next_live = live.as_ref().or(rollout.live.as_ref());
         if let (Some(staged), Some(live), true) = (&staged, next_live, update.changes_candidate())
             && staged.version.digest() == live.digest()
@@ -56,7 +76,7 @@ impl Publisher {
         }
         if !update.force {
             let in_canary = staged.as_ref().filter(|staged| staged.percent > 0).map(|staged| &staged.version);
-            live.iter().chain(in_canary).try_for_each(|version| self.check_migration(&*version.logic))?;
+            live.iter().chain(in_canary).try_for_each(|version| self.preparer.check_migration(&*version.logic))?;
         }
         let now = self.clock.now();
         self.change(name, |draft| {
@@ -77,17 +97,23 @@ impl Publisher {
         tracing::info!(logic = %name, ?update, "changed a rollout on request");
         Ok(())
     }
+}
 
+/// What an update is applied to.
+struct Target<'a> {
+    name: &'a LogicName,
+    rollout: &'a Rollout,
+    /// Versions that were loaded for the update.
+    loaded: &'a [Arc<Version>],
+    force: bool,
+}
+
+impl Target<'_> {
     /// The candidate as it is to be. What the update does not mention stays as it is, if the version stays.
-    fn staged(
-        &self,
-        name: &LogicName,
-        rollout: &Rollout,
-        update: &RolloutUpdate,
-    ) -> Result<Option<Staged>, PublishError> {
-        let current = rollout.candidate.as_ref();
+    fn staged(&self, update: &RolloutUpdate) -> Result<Option<Staged>, PublishError> {
+        let current = self.rollout.candidate.as_ref();
         let version = match &update.candidate {
-            Some(Some(pin)) => Some(self.find(name, rollout, pin, update.force)?),
+            Some(Some(pin)) => Some(self.find(pin)?),
             Some(None) => None,
             None => current.map(|current| current.version.clone()),
         };
@@ -103,8 +129,20 @@ impl Publisher {
         Ok(Some(Staged { version, percent, shadow }))
     }
 
-    /// The version that a pin names, loaded: the newest one of a number. A quarantined version needs `force`.
-    fn find(&self, name: &LogicName, rollout: &Rollout, pin: &Pin, force: bool) -> Result<Arc<Version>, PublishError> {
+    /// The version that a pin names, which is loaded.
+    fn find(&self, pin: &Pin) -> Result<Arc<Version>, PublishError> {
+        let digest = self.digest_of(pin)?;
+        let missing = || PublishError::Failed(format!("sha256:{} of {} is not loaded", hex(&digest), self.name));
+        self.find_loaded(&digest).ok_or_else(missing)
+    }
+
+    fn find_loaded(&self, digest: &Digest) -> Option<Arc<Version>> {
+        self.rollout.loaded().chain(self.loaded).find(|version| version.digest() == digest).cloned()
+    }
+
+    /// The version that a pin names: the newest one of a number. A quarantined version needs `force`.
+    fn digest_of(&self, pin: &Pin) -> Result<Digest, PublishError> {
+        let Self { name, rollout, force, .. } = *self;
         let named = rollout.state.versions.iter().filter(|record| pin.accepts(&record.id(name)));
         let newest = named.max_by(|a, b| {
             let rank = |record: &VersionRecord| (record.quarantine.is_none(), record.version.clone(), record.accepted);
@@ -115,6 +153,6 @@ impl Publisher {
             let allowed = rollout.state.check_not_quarantined(&record.digest);
             allowed.map_err(|error| PublishError::of_transition(error, name))?;
         }
-        self.loaded(name, &record.digest).map_err(PublishError::Failed)
+        Ok(record.digest)
     }
 }

@@ -3,9 +3,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::seals::{Seal, hash_file, read_seals, remove, seals_file};
 use super::*;
 use crate::list::digest::digest_of;
 use crate::list::name::LogicName;
+use crate::wasm::compile::{CompileIn, code_file};
 use crate::wasm::{Engine, Isolation, Settings, load};
 
 const COMPONENT: &[u8] = include_bytes!("../../../plugins/built/strict.wasm");
@@ -40,9 +42,9 @@ fn flip(file: &Path, at: usize) {
     fs::write(file, bytes).unwrap();
 }
 
-/// How often the engine compiled a component.
-fn misses(engine: &Engine) -> usize {
-    engine.compiled().expect("it has a cache").cache.cache_misses()
+/// How often the engine had a component compiled.
+fn compilations(engine: &Engine) -> u64 {
+    engine.compiled().expect("it has a cache").compilations()
 }
 
 #[test]
@@ -52,12 +54,12 @@ fn sealed_code_is_used_again_after_a_restart() {
     compile(&engine, COMPONENT);
     compile(&engine, OTHER);
     compile(&engine, COMPONENT);
-    assert_eq!(misses(&engine), 1, "only the other component was compiled");
+    assert_eq!(compilations(&engine), 1, "only the other component was compiled");
     assert!(file.exists());
     let engine = start(folder.path());
     compile(&engine, OTHER);
     compile(&engine, COMPONENT);
-    assert_eq!(misses(&engine), 0);
+    assert_eq!(compilations(&engine), 0);
 }
 
 #[test]
@@ -85,16 +87,29 @@ fn code_that_is_damaged_while_the_server_runs_is_compiled_again_when_it_is_next_
     assert!(fs::read(&file).unwrap() == sound);
 }
 
+/// An engine that runs compiled code, with other settings if the test wants it.
+fn runs(compiled: &CompiledCode, configure_more: impl FnOnce(&mut wasmtime::Config)) -> wasmtime::Engine {
+    let mut config = wasmtime::Config::new();
+    code_file::configure(&mut config);
+    configure_more(config.enable_compiler(false).cache(Some(compiled.cache().clone())));
+    wasmtime::Engine::new(&config).expect("an engine")
+}
+
+/// Loads the component, and compiles it in this process if that is needed.
+fn load_code(compiled: &CompiledCode, engine: &wasmtime::Engine) -> Result<Component, LoadError> {
+    compiled.load(engine, digest_of(COMPONENT), COMPONENT, &|bytes, directory| {
+        CompileIn::ThisProcess.compile(bytes, directory, &|| false)
+    })
+}
+
 #[test]
 fn damaged_code_that_cannot_be_removed_does_not_run_and_its_component_is_compiled_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut compiled = CompiledCode::open(code(folder.path())).unwrap();
-    let mut config = wasmtime::Config::new();
-    config.cache(Some(compiled.cache().clone()));
-    let engine = wasmtime::Engine::new(&config).unwrap();
+    let engine = runs(&compiled, |_| {});
     let compile = |compiled: &CompiledCode| {
-        compiled.compile(digest_of(COMPONENT), COMPONENT, |bytes| Component::new(&engine, bytes)).expect("it compiles");
-        compiled.cache().cache_misses()
+        load_code(compiled, &engine).expect("it compiles");
+        compiled.compilations()
     };
     assert_eq!(compile(&compiled), 1);
     let [seal] = <[Seal; 1]>::try_from(read_seals(&code(folder.path()))).expect("one seal");
@@ -102,12 +117,44 @@ fn damaged_code_that_cannot_be_removed_does_not_run_and_its_component_is_compile
     flip(&file, fs::read(&file).unwrap().len() / 2);
     let damaged = fs::read(&file).unwrap();
     compiled.remove = |_| Err(ErrorKind::PermissionDenied.into());
-    assert_eq!([compile(&compiled), compile(&compiled)], [2, 3], "wasmtime compiles it each time");
+    assert_eq!([compile(&compiled), compile(&compiled)], [2, 3], "it is compiled each time");
     assert!(fs::read(&file).unwrap() == damaged && read_seals(&code(folder.path())) == [seal], "nothing is changed");
     compiled.remove = remove;
-    // The files that were made meanwhile are removed with the next one.
-    assert_eq!([(); 3].map(|()| compile(&compiled)), [4, 5, 5]);
+    assert_eq!([(); 3].map(|()| compile(&compiled)), [4, 4, 4]);
     assert!(fs::read(&file).unwrap() != damaged, "it is replaced once it can be removed");
+}
+
+#[test]
+fn an_engine_that_runs_code_compiles_nothing_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = CompiledCode::open(code(folder.path())).unwrap();
+    let engine = runs(&compiled, |_| {});
+    let error = Component::new(&engine, COMPONENT).err().expect("it has no compiler").to_string();
+    assert!(error.contains("compiler"), "{error}");
+    let refused = compiled.load(&engine, digest_of(COMPONENT), COMPONENT, &|_, _| Err(LoadError::Cancelled));
+    assert!(matches!(refused, Err(LoadError::Cancelled)));
+    let removed = compiled.load(&engine, digest_of(COMPONENT), COMPONENT, &|bytes, directory| {
+        CompileIn::ThisProcess.compile(bytes, directory, &|| false)?;
+        fs::remove_dir_all(directory.join(code_file::CODE_DIRECTORY)).expect("it is removed");
+        Ok(())
+    });
+    let error = removed.err().expect("there is no code").to_string();
+    assert!(error.contains("one file was expected"), "{error}");
+}
+
+#[test]
+fn the_directory_of_a_compilation_is_removed_with_it_or_at_the_next_start() {
+    let (folder, _) = compiled_once();
+    let progress = code(folder.path()).with_added_extension(PROGRESS_EXTENSION);
+    let count = || fs::read_dir(&progress).expect("a directory").count();
+    assert_eq!(count(), 0);
+    let own = format!("{}-mine", std::process::id());
+    for name in ["0-dead", "no-number", "4194305-dead", &own] {
+        fs::create_dir_all(progress.join(name).join("modules")).unwrap();
+    }
+    start(folder.path());
+    assert_eq!(count(), 1, "another server in this process may be at work");
+    assert!(progress.join(own).exists());
 }
 
 #[test]
@@ -150,29 +197,28 @@ fn code_that_was_evicted_is_compiled_again() {
     fs::remove_file(&file).unwrap();
     let engine = start(folder.path());
     compile(&engine, COMPONENT);
-    assert_eq!((misses(&engine), file.exists()), (1, true));
+    assert_eq!((compilations(&engine), file.exists()), (1, true));
 }
 
 #[test]
-fn the_code_that_another_compiler_made_of_a_component_is_replaced() {
+fn the_code_of_an_engine_with_other_settings_is_replaced() {
     let (folder, file) = compiled_once();
     let compiled = CompiledCode::open(code(folder.path())).unwrap();
-    let mut config = wasmtime::Config::new();
-    config.consume_fuel(false).cache(Some(compiled.cache().clone()));
-    let engine = wasmtime::Engine::new(&config).unwrap();
-    let compile = |bytes: &[u8]| Component::new(&engine, bytes);
-    compiled.compile(digest_of(COMPONENT), COMPONENT, compile).expect("it compiles");
-    let seals = read_seals(&code(folder.path()));
-    let replaced = code(folder.path()).join(&seals[0].file);
-    assert_eq!((seals.len(), replaced.exists()), (1, true));
-    assert!(replaced != file && !file.exists(), "the code that nothing uses any more is gone");
+    let other = runs(&compiled, |config| {
+        config.consume_fuel(false);
+    });
+    // This process compiles with fuel, so the code does not fit.
+    load_code(&compiled, &other).err().expect("it does not run without");
+    assert!(!file.exists(), "the code that nothing uses any more is gone");
+    load_code(&compiled, &runs(&compiled, |_| {})).expect("it fits");
+    assert!(file.exists());
 }
 
 #[test]
 fn a_directory_that_cannot_be_read_does_not_keep_components_from_being_loaded() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(code(folder.path())).unwrap();
-    fs::write(code(folder.path()).join(CODE_DIRECTORY), b"a file").unwrap();
+    fs::write(code(folder.path()).join(code_file::CODE_DIRECTORY), b"a file").unwrap();
     let engine = start(folder.path());
     assert!(engine.compiled().is_none());
     compile(&engine, COMPONENT);

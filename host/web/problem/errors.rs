@@ -163,6 +163,15 @@ impl From<PublishError> for Problem {
         let text = error.to_string();
         match error {
             PublishError::Invalid(_) => Self::new(ProblemKind::BadComponent, text),
+            PublishError::CompileLimit { name, value, .. } => {
+                let value = usize::try_from(value).unwrap_or(usize::MAX);
+                Self::new(ProblemKind::BadComponent, text).with_limit(name, value)
+            }
+            PublishError::NotCompiled(_) => {
+                let detail = "the component could not be compiled at the moment; the server's log says why";
+                Self::new(ProblemKind::Overloaded, detail).with_cause(text)
+            }
+            PublishError::Stopping => Self::new(ProblemKind::NotReady, text),
             PublishError::Quarantined { .. } => Self::new(ProblemKind::Quarantined, text),
             PublishError::Unknown(_) => Self::new(ProblemKind::NoLogic, text),
             PublishError::NoCandidate | PublishError::NoLive(_) | PublishError::IsLive(_) => {
@@ -291,6 +300,9 @@ mod tests {
         let (name, text) = (logic_id().name, || "for the test".to_owned());
         check_retries([
             (true, PublishError::Busy { limit: 1 }),
+            (true, PublishError::NotCompiled(text())),
+            (false, PublishError::CompileLimit { why: text(), name: "compile time", value: 1 }),
+            (false, PublishError::Stopping),
             (false, PublishError::Invalid(text())),
             (false, PublishError::FromFile { name, file: text() }),
             (false, PublishError::Quarantined { digest: text(), why: text() }),

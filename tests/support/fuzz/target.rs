@@ -18,7 +18,7 @@ use hotlist::rollout::conformance;
 use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
 use hotlist::store::memory::MemoryStore;
 use hotlist::system::RolloutStates;
-use hotlist::wasm::{Engine, Settings};
+use hotlist::wasm::{ChildProcess, CompileIn, Engine, Settings};
 
 /// The most bytes of the text of a refusal. People read it.
 const MAX_REASON_BYTES: usize = 4 << 10;
@@ -29,12 +29,17 @@ const NAMES: [&str; 2] = ["todo", "fuzzed"];
 /// 2026-11-23T12:00:00Z
 const NOON: u64 = 1_795_435_200_000;
 
+/// The processor time for compiling a component.
+const COMPILE_TIME: Duration = Duration::from_secs(2);
+
 /// The number of commands for the one list that a component decides.
 const COMMANDS: u64 = 24;
 
 /// A part of the text of a refusal, and the kind of that refusal.
-const REASONS: [(&str, &str); 23] = [
-    ("is the most that is compiled", "too much to compile"),
+const REASONS: [(&str, &str); 25] = [
+    ("is the most that is compiled", "too many parts"),
+    ("of memory, which is the limit", "compile memory"),
+    ("of processor time, which is the limit", "compile time"),
     ("bytes, the limit is", "too large"),
     ("not a WebAssembly component: it is a core module", "a core module"),
     ("not a WebAssembly component: it does not begin", "no WebAssembly"),
@@ -84,7 +89,7 @@ impl Target {
     pub(super) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let data = tempfile::tempdir().expect("a directory");
-        let engine = Engine::new(Settings::default()).expect("an engine");
+        let engine = Engine::new(Settings { compile_in: compiler(), ..Settings::default() }).expect("an engine");
         let registry = Arc::new(Registry::default());
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
         let sources = Sources { stored: data.path().join("logic"), ..Sources::default() };
@@ -137,10 +142,23 @@ fn reason(error: &PublishError, why: &str) -> Result<&'static str, String> {
     if why.is_empty() || why.len() > MAX_REASON_BYTES {
         return Err(format!("the reason of a refusal has {} bytes", why.len()));
     }
-    if why.contains("panicked") || !matches!(error, PublishError::Invalid(_) | PublishError::Quarantined { .. }) {
+    let is_of_component = matches!(
+        error,
+        PublishError::Invalid(_) | PublishError::CompileLimit { .. } | PublishError::Quarantined { .. }
+    );
+    if why.contains("panicked") || !is_of_component {
         return Err(format!("not refused for what it is: {why}"));
     }
     Ok(REASONS.iter().find(|(text, _)| why.contains(text)).map_or("other", |(_, kind)| kind))
+}
+
+/// The real program in a child process, as for a server. The limits are those of a component that no server needs.
+fn compiler() -> CompileIn {
+    // An example has the program beside its directory. It is built by `cargo build --release`.
+    let beside = || std::env::current_exe().ok()?.parent()?.parent().map(|directory| directory.join("hotlist"));
+    let program = option_env!("CARGO_BIN_EXE_hotlist").map(Into::into).or_else(beside);
+    let program = program.filter(|program| program.exists()).expect("the program is built");
+    CompileIn::Child(ChildProcess { program, memory: 512 << 20, time: COMPILE_TIME })
 }
 
 fn check_events(state: &RolloutState) -> Result<(), String> {
