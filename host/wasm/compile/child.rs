@@ -8,6 +8,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::exit;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
@@ -66,15 +67,18 @@ fn limit(memory: u64, time: Duration) -> io::Result<()> {
 /// Starts the threads that end the process when its time is up or its server is gone.
 fn watch(time: Duration) -> io::Result<()> {
     let thread = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(64 << 10);
-    thread("time").spawn(move || {
-        while processor_time() <= time {
-            std::thread::sleep(MEASURE_EVERY);
-        }
-        exit(OUT_OF_TIME.into());
-    })?;
-    thread("server").spawn(|| {
+    let (gone, is_gone) = mpsc::channel::<()>();
+    thread("server").spawn(move || {
         // The server writes nothing, so this waits for the end of the server.
         let _ = io::stdin().read(&mut [0]);
+        drop(gone);
+    })?;
+    thread("time").spawn(move || {
+        while is_gone.recv_timeout(MEASURE_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if processor_time() > time {
+                exit(OUT_OF_TIME.into());
+            }
+        }
         exit(ABANDONED.into());
     })?;
     Ok(())

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::super::error::LoadError;
@@ -23,8 +24,8 @@ const ALLOCATOR: [(&str, &str); 2] = [("MIMALLOC_ARENA_EAGER_COMMIT", "0"), ("MI
 const WALL_CLOCK_FACTOR: u32 = 5;
 const WALL_CLOCK_SLACK: Duration = Duration::from_secs(30);
 
-/// The pauses between two looks at the child. They grow, because most components compile in a moment.
-const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(20);
+/// How often the caller is asked whether it still wants the component.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// The most bytes of a child's text that are read.
 const MAX_TEXT_BYTES: u64 = 4_096;
@@ -77,13 +78,8 @@ impl ChildProcess {
         let started = self.start(bytes, directory);
         let mut running =
             started.map_err(|error| LoadError::Compiler(format!("cannot start its compiler: {error}")))?;
-        let (begun, mut pause) = (Instant::now(), *POLL.start());
-        let status = loop {
-            match running.0.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) => {}
-                Err(error) => return Err(LoadError::Compiler(format!("cannot wait for its compiler: {error}"))),
-            }
+        let begun = Instant::now();
+        while running.ended.recv_timeout(ASK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
             if is_cancelled() {
                 return Err(LoadError::Cancelled);
             }
@@ -91,9 +87,10 @@ impl ChildProcess {
                 let seconds = begun.elapsed().as_secs();
                 return Err(LoadError::Compiler(format!("the machine had too little time for it within {seconds} s")));
             }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(*POLL.end());
-        };
+        }
+        let status = running.child.wait();
+        let failed = |error| LoadError::Compiler(format!("cannot wait for its compiler: {error}"));
+        let status = status.map_err(failed)?;
         self.outcome(status, directory)
     }
 
@@ -108,11 +105,21 @@ impl ChildProcess {
             .current_dir(directory)
             // Held open until the end. The child ends when it is closed, also when this process is killed.
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            // The child writes nothing, so its end is the end of this pipe.
+            .stdout(Stdio::piped())
             .stderr(File::create(directory.join(ERRORS_FILE))?)
             // A terminal's interrupt is for the server, which ends its children itself.
             .process_group(0);
-        command.spawn().map(Running)
+        let (ended, is_ended) = mpsc::channel();
+        let mut running = Running { child: command.spawn()?, input: None, ended: is_ended };
+        // `Child::wait` closes the input that it has.
+        running.input = running.child.stdin.take();
+        let output = running.child.stdout.take();
+        std::thread::Builder::new().name("compiler-end".into()).spawn(move || {
+            let _ = output.map(|mut output| output.read(&mut [0]));
+            drop::<mpsc::Sender<()>>(ended);
+        })?;
+        Ok(running)
     }
 
     /// What the end of a child means.
@@ -146,13 +153,20 @@ impl ChildProcess {
 }
 
 /// A child that is killed and waited for when it is dropped.
-struct Running(Child);
+struct Running {
+    child: Child,
+    /// Held open until the child has ended.
+    input: Option<ChildStdin>,
+    /// Closed when the child has ended.
+    ended: mpsc::Receiver<()>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // Both fail where the child has ended and was waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        drop(self.input.take());
     }
 }
 
