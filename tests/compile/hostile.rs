@@ -9,17 +9,20 @@ use crate::support::component;
 const MODULE: u8 = 1;
 const COMPONENT: u8 = 4;
 
+/// The locals of a function.
+const LOCALS: usize = 60;
+
 /// Fields of the tuple that each adapter copies.
 const FIELDS: usize = 60;
 
-/// A component with one function of so many `memory.grow` instructions.
+/// A component with one function of so many `memory.grow` instructions, whose results all stay in use.
 pub(crate) fn memory_grows(count: usize) -> Vec<u8> {
-    with_function(&"(drop (memory.grow (i32.const 0)))".repeat(count))
+    with_function(count, |local| format!("(local.set {local} (memory.grow (local.get {local})))"))
 }
 
-/// A component with one function of so many `memory.fill` instructions.
+/// A component with one function of so many `memory.fill` instructions, whose arguments all stay in use.
 pub(crate) fn memory_fills(count: usize) -> Vec<u8> {
-    with_function(&"(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))".repeat(count))
+    with_function(count, |local| format!("(memory.fill (local.get {local}) (local.get 0) (local.get 1))"))
 }
 
 /// A component in which one component calls so many functions of another one, each with an adapter that copies a wide tuple.
@@ -56,11 +59,15 @@ pub(crate) fn adapters(count: usize) -> Vec<u8> {
     bytes
 }
 
-/// A real component with another core module, which has one function.
-fn with_function(body: &str) -> Vec<u8> {
-    let module = wat::parse_str(format!("(module (memory 1) (func {body}))")).expect("it parses");
+/// A real component with another core module, which has one function of so many instructions. They take turns with the
+/// locals of the function.
+fn with_function(count: usize, instruction: impl Fn(usize) -> String) -> Vec<u8> {
+    let body: String = (0..count).map(|at| instruction(at % LOCALS)).collect();
+    let sum: String = (0..LOCALS).map(|local| format!("(i32.store (local.get {local}) (local.get {local}))")).collect();
+    let locals = " i32".repeat(LOCALS);
+    let module = wat::parse_str(format!("(module (memory 1) (func (param{locals}) {body} {sum}))"));
     let mut bytes = component("todo");
-    append(&mut bytes, MODULE, &module);
+    append(&mut bytes, MODULE, &module.expect("it parses"));
     bytes
 }
 
