@@ -140,7 +140,7 @@ impl Config {
             return Err(ConfigError::AnyOriginForCallers);
         }
         let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 17] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 18] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
             ("history", bounded(self.history.revisions), 1..=1_000_000, "1 to 1000000 revisions"),
@@ -150,6 +150,7 @@ impl Config {
             ("max-receipt-bytes", self.receipts.total_bytes, 32_768..=1 << 40, "32768 bytes to 1 TiB"),
             ("max-entries", self.limits.entries, 1..=1_000_000, "1 to 1000000 entries"),
             ("quarantine-failures", self.quarantine.failures, 1..=1_000, "1 to 1000 failures"),
+            ("quarantine-lists", self.quarantine.lists, 2..=100, "2 to 100 lists"),
             ("quarantine-in-a-row", self.quarantine.in_a_row as usize, 1..=1_000, "1 to 1000 failures"),
             ("decision-threads", self.decision_threads, 1..=1_000, "1 to 1000 threads"),
             ("memory-mib", self.wasm.memory >> 20, 1..=4_095, "1 to 4095 MiB"),

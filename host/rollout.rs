@@ -35,7 +35,7 @@ pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
 pub use import::{StateFiles, has_state_files};
-pub use policy::QuarantinePolicy;
+pub use policy::{Failure, MIN_CLIENTS, QuarantinePolicy};
 pub use publisher::{Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission};
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};

@@ -46,6 +46,11 @@ async fn set_logic(server: &Server, list: &str, logic: &str) -> Response {
 
 /// Adds an entry. Returns any response.
 async fn add(server: &Server, list: &str, title: &str) -> Response {
+    add_by(&server.client, server, list, title).await
+}
+
+/// Adds an entry as one of several clients. Returns any response.
+async fn add_by(client: &reqwest::Client, server: &Server, list: &str, title: &str) -> Response {
     let body = serde_json::json!({ "title": title }).to_string();
-    server.post(&format!("/lists/{list}/entries"), &body).await
+    client.post(server.url(&format!("/lists/{list}/entries"))).json_text(&body).response().await
 }

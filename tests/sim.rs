@@ -52,6 +52,7 @@ const SHOWN_LINES: usize = 80;
 
 struct Outcome {
     steps: u64,
+    quarantines: u64,
     violation: Option<String>,
     trace: String,
 }
@@ -83,8 +84,9 @@ fn simulate(seed: u64, defect: Option<Defect>) -> Outcome {
     }
     check_end(&world, end);
     world.executor.crash();
+    let quarantines = world.state().quarantines;
     let violation = world.state().violation.clone();
-    Outcome { steps, violation, trace: world.take_trace() }
+    Outcome { steps, quarantines, violation, trace: world.take_trace() }
 }
 
 fn step(world: &Arc<World>, server: &mut Server) {
@@ -144,19 +146,24 @@ fn tail(trace: &str) -> String {
 fn a_simulation_breaks_no_promise() {
     let (first, limit) = (number_of("SEED"), number_of("SIM_STEPS").unwrap_or(ALL_STEPS));
     let begun = Instant::now();
-    let (mut steps, mut seed, mut seeds) = (0, first.unwrap_or(1), 0);
+    let (mut steps, mut seed, mut seeds, mut quarantines) = (0, first.unwrap_or(1), 0, 0);
     while steps < limit {
         let outcome = simulate(seed, None);
         if let Some(violation) = outcome.violation {
             panic!("{}\nseed {seed}: {violation}\nrepeat it with SEED={seed} cargo test sim", tail(&outcome.trace));
         }
         (steps, seed, seeds) = (steps + outcome.steps, seed + 1, seeds + 1);
+        quarantines += outcome.quarantines;
         if first.is_some() && number_of("SIM_STEPS").is_none() {
             break;
         }
     }
     let per_second = steps as f64 / begun.elapsed().as_secs_f64();
-    println!("{steps} steps of {seeds} seeds, {per_second:.0} a second");
+    println!("{steps} steps of {seeds} seeds with {quarantines} quarantines, {per_second:.0} a second");
+    assert!(
+        quarantines > 0 || first.is_some(),
+        "no version is quarantined, so the rules of a quarantine are not checked"
+    );
 }
 
 #[test]

@@ -144,6 +144,11 @@ impl PendingCommand {
         self.request.idempotency.is_some()
     }
 
+    /// The client that sent the command. `None` for a wake-up, which the host sends.
+    pub(super) fn client(&self) -> Option<&Arc<str>> {
+        (!self.is_wake()).then_some(&self.request.client)
+    }
+
     /// Whether the command is the host's own: the time that the list asked for has come.
     pub(super) fn is_wake(&self) -> bool {
         *self.request.command.outline() == Command::Wake

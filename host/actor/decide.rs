@@ -22,7 +22,7 @@ use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
 use crate::logic::decide::Decided;
 use crate::logic::{Fault, Refusal};
-use crate::rollout::{Digest, ResolveError, Selection, Version};
+use crate::rollout::{Digest, Failure, ResolveError, Selection, Version};
 
 /// How many versions a batch has loaded at most. A list may be pinned to one version, be bound to another and be
 /// given a third one, and each may be unloaded again before it decides.
@@ -284,13 +284,15 @@ impl BatchDecider<'_> {
         match decided {
             Ok(decided) => {
                 version.counters.migrated.fetch_add(1, Ordering::Relaxed);
-                self.apply(batch, session, || Command::Migrate, context, decided, false);
+                let client = pending.client().cloned();
+                self.apply(batch, session, || Command::Migrate, context, decided, client.as_ref());
             }
             Err(refusal) => {
                 version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, to = %version.logic.id(), why = %refusal, "cannot migrate list; it stays with the version that it is bound to");
                 if let Refusal::Fault(fault) = &refusal {
-                    environment.registry.failed(version, name, fault, None, &*environment.clock);
+                    let failure = Failure { list: name, client: pending.client(), shared: None };
+                    environment.registry.failed(version, failure, fault, &*environment.clock);
                 }
                 if let Some(binding) = batch.list().binding() {
                     environment.registry.hold(binding.logic(), &binding.id.digest);
@@ -331,7 +333,8 @@ impl BatchDecider<'_> {
             // A command that the fallback does not know was not decided by it.
             Err(_) => None,
         });
-        let is_quarantined = registry.failed(failed, name, &fault, has_failed_too, &*environment.clock);
+        let failure = Failure { list: name, client: pending.client(), shared: has_failed_too };
+        let is_quarantined = registry.failed(failed, failure, &fault, &*environment.clock);
         match decided {
             Some((mut session, made, decided)) if has_failed_too == Some(false) => {
                 failed.counters.fell_back.fetch_add(1, Ordering::Relaxed);
@@ -360,7 +363,7 @@ impl BatchDecider<'_> {
         decided: Decision,
     ) -> Step {
         let logic = session.version.logic.id();
-        let is_wake = pending.is_wake();
+        let client = pending.client().cloned();
         if let Some(request) = pending.request.idempotency.clone()
             && let Err(no_room) = batch.save_receipt(request, logic, &decided)
         {
@@ -373,7 +376,7 @@ impl BatchDecider<'_> {
                     self.environment.registry.hold(&logic.name, &logic.digest);
                 }
                 let command = || made.unwrap_or_else(|| pending.take_command());
-                Ok(self.apply(batch, session, command, context, decided, is_wake))
+                Ok(self.apply(batch, session, command, context, decided, client.as_ref()))
             }
             Err(refusal) => Err(CallError::Refused { refusal, logic: logic.clone() }),
         };
@@ -382,6 +385,7 @@ impl BatchDecider<'_> {
     }
 
     /// Applies a decision to the working list. Where that may change when the list wants to be woken, asks the version.
+    /// `client` sent the command. It is `None` for a wake-up.
     fn apply(
         &self,
         batch: &mut Batch,
@@ -389,18 +393,18 @@ impl BatchDecider<'_> {
         command: impl FnOnce() -> Command,
         context: Context,
         decided: Decided,
-        is_wake: bool,
+        client: Option<&Arc<str>>,
     ) -> Reply {
         let logic = &session.version.logic;
         let is_unchanged = decided.changes.is_empty();
-        let may_reschedule = is_wake || !is_unchanged;
+        let may_reschedule = client.is_none() || !is_unchanged;
         // The revision may have a later time than the clock, which counts for timers.
         let at_clock = || Context { now: batch.now(), ..context.clone() };
         let asks = may_reschedule && logic.description().wakes && decided.list.exists();
         let wake_context = asks.then(at_clock);
         let reply = batch.apply(logic.id(), command, context, decided);
         match wake_context {
-            Some(context) => self.schedule_wake_up(batch, session, &context, is_unchanged),
+            Some(context) => self.schedule_wake_up(batch, session, &context, is_unchanged, client),
             None if may_reschedule => batch.set_wake_up(None),
             None => {}
         }
@@ -414,6 +418,7 @@ impl BatchDecider<'_> {
         session: &mut OpenSession<'_>,
         context: &Context,
         is_unchanged: bool,
+        client: Option<&Arc<str>>,
     ) {
         let now = context.now;
         let pause = if is_unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
@@ -425,7 +430,8 @@ impl BatchDecider<'_> {
                 // The time that was known still counts, and a logic that could not name one is asked again.
                 batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
                 let Self { name, environment } = *self;
-                environment.registry.failed(session.version, name, &fault, None, &*environment.clock);
+                let failure = Failure { list: name, client, shared: None };
+                environment.registry.failed(session.version, failure, &fault, &*environment.clock);
             }
         }
     }

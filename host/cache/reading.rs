@@ -11,7 +11,7 @@ use crate::list::schema::Reading;
 use crate::list::selector::Pin;
 use crate::logic::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
-use crate::rollout::{ResolveError, Version};
+use crate::rollout::{Failure, ResolveError, Version};
 
 /// How many times a version is loaded that is unloaded again before it is used.
 const MAX_LOADS: usize = 3;
@@ -35,12 +35,12 @@ impl Cache {
             return Ok(View { list, page, logic: None });
         }
         if !version.is_slow() {
-            return self.ask(name, list, version, caller, query);
+            return self.ask(name, list, version, caller, client, query);
         }
         let _turn = self.environment.turn(client).await?;
         // The rollout may have changed meanwhile.
         let version = self.version(name, &list).await?;
-        self.environment.block(|| self.ask(name, list, version, caller, query))
+        self.environment.block(|| self.ask(name, list, version, caller, client, query))
     }
 
     /// Has a version make a page. Its fallback makes it if the version fails.
@@ -50,6 +50,7 @@ impl Cache {
         list: Arc<List>,
         version: Arc<Version>,
         caller: Arc<str>,
+        client: &Arc<str>,
         query: &Query,
     ) -> Result<View, CallError> {
         let now = self.environment.clock.now();
@@ -74,8 +75,9 @@ impl Cache {
                 };
                 let fallback = self.environment.registry.resolve_fallback(&version, &list).filter(can_answer);
                 let second = fallback.map(|fallback| (ask(&fallback), fallback));
-                let has_failed_too = second.as_ref().map(|(answer, _)| answer.is_err());
-                self.environment.registry.failed(&version, name, &fault, has_failed_too, &*self.environment.clock);
+                let shared = second.as_ref().map(|(answer, _)| answer.is_err());
+                let failure = Failure { list: name, client: Some(client), shared };
+                self.environment.registry.failed(&version, failure, &fault, &*self.environment.clock);
                 match second {
                     Some((Ok(page), fallback)) => (fallback, Ok(page)),
                     _ => (version, Err(fault)),

@@ -77,7 +77,8 @@ impl World {
     }
 
     async fn add(&self, list: &str, title: &str) -> Result<Reply, CallError> {
-        self.cache.call(&name(list), add(title)).await
+        // Each list has a client of its own.
+        self.cache.call(&name(list), Request { client: list.into(), ..add(title) }).await
     }
 
     async fn titles(&self, list: &str) -> Vec<String> {

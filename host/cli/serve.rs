@@ -63,9 +63,12 @@ pub(super) struct ServeArgs {
     /// The time over which --quarantine-failures are counted
     #[arg(long, env = "HOTLIST_QUARANTINE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Versions")]
     quarantine_within: Duration,
-    /// Failures in a row on one list, while the last-good version does not fail, that quarantine a version
+    /// Failures in a row on each of --quarantine-lists lists, while the last-good version does not fail, that quarantine a version
     #[arg(long, env = "HOTLIST_QUARANTINE_IN_A_ROW", value_name = "FAILURES", default_value_t = QuarantinePolicy::default().in_a_row, help_heading = "Versions")]
     quarantine_in_a_row: u32,
+    /// The lists on which a version has to fail, for two clients at least, before it is quarantined
+    #[arg(long, env = "HOTLIST_QUARANTINE_LISTS", value_name = "LISTS", default_value_t = QuarantinePolicy::default().lists, help_heading = "Versions")]
+    quarantine_lists: usize,
 
     /// Let every client that reaches the address do everything
     #[arg(long, env = "HOTLIST_ALLOW_ANONYMOUS", help_heading = "Access")]
@@ -208,6 +211,7 @@ impl ServeArgs {
                 failures: self.quarantine_failures,
                 within: u64::try_from(self.quarantine_within.as_millis()).unwrap_or(u64::MAX),
                 in_a_row: self.quarantine_in_a_row,
+                lists: self.quarantine_lists,
             },
             limits: Limits {
                 entries: self.max_entries,

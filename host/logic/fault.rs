@@ -51,6 +51,16 @@ impl Fault {
         matches!(self, Self::Deadline { .. } | Self::Instance(_))
     }
 
+    /// Returns whether only the author of the logic can mend the fault: a trap, or a broken contract. The other faults
+    /// are about a limit, and a list that is large enough reaches any limit.
+    pub fn is_defect(&self) -> bool {
+        match self {
+            Self::Violation(Violation::TooManyChanges { .. }) => false,
+            Self::Trap(_) | Self::Violation(_) | Self::Impure => true,
+            Self::Fuel { .. } | Self::Deadline { .. } | Self::Memory { .. } | Self::Stack | Self::Instance(_) => false,
+        }
+    }
+
     /// Returns a stable word for programs: `trap`, `fuel`, `deadline`, `memory`, `stack`, `violation`, `impure` or
     /// `instance`.
     pub fn kind(&self) -> &'static str {

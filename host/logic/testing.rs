@@ -84,20 +84,23 @@ impl Logic for Native {
         if self.binding.id.version.major == CROWDED {
             return Err(Fault::Instance("as always with this version".into()));
         }
-        Ok(Box::new(NativeSession { fails_at_queries: self.binding.id.version.major == FAILS_AT_QUERIES }))
+        let major = self.binding.id.version.major;
+        Ok(Box::new(NativeSession { fails_at_queries: major == FAILS_AT_QUERIES, is_strict: major > 1 }))
     }
 }
 
 struct NativeSession {
     /// Whether it fails at every query.
     fails_at_queries: bool,
+    /// Whether it is not the first version.
+    is_strict: bool,
 }
 
 impl Session for NativeSession {
     fn begin(&mut self) {}
 
     /// Title `no` is rejected, `fault` fails, `panic` panics although no component can, and `foreign` breaks the
-    /// contract.
+    /// contract. Title `too much` is too much for every version but the first.
     fn decide(&mut self, list: &Arc<List>, _: &Context, call: Call<'_>) -> Result<Decision, Fault> {
         let put = |id, title: &str| {
             Change::put(Entry {
@@ -116,6 +119,7 @@ impl Session for NativeSession {
                     return Ok(Err(Rejection { code: "no".into(), message, field: None }));
                 }
                 "fault" => return Err(Fault::Trap("as the title demands".into())),
+                "too much" if self.is_strict => return Err(Fault::Fuel { budget: 1 }),
                 "panic" => panic!("as the title demands"),
                 "foreign" => vec![put(list.next_id() + 7, "foreign")],
                 title => vec![put(list.next_id(), title)],

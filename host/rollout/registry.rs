@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
-use super::policy::QuarantinePolicy;
+use super::policy::{Failure, QuarantinePolicy};
 use super::resolve::{ResolveError, Rollout, Selection, Selector};
 use super::state::{Event, RolloutState, Step, TransitionError};
 use super::version::Version;
@@ -184,23 +184,15 @@ impl Registry {
     }
 
     /// Counts a failure of a version at a command or a reading of a list, and quarantines the version when the policy
-    /// says so. Returns whether it did. `shared` says whether another version failed at the same command: `None` when
-    /// no other version was asked.
-    pub fn failed(
-        &self,
-        version: &Arc<Version>,
-        list: &ListName,
-        fault: &Fault,
-        shared: Option<bool>,
-        clock: &dyn Clock,
-    ) -> bool {
+    /// says so. Returns whether it did.
+    pub fn failed(&self, version: &Arc<Version>, failure: Failure<'_>, fault: &Fault, clock: &dyn Clock) -> bool {
         version.counters.fault(fault);
-        // A command at which the fallback fails, too, says nothing against this version. A busy machine does not
-        // either: a deadline passes when the processor is taken, and instances run out under load.
-        if shared == Some(true) || fault.is_busy() {
+        // A command at which the fallback fails, too, says nothing against this version. A resource that ran out does
+        // not either: the list may be larger than any before, and the machine may be busy.
+        if failure.shared == Some(true) || !fault.is_defect() {
             return false;
         }
-        let counted = version.failures.count(&self.policy, list, shared == Some(false), clock.monotonic());
+        let counted = version.failures.count(&self.policy, failure, clock.monotonic());
         let Some(why) = counted else { return false };
         let name = &version.id().name;
         // Checked first, so that a version without a fallback does not replace the map at each failure.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 
-use super::{add, patch, set_logic, try_upload, upload};
+use super::{add, add_by, patch, set_logic, try_upload, upload};
 use crate::support::rules::{marked, version};
 use crate::support::{RequestExt, Server, component};
 
@@ -22,8 +22,9 @@ async fn a_version_that_traps_on_every_7th_command_is_rolled_back_under_load_and
     }
     let sent = Arc::new(AtomicU64::new(0));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| {
+        .map(|n| {
             let (server, sent) = (server.clone(), sent.clone());
+            let client = server.client_at(if n % 2 == 0 { "127.0.0.1" } else { "127.0.0.2" });
             tokio::spawn(async move {
                 loop {
                     let n = sent.fetch_add(1, Ordering::SeqCst);
@@ -32,7 +33,7 @@ async fn a_version_that_traps_on_every_7th_command_is_rolled_back_under_load_and
                     }
                     // The lists of this server hold 20 entries, so each entry is deleted again.
                     let list = format!("list-{}", n % LISTS);
-                    let added = add(&server, &list, if n % 7 == 6 { "trap" } else { "fine" }).await;
+                    let added = add_by(&client, &server, &list, if n % 7 == 6 { "trap" } else { "fine" }).await;
                     assert_eq!(added.status, 201, "{added:?}");
                     let entry = format!("/lists/{list}/entries/{}", added.json()["id"]);
                     assert_eq!(server.request("DELETE", &entry).response().await.status, 204);
@@ -71,18 +72,51 @@ async fn a_version_that_traps_on_every_7th_command_is_rolled_back_under_load_and
 }
 
 #[tokio::test]
-async fn three_failures_in_a_row_on_one_list_quarantine_a_version_and_each_command_is_decided() {
+async fn neither_one_list_nor_one_client_quarantines_a_version_and_each_command_is_decided() {
     let server = Server::start().await;
     let good = upload(&server, "rules", component("todo"), "").await;
-    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
-    upload(&server, "rules", component("hostile"), "?force=true").await;
-    for _ in 0..3 {
-        let added = add(&server, "bob", "trap").await;
+    let lists = ["bob", "ann", "eve"];
+    for list in lists {
+        assert_eq!(set_logic(&server, list, "rules").await.status, 201);
+    }
+    let bad = upload(&server, "rules", component("hostile"), "?force=true").await;
+    let other = server.client_at("127.0.0.2");
+    let live = async || server.get("/logic/rules").await.json()["live"]["digest"].clone();
+    let fails = async |client: &reqwest::Client, list: &str| {
+        let added = add_by(client, &server, list, "trap").await;
         assert_eq!(added.status, 201, "{added:?}");
         assert!(added.header("hotlist-logic").ends_with(&good["sha256:".len()..][..8]), "{added:?}");
+    };
+    for n in 0..4 {
+        fails(&server.client, "bob").await;
+        fails(&other, "bob").await;
+        assert_eq!(live().await, bad, "{} failures on one list", 2 * n + 2);
+    }
+    for list in lists.into_iter().cycle().take(9) {
+        fails(&other, list).await;
+    }
+    // The other client's failures on bob's list came before, so this is a version that fails on three lists of two clients.
+    assert_eq!(live().await, good);
+}
+
+#[tokio::test]
+async fn a_client_that_fails_alone_on_many_lists_quarantines_no_version() {
+    let server = Server::start().await;
+    upload(&server, "rules", component("todo"), "").await;
+    let lists: Vec<_> = (0..6).map(|n| format!("list-{n}")).collect();
+    for list in &lists {
+        assert_eq!(set_logic(&server, list, "rules").await.status, 201);
+    }
+    let bad = upload(&server, "rules", component("hostile"), "?force=true").await;
+    for list in lists.iter().cycle().take(30) {
+        assert_eq!(add(&server, list, "trap").await.status, 201);
     }
     let logic = server.get("/logic/rules").await.json();
-    assert_eq!(logic["live"]["digest"], good, "three in a row on one list");
+    assert_eq!(logic["live"]["digest"], bad);
+    assert_eq!(logic["live"]["fell_back"], 30);
+    let other = server.client_at("127.0.0.2");
+    assert_eq!(add_by(&other, &server, "list-0", "loop").await.status, 201, "out of fuel");
+    assert_eq!(server.get("/logic/rules").await.json()["live"]["digest"], bad);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use hotlist::list::selector::Pin;
 use hotlist::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::logic::digest;
+use super::logic::{OF, ON, digest};
 use super::world::{Stream, World};
 
 /// How often an operation with a key is repeated.
@@ -26,6 +26,9 @@ const MAX_ATTEMPTS: u32 = 8;
 
 /// How long ago the cause of an error may lie.
 const CAUSE: Duration = Duration::from_secs(1);
+
+/// How many clients send the operations.
+const CLIENTS: u64 = 3;
 
 /// Longer than any simulation.
 const FOREVER: Duration = Duration::from_secs(24 * 3_600);
@@ -35,6 +38,7 @@ const FOREVER: Duration = Duration::from_secs(24 * 3_600);
 pub struct Op {
     id: Arc<str>,
     list: ListName,
+    client: Arc<str>,
     kind: OpKind,
     expect: Expect,
     has_key: bool,
@@ -84,8 +88,10 @@ fn draw(world: &World) -> Op {
         1 => Expect::Exists,
         _ => Expect::Anything,
     };
-    let (id, has_key) = (format!("op {number}").into(), chance.per_mille(600));
-    Op { id, list, kind, expect, has_key, attempts: 0, is_unknown: false }
+    let client = format!("client {}", number % CLIENTS);
+    let id = format!("op {number}{OF}{client}{ON}{}", list.as_str()).into();
+    let (client, has_key) = (client.into(), chance.per_mille(600));
+    Op { id, list, client, kind, expect, has_key, attempts: 0, is_unknown: false }
 }
 
 fn title(world: &World) -> String {
@@ -97,6 +103,7 @@ fn title(world: &World) -> String {
         1 => "trap".into(),
         2 => "foreign".into(),
         3 => "slow".into(),
+        9 => "fuel".into(),
         4 => "stay".into(),
         5..9 => format!("wake at {}", world.clock.now() + world.chance.below(3_000)),
         other => format!("entry {other}"),
@@ -142,7 +149,7 @@ async fn attempt(world: &Arc<World>, cache: &Cache, op: &mut Op) -> bool {
     let request = |command: Command| Request {
         command: command.into(),
         caller: op.id.clone(),
-        client: "client".into(),
+        client: op.client.clone(),
         expect: op.expect.clone(),
         idempotency: op.has_key.then(|| Idempotency {
             key: op.id.to_string(),

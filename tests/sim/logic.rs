@@ -1,7 +1,8 @@
 //! Versions in plain Rust that reject, fail, panic and take their time.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hotlist::list::List;
 use hotlist::list::binding::LogicBinding;
@@ -13,8 +14,10 @@ use hotlist::list::name::{LogicName, stable_hash};
 use hotlist::list::schema::{Description, Reading, Schema};
 use hotlist::list::value::ValueKind;
 use hotlist::logic::{Call, Decision, Fault, Logic, Session};
+use hotlist::rollout::{Digest, MIN_CLIENTS, QuarantinePolicy};
 
 use super::executor::VirtualClock;
+use super::world::World;
 
 /// The name of the only logic.
 pub const LOGIC: &str = "todo";
@@ -26,6 +29,7 @@ pub struct SimLogic {
     clock: Arc<VirtualClock>,
     /// The panics of all versions of a simulation.
     panics: Arc<AtomicU64>,
+    defects: Arc<Defects>,
 }
 
 /// The digest of a version.
@@ -35,13 +39,49 @@ pub fn digest(major: u64) -> [u8; 32] {
     digest
 }
 
+/// What stands before the client in the name of an operation.
+pub const OF: &str = " of ";
+
+/// What stands before the list in the name of an operation.
+pub const ON: &str = " on ";
+
+/// The clients and lists of the operations at which each version failed by a fault that only its author can mend.
+#[derive(Default)]
+pub struct Defects(Mutex<BTreeMap<Digest, BTreeSet<String>>>);
+
+impl Defects {
+    fn note(&self, version: &Digest, caller: &str) {
+        self.0.lock().unwrap().entry(*version).or_default().insert(caller.to_owned());
+    }
+
+    /// Whether a version failed on enough lists and for enough clients to be quarantined.
+    pub fn suffice(&self, version: &Digest, policy: &QuarantinePolicy) -> bool {
+        let defects = self.0.lock().unwrap();
+        let Some(callers) = defects.get(version) else { return false };
+        let operation = |caller: &String| {
+            let (client, list) = caller.split_once(OF)?.1.split_once(ON)?;
+            Some((client.to_owned(), list.to_owned()))
+        };
+        let Some(operations) = callers.iter().map(operation).collect::<Option<Vec<_>>>() else {
+            return true; // The host's own commands do not say which list they are about.
+        };
+        let (clients, lists): (BTreeSet<_>, BTreeSet<_>) = operations.into_iter().unzip();
+        lists.len() >= policy.lists && clients.len() >= MIN_CLIENTS
+    }
+}
+
+/// Whether a version runs out of fuel at every third command.
+fn is_hungry(major: u64) -> bool {
+    major % 8 == 5
+}
+
 /// Whether a version fails at every third command.
 pub fn is_bad(major: u64) -> bool {
     major % 4 == 3
 }
 
 impl SimLogic {
-    pub fn version(major: u64, clock: &Arc<VirtualClock>, panics: &Arc<AtomicU64>) -> Box<dyn Logic> {
+    pub fn version(major: u64, world: &World) -> Box<dyn Logic> {
         let name = if major % 5 == 4 { "rank" } else { "size" };
         let field = Schema {
             name: name.into(),
@@ -64,7 +104,8 @@ impl SimLogic {
             wakes: true,
         };
         let binding = LogicBinding::new(id, &description);
-        Box::new(Self { binding, description, clock: clock.clone(), panics: panics.clone() })
+        let (clock, panics, defects) = (world.clock.clone(), world.panics.clone(), world.defects.clone());
+        Box::new(Self { binding, description, clock, panics, defects })
     }
 }
 
@@ -84,13 +125,24 @@ impl Logic for SimLogic {
 
 struct SimSession<'a>(&'a SimLogic);
 
+impl SimSession<'_> {
+    fn trap(&self, context: &Context, why: &str) -> Fault {
+        self.0.defects.note(&self.0.binding.id.digest, &context.caller);
+        Fault::Trap(why.into())
+    }
+}
+
 impl Session for SimSession<'_> {
     fn begin(&mut self) {}
 
     fn decide(&mut self, list: &Arc<List>, context: &Context, call: Call<'_>) -> Result<Decision, Fault> {
         let major = self.0.binding.id.version.major;
-        if is_bad(major) && stable_hash(context.caller.as_bytes()).is_multiple_of(3) {
-            return Err(Fault::Trap("a bad version".into()));
+        let is_third = stable_hash(context.caller.as_bytes()).is_multiple_of(3);
+        if is_bad(major) && is_third {
+            return Err(self.trap(context, "a bad version"));
+        }
+        if is_hungry(major) && is_third {
+            return Err(Fault::Fuel { budget: 1 });
         }
         let entry = |id, title: &str, completed| {
             let (date, order, fields) = (None, None, Vec::new());
@@ -100,8 +152,12 @@ impl Session for SimSession<'_> {
         Ok(Ok(match call {
             Call::Add(draft) => match draft.title.as_str() {
                 "no" => return reject(),
-                "trap" => return Err(Fault::Trap("as the title demands".into())),
-                "foreign" => vec![entry(list.next_id() + 7, "foreign", false)],
+                "trap" => return Err(self.trap(context, "as the title demands")),
+                "fuel" => return Err(Fault::Fuel { budget: 1 }),
+                "foreign" => {
+                    self.0.defects.note(&self.0.binding.id.digest, &context.caller);
+                    vec![entry(list.next_id() + 7, "foreign", false)]
+                }
                 "panic" => {
                     self.0.panics.fetch_add(1, Ordering::Relaxed);
                     // Unlike `panic!`, this prints nothing.

@@ -82,14 +82,26 @@ impl Server {
         let is_same = matches!((&self.last, &rollout), (Some(one), Some(other)) if Arc::ptr_eq(one, other));
         if let Some(rollout) = rollout.filter(|_| !is_same) {
             let quarantined = rollout.state.versions.iter().filter(|record| record.quarantine.is_some());
-            world.state().quarantined = quarantined.map(|record| record.digest).collect();
+            let quarantined = quarantined.map(|record| record.digest).collect();
+            let before = std::mem::replace(&mut world.state().quarantined, quarantined);
+            let new: Vec<_> = world.state().quarantined.difference(&before).copied().collect();
+            for digest in new {
+                world.state().quarantines += 1;
+                let is_justified = world.defects.suffice(&digest, &QuarantinePolicy::default());
+                world.check(is_justified, || {
+                    format!(
+                        "version {} is quarantined, and failed on too few lists or for too few clients",
+                        major_of(&digest)
+                    )
+                });
+            }
             self.last = Some(rollout);
         }
     }
 }
 
 fn version(world: &World, major: u64) -> Arc<Version> {
-    Version::new(SimLogic::version(major, &world.clock, &world.panics), "simulation", world.clock.now())
+    Version::new(SimLogic::version(major, world), "simulation", world.clock.now())
 }
 
 fn major_of(digest: &Digest) -> u64 {

@@ -20,7 +20,7 @@ use hotlist::store::receipt_room::{ReceiptLimits, ReceiptRoom};
 
 use super::client::Op;
 use super::executor::{Chance, Simulator, VirtualClock};
-use super::logic::next_wake_up;
+use super::logic::{Defects, next_wake_up};
 
 /// How many of a thousand chances go wrong, drawn anew for each seed.
 #[derive(Debug)]
@@ -83,6 +83,8 @@ pub struct State {
     pub streams: BTreeMap<usize, Stream>,
     pub rollout: Option<RolloutState>,
     pub quarantined: BTreeSet<Digest>,
+    /// How often a version was quarantined.
+    pub quarantines: u64,
     pub major: u64,
     pub next_op: u64,
     pub poisoned: bool,
@@ -104,6 +106,7 @@ pub struct World {
     pub executor: Arc<Simulator>,
     pub chance: Chance,
     pub panics: Arc<AtomicU64>,
+    pub defects: Arc<Defects>,
     /// Has room for all receipts of a run, and none expires.
     pub receipt_room: Arc<ReceiptRoom>,
 }
@@ -132,7 +135,16 @@ impl World {
         let state = Mutex::new(State { major: 1, ..State::default() });
         let limits = ReceiptLimits { list_bytes: 1 << 40, total_bytes: 1 << 50, ..ReceiptLimits::default() };
         let receipt_room = ReceiptRoom::new(limits);
-        Arc::new(Self { state, rates, clock, executor, chance, panics: Arc::default(), receipt_room })
+        Arc::new(Self {
+            state,
+            rates,
+            clock,
+            executor,
+            chance,
+            panics: Arc::default(),
+            defects: Arc::default(),
+            receipt_room,
+        })
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

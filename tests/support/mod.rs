@@ -129,6 +129,13 @@ impl Server {
         self.client.request(method.parse::<Method>().expect("a method"), self.url(path))
     }
 
+    /// An HTTP client at another address than the others. The server tells clients without names apart by it.
+    pub fn client_at(&self, address: &str) -> reqwest::Client {
+        let address: std::net::IpAddr = address.parse().expect("an address");
+        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).local_address(address);
+        client.build().expect("a client")
+    }
+
     pub async fn get(&self, path: &str) -> Response {
         self.request("GET", path).response().await
     }

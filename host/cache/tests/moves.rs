@@ -53,11 +53,13 @@ async fn a_list_of_a_quarantined_version_migrates_back_and_the_command_is_decide
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
-    assert_eq!(world.decided_by("bob", "bread").await, 2);
+    for list in ["bob", "ann", "eve"] {
+        assert_eq!(world.decided_by(list, "bread").await, 2);
+    }
     // The fallback cannot decide at once, because it would have to migrate the list first. The first four are errors.
     let mut replies = Vec::new();
-    for _ in 0..5 {
-        replies.push(world.add("bob", "fault").await);
+    for list in ["bob", "ann", "eve", "bob", "bob"] {
+        replies.push(world.add(list, "fault").await);
     }
     assert!(replies[..4].iter().all(|reply| {
         matches!(reply, Err(CallError::Refused { refusal: Refusal::Fault(_), logic }) if logic.version.major == 2)
@@ -74,9 +76,11 @@ async fn a_list_that_the_last_good_version_does_not_migrate_back_is_decided_with
     let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
-    assert_eq!(world.decided_by("bob", "not me").await, 2);
-    for _ in 0..5 {
-        world.add("bob", "fault").await.unwrap_err();
+    for list in ["bob", "ann", "eve"] {
+        assert_eq!(world.decided_by(list, "not me").await, 2);
+    }
+    for list in ["bob", "ann", "eve", "bob", "bob"] {
+        world.add(list, "fault").await.unwrap_err();
     }
     assert_eq!(world.decided_by("bob", "tea").await, 1);
     let list = world.cache.read(&name("bob")).await.unwrap();
@@ -103,12 +107,41 @@ async fn a_command_at_which_both_versions_fail_is_reported_for_the_live_one() {
 #[tokio::test]
 async fn a_read_at_which_the_live_version_fails_is_answered_by_the_last_good_one_and_counts() {
     let world = World::new();
+    let lists = ["bob", "ann", "eve"];
+    for list in lists {
+        world.add(list, "milk").await.unwrap();
+    }
+    world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);
+    let query = Query { limit: 10, ..Query::default() };
+    for reading in 1..=5 {
+        let list = lists[reading % 3];
+        let view = world.cache.view(&name(list), "ann".into(), &list.into(), &query).await.unwrap();
+        assert_eq!(view.logic.map(|logic| logic.version.major), Some(1), "reading {reading}");
+        assert_eq!(world.live().id().version.major, if reading < 5 { FAILS_AT_QUERIES } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_runs_out_of_fuel_on_many_lists_falls_back_there_and_decides_for_all_others() {
+    let world = World::new();
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    for n in 0..30 {
+        assert_eq!(world.decided_by(&format!("of client {}", n % 10), "too much").await, 1);
+    }
+    assert_eq!(world.decided_by("bob", "milk").await, 2);
+}
+
+#[tokio::test]
+async fn a_list_at_which_a_version_keeps_failing_falls_back_alone() {
+    let world = World::new();
     world.add("bob", "milk").await.unwrap();
     world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);
     let query = Query { limit: 10, ..Query::default() };
-    for reading in 1..=3 {
-        let view = world.cache.view(&name("bob"), "ann".into(), &"ann".into(), &query).await.unwrap();
-        assert_eq!(view.logic.map(|logic| logic.version.major), Some(1), "reading {reading}");
-        assert_eq!(world.live().id().version.major, if reading < 3 { FAILS_AT_QUERIES } else { 1 });
+    for reading in 0..50 {
+        let client: Arc<str> = format!("client {reading}").into();
+        let view = world.cache.view(&name("bob"), "ann".into(), &client, &query).await.unwrap();
+        assert_eq!(view.logic.map(|logic| logic.version.major), Some(1));
     }
+    assert_eq!(world.live().id().version.major, FAILS_AT_QUERIES);
+    assert_eq!(world.decided_by("ann", "milk").await, FAILS_AT_QUERIES);
 }

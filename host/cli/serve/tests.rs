@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 43] = [
+const VALUES: [(&str, &str); 44] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
@@ -20,6 +20,7 @@ const VALUES: [(&str, &str); 43] = [
     ("quarantine-failures", "11"),
     ("quarantine-within", "12ms"),
     ("quarantine-in-a-row", "13"),
+    ("quarantine-lists", "37"),
     ("allow-anonymous", "true"),
     ("caller-header", "x-user"),
     ("trusted-proxy", "10.0.0.0/8,192.0.2.7"),
@@ -70,7 +71,7 @@ fn expected() -> Config {
         default_logic: name("strict"),
         isolated: BTreeSet::from([name("mine"), name("yours")]),
         force: true,
-        quarantine: QuarantinePolicy { failures: 11, within: 12, in_a_row: 13 },
+        quarantine: QuarantinePolicy { failures: 11, within: 12, in_a_row: 13, lists: 37 },
         limits: Limits { entries: 100_018, bytes: 19, changes: 200_036 },
         mailbox: 16,
         idle: ms(14),

@@ -4,6 +4,7 @@ use super::super::resolve::bucket;
 use super::super::state::{MAX_EVENTS, MAX_VERSIONS};
 use super::*;
 use crate::clock::ManualClock;
+use crate::list::change::Violation;
 use crate::logic::testing::Native;
 
 const NOW: u64 = 1_000_000;
@@ -40,6 +41,27 @@ fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
 fn decides(registry: &Registry, name: &str, pin: Option<&str>) -> Result<u64, ResolveError> {
     let pin = pin.map(|pin| pin.parse().unwrap());
     registry.resolve(&logic(), &list(name), pin.as_ref()).map(|selection| selection.version.id().version.major)
+}
+
+/// Counts a failure on a list, sent by a client of the same name.
+fn fails(registry: &Registry, version: &Arc<Version>, name: &str, shared: Option<bool>) -> bool {
+    fails_with(registry, version, name, &fault(), shared, &clock())
+}
+
+fn fails_with(
+    registry: &Registry,
+    version: &Arc<Version>,
+    name: &str,
+    fault: &Fault,
+    shared: Option<bool>,
+    clock: &ManualClock,
+) -> bool {
+    registry.failed(version, Failure { list: &list(name), client: Some(&name.into()), shared }, fault, clock)
+}
+
+/// Lets a version fail on three lists, each of another client, until it is quarantined. Returns whether it is.
+fn quarantine(registry: &Registry, version: &Arc<Version>) -> bool {
+    (0..9).any(|n| fails(registry, version, ["ann", "bob", "eve"][n % 3], Some(false)))
 }
 
 fn clock() -> ManualClock {
@@ -101,8 +123,7 @@ fn a_pinned_list_stays_with_its_version_while_others_become_live() {
 fn a_version_that_fails_too_often_is_quarantined_and_its_lists_fall_back() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
-    let fell: Vec<_> =
-        (0..5).map(|n| registry.failed(&live, &list(&n.to_string()), &fault(), Some(false), &clock())).collect();
+    let fell: Vec<_> = (0..5).map(|n| fails(&registry, &live, &n.to_string(), Some(false))).collect();
     assert_eq!(fell, [false, false, false, false, true]);
     assert_eq!(decides(&registry, "bob", None), Ok(1));
     assert_eq!(decides(&registry, "bob", Some("2")), Ok(1), "a list that is pinned to it, too");
@@ -110,21 +131,19 @@ fn a_version_that_fails_too_often_is_quarantined_and_its_lists_fall_back() {
     assert!(state.last_good.is_none());
     let event = state.state.events.back().unwrap();
     assert_eq!((event.step, event.version.as_ref().map(|version| version.major)), (Step::Quarantined, Some(2)));
-    assert!(event.why.contains("failed 5 times within 10000 ms; the last one: it trapped"), "{}", event.why);
+    assert!(event.why.contains("failed 5 times within 10000 ms on 5 lists; the last one: it trapped"), "{}", event.why);
     assert!(registry.take_dirty().contains(&logic()), "it has to be written");
-    assert!(!registry.failed(&live, &list("bob"), &fault(), Some(false), &clock()), "it cannot fall twice");
+    assert!(!fails(&registry, &live, "bob", Some(false)), "it cannot fall twice");
 }
 
 #[test]
 fn a_version_is_not_quarantined_if_the_other_one_fails_too_or_does_not_exist() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
-    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(true), &clock())));
-    let no_room = Fault::Instance("no room".into());
-    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &no_room, None, &clock())));
+    assert!(!(0..50).any(|n| fails(&registry, &live, &n.to_string(), Some(true))));
     let alone = self::registry(&[1]);
     let live = alone.live(&logic()).unwrap();
-    assert!(!(0..50).any(|_| alone.failed(&live, &list("bob"), &fault(), None, &clock())));
+    assert!(!(0..50).any(|n| fails(&alone, &live, &n.to_string(), None)));
     assert_eq!(decides(&alone, "bob", None), Ok(1));
 }
 
@@ -134,7 +153,7 @@ fn a_quarantined_candidate_leaves_the_live_version_alone() {
     stage_candidate(&registry, 3, 100);
     let candidate = registry.resolve(&logic(), &list("bob"), None).unwrap().version;
     assert_eq!(candidate.id().version.major, 3);
-    assert!((0..3).any(|_| registry.failed(&candidate, &list("bob"), &fault(), Some(false), &clock())));
+    assert!(quarantine(&registry, &candidate));
     assert_eq!(decides(&registry, "bob", None), Ok(2));
     let state = registry.rollout(&logic()).unwrap();
     assert!(state.candidate.is_none() && state.last_good.is_some());
@@ -173,7 +192,7 @@ fn a_proposal_is_void_if_a_version_was_quarantined_meanwhile() {
     let registry = registry(&[1, 2]);
     let proposal = registry.propose(&logic(), |draft| draft.publish(&version(3), None, "test", NOW)).unwrap();
     let live = registry.live(&logic()).unwrap();
-    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), &clock())));
+    assert!(quarantine(&registry, &live));
     assert!(!registry.accept(proposal));
     assert_eq!(decides(&registry, "bob", None), Ok(1));
 }
@@ -206,13 +225,10 @@ fn a_version_that_was_never_published_does_not_decide_for_a_list_pinned_by_numbe
 fn a_last_good_version_that_is_quarantined_is_no_longer_the_last_good() {
     let registry = registry(&[1, 2]);
     let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
-    assert!((0..3).any(|_| registry.failed(&last_good, &list("bob"), &fault(), Some(false), &clock())));
+    assert!(quarantine(&registry, &last_good));
     assert!(registry.rollout(&logic()).unwrap().last_good.is_none());
     let live = registry.live(&logic()).unwrap();
-    assert!(
-        !(0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), None, &clock())),
-        "there is nothing to go back to"
-    );
+    assert!(!quarantine(&registry, &live), "there is nothing to go back to");
     assert_eq!(decides(&registry, "bob", None), Ok(2));
 }
 
@@ -243,19 +259,43 @@ fn a_version_that_could_not_be_loaded_keeps_its_role_until_a_role_changes() {
 }
 
 #[test]
-fn a_deadline_does_not_count_towards_quarantine() {
+fn a_resource_that_runs_out_does_not_count_towards_quarantine() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
-    let deadline = Fault::Deadline { milliseconds: 50 };
-    assert!(!(0..50).any(|_| registry.failed(&live, &list("bob"), &deadline, Some(false), &clock())));
-    assert_eq!(live_major(&registry), Some(2), "the machine was busy");
+    for fault in [
+        Fault::Fuel { budget: 1 },
+        Fault::Deadline { milliseconds: 50 },
+        Fault::Memory { limit: 1 },
+        Fault::Stack,
+        Fault::Violation(Violation::TooManyChanges { count: 2, limit: 1 }),
+        Fault::Instance("no room".into()),
+    ] {
+        let fails = |n: u32| fails_with(&registry, &live, &n.to_string(), &fault, Some(false), &clock());
+        assert!(!(0..50).any(fails), "{fault}");
+    }
+    assert_eq!(live_major(&registry), Some(2), "a list may be too large, and the machine busy");
+    let foreign = Fault::Violation(Violation::Content("put entry 7".into()));
+    for fault in [Fault::Impure, foreign] {
+        let registry = self::registry(&[1, 2]);
+        let live = registry.live(&logic()).unwrap();
+        let fails = |n: u32| fails_with(&registry, &live, &n.to_string(), &fault, Some(false), &clock());
+        assert!((0..9).any(fails), "{fault}");
+    }
+}
+
+#[test]
+fn a_list_at_which_a_version_keeps_failing_falls_back_alone() {
+    let registry = registry(&[1, 2]);
+    let live = registry.live(&logic()).unwrap();
+    assert!(!(0..50).any(|_| fails(&registry, &live, "bob", Some(false))));
+    assert_eq!(live_major(&registry), Some(2));
 }
 
 #[test]
 fn a_wall_clock_that_is_set_back_neither_hastens_nor_prevents_a_quarantine() {
     let (registry, clock) = (registry(&[1, 2]), clock());
     let live = registry.live(&logic()).unwrap();
-    let fails = |n: u64| registry.failed(&live, &list(&n.to_string()), &fault(), None, &clock);
+    let fails = |n: u64| fails_with(&registry, &live, &n.to_string(), &fault(), None, &clock);
     for n in 0..20 {
         clock.advance(60_000);
         clock.set_wall(NOW);
@@ -303,7 +343,7 @@ fn a_shadow_is_started_by_an_accepted_change_and_stays_while_both_versions_do() 
 fn a_quarantined_version_is_not_published_again() {
     let registry = registry(&[1, 2]);
     let live = registry.live(&logic()).unwrap();
-    assert!((0..9).any(|_| registry.failed(&live, &list("bob"), &fault(), Some(false), &clock())));
+    assert!(quarantine(&registry, &live));
     registry.publish(Native::version(2), "test", NOW);
     assert_eq!(live_major(&registry), Some(1));
     let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, "test", NOW));
