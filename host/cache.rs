@@ -7,6 +7,8 @@ mod reading;
 mod undo;
 pub mod wake_scheduler;
 
+pub use undo::UndoRight;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -105,6 +105,14 @@ pub enum CallError {
         /// How many revisions the history holds.
         kept: u64,
     },
+    /// The revision to undo was made by another caller, or by the host.
+    #[error("{}", not_own(*number, by.as_deref()))]
+    NotOwnRevision {
+        /// The number of the revision.
+        number: u64,
+        /// The caller who made it. `None` for the host.
+        by: Option<Arc<str>>,
+    },
     /// The store failed, and the command was certainly not carried out.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,6 +128,13 @@ pub enum CallError {
         /// Why nothing is known.
         why: String,
     },
+}
+
+fn not_own(number: u64, by: Option<&str>) -> String {
+    match by {
+        Some(by) => format!("revision {number} was made by {by}, and only the caller who made a revision may undo it"),
+        None => format!("revision {number} was made by the server itself, and no caller may undo it"),
+    }
 }
 
 impl CallError {

@@ -1,4 +1,4 @@
-//! Undoes a revision: the history tells what the revision changed, and the actor of the list decides.
+//! Undoes a revision: the history tells what the revision changed and who made it, and the actor of the list decides.
 
 use std::sync::Arc;
 
@@ -32,6 +32,26 @@ struct Found<'a> {
     _room: Option<SemaphorePermit<'a>>,
 }
 
+/// The caller of the revisions that the host made: wake-ups and migrations. No request has this caller.
+const HOST: &str = "hotlist";
+
+/// Which revisions a caller may undo. The logic decides nothing about an undo, so the host asks for more than a command
+/// does: rules that forbid a caller a change must not be evaded by an undo of another caller's change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UndoRight {
+    /// The revisions that the caller made.
+    Own,
+    /// All revisions, because all requests have the same caller.
+    All,
+}
+
+impl UndoRight {
+    /// Whether a caller may undo a revision of `maker`.
+    pub fn covers(self, maker: &str, caller: &str) -> bool {
+        self == Self::All || (maker == caller && maker != HOST)
+    }
+}
+
 impl Cache {
     /// Undoes a revision of a list, or the last one that the list has when this is called. `request` makes the request
     /// from the command.
@@ -39,23 +59,36 @@ impl Cache {
         &self,
         name: &ListName,
         number: Option<u64>,
+        right: UndoRight,
         request: impl FnOnce(Command) -> Request,
     ) -> Result<Reply, CallError> {
         let last = self.read(name).await?.revision();
         let number = number.unwrap_or(last);
         // The actor is asked even if the history cannot be read, because it gives a repeated request its first reply.
         let found = self.revision(name, number).await?;
-        let (changes, inverse) = match found.as_ref().ok().and_then(Option::as_ref) {
-            Some(Found { revision: Ok(revision), .. }) => (revision.changes.clone(), revision.inverse.clone()),
-            // The actor is asked all the same. The list may not exist or not be at the expected revision, and the same
-            // request may have a receipt from when the history still held the revision.
-            _ => (Vec::new(), Vec::new()),
+        let revision = match &found {
+            Ok(Some(Found { revision: Ok(revision), .. })) => Some(revision),
+            _ => None,
         };
-        let is_found = !changes.is_empty();
-        let reply = self.call(name, request(Command::Undo { revision: number, changes, inverse })).await;
-        match reply {
-            Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if !is_found => {
-                Err(missing(number, last, found?.and_then(|found| found.revision.err())))
+        let mut request = request(Command::Undo { revision: number, changes: Vec::new(), inverse: Vec::new() });
+        let maker = revision.map(|revision| &revision.context.caller);
+        let refused = maker.filter(|maker| !right.covers(maker, &request.caller)).map(|maker| {
+            let by = (**maker != *HOST).then(|| maker.clone());
+            CallError::NotOwnRevision { number, by }
+        });
+        // The actor is asked all the same, with an undo of nothing. The list may not exist or not be at the expected
+        // revision, and the same request may have a receipt from when the history still held the revision.
+        if let Some(revision) = revision.filter(|_| refused.is_none()) {
+            let (changes, inverse) = (revision.changes.clone(), revision.inverse.clone());
+            request.command = Command::Undo { revision: number, changes, inverse }.into();
+        }
+        let is_found = revision.is_some();
+        match self.call(name, request).await {
+            Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if refused.is_some() || !is_found => {
+                Err(match refused {
+                    Some(error) => error,
+                    None => missing(number, last, found?.and_then(|found| found.revision.err())),
+                })
             }
             Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
                 let by = match &about {

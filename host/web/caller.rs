@@ -10,6 +10,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use super::peer::{self, Peer};
 use super::problem::{Problem, ProblemKind};
 use super::state::{ANONYMOUS, Web};
+use crate::cache::UndoRight;
 
 /// The most bytes a caller's name may have.
 const MAX_CALLER_BYTES: usize = 200;
@@ -21,6 +22,14 @@ const RESERVED: [&str; 2] = [ANONYMOUS, "hotlist"];
 pub(super) struct Caller(pub(super) Arc<str>);
 
 impl Web {
+    /// Which revisions a caller may undo.
+    pub(super) fn undo_right(&self) -> UndoRight {
+        match self.options.caller_header {
+            Some(_) => UndoRight::Own,
+            None => UndoRight::All,
+        }
+    }
+
     /// The caller of a request with these headers, from the client in these extensions.
     pub(super) fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<str>, Problem> {
         let Some(header) = &self.options.caller_header else { return Ok(self.anonymous.clone()) };

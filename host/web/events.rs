@@ -25,7 +25,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::answer_budget::{AnswerRoom, Reservation};
-use super::history::json_of;
+use super::caller::Caller;
+use super::history::{Viewer, json_of};
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{Access, HandlerResult, Problem, ProblemKind};
@@ -55,6 +56,7 @@ pub(super) async fn follow(
     ListPath(name): ListPath,
     origin: Origin,
     room: AnswerRoom,
+    Caller(caller): Caller,
     headers: HeaderMap,
     _: NoQuery,
 ) -> HandlerResult {
@@ -66,8 +68,8 @@ pub(super) async fn follow(
     };
     let live = web.cache().subscribe(&name)?;
     let current = web.cache().read(&name).await?.revision();
-    let (prefix, limit) = (origin.entries(&name), web.options.page_bytes);
-    let mut events = EventQueue { prefix, limit, sent: last_seen.unwrap_or(current), queued: VecDeque::new() };
+    let (viewer, limit) = (Viewer::new(&web, caller, origin.entries(&name)), web.options.page_bytes);
+    let mut events = EventQueue { viewer, limit, sent: last_seen.unwrap_or(current), queued: VecDeque::new() };
     if last_seen.is_none() {
         events.queued.push_back(QueuedEvent::Marker("ready", current));
     }
@@ -223,8 +225,7 @@ enum Next {
 
 /// Events that wait to be sent to one client.
 struct EventQueue {
-    /// What the URLs of the list's entries begin with.
-    prefix: String,
+    viewer: Viewer,
     /// The most bytes of a revision as an event.
     limit: usize,
     /// The last revision that the client knows once all that was popped is sent.
@@ -250,7 +251,7 @@ impl EventQueue {
             // Not named `error`: that is what browsers call their own event for a lost connection. The id is the last
             // revision that the client knows, so that it goes on from there when it connects again.
             QueuedEvent::Problem(problem) => frame("problem", self.sent, &problem),
-            QueuedEvent::Revision(revision, current) => match json_of(&revision, &self.prefix, self.limit) {
+            QueuedEvent::Revision(revision, current) => match json_of(&revision, &self.viewer, self.limit) {
                 Ok(Some(json)) => {
                     self.sent = revision.number();
                     frame("revision", self.sent, &json)
@@ -334,7 +335,7 @@ mod tests {
     }
 
     fn events_within(limit: usize, missed: Vec<RetainedRevision>, current: u64) -> Vec<String> {
-        let mut events = EventQueue { prefix: String::new(), limit, sent: 4, queued: VecDeque::new() };
+        let mut events = EventQueue { viewer: Viewer::anonymous(), limit, sent: 4, queued: VecDeque::new() };
         let last = events.push_missed(missed, current);
         let frames: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
         assert!(events.sent == last || limit == 1, "{last}");

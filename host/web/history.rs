@@ -1,12 +1,14 @@
 //! History of a list: its revisions, with their callers and the versions that decided them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
+use super::caller::Caller;
 use super::headers::link_next;
 use super::openapi::ReadProblems;
 use super::pages::{JsonPage, json_within};
@@ -14,8 +16,9 @@ use super::paths::{ListPath, Origin, RevisionPath, segment};
 use super::problem::{HandlerResult, Problem, ProblemBody};
 use super::query::{ChangesQuery, HistoryQuery};
 use super::representations::{DisplayAsString, EntryBody, Fields};
-use super::state::Shared;
+use super::state::{Shared, Web};
 use super::timestamp::Timestamp;
+use crate::cache::UndoRight;
 use crate::list::change::Change;
 use crate::list::id::{EntryId, LogicId};
 use crate::list::outline::{ChangeCounts, RevisionOutline, undone_by};
@@ -44,6 +47,8 @@ pub(super) struct RevisionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     undone: Option<u64>,
+    /// Whether the caller of this request may undo the revision. Something that changed since may still prevent it.
+    may_undo: bool,
     /// The changes, in order. Absent where they are larger than a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
@@ -56,6 +61,29 @@ pub(super) struct RevisionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, format = "uri")]
     changes_url: Option<String>,
+}
+
+/// The reader of revisions.
+pub(super) struct Viewer {
+    caller: Arc<str>,
+    undo_right: UndoRight,
+    /// What the URLs of the list's entries begin with.
+    prefix: String,
+}
+
+impl Viewer {
+    pub(super) fn new(web: &Web, caller: Arc<str>, prefix: String) -> Self {
+        Self { caller, undo_right: web.undo_right(), prefix }
+    }
+
+    #[cfg(test)]
+    pub(super) fn anonymous() -> Self {
+        Self { caller: "anonymous".into(), undo_right: UndoRight::All, prefix: String::new() }
+    }
+
+    fn may_undo(&self, maker: &str) -> bool {
+        self.undo_right.covers(maker, &self.caller)
+    }
 }
 
 /// The number of changes of each type. A type without a change is absent.
@@ -144,10 +172,10 @@ pub(super) enum ChangeBody<'a> {
 }
 
 impl<'a> RevisionBody<'a> {
-    /// The representation with the changes, or `None` if the page of the store does not hold them. `prefix` is what the URLs
-    /// of the list's entries begin with.
-    pub(super) fn new(revision: &'a RetainedRevision, prefix: &'a str) -> Option<Self> {
-        let bodies = |changes: &'a [Change]| changes.iter().map(|change| ChangeBody::new(change, prefix)).collect();
+    /// The representation with the changes, or `None` if the page of the store does not hold them.
+    pub(super) fn new(revision: &'a RetainedRevision, viewer: &'a Viewer) -> Option<Self> {
+        let body = |change| ChangeBody::new(change, &viewer.prefix);
+        let bodies = |changes: &'a [Change]| changes.iter().map(body).collect();
         let changes = Some(bodies(revision.changes()?));
         Some(match revision {
             RetainedRevision::Whole(revision) => Self {
@@ -157,16 +185,17 @@ impl<'a> RevisionBody<'a> {
                 logic: DisplayAsString(&revision.logic),
                 command: revision.command.name(),
                 undone: undone_by(&revision.command),
+                may_undo: viewer.may_undo(&revision.context.caller),
                 changes,
                 counts: None,
                 changes_url: None,
             },
-            RetainedRevision::Large(outline) => Self { changes, ..Self::outline(outline) },
+            RetainedRevision::Large(outline) => Self { changes, ..Self::outline(outline, viewer) },
         })
     }
 
     /// The representation without the changes.
-    fn outline(outline: &'a RevisionOutline) -> Self {
+    fn outline(outline: &'a RevisionOutline, viewer: &Viewer) -> Self {
         Self {
             revision: outline.number,
             time: Timestamp(outline.context.now),
@@ -174,6 +203,7 @@ impl<'a> RevisionBody<'a> {
             logic: DisplayAsString(&outline.logic),
             command: &outline.command,
             undone: outline.undone,
+            may_undo: viewer.may_undo(&outline.context.caller),
             changes: None,
             counts: None,
             changes_url: None,
@@ -209,6 +239,7 @@ pub(super) async fn read(
     ListPath(name): ListPath,
     origin: Origin,
     room: AnswerRoom,
+    Caller(caller): Caller,
     query: HistoryQuery,
 ) -> HandlerResult {
     let HistoryQuery { after, limit } = query;
@@ -218,17 +249,17 @@ pub(super) async fn read(
     let reserved = room.reserve(2 * bytes)?;
     let HistoryPage { revisions, mut more } =
         web.cache().history_page(&name, after, PageLimit { items: limit, bytes }).await?;
-    let (list, prefix) = (origin.list(&name), origin.entries(&name));
+    let (list, viewer) = (origin.list(&name), Viewer::new(&web, caller, origin.entries(&name)));
     let mut page = JsonPage::new(bytes);
     let mut last = None;
     for revision in &revisions {
-        let is_added = match json_of(revision, &prefix, bytes)? {
+        let is_added = match json_of(revision, &viewer, bytes)? {
             Some(json) => page.push_json(&json),
             None => {
                 let outline = outline_of(revision);
                 let counts = Some(outline.counts.into());
                 let changes_url = Some(format!("{list}/history/{}/changes", outline.number));
-                page.push(&RevisionBody { counts, changes_url, ..RevisionBody::outline(&outline) })?
+                page.push(&RevisionBody { counts, changes_url, ..RevisionBody::outline(&outline, &viewer) })?
             }
         };
         if !is_added {
@@ -247,8 +278,8 @@ pub(super) async fn read(
 }
 
 /// A revision with its changes as JSON, or `None` if it is larger than a page.
-pub(super) fn json_of(revision: &RetainedRevision, prefix: &str, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
-    RevisionBody::new(revision, prefix).map_or(Ok(None), |body| json_within(&body, limit))
+pub(super) fn json_of(revision: &RetainedRevision, viewer: &Viewer, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
+    RevisionBody::new(revision, viewer).map_or(Ok(None), |body| json_within(&body, limit))
 }
 
 fn outline_of(revision: &RetainedRevision) -> Cow<'_, RevisionOutline> {

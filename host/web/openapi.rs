@@ -25,7 +25,12 @@ pub(super) struct WriteProblems;
 const MEANINGS: [(&str, &str, AppliesTo); 15] = [
     ("400", "The request is malformed", AppliesTo::Both),
     ("401", "The request did not come through a proxy that this server trusts to name the caller", AppliesTo::Both),
-    ("403", "The request does not name its caller, or it writes and a page of another origin sent it", AppliesTo::Both),
+    (
+        "403",
+        "The request does not name its caller, or it writes and a page of another origin sent it, or it is an undo of a \
+            revision that another caller made",
+        AppliesTo::Both,
+    ),
     ("404", "What the path names does not exist", AppliesTo::Both),
     ("408", "The body took too long", AppliesTo::Writing),
     ("409", "The list's logic rejects the command, or a limit or a later change is in the way", AppliesTo::Both),

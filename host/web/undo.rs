@@ -15,7 +15,8 @@ use super::write_request::{ExpectedBody, WriteRequest};
 
 /// Undoes a revision: each entry and setting that it changed becomes what it was before, and what it deleted exists
 /// again, under its old id and URL. That makes a new revision, which can be undone, too. Refused as a whole if
-/// something that the revision changed has changed since. No id is used a second time. Undoing the revision that
+/// something that the revision changed has changed since. Where callers have names, only the caller who made a revision
+/// may undo it, and no caller may undo a wake-up or a migration. No id is used a second time. Undoing the revision that
 /// created a list does not delete the list.
 #[utoipa::path(post, path = "/lists/{list}/undo", tag = "history", operation_id = "undoRevision", request_body(content = UndoBody),
     params(("list" = String, Path, description = "The list's name"),

@@ -96,6 +96,6 @@ impl WriteRequest {
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
         let Self { caller, client, expect, idempotency, .. } = self;
         let request = |command: Command| Request { command: command.into(), caller, client, expect, idempotency };
-        Ok(web.cache().undo(list, revision, request).await?)
+        Ok(web.cache().undo(list, revision, web.undo_right(), request).await?)
     }
 }

@@ -109,7 +109,7 @@ async fn the_history_names_the_caller_time_and_changes_of_each_revision() {
     assert_eq!(
         page.json(),
         json!([{
-            "revision": 1, "time": "2026-11-23T12:00:00Z", "caller": "anonymous", "command": "add-entry",
+            "revision": 1, "time": "2026-11-23T12:00:00Z", "caller": "anonymous", "command": "add-entry", "may_undo": true,
             "logic": "todo@1.0.0+sha256:abababab",
             "changes": [{"type": "bind-logic", "logic": "todo", "version": "todo@1.0.0+sha256:abababab"}, {"type": "put", "entry": entry}],
         }])

@@ -196,3 +196,39 @@ async fn a_repeated_undo_is_carried_out_once_even_if_its_revision_is_no_longer_r
     undo("k", "{}").await.problem(422, "idempotency-key-reused");
     undo("new", r#"{"revision":2}"#).await.problem(410, "revision-not-kept");
 }
+
+#[tokio::test]
+async fn only_the_caller_who_made_a_revision_may_undo_it() {
+    let options = Options { caller_header: Some("x-user".parse().expect("a header")), ..Options::default() };
+    let server = Server::with(options).await;
+    let by = |caller: &str, method: &str, path: &str| server.request(method, path).header("x-user", caller);
+    let set = by("bea", "PUT", "/lists/bob").json_text(r#"{"settings":{"colour":"red"}}"#).response().await;
+    assert_eq!(set.status, 201);
+    let added = by("cem", "POST", "/lists/bob/entries").json_text(r#"{"title":"milk"}"#).response().await;
+    assert_eq!(added.status, 201);
+    for (revision, maker) in [(1, "bea"), (2, "cem")] {
+        let body = json!({ "revision": revision }).to_string();
+        let refused = by("ann", "POST", "/lists/bob/undo").json_text(&body).response().await;
+        let problem = refused.problem(403, "not-own-revision");
+        let detail =
+            format!("revision {revision} was made by {maker}, and only the caller who made a revision may undo it");
+        assert_eq!((&problem["detail"], &problem["carried_out"]), (&json!(detail), &json!("no")));
+    }
+    let history = by("cem", "GET", "/lists/bob/history").response().await.json();
+    assert_eq!((&history[0]["may_undo"], &history[1]["may_undo"]), (&json!(false), &json!(true)));
+    let mut events = by("bea", "GET", "/lists/bob/events").header("last-event-id", "0").events().await;
+    assert_eq!(events.expect("revision", 1).await["may_undo"], json!(true));
+    by("cem", "POST", "/lists/bob/undo").json_text("{}").response().await.json();
+    let list = by("ann", "GET", "/lists/bob").response().await.json();
+    assert_eq!((&list["revision"], &list["settings"]["colour"]), (&json!(3), &json!("red")));
+}
+
+#[tokio::test]
+async fn without_names_every_caller_may_undo_every_revision() {
+    let server = Server::start().await;
+    server.add("bob", "milk").await;
+    let history = server.get("/lists/bob/history").await.json();
+    assert_eq!((&history[0]["caller"], &history[0]["may_undo"]), (&json!("anonymous"), &json!(true)));
+    let other = server.client_at("127.0.0.2").post(server.url("/lists/bob/undo"));
+    assert_eq!(other.json_text("{}").response().await.status, 200);
+}

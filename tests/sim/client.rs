@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
 use hotlist::actor::{CallError, Effect, Expect, Reply, Request};
-use hotlist::cache::Cache;
+use hotlist::cache::{Cache, UndoRight};
 use hotlist::clock::Clock;
 use hotlist::executor::Executor;
 use hotlist::list::command::{Command, Query};
@@ -159,7 +159,7 @@ async fn attempt(world: &Arc<World>, cache: &Cache, op: &mut Op) -> bool {
     };
     let call: BoxFuture<'_, _> = match &op.kind {
         OpKind::Command(command) => Box::pin(cache.call(&op.list, request(command.clone()))),
-        OpKind::Undo(number) => Box::pin(cache.undo(&op.list, Some(*number), request)),
+        OpKind::Undo(number) => Box::pin(cache.undo(&op.list, Some(*number), UndoRight::All, request)),
     };
     let reply = if world.goes_wrong(world.rates.abandoned) {
         let patience = world.executor.sleep(Duration::from_millis(world.chance.below(40)));

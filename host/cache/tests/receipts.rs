@@ -194,7 +194,11 @@ async fn a_repetition_of_a_large_command_shows_its_entries_while_the_history_hol
         let clear = keyed("alice", &format!("clear {pair}"), request(Command::Clear));
         assert_eq!(world.cache.call(&bob, clear).await.unwrap().touched().removed.len() as u64, ENTRIES);
         let key = format!("undo {pair}");
-        let undo = world.cache.undo(&bob, None, |command| keyed("alice", &key, request(command))).await.unwrap();
+        let undo = world
+            .cache
+            .undo(&bob, None, UndoRight::Own, |command| keyed("alice", &key, request(command)))
+            .await
+            .unwrap();
         undone.get_or_insert(undo);
     }
     let stored = world.store.load(&bob).await.unwrap();
@@ -202,7 +206,7 @@ async fn a_repetition_of_a_large_command_shows_its_entries_while_the_history_hol
     assert!(bytes.len() == 6 && bytes.iter().all(|bytes| *bytes < 400), "{bytes:?}");
 
     let first = undone.unwrap();
-    let repeat = || world.cache.undo(&bob, None, |command| keyed("alice", "undo 0", request(command)));
+    let repeat = || world.cache.undo(&bob, None, UndoRight::Own, |command| keyed("alice", "undo 0", request(command)));
     let again = repeat().await.unwrap();
     assert_eq!((again.revision, again.touched()), (first.revision, first.touched()));
     for _ in 0..5 {

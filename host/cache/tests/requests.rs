@@ -146,13 +146,53 @@ async fn a_repeated_undo_gets_the_first_answer_also_while_the_history_cannot_be_
         |command| Request { idempotency, ..request(command) }
     };
     let last = world.add("bob", "bread").await.unwrap().revision;
-    let first = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
+    let first = world.cache.undo(&bob, Some(last), UndoRight::Own, keyed("k")).await.unwrap();
     world.store.make_unreadable(bob.clone(), "a test says so");
-    let again = world.cache.undo(&bob, Some(last), keyed("k")).await.unwrap();
+    let again = world.cache.undo(&bob, Some(last), UndoRight::Own, keyed("k")).await.unwrap();
     assert_eq!((again.revision, again.touched()), (first.revision, first.touched()));
-    let unread = world.cache.undo(&bob, Some(last), keyed("new")).await.unwrap_err();
+    let unread = world.cache.undo(&bob, Some(last), UndoRight::Own, keyed("new")).await.unwrap_err();
     assert!(matches!(unread, CallError::Store(StoreError::Unreadable { .. })), "{unread:?}");
     assert_eq!(world.titles("bob").await, ["milk"]);
+}
+
+#[tokio::test]
+async fn only_the_caller_who_made_a_revision_may_undo_it_unless_all_callers_are_one() {
+    let world = World::new();
+    let bob = name("bob");
+    let by = |caller: &str| {
+        let caller = caller.into();
+        |command| Request { caller, ..request(command) }
+    };
+    world.add("bob", "milk").await.unwrap();
+    let error = world.cache.undo(&bob, Some(1), UndoRight::Own, by("eve")).await.unwrap_err();
+    assert_eq!(error, CallError::NotOwnRevision { number: 1, by: Some("alice".into()) });
+    let stale = |command| Request { expect: Expect::Revision(vec![7]), ..by("eve")(command) };
+    let error = world.cache.undo(&bob, Some(1), UndoRight::Own, stale).await.unwrap_err();
+    assert_eq!(error, CallError::Stale { revision: 1 }, "a condition comes first");
+    assert_eq!(world.titles("bob").await, ["milk"]);
+    world.cache.undo(&bob, Some(1), UndoRight::Own, by("alice")).await.unwrap();
+    // The undo is a revision of its own, so that another caller may not undo it either.
+    let error = world.cache.undo(&bob, None, UndoRight::Own, by("eve")).await.unwrap_err();
+    assert_eq!(error, CallError::NotOwnRevision { number: 2, by: Some("alice".into()) });
+    world.cache.undo(&bob, None, UndoRight::All, by("eve")).await.unwrap();
+    assert_eq!(world.titles("bob").await, ["milk"]);
+}
+
+#[tokio::test]
+async fn no_caller_may_undo_what_the_host_did_unless_all_callers_are_one() {
+    let world = World::new();
+    let bob = name("bob");
+    world.add("bob", "milk").await.unwrap();
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    world.add("bob", "bread").await.unwrap();
+    for caller in ["alice", "hotlist"] {
+        let by = |command| Request { caller: caller.into(), ..request(command) };
+        let error = world.cache.undo(&bob, Some(2), UndoRight::Own, by).await.unwrap_err();
+        assert_eq!(error, CallError::NotOwnRevision { number: 2, by: None }, "the migration, by {caller}");
+    }
+    world.cache.undo(&bob, Some(2), UndoRight::All, request).await.unwrap();
+    let list = world.cache.read(&bob).await.unwrap();
+    assert_eq!(list.binding().unwrap().id.version.major, 1);
 }
 
 #[tokio::test]

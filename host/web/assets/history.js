@@ -64,7 +64,7 @@ function revisionItems(revisions) {
     if (undoing.has(revision)) {
       made.className = "undone";
       hint.append(` · undone by revision ${undoing.get(revision)}`);
-    } else if (canBeUndone(it)) {
+    } else if (it.may_undo && canBeUndone(it)) {
       made.append(undoButton(made, revision, sentence));
     }
     return made;

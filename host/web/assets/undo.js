@@ -59,7 +59,8 @@ function undoneBy(revisions) {
 // does not: it records which version decided.
 const isUserChoice = ({ type }, command) => type !== "bind-logic" || ["configure", "migrate", "undo"].includes(command);
 
-// Whether a revision has changes to undo. Only the server knows whether later revisions prevent it.
+// Whether a revision has changes to undo. `may_undo` says whether the caller is the one who may. Only the server knows
+// whether later revisions prevent it.
 function canBeUndone({ command, changes, counts, revision }) {
   const types = changes ?? Object.keys(counts).map((type) => ({ type }));
   const isUndoable = (change) => change.type !== "bind-logic" || (revision > 1 && isUserChoice(change, command));

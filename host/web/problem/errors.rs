@@ -149,6 +149,7 @@ impl From<CallError> for Problem {
             .with_cause(text),
             CallError::NoRevision { .. } => Self::new(ProblemKind::NoRevision, text),
             CallError::Forgotten { .. } => Self::new(ProblemKind::Forgotten, text),
+            CallError::NotOwnRevision { .. } => Self::new(ProblemKind::NotOwnRevision, text),
             CallError::Store(error) => Self::store(&error),
             CallError::Unknown { .. } => Self::outcome_unknown(text),
             CallError::Crashed => {

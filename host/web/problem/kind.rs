@@ -62,6 +62,7 @@ kinds! {
     UntrustedPeer "caller-not-trusted" UNAUTHORIZED "The request did not come through a trusted proxy";
     CrossOrigin "cross-origin" FORBIDDEN "A page of another origin sent the request";
     NoCaller "caller-missing" FORBIDDEN "The request does not name its caller";
+    NotOwnRevision "not-own-revision" FORBIDDEN "Only the caller who made a revision may undo it";
     NoRoute "route-not-found" NOT_FOUND "There is nothing at this path";
     NoList "list-not-found" NOT_FOUND "There is no such list";
     NoEntry "entry-not-found" NOT_FOUND "The list has no such entry";
