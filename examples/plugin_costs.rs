@@ -20,12 +20,13 @@ use hotlist::wasm::{self, Engine, Isolation, Settings};
 
 /// The number of commands of each median.
 const WARM_ROUNDS: usize = 20_000;
+const KEPT_ROUNDS: usize = 2_000;
 const FRESH_ROUNDS: usize = 500;
 
 fn main() -> anyhow::Result<()> {
     println!(
-        "{:<16}{:>10}{:>12}{:>12}{:>12}{:>12}{:>12}",
-        "component", "KiB", "compile ms", "fresh µs", "warm µs", "warm fuel", "memory KiB"
+        "{:<16}{:>10}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "component", "KiB", "compile ms", "fresh µs", "kept µs", "warm µs", "warm fuel", "memory KiB"
     );
     for file in std::env::args().skip(1) {
         let file = Path::new(&file);
@@ -48,6 +49,15 @@ fn row(file: &Path) -> anyhow::Result<String> {
         add(&*logic, &mut *logic.fresh_session()?)?;
         Ok(begun.elapsed())
     })?;
+    logic.share(false);
+    let mut instance = None;
+    let kept = median(KEPT_ROUNDS, || {
+        let begun = Instant::now();
+        let mut session = logic.session_with(instance.take())?;
+        add(&*logic, &mut *session)?;
+        instance = session.keep();
+        Ok(begun.elapsed())
+    })?;
     let mut session = logic.session()?;
     let warm = median(WARM_ROUNDS, || {
         let begun = Instant::now();
@@ -56,10 +66,11 @@ fn row(file: &Path) -> anyhow::Result<String> {
     })?;
     let cost = session.cost();
     Ok(format!(
-        "{stem:<16}{:>10}{:>12.0}{:>12.1}{:>12.1}{:>12}{:>12}",
+        "{stem:<16}{:>10}{:>12.0}{:>12.1}{:>12.1}{:>12.1}{:>12}{:>12}",
         bytes.len() >> 10,
         compile.as_secs_f64() * 1e3,
         fresh.as_secs_f64() * 1e6,
+        kept.as_secs_f64() * 1e6,
         warm.as_secs_f64() * 1e6,
         cost.fuel,
         cost.memory >> 10

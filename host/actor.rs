@@ -42,10 +42,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::list::List;
 use crate::list::name::ListName;
+use crate::logic::KeptInstance;
 use crate::store::{MAX_COMMIT_REVISIONS, PageLimit, StoreError};
 use batch::{Batch, PendingCommand};
 use commit::{Committed, commit};
@@ -67,6 +69,8 @@ pub struct Actor {
     environment: Arc<Environment>,
     mailbox: Mailbox<Message>,
     durable: DurableState,
+    /// The instance of an isolated version that the next batch goes on with. No other list uses it.
+    kept: Mutex<Option<KeptInstance>>,
     /// When a caller last used the actor: milliseconds on the monotonic clock.
     last_used: AtomicU64,
 }
@@ -81,6 +85,7 @@ impl Actor {
             environment,
             mailbox: Mailbox::new(),
             durable: DurableState::new(),
+            kept: Mutex::new(None),
             last_used: AtomicU64::new(0),
         })
     }
@@ -141,7 +146,11 @@ impl Actor {
     /// Ends the actor if it has nothing to do and no subscriber. All it knows is durable, so nothing has to be
     /// written. A message that arrives later goes to the next actor. Returns whether the actor is stopped.
     pub(crate) fn passivate(&self) -> bool {
-        self.mailbox.stop_if_idle(|| !self.durable.has_subscribers())
+        let is_stopped = self.mailbox.stop_if_idle(|| !self.durable.has_subscribers());
+        if is_stopped {
+            self.kept.lock().take();
+        }
+        is_stopped
     }
 
     /// Whether [`Actor::passivate`] would end the actor now.
@@ -200,7 +209,7 @@ impl Actor {
 
     /// Decides commands and commits them. An error means that the actor cannot go on.
     async fn carry_out(&self, mut list: Arc<List>, mut pending: VecDeque<PendingCommand>) -> Result<(), StoreError> {
-        let Self { name, environment, durable, .. } = self;
+        let Self { name, environment, durable, kept, .. } = self;
         let mut conflicts = 0;
         loop {
             let last_time = match self.last_time(&list).await {
@@ -216,7 +225,7 @@ impl Actor {
             }
             let retained = durable.retained(room.horizon());
             let mut batch = Batch::new(pending, list, retained, last_time, room, &*environment.clock);
-            BatchDecider { name, environment }.run(&mut batch).await;
+            BatchDecider { name, environment, kept }.run(&mut batch).await;
             self.mailbox.put_back(batch.take_undecided());
             match commit(environment, name, durable, batch).await {
                 Committed::Published | Committed::Refused => return Ok(()),
@@ -286,6 +295,7 @@ impl Actor {
     fn stop(&self) {
         self.mailbox.stop();
         self.durable.clear();
+        self.kept.lock().take();
     }
 }
 

@@ -1,7 +1,6 @@
 //! The configuration of a server as one checked value. The command line builds it from flags and environment
 //! variables.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::list::selector::ComponentSelector;
 use crate::rollout::QuarantinePolicy;
 use crate::store::HistoryLimits;
 use crate::store::embedded::ScrubOptions;
@@ -45,8 +45,10 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// The logic of lists that name no other.
     pub default_logic: LogicName,
-    /// The logics whose instances never serve two lists.
-    pub isolated: BTreeSet<LogicName>,
+    /// The components whose instances serve all lists. Those of all others never serve two lists.
+    pub shared: Vec<ComponentSelector>,
+    /// Whether the instances of every component serve all lists.
+    pub share_all: bool,
     /// Whether to accept components that were quarantined before or fail their gates.
     pub force: bool,
     /// When a version is quarantined.
@@ -113,7 +115,8 @@ impl Config {
             plugins: None,
             allow_anonymous: false,
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),
-            isolated: BTreeSet::new(),
+            shared: Vec::new(),
+            share_all: false,
             force: false,
             quarantine: QuarantinePolicy::default(),
             limits: Limits::default(),

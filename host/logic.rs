@@ -6,6 +6,7 @@
 mod call;
 pub mod decide;
 mod fault;
+mod kept;
 pub mod read;
 mod refusal;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use call::{Call, Cost, Decision};
 pub use fault::Fault;
+pub use kept::KeptInstance;
 pub use refusal::Refusal;
 
 use crate::list::List;
@@ -46,6 +48,20 @@ pub trait Logic: Send + Sync + 'static {
     ///
     /// A session is short: it lasts while commands of one list are pending, and is never held across another wait.
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault>;
+
+    /// Opens a session that goes on with the instance of an earlier session of the same list. Without an instance, or with
+    /// one of another version, it is like [`Logic::session`].
+    fn session_with(&self, _kept: Option<KeptInstance>) -> Result<Box<dyn Session + '_>, Fault> {
+        self.session()
+    }
+
+    /// Sets whether lists may share the instances of this version.
+    fn share(&self, _is_shared: bool) {}
+
+    /// Whether lists share the instances of this version.
+    fn is_shared(&self) -> bool {
+        true
+    }
 
     /// Opens a session without any state of an earlier one, like the first session after a start.
     ///
@@ -81,6 +97,12 @@ pub trait Session {
 
     /// Poisons the session because its last answer broke the contract: it answers no more calls.
     fn poison(&mut self) {}
+
+    /// Ends the session. Returns its instance if the same list may go on with it. That saves an isolated list a new
+    /// instance as long as its commands come in a row.
+    fn keep(self: Box<Self>) -> Option<KeptInstance> {
+        None
+    }
 
     /// Returns the cost of the calls since [`Session::begin`]. It is zero after a failed call, and in sessions that
     /// do not measure.

@@ -17,7 +17,6 @@ mod tests;
 mod watch;
 mod work_queue;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -48,8 +47,6 @@ pub struct Sources {
     pub stored: PathBuf,
     /// A directory whose `NAME.wasm` files are logics, watched for changes.
     pub watched: Option<PathBuf>,
-    /// The logics whose instances never serve two lists.
-    pub isolated: BTreeSet<LogicName>,
     /// The logic of lists that name none. If its rollout state cannot be read, its built-in version decides.
     pub default_logic: Option<LogicName>,
     /// Whether components are accepted at the start though they are quarantined or fail their gates.
@@ -72,9 +69,9 @@ impl Plugins {
         states: Box<dyn StateStore>,
         sources: Sources,
     ) -> Result<Self, StartError> {
-        let Sources { stored, watched, isolated, default_logic, force } = sources;
+        let Sources { stored, watched, default_logic, force } = sources;
         let limit = engine.settings().component_bytes;
-        let compiler = Box::new(EngineCompiler { engine, isolated });
+        let compiler = Box::new(EngineCompiler { engine });
         let (directory, watched) = (stored, watched.map(|directory| (directory, limit)));
         let shared = Arc::default();
         let setup = Setup { compiler, registry, clock, directory, states, watched, default_logic, force, shared };

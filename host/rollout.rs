@@ -20,6 +20,7 @@ mod registry;
 mod resolve;
 mod retry;
 mod sealed;
+mod sharing;
 mod state;
 mod state_store;
 mod states;
@@ -39,6 +40,7 @@ pub use policy::{Failure, MIN_CLIENTS, QuarantinePolicy};
 pub use publisher::{Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission};
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
+pub use sharing::Sharing;
 pub use state::{
     Candidate, Event, Gates, MAX_EVENTS, MAX_VERSIONS, Quarantine, Roles, RolloutState, Step, TransitionError,
     VersionRecord,

@@ -31,9 +31,8 @@ use crate::config::Config;
 use crate::executor::turns::Turns;
 use crate::files;
 use crate::metrics::Metrics;
-use crate::plugins::{self, Plugins, Sources};
-use crate::rollout::LOGIC_DIRECTORY;
-use crate::rollout::Registry;
+use crate::plugins::{self, Plugins, Sources, builtin};
+use crate::rollout::{LOGIC_DIRECTORY, Registry, Sharing};
 use crate::store::embedded::{EmbeddedStore, Options, ScrubOptions};
 use crate::store::records::Records;
 use crate::store::{Storage, Store};
@@ -97,7 +96,7 @@ impl System {
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.address()?;
 
-        let registry = Arc::new(Registry::new(config.quarantine));
+        let registry = Arc::new(Registry::new(config.quarantine).with_sharing(sharing(&config)));
         let plugins = Arc::new(load_plugins(&config, &registry, records, &clock).await?);
         let actors = TaskTracker::new();
         let cache = Arc::new(new_cache(&config, &store, &registry, &clock, &actors));
@@ -275,6 +274,11 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
     Ok(Arc::new(store.await.context("the thread that opens the store crashed")??))
 }
 
+/// Which components may share instances between lists.
+fn sharing(config: &Config) -> Sharing {
+    Sharing { all: config.share_all, built_in: builtin::digests(), components: config.shared.clone() }
+}
+
 /// Loads every component of the configuration and checks that one is the default logic.
 async fn load_plugins(
     config: &Config,
@@ -287,7 +291,6 @@ async fn load_plugins(
     let sources = Sources {
         stored: config.data.join(LOGIC_DIRECTORY),
         watched: config.plugins.clone(),
-        isolated: config.isolated.clone(),
         default_logic: Some(config.default_logic.clone()),
         force: config.force,
     };

@@ -13,7 +13,7 @@ use hotlist::list::entry::{Draft, Entry, Patch};
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
-use hotlist::logic::{Fault, Logic, Refusal, Session};
+use hotlist::logic::{Fault, KeptInstance, Logic, Refusal, Session};
 use hotlist::rollout::conformance;
 use hotlist::wasm::{self, Engine, Isolation, LoadError, Settings};
 use support::component;
@@ -267,6 +267,66 @@ fn an_isolated_instance_never_serves_two_sessions() {
     let mut shared = DecidedList::new(load_with(settings(), "hostile", Isolation::Shared));
     (0..3).for_each(|_| shared.add("remember").unwrap());
     assert_ne!(shared.titles()[0], shared.titles()[2]);
+}
+
+/// Adds an entry that shows how many calls the instance has answered, in a session that goes on with a kept instance.
+/// Returns the number, and the instance if it is kept again.
+fn calls(logic: &dyn Logic, kept: Option<KeptInstance>) -> (String, Option<KeptInstance>) {
+    let mut session = logic.session_with(kept).unwrap();
+    let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
+    let decided = decider.decide(&Arc::default(), &context(), &add("remember", None)).unwrap();
+    let title = decided.list.get(1).unwrap().title.clone();
+    (title, session.keep())
+}
+
+#[test]
+fn a_list_goes_on_with_the_instance_that_it_kept_and_no_other_list_does() {
+    let logic = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::List);
+    let (one, mut bobs) = calls(&*logic, None);
+    let (other, mut anns) = calls(&*logic, None);
+    assert_eq!((one.as_str(), other.as_str()), ("remember 1", "remember 1"));
+    for n in 2..5 {
+        for kept in [&mut bobs, &mut anns] {
+            let (title, again) = calls(&*logic, kept.take());
+            assert_eq!(title, format!("remember {n}"));
+            *kept = again;
+        }
+    }
+    let same = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::List);
+    assert_eq!(calls(&*same, bobs).0, "remember 1", "the instance is of another version");
+    assert_eq!(calls(&*logic, None).0, "remember 1");
+}
+
+#[test]
+fn where_instances_are_short_the_list_whose_commands_are_longest_ago_loses_its_instance() {
+    let settings = Settings { check_every: u64::MAX, instances: 4, ..Settings::default() };
+    let logic = load_with(settings, "hostile", Isolation::List);
+    let mut kept: Vec<_> = (0..3).map(|_| calls(&*logic, None).1).collect();
+    let mut next = |list: usize| {
+        let (title, again) = calls(&*logic, kept[list].take());
+        kept[list] = again;
+        title
+    };
+    // Half of the four instances may be kept.
+    assert_eq!([2, 1].map(&mut next), ["remember 2"; 2]);
+    assert_eq!(next(0), "remember 1");
+    assert_eq!([1, 2].map(&mut next), ["remember 3", "remember 1"]);
+    // Others take the places of all kept instances.
+    let sessions: Vec<_> = (0..4).map(|_| logic.session().unwrap()).collect();
+    assert!(matches!(logic.session().err(), Some(Fault::Instance(_))), "four are in use");
+    drop(sessions);
+    assert_eq!([1, 2].map(&mut next), ["remember 1"; 2]);
+}
+
+#[test]
+fn a_logic_that_lists_share_for_a_while_forgets_the_instances_that_they_shared() {
+    let logic = load_with(Settings { check_every: u64::MAX, ..Settings::default() }, "hostile", Isolation::List);
+    logic.share(true);
+    let (_, kept) = calls(&*logic, None);
+    assert!(kept.is_none(), "it goes to the shared instances");
+    assert_eq!(calls(&*logic, None).0, "remember 2");
+    logic.share(false);
+    assert_eq!(calls(&*logic, None).0, "remember 1");
 }
 
 #[test]

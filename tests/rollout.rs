@@ -8,6 +8,8 @@ mod crash;
 mod damage;
 #[path = "rollout/fallback.rs"]
 mod fallback;
+#[path = "rollout/isolation.rs"]
+mod isolation;
 #[path = "rollout/moves.rs"]
 mod moves;
 #[path = "rollout/shadow.rs"]

@@ -11,7 +11,7 @@ use super::slow::is_long;
 use crate::list::command::{Command, Context};
 use crate::list::name::ListName;
 use crate::logic::decide::{Decided, Decider};
-use crate::logic::{Cost, Fault, Refusal, Session};
+use crate::logic::{Cost, Fault, KeptInstance, Refusal, Session};
 use crate::rollout::Version;
 use crate::rollout::shadows::{Case, Shadow};
 
@@ -23,8 +23,8 @@ pub(super) struct OpenSession<'v> {
     /// The version.
     pub(super) version: &'v Arc<Version>,
     session: Box<dyn Session + 'v>,
-    /// Whether a call failed. A failed session answers no more calls.
-    failed: bool,
+    /// Whether a call failed, or the list was deleted. The session answers no more calls then.
+    is_over: bool,
 }
 
 /// What a decision cost. The units are only counted for a candidate in shadow.
@@ -41,12 +41,26 @@ impl<'v> OpenSession<'v> {
     ///
     /// No instance could be made.
     pub(super) fn open(version: &'v Arc<Version>) -> Result<Self, Fault> {
-        Ok(Self { version, session: version.logic.session()?, failed: false })
+        Self::open_with(version, None)
+    }
+
+    /// Opens a session with the instance of an earlier one of the same list.
+    ///
+    /// # Errors
+    ///
+    /// No instance could be made.
+    pub(super) fn open_with(version: &'v Arc<Version>, kept: Option<KeptInstance>) -> Result<Self, Fault> {
+        Ok(Self { version, session: version.logic.session_with(kept)?, is_over: false })
+    }
+
+    /// Ends the session. Returns its instance if the list may go on with it.
+    pub(super) fn keep(self) -> Option<KeptInstance> {
+        if self.is_over { None } else { self.session.keep() }
     }
 
     /// Whether the session may decide another command.
     pub(super) fn is_usable(&self) -> bool {
-        !self.failed
+        !self.is_over
     }
 
     /// Asks for a decision. Counts and times it for the version, and logs it.
@@ -72,8 +86,14 @@ impl<'v> OpenSession<'v> {
         match &decided {
             Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
             Err(Refusal::Rejected(_)) => drop(version.counters.rejected.fetch_add(1, Ordering::Relaxed)),
-            Err(Refusal::Fault(_)) => self.failed = true,
+            Err(Refusal::Fault(_)) => self.is_over = true,
             Err(_) => {}
+        }
+        let is_deleted = |decided: &Decided| !decided.list.exists() && batch.list().exists();
+        if decided.as_ref().is_ok_and(is_deleted) && !version.logic.is_shared() {
+            // The next list of this name is another one, which must not meet the instance that saw this one.
+            self.is_over = true;
+            self.session.poison();
         }
         if is_logged {
             decision_log::log(name, &context.caller, command, &decided, version.logic.id(), took);
@@ -91,7 +111,7 @@ impl<'v> OpenSession<'v> {
         // The question has a budget of its own, however much of it the command used.
         self.session.begin_question();
         let answer = self.session.next_wake_up(batch.list(), context);
-        self.failed |= answer.is_err();
+        self.is_over |= answer.is_err();
         answer
     }
 }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
+
 use super::ask::{Decision, OpenSession, Shown};
 use super::batch::{Batch, MAX_MIGRATIONS, PendingCommand, WAKE_UP_RETRY};
 use super::environment::Environment;
@@ -21,7 +23,7 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
 use crate::logic::decide::Decided;
-use crate::logic::{Fault, Refusal};
+use crate::logic::{Fault, KeptInstance, Refusal};
 use crate::rollout::{Digest, Failure, ResolveError, Selection, Version};
 
 /// How many versions a batch has loaded at most. A list may be pinned to one version, be bound to another and be
@@ -67,6 +69,8 @@ enum Wait {
 pub(super) struct BatchDecider<'a> {
     pub(super) name: &'a ListName,
     pub(super) environment: &'a Environment,
+    /// The instance that the list keeps between two sessions.
+    pub(super) kept: &'a Mutex<Option<KeptInstance>>,
 }
 
 impl BatchDecider<'_> {
@@ -179,15 +183,30 @@ impl BatchDecider<'_> {
         Step::Done
     }
 
-    /// Opens a session of a version, and decides in it as many consecutive commands as resolve to that version.
-    fn decide_in_session(&self, batch: &mut Batch, mut resolved: ResolvedCommand, has_turn: bool) -> Step {
+    /// Opens a session of a version, with the instance of the last one if the list kept it, and decides in it.
+    fn decide_in_session(&self, batch: &mut Batch, resolved: ResolvedCommand, has_turn: bool) -> Step {
         let version = resolved.selection.version.clone();
-        let mut session = match OpenSession::open(&version) {
+        let kept = self.kept.lock().take();
+        let mut session = match OpenSession::open_with(&version, kept) {
             Ok(session) => session,
             Err(fault) => return self.decide_without_session(batch, &version, resolved.pending, fault),
         };
+        let step = self.decide_in(batch, &mut session, resolved, has_turn);
+        *self.kept.lock() = session.keep();
+        step
+    }
+
+    /// Decides as many consecutive commands in a session as resolve to its version.
+    fn decide_in(
+        &self,
+        batch: &mut Batch,
+        session: &mut OpenSession<'_>,
+        mut resolved: ResolvedCommand,
+        has_turn: bool,
+    ) -> Step {
+        let version = session.version;
         loop {
-            let mut step = self.decide(batch, &mut session, resolved);
+            let mut step = self.decide(batch, session, resolved);
             // The session serves the next command as well, unless that resolves to another version.
             if let Step::Done = step {
                 step = self.take_next(batch);
@@ -198,8 +217,8 @@ impl BatchDecider<'_> {
             match step {
                 Step::Decide(next)
                     if session.is_usable()
-                        && Arc::ptr_eq(&next.selection.version, &version)
-                        && (has_turn || !needs_turn(&version, batch.list(), &next.pending)) =>
+                        && Arc::ptr_eq(&next.selection.version, version)
+                        && (has_turn || !needs_turn(version, batch.list(), &next.pending)) =>
                 {
                     resolved = next;
                 }
@@ -243,7 +262,7 @@ impl BatchDecider<'_> {
             return self.migrate_list(batch, session, ResolvedCommand { pending, selection });
         }
         postpone_wake_up(batch, &pending);
-        let Self { name, environment } = *self;
+        let Self { name, environment, .. } = *self;
         let context = batch.context(&*environment.clock, &pending.request.caller);
         let depends_on_version = depends_on_version(&command);
         let shadow = shadow.as_deref().filter(|shadow| depends_on_version && shadow.has_room(batch.list()));
@@ -278,7 +297,7 @@ impl BatchDecider<'_> {
             batch.set_migration_failed(*version.digest());
             return Step::Resolve(pending);
         }
-        let Self { name, environment } = *self;
+        let Self { name, environment, .. } = *self;
         let context = batch.context(&*environment.clock, &HOST.into());
         let (decided, _) = session.decide(environment, name, batch, &context, &Command::Migrate, false);
         match decided {
@@ -313,7 +332,7 @@ impl BatchDecider<'_> {
         context: Context,
         fault: Fault,
     ) -> Step {
-        let Self { name, environment } = *self;
+        let Self { name, environment, .. } = *self;
         let registry = &environment.registry;
         let fallback = registry.resolve_fallback(failed, batch.list());
         let ask_fallback = |version| {
@@ -429,7 +448,7 @@ impl BatchDecider<'_> {
             Err(fault) => {
                 // The time that was known still counts, and a logic that could not name one is asked again.
                 batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
-                let Self { name, environment } = *self;
+                let Self { name, environment, .. } = *self;
                 let failure = Failure { list: name, client, shared: None };
                 environment.registry.failed(session.version, failure, &fault, &*environment.clock);
             }

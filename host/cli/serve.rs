@@ -15,6 +15,7 @@ use super::signals::{HangUp, Signals};
 use crate::config::{Config, default_decision_threads};
 use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::list::selector::ComponentSelector;
 use crate::plugins::Plugins;
 use crate::rollout::QuarantinePolicy;
 use crate::store::HistoryLimits;
@@ -50,9 +51,10 @@ pub(super) struct ServeArgs {
     /// The logic of lists that name no other
     #[arg(long, env = "HOTLIST_DEFAULT_LOGIC", value_name = "NAME", default_value = "todo", value_parser = LogicName::new)]
     default_logic: LogicName,
-    /// Logics whose instances never serve two lists, for code that may not see more than one
-    #[arg(long, env = "HOTLIST_ISOLATE", value_name = "NAME", value_delimiter = ',', value_parser = LogicName::new)]
-    isolate: Vec<LogicName>,
+    /// Components that are trusted to keep no state, so that lists share their instances: NAME@ and the first 12 digits of
+    /// the digest, or more
+    #[arg(long, env = "HOTLIST_SHARE", value_name = "NAME@DIGEST", value_delimiter = ',')]
+    share: Vec<ComponentSelector>,
 
     /// Accept components that were quarantined before or fail their gates
     #[arg(long, env = "HOTLIST_FORCE", help_heading = "Versions")]
@@ -205,7 +207,9 @@ impl ServeArgs {
             plugins: self.plugins,
             allow_anonymous: self.allow_anonymous,
             default_logic: self.default_logic,
-            isolated: self.isolate.into_iter().collect(),
+            shared: self.share,
+            // No flag sets it: `plugin dev` does.
+            share_all: defaults.share_all,
             force: self.force,
             quarantine: QuarantinePolicy {
                 failures: self.quarantine_failures,

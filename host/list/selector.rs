@@ -34,6 +34,48 @@ pub struct LogicSelector {
     pub pin: Option<Pin>,
 }
 
+/// A component of a logic: `kanban@sha256:` and the first hexadecimal digits of its digest, at least
+/// [`MIN_PREFIX_DIGITS`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ComponentSelector {
+    /// The logic's name.
+    pub logic: LogicName,
+    /// The first digits of the digest, in lower case.
+    prefix: String,
+}
+
+/// The fewest digits of a digest that select a component.
+pub const MIN_PREFIX_DIGITS: usize = 12;
+
+/// The reason why a text is not a [`ComponentSelector`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "{0:?} names no component; write NAME@DIGEST, with at least {MIN_PREFIX_DIGITS} of the digest's 64 hexadecimal digits"
+)]
+pub struct ComponentSelectorError(String);
+
+impl ComponentSelector {
+    /// Returns whether the selector means a component of a logic.
+    pub fn accepts(&self, logic: &LogicName, digest: &Digest) -> bool {
+        self.logic == *logic && hex(digest).starts_with(&self.prefix)
+    }
+}
+
+impl FromStr for ComponentSelector {
+    type Err = ComponentSelectorError;
+
+    fn from_str(text: &str) -> Result<Self, ComponentSelectorError> {
+        let wrong = || ComponentSelectorError(text.into());
+        let (name, digest) = text.split_once('@').ok_or_else(wrong)?;
+        let prefix = digest.strip_prefix("sha256:").unwrap_or(digest).to_ascii_lowercase();
+        let is_long_enough = (MIN_PREFIX_DIGITS..=2 * size_of::<Digest>()).contains(&prefix.len());
+        if !is_long_enough || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        Ok(Self { logic: LogicName::new(name).map_err(|_| wrong())?, prefix })
+    }
+}
+
 /// The reason why a text is not a [`LogicSelector`] or not a [`Pin`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SelectorError {
@@ -127,6 +169,25 @@ mod tests {
         {
             assert!(bad.parse::<LogicSelector>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_component_is_selected_by_its_logic_and_the_first_digits_of_its_digest() {
+        let accepts = |text: &str, logic: &str, digest: u8| {
+            let selector: ComponentSelector = text.parse().unwrap();
+            selector.accepts(&LogicName::new(logic).unwrap(), &[digest; 32])
+        };
+        assert!(
+            accepts("kanban@sha256:abababababab", "kanban", 0xab) && accepts("kanban@ABABABABABAB", "kanban", 0xab)
+        );
+        assert!(accepts(&format!("kanban@{}", "ab".repeat(32)), "kanban", 0xab));
+        assert!(!accepts("kanban@abababababab", "kanban", 0xac) && !accepts("kanban@abababababab", "board", 0xab));
+        for bad in ["kanban", "kanban@", "kanban@ababababab", "@abababababab", "kanban@1.2", "kanban@éababababababab"]
+        {
+            let error = bad.parse::<ComponentSelector>().unwrap_err().to_string();
+            assert!(error.contains("at least 12"), "{error}");
+        }
+        assert!(format!("kanban@{}", "ab".repeat(33)).parse::<ComponentSelector>().is_err());
     }
 
     #[test]

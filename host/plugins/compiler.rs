@@ -1,7 +1,5 @@
 //! Compiles components with the engine.
 
-use std::collections::BTreeSet;
-
 use super::builtin::BUILTIN;
 use crate::list::name::LogicName;
 use crate::logic::Logic;
@@ -11,8 +9,6 @@ use crate::wasm::{self, Engine, Isolation, LoadError, LoadOptions};
 /// The publisher's way to the engine.
 pub(super) struct EngineCompiler {
     pub(super) engine: Engine,
-    /// The logics whose instances never serve two lists.
-    pub(super) isolated: BTreeSet<LogicName>,
 }
 
 impl Compiler for EngineCompiler {
@@ -22,7 +18,8 @@ impl Compiler for EngineCompiler {
         bytes: &[u8],
         is_cancelled: IsCancelled<'_>,
     ) -> Result<Box<dyn Logic>, CompileError> {
-        let isolation = if self.isolated.contains(name) { Isolation::List } else { Isolation::Shared };
+        // The registry allows some versions to share instances once they are loaded.
+        let isolation = Isolation::List;
         let is_trusted = BUILTIN.iter().any(|(_, builtin)| *builtin == bytes);
         let options = LoadOptions { isolation, is_trusted, is_cancelled };
         wasm::load(&self.engine, name.clone(), bytes, options).map_err(compile_error)

@@ -53,6 +53,9 @@ pub enum PublishError {
     /// A candidate needs a live version to be compared with.
     #[error("{0} has no live version that a candidate could be compared with; make one live first")]
     NoLive(LogicName),
+    /// A setting of the live version was to be changed, and there is none.
+    #[error("{0} has no live version; make one live first")]
+    NothingLive(LogicName),
     /// The live version cannot be the candidate.
     #[error("{0} is live, so it cannot be the candidate")]
     IsLive(String),
@@ -113,6 +116,7 @@ impl PublishError {
             }
             TransitionError::Quarantined { digest, why } => Self::Quarantined { digest: hex(&digest), why },
             TransitionError::NoLive => Self::NoLive(logic.clone()),
+            TransitionError::NothingLive => Self::NothingLive(logic.clone()),
             TransitionError::IsLive(digest) => Self::IsLive(format!("sha256:{} of {logic}", hex(&digest))),
             error @ TransitionError::NoFallback(_) => Self::Failed(error.to_string()),
         }

@@ -11,6 +11,7 @@ use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::policy::{Failure, QuarantinePolicy};
 use super::resolve::{ResolveError, Rollout, Selection, Selector};
+use super::sharing::Sharing;
 use super::state::{Event, RolloutState, Step, TransitionError};
 use super::version::Version;
 use crate::clock::Clock;
@@ -33,6 +34,7 @@ pub struct Registry {
     /// Held while a new map is made from the old one, so that no change is lost.
     writing: Mutex<()>,
     policy: QuarantinePolicy,
+    sharing: Sharing,
     /// The logics whose state changed in memory and is not on disk yet.
     dirty: Mutex<BTreeSet<LogicName>>,
     source: OnceLock<Arc<dyn VersionSource>>,
@@ -65,6 +67,13 @@ impl Registry {
     /// Returns an empty registry that quarantines versions by a policy.
     pub fn new(policy: QuarantinePolicy) -> Self {
         Self { policy, ..Self::default() }
+    }
+
+    /// Sets which versions may share instances.
+    #[must_use]
+    pub fn with_sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
     }
 
     /// Sets where versions that are not loaded come from. Only the first call has an effect.
@@ -286,6 +295,9 @@ impl Registry {
     fn store(&self, logics: &Logics, name: LogicName, draft: RolloutDraft) {
         let mut logics = BTreeMap::clone(logics);
         let rollout = Rollout::accept(draft, logics.get(&name).map(|before| &**before));
+        for version in rollout.loaded() {
+            version.logic.share(self.sharing.allows(&name, &rollout.state, version.digest()));
+        }
         logics.insert(name, Arc::new(rollout));
         self.logics.store(Arc::new(logics));
     }

@@ -71,6 +71,9 @@ pub struct VersionRecord {
     /// Whether some list needs the version, because it is pinned to it or could not migrate from it.
     #[serde(default)]
     pub held: bool,
+    /// Whether an operator allowed lists to share instances of the version.
+    #[serde(default)]
+    pub shared: bool,
     /// Why the version may not decide, if it is quarantined.
     #[serde(default)]
     pub quarantine: Option<Quarantine>,
@@ -145,6 +148,10 @@ pub enum Step {
     Quarantined,
     /// A quarantined version may decide again.
     Released,
+    /// Lists may share instances of a version.
+    Shared,
+    /// Lists may not share instances of a version any more.
+    Isolated,
 }
 
 /// Why a transition is not possible. The state is unchanged then.
@@ -164,6 +171,9 @@ pub enum TransitionError {
     /// A candidate needs a live version to be compared with.
     #[error("no version is live; make one live first")]
     NoLive,
+    /// A setting of the live version was to be changed, and there is none.
+    #[error("no version is live")]
+    NothingLive,
     /// The live version cannot be the candidate.
     #[error("sha256:{} is live, so it cannot be the candidate", hex(.0))]
     IsLive(Digest),
@@ -249,6 +259,7 @@ impl RolloutState {
                 accepted: now,
                 published: false,
                 held: false,
+                shared: false,
                 quarantine: None,
                 gates,
             }),
@@ -336,6 +347,16 @@ impl RolloutState {
         match record.quarantine.take_if(|_| force) {
             Some(_) => self.note_version(Step::Released, source, digest, "", now),
             None => self.check_not_quarantined(digest)?,
+        }
+        Ok(())
+    }
+
+    /// Allows lists to share instances of a version, or forbids it.
+    pub fn share(&mut self, digest: &Digest, is_shared: bool, source: &str, now: u64) -> Result<(), TransitionError> {
+        let record = self.record_mut(digest).ok_or(TransitionError::UnknownVersion(*digest))?;
+        if std::mem::replace(&mut record.shared, is_shared) != is_shared {
+            let step = if is_shared { Step::Shared } else { Step::Isolated };
+            self.note_version(step, source, digest, "", now);
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
-//! A component as [`Logic`]. Sessions share warm instances, or each session has an instance of its own.
+//! A component as [`Logic`]. Sessions share warm instances, or each list has instances of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
 use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
 use super::instance::{Instance, Prepared};
+use super::kept::{Kept, Owner};
 use super::v0_1_0;
 use crate::list::List;
 use crate::list::binding::LogicBinding;
@@ -15,16 +17,16 @@ use crate::list::command::{Context, Page, Query};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::list::schema::Description;
-use crate::logic::{Call, Cost, Decision, Fault, Logic, Session};
+use crate::logic::{Call, Cost, Decision, Fault, KeptInstance, Logic, Session};
 
 /// Which lists may share an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {
     /// An instance serves any list, one command after the other. Fast, and safe as long as the logic has no state
     /// between calls. A sample of commands is checked for that.
-    #[default]
     Shared,
-    /// An instance never serves two lists. For code that may not see more than one.
+    /// An instance never serves two lists, unless [`Logic::share`] allows it later.
+    #[default]
     List,
 }
 
@@ -33,8 +35,10 @@ pub(super) struct ComponentLogic {
     binding: Arc<LogicBinding>,
     description: Description,
     prepared: Prepared,
-    isolation: Isolation,
-    /// Unused instances. The last one used is on top, because its memory is in the processor's cache.
+    /// Whether lists share instances.
+    is_shared: AtomicBool,
+    owner: Owner,
+    /// Unused instances that served any list. The last one used is on top, because its memory is in the processor's cache.
     warm: Mutex<Vec<Instance>>,
 }
 
@@ -53,7 +57,9 @@ impl ComponentLogic {
         }
         let id = LogicId { name, version: description.version.clone(), digest: source.digest };
         let binding = LogicBinding::new(id, &description);
-        Ok(Self { binding, description, prepared, isolation, warm: Mutex::new(Vec::new()) })
+        let is_shared = AtomicBool::new(isolation == Isolation::Shared);
+        let (owner, warm) = Default::default();
+        Ok(Self { binding, description, prepared, is_shared, owner, warm })
     }
 
     /// Whether the first call of the instance's current command, or part of one, is repeated.
@@ -63,21 +69,26 @@ impl ComponentLogic {
 
     fn put_back(&self, instance: Instance) {
         let settings = self.prepared.engine().settings();
-        if self.isolation == Isolation::List || instance.commands >= settings.recycle_after {
+        if instance.commands >= settings.recycle_after {
             return;
         }
         let mut warm = self.warm.lock();
-        if warm.len() < settings.warm && self.prepared.engine().acquire_warm_slot(self.prepared.class()) {
+        // Asked while the lock is held, so that no instance comes after those that `share` removes.
+        let may_share = self.is_shared() && warm.len() < settings.warm;
+        if may_share && self.prepared.slots().acquire() {
             warm.push(instance);
         }
+    }
+
+    fn drop_warm(&self) {
+        let warm = std::mem::take(&mut *self.warm.lock());
+        warm.iter().for_each(|_| self.prepared.slots().release());
     }
 }
 
 impl Drop for ComponentLogic {
     fn drop(&mut self) {
-        for _ in self.warm.lock().drain(..) {
-            self.prepared.engine().release_warm_slot(self.prepared.class());
-        }
+        self.drop_warm();
     }
 }
 
@@ -99,11 +110,37 @@ impl Logic for ComponentLogic {
         self.prepared.class() == InstanceClass::Heavy
     }
 
+    fn session_with(&self, kept: Option<KeptInstance>) -> Result<Box<dyn Session + '_>, Fault> {
+        let kept = kept.and_then(KeptInstance::into_inner::<Kept>);
+        if self.is_shared() {
+            return self.session();
+        }
+        let instance = match kept.and_then(|kept| kept.take(&self.owner)) {
+            Some(instance) => instance,
+            None => self.prepared.instantiate()?,
+        };
+        let mut session = ComponentSession::new(self, instance);
+        session.is_of_one_list = true;
+        Ok(Box::new(session))
+    }
+
+    fn share(&self, is_shared: bool) {
+        let was_shared = self.is_shared.swap(is_shared, Ordering::Relaxed);
+        if was_shared && !is_shared {
+            // They have served several lists.
+            self.drop_warm();
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
+    }
+
     fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
         let warm = self.warm.lock().pop();
         let instance = match warm {
             Some(instance) => {
-                self.prepared.engine().release_warm_slot(instance.class());
+                self.prepared.slots().release();
                 instance
             }
             None => self.prepared.instantiate()?,
@@ -123,11 +160,13 @@ struct ComponentSession<'a> {
     instance: Option<Instance>,
     /// Whether the next call is repeated on a fresh instance. Only the first call of a command is.
     repeat_next: bool,
+    /// Whether the instance has served no list but that of this session.
+    is_of_one_list: bool,
 }
 
 impl<'a> ComponentSession<'a> {
     fn new(logic: &'a ComponentLogic, instance: Instance) -> Self {
-        Self { logic, instance: Some(instance), repeat_next: false }
+        Self { logic, instance: Some(instance), repeat_next: false, is_of_one_list: false }
     }
 
     /// Makes a call. Repeats a sample of calls on a fresh instance and compares the answers.
@@ -188,6 +227,19 @@ impl Session for ComponentSession<'_> {
 
     fn poison(&mut self) {
         self.instance = None;
+    }
+
+    fn keep(mut self: Box<Self>) -> Option<KeptInstance> {
+        if !self.is_of_one_list || self.logic.is_shared() {
+            return None;
+        }
+        let mut instance = self.instance.take()?;
+        let prepared = &self.logic.prepared;
+        if instance.commands >= prepared.engine().settings().recycle_after {
+            return None;
+        }
+        instance.forget();
+        Kept::new(instance, prepared.slots(), &self.logic.owner).map(KeptInstance::new)
     }
 
     fn cost(&self) -> Cost {

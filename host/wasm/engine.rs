@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::compile::CompileIn;
 use super::compile::code_file::{configure, configure_compiler, reason};
 use super::compiled::CompiledCode;
 use super::error::LoadError;
+use super::slots::Slots;
 use crate::list::digest::Digest;
 
 /// The resolution of deadlines.
@@ -190,8 +190,8 @@ struct Shared {
 /// The engine of one class.
 struct Pool {
     engine: wasmtime::Engine,
-    /// The number of warm instances of all versions.
-    warm: AtomicUsize,
+    /// The slots of unused instances of all versions.
+    slots: Arc<Slots>,
 }
 
 /// Why there is no engine.
@@ -272,16 +272,9 @@ impl Engine {
         deadline_in_parts(self.settings().limits_of(class).deadline, parts)
     }
 
-    /// Takes a slot for a warm instance, if one is free. Half of the pool is always left for fresh instances.
-    pub(super) fn acquire_warm_slot(&self, class: InstanceClass) -> bool {
-        let most = self.settings().limits_of(class).instances as usize / 2;
-        let taken = |warm: usize| (warm < most).then_some(warm + 1);
-        self.pool(class).warm.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
-    }
-
-    /// Gives the slot of a warm instance back.
-    pub(super) fn release_warm_slot(&self, class: InstanceClass) {
-        self.pool(class).warm.fetch_sub(1, Ordering::Relaxed);
+    /// The slots of unused instances.
+    pub(super) fn slots(&self, class: InstanceClass) -> &Arc<Slots> {
+        &self.pool(class).slots
     }
 }
 
@@ -295,7 +288,7 @@ impl Pool {
             None => configure_compiler(&mut config),
         }
         let engine = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
-        Ok(Self { engine, warm: AtomicUsize::new(0) })
+        Ok(Self { engine, slots: Slots::of_pool(settings.limits_of(class).instances) })
     }
 }
 

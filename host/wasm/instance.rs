@@ -10,6 +10,7 @@ use wasmtime::{Store, Trap};
 use super::compile::code_file::reason;
 use super::engine::{Engine, InstanceClass, Source, deadline_ticks};
 use super::error::LoadError;
+use super::slots::Slots;
 use super::state::InstanceState;
 use super::v0_1_0::bindings::{ListPlugin, ListPluginPre};
 use super::wasi::{self, RefusedCall};
@@ -25,6 +26,8 @@ pub(super) struct Prepared {
     class: InstanceClass,
     name: LogicName,
     plugin: ListPluginPre<InstanceState>,
+    /// What an instance shows between two calls. One for all, because to make one costs more than the rest of the state.
+    empty: Arc<List>,
 }
 
 /// An instance with its store.
@@ -35,6 +38,7 @@ pub(super) struct Instance {
     pub(super) commands: u64,
     engine: Engine,
     class: InstanceClass,
+    empty: Arc<List>,
 }
 
 impl Prepared {
@@ -46,7 +50,7 @@ impl Prepared {
     ) -> Result<Self, LoadError> {
         let component = engine.compile(class, source)?;
         let plugin = Self::link(engine, class, &component).map_err(|error| LoadError::Invalid(reason(&error)))?;
-        Ok(Self { engine: engine.clone(), class, name, plugin })
+        Ok(Self { engine: engine.clone(), class, name, plugin, empty: Arc::default() })
     }
 
     fn link(
@@ -68,17 +72,34 @@ impl Prepared {
         self.class
     }
 
-    /// Creates an instance, which may spend the budget of one command on its start.
+    /// The slots of unused instances.
+    pub(super) fn slots(&self) -> &Arc<Slots> {
+        self.engine.slots(self.class)
+    }
+
+    /// Creates an instance, which may spend the budget of one command on its start. In a full pool it takes the place of
+    /// one that a list keeps.
     pub(super) fn instantiate(&self) -> Result<Instance, Fault> {
+        let mut made = self.try_instantiate();
+        while matches!(made, Err(Fault::Instance(_))) && self.slots().evict_first() {
+            made = self.try_instantiate();
+        }
+        made
+    }
+
+    fn try_instantiate(&self) -> Result<Instance, Fault> {
         let settings = self.engine.settings();
         let memory_limit = settings.limits_of(self.class).memory;
-        let state = InstanceState::new(self.name.clone(), memory_limit);
+        let state = InstanceState::new(self.name.clone(), self.empty.clone(), memory_limit);
         let mut store = Store::new(self.engine.wasmtime(self.class), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(settings.answer_bytes);
         refill(&mut store, &self.engine, self.class, 0);
         match self.plugin.instantiate(&mut store) {
-            Ok(plugin) => Ok(Instance { store, plugin, commands: 0, engine: self.engine.clone(), class: self.class }),
+            Ok(plugin) => {
+                let (engine, class, empty) = (self.engine.clone(), self.class, self.empty.clone());
+                Ok(Instance { store, plugin, commands: 0, engine, class, empty })
+            }
             Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine, self.class)),
             Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: memory_limit }),
             Err(error) => Err(Fault::Instance(format!("{error:#}"))),
@@ -125,17 +146,13 @@ impl Instance {
     /// Releases the list, because a warm instance may be unused for long.
     pub(super) fn forget(&mut self) {
         let state = self.store.data_mut();
-        state.list = Arc::default();
+        state.list = self.empty.clone();
         state.guest_log.begin();
     }
 
     /// Stops logging what the instance prints.
     pub(super) fn mute(&mut self) {
         self.store.data_mut().guest_log.mute();
-    }
-
-    pub(super) fn class(&self) -> InstanceClass {
-        self.class
     }
 
     /// The cost of the calls since [`Instance::begin`].

@@ -31,9 +31,9 @@ pub(super) struct InstanceState {
 
 impl InstanceState {
     /// The state of a new instance.
-    pub(super) fn new(name: LogicName, memory_limit: usize) -> Self {
+    pub(super) fn new(name: LogicName, list: Arc<List>, memory_limit: usize) -> Self {
         Self {
-            list: Arc::default(),
+            list,
             now: 0,
             random: 0,
             guest_log: GuestLog::new(name),

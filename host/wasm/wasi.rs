@@ -199,6 +199,8 @@ fn forbid(at: &mut LinkerInstance<'_, InstanceState>, interface: &str, function:
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use wasmtime::component::Instance;
     use wasmtime::{Config, Engine, Store};
 
@@ -226,7 +228,8 @@ mod tests {
         let component = Component::new(&engine, component).expect("it compiles");
         let mut linker = Linker::new(&engine);
         link(&mut linker, &component).expect("it is linked");
-        let mut store = Store::new(&engine, InstanceState::new(LogicName::new("x").expect("a name"), 1 << 20));
+        let name = LogicName::new("x").expect("a name");
+        let mut store = Store::new(&engine, InstanceState::new(name, Arc::default(), 1 << 20));
         let instance = linker.instantiate(&mut store, &component).expect("it is instantiated");
         (store, instance)
     }

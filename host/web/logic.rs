@@ -102,8 +102,8 @@ pub(super) async fn upload(
     Ok(response)
 }
 
-/// Changes the rollout of a logic: makes a version live, makes one the candidate, or withdraws the candidate. The
-/// change takes effect with the next command and is durable when the response is sent.
+/// Changes the rollout of a logic: makes a version live, makes one the candidate, withdraws the candidate, or sets whether
+/// lists share instances. The change takes effect with the next command and is durable when the response is sent.
 #[utoipa::path(patch, path = "/logic/{name}", tag = "logic", operation_id = "patchLogic",
     request_body(content = LogicPatch), params(("name" = String, Path, description = "The logic's name")), responses(
     (status = 200, description = "The logic after the change", body = LogicDetailBody), WriteProblems))]

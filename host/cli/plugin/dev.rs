@@ -93,8 +93,9 @@ impl DevSession {
         files::create_private_directory(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let project = Project::open(&directory)?.without(&data)?;
         let dropped_log_lines = Outputs::of_server().map(|outputs| outputs.dropped.clone()).unwrap_or_default();
-        let system =
-            System::start(Config { listen: arguments.listen.into(), dropped_log_lines, ..Config::new(data) }).await?;
+        let config =
+            Config { listen: arguments.listen.into(), dropped_log_lines, share_all: true, ..Config::new(data) };
+        let system = System::start(config).await?;
         Ok(Self { system, directory, project, name, list })
     }
 

@@ -1,6 +1,5 @@
 //! Each flag and each environment variable of `hotlist serve` reaches its field of the configuration.
 
-use std::collections::BTreeSet;
 use std::process::Command as Process;
 
 use clap::{Arg, ArgAction, Command, FromArgMatches};
@@ -15,7 +14,7 @@ const VALUES: [(&str, &str); 44] = [
     ("accept-loss", "true"),
     ("plugins", "/plugins"),
     ("default-logic", "strict"),
-    ("isolate", "mine,yours"),
+    ("share", "mine@010203040506,yours@sha256:0708090a0b0c0d"),
     ("force", "true"),
     ("quarantine-failures", "11"),
     ("quarantine-within", "12ms"),
@@ -69,7 +68,8 @@ fn expected() -> Config {
         plugins: Some("/plugins".into()),
         allow_anonymous: true,
         default_logic: name("strict"),
-        isolated: BTreeSet::from([name("mine"), name("yours")]),
+        shared: ["mine@010203040506", "yours@0708090a0b0c0d"].map(|text| text.parse().expect("a component")).into(),
+        share_all: false,
         force: true,
         quarantine: QuarantinePolicy { failures: 11, within: 12, in_a_row: 13, lists: 42 },
         limits: Limits { entries: 100_018, bytes: 19, changes: 200_036 },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::digest::Digest;
 use super::super::error::PublishError;
 use super::super::resolve::Rollout;
-use super::super::state::VersionRecord;
+use super::super::state::{TransitionError, VersionRecord};
 use super::super::version::Version;
 use super::Publisher;
 use crate::list::digest::hex;
@@ -26,6 +26,8 @@ pub struct RolloutUpdate {
     pub percent: Option<u8>,
     /// Whether the candidate decides in the shadow of the live version.
     pub shadow: Option<bool>,
+    /// Whether lists share instances of the version that is live after the update.
+    pub share: Option<bool>,
     /// Whether quarantined versions, and versions to which lists cannot migrate, are accepted.
     pub force: bool,
 }
@@ -91,6 +93,10 @@ impl Publisher {
                 }
                 None if update.changes_candidate() => draft.withdraw(SOURCE, now),
                 _ => {}
+            }
+            if let Some(is_shared) = update.share {
+                let live = draft.state.live.ok_or(TransitionError::NothingLive)?;
+                draft.state.share(&live, is_shared, SOURCE, now)?;
             }
             Ok(())
         })?;

@@ -49,6 +49,9 @@ pub(in crate::web) struct LoadedVersionBody<'a> {
     since: Timestamp,
     /// Where the component came from.
     source: &'a str,
+    /// Whether lists share instances of the version: a component that is part of the program, or one that an operator
+    /// trusts (`--share`, or `share` in a change of the logic).
+    shared: bool,
     /// Commands that the version accepted.
     accepted: u64,
     /// Commands that the version rejected.
@@ -217,7 +220,8 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// The kind of event: `published`, `stored`, `refused`, `candidate`, `withdrawn`, `quarantined` or `released`.
+    /// The kind of event: `published`, `stored`, `refused`, `candidate`, `withdrawn`, `quarantined`,
+    /// `released`, `shared` or `isolated`.
     #[schema(value_type = String)]
     event: Step,
     /// Where the component came from, or what caused the event.
@@ -267,6 +271,7 @@ impl<'a> LoadedVersionBody<'a> {
             digest: id.digest_text(),
             since: Timestamp(since),
             source: &version.source,
+            shared: version.logic.is_shared(),
             accepted: count(&counters.accepted),
             rejected: count(&counters.rejected),
             faults: count(&counters.faults),

@@ -30,6 +30,11 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     shadow: Option<bool>,
+    /// Whether lists share instances of the version that is live after the change. Other bytes are isolated again. A shared
+    /// instance that keeps state can tell one list what another one holds, so name the version in `live` together with it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
+    share: Option<bool>,
     /// Whether to accept quarantined versions. False if absent.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
@@ -38,12 +43,13 @@ pub(in crate::web) struct LogicPatch {
 
 impl LogicPatch {
     pub(super) fn into_update(self) -> RolloutUpdate {
-        let Self { live, candidate, percent, shadow, force } = self;
+        let Self { live, candidate, percent, shadow, share, force } = self;
         RolloutUpdate {
             live: live.map(|pin| pin.0),
             candidate: candidate.map(|pin| pin.map(|pin| pin.0)),
             percent: percent.map(|percent| percent.0),
             shadow,
+            share,
             force,
         }
     }

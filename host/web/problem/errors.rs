@@ -178,6 +178,7 @@ impl From<PublishError> for Problem {
             PublishError::NoCandidate | PublishError::NoLive(_) | PublishError::IsLive(_) => {
                 Self::new(ProblemKind::Invalid, text).with_field("candidate")
             }
+            PublishError::NothingLive(_) => Self::new(ProblemKind::Invalid, text).with_field("share"),
             PublishError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
             PublishError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
             PublishError::Busy { limit } => Self::overloaded(text, "waiting components", limit),
