@@ -5,6 +5,7 @@ mod compile;
 mod dev_log;
 mod export;
 mod import;
+mod log_fields;
 mod lossy_output;
 mod output;
 mod patterns;
@@ -28,6 +29,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
+use log_fields::PrintableFields;
 use output::{Outputs, flush, is_stderr_coloured, print_error};
 
 /// The target of the lines about panics, which no filter hides.
@@ -214,7 +216,7 @@ fn start_log(arguments: &LogArgs, default_filter: &str, with_dev_log: bool) -> a
     // An error output that is closed is nothing to report on the error output.
     let log = fmt::layer().with_writer(writer()).with_ansi(is_stderr_coloured()).log_internal_errors(false);
     let log = match arguments.log_format {
-        LogFormat::Text => log.boxed(),
+        LogFormat::Text => log.fmt_fields(PrintableFields).boxed(),
         LogFormat::Json => log.json().boxed(),
     };
     let dev_log = with_dev_log.then(|| dev_log::DevLog::default().with_filter(EnvFilter::new(dev_log::FILTER)));

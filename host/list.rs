@@ -15,6 +15,7 @@ pub mod history;
 pub mod id;
 pub mod name;
 pub mod outline;
+pub mod printable;
 pub mod receipt;
 pub mod revision;
 pub mod schema;

@@ -7,6 +7,7 @@ use crate::list::command::{Command, Group, Page, Query};
 use crate::list::entry::Entry;
 use crate::list::excerpt::quoted;
 use crate::list::id::EntryId;
+use crate::list::name::identifier;
 use crate::list::value::{Field, Value};
 
 /// The most entries, changes or rows that a text lists.
@@ -44,7 +45,12 @@ fn table(members: impl IntoIterator<Item = (String, Option<String>)>) -> String 
 
 /// Renders fields, settings or arguments.
 pub fn fields(fields: &[Field]) -> String {
-    table(fields.iter().map(|field| (field.name.clone(), Some(value(&field.value)))))
+    table(fields.iter().map(|field| (key(&field.name), Some(value(&field.value)))))
+}
+
+/// Renders a name. One that no schema allows is quoted: a component may give any.
+fn key(name: &str) -> String {
+    if identifier(name).is_ok() { name.to_owned() } else { quoted(name) }
 }
 
 fn some_fields(given: &[Field]) -> Option<String> {
@@ -211,6 +217,23 @@ mod tests {
             (Command::Configure { logic: None, pin: None, settings: Vec::new() }, "configure = {}"),
         ] {
             assert_eq!(command(&given), shown);
+        }
+    }
+
+    #[test]
+    fn what_controls_a_terminal_is_escaped_wherever_it_stands() {
+        let evil = "\u{1b}[2J\n\u{202e}";
+        let field = Field { name: evil.into(), value: Value::Texts(vec![evil.into()]) };
+        let rejection = Rejection { code: evil.into(), message: evil.into(), field: Some(evil.into()) };
+        let group = Group { name: evil.into(), title: evil.into(), computed: vec![field.clone()], rows: Vec::new() };
+        for shown in [
+            changes(&[Change::Set(field.clone()), Change::Unset(evil.into())]),
+            self::rejection(&rejection),
+            page(&Page { groups: vec![group], more: false }),
+            command(&Command::Custom { name: evil.into(), arguments: vec![field] }),
+        ] {
+            assert!(shown.contains(r"\u{1b}[2J\n\u{202e}"), "{shown}");
+            assert!(!shown.contains(['\u{1b}', '\n', '\u{202e}']), "{shown}");
         }
     }
 

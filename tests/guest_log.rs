@@ -59,10 +59,10 @@ fn a_panic_is_logged_with_its_message_and_its_place() {
 }
 
 #[test]
-fn a_note_is_logged_with_the_logics_name_and_without_control_characters() {
+fn a_note_is_logged_with_the_logics_name_and_with_control_characters_escaped() {
     let log = log_after(Settings::default(), &["note"]);
     assert!(log.contains("hotlist::plugin: a line logic=hostile"), "{log}");
-    assert!(log.contains("hotlist::plugin: and \u{fffd}[31manother logic=hostile"), "{log}");
+    assert!(log.contains("hotlist::plugin: and \\u{1b}[31manother logic=hostile"), "{log}");
 }
 
 #[test]
@@ -75,6 +75,6 @@ fn a_note_is_logged_once_if_a_command_is_decided_twice() {
 fn a_flood_of_notes_is_cut_short_until_the_next_command() {
     let log = log_after(Settings::default(), &["note-much", "note"]);
     let lines = log.matches("all work and no play").count();
-    assert!((1..1_000).contains(&lines), "{lines}");
-    assert!(log.contains("printed more in one command than is logged") && log.contains("a line"), "{log}");
+    assert!((1..20).contains(&lines), "{lines}");
+    assert!(log.contains("wrote more in one command than is logged") && log.contains("a line"), "{log}");
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::output::print_line;
 use crate::actor::decision_log;
+use crate::list::printable::printable;
 use crate::wasm::LOG_TARGET;
 
 /// The most lines a second. A terminal that scrolls faster cannot be read.
@@ -68,13 +69,13 @@ impl EventFields {
 
 impl Visit for EventFields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.name(), value.to_owned()));
+        self.0.push((field.name(), printable(value).into_owned()));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let mut text = String::new();
         let _ = write!(text, "{value:?}"); // Writing to a String cannot fail.
-        self.0.push((field.name(), text));
+        self.0.push((field.name(), printable(&text).into_owned()));
     }
 }
 

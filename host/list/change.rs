@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::binding::LogicBinding;
 use super::entry::Entry;
 use super::id::EntryId;
+use super::printable::printable;
 use super::selector::Pin;
 use super::value::Field;
 
@@ -121,6 +122,6 @@ pub enum Violation {
         limit: usize,
     },
     /// The content of an answer is not declared or not allowed.
-    #[error("it {0}")]
+    #[error("it {}", printable(.0))]
     Content(String),
 }

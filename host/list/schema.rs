@@ -4,6 +4,7 @@ mod differences;
 
 use super::excerpt::{excerpt, quoted};
 use super::name::{identifier, stable_hash};
+use super::printable::printable;
 use super::value::{Field, MAX_FIELDS, Value, ValueKind};
 
 /// The most commands, and the most views, of a description.
@@ -87,7 +88,7 @@ pub enum Reading {
 
 /// A breach of a schema by a named value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{name}: {problem}")]
+#[error("{}: {}", printable(name), printable(problem))]
 pub struct SchemaError {
     /// The name of the field, setting or argument.
     pub name: String,

@@ -1,12 +1,13 @@
 //! The ways in which a logic fails.
 
 use crate::list::change::Violation;
+use crate::list::printable::printable;
 
 /// A failure of the logic itself. The list is unchanged, and the next command gets a working logic again.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Fault {
     /// The component trapped: a panic, an out-of-bounds access, a division by zero.
-    #[error("it trapped: {0}")]
+    #[error("it trapped: {}", printable(.0))]
     Trap(String),
     /// The command used more fuel than its budget, which is the same on every machine.
     #[error("it used up its budget of {budget} units of fuel")]
@@ -36,7 +37,7 @@ pub enum Fault {
     #[error("it broke the contract: asked the same twice, it gave two answers, so it keeps state between calls")]
     Impure,
     /// The host could not make an instance, because the pool is full or the machine is out of resources.
-    #[error("no instance of it could be made: {0}")]
+    #[error("no instance of it could be made: {}", printable(.0))]
     Instance(String),
 }
 

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use crate::list::change::{Rejection, Subject};
 use crate::list::id::EntryId;
+use crate::list::printable::printable;
 use crate::list::schema::SchemaError;
 use crate::render;
 
@@ -10,7 +11,7 @@ use crate::render;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// The list's logic rejects the command.
-    #[error("{}", .0.message)]
+    #[error("{}", printable(&.0.message))]
     Rejected(Rejection),
     /// The list's logic failed.
     #[error(transparent)]
@@ -22,7 +23,7 @@ pub enum Refusal {
     #[error("the list has no entry {0}")]
     NoSuchEntry(EntryId),
     /// The logic describes no command with this name.
-    #[error("the list's logic has no command {0}")]
+    #[error("the list's logic has no command {}", printable(.0))]
     NoSuchCommand(String),
     /// The command does not fit what the logic describes.
     #[error(transparent)]

@@ -16,11 +16,11 @@ use super::compile::CompileIn;
 use super::compile::code_file::{configure, configure_compiler, reason};
 use super::compiled::CompiledCode;
 use super::error::LoadError;
+use super::log_bucket::{LogBucket, LogBuckets};
 use super::slots::Slots;
+use super::ticks::{TICK, Ticks};
 use crate::list::digest::Digest;
-
-/// The resolution of deadlines.
-const TICK: Duration = Duration::from_millis(5);
+use crate::list::name::LogicName;
 
 /// The number of parts after which a command in parts gets one more [deadline](Settings::deadline).
 const PARTS_PER_DEADLINE: u32 = 500;
@@ -183,6 +183,8 @@ struct Shared {
     compiled: Option<CompiledCode>,
     /// The directory of compiled code, where the one of the settings cannot be used.
     _temporary: Option<TempDir>,
+    log_buckets: LogBuckets,
+    ticks: Ticks,
     /// Ends the ticker thread when the last handle to the engine is dropped.
     _ticker: mpsc::Sender<()>,
 }
@@ -229,8 +231,11 @@ impl Engine {
         let (compiled, temporary) = open_compiled(&settings)?;
         let pool = |class| Pool::new(&settings, class, compiled.as_ref());
         let (light, heavy) = (pool(InstanceClass::Light)?, pool(InstanceClass::Heavy)?);
-        let ticker = start_ticker([light.engine.weak(), heavy.engine.weak()]).map_err(EngineError::Thread)?;
-        let shared = Shared { light, heavy, settings, compiled, _temporary: temporary, _ticker: ticker };
+        let ticks = Ticks::default();
+        let engines = [light.engine.weak(), heavy.engine.weak()];
+        let ticker = start_ticker(engines, ticks.clone()).map_err(EngineError::Thread)?;
+        let (log_buckets, _temporary) = (LogBuckets::default(), temporary);
+        let shared = Shared { light, heavy, settings, compiled, _temporary, log_buckets, ticks, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -270,6 +275,11 @@ impl Engine {
     /// Returns how long a command of a number of parts may take.
     pub(super) fn deadline(&self, class: InstanceClass, parts: usize) -> Duration {
         deadline_in_parts(self.settings().limits_of(class).deadline, parts)
+    }
+
+    /// The log of a logic.
+    pub(super) fn log_bucket(&self, logic: &LogicName) -> Arc<LogBucket> {
+        self.shared.log_buckets.of(logic, &self.shared.ticks)
     }
 
     /// The slots of unused instances.
@@ -339,11 +349,15 @@ fn open_compiled(settings: &Settings) -> Result<(Option<CompiledCode>, Option<Te
     Ok((Some(compiled.ok_or_else(missing)?), Some(temporary)))
 }
 
-/// Starts the thread that advances the engines' epochs until the returned sender is dropped.
-fn start_ticker(engines: [wasmtime::EngineWeak; 2]) -> std::io::Result<mpsc::Sender<()>> {
+/// Starts the thread that counts ticks and advances the engines' epochs until the returned sender is dropped.
+fn start_ticker(
+    engines: [wasmtime::EngineWeak; 2],
+    ticks: Ticks,
+) -> std::io::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel();
     std::thread::Builder::new().name("wasm-ticker".into()).spawn(move || {
         while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            ticks.advance();
             engines.iter().filter_map(wasmtime::EngineWeak::upgrade).for_each(|engine| engine.increment_epoch());
         }
     })?;

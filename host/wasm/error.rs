@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::contract::CONTRACT;
+use crate::list::printable::printable;
 use crate::list::schema::SchemaError;
 use crate::logic::Fault;
 
@@ -18,7 +19,7 @@ pub enum LoadError {
         limit: usize,
     },
     /// The bytes are not a WebAssembly component.
-    #[error("it is not a WebAssembly component: {0}")]
+    #[error("it is not a WebAssembly component: {}", printable(.0))]
     NotAComponent(String),
     /// A component has more parts than an instance has room for.
     #[error("{place} has {count} {what}, and {limit} is the most that is compiled")]
@@ -52,7 +53,9 @@ pub enum LoadError {
     Cancelled,
     /// It imports something that no plugin may import.
     #[error(
-        "it imports {import}, which is foreign: a plugin may import hotlist:logic/current-list and hotlist:logic/log, the engine of its language also parts of WASI 0.2, and nothing else (it speaks contract {theirs}, this host speaks {CONTRACT})"
+        "it imports {}, which is foreign: a plugin may import hotlist:logic/current-list and hotlist:logic/log, the engine of its language also parts of WASI 0.2, and nothing else (it speaks contract {}, this host speaks {CONTRACT})",
+        printable(import),
+        printable(theirs)
     )]
     ForeignImport {
         /// The import.
@@ -62,14 +65,15 @@ pub enum LoadError {
     },
     /// It is a component of another world, or of another version of the contract.
     #[error(
-        "it does not export hotlist:logic/todo-list-logic@{CONTRACT}: it speaks contract {theirs}, this host speaks {CONTRACT}"
+        "it does not export hotlist:logic/todo-list-logic@{CONTRACT}: it speaks contract {}, this host speaks {CONTRACT}",
+        printable(theirs)
     )]
     OtherWorld {
         /// The version of the contract it was built for.
         theirs: String,
     },
     /// It does not compile, or its types are not the contract's.
-    #[error("it does not fit the contract: {0}")]
+    #[error("it does not fit the contract: {}", printable(.0))]
     Invalid(String),
     /// Its description is malformed.
     #[error("its description is malformed: {0}")]

@@ -10,6 +10,7 @@ use wasmtime::{Store, Trap};
 use super::compile::code_file::reason;
 use super::engine::{Engine, InstanceClass, Source, deadline_ticks};
 use super::error::LoadError;
+use super::log_bucket::LogBucket;
 use super::slots::Slots;
 use super::state::InstanceState;
 use super::v0_1_0::bindings::{ListPlugin, ListPluginPre};
@@ -24,7 +25,7 @@ use crate::logic::{Cost, Fault};
 pub(super) struct Prepared {
     engine: Engine,
     class: InstanceClass,
-    name: LogicName,
+    log: Arc<LogBucket>,
     plugin: ListPluginPre<InstanceState>,
     /// What an instance shows between two calls. One for all, because to make one costs more than the rest of the state.
     empty: Arc<List>,
@@ -50,7 +51,7 @@ impl Prepared {
     ) -> Result<Self, LoadError> {
         let component = engine.compile(class, source)?;
         let plugin = Self::link(engine, class, &component).map_err(|error| LoadError::Invalid(reason(&error)))?;
-        Ok(Self { engine: engine.clone(), class, name, plugin, empty: Arc::default() })
+        Ok(Self { engine: engine.clone(), class, log: engine.log_bucket(&name), plugin, empty: Arc::default() })
     }
 
     fn link(
@@ -90,7 +91,7 @@ impl Prepared {
     fn try_instantiate(&self) -> Result<Instance, Fault> {
         let settings = self.engine.settings();
         let memory_limit = settings.limits_of(self.class).memory;
-        let state = InstanceState::new(self.name.clone(), self.empty.clone(), memory_limit);
+        let state = InstanceState::new(self.log.clone(), self.empty.clone(), memory_limit);
         let mut store = Store::new(self.engine.wasmtime(self.class), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(settings.answer_bytes);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 use super::guest_log::GuestLog;
+use super::log_bucket::LogBucket;
 use crate::list::List;
-use crate::list::name::LogicName;
 
 /// The state of one instance on the host's side.
 pub(super) struct InstanceState {
@@ -31,12 +31,12 @@ pub(super) struct InstanceState {
 
 impl InstanceState {
     /// The state of a new instance.
-    pub(super) fn new(name: LogicName, list: Arc<List>, memory_limit: usize) -> Self {
+    pub(super) fn new(log: Arc<LogBucket>, list: Arc<List>, memory_limit: usize) -> Self {
         Self {
             list,
             now: 0,
             random: 0,
-            guest_log: GuestLog::new(name),
+            guest_log: GuestLog::new(log),
             deadline: Duration::ZERO,
             parts_fuel: 0,
             memory: 0,

@@ -206,6 +206,8 @@ mod tests {
 
     use super::*;
     use crate::list::name::LogicName;
+    use crate::wasm::log_bucket::LogBucket;
+    use crate::wasm::ticks::Ticks;
 
     /// A component that exports one function of an interface as `ask`.
     fn asking(interface: &str, function: &str, answers: &str, flat: &str) -> Vec<u8> {
@@ -228,8 +230,8 @@ mod tests {
         let component = Component::new(&engine, component).expect("it compiles");
         let mut linker = Linker::new(&engine);
         link(&mut linker, &component).expect("it is linked");
-        let name = LogicName::new("x").expect("a name");
-        let mut store = Store::new(&engine, InstanceState::new(name, Arc::default(), 1 << 20));
+        let log = Arc::new(LogBucket::new(LogicName::new("x").expect("a name"), Ticks::default()));
+        let mut store = Store::new(&engine, InstanceState::new(log, Arc::default(), 1 << 20));
         let instance = linker.instantiate(&mut store, &component).expect("it is instantiated");
         (store, instance)
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::component::{load, read};
 use crate::cli::output::{print_error, print_line};
 use crate::list::digest::{digest_of, hex};
+use crate::list::printable::printable;
 use crate::list::schema::{CommandSchema, Description, Schema};
 use crate::logic::Logic;
 use crate::rollout::conformance;
@@ -60,8 +61,8 @@ fn as_text(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
         let description = logic.description();
         let schemas = |schemas: &[Schema]| list(schemas.iter().map(schema_text).collect());
         lines.push(line("logic", &logic.id().to_string()));
-        lines.push(line("title", &description.title));
-        lines.push(line("summary", &description.summary));
+        lines.push(line("title", &printable(&description.title)));
+        lines.push(line("summary", &printable(&description.summary)));
         lines.push(line("fields", &schemas(&description.fields)));
         lines.push(line("settings", &schemas(&description.settings)));
         let command = |c: &CommandSchema| {
@@ -71,9 +72,11 @@ fn as_text(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
         lines.push(line("views", &list(description.views.iter().map(|view| view.name.clone()).collect())));
     }
     if let Some(contents) = contents {
-        lines.push(line("contract", &format!("{} (this program speaks {CONTRACT})", contents.contract())));
-        lines.push(line("imports", &list(contents.imports.clone())));
-        lines.push(line("exports", &list(contents.exports.clone())));
+        let names = |names: &[String]| list(names.iter().map(|name| printable(name).into_owned()).collect());
+        let contract = contents.contract();
+        lines.push(line("contract", &format!("{} (this program speaks {CONTRACT})", printable(&contract))));
+        lines.push(line("imports", &names(&contents.imports)));
+        lines.push(line("exports", &names(&contents.exports)));
     }
     lines.push(line("size", &format!("{} bytes", bytes.len())));
     lines.push(line("digest", &format!("sha256:{}", hex(&digest_of(bytes)))));
@@ -82,7 +85,10 @@ fn as_text(bytes: &[u8], contents: Option<&Contents>, loaded: &anyhow::Result<Bo
 
 fn schema_text(schema: &Schema) -> String {
     let optional = if schema.required { "" } else { "?" };
-    let choices = if schema.choices.is_empty() { String::new() } else { format!(" ({})", schema.choices.join(" | ")) };
+    let choices = match schema.choices.as_slice() {
+        [] => String::new(),
+        choices => format!(" ({})", printable(&choices.join(" | "))),
+    };
     format!("{}{optional}: {}{choices}", schema.name, schema.kind.as_str())
 }
 

@@ -12,6 +12,7 @@ use super::component::{self, guest_cargo, read};
 use crate::authoring::build;
 use crate::authoring::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
 use crate::cli::output::{green, print_error, print_line, red};
+use crate::list::printable::printable;
 use crate::logic::Logic;
 
 /// The exit code where no case ran. 1 would say that the rules failed a case. 2 is also clap's code for wrong usage.
@@ -178,8 +179,8 @@ fn as_text(files: &[CaseFile]) -> Vec<String> {
     for file in files {
         lines.push(format!("{}: {}", file.file.display(), count(file.passed(), file.failed())));
         for verdict in file.verdicts.iter().filter(|verdict| !verdict.passed()) {
-            lines.push(format!("  {} {} (line {})", red("FAILED"), verdict.name, verdict.line));
-            lines.extend(verdict.problems.iter().map(|problem| format!("    {problem}")));
+            lines.push(format!("  {} {} (line {})", red("FAILED"), printable(&verdict.name), verdict.line));
+            lines.extend(verdict.problems.iter().map(|problem| format!("    {}", printable(&problem.to_string()))));
         }
     }
     let failed: usize = files.iter().map(CaseFile::failed).sum();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::red;
 use crate::cli::table::aligned;
+use crate::list::printable::printable;
 use crate::rollout::conformance::{Costs, Failure, MAX_TIME, Report, Sample, Spread};
 
 /// The heads of the table's columns.
@@ -29,9 +30,9 @@ pub(super) fn as_text(report: &Report) -> Vec<String> {
         lines.push(format!("  stopped after {} s, before all probes were decided", MAX_TIME.as_secs()));
     }
     for failure in &report.failures {
-        lines.push(format!("{} {}: {}", red("FAILED"), failure.name, failure.why));
-        lines.push(format!("  probe  {}", failure.probe));
-        lines.push(format!("  list   {}", failure.list));
+        lines.push(format!("{} {}: {}", red("FAILED"), printable(&failure.name), printable(&failure.why)));
+        lines.push(format!("  probe  {}", printable(&failure.probe)));
+        lines.push(format!("  list   {}", printable(&failure.list)));
     }
     lines.push(String::new());
     let mut rows = vec![HEAD.map(str::to_owned)];

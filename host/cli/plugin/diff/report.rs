@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::versions::Versions;
 use crate::cli::table::aligned;
 use crate::list::excerpt::quoted;
+use crate::list::printable::printable;
 use crate::logic::Logic;
 use crate::replay::{Difference, DifferenceKind, Measurements, Report, Unreadable, VersionCosts};
 
@@ -65,10 +66,10 @@ fn shown(difference: &Difference) -> [String; 5] {
     let Difference { list, revision, kind, command, before, old, new } = difference;
     [
         format!("{kind} at revision {revision} of {}", quoted(list.as_str())),
-        format!("  command  {command}"),
-        format!("  before   {before}"),
-        format!("  old      {old}"),
-        format!("  new      {new}"),
+        format!("  command  {}", printable(command)),
+        format!("  before   {}", printable(before)),
+        format!("  old      {}", printable(old)),
+        format!("  new      {}", printable(new)),
     ]
 }
 
