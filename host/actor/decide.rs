@@ -173,6 +173,9 @@ impl BatchDecider<'_> {
             Err(ResolveError::NoVersion(logic, pin)) => {
                 self.refuse(batch, pending, CallError::NoVersion { logic, pin })
             }
+            Err(ResolveError::Quarantined(logic, why)) => {
+                self.refuse(batch, pending, CallError::Quarantined { logic, why })
+            }
         }
     }
 
@@ -312,6 +315,11 @@ impl BatchDecider<'_> {
                 if let Refusal::Fault(fault) = &refusal {
                     let failure = Failure { list: name, client: pending.client(), shared: None };
                     environment.registry.failed(version, failure, fault, &*environment.clock);
+                    if environment.registry.refuses_on_fault(&version.id().name) {
+                        // The version that the list is bound to may be laxer.
+                        let logic = version.logic.id().clone();
+                        return self.refuse(batch, pending, CallError::Refused { refusal, logic });
+                    }
                 }
                 if let Some(binding) = batch.list().binding() {
                     environment.registry.hold(binding.logic(), &binding.id.digest);

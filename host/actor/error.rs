@@ -79,6 +79,16 @@ pub enum CallError {
         /// The pin of the list.
         pin: Pin,
     },
+    /// The live version is quarantined, and the logic lets no other version decide in its place.
+    #[error(
+        "the live version of {logic} is quarantined, because {why}; its rules refuse every command until an operator makes a version live"
+    )]
+    Quarantined {
+        /// The logic.
+        logic: LogicName,
+        /// The reason of the quarantine.
+        why: String,
+    },
     /// The version that has to decide is stored, and could not be loaded.
     #[error("cannot load the version of {logic} that the list is bound or pinned to: {why}")]
     NotLoaded {

@@ -53,6 +53,9 @@ impl Cache {
         client: &Arc<str>,
         query: &Query,
     ) -> Result<View, CallError> {
+        if let Some(why) = self.environment.registry.quarantine_of(&version) {
+            return Err(CallError::Quarantined { logic: version.id().name.clone(), why });
+        }
         let now = self.environment.clock.now();
         let (today, utc_offset) = self.environment.clock.local_at(now);
         let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
@@ -93,12 +96,17 @@ impl Cache {
         }
     }
 
-    /// The version that decides about a list in its current state: the version that is resolved for it, or the version
+    /// The version that describes a list in its current state, and decides about it unless it is quarantined: the version that is resolved for it, or the version
     /// that it is bound to where the resolved one would have to migrate it first.
     pub async fn version(&self, name: &ListName, list: &List) -> Result<Arc<Version>, CallError> {
         let logic = list.logic().unwrap_or(&self.environment.default_logic);
         self.resolve(|| {
-            let resolved = self.environment.registry.resolve(logic, name, list.pin())?.version;
+            let resolved = match self.environment.registry.resolve(logic, name, list.pin()) {
+                Ok(selection) => selection.version,
+                // It decides nothing, but describes the list as before.
+                Err(error @ ResolveError::Quarantined(..)) => self.environment.registry.live(logic).ok_or(error)?,
+                Err(error) => return Err(error),
+            };
             match list.binding() {
                 Some(binding) if !binding.is_schema_compatible(resolved.logic.binding()) => {
                     Ok(self.environment.registry.resolve_bound(list)?.unwrap_or(resolved))
@@ -132,6 +140,7 @@ impl Cache {
                 }
                 Err(ResolveError::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),
                 Err(ResolveError::NoVersion(logic, pin)) => return Err(CallError::NoVersion { logic, pin }),
+                Err(ResolveError::Quarantined(logic, why)) => return Err(CallError::Quarantined { logic, why }),
                 Err(ResolveError::NotLoaded(logic, digest)) => {
                     let loaded = self.environment.registry.fetch(&logic, digest).await;
                     loaded.map_err(|why| CallError::NotLoaded { logic, why })?;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
+use super::on_fault::OnFault;
 use super::policy::{Failure, QuarantinePolicy};
 use super::resolve::{ResolveError, Rollout, Selection, Selector};
 use super::sharing::Sharing;
@@ -112,7 +113,7 @@ impl Registry {
         match self.resolve_digest(binding.logic(), &binding.id.digest) {
             Ok(version) => Ok(Some(version)),
             Err(ResolveError::NoVersion(..) | ResolveError::NoLogic(_)) => Ok(None),
-            Err(error @ ResolveError::NotLoaded(..)) => Err(error),
+            Err(error @ (ResolveError::NotLoaded(..) | ResolveError::Quarantined(..))) => Err(error),
         }
     }
 
@@ -128,6 +129,17 @@ impl Registry {
             Some(rollout) => rollout.resolve(logic, selector),
             None => Err(ResolveError::NoLogic(logic.clone())),
         }
+    }
+
+    /// Whether no version may decide in place of one that fails.
+    pub fn refuses_on_fault(&self, logic: &LogicName) -> bool {
+        self.logics.load().get(logic).is_some_and(|rollout| rollout.state.on_fault == OnFault::Refuse)
+    }
+
+    /// Why a version may not decide, if it is quarantined.
+    pub fn quarantine_of(&self, version: &Version) -> Option<String> {
+        let rollout = self.rollout(&version.id().name)?;
+        rollout.state.quarantine_of(version.digest()).map(|quarantine| quarantine.why.clone())
     }
 
     /// Loads a stored version.
@@ -212,7 +224,9 @@ impl Registry {
         let details = format!("{why}; the last one: {fault}");
         let quarantined = self.change(name, |draft| draft.quarantine(version, &details, now)).is_ok();
         if quarantined {
-            tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; its lists fall back to another one");
+            let is_refusing = self.rollout(name).is_some_and(|rollout| rollout.state.refusal().is_some());
+            let effect = if is_refusing { "the commands of its lists are refused" } else { "its lists fall back to another one" };
+            tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; {effect}");
         }
         quarantined
     }

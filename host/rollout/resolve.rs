@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
+use super::on_fault::OnFault;
 use super::shadows::Shadow;
 use super::state::{Candidate, RolloutState, VersionRecord};
 use super::version::Version;
@@ -70,6 +71,8 @@ pub enum ResolveError {
     NoVersion(LogicName, Pin),
     /// There is no such logic, or it has no live version.
     NoLogic(LogicName),
+    /// The live version is quarantined for a reason, and the logic lets no other version decide in its place.
+    Quarantined(LogicName, String),
 }
 
 /// Which hundredth of all lists a list belongs to, from 0 to 99. Depends on the name only.
@@ -120,15 +123,32 @@ impl Rollout {
     pub(super) fn resolve(&self, logic: &LogicName, selector: Selector<'_>) -> Result<Selection, ResolveError> {
         let no_logic = || ResolveError::NoLogic(logic.clone());
         let version = match selector {
-            Selector::List { list, pin: None } => return self.by_name(list).ok_or_else(no_logic),
+            Selector::List { list, pin: None } => {
+                let selection = self.by_name(list).ok_or_else(no_logic)?;
+                self.check_may_decide(logic, &selection.version)?;
+                return Ok(selection);
+            }
             Selector::List { pin: Some(pin), .. } => {
                 let live = self.live.as_ref().ok_or_else(no_logic)?;
-                self.pinned(logic, pin, live)
+                let version = self.pinned(logic, pin, live)?;
+                self.check_may_decide(logic, &version)?;
+                Ok(version)
             }
             Selector::Digest(digest) => self.exactly(logic, digest),
-            Selector::InsteadOf(failed) => self.fallback(failed).cloned().ok_or_else(no_logic),
+            Selector::InsteadOf(failed) => {
+                let may_fall_back = self.state.on_fault == OnFault::FallBack;
+                self.fallback(failed).filter(|_| may_fall_back).cloned().ok_or_else(no_logic)
+            }
         };
         version.map(|version| Selection { version, shadow: None })
+    }
+
+    /// Refuses a live version that is quarantined.
+    fn check_may_decide(&self, logic: &LogicName, version: &Version) -> Result<(), ResolveError> {
+        match self.state.quarantine_of(version.digest()) {
+            Some(quarantine) => Err(ResolveError::Quarantined(logic.clone(), quarantine.why.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The candidate for lists in the canary, or else the live version with the candidate in its shadow.
@@ -177,10 +197,11 @@ impl Rollout {
         other.filter(|other| self.state.quarantine_of(other.digest()).is_none())
     }
 
-    /// Whether a failing version can be quarantined: it is not quarantined yet, and another one can decide instead.
+    /// Whether a failing version can be quarantined: it is not quarantined yet, and another one can decide instead, or
+    /// none may.
     pub(super) fn can_quarantine(&self, digest: &Digest) -> bool {
         let may_decide = self.state.record(digest).is_some_and(|record| record.quarantine.is_none());
-        may_decide && self.fallback(digest).is_some()
+        may_decide && (self.state.is_guard(digest) || self.fallback(digest).is_some())
     }
 
     /// Whether no version decides because the live one could not be loaded, and the live one has another digest.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, digits, optional_digits};
+use super::on_fault::OnFault;
 use crate::list::digest::hex;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
@@ -34,6 +35,9 @@ pub struct RolloutState {
     /// The version that is tried beside the live one.
     #[serde(default)]
     pub candidate: Option<Candidate>,
+    /// What happens to a command at which the live version fails.
+    #[serde(default)]
+    pub on_fault: OnFault,
     /// All versions that are stored or remembered, the oldest first. At most [`MAX_VERSIONS`], unless more are in use.
     pub versions: Vec<VersionRecord>,
     /// What happened, the newest last. At most [`MAX_EVENTS`].
@@ -152,6 +156,8 @@ pub enum Step {
     Shared,
     /// Lists may not share instances of a version any more.
     Isolated,
+    /// Another thing happens to commands at which the live version fails.
+    OnFault,
 }
 
 /// Why a transition is not possible. The state is unchanged then.
@@ -222,11 +228,12 @@ impl RolloutState {
     }
 
     /// The versions that can decide when only some are loaded. The last good version replaces a live one that is not
-    /// loaded.
+    /// loaded, unless the logic refuses what its live version does not decide.
     pub fn roles(&self, is_loaded: impl Fn(&Digest) -> bool) -> Roles {
         let live = self.live.filter(&is_loaded);
         let last_good = self.last_good.filter(&is_loaded);
-        let (live, last_good) = if live.is_some() { (live, last_good) } else { (last_good, None) };
+        let falls_back = live.is_none() && self.on_fault == OnFault::FallBack;
+        let (live, last_good) = if falls_back { (last_good, None) } else { (live, last_good) };
         let candidate = self.candidate.clone();
         let candidate = candidate.filter(|one| is_loaded(&one.digest) && live.is_some_and(|live| live != one.digest));
         Roles { live, last_good, candidate }
@@ -236,6 +243,8 @@ impl RolloutState {
     /// here. Other transitions leave the roles on record, because the next start may load what this one could not. A
     /// candidate that loses its role is withdrawn.
     pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles, source: &str, now: u64) {
+        // A version that guards something keeps its role also while it is not loaded. Only an operator replaces it.
+        let live = live.or(self.live.filter(|_| self.on_fault == OnFault::Refuse));
         (self.live, self.last_good) = (live, last_good);
         let before = std::mem::replace(&mut self.candidate, candidate);
         let Some(dropped) = before.filter(|_| self.candidate.is_none()) else { return };
@@ -293,6 +302,7 @@ impl RolloutState {
         if before != Some(*digest) {
             self.since = now;
             let rolls_back = self.last_good == Some(*digest);
+            let before = before.filter(|before| self.quarantine_of(before).is_none());
             self.last_good = if rolls_back { None } else { before.or(self.last_good) };
         }
         self.clear_candidate(digest);
@@ -322,23 +332,56 @@ impl RolloutState {
     }
 
     /// Quarantines a version, if another one can decide instead. When the version is live, rolls back to the last good
-    /// one.
+    /// one. A live version that guards something stays live and decides nothing.
     pub fn quarantine(&mut self, digest: &Digest, why: &str, now: u64) -> Result<(), TransitionError> {
         self.check_may_decide(digest)?;
-        let fallback = self.fallback(digest).ok_or(TransitionError::NoFallback(*digest))?;
+        let fallback = match self.is_guard(digest) {
+            true => *digest,
+            false => self.fallback(digest).ok_or(TransitionError::NoFallback(*digest))?,
+        };
         if let Some(record) = self.record_mut(digest) {
             record.quarantine = Some(Quarantine { time: now, why: why.into() });
         }
         if self.last_good == Some(*digest) {
             self.last_good = None;
         }
-        if self.live == Some(*digest) {
-            (self.live, self.last_good, self.since) = (Some(fallback), None, now);
-            self.clear_candidate(&fallback);
+        if self.live == Some(*digest) && fallback != *digest {
+            self.fall_back_to(&fallback, now);
         }
         self.clear_candidate(digest);
         self.note_version(Step::Quarantined, "failures", digest, why, now);
         Ok(())
+    }
+
+    /// Makes the version live that lists fall back to.
+    fn fall_back_to(&mut self, fallback: &Digest, now: u64) {
+        (self.live, self.last_good, self.since) = (Some(*fallback), None, now);
+        self.clear_candidate(fallback);
+    }
+
+    /// Sets what happens to a command at which the live version fails. If the live version is quarantined and lists may
+    /// fall back from now on, they do.
+    pub fn set_on_fault(&mut self, on_fault: OnFault, source: &str, now: u64) {
+        if std::mem::replace(&mut self.on_fault, on_fault) == on_fault {
+            return;
+        }
+        let (digest, version, why) = (None, None, on_fault.to_string());
+        self.note(Event { time: now, step: Step::OnFault, source: source.into(), digest, version, why });
+        let quarantined = self.live.filter(|live| self.quarantine_of(live).is_some());
+        let fallback = quarantined.and_then(|live| self.fallback(&live));
+        if let Some(fallback) = fallback.filter(|_| on_fault == OnFault::FallBack) {
+            self.fall_back_to(&fallback, now);
+        }
+    }
+
+    /// Whether a version is live and no other one decides in its place.
+    pub fn is_guard(&self, digest: &Digest) -> bool {
+        self.live == Some(*digest) && self.on_fault == OnFault::Refuse
+    }
+
+    /// Why the live version decides nothing, if it is quarantined.
+    pub fn refusal(&self) -> Option<&Quarantine> {
+        self.quarantine_of(self.live.as_ref()?)
     }
 
     /// Lets a quarantined version decide again. Without `force`, a quarantined version is refused.

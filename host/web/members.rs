@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use super::representations::MAX_EXACT;
 use crate::list::date::Date;
 use crate::list::selector::{LogicSelector, Pin};
+use crate::rollout::OnFault;
 
 /// Reads a member that may be absent, but not `null`.
 pub(super) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
@@ -30,6 +31,10 @@ impl FromText for Date {
 }
 
 impl FromText for Pin {
+    const EXPECTED: &str = "a text";
+}
+
+impl FromText for OnFault {
     const EXPECTED: &str = "a text";
 }
 

@@ -133,3 +133,42 @@ async fn a_component_that_fails_a_gate_is_refused_with_the_gate_that_failed() {
     assert!(gates["probes"].as_u64() > Some(20) && gates["worst_fuel"].as_u64() > Some(1_000), "{gates}");
     assert!(gates["worst_memory"].as_u64() > Some(0), "{gates}");
 }
+
+#[tokio::test]
+async fn rules_that_guard_something_refuse_what_they_fail_at_until_an_operator_acts() {
+    let server = Server::start().await;
+    upload(&server, "rules", component("todo"), "").await;
+    let lists = ["bob", "ann", "eve"];
+    for list in lists {
+        assert_eq!(set_logic(&server, list, "rules").await.status, 201);
+    }
+    let live = upload(&server, "rules", component("hostile"), "?force=true").await;
+    let logic = patch(&server, "rules", &json!({"on_fault": "refuse"})).await;
+    assert_eq!(
+        (&logic["on_fault"], &logic["events"].as_array().expect("events").last().expect("one")["event"]),
+        (&json!("refuse"), &json!("on-fault"))
+    );
+    let wrong = server.request("PATCH", "/logic/rules").json_text(r#"{"on_fault":"ignore"}"#).response().await;
+    assert_eq!(wrong.problem(422, "invalid")["field"], "on_fault");
+
+    let problem = add(&server, "bob", "loop").await.problem(500, "logic-failed");
+    assert_eq!((&problem["code"], &problem["carried_out"]), (&json!("fuel"), &json!("no")));
+    let other = server.client_at("127.0.0.2");
+    add(&server, "bob", "trap").await.problem(500, "logic-failed");
+    add(&server, "bob", "trap").await.problem(500, "logic-failed");
+    add_by(&other, &server, "ann", "trap").await.problem(500, "logic-failed");
+    add_by(&other, &server, "ann", "trap").await.problem(500, "logic-failed");
+    // The fifth failure, on the third list, quarantines the version. No other one takes its place.
+    add(&server, "eve", "trap").await.problem(409, "quarantined");
+    for list in lists {
+        let problem = add(&server, list, "milk").await.problem(409, "quarantined");
+        assert_eq!(problem["carried_out"], "no");
+        assert_eq!(server.get(&format!("/lists/{list}")).await.status, 200);
+    }
+    let logic = server.get("/logic/rules").await.json();
+    assert_eq!((&logic["state"], &logic["live"]["digest"]), (&json!("quarantined"), &json!(live)));
+
+    let logic = patch(&server, "rules", &json!({"live": live, "force": true})).await;
+    assert_eq!((&logic["state"], &logic["on_fault"]), (&json!("live"), &json!("refuse")));
+    assert_eq!(add(&server, "bob", "milk").await.status, 201);
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::logic::testing::FAILS_AT_QUERIES;
-use crate::rollout::Version;
+use crate::rollout::{OnFault, Version};
 
 impl World {
     fn live(&self) -> Arc<Version> {
@@ -144,4 +144,65 @@ async fn a_list_at_which_a_version_keeps_failing_falls_back_alone() {
     }
     assert_eq!(world.live().id().version.major, FAILS_AT_QUERIES);
     assert_eq!(world.decided_by("ann", "milk").await, FAILS_AT_QUERIES);
+}
+
+impl World {
+    fn set_on_fault(&self, on_fault: OnFault) {
+        let proposal = self.registry.propose(&LogicName::new("todo").unwrap(), |draft| {
+            draft.state.set_on_fault(on_fault, "test", MIDNIGHT);
+            Ok::<_, String>(())
+        });
+        assert!(self.registry.accept(proposal.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_command_at_which_rules_that_guard_something_fail_is_refused_and_no_other_version_decides_it() {
+    let world = World::new();
+    world.add("bob", "milk").await.unwrap();
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    world.set_on_fault(OnFault::Refuse);
+    let error = world.add("bob", "too much").await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { refusal: Refusal::Fault(Fault::Fuel { .. }), .. }), "{error:?}");
+    world.registry.publish(Native::version(FAILS_AT_QUERIES), "test", MIDNIGHT);
+    let query = Query { limit: 10, ..Query::default() };
+    let view = world.cache.view(&name("bob"), "ann".into(), &"ann".into(), &query).await.unwrap_err();
+    assert!(matches!(view, CallError::Refused { refusal: Refusal::Fault(Fault::Trap(_)), .. }), "{view:?}");
+    assert_eq!(world.titles("bob").await, ["milk"]);
+}
+
+#[tokio::test]
+async fn a_list_that_rules_that_guard_something_fail_to_migrate_is_decided_by_no_older_version() {
+    let world = World::new();
+    world.add("bob", "break").await.unwrap();
+    world.add("ann", "not me").await.unwrap();
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    world.set_on_fault(OnFault::Refuse);
+    for _ in 0..2 {
+        let error = world.add("bob", "milk").await.unwrap_err();
+        assert!(matches!(error, CallError::Refused { refusal: Refusal::Fault(Fault::Trap(_)), .. }), "{error:?}");
+    }
+    assert_eq!(world.decided_by("ann", "milk").await, 1, "a migration that is rejected is an answer of the rules");
+}
+
+#[tokio::test]
+async fn the_commands_of_quarantined_rules_that_guard_something_are_refused_until_another_version_is_live() {
+    let world = World::new();
+    let lists = ["bob", "ann", "eve"];
+    world.registry.publish(Native::version(2), "test", MIDNIGHT);
+    world.set_on_fault(OnFault::Refuse);
+    for list in lists {
+        assert_eq!(world.decided_by(list, "milk").await, 2);
+    }
+    for failure in 0..9 {
+        world.add(lists[failure % 3], "fault").await.unwrap_err();
+    }
+    let error = world.add("bob", "milk").await.unwrap_err();
+    assert!(matches!(&error, CallError::Quarantined { why, .. } if why.contains("it failed")), "{error:?}");
+    let query = Query { limit: 10, ..Query::default() };
+    let view = world.cache.view(&name("bob"), "ann".into(), &"ann".into(), &query).await.unwrap_err();
+    assert!(matches!(view, CallError::Quarantined { .. }), "{view:?}");
+    assert_eq!(world.titles("bob").await, ["milk"], "the list can be read");
+    world.registry.publish(Native::version(3), "test", MIDNIGHT);
+    assert_eq!(world.decided_by("bob", "milk").await, 3);
 }

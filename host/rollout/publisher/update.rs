@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::digest::Digest;
 use super::super::error::PublishError;
+use super::super::on_fault::OnFault;
 use super::super::resolve::Rollout;
 use super::super::state::{TransitionError, VersionRecord};
 use super::super::version::Version;
@@ -26,6 +27,8 @@ pub struct RolloutUpdate {
     pub percent: Option<u8>,
     /// Whether the candidate decides in the shadow of the live version.
     pub shadow: Option<bool>,
+    /// What happens to a command at which the live version fails.
+    pub on_fault: Option<OnFault>,
     /// Whether lists share instances of the version that is live after the update.
     pub share: Option<bool>,
     /// Whether quarantined versions, and versions to which lists cannot migrate, are accepted.
@@ -82,6 +85,9 @@ impl Publisher {
         }
         let now = self.clock.now();
         self.change(name, |draft| {
+            if let Some(on_fault) = update.on_fault {
+                draft.state.set_on_fault(on_fault, SOURCE, now);
+            }
             if let Some(version) = &live {
                 draft.state.release(version.digest(), update.force, SOURCE, now)?;
                 draft.publish(version, None, SOURCE, now)?;

@@ -1,5 +1,6 @@
 //! Tests of the registry: roles of versions, quarantine, and which version decides for a list.
 
+use super::super::on_fault::OnFault;
 use super::super::resolve::bucket;
 use super::super::state::{MAX_EVENTS, MAX_VERSIONS};
 use super::*;
@@ -372,4 +373,74 @@ fn a_candidate_that_is_dropped_because_no_live_version_loads_has_an_event() {
     let why = "no live version is loaded to compare it with";
     assert_eq!(events, [(Step::Published, Some([3; 32]), ""), (Step::Withdrawn, Some([2; 32]), why)]);
     assert_eq!(state.events.back().unwrap().source, "upload");
+}
+
+/// Sets what happens to commands at which the live version fails.
+fn set_on_fault(registry: &Registry, on_fault: OnFault) {
+    let proposal = registry.propose(&logic(), |draft| {
+        draft.state.set_on_fault(on_fault, "test", NOW);
+        Ok::<_, TransitionError>(())
+    });
+    assert!(registry.accept(proposal.unwrap()));
+}
+
+#[test]
+fn a_version_that_guards_something_is_not_replaced_and_decides_nothing_once_it_is_quarantined() {
+    let registry = registry(&[1, 2]);
+    set_on_fault(&registry, OnFault::Refuse);
+    let live = registry.live(&logic()).unwrap();
+    assert!(registry.resolve_fallback(&live, &List::default()).is_none(), "the last good version may be laxer");
+    assert!(!(0..9).any(|n| fails(&registry, &live, &(n % 2).to_string(), None)), "two lists do not suffice");
+    assert!((0..9).any(|n| fails(&registry, &live, &n.to_string(), None)));
+    let refused = |pin| matches!(decides(&registry, "bob", pin), Err(ResolveError::Quarantined(..)));
+    assert!(refused(None) && refused(Some("2")));
+    assert_eq!(decides(&registry, "bob", Some("1")), Ok(1), "a list that is pinned to another version");
+    let state = registry.rollout(&logic()).unwrap().state.clone();
+    assert_eq!((state.live, state.last_good), (Some([2; 32]), Some([1; 32])));
+    assert!(state.refusal().unwrap().why.contains("it failed"));
+
+    // A restart changes nothing about it, whatever loads.
+    for majors in [&[1, 2][..], &[1], &[]] {
+        let again = restored(&state, majors);
+        assert!(decides(&again, "bob", None).is_err(), "{majors:?}");
+        assert_eq!(again.rollout(&logic()).unwrap().state.live, Some([2; 32]));
+    }
+    let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
+    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, "test", NOW));
+    assert!(registry.accept(proposal.unwrap()));
+    assert_eq!(decides(&registry, "bob", None), Ok(1), "an operator acted");
+    assert!(registry.rollout(&logic()).unwrap().last_good.is_none(), "lists do not fall back to a quarantined one");
+}
+
+#[test]
+fn a_logic_that_falls_back_again_lets_the_last_good_version_decide_in_place_of_a_quarantined_one() {
+    let registry = registry(&[1, 2]);
+    set_on_fault(&registry, OnFault::Refuse);
+    let live = registry.live(&logic()).unwrap();
+    assert!((0..9).any(|n| fails(&registry, &live, &n.to_string(), None)));
+    set_on_fault(&registry, OnFault::FallBack);
+    assert_eq!(decides(&registry, "bob", None), Ok(1));
+    let alone = self::registry(&[1]);
+    set_on_fault(&alone, OnFault::Refuse);
+    let live = alone.live(&logic()).unwrap();
+    assert!((0..9).any(|n| fails(&alone, &live, &n.to_string(), None)), "without a last good version, too");
+    set_on_fault(&alone, OnFault::FallBack);
+    assert!(matches!(decides(&alone, "bob", None), Err(ResolveError::Quarantined(..))), "there is no other version");
+}
+
+#[test]
+fn a_version_that_guards_something_keeps_its_role_while_it_is_not_loaded() {
+    let registry = registry(&[1, 2]);
+    set_on_fault(&registry, OnFault::Refuse);
+    let state = registry.rollout(&logic()).unwrap().state.clone();
+    let registry = restored(&state, &[1]);
+    assert!(matches!(decides(&registry, "bob", None), Err(ResolveError::NoLogic(_))));
+    let proposal = registry.propose(&logic(), |draft| {
+        draft.withdraw("test", NOW);
+        Ok::<_, TransitionError>(())
+    });
+    assert!(registry.accept(proposal.unwrap()));
+    let rollout = registry.rollout(&logic()).unwrap();
+    assert_eq!(rollout.state.live, Some([2; 32]));
+    assert!(rollout.awaits_another(&[7; 32]), "nothing that is built in takes its place");
 }

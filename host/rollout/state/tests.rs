@@ -19,6 +19,7 @@ enum Transition {
     Release(u8),
     Hold(u8),
     Refuse,
+    OnFault(OnFault),
     /// Only some versions load, and then roles change.
     Restart(BTreeSet<u8>),
 }
@@ -36,6 +37,7 @@ fn transition() -> impl Strategy<Value = Transition> {
         1 => version().prop_map(Transition::Release),
         1 => (0..4_u8).prop_map(Transition::Hold),
         1 => Just(Transition::Refuse),
+        1 => prop_oneof![Just(OnFault::FallBack), Just(OnFault::Refuse)].prop_map(Transition::OnFault),
         1 => prop::collection::btree_set(0..VERSIONS, 0..usize::from(VERSIONS)).prop_map(Transition::Restart),
     ]
 }
@@ -86,6 +88,10 @@ fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<
             });
             Ok(())
         }
+        Transition::OnFault(on_fault) => {
+            state.set_on_fault(*on_fault, "test", now);
+            Ok(())
+        }
         Transition::Restart(loaded) => {
             let roles = state.roles(|digest| loaded.contains(&digest[0]));
             state.set_roles(roles, "test", now);
@@ -98,7 +104,10 @@ fn check(state: &RolloutState) {
     let candidate = state.candidate.as_ref().map(|candidate| candidate.digest);
     for digest in state.in_use() {
         let record = state.record(&digest).expect("a version with a role has a record");
-        assert_eq!(record.quarantine, None, "a quarantined version has no role");
+        // One that guarded something when it was quarantined stays live until an operator acts.
+        let may_stay = state.live == Some(digest) && state.last_good.is_none();
+        let is_guard = state.is_guard(&digest) || may_stay;
+        assert!(record.quarantine.is_none() || is_guard, "a quarantined version has no role");
     }
     if let Some(live) = state.live {
         assert!(state.record(&live).unwrap().published);
@@ -128,9 +137,14 @@ proptest! {
             if done.is_err() && !matches!(transition, Transition::Publish(..)) {
                 prop_assert_eq!(&state, &before);
             }
+            if before.on_fault == OnFault::Refuse && before.live != state.live {
+                let acts = matches!(transition, Transition::Publish(..) | Transition::OnFault(_));
+                prop_assert!(acts, "a version that guards something is replaced by an operator only");
+            }
             if let (Ok(()), Transition::Quarantine(version)) = (&done, transition) {
-                prop_assert!(state.in_use().all(|used| used != [*version; 32]));
-                prop_assert!(state.live.is_some(), "another version decides");
+                let stays = state.in_use().any(|used| used == [*version; 32]);
+                prop_assert_eq!(stays, state.is_guard(&[*version; 32]), "only one that guards something stays");
+                prop_assert!(state.live.is_some(), "another version decides, or none may");
             }
             check(&state);
         }
@@ -152,6 +166,7 @@ fn a_state_that_an_older_server_wrote_is_read() {
     let state: RolloutState = serde_json::from_str(&text).unwrap();
     assert_eq!((state.live, state.last_good, state.since), (Some([0x22; 32]), Some([0x11; 32]), 7));
     assert!(!state.versions[0].published && state.events[0].step == Step::Stored);
+    assert_eq!((state.on_fault, state.versions[0].shared), (OnFault::FallBack, false));
     assert_eq!((state.versions[0].accepted, state.versions[0].gates.as_ref().unwrap().probes), (3, 40));
     let written = serde_json::to_value(&state).unwrap();
     assert_eq!(written["last_good"], digits("1"));

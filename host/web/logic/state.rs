@@ -17,9 +17,13 @@ use crate::rollout::{Digest, Event, Gates, LoadedCandidate, Rollout, Step, Versi
 pub(in crate::web) struct LogicBody<'a> {
     /// The logic's name.
     name: &'a str,
-    /// `live`: a version decides. `retained`: there are versions, and none is live. `failed`: no version was ever
+    /// `live`: a version decides. `quarantined`: the live version is quarantined, and the logic refuses every command until
+    /// another one is live. `retained`: there are versions, and none is live. `failed`: no version was ever
     /// accepted, or the stored state of the rollout cannot be read.
     state: &'static str,
+    /// What happens to a command at which the live version fails: `fall-back` (the last good version decides it) or
+    /// `refuse`.
+    on_fault: &'static str,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LoadedVersionBody<'a>>,
@@ -221,7 +225,7 @@ pub(in crate::web) struct LogicEventBody<'a> {
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
     /// The kind of event: `published`, `stored`, `refused`, `candidate`, `withdrawn`, `quarantined`,
-    /// `released`, `shared` or `isolated`.
+    /// `released`, `shared`, `isolated` or `on-fault`.
     #[schema(value_type = String)]
     event: Step,
     /// Where the component came from, or what caused the event.
@@ -250,6 +254,7 @@ impl<'a> LogicBody<'a> {
     /// With `differences`, the last differences of the candidate are included.
     pub(super) fn new(name: &'a str, rollout: &'a Rollout, differences: bool) -> Self {
         let status = match &rollout.live {
+            Some(_) if rollout.state.refusal().is_some() => "quarantined",
             Some(_) => "live",
             None if rollout.state.versions.iter().any(|known| known.quarantine.is_none()) => "retained",
             None => "failed",
@@ -258,7 +263,8 @@ impl<'a> LogicBody<'a> {
         let last_good =
             rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
         let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
-        Self { name, state: status, live, last_good, candidate, failure: rollout.state.failure() }
+        let on_fault = rollout.state.on_fault.as_str();
+        Self { name, state: status, on_fault, live, last_good, candidate, failure: rollout.state.failure() }
     }
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::super::members::{Parsed, Percent, not_null};
 use crate::list::selector::Pin;
-use crate::rollout::RolloutUpdate;
+use crate::rollout::{OnFault, RolloutUpdate};
 
 /// Body of `PATCH /logic/{name}`. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -30,6 +30,11 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     shadow: Option<bool>,
+    /// What happens to a command at which the live version fails: `fall-back` has the last good version decide it, `refuse`
+    /// refuses it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, required = false)]
+    on_fault: Option<Parsed<OnFault>>,
     /// Whether lists share instances of the version that is live after the change. Other bytes are isolated again. A shared
     /// instance that keeps state can tell one list what another one holds, so name the version in `live` together with it.
     #[serde(default, deserialize_with = "not_null")]
@@ -43,12 +48,13 @@ pub(in crate::web) struct LogicPatch {
 
 impl LogicPatch {
     pub(super) fn into_update(self) -> RolloutUpdate {
-        let Self { live, candidate, percent, shadow, share, force } = self;
+        let Self { live, candidate, percent, shadow, on_fault, share, force } = self;
         RolloutUpdate {
             live: live.map(|pin| pin.0),
             candidate: candidate.map(|pin| pin.map(|pin| pin.0)),
             percent: percent.map(|percent| percent.0),
             shadow,
+            on_fault: on_fault.map(|on_fault| on_fault.0),
             share,
             force,
         }

@@ -142,6 +142,12 @@ impl From<CallError> for Problem {
             CallError::NoReceiptRoom(no_room) => Self::no_receipt_room(&no_room),
             CallError::NoLogic(name) => Self::logic_not_loaded(&name),
             CallError::NoVersion { .. } => Self::new(ProblemKind::NoVersion, text),
+            CallError::Quarantined { logic, .. } => {
+                let detail = format!(
+                    "the live version of {logic} is quarantined, and its rules refuse every command until an operator makes a version live; GET /logic/{logic} says why"
+                );
+                Self::new(ProblemKind::Quarantined, detail)
+            }
             CallError::NotLoaded { .. } => Self::new(
                 ProblemKind::Unloadable,
                 "the version that the list is bound to could not be loaded; the server's log says why",
