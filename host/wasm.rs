@@ -36,5 +36,5 @@ pub use contract::CONTRACT;
 pub use engine::{Engine, EngineError, Settings};
 pub use error::LoadError;
 pub use inspect::{Contents, inspect as contents};
-pub use log_bucket::TARGET as LOG_TARGET;
 pub use load::{LoadOptions, load};
+pub use log_bucket::TARGET as LOG_TARGET;

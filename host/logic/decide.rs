@@ -29,7 +29,7 @@ const MAX_CHANGES_PER_CLEARED_ENTRY: usize = 16;
 
 /// The command by which a logic decides [`Command::Clear`] with one answer, if it declares a command of this name that
 /// needs no arguments.
-const DELETE_ENTRIES: &str = "delete-entries";
+pub const DELETE_ENTRIES: &str = "delete-entries";
 
 /// The most text in the changes of a revision and in those that revert them, in sizes of a full list. An honest clear of
 /// a full list takes one, for the reverting changes. A migration that rewrites each entry takes two.

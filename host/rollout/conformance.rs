@@ -5,6 +5,8 @@
 //! pure apart from the sessions it calls and the clock it gets.
 //!
 //! - `generate` makes the cases, `case` describes one, and `prober` runs it on several instances.
+//! - The last cases are about large lists: one with as many entries as a list may have by default, and one with much text.
+//!   Rules that cannot live with such a list would fail there once a caller has made it.
 //! - [`migrate_lists`] probes the migration of lists from another version.
 //! - [`Report`] has the failures and the [`Costs`].
 
@@ -33,6 +35,9 @@ pub const MAX_FAILURES: usize = 10;
 /// otherwise block its publisher for an hour.
 pub const MAX_TIME: Duration = Duration::from_secs(20);
 
+/// How long the probes of large lists may take together.
+pub const MAX_TIME_LARGE: Duration = Duration::from_secs(10);
+
 /// Probes a logic with all generated cases. The clock returns the time since any fixed moment.
 pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
     let mut prober = prober::Prober::new(logic, clock);
@@ -56,5 +61,26 @@ pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
         }
     }
     report.costs = prober.costs();
+    probe_large_lists(logic, clock, &mut report);
     report
+}
+
+/// Probes large lists, each with one instance: the probes of small lists compared several. They are not measured, because
+/// the costs are about lists as people have them.
+fn probe_large_lists(logic: &dyn Logic, clock: &dyn Fn() -> Duration, report: &mut Report) {
+    if !report.failures.is_empty() || report.out_of_time {
+        return;
+    }
+    let start = clock();
+    for case in generate::large_cases(logic.binding(), logic.description()) {
+        if report.failures.len() >= MAX_FAILURES || clock().saturating_sub(start) > MAX_TIME_LARGE {
+            break;
+        }
+        report.probes += 1;
+        if let Err(error) = prober::probe_once(logic, &case)
+            && !report.failures.iter().any(|failure| failure.name == case.name())
+        {
+            report.failures.push(case.failure(error));
+        }
+    }
 }

@@ -225,7 +225,11 @@ impl Registry {
         let quarantined = self.change(name, |draft| draft.quarantine(version, &details, now)).is_ok();
         if quarantined {
             let is_refusing = self.rollout(name).is_some_and(|rollout| rollout.state.refusal().is_some());
-            let effect = if is_refusing { "the commands of its lists are refused" } else { "its lists fall back to another one" };
+            let effect = if is_refusing {
+                "the commands of its lists are refused"
+            } else {
+                "its lists fall back to another one"
+            };
             tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; {effect}");
         }
         quarantined

@@ -350,10 +350,7 @@ fn open_compiled(settings: &Settings) -> Result<(Option<CompiledCode>, Option<Te
 }
 
 /// Starts the thread that counts ticks and advances the engines' epochs until the returned sender is dropped.
-fn start_ticker(
-    engines: [wasmtime::EngineWeak; 2],
-    ticks: Ticks,
-) -> std::io::Result<mpsc::Sender<()>> {
+fn start_ticker(engines: [wasmtime::EngineWeak; 2], ticks: Ticks) -> std::io::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel();
     std::thread::Builder::new().name("wasm-ticker".into()).spawn(move || {
         while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {

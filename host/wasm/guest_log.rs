@@ -84,7 +84,8 @@ impl GuestLog {
             self.bucket.log(is_error, shown);
         }
         if self.is_full {
-            self.bucket.log(true, &format!("wrote more in one command than is logged ({MAX_LINES} lines, {MAX_BYTES} bytes)"));
+            self.bucket
+                .log(true, &format!("wrote more in one command than is logged ({MAX_LINES} lines, {MAX_BYTES} bytes)"));
         }
     }
 }

@@ -9,19 +9,23 @@ use std::sync::Arc;
 use fastrand::Rng;
 
 use super::case::{Probe, ProbeCase};
-use crate::list::List;
 use crate::list::binding::LogicBinding;
 use crate::list::change::Change;
 use crate::list::command::{Command, Context, Query};
 use crate::list::date::Date;
-use crate::list::entry::{Draft, Entry, Patch};
+use crate::list::entry::{Draft, Entry, MAX_TITLE_CHARS, Patch};
 use crate::list::id::{EntryId, LogicId};
 use crate::list::name::LogicName;
 use crate::list::schema::{Description, Reading, Schema};
 use crate::list::value::{Field, Value, ValueKind};
+use crate::list::{Limits, List};
+use crate::logic::decide::DELETE_ENTRIES;
 
 /// The number of entries of each list. The smallest is first, so that the first failure is easy to read.
 const LIST_SIZES: [u64; 12] = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144];
+
+/// The number of entries of the list with much text, and the length of its titles.
+const LONG_TITLES: (u64, usize) = (1_000, MAX_TITLE_CHARS);
 
 /// The seed of the random choices.
 const SEED: u64 = 7;
@@ -57,6 +61,32 @@ pub(super) fn cases(binding: &Arc<LogicBinding>, description: &Description) -> V
     generator.cases
 }
 
+/// Generates the cases about large lists: one with as many entries as a list may have, and one with 4 MiB of text.
+pub(super) fn large_cases(binding: &Arc<LogicBinding>, description: &Description) -> Vec<ProbeCase> {
+    let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
+    let full = generator.contents(Limits::default().entries as u64);
+    let (entries, chars) = LONG_TITLES;
+    let mut long = generator.contents(entries);
+    for change in &mut long {
+        if let Change::Put(entry) = change {
+            Arc::make_mut(entry).title = "🛒".repeat(chars);
+        }
+    }
+    for contents in [full, long] {
+        generator.add_cases_of(&contents, binding);
+    }
+    // Without a command that deletes all entries, a clear asks about each, which takes too long for a gate. A list that is
+    // too long to be migrated stays with its rules, so it does not meet the new ones.
+    let clears = description.command(DELETE_ENTRIES).is_some();
+    let may_fail = |probe: &Probe| match probe {
+        Probe::Command(Command::Clear) => !clears,
+        Probe::Migrate => true,
+        _ => false,
+    };
+    generator.cases.retain(|case| !may_fail(&case.probe));
+    generator.cases
+}
+
 /// Generates lists that are bound to a version with this binding and description, each with a context.
 pub(super) fn lists(binding: &Arc<LogicBinding>, description: &Description) -> Vec<(Arc<List>, Context)> {
     let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
@@ -73,9 +103,13 @@ struct Generator<'a> {
 impl Generator<'_> {
     /// Adds every kind of probe for one list.
     fn add_cases(&mut self, size: u64, binding: &Arc<LogicBinding>) {
-        let description = self.description;
         let contents = self.contents(size);
-        let list = bound_list(binding, &contents);
+        self.add_cases_of(&contents, binding);
+    }
+
+    fn add_cases_of(&mut self, contents: &[Change], binding: &Arc<LogicBinding>) {
+        let description = self.description;
+        let list = bound_list(binding, contents);
         let ids: Vec<EntryId> = list.scan(0).map(|entry| entry.id).collect();
 
         let mut commands = vec![Command::Add(self.draft(&ids, Range::Any)), Command::Clear];
@@ -101,7 +135,7 @@ impl Generator<'_> {
             PREVIOUS_LOGICS.into_iter().filter_map(|name| LogicName::new(name).ok()).find(|b| b != binding.logic());
         if let Some(name) = previous {
             let id = LogicId { name, version: semver::Version::new(1, 0, 0), digest: [0; 32] };
-            self.push(&bound_list(&LogicBinding::new(id, description), &contents), Probe::Migrate);
+            self.push(&bound_list(&LogicBinding::new(id, description), contents), Probe::Migrate);
         }
 
         let plain = (description.reading == Reading::Logic).then_some(None);

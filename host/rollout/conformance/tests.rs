@@ -225,3 +225,52 @@ fn the_probes_of_a_slow_logic_end_when_the_time_is_up() {
     assert!(report.out_of_time && report.probes > 1 && report.failures.is_empty(), "{report:?}");
     assert!(now.get() < MAX_TIME + Duration::from_secs(10), "{report:?}");
 }
+
+/// Runs out of fuel where a list is longer than any of the usual probes.
+struct ShortSighted(ScriptedLogic);
+
+impl Logic for ShortSighted {
+    fn binding(&self) -> &Arc<LogicBinding> {
+        self.0.binding()
+    }
+
+    fn description(&self) -> &Description {
+        self.0.description()
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        Ok(Box::new(ShortSightedSession(self.0.session()?)))
+    }
+}
+
+struct ShortSightedSession<'a>(Box<dyn Session + 'a>);
+
+impl Session for ShortSightedSession<'_> {
+    fn begin(&mut self) {}
+
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
+        match ask {
+            Call::Custom(..) if list.count() > 5_000 => Err(Fault::Fuel { budget: 1 }),
+            // What a busy machine does is no failure.
+            Call::Add(_) if list.count() > 5_000 => Err(Fault::Deadline { milliseconds: 1 }),
+            Call::Configure(_) if list.bytes() > 3_000_000 => Err(Fault::Memory { limit: 1 }),
+            ask => self.0.decide(list, context, ask),
+        }
+    }
+
+    fn view(&mut self, list: &Arc<List>, context: &Context, query: &Query) -> Result<Result<Page, Rejection>, Fault> {
+        self.0.view(list, context, query)
+    }
+
+    fn next_wake_up(&mut self, list: &Arc<List>, context: &Context) -> Result<Option<u64>, Fault> {
+        self.0.next_wake_up(list, context)
+    }
+}
+
+#[test]
+fn rules_that_cannot_live_with_a_full_list_or_with_much_text_fail() {
+    let failures = run(&ShortSighted(ScriptedLogic::new(reject))).failures;
+    let found: Vec<_> = failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
+    assert_eq!(found, [("move", "fuel"), ("configure", "memory")]);
+    assert!(failures[0].list.starts_with("10000 entries") && failures[1].list.starts_with("1000 entries"));
+}

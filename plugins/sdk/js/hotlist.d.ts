@@ -217,7 +217,10 @@ export interface List {
   onDate(day: Day): Entry[];
   /** Up to `limit` entries with ids over `after`, ascending. A limit over 1,000 counts as 1,000. */
   scan(after: number, limit: number): Entry[];
-  /** An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. */
+  /**
+   * An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. A list with more than
+   * 5,000 entries is read up to the 1,000th. After that the command is rejected, because it would run out of fuel.
+   */
   all(after?: number): Generator<Entry, void>;
   /** The number of entries. The cost is constant. */
   count(): number;

@@ -1,10 +1,17 @@
 // The list of the current call, with entries as plain JavaScript objects.
 
 import host from "hotlist:logic/current-list@0.1.0";
+import { reject } from "./changes.js";
 import { date, day, named, plain } from "./values.js";
 
 /** How many entries are asked for at once: enough that the asking costs little. */
 const CHUNK = 250;
+
+/** The longest list that `all` reads to its end: an entry costs so much fuel that a command cannot read more. */
+const LONG = 5_000;
+
+/** How much of a longer list `all` reads. */
+const READ_OF_LONG = 1_000;
 
 /**
  * An entry, or what is to become one, as JavaScript has it. The contract's own object becomes it, for a
@@ -40,10 +47,15 @@ export const list = {
   onDate: (wanted) => host.onDate(date(wanted, "the date to look for")).map(friendly),
   scan: (after, limit) => host.scan(after, limit).map(friendly),
   *all(after = 0) {
+    const count = host.count();
+    let left = count <= LONG ? count : READ_OF_LONG;
     for (;;) {
       /** @type {any[]} */
       const chunk = host.scan(after, CHUNK);
       for (const entry of chunk) {
+        if (left-- === 0) {
+          reject("list-too-long", `This list has ${count} entries, and its rules can read ${LONG}. Delete some first.`);
+        }
         yield friendly(entry);
       }
       if (chunk.length < CHUNK) {

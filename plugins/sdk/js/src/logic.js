@@ -79,8 +79,14 @@ export function logic(definition) {
       return page(view.page(wanted, context));
     },
     nextWakeUp(cx) {
-      const time = definition.nextWakeUp?.(started(cx));
-      return time == null ? null : Math.max(0, Math.ceil(time));
+      try {
+        const time = definition.nextWakeUp?.(started(cx));
+        return time == null ? null : Math.max(0, Math.ceil(time));
+      } catch (problem) {
+        // A time cannot be rejected. A list that is too long to be read is not woken.
+        if (problem instanceof Error) throw problem;
+        return null;
+      }
     },
     wake: (cx) => changes(rules.wake(started(cx))),
     migrate: (cx, from) => changes(rules.migrate(from, started(cx))),

@@ -94,7 +94,14 @@ def export(logic: type[Logic]) -> type:
             return answered(cx.seed, read)
 
         def next_wake_up(self, cx: wit.Context) -> int | None:
-            time = answered(cx.seed, lambda: logic().next_wake_up(lift_context(cx)))
+            def ask() -> int | None:
+                try:
+                    return logic().next_wake_up(lift_context(cx))
+                except Rejected:
+                    # A time cannot be rejected. A list that is too long to be read is not woken.
+                    return None
+
+            time = answered(cx.seed, ask)
             return None if time is None else max(0, math.ceil(time))
 
         def wake(self, cx: wit.Context) -> list[wit.Change]:

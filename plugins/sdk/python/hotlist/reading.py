@@ -7,12 +7,20 @@ from collections.abc import Iterator
 
 from wit_world.imports import current_list as host
 
+from .answers import Rejected
 from .lifting import lift_entry, lift_fields, lift_value
 from .lowering import lower_date
 from .values import Entry, Value
 
 CHUNK = 250
 """Entries per call to the host. It is large enough to make the calls cheap."""
+
+
+LONG = 2_000
+"""The longest list that `all` reads to its end. Reading an entry costs so much fuel that a command cannot read more."""
+
+READ_OF_LONG = 1_000
+"""How much of a longer list `all` reads."""
 
 
 class CurrentList:
@@ -32,10 +40,20 @@ class CurrentList:
         return [lift_entry(entry) for entry in host.scan(after, limit)]
 
     def all(self, after: int = 0) -> Iterator[Entry]:
-        """An iterator over all entries with ids over `after`, ascending. Only consumed entries are read."""
+        """An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. A list with
+        more than 2,000 entries is read up to the 1,000th. After that the command is rejected, because it would run out
+        of fuel."""
+        count = host.count()
+        left = count if count <= LONG else READ_OF_LONG
         while True:
             chunk = host.scan(after, CHUNK)
             for entry in chunk:
+                if left == 0:
+                    raise Rejected(
+                        "list-too-long",
+                        f"This list has {count} entries, and its rules can read {LONG}. Delete some first.",
+                    )
+                left -= 1
                 yield lift_entry(entry)
             if len(chunk) < CHUNK:
                 return
