@@ -91,6 +91,12 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).expect("the source can be written");
 }
 
+/// The files of a project that pin what its build installs, with their texts.
+fn lock_files(project: &Path) -> Vec<(&'static str, String)> {
+    let files = ["Cargo.lock", "package-lock.json", "requirements.txt"].into_iter();
+    files.filter_map(|file| Some((file, fs::read_to_string(project.join(file)).ok()?))).collect()
+}
+
 /// Creates a project and follows it to a live rule. Then it makes a change, a mistake that does not compile, and the
 /// correction.
 fn follow_workflow(language: &str, source: &str, sentence: &str, mistake: &str) {
@@ -101,9 +107,12 @@ fn follow_workflow(language: &str, source: &str, sentence: &str, mistake: &str) 
     let (output, printed) = run(parent.path(), &["plugin", "new", "first-rule", "--lang", language]);
     assert!(output.status.success(), "{printed}");
     let project = parent.path().join("first-rule");
+    let locked = lock_files(&project);
+    assert_eq!(locked.len(), 1, "a new project pins what its build installs: {locked:?}");
 
     let (output, printed) = run(&project, &["plugin", "test"]);
     assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
+    assert!(lock_files(&project) == locked, "the build changed {:?}", lock_files(&project));
     let (output, printed) = run(&project, &["plugin", "check", "first-rule.wasm"]);
     assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
 

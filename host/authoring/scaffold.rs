@@ -17,6 +17,9 @@ const NAME: &str = "{{name}}";
 /// The placeholder of the plugin's title in a template.
 const TITLE: &str = "{{title}}";
 
+/// The lock file of cargo.
+const CARGO_LOCK: &str = "Cargo.lock";
+
 /// Why no project was created. After an error no file is left.
 #[derive(Debug, thiserror::Error)]
 pub enum ScaffoldError {
@@ -64,7 +67,10 @@ fn write_all(project: &Path, name: &LogicName, language: Language) -> Result<(),
     let (template, sdk) = files::of(language);
     let title = title(name.as_str());
     for (path, text) in template {
-        let text = text.replace(NAME, name.as_str()).replace(TITLE, &title);
+        let mut text = text.replace(NAME, name.as_str()).replace(TITLE, &title);
+        if *path == CARGO_LOCK {
+            text = sort_packages(&text);
+        }
         write(&project.join(path.replace(NAME, name.as_str())), &text)?;
     }
     for (path, text) in sdk.iter().chain(files::CONTRACT) {
@@ -78,6 +84,16 @@ fn write(path: &Path, text: &str) -> Result<(), ScaffoldError> {
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, text))
         .map_err(|error| ScaffoldError::File { path: path.to_owned(), error })
+}
+
+/// Sorts the packages of cargo's lock file by name. Otherwise cargo would write the file again, because the name of the
+/// project is not in its place.
+fn sort_packages(lock: &str) -> String {
+    const PACKAGE: &str = "\n[[package]]\n";
+    let mut parts: Vec<_> = lock.split(PACKAGE).collect();
+    // A package begins with its name. Those of the same name are in the order of their versions already.
+    parts[1..].sort_by_key(|package| package.lines().next());
+    parts.join(PACKAGE)
 }
 
 /// The title for a name: `Release train` for `release-train`.
@@ -104,6 +120,18 @@ mod tests {
         let logic = fs::read_to_string(project.join("src/lib.rs")).expect("it is there");
         assert!(logic.contains("\"Release train\"") && !logic.contains("{{"), "{logic}");
         assert!(project.join("cases/release-train.cases.toml").is_file());
+    }
+
+    #[test]
+    fn the_packages_of_a_lock_file_are_in_the_order_of_cargo() {
+        for project in ["a", "release-train", "wit", "zz"] {
+            let parent = tempfile::tempdir().expect("a folder");
+            let project = new(parent.path(), &name(project), Language::Rust).expect("it is written");
+            let lock = fs::read_to_string(project.join(CARGO_LOCK)).expect("it is there");
+            let lock: toml::Table = toml::from_str(&lock).expect("it is TOML");
+            let names: Vec<_> = lock["package"].as_array().expect("packages").iter().map(|it| &it["name"]).collect();
+            assert!(names.is_sorted_by_key(|name| name.as_str()), "{names:?}");
+        }
     }
 
     #[test]

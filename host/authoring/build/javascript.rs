@@ -9,7 +9,10 @@ use serde::Deserialize;
 use super::error::BuildError;
 use super::tools::{Tools, read_bytes, read_text, scratch};
 
-/// The files that `npm install` creates, relative to the project.
+/// The file in which npm records the version and the hash of each package.
+const LOCK: &str = "package-lock.json";
+
+/// The files that npm installs, relative to the project.
 const BUNDLER: &str = "node_modules/.bin/esbuild";
 const COMPONENTIZER: &str = "node_modules/.bin/componentize-qjs";
 const CONTRACT: &str = "node_modules/hotlist-plugin/wit/0.1.0";
@@ -54,9 +57,7 @@ fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
         return Ok(());
     }
     tracing::info!(folder = %dir.display(), "npm installs the tools of the project, once");
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
-    match tools.run(&mut npm) {
+    match tools.run(&mut npm(dir)) {
         Err(BuildError::Run { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(BuildError::Missing { program: "npm", what: "Node.js 18 or later" })
         }
@@ -64,7 +65,32 @@ fn install(tools: &mut Tools<'_>) -> Result<(), BuildError> {
     }
 }
 
+/// The command that installs the packages of a project: those of its lock file and no others, if it has one. No package
+/// runs a script of its own. What a script downloads has no hash in the lock file.
+fn npm(dir: &Path) -> Command {
+    let mut npm = Command::new("npm");
+    npm.arg(if dir.join(LOCK).is_file() { "ci" } else { "install" });
+    npm.args(["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm
+}
+
 /// A path in the project, relative to the folder in which tools run.
 fn relative<'a>(path: &'a Path, dir: &Path) -> &'a Path {
     path.strip_prefix(dir).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn npm_installs_what_the_lock_file_names_and_runs_no_scripts() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for way in ["install", "ci"] {
+            let npm = npm(dir.path());
+            let arguments: Vec<_> = npm.get_args().collect();
+            assert!(arguments[0] == way && arguments.contains(&"--ignore-scripts".as_ref()), "{arguments:?}");
+            std::fs::write(dir.path().join(LOCK), "{}").expect("it is written");
+        }
+    }
 }

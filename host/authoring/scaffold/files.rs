@@ -40,6 +40,7 @@ macro_rules! file {
 
 const RUST: Files = &[
     file!("Cargo.toml", "rust/Cargo.toml.in"),
+    file!("Cargo.lock", "rust/Cargo.lock.in"),
     file!("rust-toolchain.toml", "rust/rust-toolchain.toml"),
     file!("rustfmt.toml", "rust/rustfmt.toml.in"),
     file!("src/lib.rs", "rust/src/lib.rs"),
@@ -66,6 +67,7 @@ const RUST_SDK: Files = files!("../../../plugins/sdk":
 
 const JAVASCRIPT: Files = &[
     file!("package.json", "js/package.json"),
+    file!("package-lock.json", "js/package-lock.json"),
     file!("src/logic.js", "js/src/logic.js"),
     file!("cases/{{name}}.cases.toml", "js/cases.toml"),
     file!("README.md", "js/README.md"),
@@ -110,3 +112,99 @@ const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
     "hotlist/reading.py",
     "hotlist/values.py",
 );
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn template(files: Files, name: &str) -> &'static str {
+        files.iter().find(|(path, _)| *path == name).expect("it is in the template").1
+    }
+
+    fn source(path: &str) -> String {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it can be read")
+    }
+
+    fn json(text: &str) -> Value {
+        serde_json::from_str(text).expect("it is JSON")
+    }
+
+    /// The names, versions and checksums of the crates in a lock file that are from a registry.
+    fn locked_crates(lock: &str) -> BTreeSet<[String; 3]> {
+        let lock: toml::Table = toml::from_str(lock).expect("it is TOML");
+        let packages = lock["package"].as_array().expect("packages");
+        let locked = |package: &toml::Value| {
+            let member = |name: &str| Some(package.get(name)?.as_str()?.to_owned());
+            Some([member("name")?, member("version")?, member("checksum")?])
+        };
+        packages.iter().filter_map(locked).collect()
+    }
+
+    #[test]
+    fn a_new_project_in_rust_has_the_crates_that_the_plugins_here_are_tested_with() {
+        let (here, new) = (locked_crates(&source("Cargo.lock")), locked_crates(template(RUST, "Cargo.lock")));
+        assert!(new.iter().any(|[name, ..]| name == "wit-bindgen"), "{new:?}");
+        let others: Vec<_> = new.difference(&here).collect();
+        assert!(others.is_empty(), "update templates/rust/Cargo.lock.in as CONTRIBUTING.md says: {others:?}");
+    }
+
+    #[test]
+    fn a_lock_file_of_npm_pins_every_package_for_every_system_by_its_hash() {
+        let here = |file: &str| source(&format!("plugins/shopping/{file}"));
+        for (manifest, lock, sdk) in [
+            (template(JAVASCRIPT, "package.json"), template(JAVASCRIPT, "package-lock.json"), "sdk"),
+            (&here("package.json"), &here("package-lock.json"), "../sdk/js"),
+        ] {
+            let (manifest, lock) = (json(manifest), json(lock));
+            let packages = lock["packages"].as_object().expect("packages");
+            for member in ["name", "version", "dependencies", "devDependencies"] {
+                assert_eq!(packages[""][member], manifest[member], "npm ci refuses a lock file of another manifest");
+            }
+            assert_eq!(packages[sdk]["version"], json(template(JAVASCRIPT_SDK, "package.json"))["version"]);
+            for (path, package) in
+                packages.iter().filter(|(path, package)| path.contains('/') && package["link"] != true)
+            {
+                let hash = package["integrity"].as_str().unwrap_or_default();
+                assert!(*path == sdk || hash.starts_with("sha512-"), "{path} has no hash");
+            }
+            for tool in ["esbuild", "componentize-qjs"] {
+                let systems = packages[&format!("node_modules/{tool}")]["optionalDependencies"].as_object();
+                for (system, version) in systems.expect("a package for each system") {
+                    assert_eq!(packages[&format!("node_modules/{system}")]["version"], *version);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_project_in_javascript_has_the_packages_of_the_plugin_here() {
+        let packages = |lock: &str| {
+            let mut lock = json(lock);
+            let packages = lock["packages"].as_object_mut().expect("packages");
+            packages.retain(|path, _| path.starts_with("node_modules/") && !path.ends_with("/hotlist-plugin"));
+            packages.clone()
+        };
+        let new = template(JAVASCRIPT, "package-lock.json");
+        assert_eq!(packages(new), packages(&source("plugins/shopping/package-lock.json")));
+    }
+
+    #[test]
+    fn pip_installs_only_wheels_whose_hash_is_known() {
+        let new = template(PYTHON, "requirements.txt");
+        assert_eq!(new, source("plugins/approval/requirements.txt"));
+        for requirements in [new, &source(".ci/requirements.txt")] {
+            let lines: Vec<_> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
+            assert!(lines.starts_with(&["--require-hashes", "--only-binary :all:"]), "{requirements}");
+            assert!(lines.iter().any(|line| line.contains("==") && line.ends_with('\\')), "{requirements}");
+            let hashes = lines.iter().filter_map(|line| line.trim().strip_prefix("--hash=sha256:"));
+            // The wheels for Linux and macOS on x86-64 and ARM, and more.
+            assert!(hashes.filter(|hash| hash.trim_end_matches(" \\").len() == 64).count() >= 4, "{requirements}");
+        }
+    }
+}
