@@ -225,7 +225,7 @@ impl Actor {
             }
             let retained = durable.retained(room.horizon());
             let mut batch = Batch::new(pending, list, retained, last_time, room, &*environment.clock);
-            BatchDecider { name, environment, kept }.run(&mut batch).await;
+            BatchDecider { name, environment, kept, has_turn: false }.run(&mut batch).await;
             self.mailbox.put_back(batch.take_undecided());
             match commit(environment, name, durable, batch).await {
                 Committed::Published | Committed::Refused => return Ok(()),

@@ -8,6 +8,8 @@ use std::hash::{BuildHasher, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cpu_time::ThreadTime;
+
 use crate::list::date::Date;
 
 /// Source of the time, the local date and random numbers.
@@ -17,6 +19,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns the time that has passed since an arbitrary start. A later call never returns less.
     fn monotonic(&self) -> Duration;
+
+    /// Returns the processor time of the calling thread since an arbitrary start. On a busy machine less of it passes than
+    /// of the monotonic time, which is returned where the system does not tell. Costs a system call.
+    fn thread_time(&self) -> Duration {
+        self.monotonic()
+    }
 
     /// Returns the monotonic time in milliseconds. Ages are measured on it, because the wall clock may be set.
     fn uptime(&self) -> u64 {
@@ -74,6 +82,10 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn thread_time(&self) -> Duration {
+        ThreadTime::try_now().map_or_else(|_| self.monotonic(), |time| time.as_duration())
     }
 
     fn local_at(&self, now: u64) -> (Date, i32) {

@@ -33,6 +33,7 @@ pub mod conformance;
 pub mod shadows;
 
 pub use artifacts::{ArtifactStore, DAMAGED_FILE, LOGIC_DIRECTORY, file_name};
+pub use decision_times::Stopwatch;
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
@@ -49,4 +50,4 @@ pub use state::{
 };
 pub use state_store::{RECORD_KIND, StateError, StateStore, StateValue};
 pub use states::{StoredState, decode_state};
-pub use version::{Counters, Version};
+pub use version::{Counters, MANY_ENTRIES, Version};

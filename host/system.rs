@@ -195,6 +195,8 @@ impl System {
         self.stop_background.cancel();
         let background = within(limits.background, "the background tasks", end_all(self.background)).await.flatten();
 
+        // The callers of commands that wait for a turn are gone.
+        self.cache.environment().turns.close();
         self.actors.close();
         let actors = within(limits.actors, "the actors", self.actors.wait()).await;
         let plugins = self.plugins.close().await.context("cannot close the plugins");

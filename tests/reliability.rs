@@ -214,6 +214,7 @@ async fn p99(mut request: impl AsyncFnMut()) -> Duration {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the figures of a run")]
 async fn logic_that_takes_all_its_time_delays_neither_probes_nor_reads_nor_other_lists() {
     let data = tempfile::tempdir().expect("a directory");
     // The deadline ends a loop, and not the fuel.

@@ -75,14 +75,15 @@ impl<'v> OpenSession<'v> {
     ) -> (Decision, Spent) {
         let clock = &environment.clock;
         let is_logged = decision_log::is_enabled();
-        let begun = clock.monotonic();
         let version = self.version;
+        let started = version.start_timer(batch.list(), &**clock);
         let mut decider = Decider { logic: &*version.logic, session: &mut *self.session, limits: environment.limits };
         let decided = decider.decide(batch.list(), context, command);
-        let took = clock.monotonic().saturating_sub(begun);
-        if !is_long(batch.list(), command) {
-            version.took(took);
-        }
+        let took = match is_long(batch.list(), command) {
+            // It tells nothing about the version.
+            true => started.wall_time(&**clock),
+            false => version.stop_timer(batch.list(), &started, &**clock),
+        };
         match &decided {
             Ok(_) => drop(version.counters.accepted.fetch_add(1, Ordering::Relaxed)),
             Err(Refusal::Rejected(_)) => drop(version.counters.rejected.fetch_add(1, Ordering::Relaxed)),

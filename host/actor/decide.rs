@@ -47,6 +47,8 @@ enum Step {
     LoadFirst(PendingCommand, LogicName, Digest),
     /// The command's version is in memory.
     Decide(ResolvedCommand),
+    /// The command's version failed, and the one that decides instead is slow.
+    TakeTurn(PendingCommand),
     /// The batch takes no more commands, or no more commands wait.
     Full,
 }
@@ -71,6 +73,8 @@ pub(super) struct BatchDecider<'a> {
     pub(super) environment: &'a Environment,
     /// The instance that the list keeps between two sessions.
     pub(super) kept: &'a Mutex<Option<KeptInstance>>,
+    /// Whether the commands have a turn, so that slow logic may decide them.
+    pub(super) has_turn: bool,
 }
 
 impl BatchDecider<'_> {
@@ -102,7 +106,12 @@ impl BatchDecider<'_> {
             step = match waited {
                 // The rollout may have changed meanwhile.
                 Ok(()) => Step::Resolve(pending),
-                Err(error) => self.refuse(batch, pending, error),
+                Err(error @ CallError::NotLoaded { .. }) => self.refuse(batch, pending, error),
+                Err(no_turn) => {
+                    // A wake-up stays due, and is tried again as soon as there is room.
+                    batch.queue_reply(pending, Err(no_turn));
+                    Step::Done
+                }
             };
         }
     }
@@ -119,22 +128,26 @@ impl BatchDecider<'_> {
     /// Takes steps until something has to be waited for, or the batch ends. The turn ends with the steps.
     fn run_until_wait(&self, batch: &mut Batch, step: Step, turn: Option<Turn>) -> Option<Wait> {
         match turn {
-            None => self.take_steps(batch, step, false),
-            Some(_turn) => self.environment.block(|| self.take_steps(batch, step, true)),
+            None => self.take_steps(batch, step),
+            Some(_turn) => {
+                let with_turn = Self { has_turn: true, ..*self };
+                self.environment.block(|| with_turn.take_steps(batch, step))
+            }
         }
     }
 
-    fn take_steps(&self, batch: &mut Batch, mut step: Step, has_turn: bool) -> Option<Wait> {
+    fn take_steps(&self, batch: &mut Batch, mut step: Step) -> Option<Wait> {
         loop {
             step = match step {
                 Step::Done => self.take_next(batch),
                 Step::Resolve(pending) => self.resolve(batch, pending),
                 Step::Decide(ResolvedCommand { pending, selection })
-                    if !has_turn && needs_turn(&selection.version, batch.list(), &pending) =>
+                    if !self.has_turn && needs_turn(&selection.version, batch, &pending) =>
                 {
                     return Some(Wait::Turn(pending));
                 }
-                Step::Decide(resolved) => self.decide_in_session(batch, resolved, has_turn),
+                Step::Decide(resolved) => self.decide_in_session(batch, resolved),
+                Step::TakeTurn(pending) => return Some(Wait::Turn(pending)),
                 Step::LoadFirst(pending, logic, digest) => return Some(Wait::Load(pending, logic, digest)),
                 Step::Full => return None,
             };
@@ -187,26 +200,20 @@ impl BatchDecider<'_> {
     }
 
     /// Opens a session of a version, with the instance of the last one if the list kept it, and decides in it.
-    fn decide_in_session(&self, batch: &mut Batch, resolved: ResolvedCommand, has_turn: bool) -> Step {
+    fn decide_in_session(&self, batch: &mut Batch, resolved: ResolvedCommand) -> Step {
         let version = resolved.selection.version.clone();
         let kept = self.kept.lock().take();
         let mut session = match OpenSession::open_with(&version, kept) {
             Ok(session) => session,
             Err(fault) => return self.decide_without_session(batch, &version, resolved.pending, fault),
         };
-        let step = self.decide_in(batch, &mut session, resolved, has_turn);
+        let step = self.decide_in(batch, &mut session, resolved);
         *self.kept.lock() = session.keep();
         step
     }
 
     /// Decides as many consecutive commands in a session as resolve to its version.
-    fn decide_in(
-        &self,
-        batch: &mut Batch,
-        session: &mut OpenSession<'_>,
-        mut resolved: ResolvedCommand,
-        has_turn: bool,
-    ) -> Step {
+    fn decide_in(&self, batch: &mut Batch, session: &mut OpenSession<'_>, mut resolved: ResolvedCommand) -> Step {
         let version = session.version;
         loop {
             let mut step = self.decide(batch, session, resolved);
@@ -221,7 +228,7 @@ impl BatchDecider<'_> {
                 Step::Decide(next)
                     if session.is_usable()
                         && Arc::ptr_eq(&next.selection.version, version)
-                        && (has_turn || !needs_turn(version, batch.list(), &next.pending)) =>
+                        && (self.has_turn || !needs_turn(version, batch, &next.pending)) =>
                 {
                     resolved = next;
                 }
@@ -343,17 +350,17 @@ impl BatchDecider<'_> {
         let Self { name, environment, .. } = *self;
         let registry = &environment.registry;
         let fallback = registry.resolve_fallback(failed, batch.list());
+        if !self.has_turn && fallback.as_ref().is_some_and(|version| version.is_slow(batch.list())) {
+            // The failed version is asked once more when the command has its turn, and its failure counts then.
+            return Step::TakeTurn(pending);
+        }
         let ask_fallback = |version| {
             let mut session = OpenSession::open(version).ok()?;
             let command = pending.request.command.prepare(version.logic.description()).ok()?;
             let (decided, _) = session.decide(environment, name, batch, &context, &command, false);
             Some((session, into_made(command), decided))
         };
-        let decided = fallback.as_ref().and_then(|version| match version.is_slow() {
-            // The command waited for no turn if the failed version is quick.
-            true => environment.block(|| ask_fallback(version)),
-            false => ask_fallback(version),
-        });
+        let decided = fallback.as_ref().and_then(ask_fallback);
         let has_failed_too = decided.as_ref().and_then(|(.., decided)| match decided {
             Ok(_) | Err(Refusal::Rejected(_)) => Some(false),
             Err(Refusal::Fault(_)) => Some(true),

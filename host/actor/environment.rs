@@ -6,7 +6,7 @@ use super::error::CallError;
 use super::live::LiveRoom;
 use crate::clock::Clock;
 use crate::executor::Executor;
-use crate::executor::turns::{TooManyWait, Turn, Turns};
+use crate::executor::turns::{NoTurn, Turn, Turns};
 use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::Registry;
@@ -39,10 +39,12 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// Too many commands and reads wait.
+    /// Too many commands and reads wait, or the server stops.
     pub async fn turn(&self, client: &Arc<str>) -> Result<Turn, CallError> {
-        let turn = self.turns.wait(client).await;
-        turn.map_err(|TooManyWait { limit }| CallError::TooManyDecisions { limit })
+        self.turns.wait(client).await.map_err(|why| match why {
+            NoTurn::TooManyWait { limit } => CallError::TooManyDecisions { limit },
+            NoTurn::Closed => CallError::Crashed,
+        })
     }
 
     /// Does work of slow logic. No other task of the runtime waits for it.

@@ -34,7 +34,7 @@ impl Cache {
             let page = plain_page(&list, query);
             return Ok(View { list, page, logic: None });
         }
-        if !version.is_slow() {
+        if !version.is_slow(&list) {
             return self.ask(name, list, version, caller, client, query);
         }
         let _turn = self.environment.turn(client).await?;
@@ -60,10 +60,10 @@ impl Cache {
         let (today, utc_offset) = self.environment.clock.local_at(now);
         let context = Context { now, today, utc_offset, caller, seed: self.environment.clock.seed() };
         let ask = |version: &Version| {
-            let begun = self.environment.clock.monotonic();
+            let started = version.start_timer(&list, &*self.environment.clock);
             let mut session = version.logic.session()?;
             let page = read(session.as_mut(), &list, &context, query);
-            version.took(self.environment.clock.monotonic().saturating_sub(begun));
+            version.stop_timer(&list, &started, &*self.environment.clock);
             page
         };
         let (version, answer) = match ask(&version) {
@@ -77,7 +77,11 @@ impl Cache {
                         .map_or(description.reading == Reading::Logic, |view| description.view(view).is_some())
                 };
                 let fallback = self.environment.registry.resolve_fallback(&version, &list).filter(can_answer);
-                let second = fallback.map(|fallback| (ask(&fallback), fallback));
+                let second = fallback.map(|fallback| match fallback.is_slow(&list) {
+                    // The read waited for no turn if the failed version is quick.
+                    true => (self.environment.block(|| ask(&fallback)), fallback),
+                    false => (ask(&fallback), fallback),
+                });
                 let shared = second.as_ref().map(|(answer, _)| answer.is_err());
                 let failure = Failure { list: name, client: Some(client), shared };
                 self.environment.registry.failed(&version, failure, &fault, &*self.environment.clock);

@@ -233,7 +233,9 @@ impl Drop for PanicGuard {
 }
 
 async fn wake(cache: Arc<Cache>, name: ListName) -> Result<(), WakeError> {
-    let request = Request::new(Command::Wake, "hotlist");
+    // Each list waits for a turn of its own, so that one with slow logic delays no other.
+    let request =
+        Request { client: format!("hotlist/{}", name.as_str()).into(), ..Request::new(Command::Wake, "hotlist") };
     let replied = {
         let call = pin!(cache.call(&name, request));
         match select(call, cache.environment().executor.sleep(REPLY_TIMEOUT)).await {

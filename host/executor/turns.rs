@@ -22,12 +22,18 @@ pub struct Turns {
     state: Mutex<State>,
 }
 
-/// As many requests wait as may wait.
+/// Why a request gets no turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{limit} requests wait for a turn, which is the limit")]
-pub struct TooManyWait {
-    /// The limit that was reached, that of one client or that of all.
-    pub limit: usize,
+pub enum NoTurn {
+    /// As many requests wait as may wait.
+    #[error("{limit} requests wait for a turn, which is the limit")]
+    TooManyWait {
+        /// The limit that was reached, that of one client or that of all.
+        limit: usize,
+    },
+    /// No more turns are given, because the server stops.
+    #[error("no more turns are given, because the server stops")]
+    Closed,
 }
 
 /// Permission to keep a thread busy, until it is dropped.
@@ -36,6 +42,7 @@ pub struct Turn(Option<Arc<Turns>>);
 struct State {
     /// How many turns may be given at once. Nothing waits unless this is 0.
     free: usize,
+    is_closed: bool,
     waiting: usize,
     /// The clients that wait. The next turn goes to the first.
     round: VecDeque<Arc<str>>,
@@ -46,7 +53,13 @@ struct State {
 impl Turns {
     /// Turns of which `at_once` are given at a time, at least one.
     pub fn new(at_once: usize) -> Arc<Self> {
-        let state = State { free: at_once.max(1), waiting: 0, round: VecDeque::new(), requests: BTreeMap::new() };
+        let state = State {
+            free: at_once.max(1),
+            is_closed: false,
+            waiting: 0,
+            round: VecDeque::new(),
+            requests: BTreeMap::new(),
+        };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -54,17 +67,32 @@ impl Turns {
     ///
     /// # Errors
     ///
-    /// Too many requests wait, of this client or of all.
-    pub async fn wait(self: &Arc<Self>, client: &Arc<str>) -> Result<Turn, TooManyWait> {
+    /// Too many requests wait, of this client or of all, or the server stops.
+    pub async fn wait(self: &Arc<Self>, client: &Arc<str>) -> Result<Turn, NoTurn> {
         let turn = {
             let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(NoTurn::Closed);
+            }
             if state.free > 0 {
                 state.free -= 1;
                 return Ok(Turn(Some(self.clone())));
             }
             state.enqueue(client)?
         };
-        Ok(turn.await.expect("a request that waits is dropped only with the turns, which this borrows"))
+        turn.await.map_err(|_| NoTurn::Closed)
+    }
+
+    /// Gives no more turns, also to the requests that wait.
+    pub fn close(&self) {
+        let abandoned = {
+            let mut state = self.state.lock();
+            (state.is_closed, state.waiting) = (true, 0);
+            state.round.clear();
+            std::mem::take(&mut state.requests)
+        };
+        // Each request is woken, which needs no lock to be held.
+        drop(abandoned);
     }
 
     /// The number of requests that wait for a turn.
@@ -92,17 +120,17 @@ impl Turns {
 }
 
 impl State {
-    fn enqueue(&mut self, client: &Arc<str>) -> Result<oneshot::Receiver<Turn>, TooManyWait> {
+    fn enqueue(&mut self, client: &Arc<str>) -> Result<oneshot::Receiver<Turn>, NoTurn> {
         let of_one = |state: &Self| state.requests.get(client).map_or(0, VecDeque::len);
         let is_full = |state: &Self| state.waiting >= MAX_WAITING || of_one(state) >= MAX_WAITING_OF_ONE;
         if is_full(self) {
             self.drop_abandoned();
         }
         if of_one(self) >= MAX_WAITING_OF_ONE {
-            return Err(TooManyWait { limit: MAX_WAITING_OF_ONE });
+            return Err(NoTurn::TooManyWait { limit: MAX_WAITING_OF_ONE });
         }
         if self.waiting >= MAX_WAITING {
-            return Err(TooManyWait { limit: MAX_WAITING });
+            return Err(NoTurn::TooManyWait { limit: MAX_WAITING });
         }
         let (sender, receiver) = oneshot::channel();
         let requests = self.requests.entry(client.clone()).or_default();
@@ -157,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    type Waiting = BoxFuture<'static, Result<Turn, TooManyWait>>;
+    type Waiting = BoxFuture<'static, Result<Turn, NoTurn>>;
 
     /// A request that is in the queue.
     fn ask(turns: &Arc<Turns>, client: &str) -> Waiting {
@@ -167,7 +195,7 @@ mod tests {
         waiting
     }
 
-    fn take(turns: &Arc<Turns>, client: &str) -> Option<Result<Turn, TooManyWait>> {
+    fn take(turns: &Arc<Turns>, client: &str) -> Option<Result<Turn, NoTurn>> {
         turns.wait(&client.into()).now_or_never()
     }
 
@@ -215,16 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_waits_for_a_turn_of_a_server_that_stops() {
+        let turns = Turns::new(1);
+        let held = take(&turns, "ann").unwrap().unwrap();
+        let waiting = ask(&turns, "bob");
+        turns.close();
+        assert_eq!(waiting.now_or_never().unwrap().err(), Some(NoTurn::Closed));
+        drop(held);
+        assert_eq!(take(&turns, "eve").unwrap().err(), Some(NoTurn::Closed));
+    }
+
+    #[test]
     fn one_client_cannot_fill_the_queue_of_all() {
         let turns = Turns::new(1);
         let _held = take(&turns, "busy").unwrap().unwrap();
         let mut waiting: Vec<_> = (0..MAX_WAITING_OF_ONE).map(|_| ask(&turns, "busy")).collect();
-        assert_eq!(take(&turns, "busy").unwrap().err(), Some(TooManyWait { limit: MAX_WAITING_OF_ONE }));
+        assert_eq!(take(&turns, "busy").unwrap().err(), Some(NoTurn::TooManyWait { limit: MAX_WAITING_OF_ONE }));
         drop(ask(&turns, "ann"));
         for client in 1..MAX_WAITING / MAX_WAITING_OF_ONE {
             waiting.extend((0..MAX_WAITING_OF_ONE).map(|_| ask(&turns, &client.to_string())));
         }
-        assert_eq!(take(&turns, "eve").unwrap().err(), Some(TooManyWait { limit: MAX_WAITING }));
+        assert_eq!(take(&turns, "eve").unwrap().err(), Some(NoTurn::TooManyWait { limit: MAX_WAITING }));
         waiting.truncate(MAX_WAITING - 1);
         drop(ask(&turns, "eve"));
     }

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::decision_times::DecisionTimes;
+use super::decision_times::{DecisionTimes, Stopwatch};
 use super::digest::Digest;
 use super::policy::Failures;
+use crate::clock::Clock;
+use crate::list::List;
 use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::logic::{Fault, Logic};
+
+/// The most entries of a list that is not large. The work of a large one may take longer than a millisecond with any logic.
+pub const MANY_ENTRIES: usize = 500;
 
 /// A loaded version.
 pub struct Version {
@@ -25,7 +30,8 @@ pub struct Version {
     pub counters: Counters,
     /// The recent failures, which decide about its quarantine.
     pub(super) failures: Failures,
-    decision_times: DecisionTimes,
+    /// On lists of few entries, and on lists of many. One large list makes no version slow for the small ones.
+    decision_times: [DecisionTimes; 2],
     /// When a list last used the version, on the monotonic clock in milliseconds.
     used: AtomicU64,
 }
@@ -61,15 +67,25 @@ impl Version {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Records how long a decision or a read took.
-    pub fn took(&self, time: Duration) {
-        self.decision_times.count(time);
+    /// Begins the time of a decision or a read.
+    pub fn start_timer(&self, list: &List, clock: &dyn Clock) -> Stopwatch {
+        self.times_on(list).start(clock)
     }
 
-    /// Whether the version may keep a thread busy: it carries a language engine, or one decision in a hundred takes more
-    /// than a millisecond. A new version counts as slow until it has shown otherwise.
-    pub fn is_slow(&self) -> bool {
-        self.logic.is_heavy() || self.decision_times.are_slow()
+    /// Counts a decision or a read of the list, which ends now on the same thread. Returns how long it took.
+    pub fn stop_timer(&self, list: &List, started: &Stopwatch, clock: &dyn Clock) -> Duration {
+        self.times_on(list).stop(started, clock)
+    }
+
+    fn times_on(&self, list: &List) -> &DecisionTimes {
+        &self.decision_times[usize::from(list.count() > MANY_ENTRIES)]
+    }
+
+    /// Whether the version may keep a thread busy with a list: it carries a language engine, or one decision in a hundred
+    /// on lists of such a size takes more than a millisecond of processor time. A new version counts as slow until it has
+    /// shown otherwise.
+    pub fn is_slow(&self, list: &List) -> bool {
+        self.logic.is_heavy() || self.times_on(list).are_slow()
     }
 
     /// Records that the version decided about a list without a fault.

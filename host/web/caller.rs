@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
@@ -17,9 +15,6 @@ const MAX_CALLER_BYTES: usize = 200;
 
 /// The names that histories give to requests without a caller and to what the server does by itself.
 const RESERVED: [&str; 2] = [ANONYMOUS, "hotlist"];
-
-/// Extractor of the caller.
-pub(super) struct Caller(pub(super) Arc<str>);
 
 impl Web {
     /// Which revisions a caller may undo.
@@ -107,14 +102,6 @@ fn is_invisible(character: char) -> bool {
     let category = character.general_category();
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
     matches!(category, Control | Format | LineSeparator | ParagraphSeparator)
-}
-
-impl FromRequestParts<Arc<Web>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
-        web.caller(&parts.headers, &parts.extensions).map(Self)
-    }
 }
 
 #[cfg(test)]

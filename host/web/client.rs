@@ -10,8 +10,11 @@ use super::peer;
 use super::problem::Problem;
 use super::state::Web;
 
-/// Extractor of the client.
-pub(super) struct Client(pub(super) Arc<str>);
+/// Extractor of the caller and the client.
+pub(super) struct Client {
+    pub(super) caller: Arc<str>,
+    pub(super) client: Arc<str>,
+}
 
 impl Web {
     /// The client of a request with this caller.
@@ -29,6 +32,6 @@ impl FromRequestParts<Arc<Web>> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
         let caller = web.caller(&parts.headers, &parts.extensions)?;
-        Ok(Self(web.client(&caller, &parts.extensions)))
+        Ok(Self { client: web.client(&caller, &parts.extensions), caller })
     }
 }

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::answer_budget::AnswerRoom;
-use super::caller::Caller;
 use super::client::Client;
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
@@ -40,9 +39,8 @@ pub(super) async fn all(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
-    Caller(caller): Caller,
+    Client { caller, client }: Client,
     room: AnswerRoom,
-    Client(client): Client,
     query: EntriesQuery,
     headers: HeaderMap,
 ) -> HandlerResult {

@@ -25,7 +25,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::answer_budget::{AnswerRoom, Reservation};
-use super::caller::Caller;
+use super::client::Client;
 use super::history::{Viewer, json_of};
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
@@ -56,7 +56,7 @@ pub(super) async fn follow(
     ListPath(name): ListPath,
     origin: Origin,
     room: AnswerRoom,
-    Caller(caller): Caller,
+    Client { caller, .. }: Client,
     headers: HeaderMap,
     _: NoQuery,
 ) -> HandlerResult {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
-use super::caller::Caller;
+use super::client::Client;
 use super::headers::link_next;
 use super::openapi::ReadProblems;
 use super::pages::{JsonPage, json_within};
@@ -239,7 +239,7 @@ pub(super) async fn read(
     ListPath(name): ListPath,
     origin: Origin,
     room: AnswerRoom,
-    Caller(caller): Caller,
+    Client { caller, .. }: Client,
     query: HistoryQuery,
 ) -> HandlerResult {
     let HistoryQuery { after, limit } = query;

@@ -6,7 +6,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
-use super::caller::Caller;
 use super::client::Client;
 use super::headers::{link_next, name_logic};
 use super::openapi::ReadProblems;
@@ -60,9 +59,8 @@ pub(super) async fn read(
     State(web): Shared,
     NamedPath(list, name): NamedPath,
     origin: Origin,
-    Caller(caller): Caller,
+    Client { caller, client }: Client,
     room: AnswerRoom,
-    Client(client): Client,
     query: ViewQuery,
 ) -> HandlerResult {
     let ViewQuery { date, completed, after, limit } = query;

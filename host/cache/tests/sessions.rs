@@ -271,3 +271,14 @@ async fn a_client_with_many_slow_lists_delays_another_one_by_one_turn() {
     let place = order.iter().position(|list| list == "ann").unwrap();
     assert!(place <= 4, "two ran, and the turns after them are one of each client: {order:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wake_up_that_gets_no_turn_stays_due() {
+    let (world, _) = world_with_slow_lists(&["bob"]).await;
+    world.add("bob", &format!("wake me at {}", MIDNIGHT + 5_000)).await.unwrap();
+    world.clock.advance(5_000);
+    world.cache.environment().turns.close();
+    let woken = world.cache.call(&name("bob"), request(Command::Wake)).await;
+    assert_eq!(woken.unwrap_err(), CallError::Crashed);
+    assert_eq!(world.store.next_due().await.unwrap(), Some(MIDNIGHT + 5_000));
+}
