@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod log_fields;
 mod lossy_output;
+mod open_files;
 mod output;
 mod patterns;
 mod plugin;

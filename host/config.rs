@@ -163,7 +163,12 @@ impl Config {
             ("max-event-streams", self.web.max_event_streams, 0..=1_000_000, "0 to 1000000 streams"),
             ("max-connections", self.web.max_connections, 1..=1_000_000, "1 to 1000000 connections"),
         ];
-        for (flag, given, range, takes) in numbers {
+        let shares = [
+            ("max-connections-per-peer", self.web.max_connections_per_peer, "1 to 1000000 connections"),
+            ("max-event-streams-per-client", self.web.max_event_streams_per_client, "1 to 1000000 streams"),
+        ];
+        let shares = shares.map(|(flag, given, takes)| (flag, given.unwrap_or(1), 1..=1_000_000, takes));
+        for (flag, given, range, takes) in numbers.into_iter().chain(shares) {
             if !range.contains(&given) {
                 return Err(ConfigError::Range { flag, given: given.to_string(), range: takes });
             }
@@ -240,5 +245,9 @@ mod tests {
         config.mailbox = 0;
         let error = config.check().unwrap_err();
         assert_eq!(error.to_string(), "--mailbox 0 is out of range: give 1 to 1000000 commands");
+        config = Config::new("data".into());
+        config.web.max_connections_per_peer = Some(0);
+        let error = config.check().unwrap_err().to_string();
+        assert_eq!(error, "--max-connections-per-peer 0 is out of range: give 1 to 1000000 connections");
     }
 }

@@ -58,8 +58,21 @@ pub struct Metrics {
     pub event_streams: OpenGauge,
     /// Connections that are open.
     pub connections: OpenGauge,
+    /// Connections that were refused.
+    pub refused_connections: RefusedConnections,
     /// Lines of the log that were dropped, because nothing read them.
     pub dropped_log_lines: Arc<AtomicU64>,
+}
+
+/// Connections that were refused, by the limit that was reached.
+#[derive(Default, Debug)]
+pub struct RefusedConnections {
+    /// The limit on all connections.
+    pub total: AtomicU64,
+    /// The limit on the connections of one peer.
+    pub peer: AtomicU64,
+    /// The limit on the connections of a network in the reserve.
+    pub reserve: AtomicU64,
 }
 
 /// Requests to one route, by method and status class.
@@ -109,6 +122,7 @@ impl Metrics {
             uploads_refused: AtomicU64::new(0),
             event_streams: OpenGauge::default(),
             connections: OpenGauge::default(),
+            refused_connections: RefusedConnections::default(),
             dropped_log_lines,
         }
     }
@@ -201,6 +215,13 @@ impl Collector for Scrape {
         for (outcome, count) in [("accepted", &metrics.uploads_accepted), ("refused", &metrics.uploads_refused)] {
             let count = ConstCounter::new(count.load(Ordering::Relaxed));
             count.encode(uploads.encode_family(&[("outcome", outcome)])?)?;
+        }
+        let help = "Connections refused, by the limit that was reached";
+        let mut refused = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
+        let RefusedConnections { total, peer, reserve } = &metrics.refused_connections;
+        for (reason, count) in [("total", total), ("peer", peer), ("reserve", reserve)] {
+            let count = ConstCounter::new(count.load(Ordering::Relaxed));
+            count.encode(refused.encode_family(&[("reason", reason)])?)?;
         }
         let help = "Lines of the log and of the output that were dropped, because nothing read them";
         let dropped = ConstCounter::new(metrics.dropped_log_lines.load(Ordering::Relaxed));

@@ -2,8 +2,9 @@
 //!
 //! In reading order:
 //!
-//! - [`serve`] accepts connections (`accept`) of TCP or of a Unix socket (`listen`). `timeouts` closes the ones that stall,
-//!   `body_progress` ends responses that are not read.
+//! - [`serve`] accepts connections (`accept_loop`) of TCP or of a Unix socket (`listen`), refuses those for which there is
+//!   no slot (`slots`, `refusal`), and serves the others (`accept`). `timeouts` closes the ones that stall, `body_progress`
+//!   ends responses that are not read.
 //! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests. `host` and `cross_origin` keep
 //!   pages of other sites out.
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
@@ -15,6 +16,7 @@
 //! This module knows neither how lists are stored nor how a component is run.
 
 mod accept;
+mod accept_loop;
 mod answer_budget;
 mod answer_room;
 mod assets;
@@ -50,8 +52,10 @@ mod problem;
 mod query;
 mod readiness;
 mod recording;
+mod refusal;
 mod representations;
 mod routes;
+mod slots;
 mod state;
 mod tagged_content;
 mod timeouts;

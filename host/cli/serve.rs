@@ -10,6 +10,7 @@ use clap::Args;
 use hyper::header::HeaderName;
 use ipnet::IpNet;
 
+use super::open_files;
 use super::output::{Outputs, print_line};
 use super::signals::{HangUp, Signals};
 use crate::config::{Config, default_decision_threads};
@@ -133,12 +134,18 @@ pub(super) struct ServeArgs {
     /// The most bytes in the body of a request
     #[arg(long, env = "HOTLIST_MAX_BODY", value_name = "BYTES", default_value_t = web::Options::default().max_body_bytes, help_heading = "Limits")]
     max_body: usize,
-    /// The most connections at a time
+    /// The most connections at a time; further ones are refused with a 503
     #[arg(long, env = "HOTLIST_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = web::Options::default().max_connections, help_heading = "Limits")]
     max_connections: usize,
+    /// The most connections of one address, or of an IPv6 network with a prefix of 64 bits [default: an eighth of all]
+    #[arg(long, env = "HOTLIST_MAX_CONNECTIONS_PER_PEER", value_name = "CONNECTIONS", help_heading = "Limits")]
+    max_connections_per_peer: Option<usize>,
     /// The most event streams at a time
     #[arg(long, env = "HOTLIST_MAX_EVENT_STREAMS", value_name = "STREAMS", default_value_t = web::Options::default().max_event_streams, help_heading = "Limits")]
     max_event_streams: usize,
+    /// The most event streams of one caller, or of one address without --caller-header [default: an eighth of all]
+    #[arg(long, env = "HOTLIST_MAX_EVENT_STREAMS_PER_CLIENT", value_name = "STREAMS", help_heading = "Limits")]
+    max_event_streams_per_client: Option<usize>,
     /// How long requests in progress may take when the server stops
     #[arg(long, env = "HOTLIST_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Limits")]
     drain: Duration,
@@ -261,7 +268,9 @@ impl ServeArgs {
                 max_body_bytes: self.max_body,
                 max_answer_bytes: self.max_answer_bytes,
                 max_connections: self.max_connections,
+                max_connections_per_peer: self.max_connections_per_peer,
                 max_event_streams: self.max_event_streams,
+                max_event_streams_per_client: self.max_event_streams_per_client,
                 drain_limit: self.drain,
                 ..defaults.web
             },
@@ -275,7 +284,8 @@ impl ServeArgs {
 pub(super) fn serve(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let _armed = failpoint::arm();
     let program = ChildProcess::this_program().context("cannot find the file of this program, which compiles")?;
-    let config = arguments.config(program);
+    let mut config = arguments.config(program);
+    config.web.max_connections = open_files::fit(config.web.max_connections, open_files::raise_limit());
     // Listened for before anything starts, so that no signal is lost.
     let signals = Signals::listen(HangUp::Reloads, System::stop_limit(&config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -1,7 +1,6 @@
-//! Accept loop: serves connections, and ends them when the server stops.
+//! Server of a listener: serves connections, and ends them when the server stops.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,23 +11,20 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::accept_loop::AcceptLoop;
 use super::answer_budget::Reservation;
 use super::body_progress::{BodyProgress, LeastSpeed, RESPONSE};
-use super::listen::{Listener, Stream};
+use super::listen::{Listener, Stream, send_at_once};
 use super::options::Options;
 use super::peer::Peer;
+use super::slots::Slot;
 use super::state::{Services, Web};
 use super::timeouts::{ConnectionTimeouts, TimedBody, TimedStream};
 use super::{contract, routes};
-
-/// How long the loop pauses after an error of `accept`: the operating system lacks a resource, which another
-/// connection has to release.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// How often a silent HTTP/2 client is pinged, and how long it may take to reply.
 const PING: Duration = Duration::from_secs(20);
@@ -41,23 +37,12 @@ const LEAST_HEADER_BYTES: usize = 8192;
 /// Then it accepts no more connections, ends the event streams, waits up to [`Options::drain_limit`] for the requests
 /// in progress, and drops the rest.
 pub async fn serve(listener: impl Into<Listener>, services: Services, options: Options, shutdown: CancellationToken) {
-    let listener = listener.into();
-    let stages = Stages { drain: CancellationToken::new(), drop: CancellationToken::new(), tasks: TaskTracker::new() };
-    let drain_limit = options.drain_limit;
+    let stages = Stages::new();
     let web = Web::new(services, options, contract::text(), stages.drain.clone());
-    let server =
-        Arc::new(Server { router: routes::router(&web), builder: builder(&web.options, &stages), web, stages });
-    server.accept(listener, &shutdown).await;
+    let server = Server::new(routes::router(&web), web, stages);
+    server.accept(listener.into(), &shutdown).await;
     server.web.services.readiness.drain();
-    let stages = &server.stages;
-    // An event stream never ends by itself, so its connection would not end either.
-    stages.drain.cancel();
-    stages.tasks.close();
-    if tokio::time::timeout(drain_limit, stages.tasks.wait()).await.is_err() {
-        tracing::warn!(tasks = stages.tasks.len(), "dropping the requests that did not finish in time");
-        stages.drop.cancel();
-        stages.tasks.wait().await;
-    }
+    server.end().await;
 }
 
 /// Steps of stopping a server.
@@ -68,6 +53,12 @@ struct Stages {
     drop: CancellationToken,
     /// All connections, and all requests of HTTP/2 connections.
     tasks: TaskTracker,
+}
+
+impl Stages {
+    fn new() -> Self {
+        Self { drain: CancellationToken::new(), drop: CancellationToken::new(), tasks: TaskTracker::new() }
+    }
 }
 
 struct Server {
@@ -129,33 +120,34 @@ fn least_speed(options: &Options) -> LeastSpeed {
 }
 
 impl Server {
+    fn new(router: Router, web: Arc<Web>, stages: Stages) -> Arc<Self> {
+        Arc::new(Self { router, builder: builder(&web.options, &stages), web, stages })
+    }
+
     async fn accept(self: &Arc<Self>, listener: Listener, shutdown: &CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.web.options.max_connections));
-        let next = async || {
-            let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-            let (stream, peer) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, peer, slot))
-        };
-        loop {
-            match shutdown.run_until_cancelled(next()).await {
-                None => return,
-                Some(Ok((stream, peer, slot))) => {
-                    drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, peer, slot)));
-                }
-                Some(Err(error)) if concerns_one_connection(&error) => {
-                    tracing::debug!(%error, "a connection ended before it was accepted");
-                }
-                Some(Err(error)) => {
-                    tracing::error!(%error, "cannot accept connections, trying again");
-                    shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await;
-                }
-            }
+        let mut accept_loop = AcceptLoop::new(listener, self.web.clone());
+        while let Some((stream, peer, slot)) = shutdown.run_until_cancelled(accept_loop.next()).await {
+            drop(self.stages.tasks.spawn(self.clone().serve_connection(stream, peer, slot)));
+        }
+    }
+
+    /// Ends the connections, in steps.
+    async fn end(&self) {
+        let stages = &self.stages;
+        // An event stream never ends by itself, so its connection would not end either.
+        stages.drain.cancel();
+        stages.tasks.close();
+        if tokio::time::timeout(self.web.options.drain_limit, stages.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = stages.tasks.len(), "dropping the requests that did not finish in time");
+            stages.drop.cancel();
+            stages.tasks.wait().await;
         }
     }
 
     /// Serves one connection until it ends.
-    async fn serve_connection(self: Arc<Self>, stream: Stream, peer: Peer, slot: OwnedSemaphorePermit) {
+    async fn serve_connection(self: Arc<Self>, stream: Stream, peer: Peer, slot: Slot) {
         let _open = self.web.services.metrics.connections.enter();
+        send_at_once(&stream);
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
         let (room, progress) = (self.web.new_room(), Arc::<BodyProgress>::default());
@@ -200,10 +192,4 @@ impl Server {
         }
         drop(slot);
     }
-}
-
-/// Whether an error of `accept` concerns only the connection that was to be accepted.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -7,6 +7,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::peer::{self, Peer};
 use super::problem::{Problem, ProblemKind};
+use super::slots::Holder;
 use super::state::{ANONYMOUS, Web};
 use crate::cache::UndoRight;
 
@@ -49,6 +50,14 @@ impl Web {
         }
         check_name(name).map_err(|problem| bad(header, problem))?;
         Ok(name.into())
+    }
+
+    /// The holder of a connection of this client. A proxy that names callers carries the connections of all of them.
+    pub(super) fn holder(&self, peer: Peer) -> Holder {
+        match self.options.caller_header {
+            Some(_) if self.is_trusted(Some(peer)) => Holder::Proxy,
+            _ => peer.holder(),
+        }
     }
 
     /// Whether a client may name the caller: it has a network of the trusted proxies, or it opened the server's socket file.

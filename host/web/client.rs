@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 
 use super::peer;
 use super::problem::Problem;
+use super::slots::Holder;
 use super::state::Web;
 
 /// Extractor of the caller and the client.
@@ -33,5 +34,18 @@ impl FromRequestParts<Arc<Web>> for Client {
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
         let caller = web.caller(&parts.headers, &parts.extensions)?;
         Ok(Self { client: web.client(&caller, &parts.extensions), caller })
+    }
+}
+
+/// The client of a request as a holder of slots.
+impl FromRequestParts<Arc<Web>> for Holder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
+        let caller = web.caller(&parts.headers, &parts.extensions)?;
+        Ok(match (&web.options.caller_header, peer::of(&parts.extensions)) {
+            (None, Some(peer)) => peer.holder(),
+            _ => Self::Caller(caller),
+        })
     }
 }

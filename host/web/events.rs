@@ -20,7 +20,6 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -31,6 +30,7 @@ use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{Access, HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
+use super::slots::{Holder, Slot};
 use super::state::{Shared, Web};
 use crate::actor::LiveRevision;
 use crate::list::name::ListName;
@@ -57,15 +57,12 @@ pub(super) async fn follow(
     origin: Origin,
     room: AnswerRoom,
     Client { caller, .. }: Client,
+    holder: Holder,
     headers: HeaderMap,
     _: NoQuery,
 ) -> HandlerResult {
     let last_seen = last_event_id(&headers)?;
-    let Ok(permit) = web.event_streams.clone().try_acquire_owned() else {
-        let limit = web.options.max_event_streams;
-        let detail = format!("{limit} event streams are open, which is the limit");
-        return Err(Problem::overloaded(detail, "max event streams", limit));
-    };
+    let slot = web.event_streams.take(holder)?;
     let live = web.cache().subscribe(&name)?;
     let current = web.cache().read(&name).await?.revision();
     let (viewer, limit) = (Viewer::new(&web, caller, origin.entries(&name)), web.options.page_bytes);
@@ -85,7 +82,7 @@ pub(super) async fn follow(
         missing_until,
         ended: false,
         _open: open,
-        _permit: permit,
+        _slot: slot,
     };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async {
         let frame = stream.next().await?;
@@ -121,7 +118,7 @@ struct EventStream {
     ended: bool,
     /// Counts the stream in the metrics.
     _open: OpenGuard,
-    _permit: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl EventStream {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 /// How long further failures of the same kind are only counted.
 pub(super) const FAILURE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long further requests of a client that is not trusted are only counted.
+/// How long further requests of a client that is not trusted, and further connections that are refused, are only counted.
 pub(super) const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What only the operator may learn of a failed request.
@@ -33,12 +33,20 @@ pub(super) struct Failure {
 pub(super) enum FailureClass {
     /// The server is overloaded. All causes are one kind.
     Overload,
+    /// Connections are refused. All causes are one kind.
+    Connections,
     /// The store failed at a write. Not logged while the store takes no writes, because the store has logged why.
     StoreWrite,
     /// A client that is not trusted named a caller. Each client is a cause.
     Untrusted,
     /// Something is broken.
     Fault,
+}
+
+impl FailureClass {
+    fn tells_causes_apart(self) -> bool {
+        !matches!(self, Self::Overload | Self::Connections)
+    }
 }
 
 /// The most causes that are told apart at a time.
@@ -97,6 +105,7 @@ impl FailureLog {
             FailureClass::Overload => {
                 tracing::warn!(problem, limit, unlogged, "refusing requests, the server is overloaded: {cause}");
             }
+            FailureClass::Connections => tracing::warn!(limit, unlogged, "refusing connections: {cause}"),
             FailureClass::Untrusted => tracing::warn!(problem, unlogged, "refusing requests: {cause}"),
             FailureClass::StoreWrite | FailureClass::Fault => {
                 tracing::error!(problem, unlogged, "requests fail: {cause}");
@@ -109,7 +118,7 @@ impl FailureLog {
         let mut bursts = self.bursts.lock();
         let mut evicted = Vec::new();
         let Failure { problem, class, limit, ref cause } = *failure;
-        let mut kind = Kind { problem, limit, cause: (class != FailureClass::Overload).then(|| cause.clone()) };
+        let mut kind = Kind { problem, limit, cause: class.tells_causes_apart().then(|| cause.clone()) };
         if kind.cause.is_some() && bursts.len() >= MAX_CAUSES && !bursts.contains_key(&kind) {
             // A cause whose burst is over makes room. Kinds without a cause are few, so they stay.
             let over = |kind: &Kind, burst: &mut Burst| {
@@ -154,6 +163,19 @@ mod tests {
         assert_eq!(count(10, Some("store queue")), Some(0), "another limit is another kind");
         assert_eq!((count(11, Some("mailbox")), count(12, Some("mailbox"))), (Some(2), None));
         assert_eq!(count(40, Some("mailbox")), Some(1));
+    }
+
+    #[test]
+    fn refused_connections_are_logged_once_for_each_limit_whatever_the_peer() {
+        let log = FailureLog::every(REFUSAL_INTERVAL);
+        let count = |second, limit, peer: &str| {
+            let (class, cause) = (FailureClass::Connections, peer.to_owned());
+            let failure = Failure { problem: "overloaded", class, limit: Some(limit), cause };
+            log.count(Duration::from_secs(second), &failure).unlogged
+        };
+        assert_eq!(count(1, "--max-connections", "192.0.2.7"), Some(0));
+        assert_eq!((count(1, "reserve", "192.0.2.7"), count(60, "--max-connections", "192.0.2.8")), (Some(0), None));
+        assert_eq!(count(61, "--max-connections", "192.0.2.9"), Some(1));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio_util::either::Either;
 
 use super::peer::Peer;
@@ -19,8 +19,9 @@ use super::peer::Peer;
 /// What the text of a Unix socket's address begins with.
 const UNIX: &str = "unix:";
 
-/// The most connections that wait to be accepted on a Unix socket. tokio's listener of TCP has the same.
-const BACKLOG: u32 = 1_024;
+/// The most connections that wait to be accepted. A burst that finds no room waits at least a second, because the kernel of the
+/// client tries again after that time. The kernel has a limit of its own (`net.core.somaxconn`), which is the same by default.
+const BACKLOG: u32 = 4_096;
 
 /// A connection of either kind.
 pub(super) type Stream = Either<TcpStream, UnixStream>;
@@ -103,7 +104,13 @@ impl Listener {
     /// The address is in use or cannot be had, or its path has a file that is not the socket of a dead server.
     pub async fn bind(address: &ListenAddress, mode: u32) -> io::Result<Self> {
         match address {
-            ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::from),
+            ListenAddress::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                // A restart does not have to wait for connections of the server before it.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(socket.listen(BACKLOG)?.into())
+            }
             ListenAddress::Unix(path) => {
                 remove_dead_socket(path).await?;
                 let socket = UnixSocket::new_stream()?;
@@ -133,9 +140,6 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "cannot turn off Nagle's algorithm, small responses may be late");
-                }
                 Ok((Either::Left(stream), Peer::Address(address.ip())))
             }
             Kind::Unix(listener, _) => {
@@ -143,6 +147,15 @@ impl Listener {
                 Ok((Either::Right(stream), Peer::Local))
             }
         }
+    }
+}
+
+/// Sends small responses at once.
+pub(super) fn send_at_once(stream: &Stream) {
+    if let Either::Left(stream) = stream
+        && let Err(error) = stream.set_nodelay(true)
+    {
+        tracing::debug!(%error, "cannot turn off Nagle's algorithm, small responses may be late");
     }
 }
 

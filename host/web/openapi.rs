@@ -96,7 +96,7 @@ impl IntoResponses for WriteProblems {
 pub(super) fn base() -> OpenApi {
     let about = "A multi-user todo server. Each list is bound to a logic, which decides what its entries may be. \
         Every error is a problem document, RFC 9457. The problem of a request that writes says in `carried_out` whether \
-        the change was made.";
+        the change was made. A connection over a limit gets a 503 that names the limit, and is closed before its request is read.";
     let info = InfoBuilder::new()
         .title("Hotlist")
         .version(env!("CARGO_PKG_VERSION"))

@@ -39,9 +39,10 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How long the body of a request may take. A slower client gets a 408.
     pub body_timeout: Duration,
-    /// The most connections at a time. At the limit no further one is accepted until one ends. Clients wait in the
-    /// operating system's queue, at no cost to the server.
+    /// The most connections at a time. A further one is refused at once with a 503.
     pub max_connections: usize,
+    /// The most connections of one peer. If `None`, an eighth of [`Options::max_connections`], and at least 8.
+    pub max_connections_per_peer: Option<usize>,
     /// The largest head of a request, in bytes (at least 8192). A larger one is a 431.
     pub max_header_bytes: usize,
     /// The most header lines of an HTTP/1 request. More are a 431.
@@ -52,6 +53,9 @@ pub struct Options {
     pub drain_limit: Duration,
     /// The most event streams that are open at a time. A further one is a 503.
     pub max_event_streams: usize,
+    /// The most event streams of one client. If `None`, an eighth of [`Options::max_event_streams`], and at
+    /// least 8.
+    pub max_event_streams_per_client: Option<usize>,
     /// How often an event stream without events sends a comment, which shows that it is alive.
     pub heartbeat: Duration,
     /// The number of items on a page if the request does not say.
@@ -87,11 +91,13 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            max_connections_per_peer: None,
             max_header_bytes: 32 << 10,
             max_headers: 100,
             max_streams_per_connection: 200,
             drain_limit: Duration::from_secs(10),
             max_event_streams: 1_000,
+            max_event_streams_per_client: None,
             heartbeat: Duration::from_secs(15),
             page_size: 100,
             max_page_size: 1_000,
@@ -100,6 +106,29 @@ impl Default for Options {
             public_url: None,
             cors_origins: Vec::new(),
         }
+    }
+}
+
+/// The part of all slots that one client may take by default: one of so many.
+const SHARE: usize = 8;
+
+/// The smallest such share. A browser opens six connections.
+const LEAST_SHARE: usize = 8;
+
+/// The share of one client by default.
+fn share(all: usize) -> usize {
+    (all / SHARE).max(LEAST_SHARE)
+}
+
+impl Options {
+    /// The most connections of one peer.
+    pub(super) fn connections_per_peer(&self) -> usize {
+        self.max_connections_per_peer.unwrap_or_else(|| share(self.max_connections))
+    }
+
+    /// The most event streams of one client.
+    pub(super) fn event_streams_per_client(&self) -> usize {
+        self.max_event_streams_per_client.unwrap_or_else(|| share(self.max_event_streams))
     }
 }
 

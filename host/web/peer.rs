@@ -1,8 +1,11 @@
 //! Client at the other end of a connection. Its address tells clients without a name apart.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use axum::http::Extensions;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::slots::Holder;
 
 /// Client of a connection, as an extension of each request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +22,14 @@ const LOCAL: &str = "local";
 /// The name of requests without a known client.
 const UNKNOWN: &str = "unknown";
 
+/// The length of the prefix of IPv6 networks of which one client often has all addresses.
+const OWN_V6: u8 = 64;
+
+/// The lengths of the prefixes of networks that one client can easily have: what a provider of IPv6 gives to a customer, and
+/// what of IPv4 is small enough.
+const NETWORK_V6: u8 = 48;
+const NETWORK_V4: u8 = 24;
+
 /// The client of a request.
 pub(super) fn of(extensions: &Extensions) -> Option<Peer> {
     extensions.get::<Peer>().copied()
@@ -27,16 +38,40 @@ pub(super) fn of(extensions: &Extensions) -> Option<Peer> {
 /// Returns the client of a request as a name. One client often has all addresses of an IPv6 network with a prefix of 64
 /// bits, so these have one name.
 pub(super) fn name(extensions: &Extensions) -> String {
-    match of(extensions) {
-        Some(Peer::Address(peer)) => match peer.to_canonical() {
-            IpAddr::V4(peer) => peer.to_string(),
-            IpAddr::V6(peer) => {
-                let [a, b, c, d, ..] = peer.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        },
-        Some(Peer::Local) => LOCAL.to_owned(),
-        None => UNKNOWN.to_owned(),
+    of(extensions).map_or_else(|| UNKNOWN.to_owned(), Peer::name)
+}
+
+impl Peer {
+    /// The client as a name.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Address(peer) => match own(peer) {
+                IpNet::V4(own) => own.addr().to_string(),
+                IpNet::V6(own) => own.to_string(),
+            },
+            Self::Local => LOCAL.to_owned(),
+        }
+    }
+
+    /// The client as a holder of slots. A process that may open the socket file is a proxy.
+    pub(super) fn holder(self) -> Holder {
+        match self {
+            Self::Address(peer) => Holder::Client { own: own(peer), network: network(peer, NETWORK_V4, NETWORK_V6) },
+            Self::Local => Holder::Proxy,
+        }
+    }
+}
+
+/// The addresses that are those of one client.
+fn own(peer: IpAddr) -> IpNet {
+    network(peer, 32, OWN_V6)
+}
+
+/// The network of an address with a prefix of this length.
+fn network(peer: IpAddr, v4: u8, v6: u8) -> IpNet {
+    match peer.to_canonical() {
+        IpAddr::V4(peer) => Ipv4Net::new_assert(peer, v4).trunc().into(),
+        IpAddr::V6(peer) => Ipv6Net::new_assert(peer, v6).trunc().into(),
     }
 }
 
@@ -57,5 +92,17 @@ mod tests {
         assert_eq!(name("2001:db8::2"), name("2001:db8::1"));
         assert_ne!(name("2001:db8:0:1::2"), name("2001:db8::1"));
         assert_eq!(super::name(&Extensions::new()), UNKNOWN);
+    }
+    #[test]
+    fn a_client_with_an_address_holds_slots_by_its_address_and_by_its_network() {
+        let holder = |address: &str| Peer::Address(address.parse().expect("an address")).holder();
+        let expected = |own: &str, network: &str| {
+            let parse = |text: &str| text.parse().expect("a network");
+            Holder::Client { own: parse(own), network: parse(network) }
+        };
+        assert_eq!(holder("192.0.2.7"), expected("192.0.2.7/32", "192.0.2.0/24"));
+        assert_eq!(holder("::ffff:192.0.2.7"), holder("192.0.2.7"));
+        assert_eq!(holder("2001:db8:1:2::3"), expected("2001:db8:1:2::/64", "2001:db8:1::/48"));
+        assert_eq!(Peer::Local.holder(), Holder::Proxy);
     }
 }

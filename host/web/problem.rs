@@ -4,6 +4,7 @@
 
 mod errors;
 mod kind;
+mod slots;
 
 use std::sync::Arc;
 

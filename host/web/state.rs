@@ -12,6 +12,7 @@ use super::failure_log::{FAILURE_INTERVAL, FailureClass, FailureLog, REFUSAL_INT
 use super::options::Options;
 use super::problem::Problem;
 use super::readiness::Readiness;
+use super::slots::{Resource, Slots};
 use super::tagged_content::TaggedContent;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -49,8 +50,8 @@ pub(super) struct Web {
     pub(super) anonymous: Arc<str>,
     /// The bytes of answers that wait to be sent.
     pub(super) answers: Arc<Budget>,
-    /// One permit for each event stream that may be open.
-    pub(super) event_streams: Arc<Semaphore>,
+    /// One slot for each event stream that may be open.
+    pub(super) event_streams: Arc<Slots>,
     /// One permit for each uploaded component that may be checked, or wait for it, at a time.
     pub(super) uploads: Semaphore,
     /// The room for bodies that arrive.
@@ -79,7 +80,11 @@ impl Web {
             services,
             anonymous: ANONYMOUS.into(),
             answers: Budget::new("max answer bytes", options.max_answer_bytes),
-            event_streams: Arc::new(Semaphore::new(options.max_event_streams)),
+            event_streams: Slots::new(
+                Resource::EventStreams,
+                options.max_event_streams,
+                options.event_streams_per_client(),
+            ),
             uploads: Semaphore::new(options.max_uploads),
             arriving: ArrivingBytes::new(options.max_arriving_bytes),
             stopping,

@@ -102,27 +102,6 @@ async fn a_flood_of_headers_is_refused() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_until_one_ends() {
-    let server = Server::with(Options { max_connections: 1, ..Options::default() }).await;
-    let mut first = TcpStream::connect(server.address).await.expect("a connection");
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
-    assert_ne!(first.read(&mut [0; 1024]).await.expect("a response"), 0);
-    let mut second = TcpStream::connect(server.address).await.expect("a connection");
-    second.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
-    // The server is notified of the second connection before it is notified of these requests.
-    for _ in 0..3 {
-        first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("the bytes are sent");
-        let read = tokio::time::timeout(WAIT_TIMEOUT, first.read(&mut [0; 1024])).await.expect("a response in time");
-        assert_ne!(read.expect("a response"), 0);
-    }
-    assert_eq!(second.try_read(&mut [0; 1]).expect_err("nothing").kind(), std::io::ErrorKind::WouldBlock);
-    assert_eq!(metrics(&server).connections.get(), 1);
-    drop(first);
-    let answered = tokio::time::timeout(WAIT_TIMEOUT, second.read_u8()).await.expect("its turn comes");
-    assert_eq!(answered.expect("a response"), b'H');
-}
-
-#[tokio::test]
 async fn event_streams_over_the_limit_are_refused_and_a_closed_one_makes_room() {
     let server = Server::with(Options { max_event_streams: 1, ..Options::default() }).await;
     let mut first = server.request("GET", "/lists/bob/events").events().await;

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 44] = [
+const VALUES: [(&str, &str); 46] = [
     ("listen", "127.0.0.9:9"),
     ("listen-mode", "640"),
     ("data", "/data"),
@@ -39,7 +39,9 @@ const VALUES: [(&str, &str); 44] = [
     ("max-list-bytes", "19"),
     ("max-body", "20"),
     ("max-connections", "21"),
+    ("max-connections-per-peer", "38"),
     ("max-event-streams", "22"),
+    ("max-event-streams-per-client", "39"),
     ("drain", "23ms"),
     ("decision-threads", "41"),
     ("max-compile-memory", "400000000"),
@@ -113,7 +115,9 @@ fn expected() -> Config {
             max_body_bytes: 20,
             max_answer_bytes: 37,
             max_connections: 21,
+            max_connections_per_peer: Some(38),
             max_event_streams: 22,
+            max_event_streams_per_client: Some(39),
             drain_limit: ms(23),
             // No flag sets the others.
             page_bytes: web.page_bytes,
