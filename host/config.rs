@@ -33,7 +33,9 @@ const MAX_COMPILE_TIME: Duration = Duration::from_secs(3_600);
 pub struct Config {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: ListenAddress,
-    /// The permissions of the socket file, where the address is a Unix socket.
+    /// The address of a listener for probes and scrapers alone.
+    pub admin_listen: Option<ListenAddress>,
+    /// The permissions of a socket file, where an address is a Unix socket.
     pub listen_mode: u32,
     /// The directory of lists, uploaded components and compiled code.
     pub data: PathBuf,
@@ -109,6 +111,7 @@ impl Config {
     pub fn new(data: PathBuf) -> Self {
         Self {
             listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
+            admin_listen: None,
             listen_mode: DEFAULT_LISTEN_MODE,
             data,
             accept_loss: false,

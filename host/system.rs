@@ -1,11 +1,11 @@
 //! Wiring of a server in start order: the `Todo.System` of *Elixir in Action*.
 //!
 //! 1. The store. A second server on the same data directory fails here.
-//! 2. The listener. Clients that come early wait in its queue until step 6.
+//! 2. The listeners. Clients that come early wait in their queue until step 6.
 //! 3. The plugins. From here on, the registry has a live version of the default logic.
 //! 4. The cache. It starts the actor of a list on first use.
 //! 5. The background tasks. One passivates idle actors, and one wakes the lists that are due.
-//! 6. The HTTP server. It accepts requests, and the server is ready.
+//! 6. The HTTP server, and that of probes and scrapers. They accept requests, and the server is ready.
 //!
 //! [`System::stop`] goes through the list in reverse.
 
@@ -55,6 +55,8 @@ pub struct StopLimits {
     pub background: Duration,
     /// For the batches of the actors.
     pub actors: Duration,
+    /// For the requests of probes and scrapers.
+    pub admin: Duration,
     /// For the store, which compacts its log when it closes.
     pub store: Duration,
 }
@@ -62,13 +64,20 @@ pub struct StopLimits {
 impl Default for StopLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { dropped_connections: seconds(2), background: seconds(2), actors: seconds(10), store: seconds(30) }
+        Self {
+            dropped_connections: seconds(2),
+            background: seconds(2),
+            actors: seconds(10),
+            admin: seconds(2),
+            store: seconds(30),
+        }
     }
 }
 
 /// A running server. One process can run several.
 pub struct System {
     address: ListenAddress,
+    admin: Option<AdminServer>,
     store: Arc<dyn Store>,
     registry: Arc<Registry>,
     plugins: Arc<Plugins>,
@@ -79,6 +88,13 @@ pub struct System {
     web: JoinHandle<()>,
     stop_web: CancellationToken,
     drain_limit: Duration,
+}
+
+/// The HTTP server of probes and scrapers, which has a listener of its own.
+struct AdminServer {
+    address: ListenAddress,
+    ended: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
 impl System {
@@ -92,9 +108,11 @@ impl System {
     /// Starts a server with the given store and clock.
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let (store, records): (Arc<dyn Store>, Arc<dyn Records>) = (storage.clone(), storage);
-        let listener = Listener::bind(&config.listen, config.listen_mode).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = listener.address()?;
+        let (listener, address) = listen(&config.listen, config.listen_mode).await?;
+        let admin_listener = match &config.admin_listen {
+            Some(address) => Some(listen(address, config.listen_mode).await?),
+            None => None,
+        };
 
         let registry = Arc::new(Registry::new(config.quarantine).with_sharing(sharing(&config)));
         let plugins = Arc::new(load_plugins(&config, &registry, records, &clock).await?);
@@ -120,13 +138,15 @@ impl System {
             metrics: Arc::new(Metrics::new(config.dropped_log_lines.clone())),
             readiness: readiness.clone(),
         };
-        let options = config.web;
+        let options = web::Options { has_operation_routes: admin_listener.is_none(), ..config.web };
+        let admin = admin_listener.map(|listening| AdminServer::start(listening, &services, &options));
         let (stop_web, drain_limit) = (CancellationToken::new(), options.drain_limit);
         let web = tokio::spawn(web::serve(listener, services, options, stop_web.clone()));
         readiness.ready();
         tracing::info!(%address, "ready");
         Ok(Self {
             address,
+            admin,
             store,
             registry,
             plugins,
@@ -143,6 +163,11 @@ impl System {
     /// The address on which the server listens.
     pub fn address(&self) -> &ListenAddress {
         &self.address
+    }
+
+    /// The address for probes and scrapers, if they have one of their own.
+    pub fn admin_address(&self) -> Option<&ListenAddress> {
+        self.admin.as_ref().map(|admin| &admin.address)
     }
 
     /// The versions of every logic.
@@ -162,16 +187,15 @@ impl System {
 
     /// How long [`System::stop`] takes at most.
     pub fn stop_limit(config: &Config) -> Duration {
-        let StopLimits { dropped_connections, background, actors, store } = StopLimits::default();
-        config.web.drain_limit + dropped_connections + background + actors + plugins::CLOSE_LIMIT + store
+        let StopLimits { dropped_connections, background, actors, admin, store } = StopLimits::default();
+        config.web.drain_limit + dropped_connections + background + actors + plugins::CLOSE_LIMIT + admin + store
     }
 
     /// Stops the server in the reverse of the start order.
     ///
     /// Compilations end at once. The HTTP server accepts no more requests, ends its event streams and replies to the requests
-    /// in progress. Then
-    /// the actors finish their batches, the plugins write their states, and the store closes. An acknowledged command
-    /// is durable at every point.
+    /// in progress. Then the actors finish their batches, the plugins write their states, probes and scrapers get no more
+    /// responses, and the store closes. An acknowledged command is durable at every point.
     ///
     /// # Errors
     ///
@@ -200,8 +224,13 @@ impl System {
         self.actors.close();
         let actors = within(limits.actors, "the actors", self.actors.wait()).await;
         let plugins = self.plugins.close().await.context("cannot close the plugins");
+        let admin = match self.admin {
+            Some(admin) => within(limits.admin, "the HTTP server of probes and scrapers", admin.stop()).await.flatten(),
+            None => Ok(()),
+        };
         let store = close_store(&self.store, limits.store).await;
-        let failures: Vec<_> = [web, background, actors, plugins, store].into_iter().filter_map(Result::err).collect();
+        let failures: Vec<_> =
+            [web, background, actors, plugins, admin, store].into_iter().filter_map(Result::err).collect();
         if failures.is_empty() {
             tracing::info!("stopped");
             return Ok(());
@@ -209,6 +238,28 @@ impl System {
         let failures: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
         anyhow::bail!("stopped, but {}; what was acknowledged is durable", failures.join("; "))
     }
+}
+
+impl AdminServer {
+    fn start((listener, address): (Listener, ListenAddress), services: &web::Services, options: &web::Options) -> Self {
+        let (services, options, stop) = (services.clone(), options.clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let serve = async move { web::serve_admin(listener, services, &options, stopped).await };
+        Self { address, ended: tokio::spawn(serve), stop }
+    }
+
+    /// Stops the server. Fails if it crashed.
+    async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.ended.await.context("the HTTP server of probes and scrapers crashed")
+    }
+}
+
+/// Listens on an address. Returns it with the port that was free.
+async fn listen(address: &ListenAddress, mode: u32) -> anyhow::Result<(Listener, ListenAddress)> {
+    let listener = Listener::bind(address, mode).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.address()?;
+    Ok((listener, address))
 }
 
 /// A task that runs until the server stops.

@@ -4,7 +4,7 @@
 //!
 //! - [`serve`] accepts connections (`accept_loop`) of TCP or of a Unix socket (`listen`), refuses those for which there is
 //!   no slot (`slots`, `refusal`), and serves the others (`accept`). `timeouts` closes the ones that stall, `body_progress`
-//!   ends responses that are not read.
+//!   ends responses that are not read. [`serve_admin`] does so for probes and scrapers.
 //! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests. `host` and `cross_origin` keep
 //!   pages of other sites out.
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
@@ -65,7 +65,7 @@ mod urls;
 mod views;
 mod write_request;
 
-pub use accept::serve;
+pub use accept::{serve, serve_admin};
 pub use contract::document;
 pub use listen::{ListenAddress, Listener};
 pub use options::{CorsOrigin, Options};

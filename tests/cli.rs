@@ -155,21 +155,27 @@ impl SocketServer {
         let child = Self::command(directory, data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut server = Self(child.expect("the program starts"));
         let mut line = String::new();
-        BufReader::new(server.0.stdout.take().expect("it is piped")).read_line(&mut line).expect("it prints a line");
+        let mut output = BufReader::new(server.0.stdout.take().expect("it is piped"));
+        output.read_line(&mut line).expect("it prints a line");
         assert_eq!(line, format!("hotlist listens on unix:{}\n", directory.join("socket").display()));
+        line.clear();
+        output.read_line(&mut line).expect("it prints another line");
+        let admin = directory.join("admin");
+        assert_eq!(line, format!("hotlist listens for probes and scrapers on unix:{}\n", admin.display()));
         server
     }
 
     fn command(directory: &Path, data: &str) -> Command {
         let mut command = program();
         command.arg("--listen").arg(format!("unix:{}", directory.join("socket").display()));
+        command.arg("--admin-listen").arg(format!("unix:{}", directory.join("admin").display()));
         command.args(["--log", "warn", "--data"]).arg(directory.join(data));
         command
     }
 
-    /// Gets a resource. Returns the whole response.
-    fn get(directory: &Path, path: &str) -> String {
-        let mut stream = UnixStream::connect(directory.join("socket")).expect("a connection");
+    /// Gets a resource through a socket. Returns the whole response.
+    fn get(socket: &Path, path: &str) -> String {
+        let mut stream = UnixStream::connect(socket).expect("a connection");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is sent");
         let mut response = String::new();
         stream.read_to_string(&mut response).expect("a response");
@@ -198,10 +204,13 @@ impl Drop for SocketServer {
 fn a_socket_file_and_the_data_are_for_the_servers_user_and_only_a_dead_servers_file_is_replaced() {
     let folder = tempfile::tempdir().expect("a directory");
     let (directory, socket, data) = (folder.path(), folder.path().join("socket"), folder.path().join("data"));
+    let admin = directory.join("admin");
     let mode = |path: &Path| fs::symlink_metadata(path).expect("it is there").permissions().mode() & 0o777;
     let first = SocketServer::start(directory, "data");
-    assert!(SocketServer::get(directory, "/livez").starts_with("HTTP/1.1 200 "));
-    assert_eq!((mode(&socket), mode(&data)), (0o600, 0o700));
+    assert!(SocketServer::get(&socket, "/lists").starts_with("HTTP/1.1 200 "));
+    assert!(SocketServer::get(&socket, "/livez").starts_with("HTTP/1.1 404 "));
+    assert!(SocketServer::get(&admin, "/livez").starts_with("HTTP/1.1 200 "));
+    assert_eq!((mode(&socket), mode(&admin), mode(&data)), (0o600, 0o600, 0o700));
     let second = SocketServer::command(directory, "other").output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(second.status.code() == Some(1) && stderr.contains("another server listens there"), "{stderr}");
@@ -211,7 +220,7 @@ fn a_socket_file_and_the_data_are_for_the_servers_user_and_only_a_dead_servers_f
     assert!(socket.exists());
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("it is widened");
     let third = SocketServer::start(directory, "data");
-    assert!(SocketServer::get(directory, "/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(SocketServer::get(&admin, "/readyz").starts_with("HTTP/1.1 200 "));
     assert_eq!(mode(&data), 0o700);
     let log = third.kill();
     assert!(log.contains("other users could open the data directory"), "{log}");

@@ -94,8 +94,11 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     let data = tempfile::tempdir().expect("a directory");
     let store = Arc::new(FaultyStore::new(MemoryStore::default()));
     let clock = Arc::new(ManualClock::at(NOON));
-    let system = System::start_with(Config::new(data.path().to_owned()), store.clone(), clock).await;
-    let system = system.expect("it starts");
+    let admin_listen = Some("127.0.0.1:0".parse().expect("an address"));
+    let config = Config { admin_listen, ..Config::new(data.path().to_owned()) };
+    let system = System::start_with(config, store.clone(), clock).await.expect("it starts");
+    let probe = format!("{}/readyz", system.admin_address().expect("it has one").url());
+    assert_eq!(client().get(&probe).send().await.expect("a response").status(), 200);
     // One list has a commit that hangs, too.
     store.hold_commits();
     let cache = system.cache().clone();
@@ -113,6 +116,7 @@ async fn a_store_that_hangs_when_it_closes_delays_the_stop_by_no_more_than_its_l
     let error = stopped.expect_err("the store is not closed").to_string();
     assert!(error.contains("the actors did not end within 20ms"), "{error}");
     assert!(error.contains("the store did not end within 20ms"), "{error}");
+    assert!(client().get(&probe).send().await.is_err(), "probes get no more responses");
     waiting.abort();
 }
 

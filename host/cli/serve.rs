@@ -34,7 +34,10 @@ pub(super) struct ServeArgs {
     /// The address to listen on, or unix:PATH for a socket file; port 0 takes any free one
     #[arg(long, env = "HOTLIST_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: ListenAddress,
-    /// The permissions of the socket file: 600 for programs of the same user, 660 for those of its group, too
+    /// Serve /livez, /readyz and /metrics at this address and nowhere else, also while all connections are taken
+    #[arg(long, env = "HOTLIST_ADMIN_LISTEN", value_name = "ADDRESS")]
+    admin_listen: Option<ListenAddress>,
+    /// The permissions of a socket file: 600 for programs of the same user, 660 for those of its group, too
     #[arg(long, env = "HOTLIST_LISTEN_MODE", value_name = "MODE", default_value = "600", value_parser = file_mode)]
     listen_mode: u32,
     /// The directory of all data: lists, uploaded components and compiled code
@@ -209,6 +212,7 @@ impl ServeArgs {
         let defaults = Config::new(self.data);
         Config {
             listen: self.listen,
+            admin_listen: self.admin_listen,
             listen_mode: self.listen_mode,
             accept_loss: self.accept_loss,
             plugins: self.plugins,
@@ -302,6 +306,9 @@ async fn run(config: Config, mut signals: Signals) -> anyhow::Result<ExitCode> {
         () = signals.stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     print_line(&format!("hotlist listens on {}", system.address().url()));
+    if let Some(admin) = system.admin_address() {
+        print_line(&format!("hotlist listens for probes and scrapers on {}", admin.url()));
+    }
     let reload = async {
         while signals.reloads.recv().await.is_some() {
             reload(system.plugins()).await;

@@ -45,6 +45,16 @@ pub async fn serve(listener: impl Into<Listener>, services: Services, options: O
     server.end().await;
 }
 
+/// Serves the requests of probes and scrapers until `shutdown`, on a listener of their own. It has connections of its own, so
+/// it can be used while all those of [`serve`] are taken.
+pub async fn serve_admin(listener: Listener, services: Services, options: &Options, shutdown: CancellationToken) {
+    let stages = Stages::new();
+    let web = Web::new(services, options.of_admin_listener(), String::new(), stages.drain.clone());
+    let server = Server::new(routes::admin_router(&web), web, stages);
+    server.accept(listener, &shutdown).await;
+    server.end().await;
+}
+
 /// Steps of stopping a server.
 struct Stages {
     /// Ends event streams and idle connections.

@@ -55,6 +55,8 @@ fn loader_component(health: Result<(), LoaderDied>) -> Component {
 }
 
 /// Reports whether the process is alive. It is if it responds.
+///
+/// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
 #[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "The process is alive", body = Health)))]
 pub(super) async fn live() -> HandlerResult {
     json_response(StatusCode::OK, &Health { status: "live" })
@@ -62,6 +64,8 @@ pub(super) async fn live() -> HandlerResult {
 
 /// Reports whether the server wants requests. It does not while it starts or stops, while the store has no
 /// room, or after a component failed.
+///
+/// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
@@ -88,6 +92,8 @@ fn phase_problem(readiness: &Readiness) -> Option<Problem> {
 }
 
 /// Reads the server's metrics in the OpenMetrics text format.
+///
+/// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics", responses(
     (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {

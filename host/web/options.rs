@@ -56,6 +56,8 @@ pub struct Options {
     /// The most event streams of one client. If `None`, an eighth of [`Options::max_event_streams`], and at
     /// least 8.
     pub max_event_streams_per_client: Option<usize>,
+    /// Whether the routes of probes and scrapers are here. Otherwise they are those of [`super::serve_admin`].
+    pub has_operation_routes: bool,
     /// How often an event stream without events sends a comment, which shows that it is alive.
     pub heartbeat: Duration,
     /// The number of items on a page if the request does not say.
@@ -98,6 +100,7 @@ impl Default for Options {
             drain_limit: Duration::from_secs(10),
             max_event_streams: 1_000,
             max_event_streams_per_client: None,
+            has_operation_routes: true,
             heartbeat: Duration::from_secs(15),
             page_size: 100,
             max_page_size: 1_000,
@@ -120,6 +123,12 @@ fn share(all: usize) -> usize {
     (all / SHARE).max(LEAST_SHARE)
 }
 
+/// The connections of the listener for probes and scrapers.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long that listener waits for requests in progress. They are short.
+const ADMIN_DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
 impl Options {
     /// The most connections of one peer.
     pub(super) fn connections_per_peer(&self) -> usize {
@@ -129,6 +138,18 @@ impl Options {
     /// The most event streams of one client.
     pub(super) fn event_streams_per_client(&self) -> usize {
         self.max_event_streams_per_client.unwrap_or_else(|| share(self.max_event_streams))
+    }
+
+    /// The options of the listener for probes and scrapers. Nothing there needs a caller.
+    pub(super) fn of_admin_listener(&self) -> Self {
+        Self {
+            max_connections: ADMIN_CONNECTIONS,
+            max_connections_per_peer: Some(ADMIN_CONNECTIONS / 2),
+            drain_limit: ADMIN_DRAIN_LIMIT,
+            caller_header: None,
+            cors_origins: Vec::new(),
+            ..self.clone()
+        }
     }
 }
 

@@ -28,6 +28,11 @@ const WITHOUT_CALLER: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// The routes with their documentation.
 pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
+    for_clients().merge(for_operation())
+}
+
+/// The routes for clients.
+fn for_clients() -> OpenApiRouter<Arc<Web>> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(lists::all))
         .routes(routes!(lists::describe, lists::set, lists::delete))
@@ -43,18 +48,32 @@ pub(super) fn documented() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))
         .routes(routes!(logic::component))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
         .routes(routes!(assets::contract))
         .routes(routes!(assets::page))
         .routes(routes!(assets::script))
         .routes(routes!(assets::style))
 }
 
+/// The routes for probes and scrapers.
+fn for_operation() -> OpenApiRouter<Arc<Web>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
 /// The router that serves requests.
 pub(super) fn router(web: &Arc<Web>) -> Router {
-    let (router, _) = documented().split_for_parts();
+    with_middleware(web, if web.options.has_operation_routes { documented() } else { for_clients() })
+}
+
+/// The router that serves probes and scrapers on a listener of their own.
+pub(super) fn admin_router(web: &Arc<Web>) -> Router {
+    with_middleware(web, for_operation())
+}
+
+fn with_middleware(web: &Arc<Web>, routes: OpenApiRouter<Arc<Web>>) -> Router {
+    let (router, _) = routes.split_for_parts();
     router
         .fallback(no_route)
         .layer(CatchPanicLayer::custom(panicked))

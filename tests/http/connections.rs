@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use hotlist::web::{ListenAddress, Listener, Options, serve};
+use hotlist::web::{ListenAddress, Listener, Options, serve, serve_admin};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -159,4 +159,40 @@ async fn event_streams_are_counted_by_caller_where_a_header_names_it() {
     ann.expect("ready", 0).await;
     events("ann").response().await.problem(503, "overloaded");
     events("bob").events().await.expect("ready", 0).await;
+}
+
+#[tokio::test]
+async fn probes_and_scrapers_with_a_listener_of_their_own_are_served_while_all_connections_are_taken() {
+    let options = Options {
+        max_connections: 2,
+        max_connections_per_peer: Some(2),
+        has_operation_routes: false,
+        caller_header: Some("x-user".parse().expect("a header")),
+        ..Options::default()
+    };
+    let server = Server::with(options.clone()).await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        server.request("GET", path).header("x-user", "ann").response().await.problem(404, "route-not-found");
+    }
+    let listener = Listener::bind(&ListenAddress::Tcp((PEER, 0).into()), 0o600).await.expect("it listens");
+    let admin = listener.address().expect("an address").url();
+    let (services, shutdown) = (server.services.clone(), server.shutdown.clone());
+    let task = tokio::spawn(async move { serve_admin(listener, services, &options, shutdown).await });
+    // The client of the test keeps its connection.
+    let _silent = connect(&server, PEER).await;
+    refused(&server, NEIGHBOUR).await;
+    let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().expect("a client");
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let response = client.get(format!("{admin}{path}")).response().await;
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.header("cache-control"), "no-store");
+    }
+    for path in ["/", "/lists", "/logic", "/openapi.json"] {
+        client.get(format!("{admin}{path}")).response().await.problem(404, "route-not-found");
+    }
+    let rebound = client.get(format!("{admin}/metrics")).header("host", "evil.example");
+    rebound.response().await.problem(421, "host");
+    drop(client);
+    server.shutdown.cancel();
+    tokio::time::timeout(WAIT_TIMEOUT, task).await.expect("it ends").expect("it does not panic");
 }

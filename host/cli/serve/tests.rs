@@ -7,8 +7,9 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 46] = [
+const VALUES: [(&str, &str); 47] = [
     ("listen", "127.0.0.9:9"),
+    ("admin-listen", "unix:/admin"),
     ("listen-mode", "640"),
     ("data", "/data"),
     ("accept-loss", "true"),
@@ -64,6 +65,7 @@ fn expected() -> Config {
     let (wasm, web) = (wasm::Settings::default(), web::Options::default());
     Config {
         listen: "127.0.0.9:9".parse().expect("an address"),
+        admin_listen: Some("unix:/admin".parse().expect("an address")),
         listen_mode: 0o640,
         data: "/data".into(),
         accept_loss: true,
@@ -133,6 +135,7 @@ fn expected() -> Config {
             max_header_bytes: web.max_header_bytes,
             max_headers: web.max_headers,
             max_streams_per_connection: web.max_streams_per_connection,
+            has_operation_routes: web.has_operation_routes,
             heartbeat: web.heartbeat,
             page_size: web.page_size,
             max_page_size: web.max_page_size,
