@@ -219,7 +219,8 @@ export interface List {
   scan(after: number, limit: number): Entry[];
   /**
    * An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. A list with more than
-   * 5,000 entries is read up to the 1,000th. After that the command is rejected, because it would run out of fuel.
+   * 5,000 entries is read up to the 1,000th, and one with more than 250,000 characters of titles and texts up to these.
+   * After that the command is rejected, because it would run out of fuel.
    */
   all(after?: number): Generator<Entry, void>;
   /** The number of entries. The cost is constant. */

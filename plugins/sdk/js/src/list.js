@@ -13,6 +13,24 @@ const LONG = 5_000;
 /** How much of a longer list `all` reads. */
 const READ_OF_LONG = 1_000;
 
+/** How many characters of titles and texts `all` reads. */
+const MOST_TEXT = 250_000;
+
+/**
+ * The characters of an entry's title and texts.
+ *
+ * @param {any} entry The contract's own.
+ */
+function text(entry) {
+  let characters = entry.title.length;
+  for (const { value } of entry.fields) {
+    if (value.tag === "text") {
+      characters += value.val.length;
+    }
+  }
+  return characters;
+}
+
 /**
  * An entry, or what is to become one, as JavaScript has it. The contract's own object becomes it, for a
  * command may read thousands, and an engine that is interpreted pays for every copy.
@@ -49,12 +67,17 @@ export const list = {
   *all(after = 0) {
     const count = host.count();
     let left = count <= LONG ? count : READ_OF_LONG;
+    let room = MOST_TEXT;
     for (;;) {
       /** @type {any[]} */
       const chunk = host.scan(after, CHUNK);
       for (const entry of chunk) {
         if (left-- === 0) {
           reject("list-too-long", `This list has ${count} entries, and its rules can read ${LONG}. Delete some first.`);
+        }
+        room -= text(entry);
+        if (room < 0) {
+          reject("list-too-long", "This list has more text than its rules can read. Shorten or delete entries first.");
         }
         yield friendly(entry);
       }
