@@ -14,6 +14,7 @@ mod compile;
 mod compiled;
 mod component;
 mod contract;
+mod deadline;
 pub mod engine;
 mod error;
 mod guest_log;

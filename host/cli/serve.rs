@@ -165,13 +165,13 @@ pub(super) struct ServeArgs {
     /// The fuel of one command: about one WebAssembly instruction each
     #[arg(long, env = "HOTLIST_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().fuel, help_heading = "Limits of logic")]
     fuel: u64,
-    /// How long one command may take, in wall-clock time
+    /// How long one command may take, in processor time
     #[arg(long, env = "HOTLIST_DEADLINE", value_name = "TIME", default_value = "50ms", value_parser = duration, help_heading = "Limits of logic")]
     deadline: Duration,
     /// The fuel of one command of a component with a language engine (JavaScript, Python)
     #[arg(long, env = "HOTLIST_HEAVY_FUEL", value_name = "UNITS", default_value_t = wasm::Settings::default().heavy_fuel, help_heading = "Limits of logic")]
     heavy_fuel: u64,
-    /// How long one command of such a component may take, in wall-clock time
+    /// How long one command of such a component may take, in processor time
     #[arg(long, env = "HOTLIST_HEAVY_DEADLINE", value_name = "TIME", default_value = "500ms", value_parser = duration, help_heading = "Limits of logic")]
     heavy_deadline: Duration,
     /// The most memory of one instance, in MiB

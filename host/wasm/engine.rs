@@ -82,11 +82,11 @@ pub struct Settings {
     /// The fuel of one command, in wasmtime's unit: about one WebAssembly instruction. A command runs out of fuel on
     /// every machine or on none.
     pub fuel: u64,
-    /// The wall-clock deadline of one command, which ends what the fuel does not.
+    /// How long one command may run, in processor time. It ends what the fuel does not.
     pub deadline: Duration,
     /// The fuel of one command of a component with a language engine, which takes about fifty times the instructions.
     pub heavy_fuel: u64,
-    /// The wall-clock deadline of one command of a component with a language engine.
+    /// How long one command of a component with a language engine may run, in processor time.
     pub heavy_deadline: Duration,
     /// The most bytes of all memories of an instance.
     pub memory: usize,
@@ -307,12 +307,6 @@ fn deadline_in_parts(deadline: Duration, parts: usize) -> Duration {
     let parts = u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE);
     let grown = deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE);
     grown.min(deadline.max(MAX_TIME_IN_PARTS))
-}
-
-/// Returns a deadline in ticks from now. It is one tick more than fits, because the first tick may be about to come.
-pub(super) fn deadline_ticks(deadline: Duration) -> u64 {
-    let ticks = deadline.as_millis().div_ceil(TICK.as_millis());
-    u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1
 }
 
 fn config(settings: &Settings, limits: InstanceLimits) -> Config {

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::compile::code_file::reason;
-use super::engine::{Engine, InstanceClass, Source, deadline_ticks};
+use super::deadline::Deadline;
+use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
 use super::log_bucket::LogBucket;
 use super::slots::Slots;
@@ -94,6 +95,10 @@ impl Prepared {
         let state = InstanceState::new(self.log.clone(), self.empty.clone(), memory_limit);
         let mut store = Store::new(self.engine.wasmtime(self.class), state);
         store.limiter(|state| state);
+        store.epoch_deadline_callback(|mut store| match store.data_mut().deadline.look() {
+            Some(ticks) => Ok(UpdateDeadline::Continue(ticks)),
+            None => Err(Trap::Interrupt.into()),
+        });
         store.set_hostcall_fuel(settings.answer_bytes);
         refill(&mut store, &self.engine, self.class, 0);
         match self.plugin.instantiate(&mut store) {
@@ -173,8 +178,8 @@ impl Instance {
 fn refill(store: &mut Store<InstanceState>, engine: &Engine, class: InstanceClass, parts: usize) {
     let deadline = engine.deadline(class, parts);
     let state = store.data_mut();
-    (state.deadline, state.parts_fuel) = (deadline, 0);
-    store.set_epoch_deadline(deadline_ticks(deadline));
+    (state.deadline, state.parts_fuel) = (Deadline::new(deadline), 0);
+    store.set_epoch_deadline(1);
     refuel(store, engine, class);
 }
 
@@ -187,7 +192,7 @@ fn fault(error: &wasmtime::Error, store: &Store<InstanceState>, engine: &Engine,
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel { budget: limits.fuel },
         Some(Trap::Interrupt) => {
-            Fault::Deadline { milliseconds: store.data().deadline.as_millis().try_into().unwrap_or(u64::MAX) }
+            Fault::Deadline { milliseconds: store.data().deadline.limit().as_millis().try_into().unwrap_or(u64::MAX) }
         }
         Some(Trap::StackOverflow) => Fault::Stack,
         // A guest allocator that gets no memory traps. The cause is the memory limit.

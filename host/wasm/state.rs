@@ -1,10 +1,10 @@
 //! The host's state beside an instance: what the imported functions read and what its limits count.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use super::deadline::Deadline;
 use super::guest_log::GuestLog;
 use super::log_bucket::LogBucket;
 use crate::list::List;
@@ -19,7 +19,7 @@ pub(super) struct InstanceState {
     random: u64,
     pub(super) guest_log: GuestLog,
     /// The deadline of the current command.
-    pub(super) deadline: Duration,
+    pub(super) deadline: Deadline,
     /// The fuel that the finished parts of the current command used.
     pub(super) parts_fuel: u64,
     /// The bytes of all memories of the instance.
@@ -37,7 +37,7 @@ impl InstanceState {
             now: 0,
             random: 0,
             guest_log: GuestLog::new(log),
-            deadline: Duration::ZERO,
+            deadline: Deadline::default(),
             parts_fuel: 0,
             memory: 0,
             memory_limit,
