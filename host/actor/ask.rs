@@ -35,22 +35,23 @@ pub(super) struct Spent {
 }
 
 impl<'v> OpenSession<'v> {
-    /// Opens a session.
+    /// Opens a session about the list of a batch, with the instance of an earlier one of the same list if there is one.
+    /// Times the start of an instance for the version.
     ///
     /// # Errors
     ///
     /// No instance could be made.
-    pub(super) fn open(version: &'v Arc<Version>) -> Result<Self, Fault> {
-        Self::open_with(version, None)
-    }
-
-    /// Opens a session with the instance of an earlier one of the same list.
-    ///
-    /// # Errors
-    ///
-    /// No instance could be made.
-    pub(super) fn open_with(version: &'v Arc<Version>, kept: Option<KeptInstance>) -> Result<Self, Fault> {
-        Ok(Self { version, session: version.logic.session_with(kept)?, is_over: false })
+    pub(super) fn open(
+        environment: &Environment,
+        version: &'v Arc<Version>,
+        batch: &Batch,
+        kept: Option<KeptInstance>,
+    ) -> Result<Self, Fault> {
+        let clock = &*environment.clock;
+        let started = version.start_timer(batch.list(), clock);
+        let session = version.logic.session_with(kept);
+        version.stop_timer_beside(batch.list(), &started, clock);
+        Ok(Self { version, session: session?, is_over: false })
     }
 
     /// Ends the session. Returns its instance if the list may go on with it.
@@ -103,15 +104,23 @@ impl<'v> OpenSession<'v> {
         (decided, Spent { cost, took })
     }
 
-    /// Asks when the working list of the batch wants to be woken.
+    /// Asks when the working list of the batch wants to be woken. Times the question for the version.
     ///
     /// # Errors
     ///
     /// The version failed.
-    pub(super) fn next_wake_up(&mut self, batch: &Batch, context: &Context) -> Result<Option<u64>, Fault> {
+    pub(super) fn next_wake_up(
+        &mut self,
+        environment: &Environment,
+        batch: &Batch,
+        context: &Context,
+    ) -> Result<Option<u64>, Fault> {
+        let clock = &*environment.clock;
+        let started = self.version.start_timer(batch.list(), clock);
         // The question has a budget of its own, however much of it the command used.
         self.session.begin_question();
         let answer = self.session.next_wake_up(batch.list(), context);
+        self.version.stop_timer_beside(batch.list(), &started, clock);
         self.is_over |= answer.is_err();
         answer
     }

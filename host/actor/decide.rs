@@ -203,7 +203,7 @@ impl BatchDecider<'_> {
     fn decide_in_session(&self, batch: &mut Batch, resolved: ResolvedCommand) -> Step {
         let version = resolved.selection.version.clone();
         let kept = self.kept.lock().take();
-        let mut session = match OpenSession::open_with(&version, kept) {
+        let mut session = match OpenSession::open(self.environment, &version, batch, kept) {
             Ok(session) => session,
             Err(fault) => return self.decide_without_session(batch, &version, resolved.pending, fault),
         };
@@ -355,7 +355,7 @@ impl BatchDecider<'_> {
             return Step::TakeTurn(pending);
         }
         let ask_fallback = |version| {
-            let mut session = OpenSession::open(version).ok()?;
+            let mut session = OpenSession::open(environment, version, batch, None).ok()?;
             let command = pending.request.command.prepare(version.logic.description()).ok()?;
             let (decided, _) = session.decide(environment, name, batch, &context, &command, false);
             Some((session, into_made(command), decided))
@@ -456,7 +456,7 @@ impl BatchDecider<'_> {
     ) {
         let now = context.now;
         let pause = if is_unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
-        match session.next_wake_up(batch, context) {
+        match session.next_wake_up(self.environment, batch, context) {
             Ok(at) => {
                 batch.set_wake_up(at.map(|at| if at <= now { now + pause } else { at.max(now + WAKE_UP_PAUSE) }));
             }

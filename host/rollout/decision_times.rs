@@ -59,7 +59,19 @@ impl DecisionTimes {
         }
         let took = started.wall_time(clock);
         self.wall.count(took);
+        if started.processor.is_none() && self.wall.is_high() {
+            // The score is of the suspicion before this one.
+            self.processor.0.store(0, Ordering::Relaxed);
+        }
         took
+    }
+
+    /// Counts work beside a decision that ends now, such as the start of an instance, if it is slow. Quick work tells nothing
+    /// about the decisions.
+    pub(super) fn stop_beside(&self, started: &Stopwatch, clock: &dyn Clock) {
+        if started.wall_time(clock) > SLOW {
+            self.stop(started, clock);
+        }
     }
 
     pub(super) fn are_slow(&self) -> bool {
@@ -184,7 +196,26 @@ mod tests {
     fn a_busy_machine_makes_no_version_slow() {
         let world = World::quick();
         world.decide(1_000, 20_000, 2);
+        world.decide(3, 20_000, 20_000);
         assert!(!world.times.are_slow());
+    }
+
+    #[test]
+    fn work_beside_quick_decisions_makes_a_version_slow_if_it_is_slow() {
+        let world = World::quick();
+        let beside = |microseconds: u32| {
+            let started = world.times.start(&world.clock);
+            world.clock.wall.fetch_add(microseconds, Ordering::Relaxed);
+            world.clock.thread.fetch_add(microseconds, Ordering::Relaxed);
+            world.times.stop_beside(&started, &world.clock);
+        };
+        (0..20).for_each(|_| beside(2));
+        assert!(!world.times.are_slow());
+        for _ in 0..20 {
+            beside(2_000);
+            world.decide(1, 2, 2);
+        }
+        assert!(world.times.are_slow());
     }
 
     #[test]

@@ -77,6 +77,12 @@ impl Version {
         self.times_on(list).stop(started, clock)
     }
 
+    /// Counts work beside a decision about the list, which ends now on the same thread: the start of an instance, or a
+    /// question after a command.
+    pub fn stop_timer_beside(&self, list: &List, started: &Stopwatch, clock: &dyn Clock) {
+        self.times_on(list).stop_beside(started, clock);
+    }
+
     fn times_on(&self, list: &List) -> &DecisionTimes {
         &self.decision_times[usize::from(list.count() > MANY_ENTRIES)]
     }
