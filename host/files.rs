@@ -3,7 +3,7 @@
 //! Data of users is private by the permissions that this program sets. The mask of the process can take more away, and a
 //! wide mask gives nothing to others.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -49,22 +49,26 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
     private_file().create(true).truncate(false).open(path).map(drop)
 }
 
-/// Takes the permissions of other users from a directory and from all that is in it. Returns whether the directory itself
-/// had some. Links are not followed.
+/// Takes the permissions of other users from a directory, from what is in it under a name that is `own`, and from all that is
+/// in there. Returns whether the directory itself had some. Links are not followed.
 ///
 /// # Errors
 ///
 /// A directory cannot be read, or a file belongs to another user.
-pub(crate) fn make_private(directory: &Path) -> io::Result<bool> {
+pub(crate) fn make_private(directory: &Path, own: impl Fn(&OsStr) -> bool) -> io::Result<bool> {
     // First, so that others cannot exchange what is in the directory meanwhile.
     let had_others = narrow(directory)?;
-    make_content_private(directory, MAX_DEPTH)?;
+    make_content_private(directory, MAX_DEPTH, &own)?;
     Ok(had_others)
 }
 
-fn make_content_private(directory: &Path, depth: usize) -> io::Result<()> {
+fn make_content_private(directory: &Path, depth: usize, own: &dyn Fn(&OsStr) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+        let entry = entry?;
+        if !own(&entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
         match narrow(&path) {
             Ok(_) => {}
             // Another thread or program removed it.
@@ -72,7 +76,7 @@ fn make_content_private(directory: &Path, depth: usize) -> io::Result<()> {
             Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
         }
         if depth > 0 && fs::symlink_metadata(&path).is_ok_and(|file| file.is_dir()) {
-            make_content_private(&path, depth - 1)?;
+            make_content_private(&path, depth - 1, &|_| true)?;
         }
     }
     Ok(())
@@ -169,18 +173,19 @@ mod tests {
         replace(&data.join("file"), b"x", Durability::Crash).expect("written");
         create_private_file(&data.join("empty")).expect("created");
         assert_eq!((mode(&data.join("file")), mode(&data.join("empty"))), (0o600, 0o600));
-        assert!(!make_private(&data).expect("narrowed"));
+        assert!(!make_private(&data, |_| true).expect("narrowed"));
 
         fs::create_dir(data.join("inner")).expect("made");
-        for file in [&outside, &data.join("inner/wide")] {
+        for file in [&outside, &data.join("inner/wide"), &data.join("foreign")] {
             fs::write(file, "x").expect("written");
             fs::set_permissions(file, Permissions::from_mode(0o664)).expect("widened");
         }
         std::os::unix::fs::symlink(&outside, data.join("link")).expect("linked");
         fs::set_permissions(&data, Permissions::from_mode(0o775)).expect("widened");
-        assert!(make_private(&data).expect("narrowed"));
+        assert!(make_private(&data, |name| name != "foreign").expect("narrowed"));
         assert_eq!((mode(&data), mode(&data.join("inner")), mode(&data.join("inner/wide"))), (0o700, 0o700, 0o600));
         assert_eq!(mode(&outside), 0o664, "links are not followed");
+        assert_eq!(mode(&data.join("foreign")), 0o664, "other names are left alone");
     }
 
     #[test]

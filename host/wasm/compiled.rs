@@ -210,7 +210,7 @@ impl CompiledCode {
         })?;
         let file = Path::new(&made).with_file_name(name);
         let target = self.directory.join(&file);
-        fs::create_dir_all(target.parent().unwrap_or(&target))?;
+        files::create_private_directory(target.parent().unwrap_or(&target))?;
         fs::rename(progress.join(made), target)?;
         Ok(file.to_string_lossy().into_owned())
     }
@@ -269,7 +269,7 @@ impl CompiledCode {
     fn seal(&self, seals: &mut Vec<Seal>, component: Digest, file: String) -> io::Result<()> {
         seals.retain(|seal| seal.component != component && seal.file != file);
         // wasmtime's files have the permissions that the mask of the process leaves.
-        if let Err(error) = files::make_private(&self.directory) {
+        if let Err(error) = files::make_private(&self.directory, |_| true) {
             tracing::debug!(%error, "cannot keep other users from opening compiled code");
         }
         let code = hash_file(&self.directory.join(&file))?;
@@ -301,7 +301,7 @@ impl Drop for Progress {
 
 /// Removes the directories of compilations whose process has ended.
 fn remove_abandoned(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
+    files::create_private_directory(directory)?;
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
