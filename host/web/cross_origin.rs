@@ -15,11 +15,12 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
-use super::host::host;
+use super::host::{host, is_local};
 use super::options::CorsOrigin;
 use super::problem::{Problem, ProblemKind};
 use super::representations::empty;
 use super::state::Web;
+use super::urls::without_port;
 
 /// The header in which a browser says how the page that sends a request is related to the server.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
@@ -76,9 +77,14 @@ impl Web {
 
     /// Whether an origin is this server's.
     fn is_own(&self, origin: &HeaderValue, host: &str) -> bool {
-        let is_public = self.options.public_url.as_ref().is_some_and(|url| origin == url.origin().as_str());
+        let (public, name) = (self.options.public_url.as_ref(), without_port(host));
+        if public.is_some_and(|url| origin == url.origin().as_str()) {
+            return true;
+        }
+        // Under its public name the server has the scheme and the port of the public URL alone.
+        let is_public = public.is_some_and(|url| url.host().eq_ignore_ascii_case(name));
         let is_host = |of: &[u8]| of.eq_ignore_ascii_case(host.as_bytes());
-        is_public || origin.as_bytes().strip_prefix(b"http://").is_some_and(is_host)
+        !is_public && is_local(name) && origin.as_bytes().strip_prefix(b"http://").is_some_and(is_host)
     }
 
     /// Says in a response what the page of an allowed origin may do with it, and to caches that it depends on the origin.

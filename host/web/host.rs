@@ -14,6 +14,9 @@ use super::problem::{Problem, ProblemKind};
 use super::state::Web;
 use super::urls::without_port;
 
+/// The most bytes of a host with its port, which is that of a name in DNS. Every URL in a response begins with it.
+const MAX_BYTES: usize = 255;
+
 impl Web {
     /// Refuses requests for another host.
     pub(super) fn check_host(&self, request: &Request) -> Result<(), Problem> {
@@ -33,7 +36,7 @@ impl Web {
 }
 
 /// Whether a name is one that no attacker can make the name of their page.
-fn is_local(name: &str) -> bool {
+pub(super) fn is_local(name: &str) -> bool {
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let is_address = match address {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
@@ -58,6 +61,9 @@ pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, 
             host.to_str().map_err(|_| wrong("the Host is not a valid host"))?
         }
     };
+    if host.len() > MAX_BYTES {
+        return Err(wrong("the Host has over 255 bytes").with_limit("host bytes", MAX_BYTES));
+    }
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_allowed) {
         return Err(wrong("the Host is not a valid host"));

@@ -115,7 +115,9 @@ async fn behind_a_proxy_the_page_has_the_origin_of_the_public_url() {
     };
     let response = from("https://todo.example").await;
     assert_eq!(response.json()["url"], "https://todo.example/app/lists/bob/entries/1");
-    from("https://todo.example:8443").await.problem(403, "cross-origin");
+    for other in ["https://todo.example:8443", "http://todo.example"] {
+        from(other).await.problem(403, "cross-origin");
+    }
     // A name that an attacker made resolve to the proxy does not reach the header's caller.
     let rebound = [("x-user", "ann"), ("host", "rebound.example"), ("sec-fetch-site", "same-origin")];
     send(&server, WRITES[5], &rebound).await.problem(421, "host");
@@ -211,6 +213,9 @@ async fn a_request_for_another_host_is_refused_in_every_mode() {
         for own in ["127.0.0.1", "192.0.2.7:80", "[::1]:80", "localhost", "LocalHost:8080", "todo.localhost"] {
             assert_eq!(ask("/lists", own).await.status, 200, "{own}");
         }
+        let long = |bytes| format!("{}.localhost", "a".repeat(bytes - ".localhost".len()));
+        assert_eq!(ask("/livez", &long(255)).await.status, 200);
+        ask("/livez", &long(256)).await.problem(400, "header");
         for path in ["/lists", "/livez", "/readyz", "/metrics", "/", "/nope"] {
             for other in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "todo.example.evil"] {
                 assert_eq!(ask(path, other).await.problem(421, "host")["field"], "Host", "{path} {other}");
