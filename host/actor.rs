@@ -35,7 +35,7 @@ pub use durable::MAX_EVENTS_BEHIND;
 pub use environment::Environment;
 pub use error::CallError;
 pub use live::{LiveRevision, LiveRoom};
-pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request};
+pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request, RequestRoom};
 
 use std::collections::VecDeque;
 use std::fmt;

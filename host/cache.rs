@@ -51,7 +51,7 @@ pub struct Cache {
     environment: Arc<Environment>,
     bounds: Bounds,
     /// The room for the revisions that undos have in memory.
-    undo_room: Semaphore,
+    undo_room: Arc<Semaphore>,
     /// Notified when the number of actors reaches the high watermark.
     crowded: Notify,
     /// Whether the task that wakes lists panicked.
@@ -87,7 +87,7 @@ impl Cache {
             resident: AtomicUsize::new(0),
             environment,
             bounds,
-            undo_room: Semaphore::new(MAX_UNDO_BYTES),
+            undo_room: Arc::new(Semaphore::new(MAX_UNDO_BYTES)),
             crowded: Notify::new(),
             wake_ups_failed: AtomicBool::new(false),
         }

@@ -4,7 +4,8 @@
 //!
 //! - [`serve`] accepts connections (`accept_loop`) of TCP or of a Unix socket (`listen`), refuses those for which there is
 //!   no slot (`slots`, `refusal`), and serves the others (`accept`). `timeouts` closes the ones that stall, `body_progress`
-//!   ends responses that are not read. [`serve_admin`] does so for probes and scrapers.
+//!   ends responses that are not read. `timed_body` keeps what a response holds until it is sent. [`serve_admin`] does so
+//!   for probes and scrapers.
 //! - `routes` maps paths to handlers. Its middleware refuses, counts and logs requests. `host` and `cross_origin` keep
 //!   pages of other sites out.
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
@@ -58,6 +59,7 @@ mod routes;
 mod slots;
 mod state;
 mod tagged_content;
+mod timed_body;
 mod timeouts;
 mod timestamp;
 mod undo;

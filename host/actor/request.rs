@@ -1,5 +1,6 @@
 //! What a caller sends to a list's actor, and what it gets back.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -25,13 +26,27 @@ pub struct Request {
     pub expect: Expect,
     /// The key that makes a repetition of the request recognisable.
     pub idempotency: Option<Idempotency>,
+    /// The room that the request takes, given back when the request is dropped. The caller may have left before that.
+    pub room: RequestRoom,
 }
+
+/// Guards of the room that a request takes.
+#[derive(Clone, Default, Debug)]
+pub struct RequestRoom(Vec<Arc<dyn Any + Send + Sync>>);
 
 impl Request {
     /// A request without a precondition and an idempotency key, by a caller who is a client of its own.
     pub fn new(command: impl Into<CommandSource>, caller: &str) -> Self {
         let caller: Arc<str> = caller.into();
-        Self { command: command.into(), client: caller.clone(), caller, expect: Expect::Anything, idempotency: None }
+        let (command, client, expect) = (command.into(), caller.clone(), Expect::Anything);
+        Self { command, caller, client, expect, idempotency: None, room: RequestRoom::default() }
+    }
+}
+
+impl RequestRoom {
+    /// Holds a guard as long as the request.
+    pub fn hold(&mut self, guard: impl Any + Send + Sync) {
+        self.0.push(Arc::new(guard));
     }
 }
 

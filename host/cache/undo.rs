@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Cache, MAX_UNDO_BYTES};
 use crate::actor::{CallError, Reply, Request};
@@ -26,10 +26,13 @@ const SEARCHED_BYTES: usize = 4 << 20;
 /// The bytes up to which a revision does not count.
 const SMALL_BYTES: usize = 64 << 10;
 
+/// How many times a revision that is undone is in memory: as it was read, and as the revision that undoes it.
+const COPIES: usize = 2;
+
 /// A revision that is to be undone, or the number of the first one after it.
-struct Found<'a> {
+struct Found {
     revision: Result<Arc<Revision>, u64>,
-    _room: Option<SemaphorePermit<'a>>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// The caller of the revisions that the host made: wake-ups and migrations. No request has this caller.
@@ -65,29 +68,32 @@ impl Cache {
         let last = self.read(name).await?.revision();
         let number = number.unwrap_or(last);
         // The actor is asked even if the history cannot be read, because it gives a repeated request its first reply.
-        let found = self.revision(name, number).await?;
-        let revision = match &found {
-            Ok(Some(Found { revision: Ok(revision), .. })) => Some(revision),
-            _ => None,
+        let (found, room, next) = match self.revision(name, number).await? {
+            Ok(Some(Found { revision: Ok(revision), room })) => (Some(Arc::unwrap_or_clone(revision)), room, Ok(None)),
+            Ok(Some(Found { revision: Err(next), .. })) => (None, None, Ok(Some(next))),
+            Ok(None) => (None, None, Ok(None)),
+            Err(error) => (None, None, Err(error)),
         };
+        let is_found = found.is_some();
         let mut request = request(Command::Undo { revision: number, changes: Vec::new(), inverse: Vec::new() });
-        let maker = revision.map(|revision| &revision.context.caller);
+        let maker = found.as_ref().map(|found| &found.context.caller);
         let refused = maker.filter(|maker| !right.covers(maker, &request.caller)).map(|maker| {
             let by = (**maker != *HOST).then(|| maker.clone());
             CallError::NotOwnRevision { number, by }
         });
         // The actor is asked all the same, with an undo of nothing. The list may not exist or not be at the expected
         // revision, and the same request may have a receipt from when the history still held the revision.
-        if let Some(revision) = revision.filter(|_| refused.is_none()) {
-            let (changes, inverse) = (revision.changes.clone(), revision.inverse.clone());
+        if let Some(Revision { changes, inverse, .. }) = found.filter(|_| refused.is_none()) {
             request.command = Command::Undo { revision: number, changes, inverse }.into();
+            if let Some(room) = room {
+                request.room.hold(room);
+            }
         }
-        let is_found = revision.is_some();
         match self.call(name, request).await {
             Err(CallError::Refused { refusal: Refusal::Conflict { .. }, .. }) if refused.is_some() || !is_found => {
                 Err(match refused {
                     Some(error) => error,
-                    None => missing(number, last, found?.and_then(|found| found.revision.err())),
+                    None => missing(number, last, next?),
                 })
             }
             Err(CallError::Refused { refusal: Refusal::Conflict { revision, why, about }, logic }) => {
@@ -110,31 +116,48 @@ impl Cache {
     /// # Errors
     ///
     /// [`CallError::UndosFull`]. An error of the store is for the caller.
-    async fn revision(&self, name: &ListName, number: u64) -> Result<Result<Option<Found<'_>>, StoreError>, CallError> {
+    async fn revision(&self, name: &ListName, number: u64) -> Result<Result<Option<Found>, StoreError>, CallError> {
         let (store, after) = (&self.environment.store, number.saturating_sub(1));
         let page = match store.history_page(name, after, PageLimit { items: 1, bytes: SMALL_BYTES }).await {
             Ok(page) => page,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(Ok(match page.revisions.into_iter().next() {
-            None => None,
-            Some(next) if next.number() != number => Some(Found { revision: Err(next.number()), _room: None }),
-            Some(RetainedRevision::Whole(revision)) => Some(Found { revision: Ok(revision), _room: None }),
-            Some(RetainedRevision::Large(outline)) => {
-                // Encoded, and decoded.
-                let bytes = (2 * outline.bytes).min(MAX_UNDO_BYTES);
-                let room = self.undo_room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX));
-                let room = room.map_err(|_| CallError::UndosFull { limit: MAX_UNDO_BYTES })?;
-                let found = match store.history(name, after, 1).await {
+        let mut room = None;
+        let found = match page.revisions.into_iter().next() {
+            Some(RetainedRevision::Whole(revision)) => Some(revision),
+            Some(RetainedRevision::Large(outline)) if outline.number == number => {
+                // Encoded, and decoded. How much more it takes decoded is not known yet.
+                self.take_undo_room(&mut room, COPIES * outline.bytes)?;
+                match store.history(name, after, 1).await {
                     Ok(found) => found.into_iter().next(),
                     Err(error) => return Ok(Err(error)),
-                };
-                found.map(|revision| {
-                    let revision = if revision.number == number { Ok(revision) } else { Err(revision.number) };
-                    Found { revision, _room: Some(room) }
-                })
+                }
             }
-        }))
+            Some(next) => return Ok(Ok(Some(Found { revision: Err(next.number()), room }))),
+            None => None,
+        };
+        let Some(revision) = found else { return Ok(Ok(None)) };
+        if revision.number != number {
+            return Ok(Ok(Some(Found { revision: Err(revision.number), room: None })));
+        }
+        let bytes = COPIES * revision.bytes();
+        if bytes > SMALL_BYTES {
+            self.take_undo_room(&mut room, bytes)?;
+        }
+        Ok(Ok(Some(Found { revision: Ok(revision), room })))
+    }
+
+    /// Takes room for an undo of this many bytes, in addition to the room that it has.
+    fn take_undo_room(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), CallError> {
+        let has = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.min(MAX_UNDO_BYTES).saturating_sub(has);
+        let more = self.undo_room.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX));
+        let more = more.map_err(|_| CallError::UndosFull { limit: MAX_UNDO_BYTES })?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
     }
 
     /// A page of the changes of one revision, without the first `after` of them.

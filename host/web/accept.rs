@@ -23,7 +23,8 @@ use super::options::Options;
 use super::peer::Peer;
 use super::slots::Slot;
 use super::state::{Services, Web};
-use super::timeouts::{ConnectionTimeouts, TimedBody, TimedStream};
+use super::timed_body::TimedBody;
+use super::timeouts::{ConnectionTimeouts, TimedStream};
 use super::{contract, routes};
 
 /// How often a silent HTTP/2 client is pinged, and how long it may take to reply.
@@ -31,6 +32,9 @@ const PING: Duration = Duration::from_secs(20);
 
 /// The smallest limit on a request head that hyper accepts.
 const LEAST_HEADER_BYTES: usize = 8192;
+
+/// The bytes of one HTTP/2 response that wait to be sent, beyond which no further frame is taken. A frame is taken as a whole.
+const MAX_SEND_BYTES: usize = 32 << 10;
 
 /// Serves requests until `shutdown`.
 ///
@@ -121,6 +125,7 @@ fn builder(options: &Options, stages: &Stages) -> Builder<Tracked> {
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .max_concurrent_streams(options.max_streams_per_connection)
+        .max_send_buf_size(MAX_SEND_BYTES)
         .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
     builder
 }
@@ -159,7 +164,7 @@ impl Server {
         let _open = self.web.services.metrics.connections.enter();
         send_at_once(&stream);
         let options = &self.web.options;
-        let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout);
+        let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout, least_speed(options));
         let (room, progress) = (self.web.new_room(), Arc::<BodyProgress>::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);

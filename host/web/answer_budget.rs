@@ -4,6 +4,7 @@
 //! response is sent or dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::response::Response;
 use parking_lot::Mutex;
@@ -11,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::problem::Problem;
 
-/// The room of a request that writes: its body, and an answer of an entry. It is reserved before the body is read, so that
-/// no request is refused after it was carried out.
+/// The least room of a request that writes: its body while it arrives, and an answer of an entry. It is reserved before the
+/// body is read, so that no request is refused after it was carried out. The command takes its room from it.
 pub(super) const WRITE_BYTES: usize = 64 << 10;
 
 /// A limit on bytes, and the bytes that are used.
@@ -32,11 +33,11 @@ pub(super) struct AnswerRoom {
     connection: Arc<Budget>,
 }
 
-/// The bytes of one answer, given back when this is dropped.
+/// The bytes of one answer or command, given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
     room: AnswerRoom,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl Budget {
@@ -84,7 +85,7 @@ impl AnswerRoom {
         }
         *server += bytes;
         *connection += bytes;
-        Ok(Reservation { room: self.clone(), bytes })
+        Ok(Reservation { room: self.clone(), bytes: bytes.into() })
     }
 
     /// Waits until there is room, for an answer that has begun already.
@@ -108,7 +109,7 @@ impl AnswerRoom {
 
     /// Counts an answer that is there already.
     pub(super) fn count(&self, bytes: usize) -> Reservation {
-        let mut counted = Reservation { room: self.clone(), bytes: 0 };
+        let counted = Reservation { room: self.clone(), bytes: AtomicUsize::new(0) };
         counted.resize(bytes);
         counted
     }
@@ -116,10 +117,20 @@ impl AnswerRoom {
 
 impl Reservation {
     /// Changes the reservation to the size that the answer has.
-    pub(super) fn resize(&mut self, bytes: usize) {
-        let before = std::mem::replace(&mut self.bytes, bytes);
+    pub(super) fn resize(&self, bytes: usize) {
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
         self.room.connection.change(before, bytes);
         self.room.server.change(before, bytes);
+    }
+
+    /// Moves bytes to a reservation of their own. This one gives half of its bytes at most, and the others are reserved.
+    pub(super) fn split(&self, bytes: usize) -> Result<Self, Problem> {
+        let given = (self.bytes.load(Ordering::Relaxed) / 2).min(bytes);
+        let own = if given < bytes { self.room.reserve(bytes - given)? } else { self.room.count(0) };
+        // No bytes are free in between, because other requests take them.
+        own.bytes.store(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(given, Ordering::Relaxed);
+        Ok(own)
     }
 
     /// Keeps the room until the body of a response is sent or dropped.
@@ -147,13 +158,17 @@ mod tests {
     fn both_budgets_count_and_get_back_what_was_reserved() {
         let server = Budget::new("server", 100);
         let (one, other) = (AnswerRoom::of_connection(&server, 60), AnswerRoom::of_connection(&server, 60));
-        let mut first = one.reserve(50).expect("there is room");
+        let first = one.reserve(50).expect("there is room");
         assert!(one.reserve(20).is_err(), "the connection has 10 left");
         let second = other.reserve(50).expect("the other connection has room");
         assert!(other.reserve(10).is_err(), "the server has none left");
         first.resize(10);
         let third = one.reserve(40).expect("40 were given back");
-        drop((first, second, third));
+        drop(second);
+        let apart = third.split(25).expect("20 are given, and 5 are free");
+        assert_eq!((*server.used.lock(), *one.connection.used.lock()), (55, 55));
+        assert!(third.split(25).is_err(), "10 are given, and the connection has 5 for the other 15");
+        drop((first, third, apart));
         assert_eq!((*server.used.lock(), *one.connection.used.lock()), (0, 0));
         assert!(one.reserve(1_000).is_ok(), "an answer above the limit is made if it is alone");
     }

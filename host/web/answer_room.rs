@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::Extensions;
+use axum::http::{Extensions, Method};
 use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::body::Body;
@@ -32,13 +32,30 @@ impl FromRequestParts<Arc<Web>> for AnswerRoom {
     }
 }
 
-/// Counts the body of a response until it is sent or dropped. `write` is what the request reserved before it was carried
-/// out.
-pub(super) fn count(response: &mut Response, room: &AnswerRoom, write: Option<Reservation>) {
+/// The bytes up to which an answer is given without room: that of a probe, and a problem. The connection and its stream take
+/// more.
+const SMALL_BYTES: usize = 1 << 10;
+
+/// Counts the body of a response until it is sent or dropped. `write` is what a request that writes reserved before it was
+/// carried out.
+///
+/// # Errors
+///
+/// The request only reads, nothing is reserved for its answer, and there is no room for it.
+pub(super) fn count(
+    response: &mut Response,
+    room: &AnswerRoom,
+    method: &Method,
+    write: Option<Arc<Reservation>>,
+) -> Result<(), Problem> {
     // The size of a stream is not known. It counts by itself.
-    let Some(size) = response.body().size_hint().exact() else { return };
-    let made = Reservation::take_from(response).or(write);
-    let mut counted = made.unwrap_or_else(|| room.count(0));
-    counted.resize(usize::try_from(size).unwrap_or(usize::MAX));
+    let Some(size) = response.body().size_hint().exact() else { return Ok(()) };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let counted = match Reservation::take_from(response).or_else(|| write.and_then(Arc::into_inner)) {
+        None if method.is_safe() && size > SMALL_BYTES => room.reserve(size)?,
+        reserved => reserved.unwrap_or_else(|| room.count(0)),
+    };
+    counted.resize(size);
     counted.attach_to(response);
+    Ok(())
 }

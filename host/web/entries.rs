@@ -11,7 +11,7 @@ use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
 use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
 use super::pages::{JsonPage, page_after};
-use super::paths::{EntryPath, ListPath, Origin, segment};
+use super::paths::{EntryPath, ListPath, Origin};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{EntriesQuery, NoQuery};
@@ -80,8 +80,7 @@ pub(super) async fn all(
         name_logic(headers, logic);
     }
     if let Some(last) = last.filter(|_| more) {
-        let next = page_after(last, &query);
-        link_next(headers, &format!("/lists/{}/entries?{next}", segment(name.as_str())));
+        link_next(headers, &page_after(last, &query));
     }
     Ok(response)
 }

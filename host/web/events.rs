@@ -7,8 +7,9 @@
 //! follow, or `reset` if the history does not contain all of them and the client has to read the list anew. A revision that
 //! is larger than a page is a `reset`, too. A stream that cannot go on says why with a `problem` before it ends.
 //!
-//! A stream holds one page of the history and one event at most, and reads the next page when the client took this one. Its
-//! page and its event are part of the budget of answers, and the stream waits where there is no room.
+//! A stream holds one page of the history and two events at most, and reads the next page when the events of this one are
+//! given to the connection. Page and events are part of the budget of answers until they are sent, and the stream waits where
+//! there is no room.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -79,6 +80,7 @@ pub(super) async fn follow(
         events,
         room,
         reserved: None,
+        is_live: false,
         missing_until,
         ended: false,
         _open: open,
@@ -110,8 +112,10 @@ struct EventStream {
     live: Receiver<LiveRevision>,
     events: EventQueue,
     room: AnswerRoom,
-    /// The room of the missed revisions in memory and of the last event.
-    reserved: Option<Reservation>,
+    /// The room of the revisions in memory and of their events. An event keeps it until it is sent.
+    reserved: Option<Arc<Reservation>>,
+    /// Whether the room is that of one live revision, and not of a page.
+    is_live: bool,
     /// The revision up to which the history has to be read before live revisions can be sent.
     missing_until: Option<u64>,
     /// Whether the stream ends when all events are sent.
@@ -126,10 +130,10 @@ impl EventStream {
     /// and names the last event that it received.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(frame) = self.events.pop() {
-                return Some(frame);
+            if let Some(event) = self.events.pop() {
+                return Some(self.with_room(event));
             }
-            // The client took the last event.
+            // What is not sent keeps its room.
             self.reserved = None;
             if self.ended {
                 return None;
@@ -159,12 +163,22 @@ impl EventStream {
         }
     }
 
+    /// An event that keeps the room of the stream until it is sent.
+    fn with_room(&self, bytes: Vec<u8>) -> Bytes {
+        // The revision of a live event is written, and is not held any more.
+        if let Some(room) = self.reserved.as_ref().filter(|_| self.is_live) {
+            room.resize(bytes.len());
+        }
+        Bytes::from_owner(SentEvent { bytes, _room: self.reserved.clone() })
+    }
+
     /// Waits for a live revision, or for the room of a page of missed ones.
     async fn wait(&mut self) -> Next {
         match self.missing_until {
             Some(current) => {
-                // For the page and for one event of it.
-                self.reserved = Some(self.room.wait(2 * self.events.limit).await);
+                // For the page, for an event of it, and for the one before, which may not be sent as a whole.
+                self.reserved = Some(Arc::new(self.room.wait(3 * self.events.limit).await));
+                self.is_live = false;
                 Next::CatchUp(current)
             }
             None => Next::Live(self.live.recv().await),
@@ -173,10 +187,12 @@ impl EventStream {
 
     /// Queues a revision that was just made.
     async fn push_live(&mut self, revision: &Arc<Revision>) {
-        let bytes = self.events.limit.min(2 * revision.bytes());
+        let urls = self.events.viewer.url_bytes(revision.changes.len());
+        let bytes = self.events.limit.min(2 * revision.bytes() + urls);
         tokio::select! {
             reserved = self.room.wait(bytes) => {
-                self.reserved = Some(reserved);
+                self.reserved = Some(Arc::new(reserved));
+                self.is_live = true;
                 self.events.push_missed([RetainedRevision::Whole(revision.clone())], revision.number);
             }
             // The history has it, when there is room.
@@ -242,7 +258,7 @@ enum QueuedEvent {
 
 impl EventQueue {
     /// The next event as it is sent.
-    fn pop(&mut self) -> Option<Bytes> {
+    fn pop(&mut self) -> Option<Vec<u8>> {
         Some(match self.queued.pop_front()? {
             QueuedEvent::Marker(name, current) => self.marker(name, current),
             // Not named `error`: that is what browsers call their own event for a lost connection. The id is the last
@@ -263,12 +279,12 @@ impl EventQueue {
         })
     }
 
-    fn reset(&mut self, current: u64) -> Bytes {
+    fn reset(&mut self, current: u64) -> Vec<u8> {
         self.queued.clear();
         self.marker("reset", current)
     }
 
-    fn marker(&mut self, name: &str, current: u64) -> Bytes {
+    fn marker(&mut self, name: &str, current: u64) -> Vec<u8> {
         self.sent = current;
         frame(name, current, format!("{{\"revision\":{current}}}").as_bytes())
     }
@@ -296,9 +312,21 @@ impl EventQueue {
 }
 
 /// An event as it is sent. JSON has no line breaks, so one `data` line is enough.
-fn frame(event: &str, id: u64, data: &[u8]) -> Bytes {
+fn frame(event: &str, id: u64, data: &[u8]) -> Vec<u8> {
     let head = format!("event: {event}\nid: {id}\ndata: ");
-    [head.as_bytes(), data, b"\n\n"].concat().into()
+    [head.as_bytes(), data, b"\n\n"].concat()
+}
+
+/// An event and the room that it takes.
+struct SentEvent {
+    bytes: Vec<u8>,
+    _room: Option<Arc<Reservation>>,
+}
+
+impl AsRef<[u8]> for SentEvent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 #[cfg(test)]

@@ -36,9 +36,10 @@ pub(super) fn protect(headers: &mut HeaderMap) {
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY.clone(), HeaderValue::from_static("same-origin"));
 }
 
-/// Links to the next page.
-pub(super) fn link_next(headers: &mut HeaderMap, target: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("<{target}>; rel=\"next\"")) {
+/// Links to the next page, which is the requested resource with another query. The reference is the query alone, so it is
+/// true under every URL that a proxy gives the resource.
+pub(super) fn link_next(headers: &mut HeaderMap, query: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("<?{query}>; rel=\"next\"")) {
         headers.insert(header::LINK, value);
     }
 }

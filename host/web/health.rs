@@ -10,7 +10,7 @@ use super::openapi::ReadProblems;
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::readiness::Readiness;
-use super::representations::json_response;
+use super::representations::{json_response, sized};
 use super::state::{Shared, Web};
 use crate::metrics::Readings;
 use crate::plugins::LoaderDied;
@@ -108,7 +108,7 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     };
     let text = services.metrics.render(readings, &services.registry);
     let text = text.map_err(|error| Problem::internal("cannot write the metrics", error))?;
-    let mut response = Response::new(text.into());
+    let mut response = Response::new(sized(text.into_bytes()));
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     Ok(response)

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::headers::link_next;
 use super::openapi::ReadProblems;
 use super::pages::{JsonPage, json_within};
-use super::paths::{ListPath, Origin, RevisionPath, segment};
+use super::paths::{ListPath, Origin, RevisionPath};
 use super::problem::{HandlerResult, Problem, ProblemBody};
 use super::query::{ChangesQuery, HistoryQuery};
 use super::representations::{DisplayAsString, EntryBody, Fields};
@@ -79,6 +79,11 @@ impl Viewer {
     #[cfg(test)]
     pub(super) fn anonymous() -> Self {
         Self { caller: "anonymous".into(), undo_right: UndoRight::All, prefix: String::new() }
+    }
+
+    /// About the most bytes that the URLs take in a representation of this many changes.
+    pub(super) fn url_bytes(&self, changes: usize) -> usize {
+        changes * self.prefix.len()
     }
 
     fn may_undo(&self, maker: &str) -> bool {
@@ -271,8 +276,7 @@ pub(super) async fn read(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if let (true, Some(last)) = (more, last) {
-        let target = format!("/lists/{}/history?after={last}&limit={limit}", segment(name.as_str()));
-        link_next(response.headers_mut(), &target);
+        link_next(response.headers_mut(), &format!("after={last}&limit={limit}"));
     }
     Ok(response)
 }
@@ -323,9 +327,7 @@ pub(super) async fn changes(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if more {
-        let list = segment(name.as_str());
-        let target = format!("/lists/{list}/history/{revision}/changes?after={seen}&limit={limit}");
-        link_next(response.headers_mut(), &target);
+        link_next(response.headers_mut(), &format!("after={seen}&limit={limit}"));
     }
     Ok(response)
 }

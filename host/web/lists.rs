@@ -137,7 +137,7 @@ pub(super) async fn all(State(web): Shared, origin: Origin, room: AnswerRoom, qu
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if let (true, Some(last)) = (more, last) {
-        let next = format!("/lists?after={}&limit={limit}", segment(name_of(last).as_str()));
+        let next = format!("after={}&limit={limit}", segment(name_of(last).as_str()));
         link_next(response.headers_mut(), &next);
     }
     Ok(response)

@@ -80,6 +80,7 @@ pub(super) async fn upload(
 ) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &[WASM])?;
+    let url = web.origin(&parts.uri, &parts.headers)?.logic(&name);
     let component = web.component_limits().read(&parts.headers, body).await?;
     // Not before: clients that send nothing would keep all others from uploading.
     let Ok(_permit) = web.uploads.try_acquire() else {
@@ -96,7 +97,7 @@ pub(super) async fn upload(
     let body = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
     let mut response = json_response(StatusCode::CREATED, &body)?;
     name_logic(response.headers_mut(), &id);
-    if let Ok(location) = HeaderValue::from_str(&format!("/logic/{name}")) {
+    if let Ok(location) = HeaderValue::from_str(&url) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)

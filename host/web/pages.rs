@@ -1,6 +1,6 @@
 //! Pages of an answer: JSON arrays that end by their bytes, and the links from one page to the next.
 
-use std::io;
+use std::io::{self, Write};
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,48 +13,50 @@ use crate::list::id::EntryId;
 
 /// A JSON array that ends at a number of bytes.
 pub(super) struct JsonPage {
-    bytes: Vec<u8>,
-    limit: usize,
+    json: Bounded,
 }
 
 impl JsonPage {
     /// An empty page that ends at about this many bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { bytes: vec![b'['], limit }
+        Self { json: Bounded { bytes: vec![b'['], limit } }
     }
 
     /// Adds an item, unless the page is full. The first item is added whatever its size. Returns whether it was added.
     pub(super) fn push(&mut self, item: &impl Serialize) -> Result<bool, Problem> {
-        let before = self.bytes.len();
-        let is_first = before == 1;
-        if !is_first {
-            self.bytes.push(b',');
+        let before = self.json.bytes.len();
+        if before == 1 {
+            return serde_json::to_writer(&mut self.json.bytes, item).map(|()| true).map_err(failed);
         }
-        serde_json::to_writer(&mut self.bytes, item).map_err(failed)?;
-        if !is_first && self.bytes.len() > self.limit {
-            self.bytes.truncate(before);
-            return Ok(false);
+        let written = self.json.write_all(b",").map_err(serde_json::Error::io);
+        match written.and_then(|()| serde_json::to_writer(&mut self.json, item)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_io() => {
+                self.json.bytes.truncate(before);
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
         }
-        Ok(true)
     }
 
     /// Adds an item that is JSON already, unless the page is full. Returns whether it was added.
     pub(super) fn push_json(&mut self, item: &[u8]) -> bool {
-        let is_first = self.bytes.len() == 1;
-        if !is_first && self.bytes.len() + item.len() >= self.limit {
+        let Bounded { bytes, limit } = &mut self.json;
+        let is_first = bytes.len() == 1;
+        if !is_first && bytes.len() + item.len() >= *limit {
             return false;
         }
         if !is_first {
-            self.bytes.push(b',');
+            bytes.push(b',');
         }
-        self.bytes.extend_from_slice(item);
+        bytes.extend_from_slice(item);
         true
     }
 
     /// The response of this page.
     pub(super) fn into_response(mut self) -> Response {
-        self.bytes.push(b']');
-        json_bytes_response(StatusCode::OK, self.bytes)
+        self.json.bytes.push(b']');
+        json_bytes_response(StatusCode::OK, self.json.bytes)
     }
 }
 
@@ -85,9 +87,10 @@ struct Bounded {
     limit: usize,
 }
 
-impl io::Write for Bounded {
+impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.limit - self.bytes.len() {
+        // The first item of a page may be larger than the limit.
+        if bytes.len() > self.limit.saturating_sub(self.bytes.len()) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.bytes.extend_from_slice(bytes);
@@ -102,7 +105,7 @@ impl io::Write for Bounded {
 /// A writer that only counts.
 struct Counted(usize);
 
-impl io::Write for Counted {
+impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 += bytes.len();
         Ok(bytes.len())
@@ -141,7 +144,10 @@ mod tests {
         let mut page = JsonPage::new(10);
         let added: Vec<_> = ["a", "b", "c"].iter().map(|item| page.push(item).ok()).collect();
         assert_eq!(added, [Some(true), Some(true), Some(false)]);
-        assert_eq!(page.bytes, br#"["a","b""#);
+        assert_eq!(page.json.bytes, br#"["a","b""#);
+        let mut page = JsonPage::new(10);
+        assert_eq!(page.push(&1).ok().zip(page.push(&"x".repeat(10_000)).ok()), Some((true, false)));
+        assert!(page.json.bytes.capacity() < 100, "an item that does not fit is not written");
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Origin {
         format!("{}/lists/{}", self.0, segment(name.as_str()))
     }
 
+    /// The URL of a logic.
+    pub(super) fn logic(&self, name: &LogicName) -> String {
+        format!("{}/logic/{name}", self.0)
+    }
+
     /// What the URLs of a list's entries begin with; their id follows.
     pub(super) fn entries(&self, name: &ListName) -> String {
         format!("{}/lists/{}/entries/", self.0, segment(name.as_str()))

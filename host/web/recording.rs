@@ -6,10 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use super::answer_budget::AnswerRoom;
 use super::headers::link_next;
 use super::openapi::ReadProblems;
-use super::paths::{ListPath, segment};
+use super::paths::ListPath;
 use super::problem::HandlerResult;
 use super::query::HistoryQuery;
-use super::representations::empty;
+use super::representations::{empty, sized};
 use super::state::Shared;
 use crate::actor::CallError;
 use crate::store::recording::{MEDIA_TYPE, page};
@@ -56,11 +56,10 @@ pub(super) async fn read(
         reserved = room.reserve(2 * (bytes + list.bytes()))?;
     }
     let mut response = empty(StatusCode::OK);
-    *response.body_mut() = page(&name, list_on_page, list.revision(), &revisions).into();
+    *response.body_mut() = sized(page(&name, list_on_page, list.revision(), &revisions));
     reserved.attach_to(&mut response);
     if list_on_page.is_none() && !revisions.is_empty() {
-        let target = format!("/lists/{}/recording?after={last}&limit={limit}", segment(name.as_str()));
-        link_next(response.headers_mut(), &target);
+        link_next(response.headers_mut(), &format!("after={last}&limit={limit}"));
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

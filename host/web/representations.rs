@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -179,16 +180,21 @@ pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Handle
 
 /// A response with a body that is JSON already.
 pub(super) fn json_bytes_response(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(body.into());
+    let mut response = Response::new(sized(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
+/// A body that takes no more memory than its length, which is what counts.
+pub(super) fn sized(body: Vec<u8>) -> Body {
+    Bytes::from(body.into_boxed_slice()).into()
+}
+
 /// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(axum::body::Body::empty());
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }

@@ -82,7 +82,7 @@ fn with_middleware(web: &Arc<Web>, routes: OpenApiRouter<Arc<Web>>) -> Router {
 }
 
 /// Checks, counts and logs a request, also one without a route.
-async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+async fn instrument(State(web): Shared, route: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     let clock = &web.services.clock;
     let started = clock.monotonic();
     let method = request.method().clone();
@@ -91,7 +91,7 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
     let room = web.room(request.extensions());
     let mut reserved = None;
     let mut response = match admit(&web, route, allowed.is_some(), &request) {
-        Ok(None) => match reserve(&room, &method) {
+        Ok(None) => match reserve(&web, &room, &mut request) {
             Ok(room) => {
                 reserved = room;
                 with_method_problem(next.run(request).await)
@@ -102,18 +102,26 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, request: Req
         Err(problem) => problem.into_response(),
     };
     let took = clock.monotonic().saturating_sub(started);
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        problem.write_to(&mut response, if method.is_safe() { Access::Read } else { Access::Write });
-        web.log_failure(&problem);
+    write_problem(&web, &method, &mut response);
+    if let Err(problem) = answer_room::count(&mut response, &room, &method, reserved) {
+        response = problem.into_response();
+        write_problem(&web, &method, &mut response);
     }
     protect(response.headers_mut());
     web.share(&mut response, allowed);
-    answer_room::count(&mut response, &room, reserved);
     let metrics = &web.services.metrics;
     metrics.count_request(route, method.as_str(), response.status().as_u16());
     metrics.observe_latency(class(&method, route), took);
     tracing::debug!(%method, route, status = response.status().as_u16(), ?took, "answered");
     response
+}
+
+/// Writes the problem of a response as its body, and logs it.
+fn write_problem(web: &Web, method: &Method, response: &mut Response) {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.write_to(response, if method.is_safe() { Access::Read } else { Access::Write });
+        web.log_failure(&problem);
+    }
 }
 
 /// Refuses requests before a handler sees them, and answers the preflights of pages of an allowed origin.
@@ -132,9 +140,15 @@ fn admit(web: &Web, route: &str, is_allowed_origin: bool, request: &Request) -> 
     Ok(None)
 }
 
-/// Reserves the room of a request that writes. A handler of a request that reads reserves the room of its answer itself.
-fn reserve(room: &AnswerRoom, method: &Method) -> Result<Option<Reservation>, Problem> {
-    if method.is_safe() { Ok(None) } else { room.reserve(WRITE_BYTES).map(Some) }
+/// Reserves the room of a request that writes, and gives it to the handler as well. A handler of a request that reads
+/// reserves the room of its answer itself.
+fn reserve(web: &Web, room: &AnswerRoom, request: &mut Request) -> Result<Option<Arc<Reservation>>, Problem> {
+    if request.method().is_safe() {
+        return Ok(None);
+    }
+    let reserved = Arc::new(room.reserve(WRITE_BYTES.max(web.options.max_body_bytes))?);
+    request.extensions_mut().insert(reserved.clone());
+    Ok(Some(reserved))
 }
 
 /// Gives a 405 the problem document that the router leaves out.

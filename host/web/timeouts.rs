@@ -10,27 +10,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::http::Version;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::answer_budget::Reservation;
-use super::body_progress::BodyProgress;
+use super::body_progress::{BodyProgress, LeastSpeed};
 use super::listen::Stream;
 
 /// Timeouts of one connection.
 pub(super) struct ConnectionTimeouts {
     header: Duration,
     idle: Duration,
+    least_speed: LeastSpeed,
     activity: Mutex<Activity>,
 }
 
 /// What a connection is doing, and since when.
 struct Activity {
-    /// Requests whose responses are not written yet.
+    /// Requests whose responses are not sent yet.
     in_flight: usize,
     /// Whether the head of a request is arriving. On HTTP/2 this cannot be observed from outside.
     reading: bool,
@@ -39,14 +37,17 @@ struct Activity {
     since: Instant,
     /// Since when the client reads nothing of what is written.
     stalled: Option<Instant>,
+    /// The responses on HTTP/2 that were given to the connection as a whole and are not sent as a whole. Each is a stream of
+    /// the connection, so the limit on streams is theirs, too.
+    unsent: Vec<Arc<BodyProgress>>,
 }
 
 impl ConnectionTimeouts {
     /// The timeouts of a connection that was just accepted, and whose first request has to arrive.
-    pub(super) fn new(header: Duration, idle: Duration) -> Arc<Self> {
-        let since = Instant::now();
-        let activity = Activity { in_flight: 0, reading: true, http2: false, since, stalled: None };
-        Arc::new(Self { header, idle, activity: Mutex::new(activity) })
+    pub(super) fn new(header: Duration, idle: Duration, least_speed: LeastSpeed) -> Arc<Self> {
+        let (since, unsent) = (Instant::now(), Vec::new());
+        let activity = Activity { in_flight: 0, reading: true, http2: false, since, stalled: None, unsent };
+        Arc::new(Self { header, idle, least_speed, activity: Mutex::new(activity) })
     }
 
     /// Records that a request arrived. It ends when the returned guard is dropped.
@@ -62,7 +63,7 @@ impl ConnectionTimeouts {
     pub(super) async fn exceeded(&self) -> &'static str {
         loop {
             // What begins from now on may have an earlier deadline than what goes on now, but none before this.
-            let soonest = Instant::now() + self.header.min(self.idle);
+            let soonest = Instant::now() + self.header.min(self.idle).min(self.least_speed.time);
             let next_check = match self.deadline() {
                 Some((deadline, over)) if deadline <= Instant::now() => return over,
                 Some((deadline, _)) => deadline.min(soonest),
@@ -73,9 +74,14 @@ impl ConnectionTimeouts {
     }
 
     fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let activity = self.activity.lock();
-        if let Some(stalled) = activity.stalled {
-            return Some((stalled + self.idle, "reading the response"));
+        const READING: &str = "reading the response";
+        let mut activity = self.activity.lock();
+        activity.unsent.retain(|response| !response.is_resting());
+        let now = Instant::now();
+        let unsent = activity.unsent.iter().filter_map(|response| response.next_check(self.least_speed, now)).min();
+        let stalled = activity.stalled.map(|since| since + self.idle);
+        if let Some(deadline) = [unsent, stalled].into_iter().flatten().min() {
+            return Some((deadline, READING));
         }
         match (activity.in_flight, activity.reading) {
             (0, true) => Some((activity.since + self.header, "sending the head of a request")),
@@ -102,8 +108,20 @@ impl ConnectionTimeouts {
     }
 }
 
-/// Guard of a request that is not answered yet.
+/// Guard of a request whose response is not sent yet.
 pub(super) struct InFlight(Arc<ConnectionTimeouts>);
+
+impl InFlight {
+    /// Records that the body of the response has ended. On HTTP/2 the connection may still hold frames, and no task of the
+    /// response is left that could be ended. So the connection is ended if the client does not take them.
+    pub(super) fn body_ended(&self, progress: &Arc<BodyProgress>) {
+        let mut activity = self.0.activity.lock();
+        if activity.http2 && !progress.is_resting() {
+            activity.unsent.retain(|response| !response.is_resting());
+            activity.unsent.push(progress.clone());
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -169,99 +187,39 @@ impl AsyncWrite for TimedStream {
     }
 }
 
-/// The most bytes of a frame. Hyper takes a frame as a whole, so small frames show how much the client takes.
-const FRAME_BYTES: usize = 16 << 10;
-
-/// Body of a response. The request ends when the body is dropped.
-pub(super) struct TimedBody {
-    body: Body,
-    /// What is left of a large frame.
-    rest: Bytes,
-    progress: Arc<BodyProgress>,
-    _in_flight: InFlight,
-    /// The room of the answer, given back with the body.
-    _room: Option<Reservation>,
-}
-
-impl TimedBody {
-    /// Wraps the body that ends a request.
-    pub(super) fn new(body: Body, in_flight: InFlight, progress: Arc<BodyProgress>, room: Option<Reservation>) -> Self {
-        if !body.is_end_stream() {
-            progress.begin();
-        }
-        Self { body, rest: Bytes::new(), progress, _in_flight: in_flight, _room: room }
-    }
-
-    fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.rest = data,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
-        }
-        let bytes = self.rest.len().min(FRAME_BYTES);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
-    }
-}
-
-impl Drop for TimedBody {
-    fn drop(&mut self) {
-        self.progress.rest();
-    }
-}
-
-impl HttpBody for TimedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.progress.asked();
-        let next = self.next_frame(cx);
-        match &next {
-            Poll::Ready(Some(Ok(frame))) => self.progress.gave(frame.data_ref().map_or(0, Bytes::len)),
-            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => self.progress.rest(),
-        }
-        next
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
-        let mut hint = SizeHint::new();
-        if let Some(upper) = body.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(body.lower() + rest);
-        hint
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn timeouts(answer_time: Duration) -> Arc<ConnectionTimeouts> {
+        ConnectionTimeouts::new(MINUTE, MINUTE, LeastSpeed { bytes: 1_000, time: answer_time })
+    }
+
     #[tokio::test]
-    async fn a_large_body_is_given_in_small_frames_with_its_size() {
-        let content = Bytes::from(vec![7; 3 * FRAME_BYTES + 5]);
-        let timeouts = ConnectionTimeouts::new(Duration::from_secs(1), Duration::from_secs(1));
-        let in_flight = timeouts.begin(Version::HTTP_11);
-        let mut body = TimedBody::new(Body::from(content.clone()), in_flight, Arc::default(), None);
-        let mut given = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let data = frame.expect("a frame").into_data().expect("data");
-            assert!(data.len() <= FRAME_BYTES);
-            given.extend_from_slice(&data);
-            assert_eq!(body.size_hint().exact(), Some((content.len() - given.len()) as u64));
-            assert_eq!(body.is_end_stream(), given.len() == content.len());
-        }
-        assert_eq!(given, content);
+    async fn a_connection_with_frames_that_the_client_does_not_take_is_ended() {
+        let timeouts = timeouts(Duration::ZERO);
+        let (in_flight, progress) = (timeouts.begin(Version::HTTP_2), Arc::<BodyProgress>::default());
+        progress.gave(10);
+        progress.ended();
+        in_flight.body_ended(&progress);
+        assert_eq!(timeouts.exceeded().await, "reading the response");
+        progress.took(10);
+        assert_eq!(timeouts.deadline(), None, "the request has no response yet");
+    }
+
+    #[test]
+    fn a_connection_with_a_response_that_is_taken_is_not_idle() {
+        let timeouts = timeouts(MINUTE);
+        let (in_flight, progress) = (timeouts.begin(Version::HTTP_2), Arc::<BodyProgress>::default());
+        progress.gave(10);
+        in_flight.body_ended(&progress);
+        assert_eq!(timeouts.deadline().map(|(_, activity)| activity), Some("reading the response"));
+        progress.ended();
+        progress.took(10);
+        drop(in_flight);
+        assert_eq!(timeouts.deadline().map(|(_, activity)| activity), Some("sending another request"));
+        assert!(timeouts.activity.lock().unsent.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::headers::{link_next, name_logic};
 use super::openapi::ReadProblems;
 use super::pages::{json_bytes, page_after};
-use super::paths::{NamedPath, Origin, segment};
+use super::paths::{NamedPath, Origin};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::ViewQuery;
 use super::representations::{EntryBody, Fields, json_response};
@@ -87,9 +87,7 @@ pub(super) async fn read(
     }
     // The path names the view, so the query does not.
     if let Some(last) = last.filter(|_| view.page.more || is_cut) {
-        let next = page_after(last, &Query { view: None, ..query.clone() });
-        let (list, name) = (segment(list.as_str()), segment(name));
-        link_next(headers, &format!("/lists/{list}/views/{name}?{next}"));
+        link_next(headers, &page_after(last, &Query { view: None, ..query.clone() }));
     }
     Ok(response)
 }

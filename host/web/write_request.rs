@@ -5,15 +5,23 @@ use std::sync::Arc;
 use axum::extract::Request as HttpRequest;
 use bytes::Bytes;
 
+use super::answer_budget::Reservation;
 use super::body::require_type;
 use super::paths::Origin;
 use super::problem::Problem;
 use super::state::Web;
 use super::{idempotency, preconditions};
-use crate::actor::{CallError, CommandSource, Expect, Reply, Request};
+use crate::actor::{CallError, CommandSource, Expect, Reply, Request, RequestRoom};
 use crate::list::command::Command;
 use crate::list::name::ListName;
 use crate::list::receipt::Idempotency;
+
+/// The bytes that a request takes beside its body.
+const REQUEST_BYTES: usize = 1 << 10;
+
+/// The most bytes that a value takes in memory for each of the characters that separate values in JSON. An array of texts
+/// with one letter has one such character in four bytes.
+const SEPARATED_BYTES: usize = 80;
 
 /// Body that a handler expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +46,7 @@ pub(super) struct WriteRequest {
     client: Arc<str>,
     expect: Expect,
     idempotency: Option<Idempotency>,
+    room: RequestRoom,
 }
 
 impl WriteRequest {
@@ -60,10 +69,14 @@ impl WriteRequest {
         if expected_body == ExpectedBody::JsonOrNothing && !body.is_empty() {
             require_type(headers, &["application/json"])?;
         }
+        let mut room = RequestRoom::default();
+        if let Some(reserved) = parts.extensions.get::<Arc<Reservation>>() {
+            room.hold(reserved.split(request_bytes(&body))?);
+        }
         let path = parts.uri.path();
         let client = web.client(&caller, &parts.extensions);
         let idempotency = idempotency::of(headers, &parts.method, path, &caller, &client, &body)?;
-        Ok(Self { origin, body, caller, client, expect, idempotency })
+        Ok(Self { origin, body, caller, client, expect, idempotency, room })
     }
 
     /// Whether the request is only to be carried out if the list is in a certain state.
@@ -88,14 +101,20 @@ impl WriteRequest {
         list: &ListName,
         command: impl Into<CommandSource>,
     ) -> Result<Reply, CallError> {
-        let Self { caller, client, expect, idempotency, .. } = self;
-        web.cache().call(list, Request { command: command.into(), caller, client, expect, idempotency }).await
+        let Self { caller, client, expect, idempotency, room, .. } = self;
+        web.cache().call(list, Request { command: command.into(), caller, client, expect, idempotency, room }).await
     }
 
     /// Undoes a revision of a list, or the last one.
     pub(super) async fn undo(self, web: &Web, list: &ListName, revision: Option<u64>) -> Result<Reply, Problem> {
-        let Self { caller, client, expect, idempotency, .. } = self;
-        let request = |command: Command| Request { command: command.into(), caller, client, expect, idempotency };
+        let Self { caller, client, expect, idempotency, room, .. } = self;
+        let request = |command: Command| Request { command: command.into(), caller, client, expect, idempotency, room };
         Ok(web.cache().undo(list, revision, web.undo_right(), request).await?)
     }
+}
+
+/// About the most bytes that a request with this body takes in memory, also when the body is parsed.
+fn request_bytes(body: &[u8]) -> usize {
+    let separators = body.iter().filter(|byte| b",:[{".contains(byte)).count();
+    REQUEST_BYTES + 2 * body.len() + separators * SEPARATED_BYTES
 }

@@ -21,10 +21,10 @@ async fn server_with(entries: usize) -> Server {
     server
 }
 
-/// The path of the next page.
-fn next(page: &Response) -> Option<String> {
-    let link = page.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
-    Some(link.to_owned())
+/// The path of the page after the page at a path.
+fn next(path: &str, page: &Response) -> Option<String> {
+    let query = page.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
+    Some(path.split('?').next().expect("a path").to_owned() + query)
 }
 
 /// The pages from a path on.
@@ -33,7 +33,7 @@ async fn pages(server: &Server, path: &str) -> Vec<Response> {
     while let Some(at) = path {
         let page = server.get(&at).await;
         assert_eq!(page.status, 200, "{page:?}");
-        path = next(&page);
+        path = next(&at, &page);
         pages.push(page);
     }
     pages
@@ -129,31 +129,38 @@ async fn answers_that_wait_to_be_sent_are_limited_and_a_refused_write_is_not_car
     let page = server.get("/lists/bob/entries").await;
     assert_eq!(page.status, 200);
     server.add("bob", "milk").await;
-    // A client that takes nothing: a window of 0.
-    let mut sender = client_without_window(&server).await;
     let request = |path: &str| {
         let uri = server.url(path);
         hyper::Request::get(uri).body(Empty::<Bytes>::new()).expect("a request")
     };
-    let unread = sender.send_request(request("/app.js")).await.expect("a response");
-    let refused = sender.send_request(request("/lists/bob/entries")).await.expect("a response");
-    assert_eq!((unread.status().as_u16(), refused.status().as_u16()), (200, 503));
-    assert_eq!(refused.headers()["retry-after"], "1");
-    let clear =
-        hyper::Request::delete(server.url("/lists/bob/entries")).body(Empty::<Bytes>::new()).expect("a request");
-    assert_eq!(sender.send_request(clear).await.expect("a response").status(), 503);
-    assert_eq!(server.get("/lists/bob").await.json()["entries"], 1, "the refused write was not carried out");
-    // What is given up is given back.
-    drop((unread, refused, sender));
+    let size = server.get("/app.js").await.body.len();
+    // A client that takes nothing, and one that takes enough for the server to give the rest to the connection.
+    for window in [0, size - 1] {
+        let mut sender = client_with_window(u32::try_from(window).expect("small"), &server).await;
+        let unread = sender.send_request(request("/app.js")).await.expect("a response");
+        let refused = sender.send_request(request("/lists/bob/entries")).await.expect("a response");
+        assert_eq!((unread.status().as_u16(), refused.status().as_u16()), (200, 503), "{window}");
+        assert_eq!(refused.headers()["retry-after"], "1");
+        // Answers that nothing was reserved for are refused as well, and a probe is answered.
+        for (path, status) in [("/openapi.json", 503), ("/lists/bob/entries/1", 200), ("/livez", 200)] {
+            assert_eq!(sender.send_request(request(path)).await.expect("a response").status(), status, "{path}");
+        }
+        let clear =
+            hyper::Request::delete(server.url("/lists/bob/entries")).body(Empty::<Bytes>::new()).expect("a request");
+        assert_eq!(sender.send_request(clear).await.expect("a response").status(), 503);
+        assert_eq!(server.get("/lists/bob").await.json()["entries"], 1, "the refused write was not carried out");
+        // What is given up is given back.
+        drop((unread, refused, sender));
+    }
     let freed = async { while server.request("DELETE", "/lists/bob/entries").response().await.status != 204 {} };
     tokio::time::timeout(WAIT_TIMEOUT, freed).await.expect("the room is given back");
 }
 
-/// A connection whose client takes no byte of a body.
-async fn client_without_window(server: &Server) -> http2::SendRequest<Empty<Bytes>> {
+/// A connection whose client takes only the first bytes of a body.
+async fn client_with_window(bytes: u32, server: &Server) -> http2::SendRequest<Empty<Bytes>> {
     let stream = TcpStream::connect(server.address).await.expect("a connection");
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(0);
+    builder.initial_stream_window_size(bytes);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
     tokio::spawn(connection);
     sender
@@ -164,7 +171,7 @@ async fn a_response_that_is_not_read_is_ended_and_the_others_on_the_connection_g
     let options = Options { answer_time: Duration::from_millis(50), ..Options::default() };
     let server = Server::with(options).await;
     server.add("bob", "milk").await;
-    let mut sender = client_without_window(&server).await;
+    let mut sender = client_with_window(0, &server).await;
     for path in ["/lists/bob/entries", "/lists/bob/events"] {
         let request = hyper::Request::get(server.url(path)).body(Empty::<Bytes>::new()).expect("a request");
         let unread = sender.send_request(request).await.expect("a response");
@@ -172,4 +179,33 @@ async fn a_response_that_is_not_read_is_ended_and_the_others_on_the_connection_g
         let end = tokio::time::timeout(WAIT_TIMEOUT, unread.into_body().frame()).await.expect("the server ends it");
         assert!(end.is_some_and(|frame| frame.is_err()), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_ends_if_the_rest_of_a_response_that_it_holds_is_not_read() {
+    let options = Options { answer_time: Duration::from_millis(50), ..Options::default() };
+    let server = Server::with(options).await;
+    // The server gives the whole response to the connection, of which the client takes one byte.
+    let mut sender = client_with_window(1, &server).await;
+    let request = hyper::Request::get(server.url("/livez")).body(Empty::<Bytes>::new()).expect("a request");
+    let unread = sender.send_request(request).await.expect("a response");
+    let ended = async { while sender.ready().await.is_ok() { tokio::task::yield_now().await } };
+    tokio::time::timeout(WAIT_TIMEOUT, ended).await.expect("the server ends the connection");
+    drop(unread);
+}
+
+#[tokio::test]
+async fn an_event_takes_room_until_it_is_sent() {
+    let server = Server::with(Options { max_answer_bytes: 1_000, ..Options::default() }).await;
+    server.add("bob", "milk").await;
+    // Enough for the first event, and for the server to give the second one to the connection.
+    let mut sender = client_with_window(60, &server).await;
+    let request = hyper::Request::get(server.url("/lists/bob/events")).body(Empty::<Bytes>::new()).expect("a request");
+    let unread = sender.send_request(request).await.expect("a response");
+    server.add("bob", "bread").await;
+    let full = async { while server.get("/lists/bob/entries").await.status != 503 {} };
+    tokio::time::timeout(WAIT_TIMEOUT, full).await.expect("the event takes room");
+    drop((unread, sender));
+    let freed = async { while server.get("/lists/bob/entries").await.status != 200 {} };
+    tokio::time::timeout(WAIT_TIMEOUT, freed).await.expect("the room is given back");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
-use hotlist::actor::{CallError, Effect, Expect, Reply, Request};
+use hotlist::actor::{CallError, Effect, Expect, Reply, Request, RequestRoom};
 use hotlist::cache::{Cache, UndoRight};
 use hotlist::clock::Clock;
 use hotlist::executor::Executor;
@@ -156,6 +156,7 @@ async fn attempt(world: &Arc<World>, cache: &Cache, op: &mut Op) -> bool {
             holder: "client".into(),
             fingerprint: [7; 32],
         }),
+        room: RequestRoom::default(),
     };
     let call: BoxFuture<'_, _> = match &op.kind {
         OpKind::Command(command) => Box::pin(cache.call(&op.list, request(command.clone()))),

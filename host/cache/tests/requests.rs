@@ -206,3 +206,23 @@ async fn a_condition_is_checked_when_the_command_is_decided() {
     let stale = world.cache.call(&name("bob"), expecting(Expect::Revision(vec![1]))).await;
     assert_eq!(stale.unwrap_err(), CallError::Stale { revision: 2 });
 }
+
+#[tokio::test]
+async fn a_request_holds_its_room_until_the_actor_drops_it() {
+    let world = World::new();
+    world.store.hold_commits();
+    let first = world.add_held("bob", "one").await;
+    let mut request = add("two");
+    let (room, bob) = (Arc::new(()), name("bob"));
+    request.room.hold(room.clone());
+    // The caller leaves while the request waits in the mailbox.
+    {
+        let mut call = std::pin::pin!(world.cache.call(&bob, request));
+        assert!(futures_util::poll!(&mut call).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&room), 2);
+    world.store.release();
+    first.await.unwrap().unwrap();
+    until(|| Arc::strong_count(&room) == 1).await;
+    assert_eq!(world.titles("bob").await, ["one", "two"]);
+}

@@ -80,16 +80,16 @@ async function send(method, path, body) {
 // The items of a page: lists, entries or revisions, or the entries of a view.
 const itemsOf = (answer) => (answer.groups ? answer.groups.flatMap(({ entries }) => entries) : answer);
 
-// Follows `next` links until `count` items are read. A page may hold fewer items than asked for, because it also
-// ends by its bytes. Answers with the pages, and whether more follow.
+// Follows `next` links until `count` items are read. A link is the query of the next page. A page may hold fewer
+// items than asked for, because it also ends by its bytes. Answers with the pages, and whether more follow.
 async function readPages(path, count) {
-  const answers = [];
+  const answers = [], [resource] = path.split("?");
   let next = `${path}${path.includes("?") ? "&" : "?"}limit=${Math.min(count, MAX_PAGE)}`;
   for (let left = count; next && left > 0;) {
     const page = await send("GET", next);
     answers.push(page.answer);
     left -= itemsOf(page.answer).length;
-    next = page.next;
+    next = page.next && `${resource}${page.next}`;
   }
   return { answers, more: Boolean(next) };
 }

@@ -171,7 +171,7 @@ impl Remote {
         }
         let mut response = request.call().with_context(what)?;
         let status = response.status();
-        let next = response.headers().get("link").and_then(|link| next_page(link.to_str().ok()?));
+        let next = response.headers().get("link").and_then(|link| next_page(path, link.to_str().ok()?));
         let body = response.body_mut().with_config().limit(MAX_REPLY_BYTES).read_to_vec().with_context(what)?;
         Ok(Reply { status, next, body })
     }
@@ -237,10 +237,11 @@ impl Iterator for Names<'_> {
     }
 }
 
-/// The path of the next page that a `Link` names. Other servers are not asked.
-fn next_page(link: &str) -> Option<String> {
-    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
-    (parameters.trim() == r#"; rel="next""# && target.starts_with('/')).then(|| target.to_owned())
+/// The path of the next page that the `Link` of a page names: the page's path with another query. Other servers are not asked.
+fn next_page(path: &str, link: &str) -> Option<String> {
+    let (query, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    let resource = path.split('?').next().unwrap_or(path);
+    (parameters.trim() == r#"; rel="next""# && query.starts_with('?')).then(|| format!("{resource}{query}"))
 }
 
 fn path_of(name: &ListName) -> String {
@@ -272,9 +273,10 @@ mod tests {
 
     #[test]
     fn only_a_link_to_the_same_server_is_followed() {
-        assert_eq!(next_page("</lists?after=a&limit=1>; rel=\"next\"").as_deref(), Some("/lists?after=a&limit=1"));
-        for other in ["</lists>; rel=\"prev\"", "<https://evil.example/lists>; rel=\"next\"", "/lists", ""] {
-            assert_eq!(next_page(other), None, "{other}");
+        let next = next_page("/lists?limit=1", "<?after=a&limit=1>; rel=\"next\"");
+        assert_eq!(next.as_deref(), Some("/lists?after=a&limit=1"));
+        for other in ["<?after=a>; rel=\"prev\"", "<https://evil.example/lists>; rel=\"next\"", "/lists", ""] {
+            assert_eq!(next_page("/lists", other), None, "{other}");
         }
     }
 
