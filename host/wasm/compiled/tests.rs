@@ -129,7 +129,7 @@ fn an_engine_that_runs_code_compiles_nothing_itself() {
     let folder = tempfile::tempdir().unwrap();
     let compiled = CompiledCode::open(code(folder.path())).unwrap();
     let engine = runs(&compiled, |_| {});
-    let error = Component::new(&engine, COMPONENT).err().expect("it has no compiler").to_string();
+    let error = Component::new(&engine, COMPONENT).expect_err("it has no compiler").to_string();
     assert!(error.contains("compiler"), "{error}");
     let refused = compiled.load(&engine, digest_of(COMPONENT), COMPONENT, &|_, _| Err(LoadError::Cancelled));
     assert!(matches!(refused, Err(LoadError::Cancelled)));
@@ -138,7 +138,7 @@ fn an_engine_that_runs_code_compiles_nothing_itself() {
         fs::remove_dir_all(directory.join(code_file::CODE_DIRECTORY)).expect("it is removed");
         Ok(())
     });
-    let error = removed.err().expect("there is no code").to_string();
+    let error = removed.expect_err("there is no code").to_string();
     assert!(error.contains("one file was expected"), "{error}");
 }
 
@@ -208,7 +208,7 @@ fn the_code_of_an_engine_with_other_settings_is_replaced() {
         config.consume_fuel(false);
     });
     // This process compiles with fuel, so the code does not fit.
-    load_code(&compiled, &other).err().expect("it does not run without");
+    load_code(&compiled, &other).expect_err("it does not run without");
     assert!(!file.exists(), "the code that nothing uses any more is gone");
     load_code(&compiled, &runs(&compiled, |_| {})).expect("it fits");
     assert!(file.exists());
