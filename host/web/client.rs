@@ -15,6 +15,8 @@ use super::state::Web;
 pub(super) struct Client {
     pub(super) caller: Arc<str>,
     pub(super) client: Arc<str>,
+    /// The client as a holder of slots.
+    pub(super) holder: Holder,
 }
 
 impl Web {
@@ -26,6 +28,14 @@ impl Web {
             None => peer::name(extensions).into(),
         }
     }
+
+    /// The same as a holder of slots.
+    fn client_holder(&self, caller: &Arc<str>, extensions: &Extensions) -> Holder {
+        match (&self.options.caller_header, peer::of(extensions)) {
+            (None, Some(peer)) => peer.holder(),
+            _ => Holder::Caller(caller.clone()),
+        }
+    }
 }
 
 impl FromRequestParts<Arc<Web>> for Client {
@@ -33,19 +43,7 @@ impl FromRequestParts<Arc<Web>> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
         let caller = web.caller(&parts.headers, &parts.extensions)?;
-        Ok(Self { client: web.client(&caller, &parts.extensions), caller })
-    }
-}
-
-/// The client of a request as a holder of slots.
-impl FromRequestParts<Arc<Web>> for Holder {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
-        let caller = web.caller(&parts.headers, &parts.extensions)?;
-        Ok(match (&web.options.caller_header, peer::of(&parts.extensions)) {
-            (None, Some(peer)) => peer.holder(),
-            _ => Self::Caller(caller),
-        })
+        let client = web.client(&caller, &parts.extensions);
+        Ok(Self { client, holder: web.client_holder(&caller, &parts.extensions), caller })
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn all(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
-    Client { caller, client }: Client,
+    Client { caller, client, .. }: Client,
     room: AnswerRoom,
     query: EntriesQuery,
     headers: HeaderMap,

@@ -31,7 +31,7 @@ use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{Access, HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
-use super::slots::{Holder, Slot};
+use super::slots::Slot;
 use super::state::{Shared, Web};
 use crate::actor::LiveRevision;
 use crate::list::name::ListName;
@@ -57,8 +57,7 @@ pub(super) async fn follow(
     ListPath(name): ListPath,
     origin: Origin,
     room: AnswerRoom,
-    Client { caller, .. }: Client,
-    holder: Holder,
+    Client { caller, holder, .. }: Client,
     headers: HeaderMap,
     _: NoQuery,
 ) -> HandlerResult {

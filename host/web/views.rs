@@ -59,7 +59,7 @@ pub(super) async fn read(
     State(web): Shared,
     NamedPath(list, name): NamedPath,
     origin: Origin,
-    Client { caller, client }: Client,
+    Client { caller, client, .. }: Client,
     room: AnswerRoom,
     query: ViewQuery,
 ) -> HandlerResult {
