@@ -252,10 +252,16 @@ fn work(candidate: &Version, cases: &Receiver<Case>, tally: &Tally) {
         let mut sessions =
             SessionSlots { candidate: SessionSlot::of(&*candidate.logic), live: SessionSlot::of(&*live.logic) };
         let mut case = Some(first);
+        let mut list: Option<ListName> = None;
         for _ in 0..MAX_SESSION_COMMANDS {
             let Some(this) = case.take_if(|case| Arc::ptr_eq(&case.live, &live)) else { break };
             if tally.stopped.load(Ordering::Relaxed) {
                 return;
+            }
+            // A list that does not exist yet may have the name of a deleted one.
+            if list.as_ref() != Some(&this.name) || !this.list.exists() {
+                sessions.end_isolated();
+                list = Some(this.name.clone());
             }
             let start = Instant::now();
             compare(&mut sessions, &this, tally);
@@ -292,8 +298,8 @@ fn compare(sessions: &mut SessionSlots<'_>, case: &Case, tally: &Tally) {
     count.fetch_add(1, Ordering::Release);
 }
 
-/// Sessions that serve several commands. Only this thread uses them, so it holds no lock of other threads when the
-/// scheduler preempts it.
+/// Sessions that serve several commands: of one list, unless lists share the instances of the version. Only this thread
+/// uses them, so it holds no lock of other threads when the scheduler preempts it.
 struct SessionSlots<'a> {
     candidate: SessionSlot<'a>,
     live: SessionSlot<'a>,
@@ -307,6 +313,13 @@ struct SessionSlot<'a> {
 impl SessionSlots<'_> {
     fn end(&mut self) {
         (self.candidate.session, self.live.session) = (None, None);
+    }
+
+    /// Ends the sessions whose instances serve one list only.
+    fn end_isolated(&mut self) {
+        for slot in [&mut self.candidate, &mut self.live] {
+            slot.session.take_if(|_| !slot.logic.is_shared());
+        }
     }
 }
 
@@ -453,3 +466,6 @@ impl Case {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
