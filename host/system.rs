@@ -36,7 +36,7 @@ use crate::rollout::{LOGIC_DIRECTORY, Registry, Sharing};
 use crate::store::embedded::{EmbeddedStore, Options, ScrubOptions};
 use crate::store::records::Records;
 use crate::store::{Storage, Store};
-use crate::wasm::{Engine, Settings};
+use crate::wasm::{Engine, Settings, remove_compilations};
 use crate::web::{self, ListenAddress, Listener};
 pub use rollout_states::RolloutStates;
 
@@ -339,7 +339,11 @@ async fn load_plugins(
     records: Arc<dyn Records>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Plugins> {
-    let engine = Engine::new(Settings { cache: Some(compiled(&config.data)?), ..config.wasm.clone() })?;
+    let compiled = compiled(&config.data)?;
+    if let Err(error) = remove_compilations(&compiled) {
+        tracing::warn!(directory = %compiled.display(), %error, "cannot remove the compilations that a killed server left");
+    }
+    let engine = Engine::new(Settings { cache: Some(compiled), ..config.wasm.clone() })?;
     let states = Box::new(RolloutStates::new(records));
     let sources = Sources {
         stored: config.data.join(LOGIC_DIRECTORY),

@@ -32,6 +32,7 @@ mod wasi;
 
 pub use compile::child::run_child as run_compiler;
 pub use compile::{ChildProcess, CompileIn};
+pub use compiled::remove_compilations;
 pub use component::Isolation;
 pub use contract::CONTRACT;
 pub use engine::{Engine, EngineError, Settings};

@@ -27,7 +27,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
-use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmtime::component::Component;
@@ -104,7 +103,6 @@ impl CompiledCode {
             .with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config)?;
         let seals = Mutex::new(open_seals(&directory)?);
-        remove_abandoned(&directory.with_added_extension(PROGRESS_EXTENSION))?;
         let (compiled_anew, compilations) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self { cache, directory, seals, compiled_anew, compilations, remove })
     }
@@ -193,11 +191,11 @@ impl CompiledCode {
         Ok(loaded)
     }
 
-    /// Creates the directory of a compilation. Its name begins with the number of this process.
+    /// Creates the directory of a compilation.
     fn begin(&self) -> io::Result<Progress> {
         let directory = self.directory.with_added_extension(PROGRESS_EXTENSION);
         files::create_private_directory(&directory)?;
-        let created = tempfile::Builder::new().prefix(&format!("{}-", std::process::id())).tempdir_in(directory);
+        let created = tempfile::Builder::new().tempdir_in(directory);
         created.map(|directory| Progress(directory.keep()))
     }
 
@@ -289,29 +287,29 @@ struct Progress(PathBuf);
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // A thread of wasmtime's cache may add a file at the same moment. It adds none to a directory that is gone.
-        let is_removed = |_: &usize| match fs::remove_dir_all(&self.0) {
-            Err(error) => error.kind() == ErrorKind::NotFound,
-            Ok(()) => true,
-        };
         // What is left is removed at the next start.
-        (0..MAX_REMOVALS).find(is_removed);
+        let _ = remove_directory(&self.0);
     }
 }
 
-/// Removes the directories of compilations whose process has ended.
-fn remove_abandoned(directory: &Path) -> io::Result<()> {
-    files::create_private_directory(directory)?;
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let process = name.split('-').next().and_then(|number| Pid::from_raw(number.parse().ok()?));
-        let is_running = |pid| pid == rustix::process::getpid() || test_kill_process(pid).is_ok();
-        if !process.is_some_and(is_running) {
-            fs::remove_dir_all(path)?;
-        }
-    }
-    Ok(())
+/// Removes the directories of all compilations into a directory of compiled code: those of a process that was killed. The
+/// caller holds the lock of the data directory, so no other process compiles, and has not begun to compile itself.
+///
+/// # Errors
+///
+/// Something cannot be removed.
+pub fn remove_compilations(directory: &Path) -> io::Result<()> {
+    remove_directory(&directory.with_added_extension(PROGRESS_EXTENSION))
+}
+
+/// Removes a directory if it is there. A thread of wasmtime's cache, or a compiler whose server was killed, may add a file at
+/// the same moment. It adds none to a directory that is gone.
+fn remove_directory(directory: &Path) -> io::Result<()> {
+    let remove = || match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    (1..MAX_REMOVALS).find_map(|_| remove().ok()).map_or_else(remove, Ok)
 }
 
 /// The name of the file in which wasmtime's cache looks for the code of a component: the hash of the engine's settings and
