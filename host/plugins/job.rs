@@ -92,12 +92,11 @@ pub(super) struct FileUpload {
     pub(super) is_superseded: Arc<AtomicBool>,
 }
 
-/// A version that has to be loaded before a job can go on.
+/// A version that has to be loaded before jobs can go on.
 pub(super) struct Load {
     pub(super) name: LogicName,
     pub(super) digest: Digest,
     pub(super) source: String,
-    pub(super) then: Then,
 }
 
 /// The job that goes on when a version is loaded.

@@ -1,9 +1,10 @@
 //! The loader: the one thread on which components are published, and on which rollout states are written.
 //!
-//! Nothing that takes long is done here once the server has started: [`work_queue`](super::work_queue) compiles, and
-//! [`files`](super::files) reads.
+//! [`work_queue`](super::work_queue) compiles and loads, and [`files`](super::files) reads. One thing that takes long is done
+//! here once the server has started: a version that is to become live or a candidate beside one with another schema first
+//! migrates generated lists, and the jobs after it wait for that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,7 +18,7 @@ use super::builtin::BUILTIN;
 use super::error::StartError;
 use super::job::{Answer, Done, Job, Load, Panicked, Shared, Then, Upload, Work, catch};
 use super::watch::Watch;
-use super::work_queue::{MAX_WAITING, WorkQueue};
+use super::work_queue::{Kind, WorkQueue};
 use crate::clock::Clock;
 use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
@@ -30,6 +31,9 @@ use crate::rollout::{
 /// The most versions that are loaded for one update. An update names two.
 const MAX_LOADED_FOR_UPDATE: usize = 4;
 
+/// The most jobs that wait for one version to be loaded.
+const MAX_WAITING_FOR_VERSION: usize = 10_000;
+
 /// After how long a failed write of a state is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -37,6 +41,8 @@ pub(super) struct Loader {
     publisher: Publisher,
     watch: Option<Watch>,
     queue: WorkQueue,
+    /// The versions that are being loaded, with the jobs that wait for each.
+    loads: BTreeMap<(LogicName, Digest), Vec<Then>>,
     shared: Arc<Shared>,
 }
 
@@ -89,7 +95,7 @@ impl Loader {
         let queue = WorkQueue::start(publisher.preparer(), &shared, &jobs).map_err(StartError::Thread)?;
         let watch = watched.map(|(directory, limit)| Watch::open(directory, limit, &publisher, jobs)).transpose()?;
         publisher.save_dirty();
-        Ok(Self { publisher, watch, queue, shared })
+        Ok(Self { publisher, watch, queue, loads: BTreeMap::new(), shared })
     }
 
     /// Does jobs until the server stops. A panic in one of them is an error of that job.
@@ -121,7 +127,7 @@ impl Loader {
         }
         let stepped = catch("looked after its files", || {
             if let Some(watch) = &mut self.watch {
-                watch.step(&self.queue);
+                watch.step(self.queue.has_room(Kind::File));
             }
             Ok::<_, Panicked>(self.publisher.save_dirty())
         });
@@ -190,7 +196,10 @@ impl Loader {
                     watch.note_outcome(&file, published.err().as_ref());
                 }
             }
-            Done::Load(load, loaded) => self.go_on(load, loaded),
+            Done::Load(Load { name, digest, .. }, loaded) => {
+                let waiting = self.loads.remove(&(name.clone(), digest)).unwrap_or_default();
+                waiting.into_iter().for_each(|then| self.go_on(&name, then, loaded.clone()));
+            }
         }
     }
 
@@ -198,7 +207,7 @@ impl Loader {
     fn begin_upload(&mut self, upload: Upload) {
         let at_once = match self.check_upload(&upload) {
             Ok(None) if self.shared.is_stopping() => Err(PublishError::Stopping),
-            Ok(None) if !self.queue.has_room() => Err(PublishError::Busy { limit: MAX_WAITING }),
+            Ok(None) if !self.queue.has_room(Kind::Upload) => Err(busy(Kind::Upload)),
             Ok(None) => return self.queue.push(Work::Upload(upload)),
             Ok(Some(live)) => Ok(live),
             Err(error) => Err(error),
@@ -257,11 +266,8 @@ impl Loader {
             Ok(Some(_)) if loaded.len() >= MAX_LOADED_FOR_UPDATE => {
                 PublishError::Failed(format!("the versions of {name} kept changing; try again in a moment"))
             }
-            Ok(Some(digest)) => match self.source_to_load(&name, &digest) {
-                Ok(source) => {
-                    let then = Then::Update { update, loaded, answer };
-                    return self.queue.push(Work::Load(Load { name, digest, source, then }));
-                }
+            Ok(Some(digest)) => match self.begin_load(&name, &digest) {
+                Ok(waiting) => return waiting.push(Then::Update { update, loaded, answer }),
                 Err(error) => error,
             },
             Err(error) => error,
@@ -275,26 +281,34 @@ impl Loader {
             self.publisher.add_spare(&version);
             return drop(answer.send(Ok(())));
         }
-        match self.source_to_load(&name, &digest) {
-            Ok(source) => self.queue.push(Work::Load(Load { name, digest, source, then: Then::Fetch { answer } })),
+        match self.begin_load(&name, &digest) {
+            Ok(waiting) => waiting.push(Then::Fetch { answer }),
             Err(error) => drop(answer.send(Err(error.to_string()))),
         }
     }
 
-    /// Where a version came from that can be loaded now.
-    fn source_to_load(&self, name: &LogicName, digest: &Digest) -> Result<String, PublishError> {
+    /// Has a version loaded, unless it is being loaded for another job. Returns the jobs that wait for it.
+    fn begin_load(&mut self, name: &LogicName, digest: &Digest) -> Result<&mut Vec<Then>, PublishError> {
         if self.shared.is_stopping() {
             return Err(PublishError::Stopping);
         }
-        if !self.queue.has_room() {
-            return Err(PublishError::Busy { limit: MAX_WAITING });
+        let key = (name.clone(), *digest);
+        match self.loads.get(&key) {
+            Some(waiting) if waiting.len() >= MAX_WAITING_FOR_VERSION => {
+                return Err(PublishError::Busy { limit: MAX_WAITING_FOR_VERSION });
+            }
+            Some(_) => {}
+            None if !self.queue.has_room(Kind::Load) => return Err(busy(Kind::Load)),
+            None => {
+                let source = self.publisher.source(name, digest).map_err(PublishError::Failed)?;
+                self.queue.push(Work::Load(Load { name: name.clone(), digest: *digest, source }));
+            }
         }
-        self.publisher.source(name, digest).map_err(PublishError::Failed)
+        Ok(self.loads.entry(key).or_default())
     }
 
-    /// Goes on with the job for which a version was loaded.
-    fn go_on(&mut self, load: Load, loaded: Result<Arc<Version>, String>) {
-        let Load { name, then, .. } = load;
+    /// Goes on with a job that waited for a version.
+    fn go_on(&mut self, name: &LogicName, then: Then, loaded: Result<Arc<Version>, String>) {
         match (then, loaded) {
             (Then::Fetch { answer }, loaded) => {
                 let added = loaded.map(|version| self.publisher.add_spare(&version));
@@ -302,7 +316,7 @@ impl Loader {
             }
             (Then::Update { update, loaded: mut all, answer }, Ok(version)) => {
                 all.push(version);
-                self.update(name, update, all, answer);
+                self.update(name.clone(), update, all, answer);
             }
             (Then::Update { answer, .. }, Err(why)) => {
                 let stops = self.shared.is_stopping();
@@ -310,6 +324,11 @@ impl Loader {
             }
         }
     }
+}
+
+/// The error of work for which there is no room.
+fn busy(kind: Kind) -> PublishError {
+    PublishError::Busy { limit: kind.limit() }
 }
 
 /// The registry's way to the loader.

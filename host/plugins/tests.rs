@@ -11,6 +11,7 @@ use super::loader::Setup;
 use super::*;
 use crate::clock::ManualClock;
 use crate::list::binding::LogicBinding;
+use crate::list::digest::digest_of;
 use crate::list::schema::Description;
 use crate::logic::testing::Native;
 use crate::logic::{Fault, Logic, Session};
@@ -44,9 +45,40 @@ impl Compiler for Scripted {
                 }
                 if is_cancelled() { Err(CompileError::Cancelled) } else { Ok(Native::named("ordered", major)) }
             }
+            "stored" => {
+                self.entered.send(()).expect("the test waits for it");
+                self.released.lock().recv_timeout(PATIENCE).expect("the test releases it");
+                Ok(Box::new(Digested::of(bytes)))
+            }
             "works" => Ok(Native::named("works", 1)),
             _ => Err(CompileError::Refused { why: "not in this test".into(), is_transient: false }),
         }
+    }
+}
+
+/// A logic with the digest of its bytes, so that it can be loaded from them again.
+struct Digested(Box<dyn Logic>, Arc<LogicBinding>);
+
+impl Digested {
+    fn of(bytes: &[u8]) -> Self {
+        let logic = Native::named("stored", 1);
+        let id = LogicId { digest: digest_of(bytes), ..LogicId::clone(logic.id()) };
+        let binding = LogicBinding::new(id, logic.description());
+        Self(logic, binding)
+    }
+}
+
+impl Logic for Digested {
+    fn binding(&self) -> &Arc<LogicBinding> {
+        &self.1
+    }
+
+    fn description(&self) -> &Description {
+        self.0.description()
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>, Fault> {
+        self.0.session()
     }
 }
 
@@ -165,6 +197,34 @@ async fn versions_change_their_roles_beside_a_compilation_and_uploads_of_one_log
     assert_eq!([first.unwrap().version.major, second.unwrap().version.major], [1, 2]);
     let live = registry.live(&LogicName::new("ordered").unwrap()).expect("it is live");
     assert_eq!(live.id().version.major, 2);
+}
+
+#[tokio::test]
+async fn a_version_that_several_lists_wait_for_is_loaded_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
+    let stored = LogicName::new("stored").unwrap();
+    release.send(()).expect("the compiler will wait");
+    let options = UploadOptions { publish: false, force: true };
+    let id = plugins.upload(stored.clone(), Bytes::from_static(b"component"), options).await.expect("it is stored");
+    entered.recv_timeout(PATIENCE).expect("it was compiled");
+    let fetch = || Box::pin(registry.fetch(&stored, id.digest));
+    let [mut first, mut second, mut third] = [fetch(), fetch(), fetch()];
+    assert!(poll!(&mut first).is_pending());
+    entered.recv_timeout(PATIENCE).expect("it is being loaded");
+    assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+    let update = RolloutUpdate { live: Some("1.0.0".parse().unwrap()), force: true, ..RolloutUpdate::default() };
+    let mut update = Box::pin(plugins.update(stored.clone(), update));
+    assert!(poll!(&mut update).is_pending(), "a change waits for the same version");
+    release.send(()).expect("the compiler waits");
+    assert_eq!(tokio::join!(first, second, third), (Ok(()), Ok(()), Ok(())));
+    update.await.expect("it is loaded");
+    assert_eq!(registry.live(&stored).expect("it is live").digest(), &id.digest);
+    // Versions are loaded one after the other, so whatever is loaded again is loaded before another version.
+    (0..9).for_each(|_| release.send(()).expect("the compiler will wait"));
+    let other = plugins.upload(stored.clone(), Bytes::from_static(b"other"), options).await.expect("it is stored");
+    registry.fetch(&stored, other.digest).await.expect("it is loaded");
+    assert_eq!(entered.try_iter().count(), 2, "only the other one is compiled and loaded");
 }
 
 #[tokio::test]

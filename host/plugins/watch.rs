@@ -5,7 +5,7 @@
 //! so there is no loop.
 //!
 //! The loader's thread decides, [`files`](super::files) reads, and the work queue compiles what was read. One thing is read
-//! at a time, and nothing more is read while the work queue has no room.
+//! at a time, and nothing more is read while the work queue has no room for a file.
 //!
 //! `notify-debouncer-full` does not serve here. It debounces events on a thread of its own, and the loader's thread
 //! must also decide when to look without events: the poll for file systems that send none, and the second look at a
@@ -229,14 +229,16 @@ impl Watch {
         self.look_at = Instant::now();
     }
 
-    /// Has the next thing read, if it is time and there is room for it.
-    pub(super) fn step(&mut self, queue: &WorkQueue) {
+    /// Has the next thing read, if it is time. A file is read only if there is room for it.
+    pub(super) fn step(&mut self, has_room: bool) {
         if let Some(asked) = self.asked {
             if asked.elapsed() >= READ_LIMIT && !self.is_late {
                 self.is_late = true;
                 self.note_unreadable(not_answered().to_string());
             }
             if self.is_late {
+                // These callers wait for the next look, which the file system delays as long.
+                self.listing_for.append(&mut self.rescans);
                 self.answer_rescans(&Err(not_answered().to_string()));
             }
             return;
@@ -246,9 +248,7 @@ impl Watch {
                 self.ask(Request::List(self.directory.clone()));
                 self.listing_for = std::mem::take(&mut self.rescans);
             }
-        } else if queue.has_room()
-            && let Some(file) = self.to_read.pop_front()
-        {
+        } else if has_room && let Some(file) = self.to_read.pop_front() {
             self.ask(Request::Read(file));
         }
     }

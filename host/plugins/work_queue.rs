@@ -19,11 +19,17 @@ const MAX_PREPARING: usize = 2;
 /// The most versions that are loaded at a time.
 const MAX_LOADING: usize = 1;
 
-/// The most work that waits for a thread.
-pub(super) const MAX_WAITING: usize = 64;
-
-/// The bytes of waiting components from which on no more work is taken.
+/// The bytes of waiting components from which on no more of them are taken.
 const MAX_WAITING_BYTES: usize = 128 << 20;
+
+/// A kind of work. Each has a limit of its own, so that files and uploads leave room for each other, and for the versions
+/// that lists and rollbacks need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Upload,
+    File,
+    Load,
+}
 
 /// The work that waits, and the threads that do it.
 pub(super) struct WorkQueue {
@@ -69,10 +75,11 @@ impl WorkQueue {
         Ok(Self { preparer: preparer.clone(), shared: shared.clone(), waiting: VecDeque::new(), workers })
     }
 
-    /// Whether more work may wait.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether more work of a kind may wait.
+    pub(super) fn has_room(&self, kind: Kind) -> bool {
         let bytes: usize = self.waiting.iter().map(Work::bytes).sum();
-        self.waiting.len() < MAX_WAITING && bytes < MAX_WAITING_BYTES
+        let waiting = self.waiting.iter().filter(|work| work.kind() == kind).count();
+        waiting < kind.limit() && (kind == Kind::Load || bytes < MAX_WAITING_BYTES)
     }
 
     /// Adds work. The caller has asked whether there is room.
@@ -117,6 +124,17 @@ impl WorkQueue {
     }
 }
 
+impl Kind {
+    /// The most work of this kind that waits for a thread.
+    pub(super) fn limit(self) -> usize {
+        match self {
+            Self::Upload | Self::Load => 64,
+            // The others stay on disk until it is their turn.
+            Self::File => 4,
+        }
+    }
+}
+
 impl Work {
     fn logic(&self) -> &LogicName {
         match self {
@@ -126,8 +144,16 @@ impl Work {
         }
     }
 
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Upload(_) => Kind::Upload,
+            Self::File(_) => Kind::File,
+            Self::Load(_) => Kind::Load,
+        }
+    }
+
     fn loads(&self) -> bool {
-        matches!(self, Self::Load(_))
+        self.kind() == Kind::Load
     }
 
     fn bytes(&self) -> usize {
@@ -181,5 +207,64 @@ fn carry_out(preparer: &Preparer, shared: &Shared, work: Work) -> Done {
             let loaded = catch("loaded a version", || preparer.load(name, digest, source, &is_stopping));
             Done::Load(load, loaded)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::sync::oneshot;
+
+    use super::super::job::UploadOptions;
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::logic::Logic;
+    use crate::rollout::testing::MemoryStates;
+    use crate::rollout::{ArtifactStore, CompileError, Compiler, IsCancelled, Publisher, Registry};
+
+    struct Refuses;
+
+    impl Compiler for Refuses {
+        fn compile(&self, _: &LogicName, _: &[u8], _: IsCancelled<'_>) -> Result<Box<dyn Logic>, CompileError> {
+            Err(CompileError::Cancelled)
+        }
+    }
+
+    #[test]
+    fn files_and_uploads_leave_room_for_each_other_and_for_versions_to_be_loaded() {
+        let data = tempfile::tempdir().unwrap();
+        let artifacts = ArtifactStore::open(data.path().to_owned()).unwrap();
+        let (registry, clock) = (Arc::new(Registry::default()), Arc::new(ManualClock::at(1)));
+        let states = Box::new(MemoryStates::default());
+        let publisher = Publisher::new(Box::new(Refuses), registry, clock, artifacts, states, false);
+        let (preparer, shared) = (publisher.preparer().clone(), Arc::default());
+        // Without threads, all work waits.
+        let mut queue = WorkQueue { preparer, shared, waiting: VecDeque::new(), workers: Vec::new() };
+        let has_room = |queue: &WorkQueue| [Kind::File, Kind::Upload, Kind::Load].map(|kind| queue.has_room(kind));
+        let name = LogicName::new("works").unwrap();
+        let upload = |bytes: usize| {
+            let options = UploadOptions { publish: true, force: false };
+            let bytes = Bytes::from(vec![0; bytes]);
+            Work::Upload(Upload { name: name.clone(), bytes, options, answer: oneshot::channel().0 })
+        };
+        for _ in 0..Kind::File.limit() {
+            assert_eq!(has_room(&queue), [true; 3]);
+            queue.push(Work::File(FileUpload {
+                name: name.clone(),
+                bytes: vec![0],
+                digest: [0; 32],
+                source: "file works.wasm".into(),
+                force: false,
+                is_superseded: Arc::default(),
+            }));
+        }
+        assert_eq!(has_room(&queue), [false, true, true]);
+        (1..Kind::Upload.limit()).for_each(|_| queue.push(upload(1)));
+        assert_eq!(has_room(&queue), [false, true, true]);
+        queue.push(upload(1));
+        assert_eq!(has_room(&queue), [false, false, true]);
+        queue.waiting.clear();
+        queue.push(upload(MAX_WAITING_BYTES));
+        assert_eq!(has_room(&queue), [false, false, true], "uploads and files share the memory");
     }
 }

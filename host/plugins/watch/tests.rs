@@ -91,3 +91,17 @@ fn an_unreadable_directory_is_reported_once_for_each_cause() {
     let _ = watch.look_now(&scene.publisher);
     assert_eq!(watch.unreadable, None);
 }
+
+#[test]
+fn a_rescan_is_answered_while_the_file_system_does_not_answer_whatever_it_was_asked_for() {
+    let scene = Scene::new();
+    let mut watch = scene.watch();
+    // It was asked to read a file before the rescan came.
+    watch.asked = Instant::now().checked_sub(READ_LIMIT);
+    let (answer, mut answered) = tokio::sync::oneshot::channel();
+    watch.rescan(answer);
+    watch.step(true);
+    let error = answered.try_recv().expect("it is answered").expect_err("it cannot be read");
+    assert!(error.to_string().contains("did not answer"), "{error}");
+    assert!(watch.is_late && watch.asked.is_some(), "it is still waited for");
+}
