@@ -49,13 +49,13 @@ pub(super) struct ServeArgs {
     /// Load each NAME.wasm in DIR as logic NAME, and each new version when it is saved
     ///
     /// Only the server's user and root may write in DIR: a start refuses a directory that another user owns, or that its group
-    /// or everyone may write in. A sticky bit or a read-only mount makes it safe.
+    /// or everyone may write in. A sticky bit does not help. A read-only mount makes it safe.
     #[arg(long, env = "HOTLIST_PLUGINS", value_name = "DIR")]
     plugins: Option<PathBuf>,
     /// The logic of lists that name no other
     #[arg(long, env = "HOTLIST_DEFAULT_LOGIC", value_name = "NAME", default_value = "todo", value_parser = LogicName::new)]
     default_logic: LogicName,
-    /// Components that are trusted to keep no state, so that lists share their instances: NAME@ and the first 12 digits of
+    /// Components that are trusted to keep no state, so that lists share their instances: NAME@ and the first 32 digits of
     /// the digest, or more
     #[arg(long, env = "HOTLIST_SHARE", value_name = "NAME@DIGEST", value_delimiter = ',')]
     share: Vec<ComponentSelector>,

@@ -44,8 +44,8 @@ pub struct ComponentSelector {
     prefix: String,
 }
 
-/// The fewest digits of a digest that select a component.
-pub const MIN_PREFIX_DIGITS: usize = 12;
+/// The fewest digits of a digest that select a component: 128 bits, with which no second component can be made to begin.
+pub const MIN_PREFIX_DIGITS: usize = 32;
 
 /// The reason why a text is not a [`ComponentSelector`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -177,15 +177,21 @@ mod tests {
             let selector: ComponentSelector = text.parse().unwrap();
             selector.accepts(&LogicName::new(logic).unwrap(), &[digest; 32])
         };
+        let digits = "ab".repeat(16);
         assert!(
-            accepts("kanban@sha256:abababababab", "kanban", 0xab) && accepts("kanban@ABABABABABAB", "kanban", 0xab)
+            accepts(&format!("kanban@sha256:{digits}"), "kanban", 0xab)
+                && accepts(&format!("kanban@{}", digits.to_uppercase()), "kanban", 0xab)
         );
         assert!(accepts(&format!("kanban@{}", "ab".repeat(32)), "kanban", 0xab));
-        assert!(!accepts("kanban@abababababab", "kanban", 0xac) && !accepts("kanban@abababababab", "board", 0xab));
-        for bad in ["kanban", "kanban@", "kanban@ababababab", "@abababababab", "kanban@1.2", "kanban@éababababababab"]
-        {
+        assert!(
+            !accepts(&format!("kanban@{digits}"), "kanban", 0xac)
+                && !accepts(&format!("kanban@{digits}"), "board", 0xab)
+        );
+        let short = format!("kanban@{}", &digits[1..]);
+        let (nameless, foreign) = (format!("@{digits}"), format!("kanban@é{digits}"));
+        for bad in ["kanban", "kanban@", "kanban@abababababab", &short, &nameless, "kanban@1.2", &foreign] {
             let error = bad.parse::<ComponentSelector>().unwrap_err().to_string();
-            assert!(error.contains("at least 12"), "{error}");
+            assert!(error.contains("at least 32"), "{error}");
         }
         assert!(format!("kanban@{}", "ab".repeat(33)).parse::<ComponentSelector>().is_err());
     }

@@ -9,10 +9,8 @@ use rustix::fs::StatVfsMountFlags;
 /// The bits of a mode with which the group, and everyone, may write.
 const WRITABLE: [(u32, &str); 2] = [(0o020, "its group"), (0o002, "everyone")];
 
-/// The bit of a mode with which a file in the directory can be replaced by its owner only.
-const STICKY: u32 = 0o1000;
-
-/// Fails if another user may write in a directory or replace its files, unless nothing can be written there at all.
+/// Fails if another user may write in a directory, unless nothing can be written there at all. A sticky bit does not help:
+/// others cannot replace files then, but still add one with the name of a logic.
 ///
 /// # Errors
 ///
@@ -32,7 +30,7 @@ fn check_mode(mode: u32, owner: u32, user: u32) -> Result<(), String> {
             "user {owner} owns it, and the server runs as user {user}; give it to the server's user or to root"
         ));
     }
-    match WRITABLE.iter().find(|(bit, _)| mode & STICKY == 0 && mode & bit != 0) {
+    match WRITABLE.iter().find(|(bit, _)| mode & bit != 0) {
         Some((_, others)) => Err(format!("{others} may write in it (mode {:04o}); chmod go-w", mode & 0o7777)),
         None => Ok(()),
     }
@@ -44,12 +42,14 @@ mod tests {
 
     #[test]
     fn only_the_user_of_the_server_and_root_may_write_in_the_directory() {
-        for mode in [0o40755, 0o40700, 0o41777, 0o41775] {
+        for mode in [0o40755, 0o40700, 0o41755] {
             assert_eq!([check_mode(mode, 7, 7), check_mode(mode, 0, 7)], [Ok(()), Ok(())], "{mode:o}");
             assert!(check_mode(mode, 8, 7).is_err_and(|why| why.contains("user 8 owns it")), "{mode:o}");
             assert!(check_mode(mode, 8, 0).is_err());
         }
-        for (mode, others) in [(0o40775, "its group"), (0o40777, "its group"), (0o42757, "everyone")] {
+        for (mode, others) in
+            [(0o40775, "its group"), (0o40777, "its group"), (0o42757, "everyone"), (0o41777, "its group")]
+        {
             assert!(check_mode(mode, 7, 7).is_err_and(|why| why.contains(others)), "{mode:o}");
         }
     }

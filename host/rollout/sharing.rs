@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(shared(&Sharing { all: true, ..Sharing::default() }, &state, &logic), [true; 3]);
         let sharing = Sharing {
             built_in: BTreeSet::from([[1; 32]]),
-            components: vec!["rules@020202020202".parse().unwrap()],
+            components: vec![format!("rules@{}", "02".repeat(16)).parse().unwrap()],
             ..Sharing::default()
         };
         assert_eq!(shared(&sharing, &state, &logic), [true, true, false]);
