@@ -38,6 +38,9 @@ impl Default for QuarantinePolicy {
 /// names.
 pub const MIN_CLIENTS: usize = 2;
 
+/// How long a client counts as one behind the failures in a row on a list. It counts no longer than the row goes on.
+const ROW_CLIENT_TIME: Duration = Duration::from_secs(60 * 60);
+
 /// The most lists whose failures are counted at a time. Beyond it, the list that failed least recently is forgotten. One
 /// client alone has no more than [`QuarantinePolicy::lists`] of them.
 const MAX_LISTS: usize = 1_000;
@@ -68,8 +71,10 @@ struct ListFailures {
     /// The monotonic times of the last failures, the newest last. At most [`QuarantinePolicy::failures`].
     times: VecDeque<Duration>,
     in_a_row: u32,
-    /// The first clients behind the failures. At most [`MIN_CLIENTS`].
-    clients: Vec<Arc<str>>,
+    /// The time of the first failure in a row.
+    row_began: Duration,
+    /// The last clients behind the failures with the times of their last ones, the newest last. At most [`MIN_CLIENTS`].
+    clients: Vec<(Arc<str>, Duration)>,
 }
 
 impl Failures {
@@ -80,24 +85,37 @@ impl Failures {
         let is_recent = |time: &Duration| now.saturating_sub(*time) <= window;
         let mut lists = self.lists.lock();
         lists.retain(|_, failures| failures.in_a_row > 0 || failures.last().is_some_and(|last| is_recent(&last)));
+        let is_in_row = |failures: &ListFailures, time: &Duration| {
+            failures.in_a_row > 0
+                && *time >= failures.row_began
+                && now.saturating_sub(*time) <= ROW_CLIENT_TIME.max(window)
+        };
+        for failures in lists.values_mut() {
+            let mut clients = std::mem::take(&mut failures.clients);
+            clients.retain(|(_, time)| is_recent(time) || is_in_row(failures, time));
+            failures.clients = clients;
+        }
         if !lists.contains_key(list) {
             make_room(&mut lists, policy, client);
         }
         let failures = lists.entry(list.clone()).or_default();
         failures.add(policy, client, now);
         if shared == Some(false) {
+            if failures.in_a_row == 0 {
+                failures.row_began = now;
+            }
             failures.in_a_row += 1;
             self.any_in_a_row.store(true, Ordering::Relaxed);
         }
         let recent = |failures: &ListFailures| failures.times.iter().filter(|time| is_recent(time)).count();
         let in_window = || lists.values().filter(|failures| recent(failures) > 0);
         let total: usize = in_window().map(recent).sum();
-        if total >= policy.failures && are_enough(policy, in_window()) {
+        if total >= policy.failures && are_enough(policy, in_window(), |_, time| is_recent(time)) {
             let (lists, within) = (in_window().count(), policy.within);
             return Some(format!("it failed {total} times within {within} ms on {lists} lists"));
         }
         let in_a_row = || lists.values().filter(|failures| failures.in_a_row >= policy.in_a_row);
-        are_enough(policy, in_a_row()).then(|| {
+        are_enough(policy, in_a_row(), is_in_row).then(|| {
             let (lists, times) = (in_a_row().count(), policy.in_a_row);
             format!("it failed {times} times in a row on each of {lists} lists, and another version did not")
         })
@@ -122,9 +140,12 @@ impl ListFailures {
             self.times.pop_front();
         }
         self.times.push_back(now);
-        if let Some(client) = client.filter(|client| self.clients.len() < MIN_CLIENTS && !self.clients.contains(client))
-        {
-            self.clients.push(client.clone());
+        if let Some(client) = client {
+            self.clients.retain(|(known, _)| known != client);
+            if self.clients.len() >= MIN_CLIENTS {
+                self.clients.remove(0);
+            }
+            self.clients.push((client.clone(), now));
         }
     }
 
@@ -134,13 +155,18 @@ impl ListFailures {
 
     /// Whether this client alone is behind the failures, or the host alone.
     fn is_of(&self, client: Option<&Arc<str>>) -> bool {
-        self.clients.iter().eq(client)
+        self.clients.iter().map(|(client, _)| client).eq(client)
     }
 }
 
-/// Whether failures on these lists suffice for a quarantine.
-fn are_enough<'a>(policy: &QuarantinePolicy, failing: impl Iterator<Item = &'a ListFailures> + Clone) -> bool {
-    let mut clients = failing.clone().flat_map(|failures| &failures.clients);
+/// Whether failures on these lists suffice for a quarantine. `counts` tells whether a client's last failure on a list does.
+fn are_enough<'a>(
+    policy: &QuarantinePolicy,
+    failing: impl Iterator<Item = &'a ListFailures> + Clone,
+    counts: impl Fn(&ListFailures, &Duration) -> bool,
+) -> bool {
+    let of_list = |failures: &'a ListFailures| failures.clients.iter().filter(|(_, time)| counts(failures, time));
+    let mut clients = failing.clone().flat_map(of_list).map(|(client, _)| client);
     let first = clients.next();
     failing.count() >= policy.lists.max(1) && clients.any(|client| Some(client) != first)
 }
@@ -236,6 +262,24 @@ mod tests {
         assert!(!(0..2).any(|_| fails("ann", alone)), "two lists");
         assert!(!(0..2).any(|_| fails("eve", alone)));
         assert!(fails("eve", alone));
+    }
+
+    #[test]
+    fn a_client_counts_no_longer_than_its_failures_do() {
+        let counter = Counter::default();
+        let unknown = |list: &str, client: &str, seconds| counter.fails_with(list, client, None, seconds);
+        assert!(!unknown("0", "bob", 0) && !unknown("0", "eve", 9));
+        assert!(!(0..9).any(|n| unknown(&(n % 3).to_string(), "eve", 11)), "bob's window is over");
+        let counter = Counter::default();
+        let eve = |list: &str, seconds| (0..3).any(|_| counter.fails(list, "eve", seconds));
+        assert!(!counter.fails("shared", "bob", 0));
+        counter.0.forget(&name("shared"));
+        assert!(!eve("shared", 5) && !eve("a", 80) && !eve("b", 100), "bob's row has ended");
+        assert!(counter.fails("a", "bob", 120), "until bob's command fails again");
+        let counter = Counter::default();
+        let eve = |list: &str, seconds| (0..3).any(|_| counter.fails(list, "eve", seconds));
+        assert!(!counter.fails("shared", "bob", 0));
+        assert!(!eve("shared", 3_601) && !eve("a", 3_620) && !eve("b", 3_640), "bob's failure is too old");
     }
 
     #[test]
