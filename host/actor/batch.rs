@@ -56,7 +56,15 @@ pub(super) struct RetainedState {
     /// When the list wants to be woken.
     pub(super) wake_up: Option<u64>,
     /// The version that could not migrate the list. It is asked again when the list is loaded again.
-    pub(super) migration_failed: Option<Digest>,
+    pub(super) migration_failed: Option<MigrationFailed>,
+}
+
+/// A version that could not migrate a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct MigrationFailed {
+    version: Digest,
+    /// Whether the version failed. Otherwise it rejected the migration.
+    pub(super) is_fault: bool,
 }
 
 /// A command without a reply.
@@ -297,18 +305,24 @@ impl Batch {
     }
 
     /// Notes that a version could not migrate the list. The version that the list is bound to decides instead.
-    pub(super) fn set_migration_failed(&mut self, version: Digest) {
-        self.retained.migration_failed = Some(version);
+    /// `is_fault` tells whether the version failed, or else rejected the migration.
+    pub(super) fn set_migration_failed(&mut self, version: Digest, is_fault: bool) {
+        self.retained.migration_failed = Some(MigrationFailed { version, is_fault });
     }
 
     /// The version that could not migrate the list.
-    pub(super) fn migration_failed(&self) -> Option<Digest> {
+    pub(super) fn migration_failed(&self) -> Option<MigrationFailed> {
         self.retained.migration_failed
+    }
+
+    /// Has the version that could not migrate the list asked again.
+    pub(super) fn forget_migration_failed(&mut self) {
+        self.retained.migration_failed = None;
     }
 
     /// Whether this version could not migrate the list.
     pub(super) fn has_failed_to_migrate(&self, version: &Digest) -> bool {
-        self.retained.migration_failed == Some(*version)
+        self.retained.migration_failed.is_some_and(|failed| failed.version == *version)
     }
 
     /// Applies a decision to the working list. Changes make a revision, which takes the command.

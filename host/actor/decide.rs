@@ -304,7 +304,7 @@ impl BatchDecider<'_> {
         pending.migrations += 1;
         if pending.migrations > MAX_MIGRATIONS {
             // Versions are published faster than the list can follow.
-            batch.set_migration_failed(*version.digest());
+            batch.set_migration_failed(*version.digest(), false);
             return Step::Resolve(pending);
         }
         let Self { name, environment, .. } = *self;
@@ -331,7 +331,7 @@ impl BatchDecider<'_> {
                 if let Some(binding) = batch.list().binding() {
                     environment.registry.hold(binding.logic(), &binding.id.digest);
                 }
-                batch.set_migration_failed(*version.digest());
+                batch.set_migration_failed(*version.digest(), matches!(refusal, Refusal::Fault(_)));
             }
         }
         Step::Resolve(pending)

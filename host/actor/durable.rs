@@ -7,12 +7,11 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::batch::{Durable, RetainedState};
+use super::batch::{Durable, MigrationFailed, RetainedState};
 use super::live::{LiveRevision, LiveRoom};
 use super::receipts::ListReceipts;
 use crate::list::List;
 use crate::list::revision::Revision;
-use crate::rollout::Digest;
 use crate::simulation::{Defect, has};
 use crate::store::Stored;
 
@@ -88,7 +87,7 @@ impl DurableState {
     }
 
     /// Remembers which version could not migrate the list, where a batch has nothing else to remember.
-    pub(super) fn remember_migration(&self, migration_failed: Option<Digest>) {
+    pub(super) fn remember_migration(&self, migration_failed: Option<MigrationFailed>) {
         let mut retained = self.retained.lock();
         if retained.as_deref().and_then(|retained| retained.migration_failed) != migration_failed {
             retained.get_or_insert_default().migration_failed = migration_failed;

@@ -17,9 +17,10 @@ use super::environment::Environment;
 pub(super) fn resolve(
     environment: &Environment,
     name: &ListName,
-    batch: &Batch,
+    batch: &mut Batch,
     command: &Command,
 ) -> Result<Selection, ResolveError> {
+    forget_failed_migration(environment, batch, command);
     let (list, registry) = (batch.list(), &environment.registry);
     let without_shadow = |version| Selection { version, shadow: None };
     if let Command::Undo { changes, inverse, .. } = command {
@@ -47,6 +48,15 @@ pub(super) fn resolve(
         return Ok(without_shadow(version));
     }
     Ok(selection)
+}
+
+/// Forgets that a version failed to migrate the list if its rules refuse what they fail at by now: the version that the list
+/// is bound to may be laxer. A migration that was rejected stays so.
+fn forget_failed_migration(environment: &Environment, batch: &mut Batch, command: &Command) {
+    let refuses = |list| environment.registry.refuses_on_fault(&logic_of(environment, list, command));
+    if batch.migration_failed().is_some_and(|failed| failed.is_fault) && refuses(batch.list()) {
+        batch.forget_migration_failed();
+    }
 }
 
 /// Whether a version has to migrate the list before it decides a command.

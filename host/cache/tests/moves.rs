@@ -186,6 +186,23 @@ async fn a_list_that_rules_that_guard_something_fail_to_migrate_is_decided_by_no
 }
 
 #[tokio::test]
+async fn a_list_that_failed_to_migrate_before_its_rules_guarded_something_is_decided_by_no_older_version_any_more() {
+    let world = World::new();
+    world.add("bob", "break").await.unwrap();
+    world.add("ann", "not me").await.unwrap();
+    world.registry.publish(Native::with_a_field(2), "test", MIDNIGHT);
+    for list in ["bob", "ann"] {
+        assert_eq!(world.decided_by(list, "milk").await, 1);
+    }
+    world.set_on_fault(OnFault::Refuse);
+    let error = world.add("bob", "bread").await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { refusal: Refusal::Fault(Fault::Trap(_)), .. }), "{error:?}");
+    assert_eq!(world.decided_by("ann", "bread").await, 1, "a rejection stays");
+    world.set_on_fault(OnFault::FallBack);
+    assert_eq!(world.decided_by("bob", "bread").await, 1);
+}
+
+#[tokio::test]
 async fn the_commands_of_quarantined_rules_that_guard_something_are_refused_until_another_version_is_live() {
     let world = World::new();
     let lists = ["bob", "ann", "eve"];
