@@ -122,7 +122,7 @@ impl Lines<'_> {
     }
 
     fn write_list(&mut self, list: SalvagedList) -> anyhow::Result<()> {
-        let SalvagedList { list, wake_up, damage, missing } = list;
+        let SalvagedList { list, wake_up, damage, missing, .. } = list;
         let mut snapshot = list.list.snapshot();
         let entries = std::mem::take(&mut snapshot.entries);
         let facts = ListFacts { name: list.name, snapshot, wake_up, damage, missing };

@@ -32,13 +32,15 @@ pub(super) fn print(repaired: &Repaired) {
     let Repaired { restored_lists, removed_lists, lost_histories, lost_receipts, timers, losses, kept_files } =
         repaired;
     for (list, why) in restored_lists {
-        print_error(&format!("restored list {list:?}, of which nothing is lost: {}", excerpt(why)));
+        let is_whole = !lost_receipts.contains(list) && !lost_histories.iter().any(|(other, _)| other == list);
+        let whole = if is_whole { ", of which nothing is lost" } else { "" };
+        print_error(&format!("restored list {list:?}{whole}: {}", excerpt(why)));
     }
     for (list, why) in removed_lists {
         print_error(&format!("removed list {list:?}: {}", excerpt(why)));
     }
     for (list, why) in lost_histories {
-        print_error(&format!("removed the history of list {list:?}, which is as it was otherwise: {}", excerpt(why)));
+        print_error(&format!("removed the history of list {list:?} or its older part: {}", excerpt(why)));
     }
     for list in lost_receipts {
         print_error(&format!("removed receipts of list {list:?}: a repeated request may be carried out again"));

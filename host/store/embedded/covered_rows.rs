@@ -94,10 +94,12 @@ impl CoveredRows<'_> {
             self.removed(table, name.as_str(), before);
         }
         self.added(table, name.as_str(), integer(*seq));
-        if before.is_none() || !exists {
-            self.delete_of(name, if exists { CoveredTable::Gone } else { CoveredTable::Lists })?;
-        }
-        Ok(())
+        if before.is_none() || !exists { self.delete_compacted(name, !exists) } else { Ok(()) }
+    }
+
+    /// Deletes the compacted row of an existing list, or the tombstone.
+    pub(super) fn delete_compacted(&self, name: &ListName, exists: bool) -> rusqlite::Result<()> {
+        self.delete_of(name, if exists { CoveredTable::Lists } else { CoveredTable::Gone })
     }
 
     /// Adds a run of history that ends with the revision `last`.

@@ -157,6 +157,8 @@ pub(super) fn write_list(
     let snapshot = record::encode(RowKind::Snapshot, name, revision, &list.list.snapshot());
     let columns = CompactedColumns { revision, seq, meta: &meta, snapshot: &snapshot };
     rows.put_compacted(name, list.list.exists(), &columns)?;
+    // A damaged list may have a row in both tables.
+    rows.delete_compacted(name, !list.list.exists())?;
     // The new history does not continue the rows that are there, such as the deletion of a list of the name.
     rows.delete_history(name, u64::MAX >> 1)?;
     write_history(rows, name, &list.revisions)?;

@@ -16,6 +16,7 @@
 mod comparison;
 mod copy;
 mod repaired;
+mod restore;
 mod settle;
 
 use std::fs;

@@ -37,6 +37,15 @@ pub struct SalvagedList {
     pub damage: Option<String>,
     /// What is missing. `None` if the state, the history and the wake-up time are proven to be the last ones.
     pub missing: Option<String>,
+    /// Why its history or the older part of it is missing, if it is. It is a part of `missing`.
+    pub lost_history: Option<String>,
+}
+
+impl SalvagedList {
+    /// Whether the state and the wake-up time are proven to be the last ones. Revisions that led to it may be missing.
+    pub fn is_last_state(&self) -> bool {
+        self.list.list.revision() > 0 && self.missing == self.lost_history
+    }
 }
 
 /// The lists of a data directory as far as they can be read, at the moment it was opened. A server may use the directory.
@@ -121,7 +130,9 @@ impl Salvage {
                     "its compacted row is missing, and it has history or receipts".to_owned()
                 }
                 Ok((list, wake_up)) => match list.check() {
-                    Ok(()) => return Ok(SalvagedList { list, wake_up, damage: None, missing: None }),
+                    Ok(()) => {
+                        return Ok(SalvagedList { list, wake_up, damage: None, missing: None, lost_history: None });
+                    }
                     Err(why) => why.to_string(),
                 },
                 Err(StoreError::Unreadable { why, .. }) => why,
@@ -142,9 +153,11 @@ impl Salvage {
             _ => {}
         }
         missing.extend(proven.missing);
+        missing.extend(proven.lost_history.clone());
         missing.extend(self.log_damage.is_some().then(|| "any commits in the log that cannot be read".into()));
         let missing = (!missing.is_empty()).then(|| missing.join("; "));
-        SalvagedList { list, wake_up: proven.wake_up, damage: Some(damage), missing }
+        let (wake_up, lost_history) = (proven.wake_up, proven.lost_history);
+        SalvagedList { list, wake_up, damage: Some(damage), missing, lost_history }
     }
 
     fn log(&self) -> &LogFrames {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 /// What a repair did.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Repaired {
-    /// The lists whose damaged rows were written anew, because sound rows prove their last states, and why. Nothing of them is
-    /// lost.
+    /// The lists whose damaged rows were written anew, because sound rows prove their last states, and why. What is lost of
+    /// them is in the fields below.
     pub restored_lists: Vec<(String, String)>,
     /// The lists that were removed, and why. Their names are absent, and their rows are in `quarantine`.
     pub removed_lists: Vec<(String, String)>,
-    /// The lists that lost their history, and why. They are otherwise as they were.
+    /// The lists that lost their history or the older part of it, and why. They are otherwise as they were.
     pub lost_histories: Vec<(String, String)>,
     /// The lists that lost receipts, so that a repeated request to them may be carried out again.
     pub lost_receipts: BTreeSet<String>,

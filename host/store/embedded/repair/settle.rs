@@ -7,16 +7,15 @@ use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 
 use super::repaired::Repaired;
-use crate::list::history::ListHistory;
+use super::restore::{Unreadable, restore_lists};
 use crate::list::name::ListName;
 use crate::store::embedded::covered_rows::CoveredRows;
 use crate::store::embedded::digest::{RowChanges, recount};
 use crate::store::embedded::options::Options;
 use crate::store::embedded::recording::Recording;
 use crate::store::embedded::recover::EARLIER;
-use crate::store::embedded::salvage::{Salvage, SalvagedList};
 use crate::store::embedded::verify::history_damage;
-use crate::store::embedded::{EmbeddedStore, compacted, evidence, import, readable_rows, schema};
+use crate::store::embedded::{EmbeddedStore, compacted, evidence, readable_rows, schema};
 use crate::store::error::StoreError;
 use crate::store::{HistoryLimits, MAX_PAGE, Store};
 
@@ -42,9 +41,6 @@ pub(super) fn settle(dir: &Path, new: &Path, remembered: u64, done: &mut Repaire
     finish().map_err(schema::failed(&what))?;
     db.close().map_err(|(_, error)| schema::failed(&what)(error))
 }
-
-/// A list that cannot be read, and why.
-type Unreadable = (ListName, String);
 
 /// Opens the database as a store, has it compact the log, and returns the lists that cannot be read.
 fn unreadable_lists(new: &Path) -> Result<Vec<Unreadable>, StoreError> {
@@ -74,40 +70,6 @@ fn unreadable_lists(new: &Path) -> Result<Vec<Unreadable>, StoreError> {
         }
         Ok(unreadable)
     })
-}
-
-/// Writes the rows of each list anew whose last state is proven by sound rows. Returns the other lists.
-fn restore_lists(new: &Path, unreadable: Vec<Unreadable>, done: &mut Repaired) -> Result<Vec<Unreadable>, StoreError> {
-    if unreadable.is_empty() {
-        return Ok(unreadable);
-    }
-    let (mut proven, mut lost) = (Vec::new(), Vec::new());
-    let salvage = Salvage::open(new)?;
-    for (name, why) in unreadable {
-        let SalvagedList { list, wake_up, missing, .. } = salvage.list(&name)?;
-        match missing {
-            None if list.list.revision() > 0 => proven.push((list, wake_up, why)),
-            _ => lost.push((name, why)),
-        }
-    }
-    drop(salvage);
-    let db = Connection::open(new.join(schema::FILE)).map_err(schema::failed("open the new database"))?;
-    let seq = schema::last_commit(&db)?;
-    let write = |list: &ListHistory, wake_up| -> rusqlite::Result<()> {
-        let transaction = db.unchecked_transaction()?;
-        // The digest of all rows is made at the end.
-        let changes = RowChanges::new(None);
-        let rows = CoveredRows { db: &transaction, changes: &changes };
-        rows.rename_evidence(&list.name, &evidence::given_up(list.name.as_str()))?;
-        import::write_list(rows, seq, list, wake_up)?;
-        recount::reset(&transaction)?;
-        transaction.commit()
-    };
-    for (list, wake_up, why) in proven {
-        write(&list, wake_up).map_err(schema::failed("write a list anew"))?;
-        done.restored_lists.push((list.name.as_str().to_owned(), why));
-    }
-    Ok(lost)
 }
 
 /// Removes lists, as `DELETE` does.

@@ -319,3 +319,88 @@ fn a_list_with_a_damaged_name_is_set_aside_and_costs_no_other_list() {
         assert_eq!(block_on(store.load(&name(list))).unwrap().list.revision(), 2, "{list}");
     }
 }
+
+/// Adds an entry to a list, with a receipt.
+fn add_with_receipt(store: &EmbeddedStore, list: &str, key: &str) {
+    let stored = block_on(store.load(&name(list))).unwrap();
+    let more = Writer::at(list, stored.list).add("Rye").with_receipt(key).wake_at(stored.wake_up);
+    block_on(store.commit(more.commit())).unwrap();
+}
+
+fn receipts(store: &EmbeddedStore, list: &str) -> Vec<String> {
+    let stored = block_on(store.load(&name(list))).unwrap();
+    stored.receipts.iter().map(|receipt| receipt.request.key.clone()).collect()
+}
+
+#[test]
+fn a_restored_list_keeps_the_receipts_of_its_commits_in_the_log() {
+    for twice in [false, true] {
+        let dir = directory();
+        add_with_receipt(&open(dir.path()), "bob", "in the log");
+        sql(dir.path(), "UPDATE lists SET snapshot = x'04' WHERE name = 'bob'");
+        if twice {
+            // Evidence of another list has the number of the commit.
+            let other = "INSERT INTO quarantine SELECT max(seq), 'zoe', 1, x'00', 'earlier' FROM log";
+            sql(dir.path(), other);
+        }
+        let done = repaired(dir.path());
+        assert_eq!(done.restored_lists.iter().map(|(list, _)| list.as_str()).collect::<Vec<_>>(), ["bob"]);
+        let store = open(dir.path());
+        match twice {
+            false => {
+                assert_eq!(
+                    (receipts(&store, "bob"), done.lost_receipts.len()),
+                    (vec!["key".into(), "in the log".into()], 0)
+                );
+            }
+            true => assert!(done.lost_receipts.contains("bob"), "{done:?}"),
+        }
+        block_on(store.close()).unwrap();
+        assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    }
+}
+
+#[test]
+fn the_sound_revisions_before_a_gap_in_the_history_of_a_restored_list_are_evidence() {
+    let dir = directory();
+    for key in ["third", "fourth"] {
+        let store = open(dir.path());
+        add_with_receipt(&store, "cid", key);
+        block_on(store.close()).unwrap();
+    }
+    sql(
+        dir.path(),
+        "DELETE FROM history WHERE name = 'cid' AND last = 3;
+         INSERT INTO quarantine VALUES (-9, 'cid', 0, x'', 'a page of its history was damaged');",
+    );
+    let done = repaired(dir.path());
+    assert_eq!(done.restored_lists.iter().map(|(list, _)| list.as_str()).collect::<Vec<_>>(), ["cid"]);
+    let lost = ("cid".to_owned(), "the revisions of its history between 2 and 4".to_owned());
+    assert_eq!(done.lost_histories, [lost]);
+    let count = "SELECT count(*) FROM quarantine WHERE name = 'cid' || char(10) AND revision = 2 AND record <> x''";
+    let db = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    assert_eq!(db.query_row(count, [], |row| row.get::<_, u64>(0)), Ok(1), "the first run is kept");
+    drop(db);
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let store = open(dir.path());
+    let cid = block_on(store.load(&name("cid"))).unwrap();
+    assert_eq!((cid.list.revision(), cid.list.count(), cid.receipts.len(), cid.wake_up), (4, 3, 3, Some(9)));
+    let history = block_on(store.history(&name("cid"), 0, 9)).unwrap();
+    assert_eq!(history.iter().map(|revision| revision.number).collect::<Vec<_>>(), [4]);
+}
+
+#[test]
+fn a_restored_list_has_a_row_in_one_table_only() {
+    let dir = directory();
+    block_on(open(dir.path()).close()).unwrap();
+    sql(dir.path(), "INSERT INTO gone SELECT * FROM lists WHERE name = 'cid'");
+    let store = open(dir.path());
+    add_with_receipt(&store, "cid", "third");
+    block_on(store.close()).unwrap();
+    drop(store);
+    let done = repaired(dir.path());
+    assert_eq!(done.restored_lists.iter().map(|(list, _)| list.as_str()).collect::<Vec<_>>(), ["cid"]);
+    assert_eq!(verify(dir.path(), &mut |_, _| ()).unwrap().findings, []);
+    let cid = block_on(open(dir.path()).load(&name("cid"))).unwrap().list;
+    assert_eq!((cid.exists(), cid.revision()), (true, 3));
+}

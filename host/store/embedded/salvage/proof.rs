@@ -14,7 +14,9 @@ pub(super) struct Proven {
     pub(super) list: ListHistory,
     pub(super) wake_up: Option<u64>,
     /// What is not proven about the state itself.
-    pub(super) missing: Vec<String>,
+    pub(super) missing: Option<String>,
+    /// Why the history or the older part of it is missing, if it is.
+    pub(super) lost_history: Option<String>,
 }
 
 /// Returns the state with the highest revision that a snapshot or a creation of the list leads to.
@@ -24,15 +26,12 @@ pub(super) fn newest(name: &ListName, evidence: &Evidence) -> Proven {
     // Of states at the same revision the last one is taken, which is the one from the snapshot.
     let states = bases.chain(evidence.snapshot.clone()).map(|base| replay(base, evidence));
     let Some(list) = states.max_by_key(List::revision) else {
-        return Proven { list: nothing(name), wake_up: None, missing: Vec::new() };
+        return Proven { list: nothing(name), wake_up: None, missing: None, lost_history: None };
     };
-    let mut missing = Vec::new();
-    let list = with_history(name, list, evidence, &mut missing);
-    let wake_up = wake_up(&list.list, evidence).unwrap_or_else(|| {
-        missing.push("its wake-up time".into());
-        None
-    });
-    Proven { list, wake_up, missing }
+    let (list, lost_history) = with_history(name, list, evidence);
+    let wake_up = wake_up(&list.list, evidence);
+    let missing = wake_up.is_none().then(|| "its wake-up time".into());
+    Proven { list, wake_up: wake_up.flatten(), missing, lost_history }
 }
 
 /// Whether a revision creates its list: what reverts it deletes the list.
@@ -51,8 +50,9 @@ fn replay(mut list: List, evidence: &Evidence) -> List {
     list
 }
 
-/// Adds the revisions that lead to a state without a gap, back to the deletion of an earlier list of the name.
-fn with_history(name: &ListName, list: List, evidence: &Evidence, missing: &mut Vec<String>) -> ListHistory {
+/// Adds the revisions that lead to a state without a gap, back to the deletion of an earlier list of the name. Returns why
+/// others are missing, if they are.
+fn with_history(name: &ListName, list: List, evidence: &Evidence) -> (ListHistory, Option<String>) {
     let mut revisions = Vec::new();
     let mut before = list.clone();
     let mut expected = list.revision();
@@ -68,14 +68,20 @@ fn with_history(name: &ListName, list: List, evidence: &Evidence, missing: &mut 
     }
     revisions.reverse();
     let history = ListHistory { name: name.clone(), list, revisions };
-    if history.check().is_ok() {
-        if history.revisions.is_empty() && history.list.revision() > 0 {
-            missing.push("its history".into());
-        }
-        return history;
+    if history.check().is_err() {
+        let why = "its history, which does not lead to it".into();
+        return (ListHistory { revisions: Vec::new(), ..history }, Some(why));
     }
-    missing.push("its history, which does not lead to it".into());
-    ListHistory { revisions: Vec::new(), ..history }
+    let lost = match history.revisions.first() {
+        None => (history.list.revision() > 0).then(|| "its history".into()),
+        Some(first) if creates(first) || first.changes.contains(&Change::DeleteList) => None,
+        // A list that retains no older revisions has none that are sound.
+        Some(first) => {
+            let older = evidence.revisions.range(..first.number).next_back();
+            older.map(|(older, _)| format!("the revisions of its history between {older} and {}", first.number))
+        }
+    };
+    (history, lost)
 }
 
 /// The wake-up time of a state, if the metadata in a sound row is that of the state.

@@ -206,3 +206,21 @@ fn commits_whose_numbers_were_given_twice_are_all_evidence() {
     let of_bob = "SELECT count(*) FROM quarantine WHERE name = 'bob'";
     assert_eq!(embedded.sql().query_row(of_bob, [], |row| row.get::<_, u64>(0)), Ok(3));
 }
+
+#[test]
+fn revisions_before_a_gap_in_a_history_are_said_to_be_missing() {
+    let embedded = Embedded::default();
+    for title in ["Milk", "Bread", "Eggs"] {
+        let store = embedded.try_open().expect("it opens");
+        let bob = block_on(store.load(&name("bob"))).expect("it is readable").list;
+        let sample = Sample::at("bob", bob);
+        let sample = if sample.list.exists() { sample } else { sample.create() };
+        block_on(store.commit(sample.add(title).commit())).expect("it continues");
+        end(store, Ending::Close);
+    }
+    embedded.sql().execute("DELETE FROM history WHERE name = 'bob' AND last = 3", []).expect("it is deleted");
+    let bob = salvaged(&embedded, "bob");
+    assert_eq!(summary(&bob), (4, vec![4], None));
+    assert_eq!(bob.missing.as_deref(), Some("the revisions of its history between 2 and 4"));
+    assert!(bob.is_last_state());
+}
