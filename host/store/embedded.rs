@@ -229,6 +229,7 @@ impl EmbeddedStore {
             guard: FileGuard::start(dir, interval, &lifecycle)?,
             lock,
             waiting: writer::Waiting::default(),
+            has_rebuilt_index: false,
             discards: Vec::new(),
             changes: Vec::new(),
             watchers: watchers.clone(),

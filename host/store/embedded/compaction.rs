@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use super::covered_rows::CoveredRows;
-use super::error::{ReadError, WriteError, WriteFailure};
+use super::error::{WriteError, WriteFailure};
 use super::log_index::LogIndex;
 use super::options::Options;
 use crate::list::name::ListName;
@@ -52,6 +52,20 @@ pub(super) struct Compaction {
     target_bytes: u64,
     /// The lists whose expired rows are not deleted, because a page beside their rows is damaged.
     untrimmed: HashSet<ListName>,
+    /// The first list that was not compacted because of a damaged page without rows of the list.
+    suspect: Option<ListName>,
+}
+
+/// What follows from a damaged page that a compaction met, and that holds no row of the list.
+pub(super) enum PageBeside {
+    /// The list is compacted again, without the deletion of what it no longer retains.
+    KeepExpired,
+    /// The list is compacted after the other ones. If these are compacted, only this list needs the page.
+    Postpone,
+    /// The list cannot be compacted, and others can be, as far as there are any.
+    OneList,
+    /// Several lists need the page.
+    SeveralLists,
 }
 
 /// The work of one slice. It counts once its transaction is durable.
@@ -75,6 +89,7 @@ impl Compaction {
             target: truncated_to,
             target_bytes: 0,
             untrimmed: HashSet::new(),
+            suspect: None,
         }
     }
 
@@ -154,16 +169,13 @@ impl Compaction {
         if !self.is_under_way() {
             return Ok(slice);
         }
-        let failed = |error| WriteFailure::RolledBack("compact the log", error);
-        let mut compactor = ListCompactor::prepare(rows, options.history, receipt_horizon).map_err(failed)?;
+        let mut compactor =
+            ListCompactor::prepare(rows, options.history, receipt_horizon).map_err(WriteFailure::of_compaction)?;
         for name in self.names[names_left..].iter().rev() {
             let Some(list) = log_index.lock().get(name).cloned() else { continue };
             let Some(last) = list.commits.last() else { continue };
             let trim = if self.untrimmed.contains(name) { Trim::Nothing } else { Trim::Expired };
-            compactor.compact(name, &list, trim).map_err(|error| match error {
-                ReadError::Database(error) => failed(error).into(),
-                damage => WriteError::List(name.clone(), damage),
-            })?;
+            compactor.compact(name, &list, trim).map_err(|error| error.into_write_error(name))?;
             slice.compacted.push((name.clone(), last.seq));
         }
         if slice.compacted.is_empty() && names_left == 0 {
@@ -176,6 +188,24 @@ impl Compaction {
     /// Deletes no expired rows of a list from now on. Returns whether it did before.
     pub(super) fn stop_trimming(&mut self, name: &ListName) -> bool {
         self.untrimmed.insert(name.clone())
+    }
+
+    /// Notes that a list was not compacted because of a damaged page without rows of the list.
+    pub(super) fn met_page_beside(&mut self, name: &ListName) -> PageBeside {
+        if self.stop_trimming(name) {
+            return PageBeside::KeepExpired;
+        }
+        match &self.suspect {
+            None => {
+                self.suspect = Some(name.clone());
+                // The next list is the last one.
+                self.names.retain(|other| other != name);
+                self.names.insert(0, name.clone());
+                PageBeside::Postpone
+            }
+            Some(suspect) if suspect == name => PageBeside::OneList,
+            Some(_) => PageBeside::SeveralLists,
+        }
     }
 
     /// Records a slice that is durable.

@@ -22,6 +22,10 @@ pub(super) enum ReadError {
 pub(super) enum WriteError {
     /// Rows of a list are damaged.
     List(ListName, ReadError),
+    /// A receipt of a list cannot be written.
+    Receipt(ListName, rusqlite::Error),
+    /// The revisions that a list no longer retains cannot be read or deleted. They stay from now on.
+    Trim(ListName, rusqlite::Error),
     /// The table of timers is damaged.
     Timers(rusqlite::Error),
     /// The digest is damaged. The store goes on without it.
@@ -44,6 +48,11 @@ pub(super) enum WriteFailure {
 }
 
 impl WriteFailure {
+    /// The failure of a compaction that was rolled back.
+    pub(super) fn of_compaction(error: rusqlite::Error) -> Self {
+        Self::RolledBack("compact the log", error)
+    }
+
     /// The error of SQLite.
     pub(super) fn into_error(self) -> rusqlite::Error {
         match self {

@@ -31,9 +31,38 @@ pub(super) fn rebuild(db: &Connection) -> Result<(), WriteFailure> {
         CREATE INDEX receipts_by_time ON receipts (time, holder, bytes);",
     );
     let Err(error) = rebuilt else { return transaction.commit().map_err(WriteFailure::Unknown) };
-    let failed = |error| WriteFailure::RolledBack("make an index anew", error);
-    transaction.rollback().map_err(failed)?;
-    // The connection has read the changed definitions.
-    db.execute_batch("PRAGMA writable_schema = reset").map_err(failed)?;
-    Err(failed(error))
+    // Rolls back, unless SQLite did so by itself, as on a full disk.
+    drop(transaction);
+    // The connection has read the changed definitions. The first error is the cause.
+    if let Err(error) = db.execute_batch("PRAGMA writable_schema = reset") {
+        tracing::warn!(%error, "the definitions of the database cannot be read again");
+    }
+    Err(WriteFailure::RolledBack("make an index anew", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::schema;
+
+    #[test]
+    fn a_full_disk_is_the_error_of_an_index_that_has_no_room_and_the_connection_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = schema::open_writer(dir.path(), 1 << 20, None).unwrap();
+        let many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+            INSERT INTO receipts (name, place, time, holder, bytes, record) SELECT 'bob', i, i, 'ann', 0, x'' FROM n";
+        db.execute(many, []).unwrap();
+        let pages: u64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |pages: u64| db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        limit(pages);
+        let failed = rebuild(&db).expect_err("the new index needs pages").into_error();
+        assert_eq!(failed.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull), "{failed}");
+        assert!(db.is_autocommit());
+        let refused = db.execute("UPDATE sqlite_schema SET name = name", []);
+        assert!(refused.is_err(), "the definitions cannot be written");
+        assert!(!is_damaged(&db));
+        limit(2 * pages);
+        rebuild(&db).unwrap();
+        assert!(!is_damaged(&db));
+    }
 }

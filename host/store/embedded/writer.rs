@@ -93,6 +93,8 @@ pub(super) struct Writer {
     pub(super) guard: FileGuard,
     pub(super) lock: DirectoryLock,
     pub(super) waiting: Waiting,
+    /// Whether the index of receipts by time was made anew since the start.
+    pub(super) has_rebuilt_index: bool,
     /// Removals that wait until the log is compacted.
     pub(super) discards: Vec<Discard>,
     /// Changes of records, which are written after the batch.
@@ -234,11 +236,9 @@ impl Writer {
             batch.iter().for_each(|commit| log_index.unstage(&commit.name));
             drop(log_index);
             let handled = match error {
-                WriteError::Failed(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
-                WriteError::List(name, error) => match self.isolate(name, error) {
-                    Err(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
-                    isolated => isolated,
-                },
+                WriteError::List(name, error) => self.isolate(name, error),
+                WriteError::Receipt(name, error) => self.go_on_without_receipt(name, error),
+                WriteError::Trim(name, error) => self.go_on_untrimmed(name, error),
                 WriteError::Timers(error) => {
                     timers = Err(damage::explain("timers", &error));
                     Ok(())
@@ -253,6 +253,11 @@ impl Writer {
                     Ok(())
                 }
                 WriteError::Failed(failure) => Err(failure),
+            };
+            // Another program may take the lock after the transaction was rolled back.
+            let handled = match handled {
+                Err(WriteFailure::Busy) => self.wait_for_lock(begun, batch.is_empty()),
+                handled => handled,
             };
             if let Err(error) = handled {
                 return self.fail(batch, &error);
