@@ -208,7 +208,7 @@ impl CoveredRows<'_> {
     }
 
     /// Copies a commit of a list that cannot be read, unless the commit was copied before. A number that another commit has
-    /// was given twice, after commits were lost.
+    /// was given twice, after commits were lost, and the copy then has a number of its own.
     pub(super) fn put_evidence(
         &self,
         seq: u64,
@@ -222,8 +222,8 @@ impl CoveredRows<'_> {
             self.added(CoveredTable::Quarantine, name, integer(seq));
             return Ok(());
         }
-        let same = "SELECT name = ?2 AND record = ?3 FROM quarantine WHERE seq = ?1";
-        match self.db.prepare_cached(same)?.query_row(params![seq, name, record], |row| row.get(0))? {
+        let same = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE name = ?1 AND record = ?2)";
+        match self.db.prepare_cached(same)?.query_row(params![name, record], |row| row.get(0))? {
             true => Ok(()),
             false => self.keep_row(name, revision, record, why),
         }

@@ -302,6 +302,11 @@ pub(super) fn format(db: &Connection) -> rusqlite::Result<i32> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Whether a database has a digest, by its format.
+pub(super) fn has_digest(db: &Connection) -> bool {
+    !format(db).is_ok_and(|format| format < WITH_DIGEST)
+}
+
 /// Finds out what an upgrade would convert.
 pub(super) fn check_conversion(db: &Connection) -> rusqlite::Result<Conversion> {
     let mut done = Conversion::default();

@@ -69,9 +69,15 @@ impl<'db> ReadableNames<'db> {
     }
 }
 
-/// The rows of lists that are missing or older, as the digest says. A database of an earlier format has none.
+/// The rows of lists that are missing or older, as the digest says. A database of an earlier format may have no digest.
 pub(super) fn lost_rows(db: &Connection) -> Vec<String> {
-    let Ok(Ok(digest)) = digest_check::read(db) else { return Vec::new() };
+    let digest = match digest_check::read(db).unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(digest) => digest,
+        Err(why) if schema::has_digest(db) => {
+            return vec![format!("the digest cannot be read ({why}), so it is not known whether lists are missing")];
+        }
+        Err(_) => return Vec::new(),
+    };
     let differs = |table| digest.sums.difference(table, recount::sum(db, table).ok()?);
     let lost = [CoveredTable::Lists, CoveredTable::Gone].into_iter().filter_map(differs);
     lost.map(|why| format!("{why}, so lists may be missing or older")).collect()

@@ -202,7 +202,9 @@ fn commits_whose_numbers_were_given_twice_are_all_evidence() {
     let bob: u64 = embedded.sql().query_row("SELECT count(*) FROM log", [], |row| row.get(0)).expect("rows");
     assert!(bob > 5);
     flip(&embedded, "log", "commits", "seq = 5");
-    end(embedded.try_open().expect("bob is isolated"), Ending::Close);
+    for ending in [Ending::Drop, Ending::Drop, Ending::Close] {
+        end(embedded.try_open().expect("bob is isolated"), ending);
+    }
     let of_bob = "SELECT count(*) FROM quarantine WHERE name = 'bob'";
     assert_eq!(embedded.sql().query_row(of_bob, [], |row| row.get::<_, u64>(0)), Ok(3));
 }
@@ -223,4 +225,17 @@ fn revisions_before_a_gap_in_a_history_are_said_to_be_missing() {
     assert_eq!(summary(&bob), (4, vec![4], None));
     assert_eq!(bob.missing.as_deref(), Some("the revisions of its history between 2 and 4"));
     assert!(bob.is_last_state());
+}
+
+#[test]
+fn a_lost_digest_is_said_and_names_are_looked_for_in_all_tables() {
+    for lose in ["DELETE FROM digest", "UPDATE digest SET record = x'04'", "DROP TABLE digest"] {
+        let embedded = Embedded::default();
+        lists_of_each_kind(&embedded, Ending::Close);
+        embedded.sql().execute_batch(&format!("DELETE FROM lists WHERE name = 'bob'; {lose}")).expect("it is lost");
+        let (lists, errors) = everything(&embedded);
+        assert_eq!(names(&lists), ["ann", "bob", "cid", "dan"], "{lose}");
+        let unknown = "so it is not known whether lists are missing";
+        assert!(matches!(&errors[..], [one] if one.to_string().contains(unknown)), "{lose}: {errors:?}");
+    }
 }
