@@ -16,6 +16,8 @@ const MAX_RESTORED: usize = 500;
 #[derive(Default)]
 pub(super) struct MissingTimers {
     timers: Vec<(ListName, u64)>,
+    /// How many of the last timers are restored one by one, because a page with one of them is damaged.
+    single: usize,
     /// Whether the digest counts them, once that is known.
     are_counted: Option<bool>,
 }
@@ -35,7 +37,15 @@ impl MissingTimers {
 
     /// Takes the timers of one transaction.
     pub(super) fn take_some(&mut self) -> Vec<(ListName, u64)> {
-        self.timers.split_off(self.timers.len().saturating_sub(MAX_RESTORED))
+        let count = if self.single > 0 { 1 } else { MAX_RESTORED };
+        self.single = self.single.saturating_sub(1);
+        self.timers.split_off(self.timers.len().saturating_sub(count))
+    }
+
+    /// Takes back timers of which one meets a damaged page, to restore them one by one.
+    pub(super) fn put_back_singly(&mut self, timers: Vec<(ListName, u64)>) {
+        self.single += timers.len();
+        self.timers.extend(timers);
     }
 
     /// Takes back timers that could not be written.

@@ -137,6 +137,25 @@ fn a_missing_timer_is_restored_and_said() {
 }
 
 #[test]
+fn a_damaged_page_of_timers_does_not_keep_the_timers_of_other_pages_from_being_restored() {
+    let embedded = Embedded::default();
+    let store = embedded.try_open().expect("it opens");
+    for list in ["ann", "bob", "cid"] {
+        block_on(store.commit(Sample::new(list).create().wake_at(Some(7)).commit())).expect("it is new");
+    }
+    end(store, Ending::Close);
+    // As if the page of bob's timer were damaged.
+    let fails = "DELETE FROM timers;
+        CREATE TRIGGER fault BEFORE INSERT ON timers WHEN new.name = 'bob' BEGIN SELECT RAISE(ABORT, 'a test asks for it'); END";
+    embedded.sql().execute_batch(fails).expect("it is created");
+    let store = embedded.try_open().expect("it opens");
+    scrub_all(&store);
+    let due = block_on(store.due(9, None, 9)).expect("they are readable");
+    assert_eq!(due.iter().map(|due| due.name.as_str()).collect::<Vec<_>>(), ["ann", "cid"]);
+    assert!(store.lifecycle.damage().iter().any(|what| what.starts_with("the table timers is damaged")));
+}
+
+#[test]
 fn a_timer_whose_loss_was_accepted_is_restored_without_an_alarm() {
     let mut embedded = Embedded::default();
     lists(&embedded);

@@ -147,6 +147,9 @@ impl Writer {
             Err(WriteFailure::Busy) => self.scrubber.missing_timers.put_back(timers),
             Err(WriteFailure::RolledBack(_, error)) if damage::is_damage(&error) => {
                 self.lifecycle.note_damage(&damage::explain("timers", &error));
+                if timers.len() > 1 {
+                    self.scrubber.missing_timers.put_back_singly(timers);
+                }
             }
             Err(failure) => {
                 self.fail(&mut Vec::new(), &failure);
