@@ -27,7 +27,7 @@ use rusqlite::Connection;
 
 use super::lock::{self, DirectoryLock};
 use super::verify::{Verification, verify};
-use super::{completeness, last_commit, schema};
+use super::{completeness, last_commit, schema, wal};
 use crate::files;
 use crate::store::error::StoreError;
 use comparison::Damage;
@@ -118,6 +118,8 @@ fn copy_log_into_database(dir: &Path, remembered: u64, done: &mut Repaired) -> R
     }
     let what = format!("copy the write-ahead log into {}", dir.join(schema::FILE).display());
     let db = schema::open_checkpointer(dir)?;
+    // The kernel may count pages as written that are not on the disk.
+    wal::write_again(&db, &dir.join(schema::WAL_FILE))?;
     let busy: bool =
         db.query_row("PRAGMA wal_checkpoint(truncate)", [], |row| row.get(0)).map_err(schema::failed(&what))?;
     match busy {

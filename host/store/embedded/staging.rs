@@ -42,8 +42,9 @@ impl EncodedCommit {
 
     /// A caller may have dropped its answer; the commit stands.
     pub(super) fn answer(self, result: Result<(), StoreError>) {
-        let _ = self.reply.send(CommitReply { result, _spent: (self.name, self.frame, self.state) });
+        // The caller may commit again at once.
         drop(self.room);
+        let _ = self.reply.send(CommitReply { result, _spent: (self.name, self.frame, self.state) });
     }
 }
 
