@@ -327,6 +327,11 @@ fn a_logic_that_lists_share_for_a_while_forgets_the_instances_that_they_shared()
     assert_eq!(calls(&*logic, None).0, "remember 2");
     logic.share(false);
     assert_eq!(calls(&*logic, None).0, "remember 1");
+    // A view opens a session without a kept instance.
+    let mut session = logic.session().unwrap();
+    let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits: Limits::default() };
+    let decided = decider.decide(&Arc::default(), &context(), &add("remember", None)).unwrap();
+    assert_eq!(decided.list.get(1).unwrap().title, "remember 1");
 }
 
 #[test]
