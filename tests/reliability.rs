@@ -241,7 +241,8 @@ async fn logic_that_takes_all_its_time_delays_neither_probes_nor_reads_nor_other
                 loop {
                     // The logic runs until its deadline of 50 ms.
                     let added = json(client.post(format!("{list}/entries")), r#"{"title":"loop"}"#).send().await;
-                    assert_eq!(added.expect("the server answers").status().as_u16(), 500);
+                    // A 503 says that nothing has room for it at the moment.
+                    assert!(matches!(added.expect("the server answers").status().as_u16(), 500 | 503));
                 }
             })
         })

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::{Extensions, Method};
 use axum::http::request::Parts;
+use axum::http::{Extensions, Method};
 use axum::response::Response;
 use hyper::body::Body;
 

@@ -189,7 +189,11 @@ async fn a_connection_ends_if_the_rest_of_a_response_that_it_holds_is_not_read()
     let mut sender = client_with_window(1, &server).await;
     let request = hyper::Request::get(server.url("/livez")).body(Empty::<Bytes>::new()).expect("a request");
     let unread = sender.send_request(request).await.expect("a response");
-    let ended = async { while sender.ready().await.is_ok() { tokio::task::yield_now().await } };
+    let ended = async {
+        while sender.ready().await.is_ok() {
+            tokio::task::yield_now().await
+        }
+    };
     tokio::time::timeout(WAIT_TIMEOUT, ended).await.expect("the server ends the connection");
     drop(unread);
 }

@@ -15,7 +15,7 @@ const VALUES: [(&str, &str); 47] = [
     ("accept-loss", "true"),
     ("plugins", "/plugins"),
     ("default-logic", "strict"),
-    ("share", "mine@010203040506,yours@sha256:0708090a0b0c0d"),
+    ("share", "mine@0102030405060708090a0b0c0d0e0f10,yours@sha256:0708090a0b0c0d0e0f1011121314151617"),
     ("force", "true"),
     ("quarantine-failures", "11"),
     ("quarantine-within", "12ms"),
@@ -72,7 +72,9 @@ fn expected() -> Config {
         plugins: Some("/plugins".into()),
         allow_anonymous: true,
         default_logic: name("strict"),
-        shared: ["mine@010203040506", "yours@0708090a0b0c0d"].map(|text| text.parse().expect("a component")).into(),
+        shared: ["mine@0102030405060708090a0b0c0d0e0f10", "yours@0708090a0b0c0d0e0f1011121314151617"]
+            .map(|text| text.parse().expect("a component"))
+            .into(),
         share_all: false,
         force: true,
         quarantine: QuarantinePolicy { failures: 11, within: 12, in_a_row: 13, lists: 42 },

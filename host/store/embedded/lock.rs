@@ -94,7 +94,9 @@ fn refuse_foreign(dir: &Path) -> io::Result<()> {
         None => Ok(()),
         Some(name) => {
             let name = name.to_string_lossy();
-            Err(io::Error::other(format!("it holds {name} and no data of Hotlist; name an empty directory or a new one")))
+            Err(io::Error::other(format!(
+                "it holds {name} and no data of Hotlist; name an empty directory or a new one"
+            )))
         }
     }
 }
