@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::{StreamExt as _, stream};
 use hotlist::actor::{Environment, Request, WAKE_UP_RETRY};
 use hotlist::cache::wake_scheduler::{MAX_WAKING, WakeScheduler};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::config::Config;
-use hotlist::executor::turns::Turns;
+use hotlist::executor::turns::{MAX_WAITING_OF_ONE, Turns};
 use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::{Draft, Patch};
@@ -33,7 +34,6 @@ const DUE: u64 = NOON + 5_000;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
-
 /// Enough to fill the store's pages and the places of wake-ups in flight several times.
 const MANY: usize = 5_000;
 
@@ -126,7 +126,7 @@ impl World {
                 let cache = self.cache.clone();
                 async move { cache.call(&name(&format!("list {number}")), add(&format!("at {DUE}"))).await }
             });
-            let added = futures_util::future::join_all(adding).await;
+            let added: Vec<_> = stream::iter(adding).buffer_unordered(MAX_WAITING_OF_ONE).collect().await;
             assert!(added.iter().all(Result::is_ok));
         });
     }

@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 /// The most requests that wait for a turn, of all clients together.
-pub const MAX_WAITING: usize = 1_024;
+pub const MAX_WAITING: usize = 4_096;
 
-/// The most requests of one client that wait for a turn.
-pub const MAX_WAITING_OF_ONE: usize = 128;
+/// The most requests of one client that wait for a turn. Many, because a version is slow until it has shown otherwise: a
+/// client may use many lists at once after a start.
+pub const MAX_WAITING_OF_ONE: usize = 1_024;
 
 /// Turns for work that keeps a thread busy.
 pub struct Turns {
