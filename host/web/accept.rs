@@ -20,7 +20,7 @@ use super::answer_budget::Reservation;
 use super::body_progress::{BodyProgress, LeastSpeed, RESPONSE};
 use super::listen::{Listener, Stream, send_at_once};
 use super::options::Options;
-use super::peer::Peer;
+use super::peer::{NamedPeer, Peer};
 use super::slots::Slot;
 use super::state::{Services, Web};
 use super::timed_body::TimedBody;
@@ -166,8 +166,9 @@ impl Server {
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout, least_speed(options));
         let (room, progress) = (self.web.new_room(), Arc::<BodyProgress>::default());
+        let named = NamedPeer::from(peer);
         let service = service_fn(|mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(named.clone());
             request.extensions_mut().insert(room.clone());
             let progress = progress.clone();
             let in_flight = timeouts.begin(request.version());

@@ -25,7 +25,7 @@ impl Web {
         match self.options.caller_header {
             Some(_) => caller.clone(),
             // All requests have the same caller, so the address tells the clients apart.
-            None => peer::name(extensions).into(),
+            None => peer::name(extensions),
         }
     }
 

@@ -1,13 +1,14 @@
 //! Client at the other end of a connection. Its address tells clients without a name apart.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::Extensions;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::slots::Holder;
 
-/// Client of a connection, as an extension of each request.
+/// Client of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Peer {
     /// A client with an address.
@@ -30,15 +31,28 @@ const OWN_V6: u8 = 64;
 const NETWORK_V6: u8 = 48;
 const NETWORK_V4: u8 = 24;
 
+/// Client of a connection with its name, as an extension of each request. The name is made once for all of them.
+#[derive(Clone)]
+pub(super) struct NamedPeer {
+    peer: Peer,
+    name: Arc<str>,
+}
+
 /// The client of a request.
 pub(super) fn of(extensions: &Extensions) -> Option<Peer> {
-    extensions.get::<Peer>().copied()
+    extensions.get::<NamedPeer>().map(|named| named.peer)
 }
 
 /// Returns the client of a request as a name. One client often has all addresses of an IPv6 network with a prefix of 64
 /// bits, so these have one name.
-pub(super) fn name(extensions: &Extensions) -> String {
-    of(extensions).map_or_else(|| UNKNOWN.to_owned(), Peer::name)
+pub(super) fn name(extensions: &Extensions) -> Arc<str> {
+    extensions.get::<NamedPeer>().map_or_else(|| UNKNOWN.into(), |named| named.name.clone())
+}
+
+impl From<Peer> for NamedPeer {
+    fn from(peer: Peer) -> Self {
+        Self { peer, name: peer.name().into() }
+    }
 }
 
 impl Peer {
@@ -83,16 +97,17 @@ mod tests {
     fn addresses_that_one_client_may_have_all_of_have_one_name() {
         let name = |address: &str| {
             let mut extensions = Extensions::new();
-            extensions.insert(Peer::Address(address.parse().expect("an address")));
-            name(&extensions)
+            extensions.insert(NamedPeer::from(Peer::Address(address.parse().expect("an address"))));
+            name(&extensions).to_string()
         };
         assert_eq!(name("192.0.2.7"), "192.0.2.7");
         assert_eq!(name("::ffff:192.0.2.7"), "192.0.2.7");
         assert_eq!(name("2001:db8::1"), "2001:db8::/64");
         assert_eq!(name("2001:db8::2"), name("2001:db8::1"));
         assert_ne!(name("2001:db8:0:1::2"), name("2001:db8::1"));
-        assert_eq!(super::name(&Extensions::new()), UNKNOWN);
+        assert_eq!(&*super::name(&Extensions::new()), UNKNOWN);
     }
+
     #[test]
     fn a_client_with_an_address_holds_slots_by_its_address_and_by_its_network() {
         let holder = |address: &str| Peer::Address(address.parse().expect("an address")).holder();
