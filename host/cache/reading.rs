@@ -100,8 +100,9 @@ impl Cache {
         }
     }
 
-    /// The version that describes a list in its current state, and decides about it unless it is quarantined: the version that is resolved for it, or the version
-    /// that it is bound to where the resolved one would have to migrate it first.
+    /// The version that describes a list in its current state, and decides about it unless it is quarantined. That is the
+    /// version that is resolved for the list, or the one that it is bound to if the resolved one would have to migrate it
+    /// first.
     pub async fn version(&self, name: &ListName, list: &List) -> Result<Arc<Version>, CallError> {
         let logic = list.logic().unwrap_or(&self.environment.default_logic);
         self.resolve(|| {

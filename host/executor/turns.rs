@@ -103,18 +103,13 @@ impl Turns {
 
     /// Gives a turn that became free to the next request.
     fn pass_on(self: Arc<Self>) {
-        let mut turn = Turn(Some(self.clone()));
         loop {
             let next = self.state.lock().next();
-            let Some(next) = next else {
-                // The turn was given back in `next`, so it is not given back again.
-                turn.0 = None;
-                return;
-            };
-            match next.send(turn) {
+            let Some(next) = next else { return };
+            match next.send(Turn(Some(self.clone()))) {
                 Ok(()) => return,
-                // This request is not waited for any more.
-                Err(unused) => turn = unused,
+                // This request is not waited for any more. The turn goes to the next one, and is not given back as well.
+                Err(mut unused) => unused.0 = None,
             }
         }
     }

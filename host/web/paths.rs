@@ -63,6 +63,11 @@ fn param<'a>(params: &'a RawPathParams, wanted: &str) -> &'a str {
     params.iter().find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
 }
 
+/// A number in a path. `None` if it is not written as the server writes it, such as with leading zeros.
+fn canonical(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
 impl FromRequestParts<Arc<Web>> for ListPath {
     type Rejection = Problem;
 
@@ -79,8 +84,7 @@ impl FromRequestParts<Arc<Web>> for EntryPath {
         let params = raw_params(parts).await?;
         let list = ListName::new(param(&params, "list"))?;
         let text = param(&params, "id");
-        let id: Option<EntryId> = text.parse().ok();
-        let id = id.filter(|id| id.to_string() == text);
+        let id: Option<EntryId> = canonical(text);
         Ok(Self(list, id.ok_or_else(|| Problem::no_entry(&text.chars().take(40).collect::<String>()))?))
     }
 }
@@ -93,8 +97,7 @@ impl FromRequestParts<Arc<Web>> for RevisionPath {
         let params = raw_params(parts).await?;
         let list = ListName::new(param(&params, "list"))?;
         let text = param(&params, "revision");
-        let number: Option<u64> = text.parse().ok();
-        let number = number.filter(|number| number.to_string() == text);
+        let number = canonical(text);
         let text: String = text.chars().take(40).collect();
         let absent = || Problem::new(ProblemKind::NoRevision, format!("the list has no revision {text}"));
         Ok(Self(list, number.ok_or_else(absent)?))
