@@ -44,6 +44,7 @@ fn cache(lists_grow: usize) -> Arc<Cache> {
     registry.publish(logic, "bench", 0);
     let environment = Environment {
         live_room: Arc::default(),
+        list_changes: Arc::default(),
         store: Arc::new(MemoryStore::with_history(10)),
         registry,
         clock: Arc::new(SystemClock::default()),

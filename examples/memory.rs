@@ -93,6 +93,7 @@ async fn main() -> anyhow::Result<()> {
     for entries in [0, 1, 10] {
         let environment = Environment {
             live_room: Arc::default(),
+            list_changes: Arc::default(),
             store: Arc::new(Same(entries, ReceiptRoom::new(ReceiptLimits::default()))),
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),

@@ -147,6 +147,7 @@ fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<A
     registry.publish(Box::new(waking::Waking::new("todo")), "example", MIDNIGHT);
     let environment = Environment {
         live_room: Arc::default(),
+        list_changes: Arc::default(),
         store,
         registry,
         clock,

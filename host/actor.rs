@@ -21,6 +21,7 @@ pub mod decision_log;
 mod durable;
 mod environment;
 mod error;
+mod list_changes;
 mod live;
 mod mailbox;
 mod message;
@@ -34,6 +35,7 @@ pub use batch::WAKE_UP_RETRY;
 pub use durable::MAX_EVENTS_BEHIND;
 pub use environment::Environment;
 pub use error::CallError;
+pub use list_changes::{ListChange, ListChanges, ListWatch, MAX_RECENT_LISTS};
 pub use live::{LiveRevision, LiveRoom};
 pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request, RequestRoom};
 

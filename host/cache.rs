@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use tokio::sync::{Notify, Semaphore, broadcast};
 
-use crate::actor::{Actor, CallError, Effect, Environment, LiveRevision, Reply, Request, Stopped};
+use crate::actor::{Actor, CallError, Effect, Environment, ListWatch, LiveRevision, Reply, Request, Stopped};
 use crate::clock::SeededHasher;
 use crate::list::List;
 use crate::list::command::Page;
@@ -158,6 +158,11 @@ impl Cache {
         Err(CallError::Crashed)
     }
 
+    /// The changes of all lists, from now on.
+    pub fn watch_lists(&self) -> ListWatch {
+        self.environment.list_changes.watch()
+    }
+
     /// A page of the revisions of a list after a number, the oldest first. The history may begin later.
     pub async fn history_page(&self, name: &ListName, after: u64, limit: PageLimit) -> Result<HistoryPage, CallError> {
         Ok(self.environment.store.history_page(name, after, limit).await?)
@@ -178,7 +183,9 @@ impl Cache {
 
     /// Deletes a list that cannot be read, so that its name is free.
     pub async fn discard(&self, name: &ListName) -> Result<(), CallError> {
-        Ok(self.environment.store.discard(name).await?)
+        self.environment.store.discard(name).await?;
+        self.environment.list_changes.note_deleted(name);
+        Ok(())
     }
 
     /// How many actors there are.

@@ -370,6 +370,7 @@ fn new_cache(
 ) -> Cache {
     let environment = Environment {
         live_room: Arc::default(),
+        list_changes: Arc::default(),
         store: store.clone(),
         registry: registry.clone(),
         clock: clock.clone(),

@@ -16,6 +16,8 @@ mod cross_origin;
 mod entries;
 #[path = "http/events.rs"]
 mod events;
+#[path = "http/events_of_lists.rs"]
+mod events_of_lists;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/lists.rs"]

@@ -31,7 +31,6 @@ use tokio_util::task::TaskTracker;
 
 /// When the lists want to be woken.
 const DUE: u64 = NOON + 5_000;
-
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 /// Enough to fill the store's pages and the places of wake-ups in flight several times.
@@ -67,6 +66,7 @@ impl World {
         registry.publish(Box::new(Waking::new("todo")), "test", now);
         let environment = Environment {
             live_room: Arc::default(),
+            list_changes: Arc::default(),
             store: store.clone(),
             registry,
             clock: clock.clone(),

@@ -44,7 +44,12 @@ pub(super) async fn commit(
     let error = match environment.store.commit(commit).await {
         Ok(()) => {
             failpoint::point("committed");
-            durable.publish(batch.into_durable(), &environment.live_room);
+            let batch = batch.into_durable();
+            let changed = (!batch.revisions.is_empty()).then(|| batch.list.clone());
+            durable.publish(batch, &environment.live_room);
+            if let Some(list) = changed {
+                environment.list_changes.note(name, &list);
+            }
             return Committed::Published;
         }
         Err(error) => error,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::error::CallError;
+use super::list_changes::ListChanges;
 use super::live::LiveRoom;
 use crate::clock::Clock;
 use crate::executor::Executor;
@@ -24,6 +25,8 @@ pub struct Environment {
     pub executor: Arc<dyn Executor>,
     /// The room for revisions that wait for subscribers.
     pub live_room: Arc<LiveRoom>,
+    /// The recent changes of all lists.
+    pub list_changes: Arc<ListChanges>,
     /// Turns of decisions and reads by slow logic. Each keeps a thread busy.
     pub turns: Arc<Turns>,
     /// The size limits of a list.

@@ -64,6 +64,7 @@ impl World {
         registry.publish(Native::version(1), "test", clock.now());
         let environment = Environment {
             live_room: Arc::default(),
+            list_changes: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
@@ -39,6 +40,8 @@ pub struct Registry {
     /// The logics whose state changed in memory and is not on disk yet.
     dirty: Mutex<BTreeSet<LogicName>>,
     source: OnceLock<Arc<dyn VersionSource>>,
+    /// Notified after each change of a rollout.
+    changed: watch::Sender<()>,
 }
 
 /// Where stored versions are loaded from, and where changed states are written.
@@ -95,6 +98,11 @@ impl Registry {
     /// The rollouts of all logics, by name.
     pub fn all(&self) -> Arc<Logics> {
         self.logics.load_full()
+    }
+
+    /// Notifications of changes of rollouts, from now on. A change may be one that readers do not see.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// The version of a logic that decides about a list with this pin.
@@ -318,6 +326,7 @@ impl Registry {
         }
         logics.insert(name, Arc::new(rollout));
         self.logics.store(Arc::new(logics));
+        self.changed.send_replace(());
     }
 }
 

@@ -84,9 +84,14 @@ pub(super) struct DamageBody {
 }
 
 impl<'a> ListedBody<'a> {
+    /// A list that can be read.
+    pub(super) fn readable(list: &'a Summary, origin: &Origin) -> Self {
+        Self::Readable(ListBody::new(list, origin))
+    }
+
     fn new(list: &'a Result<Summary, UnreadableList>, origin: &Origin) -> Self {
         match list {
-            Ok(list) => Self::Readable(ListBody::new(list, origin)),
+            Ok(list) => Self::readable(list, origin),
             Err(UnreadableList { name, why, since }) => {
                 let (name, url) = (name.as_str(), origin.list(name));
                 let why = format!("{why}; `hotlist export -- {}` saves what can be read of it", shell_quoted(name));

@@ -23,8 +23,10 @@ use super::representations::{empty, json_response};
 use super::state::{Shared, Web};
 use crate::list::name::LogicName;
 use crate::plugins::UploadOptions;
-use state::{LogicBody, LogicDetailBody};
+use state::LogicDetailBody;
 use update::LogicPatch;
+
+pub(super) use state::LogicBody;
 
 /// Media type of components.
 const WASM: &str = "application/wasm";

@@ -134,6 +134,7 @@ impl FromRequestParts<Arc<Web>> for LogicPath {
 }
 
 /// Origin of this server as the client sees it: what URLs in responses begin with.
+#[derive(Clone)]
 pub(super) struct Origin(String);
 
 impl Web {

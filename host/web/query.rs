@@ -1,4 +1,4 @@
-//! Query parameters: known names only, each at most once.
+//! Query parameters: known names only, each at most once unless it names one of several lists.
 
 use std::sync::Arc;
 
@@ -85,6 +85,31 @@ pub(super) struct ChangesQuery {
     pub(super) limit: usize,
 }
 
+/// The most lists that one event stream follows.
+pub(super) const MAX_FOLLOWED: usize = 32;
+
+/// A list to follow, and where to go on.
+#[derive(Debug)]
+pub(super) struct Position {
+    pub(super) list: ListName,
+    /// The last revision that the client knows, or `None` to follow the list from now on.
+    pub(super) after: Option<u64>,
+}
+
+/// Which lists to follow.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// A list, once for each list, at most 32. After the last colon may be the last revision of it that the client knows, as in
+    /// `groceries:12`. Without a revision the list is followed from now on. A name that ends like a revision is written with
+    /// a colon behind it.
+    #[param(value_type = Option<Vec<String>>, explode = true, max_items = 32)]
+    pub(super) list: Vec<Position>,
+    /// Whether `list` events are about all lists, and not only about the followed ones. False if absent.
+    #[param(value_type = Option<bool>)]
+    pub(super) overview: bool,
+}
+
 /// What to do with an uploaded component.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -111,7 +136,8 @@ fn invalid(name: &str, problem: impl std::fmt::Display) -> Problem {
 }
 
 impl<'a> QueryParameters<'a> {
-    fn read(query: Option<&str>, known: &[&str], web: &'a Web) -> Result<Self, Problem> {
+    /// Reads parameters of which each is there once at most, except for the one that is `repeated`.
+    fn read(query: Option<&str>, known: &[&str], repeated: Option<&str>, web: &'a Web) -> Result<Self, Problem> {
         let query = query.unwrap_or_default();
         // The parser below would replace what is not UTF-8, which could then pass for another value.
         if percent_decode_str(query).decode_utf8().is_err() {
@@ -123,7 +149,7 @@ impl<'a> QueryParameters<'a> {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(invalid(&name, format!("there is no such parameter; these are: {known}")));
             }
-            if unread.iter().any(|(earlier, _)| *earlier == name) {
+            if repeated != Some(&*name) && unread.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(invalid(&name, "it is there twice"));
             }
             unread.push((name.into_owned(), value.into_owned()));
@@ -134,6 +160,25 @@ impl<'a> QueryParameters<'a> {
     fn text(&mut self, name: &str) -> Option<String> {
         let at = self.unread.iter().position(|(given, _)| given == name)?;
         Some(self.unread.swap_remove(at).1)
+    }
+
+    /// The lists to follow, each once.
+    fn positions(&mut self) -> Result<Vec<Position>, Problem> {
+        let mut positions: Vec<Position> = Vec::new();
+        let (lists, others) = std::mem::take(&mut self.unread).into_iter().partition(|(name, _)| name == "list");
+        self.unread = others;
+        for (_, text) in lists {
+            let position = Position::read(&text)?;
+            if positions.iter().any(|earlier| earlier.list == position.list) {
+                return Err(invalid("list", format!("{} is there twice", position.list.as_str())));
+            }
+            if positions.len() == MAX_FOLLOWED {
+                let problem = invalid("list", format!("there are more than {MAX_FOLLOWED} lists"));
+                return Err(problem.with_limit("max followed lists", MAX_FOLLOWED));
+            }
+            positions.push(position);
+        }
+        Ok(positions)
     }
 
     fn number(&mut self, name: &str) -> Result<Option<u64>, Problem> {
@@ -171,15 +216,32 @@ impl<'a> QueryParameters<'a> {
     }
 }
 
+impl Position {
+    fn read(text: &str) -> Result<Self, Problem> {
+        let (name, revision) = match text.rsplit_once(':') {
+            Some((name, "")) => (name, None),
+            Some((name, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(digits)),
+            _ => (text, None),
+        };
+        let list = ListName::new(name).map_err(|error| invalid("list", error))?;
+        let too_large = || invalid("list", format!("the revision of {name} is larger than 18446744073709551615"));
+        let after = revision.map(|digits| digits.parse().map_err(|_| too_large())).transpose()?;
+        Ok(Self { list, after })
+    }
+}
+
 /// Makes a type of query parameters an extractor.
 macro_rules! extract {
     ($query:ident, [$($known:literal),*], |$parameters:ident| $read:expr) => {
+        extract!($query, [$($known),*], None, |$parameters| $read);
+    };
+    ($query:ident, [$($known:literal),*], $repeated:expr, |$parameters:ident| $read:expr) => {
         impl FromRequestParts<Arc<Web>> for $query {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
                 #[allow(unused_mut, unused_variables, reason = "NoQuery has no parameters")]
-                let mut $parameters = QueryParameters::read(parts.uri.query(), &[$($known),*], web)?;
+                let mut $parameters = QueryParameters::read(parts.uri.query(), &[$($known),*], $repeated, web)?;
                 Ok($read)
             }
         }
@@ -213,6 +275,10 @@ extract!(HistoryQuery, ["after", "limit"], |parameters| Self {
 extract!(ChangesQuery, ["after", "limit"], |parameters| Self {
     after: usize::try_from(parameters.number("after")?.unwrap_or(0)).unwrap_or(usize::MAX),
     limit: parameters.limit()?,
+});
+extract!(EventsQuery, ["list", "overview"], Some("list"), |parameters| Self {
+    list: parameters.positions()?,
+    overview: parameters.boolean("overview")?.unwrap_or(false),
 });
 extract!(UploadQuery, ["publish", "force"], |parameters| Self {
     publish: parameters.boolean("publish")?.unwrap_or(true),

@@ -45,6 +45,7 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(undo::undo))
         .routes(routes!(recording::read))
         .routes(routes!(events::follow))
+        .routes(routes!(events::follow_several))
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))
         .routes(routes!(logic::component))

@@ -42,6 +42,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "GET /lists/{list}/history/{revision}/changes",
         "GET /lists/{list}/recording",
         "GET /lists/{list}/events",
+        "GET /events",
         "GET /logic",
         "GET /logic/{name}",
         "PUT /logic/{name}",

@@ -52,6 +52,7 @@ impl Server {
         registry.load_from(Arc::new(Source { world: owner, registry: weak }));
         let environment = Environment {
             live_room: Arc::default(),
+            list_changes: Arc::default(),
             store: Arc::new(SimStore(world.clone())),
             registry: registry.clone(),
             clock: world.clock.clone(),

@@ -59,6 +59,13 @@ impl TestLogic {
         Self { binding: LogicBinding::new(id, &description), description }
     }
 
+    /// The same logic as another component, whose SHA-256 consists of this byte.
+    #[must_use]
+    pub fn with_digest(self, byte: u8) -> Self {
+        let id = LogicId { digest: [byte; 32], ..(*self.binding.id).clone() };
+        Self { binding: LogicBinding::new(id, &self.description), description: self.description }
+    }
+
     /// A logic with these fields for texts instead of its own.
     pub fn with_text_fields(name: &str, version: &str, fields: &[&str]) -> Self {
         let Self { binding, mut description } = Self::new(name, version);

@@ -94,6 +94,7 @@ impl Server {
         let executor = Arc::new(TestExecutor::default());
         let environment = Environment {
             live_room: Arc::default(),
+            list_changes: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
@@ -264,8 +265,14 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// The name, id and data of the next event. Heartbeats are skipped. `None` is the end of the stream.
+    /// The name, id and data of the next event of one list. `None` is the end of the stream.
     pub async fn next(&mut self) -> Option<(String, u64, Value)> {
+        let (event, id, data) = self.next_of_any().await?;
+        Some((event, id.parse().expect("a number"), data))
+    }
+
+    /// The name, id and data of the next event. Heartbeats are skipped. `None` is the end of the stream.
+    pub async fn next_of_any(&mut self) -> Option<(String, String, Value)> {
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let lines: Vec<_> = event.lines().map(str::to_owned).collect();
@@ -273,7 +280,7 @@ impl EventStream {
                 let line = |name: &str| lines.iter().find_map(|l| l.strip_prefix(name)).map(str::to_owned);
                 if let (Some(event), Some(id), Some(data)) = (line("event: "), line("id: "), line("data: ")) {
                     let data = serde_json::from_str(&data).expect("JSON");
-                    return Some((event, id.parse().expect("a number"), data));
+                    return Some((event, id, data));
                 }
                 assert_eq!(lines, [":"]);
             }

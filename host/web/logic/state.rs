@@ -252,7 +252,7 @@ fn count(counter: &AtomicU64) -> u64 {
 
 impl<'a> LogicBody<'a> {
     /// With `differences`, the last differences of the candidate are included.
-    pub(super) fn new(name: &'a str, rollout: &'a Rollout, differences: bool) -> Self {
+    pub(in crate::web) fn new(name: &'a str, rollout: &'a Rollout, differences: bool) -> Self {
         let status = match &rollout.live {
             Some(_) if rollout.state.refusal().is_some() => "quarantined",
             Some(_) => "live",
