@@ -126,7 +126,6 @@ impl Cache {
         let found = match page.revisions.into_iter().next() {
             Some(RetainedRevision::Whole(revision)) => Some(revision),
             Some(RetainedRevision::Large(outline)) if outline.number == number => {
-                // Encoded, and decoded. How much more it takes decoded is not known yet.
                 self.take_undo_room(&mut room, COPIES * outline.bytes)?;
                 match store.history(name, after, 1).await {
                     Ok(found) => found.into_iter().next(),
@@ -205,7 +204,10 @@ impl Cache {
 /// The error for a revision that is not in the history. `next` is the first revision behind it that is.
 fn missing(number: u64, last: u64, next: Option<u64>) -> CallError {
     match next {
-        Some(oldest) if number <= last => CallError::Forgotten { number, oldest, kept: last.max(oldest) - oldest + 1 },
+        // Revisions begin with 1.
+        Some(oldest) if (1..=last).contains(&number) => {
+            CallError::Forgotten { number, oldest, kept: last.max(oldest) - oldest + 1 }
+        }
         _ => CallError::NoRevision { number, last },
     }
 }

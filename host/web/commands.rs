@@ -27,13 +27,14 @@ use crate::list::touched::Touched;
 pub(super) struct CommandOutcomeBody<'a> {
     /// The list's revision after the command.
     revision: u64,
-    /// The entries that the command added or changed, as they are now. Empty if they are larger than a page.
+    /// The entries that the command added or changed, as they are now. Empty if their ids are in `unknown`.
     entries: Vec<EntryBody<'a>>,
     /// The ids of the entries that the command removed.
     #[schema(value_type = Vec<u64>)]
     removed: Vec<EntryId>,
     /// The ids of the entries that the command added or changed, where their content is not in the response, in place of
-    /// `entries`: they are larger than a page, or the request is repeated and the server no longer has them.
+    /// `entries`: they are larger than a page, or the server has no room for them at the moment because of other answers, or
+    /// the request is repeated and the server no longer has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<u64>, required = false)]
     unknown: Vec<EntryId>,

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::ReadProblems;
+use super::openapi::ProbeProblems;
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::NoQuery;
 use super::readiness::Readiness;
@@ -57,7 +57,8 @@ fn loader_component(health: Result<(), LoaderDied>) -> Component {
 /// Reports whether the process is alive. It is if it responds.
 ///
 /// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
-#[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses((status = 200, description = "The process is alive", body = Health)))]
+#[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses(
+    (status = 200, description = "The process is alive", body = Health), ProbeProblems))]
 pub(super) async fn live() -> HandlerResult {
     json_response(StatusCode::OK, &Health { status: "live" })
 }
@@ -67,7 +68,7 @@ pub(super) async fn live() -> HandlerResult {
 ///
 /// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
-    (status = 200, description = "The server wants requests", body = Health), ReadProblems))]
+    (status = 200, description = "The server wants requests", body = Health), ProbeProblems))]
 pub(super) async fn ready(State(web): Shared) -> HandlerResult {
     if let Some(problem) = phase_problem(&web.services.readiness) {
         return Err(problem);
@@ -95,7 +96,7 @@ fn phase_problem(readiness: &Readiness) -> Option<Problem> {
 ///
 /// If the server has an address for probes and scrapers (`--admin-listen`), this is there and not here.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics", responses(
-    (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")))]
+    (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"), ProbeProblems))]
 pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let services = &web.services;
     let components = components(&web).into_iter().map(|component| (component.name, component.fault.is_none()));

@@ -11,9 +11,12 @@ use super::problem;
 /// Description of the header `Idempotency-Key`.
 pub(super) const IDEMPOTENCY_KEY: &str = "Identifies the request, at most 255 bytes: a repetition within 24 hours by default \
     (`--receipt-time`) is not carried out again and gets the first response. For that the server keeps a receipt, by default \
-    at most 1 MiB of them for each list (`--max-list-receipt-bytes`) and 256 MiB in all (`--max-receipt-bytes`), of which one caller or \
-    address may have an eighth. Without room for its receipt a new request is refused with status 429; the receipts of earlier \
+    at most 1 MiB of them for each list (`--max-list-receipt-bytes`), of which one caller or address may have seven eighths, and \
+    256 MiB in all (`--max-receipt-bytes`), of which one caller or address may have an eighth. Without room for its receipt a new request is refused with status 429; the receipts of earlier \
     requests stay until they expire";
+
+/// Problems that a probe or a scraper may get. No caller is asked for, and no list is read.
+pub(super) struct ProbeProblems;
 
 /// Problems that any request that reads may get.
 pub(super) struct ReadProblems;
@@ -23,48 +26,52 @@ pub(super) struct WriteProblems;
 
 /// Meaning of each status.
 const MEANINGS: [(&str, &str, AppliesTo); 15] = [
-    ("400", "The request is malformed", AppliesTo::Both),
-    ("401", "The request did not come through a proxy that this server trusts to name the caller", AppliesTo::Both),
+    ("400", "The request is malformed", AppliesTo::All),
+    ("401", "The request did not come through a proxy that this server trusts to name the caller", AppliesTo::Clients),
     (
         "403",
         "The request does not name its caller, or it writes and a page of another origin sent it, or it is an undo of a \
             revision that another caller made",
-        AppliesTo::Both,
+        AppliesTo::Clients,
     ),
-    ("404", "What the path names does not exist", AppliesTo::Both),
+    ("404", "What the path names does not exist", AppliesTo::Clients),
     ("408", "The body took too long", AppliesTo::Writing),
-    ("409", "The list's logic rejects the command, or a limit or a later change is in the way", AppliesTo::Both),
-    ("412", "If-Match does not hold", AppliesTo::Both),
+    ("409", "The list's logic rejects the command, or a limit or a later change is in the way", AppliesTo::Clients),
+    ("412", "If-Match does not hold", AppliesTo::Clients),
     ("413", "The body is too large", AppliesTo::Writing),
     ("415", "The body has a media type that is not accepted here", AppliesTo::Writing),
-    ("421", "The request is for another host", AppliesTo::Both),
-    ("422", "The request is well-formed, but not valid; `field` names the member at fault", AppliesTo::Both),
+    ("421", "The request is for another host", AppliesTo::All),
+    ("422", "The request is well-formed, but not valid; `field` names the member at fault", AppliesTo::Clients),
     (
         "429",
         "There is no room for a receipt of the idempotency key. Nothing was carried out; `Retry-After` is there if receipts expire soon",
         AppliesTo::Writing,
     ),
-    ("431", "The head is too large; this answer has no body", AppliesTo::Both),
+    ("431", "The head is too large; this answer has no body", AppliesTo::All),
     (
         "500",
         "The list's logic failed, or the server did; the change may have been made if `carried_out` is `unknown`",
-        AppliesTo::Both,
+        AppliesTo::All,
     ),
     (
         "503",
         "Too much to do, or the store is not available. Nothing was carried out; `Retry-After` is there if the same request is likely to work soon",
-        AppliesTo::Both,
+        AppliesTo::All,
     ),
 ];
 
-#[derive(Clone, Copy, PartialEq)]
+/// The requests that may get a status. Each kind gets those of the kinds before it, too.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum AppliesTo {
-    Both,
+    /// All requests, those of probes and scrapers among them.
+    All,
+    /// The requests of clients.
+    Clients,
+    /// Those of them that write.
     Writing,
 }
 
-fn problems(writing: bool) -> BTreeMap<String, RefOr<Response>> {
-    let applies = |of: AppliesTo| of == AppliesTo::Both || (writing && of == AppliesTo::Writing);
+fn problems(requests: AppliesTo) -> BTreeMap<String, RefOr<Response>> {
     let response = |(status, meaning): (&str, &str)| {
         let mut response = ResponseBuilder::new().description(meaning);
         if status != "431" {
@@ -75,20 +82,26 @@ fn problems(writing: bool) -> BTreeMap<String, RefOr<Response>> {
     };
     MEANINGS
         .into_iter()
-        .filter(|(_, _, of)| applies(*of))
+        .filter(|(_, _, applies_to)| *applies_to <= requests)
         .map(|(status, meaning, _)| response((status, meaning)))
         .collect()
 }
 
+impl IntoResponses for ProbeProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(AppliesTo::All)
+    }
+}
+
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(false)
+        problems(AppliesTo::Clients)
     }
 }
 
 impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(true)
+        problems(AppliesTo::Writing)
     }
 }
 

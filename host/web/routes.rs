@@ -65,18 +65,20 @@ fn for_operation() -> OpenApiRouter<Arc<Web>> {
 
 /// The router that serves requests.
 pub(super) fn router(web: &Arc<Web>) -> Router {
-    with_middleware(web, if web.options.has_operation_routes { documented() } else { for_clients() })
+    let routes = if web.options.has_operation_routes { documented() } else { for_clients() };
+    with_middleware(web, routes, "/openapi.json lists the paths there are")
 }
 
 /// The router that serves probes and scrapers on a listener of their own.
 pub(super) fn admin_router(web: &Arc<Web>) -> Router {
-    with_middleware(web, for_operation())
+    with_middleware(web, for_operation(), "the paths of probes and scrapers are /livez, /readyz and /metrics")
 }
 
-fn with_middleware(web: &Arc<Web>, routes: OpenApiRouter<Arc<Web>>) -> Router {
+/// `paths` tells a client whose path has no route which paths there are.
+fn with_middleware(web: &Arc<Web>, routes: OpenApiRouter<Arc<Web>>, paths: &'static str) -> Router {
     let (router, _) = routes.split_for_parts();
     router
-        .fallback(no_route)
+        .fallback(async move || no_route(paths))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(web.clone(), instrument))
         .with_state(web.clone())
@@ -175,8 +177,8 @@ fn class(method: &Method, route: &str) -> RequestClass {
     }
 }
 
-async fn no_route() -> Problem {
-    Problem::new(ProblemKind::NoRoute, "there is nothing at this path; /openapi.json lists the paths there are")
+fn no_route(paths: &str) -> Problem {
+    Problem::new(ProblemKind::NoRoute, format!("there is nothing at this path; {paths}"))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

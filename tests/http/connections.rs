@@ -188,7 +188,9 @@ async fn probes_and_scrapers_with_a_listener_of_their_own_are_served_while_all_c
         assert_eq!(response.header("cache-control"), "no-store");
     }
     for path in ["/", "/lists", "/logic", "/openapi.json"] {
-        client.get(format!("{admin}{path}")).response().await.problem(404, "route-not-found");
+        let problem = client.get(format!("{admin}{path}")).response().await.problem(404, "route-not-found");
+        let detail = problem["detail"].as_str().expect("a text");
+        assert!(detail.contains("/metrics") && !detail.contains("openapi"), "{detail}");
     }
     let rebound = client.get(format!("{admin}/metrics")).header("host", "evil.example");
     rebound.response().await.problem(421, "host");

@@ -94,6 +94,20 @@ async fn every_operation_lists_its_responses_and_every_reference_resolves() {
 }
 
 #[tokio::test]
+async fn the_contract_lists_what_a_probe_or_a_scraper_may_get() {
+    let server = Server::start().await;
+    let contract = server.get("/openapi.json").await.json();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let responses = contract["paths"][path]["get"]["responses"].as_object().expect("responses");
+        let statuses: Vec<_> = responses.keys().map(String::as_str).collect();
+        assert_eq!(statuses, ["200", "400", "421", "431", "500", "503"], "{path}");
+        let rebound = server.request("GET", path).header("host", "evil.example").response().await;
+        rebound.problem(421, "host");
+    }
+    server.get("/metrics?x=1").await.problem(400, "query");
+}
+
+#[tokio::test]
 async fn the_contract_states_what_may_be_absent_and_what_may_be_null() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
