@@ -165,7 +165,7 @@ impl Server {
         send_at_once(&stream);
         let options = &self.web.options;
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout, least_speed(options));
-        let (room, progress) = (self.web.new_room(), Arc::<BodyProgress>::default());
+        let (room, progress) = (self.web.new_room(peer), Arc::<BodyProgress>::default());
         let named = NamedPeer::from(peer);
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(named.clone());

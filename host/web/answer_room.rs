@@ -2,25 +2,47 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, Method};
 use axum::response::Response;
 use hyper::body::Body;
 
 use super::answer_budget::{AnswerRoom, Reservation};
+use super::peer::Peer;
 use super::problem::Problem;
+use super::slots::Holder;
 use super::state::Web;
 
 impl Web {
     /// The room for the answers on a new connection.
-    pub(super) fn new_room(&self) -> AnswerRoom {
+    pub(super) fn new_room(&self, peer: Peer) -> AnswerRoom {
+        match self.holder(peer) {
+            Holder::Proxy => AnswerRoom::of_proxy(&self.answers),
+            Holder::Client { .. } | Holder::Caller(_) => self.room_of_connection(),
+        }
+    }
+
+    fn room_of_connection(&self) -> AnswerRoom {
         AnswerRoom::of_connection(&self.answers, self.options.max_connection_answer_bytes)
     }
 
-    /// The room for the answers on the connection of a request.
+    /// The room for the answer to a request.
     pub(super) fn room(&self, extensions: &Extensions) -> AnswerRoom {
-        extensions.get().cloned().unwrap_or_else(|| self.new_room())
+        extensions.get().cloned().unwrap_or_else(|| self.room_of_connection())
+    }
+
+    /// Gives a request the room of its caller, if it has that of a proxy's connection and names a caller.
+    pub(super) fn give_room_of_caller(&self, room: &mut AnswerRoom, request: &mut Request) {
+        if !room.is_of_proxy() || self.options.caller_header.is_none() {
+            return;
+        }
+        // Probes name no caller.
+        if let Ok(caller) = self.caller(request.headers(), request.extensions()) {
+            let limit = self.options.max_connection_answer_bytes;
+            *room = AnswerRoom::of_caller(&self.answers, &self.caller_answers, &caller, limit);
+            request.extensions_mut().insert(room.clone());
+        }
     }
 }
 

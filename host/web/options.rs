@@ -18,7 +18,7 @@ pub struct Options {
     pub page_bytes: usize,
     /// The most bytes of answers that wait to be sent, and of bodies of requests that write. A further request is a 503.
     pub max_answer_bytes: usize,
-    /// The same for one connection.
+    /// The same for one connection. On the connections of a proxy, the same for one caller.
     pub max_connection_answer_bytes: usize,
     /// The fewest bytes that a client takes of a response within [`Options::answer_time`]. A slower response is ended.
     pub min_answer_bytes: usize,

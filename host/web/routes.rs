@@ -91,12 +91,12 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, mut request:
     let method = request.method().clone();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let allowed = web.allowed_origin(route, request.headers());
-    let room = web.room(request.extensions());
+    let mut room = web.room(request.extensions());
     let mut reserved = None;
     let mut response = match admit(&web, route, allowed.is_some(), &request) {
-        Ok(None) => match reserve(&web, &room, &mut request) {
-            Ok(room) => {
-                reserved = room;
+        Ok(None) => match reserve(&web, &mut room, &mut request) {
+            Ok(of_write) => {
+                reserved = of_write;
                 with_method_problem(next.run(request).await)
             }
             Err(problem) => problem.into_response(),
@@ -144,8 +144,9 @@ fn admit(web: &Web, route: &str, is_allowed_origin: bool, request: &Request) -> 
 }
 
 /// Reserves the room of a request that writes, and gives it to the handler as well. A handler of a request that reads
-/// reserves the room of its answer itself.
-fn reserve(web: &Web, room: &AnswerRoom, request: &mut Request) -> Result<Option<Arc<Reservation>>, Problem> {
+/// reserves the room of its answer itself. Behind a proxy, the room is that of the caller.
+fn reserve(web: &Web, room: &mut AnswerRoom, request: &mut Request) -> Result<Option<Arc<Reservation>>, Problem> {
+    web.give_room_of_caller(room, request);
     if request.method().is_safe() {
         return Ok(None);
     }

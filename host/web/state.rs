@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::answer_budget::Budget;
+use super::answer_budget::{Budget, CallerBudgets};
 use super::body::{ArrivingBytes, BodyLimits};
 use super::failure_log::{FAILURE_INTERVAL, FailureClass, FailureLog, REFUSAL_INTERVAL};
 use super::options::Options;
@@ -50,6 +50,8 @@ pub(super) struct Web {
     pub(super) anonymous: Arc<str>,
     /// The bytes of answers that wait to be sent.
     pub(super) answers: Arc<Budget>,
+    /// Those of the callers behind proxies.
+    pub(super) caller_answers: CallerBudgets,
     /// One slot for each event stream that may be open.
     pub(super) event_streams: Arc<Slots>,
     /// One permit for each uploaded component that may be checked, or wait for it, at a time.
@@ -80,6 +82,7 @@ impl Web {
             services,
             anonymous: ANONYMOUS.into(),
             answers: Budget::new("max answer bytes", options.max_answer_bytes),
+            caller_answers: CallerBudgets::default(),
             event_streams: Slots::new(
                 Resource::EventStreams,
                 options.max_event_streams,

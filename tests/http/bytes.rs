@@ -168,6 +168,24 @@ async fn client_with_window(bytes: u32, server: &Server) -> http2::SendRequest<E
 }
 
 #[tokio::test]
+async fn callers_on_one_connection_of_a_proxy_have_rooms_of_their_own() {
+    let caller_header = Some("x-user".parse().expect("a header"));
+    let options = Options { caller_header, max_connection_answer_bytes: 50_000, ..Options::default() };
+    let server = Server::with(options).await;
+    let mut sender = client_with_window(0, &server).await;
+    let request = |caller: &str, path: &str| {
+        let request = hyper::Request::get(server.url(path)).header("x-user", caller);
+        request.body(Empty::<Bytes>::new()).expect("a request")
+    };
+    let unread = sender.send_request(request("ann", "/app.js")).await.expect("a response");
+    assert_eq!(unread.status(), 200);
+    for (caller, status) in [("ann", 503), ("bob", 200), ("eve", 200), ("ann", 503)] {
+        let response = sender.send_request(request(caller, "/lists/bob/entries")).await.expect("a response");
+        assert_eq!(response.status(), status, "{caller}");
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_is_not_read_is_ended_and_the_others_on_the_connection_go_on() {
     let options = Options { answer_time: Duration::from_millis(50), ..Options::default() };
     let server = Server::with(options).await;
