@@ -22,6 +22,8 @@ mod events_of_lists;
 mod limits;
 #[path = "http/lists.rs"]
 mod lists;
+#[path = "http/log.rs"]
+mod log;
 #[path = "http/logic.rs"]
 mod logic;
 #[path = "http/operation.rs"]

@@ -2,7 +2,7 @@
 
 use hotlist::web::Options;
 
-use crate::limits::LogLines;
+use crate::log::CapturedLog;
 use crate::support::{RequestExt, Server};
 
 /// A server that believes a header from these networks, or from the default ones.
@@ -50,11 +50,7 @@ async fn a_name_that_could_be_taken_for_another_is_refused() {
 #[tokio::test]
 async fn a_client_that_is_no_trusted_proxy_names_no_caller_and_is_logged_once() {
     let server = server(&["10.0.0.0/8", "2001:db8::/32"]).await;
-    let lines = LogLines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
-    // The test's runtime has one thread, so the server logs here, too.
-    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let log = CapturedLog::begin();
     for _ in 0..20 {
         let named = server.request("POST", "/lists/bob/entries").header("x-user", "bob");
         let response = named.json_text(r#"{"title":"a"}"#).response().await;
@@ -63,8 +59,7 @@ async fn a_client_that_is_no_trusted_proxy_names_no_caller_and_is_logged_once() 
         assert_eq!(response.header("www-authenticate"), "Proxy");
         server.get("/lists").await.problem(401, "caller-not-trusted");
     }
-    drop(logging);
-    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    let lines = log.end();
     assert_eq!(lines.lines().count(), 1, "{lines}");
     assert!(lines.contains("127.0.0.1 is not a trusted proxy") && lines.contains("--trusted-proxy"), "{lines}");
     for path in ["/livez", "/readyz", "/metrics"] {

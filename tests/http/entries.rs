@@ -3,7 +3,7 @@
 use hotlist::list::name::ListName;
 use serde_json::json;
 
-use crate::limits::LogLines;
+use crate::log::CapturedLog;
 use crate::support::{RequestExt, Server};
 
 #[tokio::test]
@@ -126,14 +126,10 @@ async fn a_change_without_effect_is_no_failure_when_the_list_cannot_be_read_afte
         clock.advance_monotonic(600_000);
         assert_eq!(cache.sweep(), 1, "the list is out of memory");
     });
-    let lines = LogLines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
-    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let log = CapturedLog::begin();
     let response = server.request("PATCH", "/lists/bob/entries/1").json_text(r#"{"title":"a"}"#).response().await;
-    drop(logging);
+    let lines = log.end();
     assert_eq!((response.status.as_u16(), response.header("etag"), response.body.as_str()), (204, "\"1\"", ""));
-    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
     assert!(lines.contains("a bit flipped"), "{lines}");
 }
 

@@ -1,7 +1,6 @@
 //! Limits that protect the server from its clients.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hotlist::clock::{Clock, ManualClock};
@@ -12,6 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::log::CapturedLog;
 use crate::support::{NOON, RequestExt, Server, WAIT_TIMEOUT, metrics};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -161,29 +161,10 @@ async fn bodies_that_arrive_share_a_room() {
     put.response().await.problem(422, "component");
 }
 
-/// A writer of log lines that a test can read.
-#[derive(Clone, Default)]
-pub(crate) struct LogLines(pub(crate) Arc<Mutex<Vec<u8>>>);
-
-impl Write for LogLines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_burst_of_refused_requests_is_logged_once_per_kind() {
     let server = Server::start().await;
-    let lines = LogLines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
-    // The test's runtime has one thread, so the server logs here, too.
-    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let log = CapturedLog::begin();
     for _ in 0..20 {
         server.store.fail_next_commit(StoreError::Overloaded { limit: 7 });
         server.post("/lists/bob/entries", r#"{"title":"x"}"#).await.problem(503, "overloaded");
@@ -191,8 +172,7 @@ async fn a_burst_of_refused_requests_is_logged_once_per_kind() {
     for _ in 0..20 {
         server.post("/lists/bob/entries", r#"{"title":"no room"}"#).await.problem(503, "overloaded");
     }
-    drop(logging);
-    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    let lines = log.end();
     assert_eq!(lines.lines().count(), 2, "{lines}");
     assert!(lines.contains("store queue") && !lines.contains("ERROR"), "{lines}");
 }

@@ -6,7 +6,7 @@ use hotlist::list::name::{ListName, LogicName};
 use hotlist::store::StoreError;
 use serde_json::json;
 
-use crate::limits::LogLines;
+use crate::log::CapturedLog;
 use crate::support::{RequestExt, Server};
 
 /// Has the store fail a write, after which it takes no more.
@@ -111,17 +111,12 @@ async fn requests_that_a_failed_store_refuses_add_no_line_to_the_log() {
     for list in ["bob", "ann"] {
         server.add(list, "a").await;
     }
-    let lines = LogLines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
-    // The test's runtime has one thread, so the server logs here, too.
-    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let log = CapturedLog::begin();
     poison(&server).await;
     for list in ["bob", "ann", "eve", "bob"] {
         server.post(&format!("/lists/{list}/entries"), r#"{"title":"b"}"#).await.problem(503, "store-unavailable");
     }
-    drop(logging);
-    let lines = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+    let lines = log.end();
     assert_eq!(lines, "", "the store itself logs the one line");
 }
 
