@@ -52,12 +52,13 @@ impl Change {
     /// Returns about how many bytes the change takes in memory.
     pub fn bytes(&self) -> usize {
         let content = match self {
-            Self::Put(entry) | Self::Restore(entry) => entry.bytes() + entry.fields.len() * size_of::<Field>(),
-            Self::Set(field) => field.bytes(),
+            Self::Put(entry) | Self::Restore(entry) => entry.memory(),
+            Self::Set(field) => field.memory(),
             Self::Unset(name) => name.len(),
-            Self::Remove(_) | Self::BindLogic(_) | Self::DeleteList | Self::Pin(_) => 0,
+            Self::BindLogic(_) => size_of::<LogicBinding>(),
+            Self::Remove(_) | Self::DeleteList | Self::Pin(_) => 0,
         };
-        content + size_of::<Entry>()
+        content + size_of::<Self>()
     }
 
     /// Returns what the change is about.

@@ -84,9 +84,9 @@ impl Command {
 
     /// Returns about how many bytes the content of the command takes in memory.
     pub fn bytes(&self) -> usize {
-        let fields = |fields: &[Field]| fields.iter().map(|field| field.bytes() + size_of::<Field>()).sum::<usize>();
+        let fields = |fields: &[Field]| fields.iter().map(Field::memory).sum::<usize>();
         let patches = |patches: &[(String, Option<Value>)]| {
-            let bytes = |(name, value): &(String, Option<Value>)| name.len() + value.as_ref().map_or(0, Value::bytes);
+            let bytes = |(name, value): &(String, Option<Value>)| name.len() + value.as_ref().map_or(0, Value::memory);
             patches.iter().map(|patch| bytes(patch) + size_of::<Field>()).sum::<usize>()
         };
         match self {

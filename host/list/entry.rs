@@ -31,6 +31,11 @@ impl Entry {
     pub fn bytes(&self) -> usize {
         self.title.len() + self.fields.iter().map(Field::bytes).sum::<usize>()
     }
+
+    /// Returns about how many bytes the entry takes in memory.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.title.len() + self.fields.iter().map(Field::memory).sum::<usize>()
+    }
 }
 
 /// A new entry without an id.

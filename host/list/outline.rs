@@ -24,7 +24,7 @@ pub struct RevisionOutline {
     pub counts: ChangeCounts,
     /// The changes, if the reader has room for them.
     pub changes: Option<Vec<Change>>,
-    /// The bytes that the revision takes, with its command and its inverse.
+    /// About the bytes that the revision takes in memory, as [`Revision::bytes`] counts them.
     pub bytes: usize,
 }
 
@@ -48,8 +48,8 @@ pub struct ChangeCounts {
 }
 
 impl RevisionOutline {
-    /// Returns the outline of a revision that takes this many bytes, without its changes.
-    pub fn of(revision: &Revision, bytes: usize) -> Self {
+    /// Returns the outline of a revision, without its changes.
+    pub fn of(revision: &Revision) -> Self {
         let mut counts = ChangeCounts::default();
         revision.changes.iter().for_each(|change| counts.count(change));
         Self {
@@ -60,7 +60,7 @@ impl RevisionOutline {
             undone: undone_by(&revision.command),
             counts,
             changes: None,
-            bytes,
+            bytes: revision.bytes(),
         }
     }
 }

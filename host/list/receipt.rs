@@ -27,9 +27,6 @@ const ENTRY_BYTES: usize = 48;
 /// The bytes of a field without its texts: a number or a date, and lengths.
 const FIELD_BYTES: usize = 24;
 
-/// The bytes of a text in a list of texts besides the text.
-const TEXT_BYTES: usize = 8;
-
 /// The bytes of one run of ids: two numbers.
 const RUN_BYTES: usize = 20;
 
@@ -164,7 +161,6 @@ impl RetainedEffect {
 fn entries_bytes(entries: &[Arc<Entry>]) -> usize {
     use super::value::Value;
     let field_bytes = |field: &super::value::Field| match &field.value {
-        Value::Texts(texts) => FIELD_BYTES + TEXT_BYTES * texts.len(),
         // Ids count with 8 bytes each among the texts, and take up to 10.
         Value::Entries(ids) => FIELD_BYTES + 2 * ids.len(),
         _ => FIELD_BYTES,

@@ -17,6 +17,10 @@ pub const MAX_ENTRIES_NAMED: usize = 1_000;
 /// The most fields an entry, or settings a list, may have.
 pub const MAX_FIELDS: usize = 64;
 
+/// The bytes that a text or an entry in a list of them counts for, besides the text. A list without a limit on its length
+/// could otherwise fill the memory with empty texts.
+const ELEMENT_BYTES: usize = 8;
+
 /// The value of a custom field, a setting or a command's argument.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Value {
@@ -87,13 +91,21 @@ impl Value {
         }
     }
 
-    /// Returns the bytes of text in the value. A list of entries counts with 8 bytes for each.
+    /// Returns the bytes of text in the value. A list of texts or entries counts with 8 bytes more for each of them.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Texts(texts) => texts.iter().map(String::len).sum(),
-            Self::Entries(ids) => size_of_val(ids.as_slice()),
+            Self::Texts(texts) => texts.iter().map(|text| text.len() + ELEMENT_BYTES).sum(),
+            Self::Entries(ids) => ids.len() * ELEMENT_BYTES,
             Self::Boolean(_) | Self::Number(_) | Self::Date(_) | Self::Entry(_) => 0,
+        }
+    }
+
+    /// Returns about how many bytes the content of the value takes in memory.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
+            _ => self.bytes(),
         }
     }
 
@@ -122,9 +134,14 @@ fn check_text(text: &str) -> Result<(), String> {
 }
 
 impl Field {
-    /// Returns the bytes of text in the name and the value. A list of entries counts with 8 bytes for each.
+    /// Returns the bytes of text in the name and the value, as [`Value::bytes`] counts them.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.value.bytes()
+    }
+
+    /// Returns about how many bytes the field takes in memory.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.value.memory()
     }
 }
 

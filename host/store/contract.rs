@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::fixtures::{RECEIVED, Writer, name};
 use super::receipt_room::ReceiptAccount;
 use super::{Commit, HistoryLimits, PageLimit, RetainedRevision, Store, StoreError, Stored, WakeUp};
+use crate::list::change::Change;
 use crate::list::outline::RevisionOutline;
 use crate::list::revision::Revision;
 pub(crate) use model::any_sequence_of_commits_and_restarts_is_what_the_model_says;
@@ -47,6 +48,7 @@ macro_rules! suite {
                 the_history_is_in_order_and_bounded,
                 the_history_is_bounded_in_bytes_and_retains_the_newest_revision,
                 a_page_of_a_history_ends_by_its_bytes_and_has_outlines_of_large_revisions,
+                a_page_of_a_history_counts_what_its_revisions_take_in_memory,
                 a_large_revision_with_small_changes_is_shown_with_them,
                 the_changes_of_a_revision_are_read_by_pages,
                 a_deleted_list_keeps_its_revision_and_loses_its_history,
@@ -227,7 +229,7 @@ pub(crate) async fn a_page_of_a_history_ends_by_its_bytes_and_has_outlines_of_la
                 match revision {
                     RetainedRevision::Whole(revision) => assert_eq!(revision, expected),
                     RetainedRevision::Large(outline) => {
-                        assert_eq!(**outline, RevisionOutline::of(expected, outline.bytes));
+                        assert_eq!(**outline, RevisionOutline::of(expected));
                         assert!(outline.bytes > 24_000, "{outline:?}");
                     }
                 }
@@ -257,6 +259,34 @@ pub(crate) async fn a_large_revision_with_small_changes_is_shown_with_them(subje
         let page = store.history_page(&name("bob"), 2, PageLimit { items: 9, bytes: 2_000 }).await;
         let page = page.expect("it is readable").revisions;
         assert_eq!((page.len(), page[0].whole(), page[0].changes()), (1, None, Some(&changes[..])));
+    });
+}
+
+pub(crate) async fn a_page_of_a_history_counts_what_its_revisions_take_in_memory(subject: impl Subject) {
+    let store = subject.open(PLENTY);
+    // An encoded removal has two bytes, and each removed entry about ten.
+    let entries = |bob: Writer| (0..100).fold(bob, |bob, _| bob.add("x"));
+    let mut bob = entries(entries(Writer::new("bob").create()).clear()).clear();
+    let (commit, limit) = (bob.take(), 5_000);
+    let (all, last) = (commit.revisions.clone(), bob.list.revision());
+    store.commit(commit).await.expect("it is new");
+    let changes_bytes = |changes: &[Change]| changes.iter().map(Change::bytes).sum::<usize>();
+    after_each_restart!(subject, store, {
+        let (mut seen, mut large) = (0, Vec::new());
+        while seen < last {
+            let page = store.history_page(&bob.name, seen, PageLimit { items: 1_000, bytes: limit }).await;
+            let page = page.expect("it is readable").revisions;
+            let whole = page.iter().filter_map(RetainedRevision::whole).map(|revision| revision.bytes()).sum::<usize>();
+            assert!(whole <= limit, "{whole} bytes after revision {seen}");
+            seen = page.last().expect("a revision").number();
+            large.extend(page.iter().filter(|revision| revision.changes().is_none()).map(RetainedRevision::number));
+        }
+        assert_eq!(large, [102, 203]);
+        let page = store.changes(&bob.name, 102, 0, PageLimit { items: 1_000, bytes: limit }).await;
+        let page = page.expect("it is readable").expect("it is retained");
+        assert_eq!((&page.changes[..], page.more), (&all[101].changes[..page.changes.len()], true));
+        let bytes = changes_bytes(&page.changes);
+        assert!(bytes <= limit && bytes > limit / 2, "{bytes} bytes");
     });
 }
 

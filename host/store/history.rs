@@ -36,7 +36,7 @@ impl Default for HistoryLimits {
 pub struct PageLimit {
     /// The most items.
     pub items: usize,
-    /// The most bytes of items.
+    /// The most bytes of items, as they are in memory.
     pub bytes: usize,
 }
 
@@ -126,7 +126,7 @@ impl<T> PageBuilder<T> {
     }
 
     /// The bytes that one more item may have.
-    pub(super) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         if self.is_full || self.items.len() >= self.limit.items {
             0
         } else {
@@ -181,10 +181,11 @@ impl PageBuilder<RetainedRevision> {
     }
 
     /// Adds a revision that is in memory.
-    pub(super) fn push_revision(&mut self, revision: &Arc<Revision>, bytes: usize) -> bool {
+    pub(super) fn push_revision(&mut self, revision: &Arc<Revision>) -> bool {
+        let bytes = revision.bytes();
         match self.is_large(bytes) {
             true => {
-                let outline = RevisionOutline::of(revision, bytes);
+                let outline = RevisionOutline::of(revision);
                 let bytes = revision.changes.iter().map(Change::bytes).sum();
                 let Ok(is_added) = self.push_outline(outline, bytes, || Ok::<_, Infallible>(revision.changes.clone()));
                 is_added
@@ -208,7 +209,7 @@ impl PageBuilder<Change> {
 pub fn page<'a>(revisions: impl Iterator<Item = &'a Arc<Revision>>, limit: PageLimit) -> HistoryPage {
     let mut page = PageBuilder::new(limit);
     for revision in revisions {
-        if !page.push_revision(revision, revision.bytes()) {
+        if !page.push_revision(revision) {
             break;
         }
     }

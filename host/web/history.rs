@@ -288,7 +288,7 @@ pub(super) fn json_of(revision: &RetainedRevision, viewer: &Viewer, limit: usize
 
 fn outline_of(revision: &RetainedRevision) -> Cow<'_, RevisionOutline> {
     match revision {
-        RetainedRevision::Whole(revision) => Cow::Owned(RevisionOutline::of(revision, revision.bytes())),
+        RetainedRevision::Whole(revision) => Cow::Owned(RevisionOutline::of(revision)),
         RetainedRevision::Large(outline) => Cow::Borrowed(outline),
     }
 }

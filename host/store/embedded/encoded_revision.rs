@@ -1,5 +1,8 @@
 //! An encoded revision, read without holding its changes in memory.
 //!
+//! Sizes are those that the revision has in memory, as [`Revision::bytes`](crate::list::revision::Revision::bytes) counts them.
+//! An encoded change of two bytes may take a hundred there.
+//!
 //! The fields are in the order in which [`Revision`](crate::list::revision::Revision) declares them. A test compares both
 //! readings.
 
@@ -10,14 +13,17 @@ use crate::list::change::Change;
 use crate::list::command::{Command, Context};
 use crate::list::id::{EntryId, LogicId};
 use crate::list::outline::{ChangeCounts, RevisionOutline, undone_by};
+use crate::list::revision::Revision;
 
 /// A revision in its encoding.
 pub(super) struct EncodedRevision<'a> {
     pub(super) outline: RevisionOutline,
     /// The whole revision.
     pub(super) bytes: &'a [u8],
+    /// The bytes that all changes take in memory.
+    pub(super) changes_bytes: usize,
     /// The changes, without their number.
-    pub(super) changes: &'a [u8],
+    changes: &'a [u8],
     count: usize,
 }
 
@@ -27,18 +33,23 @@ impl<'a> EncodedRevision<'a> {
         let ((number, context, logic), rest) = record::decode_first::<(u64, Context, Arc<LogicId>)>(bytes)?;
         let (command, rest) = record::decode_first::<Command>(rest)?;
         let (name, undone) = (command.name().to_owned(), undone_by(&command));
+        let mut memory = size_of::<Revision>() + command.bytes();
         drop(command);
         let (count, changes) = record::decode_first::<usize>(rest)?;
-        let mut counts = ChangeCounts::default();
-        let rest = each(changes, count, |change| counts.count(&change))?;
-        let changes_bytes = changes.len() - rest.len();
+        let (mut counts, mut changes_bytes) = (ChangeCounts::default(), 0);
+        let rest = each(changes, count, |change| {
+            counts.count(&change);
+            changes_bytes += change.bytes();
+        })?;
+        let changes = &changes[..changes.len() - rest.len()];
+        memory += changes_bytes;
         let (inverse, rest) = record::decode_first::<usize>(rest)?;
-        let rest = each(rest, inverse, drop)?;
+        let rest = each(rest, inverse, |change| memory += change.bytes())?;
         let (_, rest) = record::decode_first::<EntryId>(rest)?;
-        let length = bytes.len() - rest.len();
-        let (command, changes) = (name, &changes[..changes_bytes]);
-        let outline = RevisionOutline { number, context, logic, command, undone, counts, changes: None, bytes: length };
-        Ok((Self { outline, bytes: &bytes[..length], changes, count }, rest))
+        let bytes = &bytes[..bytes.len() - rest.len()];
+        let outline =
+            RevisionOutline { number, context, logic, command: name, undone, counts, changes: None, bytes: memory };
+        Ok((Self { outline, bytes, changes_bytes, changes, count }, rest))
     }
 
     /// All changes.
@@ -53,8 +64,8 @@ impl<'a> EncodedRevision<'a> {
         let mut rest = self.changes;
         for at in 0..self.count {
             let (change, next) = record::decode_first::<Change>(rest)?;
-            let bytes = rest.len() - next.len();
             rest = next;
+            let bytes = change.bytes();
             if at >= after && !take(change, bytes) {
                 break;
             }
@@ -76,7 +87,6 @@ fn each(mut bytes: &[u8], count: usize, mut see: impl FnMut(Change)) -> Result<&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::revision::Revision;
     use crate::store::fixtures::Writer;
 
     #[test]
@@ -94,7 +104,8 @@ mod tests {
         for revision in &revisions {
             let (encoded, after) = EncodedRevision::take(rest).expect("it is whole");
             rest = after;
-            assert_eq!(encoded.outline, RevisionOutline::of(revision, encoded.bytes.len()));
+            assert_eq!(encoded.outline, RevisionOutline::of(revision));
+            assert_eq!(encoded.changes_bytes, revision.changes.iter().map(Change::bytes).sum::<usize>());
             assert_eq!(record::decode_whole(encoded.bytes).as_ref(), Ok(&**revision));
             for after in 0..3 {
                 let mut changes = Vec::new();

@@ -1,7 +1,8 @@
 //! The retained history of a list: its rows in the database, then its commits in the log.
 //!
-//! A page is read run by run. A run that is larger than the page is read revision by revision, so that a page takes as much
-//! memory as it may have, besides the row that SQLite reads.
+//! A page is read run by run. A large run is read revision by revision, so that a page takes as much memory as it may have,
+//! besides the row that SQLite reads. What counts is what the revisions take in memory, which is a multiple of their
+//! encoding.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,6 +17,10 @@ use crate::list::name::ListName;
 use crate::list::revision::Revision;
 use crate::store::history::PageBuilder;
 use crate::store::{ChangesPage, HistoryPage, PageLimit, RetainedRevision};
+
+/// The size up to which a run is decoded as a whole, which is the size of most. It takes at most about a hundred times as much in
+/// memory.
+const SMALL_RUN_BYTES: usize = 16 << 10;
 
 /// The history of one list within a transaction.
 pub(super) struct RetainedHistory<'a> {
@@ -59,9 +64,11 @@ impl<'a> RetainedHistory<'a> {
         let from = after.saturating_add(1).max(self.first);
         let mut page = PageBuilder::new(limit);
         self.runs(from, |runs| {
-            let is_full =
-                if runs.len() <= page.room() { add_whole(&mut page, runs, from) } else { add(&mut page, runs, from) };
-            Ok(if is_full? { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            let is_full = match runs.len() <= SMALL_RUN_BYTES {
+                true => add_decoded(&mut page, &record::revisions(runs)?, from),
+                false => add(&mut page, runs, from)?,
+            };
+            Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         let page = page.into_page();
         check_order(page.revisions.iter().map(RetainedRevision::number))?;
@@ -123,28 +130,21 @@ impl<'a> RetainedHistory<'a> {
     }
 }
 
-/// Adds the revisions from `from` on of runs for which the page has room. Returns whether the page is full.
-fn add_whole(page: &mut PageBuilder<RetainedRevision>, runs: &[u8], from: u64) -> Result<bool, ReadError> {
-    let revisions = record::revisions(runs)?;
-    let bytes = runs.len() / revisions.len().max(1);
-    for revision in revisions.into_iter().filter(|revision| revision.number >= from) {
-        if !page.push(bytes, || RetainedRevision::Whole(revision)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Adds the revisions from `from` on for which the page has room, and outlines of those that are larger than a page.
 /// Returns whether the page is full.
+fn add_decoded(page: &mut PageBuilder<RetainedRevision>, revisions: &[Arc<Revision>], from: u64) -> bool {
+    !revisions.iter().filter(|revision| revision.number >= from).all(|revision| page.push_revision(revision))
+}
+
+/// Adds the same of runs, without holding more of them than the page has room for.
 fn add(page: &mut PageBuilder<RetainedRevision>, runs: &[u8], from: u64) -> Result<bool, ReadError> {
     each(runs, |encoded| {
-        let bytes = encoded.bytes.len();
+        let bytes = encoded.outline.bytes;
         let is_added = if encoded.outline.number < from {
             true
         } else if page.is_large(bytes) {
             let changes = || encoded.all_changes();
-            page.push_outline(encoded.outline.clone(), encoded.changes.len(), changes)?
+            page.push_outline(encoded.outline.clone(), encoded.changes_bytes, changes)?
         } else if page.has_room(bytes) {
             page.add(bytes, RetainedRevision::Whole(record::decode_whole(encoded.bytes)?));
             true

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_revision_that_is_larger_than_a_page_is_a_reset() {
         let whole = |numbers: &[u64]| revisions(numbers).into_iter().map(RetainedRevision::Whole);
-        let large = RetainedRevision::Large(Box::new(RevisionOutline::of(&revisions(&[6])[0], 2 << 20)));
+        let large = RetainedRevision::Large(Box::new(RevisionOutline::of(&revisions(&[6])[0])));
         let missed = whole(&[5]).chain([large]).chain(whole(&[7])).collect();
         assert_eq!(events_within(1 << 20, missed, 8), ["revision 5", "reset 8"]);
         assert_eq!(events_within(1, whole(&[5, 6]).collect(), 8), ["reset 8"]);
