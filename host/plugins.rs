@@ -29,9 +29,8 @@ use self::compiler::EngineCompiler;
 use self::job::{Job, MAX_WAITING_JOBS, Shared, ThreadGuard, Upload};
 use self::loader::{Loader, Setup};
 use crate::clock::Clock;
-use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, PublishError, Registry, RolloutUpdate, StateStore};
+use crate::rollout::{Accepted, Digest, PublishError, Registry, RolloutUpdate, StateStore};
 use crate::wasm::Engine;
 
 pub use error::{CloseError, LoaderDied, StartError};
@@ -106,14 +105,14 @@ impl Plugins {
         self.shared.health()
     }
 
-    /// Checks a component, stores it durably, and publishes it if the options say so. When the caller stops waiting, the
+    /// Checks a component. Stores it durably and publishes it if the options say so. When the caller stops waiting, the
     /// component is no longer compiled.
     pub async fn upload(
         &self,
         name: LogicName,
         bytes: Bytes,
         options: UploadOptions,
-    ) -> Result<Arc<LogicId>, PublishError> {
+    ) -> Result<Accepted, PublishError> {
         self.ask(|answer| Job::Upload(Upload { name, bytes, options, answer })).await
     }
 

@@ -13,6 +13,7 @@ mod decision_times;
 mod digest;
 mod draft;
 mod error;
+mod event;
 mod import;
 mod on_fault;
 mod policy;
@@ -28,6 +29,8 @@ mod states;
 #[cfg(test)]
 pub(crate) mod testing;
 mod version;
+mod version_record;
+mod version_selector;
 
 pub mod conformance;
 pub mod shadows;
@@ -37,17 +40,19 @@ pub use decision_times::Stopwatch;
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
 pub use error::{CompileError, PublishError, SubmitError};
+pub use event::{Cause, Event, Step, UPLOAD};
 pub use import::{StateFiles, has_state_files};
 pub use on_fault::OnFault;
 pub use policy::{Failure, MIN_CLIENTS, QuarantinePolicy};
-pub use publisher::{Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission};
+pub use publisher::{
+    Accepted, Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission,
+};
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
 pub use sharing::Sharing;
-pub use state::{
-    Candidate, Event, Gates, MAX_EVENTS, MAX_VERSIONS, Quarantine, Roles, RolloutState, Step, TransitionError,
-    VersionRecord,
-};
+pub use state::{Candidate, MAX_EVENTS, MAX_VERSIONS, Roles, RolloutState, TransitionError};
 pub use state_store::{RECORD_KIND, StateError, StateStore, StateValue};
 pub use states::{StoredState, decode_state};
 pub use version::{Counters, MANY_ENTRIES, Version};
+pub use version_record::{Gates, MAX_RELEASED, Quarantine, Released, VersionRecord};
+pub use version_selector::{VersionSelector, VersionSelectorError};

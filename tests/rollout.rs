@@ -12,6 +12,8 @@ mod fallback;
 mod isolation;
 #[path = "rollout/moves.rs"]
 mod moves;
+#[path = "rollout/operators.rs"]
+mod operators;
 #[path = "rollout/shadow.rs"]
 mod shadow;
 mod support;

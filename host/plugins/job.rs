@@ -11,21 +11,24 @@ use tokio::sync::oneshot;
 
 use super::error::LoaderDied;
 use super::files::FileAnswer;
-use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::rollout::{Digest, Prepared, PublishError, RolloutUpdate, SubmitError, Version};
+use crate::rollout::{Accepted, Digest, Prepared, PublishError, RolloutUpdate, SubmitError, Version};
 
 /// The most jobs that wait for the loader. Notices of changed files beyond it are dropped, because the waiting ones make
 /// the loader look at all files.
 pub(super) const MAX_WAITING_JOBS: usize = 256;
 
 /// How an uploaded component is handled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct UploadOptions {
     /// Whether the component becomes live, or is only checked and stored.
     pub publish: bool,
     /// Whether the component is accepted though it is quarantined or fails its gates.
     pub force: bool,
+    /// Whether the component is only checked, and nothing is changed.
+    pub dry_run: bool,
+    /// The client that sent the component.
+    pub client: Option<Arc<str>>,
 }
 
 /// Where the answer to a job goes.
@@ -78,7 +81,7 @@ pub(super) struct Upload {
     pub(super) name: LogicName,
     pub(super) bytes: Bytes,
     pub(super) options: UploadOptions,
-    pub(super) answer: Answer<Arc<LogicId>>,
+    pub(super) answer: Answer<Accepted>,
 }
 
 /// A component that was read from a file of the watched directory.

@@ -21,11 +21,10 @@ use super::watch::Watch;
 use super::work_queue::{Kind, WorkQueue};
 use crate::clock::Clock;
 use crate::list::digest::digest_of;
-use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::rollout::{
-    ArtifactStore, Compiler, Digest, MAX_LOGICS, Prepared, PublishError, Publisher, Registry, RolloutUpdate,
-    StateStore, SubmitError, Version, VersionSource,
+    Accepted, ArtifactStore, Cause, Compiler, Digest, MAX_LOGICS, Prepared, PublishError, Publisher, Registry,
+    RolloutUpdate, StateStore, SubmitError, UPLOAD, Version, VersionSource,
 };
 
 /// The most versions that are loaded for one update. An update names two.
@@ -215,15 +214,19 @@ impl Loader {
         drop(upload.answer.send(at_once));
     }
 
-    /// Checks what needs no compiler. Returns the live version if it is the same component.
-    fn check_upload(&self, upload: &Upload) -> Result<Option<Arc<LogicId>>, PublishError> {
+    /// Checks what needs no compiler. Returns the live version if it is the same component, unless it is to be checked only.
+    fn check_upload(&self, upload: &Upload) -> Result<Option<Accepted>, PublishError> {
         let Upload { name, bytes, options, .. } = upload;
         self.check_place(name, options.publish)?;
+        if options.dry_run {
+            return Ok(None);
+        }
         let live = self.publisher.live_with(name, &digest_of(bytes));
         if live.is_some() {
-            self.publisher.clear_failure(name, "upload");
+            let cause = Cause { client: options.client.as_deref(), ..self.publisher.cause(UPLOAD) };
+            self.publisher.clear_failure(name, cause);
         }
-        Ok(live)
+        Ok(live.map(|id| Accepted { id, gates: None, released: None }))
     }
 
     /// Checks that a logic may be uploaded. Asked again before it is published, because a file may have come meanwhile.
@@ -242,17 +245,22 @@ impl Loader {
         &self,
         upload: &Upload,
         prepared: Result<Prepared, SubmitError>,
-    ) -> Result<Arc<LogicId>, PublishError> {
-        let name = &upload.name;
+    ) -> Result<Accepted, PublishError> {
+        let (name, submission) = (&upload.name, upload.submission());
         self.check_place(name, upload.options.publish)?;
-        let published = prepared.and_then(|prepared| self.publisher.publish(upload.submission(), prepared));
+        if upload.options.dry_run {
+            let checked = prepared.and_then(|prepared| self.publisher.check(submission, prepared));
+            return Ok(checked?);
+        }
+        let published = prepared.and_then(|prepared| self.publisher.publish(submission, prepared));
         published.map_err(|error| {
             let why = error.to_string();
             let error = PublishError::from(error);
             // Only a known logic remembers what it refused. An unknown name with nothing live would stay in the registry
             // for ever.
             if error.is_about_component() && self.publisher.registry().all().contains_key(name) {
-                self.publisher.refuse(name, "upload", Some(digest_of(&upload.bytes)), why);
+                let cause = Cause { client: submission.client, ..self.publisher.cause(UPLOAD) };
+                self.publisher.refuse(name, cause, Some(digest_of(&upload.bytes)), why);
             }
             error
         })

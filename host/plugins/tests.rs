@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::list::binding::LogicBinding;
 use crate::list::digest::digest_of;
+use crate::list::id::LogicId;
 use crate::list::schema::Description;
 use crate::logic::testing::Native;
 use crate::logic::{Fault, Logic, Session};
@@ -136,8 +137,9 @@ async fn upload(plugins: &Plugins, name: &str) -> Result<Arc<LogicId>, PublishEr
 }
 
 async fn upload_bytes(plugins: &Plugins, name: &str, bytes: &'static str) -> Result<Arc<LogicId>, PublishError> {
-    let options = UploadOptions { publish: true, force: true };
-    plugins.upload(LogicName::new(name).unwrap(), Bytes::from_static(bytes.as_bytes()), options).await
+    let options = UploadOptions { publish: true, force: true, ..UploadOptions::default() };
+    let uploaded = plugins.upload(LogicName::new(name).unwrap(), Bytes::from_static(bytes.as_bytes()), options).await;
+    uploaded.map(|accepted| accepted.id)
 }
 
 #[tokio::test]
@@ -205,8 +207,9 @@ async fn a_version_that_several_lists_wait_for_is_loaded_once() {
     let Fixture { plugins, registry, entered, release } = start(directory.path()).await;
     let stored = LogicName::new("stored").unwrap();
     release.send(()).expect("the compiler will wait");
-    let options = UploadOptions { publish: false, force: true };
-    let id = plugins.upload(stored.clone(), Bytes::from_static(b"component"), options).await.expect("it is stored");
+    let options = UploadOptions { force: true, ..UploadOptions::default() };
+    let uploaded = plugins.upload(stored.clone(), Bytes::from_static(b"component"), options.clone()).await;
+    let id = uploaded.expect("it is stored").id;
     entered.recv_timeout(PATIENCE).expect("it was compiled");
     let fetch = || Box::pin(registry.fetch(&stored, id.digest));
     let [mut first, mut second, mut third] = [fetch(), fetch(), fetch()];
@@ -222,7 +225,7 @@ async fn a_version_that_several_lists_wait_for_is_loaded_once() {
     assert_eq!(registry.live(&stored).expect("it is live").digest(), &id.digest);
     // Versions are loaded one after the other, so whatever is loaded again is loaded before another version.
     (0..9).for_each(|_| release.send(()).expect("the compiler will wait"));
-    let other = plugins.upload(stored.clone(), Bytes::from_static(b"other"), options).await.expect("it is stored");
+    let other = plugins.upload(stored.clone(), Bytes::from_static(b"other"), options).await.expect("it is stored").id;
     registry.fetch(&stored, other.digest).await.expect("it is loaded");
     assert_eq!(entered.try_iter().count(), 2, "only the other one is compiled and loaded");
 }

@@ -365,7 +365,7 @@ impl Watch {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
-                publisher.refuse(&name, &source, None, why.clone());
+                publisher.refuse(&name, publisher.cause(&source), None, why.clone());
                 let failed =
                     Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), retry: None });
                 self.replace(name, Seen { path, stamp, digest: [0; 32], failed, work: None });
@@ -391,7 +391,7 @@ impl Watch {
             return None;
         }
         if publisher.live_with(&name, &digest).is_some() {
-            publisher.clear_failure(&name, &source);
+            publisher.clear_failure(&name, publisher.cause(&source));
             self.replace(name, seen);
             return None;
         }
@@ -452,7 +452,8 @@ impl Seen {
     fn report(&mut self, publisher: &Publisher, name: &LogicName) {
         if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.reported) {
             failed.reported = true;
-            publisher.refuse(name, &source(&self.path), Some(self.digest), failed.why.clone());
+            let source = source(&self.path);
+            publisher.refuse(name, publisher.cause(&source), Some(self.digest), failed.why.clone());
         }
     }
 

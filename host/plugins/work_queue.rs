@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 
 use super::job::{Done, FileUpload, Job, Load, Shared, Upload, Work, catch};
 use crate::list::name::LogicName;
-use crate::rollout::{Preparer, Submission};
+use crate::rollout::{Preparer, Submission, UPLOAD};
 
 /// The most components that are compiled and probed at a time.
 const MAX_PREPARING: usize = 2;
@@ -167,11 +167,12 @@ impl Work {
 
 impl Upload {
     pub(super) fn submission(&self) -> Submission<'_> {
-        let options = self.options;
+        let options = &self.options;
         Submission {
             name: &self.name,
             bytes: &self.bytes,
-            source: "upload",
+            source: UPLOAD,
+            client: options.client.as_deref(),
             publish: options.publish,
             force: options.force,
         }
@@ -180,7 +181,8 @@ impl Upload {
 
 impl FileUpload {
     pub(super) fn submission(&self) -> Submission<'_> {
-        Submission { name: &self.name, bytes: &self.bytes, source: &self.source, publish: true, force: self.force }
+        let Self { name, bytes, source, force, .. } = self;
+        Submission { name, bytes, source, client: None, publish: true, force: *force }
     }
 
     pub(super) fn is_superseded(&self) -> bool {
@@ -243,7 +245,7 @@ mod tests {
         let has_room = |queue: &WorkQueue| [Kind::File, Kind::Upload, Kind::Load].map(|kind| queue.has_room(kind));
         let name = LogicName::new("works").unwrap();
         let upload = |bytes: usize| {
-            let options = UploadOptions { publish: true, force: false };
+            let options = UploadOptions { publish: true, ..UploadOptions::default() };
             let bytes = Bytes::from(vec![0; bytes]);
             Work::Upload(Upload { name: name.clone(), bytes, options, answer: oneshot::channel().0 })
         };

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::state::{Candidate, Gates, RolloutState, TransitionError};
+use super::event::{Cause, FAILURES};
+use super::state::{Candidate, RolloutState, TransitionError};
 use super::version::Version;
+use super::version_record::Gates;
 
 /// How many versions of one logic are loaded because lists are pinned to them.
 pub const MAX_SPARE: usize = 8;
@@ -32,20 +34,19 @@ impl RolloutDraft {
         &mut self,
         version: &Arc<Version>,
         gates: Option<Gates>,
-        source: &str,
-        now: u64,
+        cause: Cause<'_>,
     ) -> Result<(), TransitionError> {
         self.state.check_not_quarantined(version.digest())?;
-        self.drop_missing(source, now);
-        self.state.learn(version.id(), &version.source, gates, now);
-        self.state.publish(version.digest(), source, now)?;
+        self.drop_missing(cause);
+        self.state.learn(version.id(), &version.source, gates, cause.time);
+        self.state.publish(version.digest(), cause)?;
         self.loaded.insert(0, version.clone());
         Ok(())
     }
 
     /// Remembers a version that decides nothing, see [`RolloutState::store`].
-    pub fn store(&mut self, version: &Version, gates: Option<Gates>, now: u64) {
-        self.state.store(version.id(), &version.source, gates, now);
+    pub fn store(&mut self, version: &Version, gates: Option<Gates>, cause: Cause<'_>) {
+        self.state.store(version.id(), gates, cause);
     }
 
     /// Makes a version the candidate, see [`RolloutState::stage`].
@@ -54,24 +55,23 @@ impl RolloutDraft {
         version: &Arc<Version>,
         percent: u8,
         shadow: bool,
-        source: &str,
-        now: u64,
+        cause: Cause<'_>,
     ) -> Result<(), TransitionError> {
-        self.drop_missing(source, now);
-        self.state.stage(Candidate { digest: *version.digest(), percent, shadow }, source, now)?;
+        self.drop_missing(cause);
+        self.state.stage(Candidate { digest: *version.digest(), percent, shadow }, cause)?;
         self.loaded.insert(0, version.clone());
         Ok(())
     }
 
     /// Withdraws the candidate, see [`RolloutState::withdraw`].
-    pub fn withdraw(&mut self, source: &str, now: u64) {
-        self.drop_missing(source, now);
-        self.state.withdraw(source, now);
+    pub fn withdraw(&mut self, cause: Cause<'_>) {
+        self.drop_missing(cause);
+        self.state.withdraw(cause);
     }
 
     /// Quarantines a version, see [`RolloutState::quarantine`].
     pub fn quarantine(&mut self, version: &Version, why: &str, now: u64) -> Result<(), TransitionError> {
-        self.drop_missing("failures", now);
+        self.drop_missing(Cause::new(FAILURES, now));
         self.state.quarantine(version.digest(), why, now)?;
         self.spare.retain(|spare| spare.digest() != version.digest());
         Ok(())
@@ -90,8 +90,8 @@ impl RolloutDraft {
         self.spare.push(version.clone());
     }
 
-    fn drop_missing(&mut self, source: &str, now: u64) {
+    fn drop_missing(&mut self, cause: Cause<'_>) {
         let roles = self.state.roles(|digest| self.loaded.iter().any(|version| version.digest() == digest));
-        self.state.set_roles(roles, source, now);
+        self.state.set_roles(roles, cause);
     }
 }

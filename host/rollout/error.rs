@@ -47,6 +47,18 @@ pub enum PublishError {
     /// There is no such logic or version.
     #[error("there is no {0}")]
     Unknown(String),
+    /// Several versions have the number or the digits.
+    #[error("{selector} names {count} versions of {logic}: {versions}; name one by its digest")]
+    Ambiguous {
+        /// What was to name one version.
+        selector: String,
+        /// The logic.
+        logic: LogicName,
+        /// The number of versions.
+        count: usize,
+        /// The versions, as a text for people.
+        versions: String,
+    },
     /// The percentage or shadow of a candidate was to be changed, and there is no candidate.
     #[error("there is no candidate; name a version as candidate")]
     NoCandidate,

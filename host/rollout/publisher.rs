@@ -9,10 +9,11 @@ mod prepare;
 mod unsaved;
 mod update;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use prepare::{Compiler, IsCancelled, Prepared, Preparer, Submission};
+pub use prepare::{Accepted, Compiler, IsCancelled, Prepared, Preparer, Submission};
 use unsaved::Unsaved;
 pub use update::RolloutUpdate;
 
@@ -20,6 +21,7 @@ use super::artifacts::ArtifactStore;
 use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::error::{PublishError, SubmitError};
+use super::event::{BUILT_IN, Cause, Event};
 use super::import;
 use super::registry::Registry;
 use super::resolve::Rollout;
@@ -115,7 +117,7 @@ impl Publisher {
     pub fn restore(&self, name: &LogicName, imported: Imported) -> Result<(), String> {
         self.restore_stored(name, imported).inspect_err(|why| {
             tracing::error!(logic = %name, why, "cannot read the rollout state of a logic; the logic is not loaded until a component is uploaded");
-            self.registry.refuse(name, STATE_SOURCE, None, why.clone(), self.clock.now());
+            self.registry.refuse(name, self.cause(STATE_SOURCE), None, why.clone());
         })
     }
 
@@ -140,7 +142,8 @@ impl Publisher {
             match self.preparer.load(name, &digest, &source, &|| false) {
                 Ok(version) => loaded.push(version),
                 Err(why) => {
-                    self.refuse(name, &source, Some(digest), format!("it is stored, but does not load: {why}"));
+                    let why = format!("it is stored, but does not load: {why}");
+                    self.refuse(name, self.cause(&source), Some(digest), why);
                 }
             }
         }
@@ -157,7 +160,7 @@ impl Publisher {
         if let Some(why) = damage {
             tracing::error!(logic = %name, why, "the rollout state of a logic is damaged; the state before its last change is in effect");
             let why = format!("{why}; the state before its last change is in effect");
-            self.registry.refuse(name, STATE_SOURCE, None, why, self.clock.now());
+            self.registry.refuse(name, self.cause(STATE_SOURCE), None, why);
         }
         Ok(())
     }
@@ -170,7 +173,6 @@ impl Publisher {
     /// Publishes a component that is part of the program, unless its rollout was restored. A newer program has newer
     /// rules, but these do not replace a live version that came from somewhere else.
     pub fn publish_builtin(&self, name: &LogicName, bytes: &[u8]) {
-        const SOURCE: &str = "built in";
         let digest = digest_of(bytes);
         let rollout = self.registry.rollout(name);
         // The next start may load a version that this one could not, so nothing else takes its place.
@@ -178,14 +180,15 @@ impl Publisher {
         if awaits_another || self.is_restored(name, &digest) {
             return;
         }
-        let is_builtin = |rollout: &Arc<Rollout>| rollout.live.as_ref().is_none_or(|live| live.source == SOURCE);
+        let is_builtin = |rollout: &Arc<Rollout>| rollout.live.as_ref().is_none_or(|live| live.source == BUILT_IN);
         let publish = rollout.as_ref().is_none_or(is_builtin);
-        let submission = Submission { name, bytes, source: SOURCE, publish, force: self.force_at_start };
+        let submission =
+            Submission { name, bytes, source: BUILT_IN, client: None, publish, force: self.force_at_start };
         // Components that are part of the program passed the gates when the program was built.
         let prepared = self.preparer.compile_only(submission);
         let published = prepared.and_then(|prepared| self.publish_as(submission, prepared, Durability::Crash));
         if let Err(error) = published {
-            self.refuse(name, SOURCE, Some(digest), error.to_string());
+            self.refuse(name, self.cause(BUILT_IN), Some(digest), error.to_string());
         }
     }
 
@@ -198,14 +201,20 @@ impl Publisher {
     }
 
     /// Prepares and publishes a component, see [`Preparer::prepare`] and [`Publisher::publish`].
-    pub fn submit(&self, submission: Submission<'_>) -> Result<Arc<LogicId>, SubmitError> {
+    pub fn submit(&self, submission: Submission<'_>) -> Result<Accepted, SubmitError> {
         let prepared = self.preparer.prepare(submission, &|| false)?;
         self.publish(submission, prepared)
     }
 
     /// Stores a prepared component, and makes it live if the submission says so.
-    pub fn publish(&self, submission: Submission<'_>, prepared: Prepared) -> Result<Arc<LogicId>, SubmitError> {
+    pub fn publish(&self, submission: Submission<'_>, prepared: Prepared) -> Result<Accepted, SubmitError> {
         self.publish_as(submission, prepared, Durability::PowerLoss)
+    }
+
+    /// Checks a prepared component as [`Publisher::publish`] does, and changes nothing.
+    pub fn check(&self, submission: Submission<'_>, prepared: Prepared) -> Result<Accepted, SubmitError> {
+        let (logic, gates) = self.preparer.finish(prepared, submission.force)?;
+        Ok(Accepted { id: logic.id().clone(), gates, released: None })
     }
 
     fn publish_as(
@@ -213,25 +222,25 @@ impl Publisher {
         submission: Submission<'_>,
         prepared: Prepared,
         durability: Durability,
-    ) -> Result<Arc<LogicId>, SubmitError> {
-        let Submission { name, bytes, source, publish, force } = submission;
+    ) -> Result<Accepted, SubmitError> {
+        let Submission { name, bytes, source, client, publish, force } = submission;
         let digest = digest_of(bytes);
         let (logic, gates) = self.preparer.finish(prepared, force)?;
         let stored = self.artifacts.store(name, &digest, bytes, durability);
         stored.map_err(|error| SubmitError::NotStored(error.to_string()))?;
         failpoint::point("component-stored");
-        let now = self.clock.now();
-        let version = Version::new(logic, source, now);
+        let cause = Cause { client, ..self.cause(source) };
+        let version = Version::new(logic, source, cause.time);
+        let released = RefCell::new(None);
         self.change(name, |draft| {
-            draft.state.release(&digest, force, source, now)?;
+            released.replace(draft.state.release(&digest, force, cause)?);
             match publish {
-                true => draft.publish(&version, gates.clone(), source, now)?,
-                false => draft.store(&version, gates.clone(), now),
+                true => draft.publish(&version, gates.clone(), cause)?,
+                false => draft.store(&version, gates.clone(), cause),
             }
             Ok(())
         })?;
-        tracing::info!(logic = %version.id(), source, "{}", if publish { "published" } else { "stored" });
-        Ok(version.id().clone())
+        Ok(Accepted { id: version.id().clone(), gates, released: released.into_inner() })
     }
 
     /// A version that is in memory.
@@ -271,6 +280,7 @@ impl Publisher {
                     _ => self.overtaken(name, &error),
                 });
             }
+            let before = self.registry.rollout(name);
             let proposal = self.registry.propose(name, &change);
             let proposal = proposal.map_err(|error| PublishError::of_transition(error, name))?;
             if let Err(error) = self.write(name, proposal.state()) {
@@ -284,6 +294,7 @@ impl Publisher {
             if self.registry.accept(proposal) {
                 failpoint::point("state-accepted");
                 self.states.took_effect(name);
+                self.log_events(name, before.as_deref());
                 // Not before: a state that was not accepted may not know a component that lists need by now.
                 self.remove_unknown(name);
                 return Ok(());
@@ -293,6 +304,15 @@ impl Publisher {
         Err(PublishError::Failed(format!(
             "versions of {name} were quarantined during each of {MAX_TRIES} tries; try again in a moment"
         )))
+    }
+
+    /// Logs what a change did, a line an event.
+    fn log_events(&self, name: &LogicName, before: Option<&Rollout>) {
+        let Some(rollout) = self.registry.rollout(name) else { return };
+        let known = before.and_then(|before| before.state.events.back());
+        let is_new = |event: &&Event| Some(*event) != known;
+        let events: Vec<_> = rollout.state.events.iter().rev().take_while(is_new).collect();
+        events.into_iter().rev().for_each(|event| tracing::info!(logic = %name, "{event}"));
     }
 
     /// The error of a change that was written and did not take effect, because the state in effect could not be written in
@@ -353,18 +373,23 @@ impl Publisher {
     }
 
     /// Records that a component was refused.
-    pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String) {
-        tracing::warn!(logic = %name, source, why, "refused a component; the live version stays live");
-        self.registry.refuse(name, source, digest, why, self.clock.now());
+    pub fn refuse(&self, name: &LogicName, cause: Cause<'_>, digest: Option<Digest>, why: String) {
+        let Cause { source, client, .. } = cause;
+        tracing::warn!(logic = %name, source, client, why, "refused a component; the live version stays live");
+        self.registry.refuse(name, cause, digest, why);
+    }
+
+    /// A cause that is no request of a client, at this time.
+    pub fn cause<'a>(&self, source: &'a str) -> Cause<'a> {
+        Cause::new(source, self.clock.now())
     }
 
     /// Records that the live component was submitted again after a refusal, so that the old failure is not shown any
     /// more.
-    pub fn clear_failure(&self, name: &LogicName, source: &str) {
+    pub fn clear_failure(&self, name: &LogicName, cause: Cause<'_>) {
         let Some(rollout) = self.registry.rollout(name) else { return };
         if let (Some(live), Some(_)) = (&rollout.live, rollout.state.failure()) {
-            let now = self.clock.now();
-            if let Err(error) = self.change(name, |draft| draft.publish(live, None, source, now)) {
+            if let Err(error) = self.change(name, |draft| draft.publish(live, None, cause)) {
                 tracing::warn!(logic = %name, %error, "cannot clear the failure of a logic");
             }
         }

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
+use super::event::{Cause, Event, Step};
 use super::on_fault::OnFault;
 use super::policy::{Failure, QuarantinePolicy};
 use super::resolve::{ResolveError, Rollout, Selection, Selector};
 use super::sharing::Sharing;
-use super::state::{Event, RolloutState, Step, TransitionError};
+use super::state::{RolloutState, TransitionError};
 use super::version::Version;
 use crate::clock::Clock;
 use crate::list::List;
@@ -166,14 +167,14 @@ impl Registry {
     pub fn publish(&self, logic: Box<dyn Logic>, source: &str, now: u64) {
         let name = logic.id().name.clone();
         let version = Version::new(logic, source, now);
-        if let Err(error) = self.change(&name, |draft| draft.publish(&version, None, source, now)) {
+        if let Err(error) = self.change(&name, |draft| draft.publish(&version, None, Cause::new(source, now))) {
             tracing::warn!(logic = %version.id(), %error, "cannot publish a version");
         }
     }
 
     /// Records that a component was refused, and why. The live version stays live.
-    pub fn refuse(&self, name: &LogicName, source: &str, digest: Option<Digest>, why: String, now: u64) {
-        let event = Event { time: now, step: Step::Refused, source: source.into(), digest, version: None, why };
+    pub fn refuse(&self, name: &LogicName, cause: Cause<'_>, digest: Option<Digest>, why: String) {
+        let event = Event { digest, ..Event::new(Step::Refused, cause, why) };
         self.change_always(name, |draft| draft.state.note(event));
     }
 

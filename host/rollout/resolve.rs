@@ -6,8 +6,9 @@ use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::on_fault::OnFault;
 use super::shadows::Shadow;
-use super::state::{Candidate, RolloutState, VersionRecord};
+use super::state::{Candidate, RolloutState};
 use super::version::Version;
+use super::version_record::VersionRecord;
 use crate::list::name::{ListName, LogicName, stable_hash};
 use crate::list::selector::Pin;
 

@@ -38,6 +38,7 @@ impl Sharing {
 mod tests {
     use super::*;
     use crate::list::id::LogicId;
+    use crate::rollout::Cause;
 
     #[test]
     fn a_version_is_isolated_unless_its_bytes_are_trusted() {
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(shared(&sharing, &state, &logic), [true, true, false]);
         let other = LogicName::new("other").unwrap();
         assert_eq!(shared(&sharing, &RolloutState::default(), &other), [true, false, false], "the name counts, too");
-        state.share(&[3; 32], true, "request", 0).unwrap();
+        state.share(&[3; 32], true, Cause::new("request", 0)).unwrap();
         assert_eq!(shared(&sharing, &state, &logic), [true, true, true]);
         digests[2][..31].fill(2);
         let id = LogicId { name: logic.clone(), version: semver::Version::new(1, 0, 1), digest: digests[2] };

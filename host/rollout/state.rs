@@ -6,14 +6,16 @@
 //! why. A transition reads no clock and starts no thread.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, digits, optional_digits};
+use super::event::{Cause, Event, FAILURES, Step};
 use super::on_fault::OnFault;
+use super::version_record::{Gates, Quarantine, VersionRecord};
 use crate::list::digest::hex;
 use crate::list::id::LogicId;
-use crate::list::name::LogicName;
 
 /// How many past events of one logic are remembered. The oldest are removed first.
 pub const MAX_EVENTS: usize = 100;
@@ -54,110 +56,6 @@ pub struct Candidate {
     pub percent: u8,
     /// Whether the candidate also decides in the shadow of the live version.
     pub shadow: bool,
-}
-
-/// What is known of a version, whether it is loaded or not.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct VersionRecord {
-    /// The version number that the component declares.
-    pub version: semver::Version,
-    /// The SHA-256 of the component.
-    #[serde(with = "digits")]
-    pub digest: Digest,
-    /// Where the component came from.
-    pub source: String,
-    /// When the component was accepted: milliseconds since the epoch.
-    #[serde(alias = "taken")]
-    pub accepted: u64,
-    /// Whether the version ever was live.
-    #[serde(default)]
-    pub published: bool,
-    /// Whether some list needs the version, because it is pinned to it or could not migrate from it.
-    #[serde(default)]
-    pub held: bool,
-    /// Whether an operator allowed lists to share instances of the version.
-    #[serde(default)]
-    pub shared: bool,
-    /// Why the version may not decide, if it is quarantined.
-    #[serde(default)]
-    pub quarantine: Option<Quarantine>,
-    /// What the gates found, if the version went through them.
-    #[serde(default)]
-    pub gates: Option<Gates>,
-}
-
-/// Why a version may not decide any more.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Quarantine {
-    /// Since when: milliseconds since the epoch.
-    pub time: u64,
-    /// The reason, as a text for people.
-    pub why: String,
-}
-
-/// What the gates found when a version was accepted.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Gates {
-    /// The number of probes.
-    #[serde(alias = "asked")]
-    pub probes: usize,
-    /// The most fuel that one answer took.
-    pub worst_fuel: u64,
-    /// The longest time that one answer took, in microseconds.
-    pub worst_micros: u64,
-    /// The most memory that an instance had, in bytes.
-    pub worst_memory: usize,
-    /// The failures that were overruled with `force`.
-    pub forced: Vec<String>,
-    /// How the description differs from that of the version that was live then.
-    pub differs: Vec<String>,
-}
-
-/// Something that happened to a logic.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Event {
-    /// Milliseconds since the epoch.
-    pub time: u64,
-    /// What happened.
-    pub step: Step,
-    /// What caused the event, such as `built in`, `upload`, the name of a file, `request` or `failures`.
-    pub source: String,
-    /// The SHA-256 of the component, if the component could be read.
-    #[serde(with = "optional_digits", default)]
-    pub digest: Option<Digest>,
-    /// The version number, if it is known.
-    #[serde(default)]
-    pub version: Option<semver::Version>,
-    /// The reason or the details. May be empty.
-    #[serde(default)]
-    pub why: String,
-}
-
-/// The kind of an event.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// A version became live.
-    Published,
-    /// A component was checked and stored. It decides nothing yet.
-    #[serde(alias = "kept")]
-    Stored,
-    /// A component was refused.
-    Refused,
-    /// A version became the candidate, or its percentage or shadow changed.
-    Candidate,
-    /// The candidate was withdrawn.
-    Withdrawn,
-    /// A version failed too often.
-    Quarantined,
-    /// A quarantined version may decide again.
-    Released,
-    /// Lists may share instances of a version.
-    Shared,
-    /// Lists may not share instances of a version any more.
-    Isolated,
-    /// Another thing happens to commands at which the live version fails.
-    OnFault,
 }
 
 /// Why a transition is not possible. The state is unchanged then.
@@ -214,6 +112,18 @@ impl RolloutState {
         self.record(digest)?.quarantine.as_ref()
     }
 
+    /// The role of a version: `quarantined`, `live`, `candidate` or `last-good`. `None` if it has none.
+    pub fn role_of(&self, record: &VersionRecord) -> Option<&'static str> {
+        let candidate = self.candidate.as_ref().map(|candidate| candidate.digest);
+        match Some(record.digest) {
+            _ if record.quarantine.is_some() => Some("quarantined"),
+            digest if digest == self.live => Some("live"),
+            digest if digest == candidate => Some("candidate"),
+            digest if digest == self.last_good => Some("last-good"),
+            _ => None,
+        }
+    }
+
     /// Why the newest component was refused, or why a version was quarantined. `None` when something else happened
     /// since.
     pub fn failure(&self) -> Option<&str> {
@@ -242,7 +152,7 @@ impl RolloutState {
     /// Gives the roles of versions that are not loaded to versions that are. Transitions that change a role start from
     /// here. Other transitions leave the roles on record, because the next start may load what this one could not. A
     /// candidate that loses its role is withdrawn.
-    pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles, source: &str, now: u64) {
+    pub fn set_roles(&mut self, Roles { live, last_good, candidate }: Roles, cause: Cause<'_>) {
         // A version that guards something keeps its role also while it is not loaded. Only an operator replaces it.
         let live = live.or(self.live.filter(|_| self.on_fault == OnFault::Refuse));
         (self.live, self.last_good) = (live, last_good);
@@ -253,7 +163,7 @@ impl RolloutState {
             Some(live) if live == dropped.digest => "it decides instead of the live version, which is not loaded",
             Some(_) => "it is not loaded",
         };
-        self.note_version(Step::Withdrawn, source, &dropped.digest, why, now);
+        self.note_version(Step::Withdrawn, cause, &dropped.digest, why);
     }
 
     /// Remembers a version, without giving it a role. Beyond [`MAX_VERSIONS`], removes the oldest versions that are
@@ -261,17 +171,7 @@ impl RolloutState {
     pub fn learn(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
         match self.record_mut(&id.digest) {
             Some(record) => record.gates = gates.or(record.gates.take()),
-            None => self.versions.push(VersionRecord {
-                version: id.version.clone(),
-                digest: id.digest,
-                source: source.into(),
-                accepted: now,
-                published: false,
-                held: false,
-                shared: false,
-                quarantine: None,
-                gates,
-            }),
+            None => self.versions.push(VersionRecord::new(id, source, gates, now)),
         }
         let in_use: Vec<Digest> = self.in_use().chain([id.digest]).collect();
         for quarantined in [false, true] {
@@ -286,48 +186,47 @@ impl RolloutState {
     }
 
     /// Remembers a checked and stored version, without giving it a role.
-    pub fn store(&mut self, id: &LogicId, source: &str, gates: Option<Gates>, now: u64) {
-        self.learn(id, source, gates, now);
-        self.note_version(Step::Stored, source, &id.digest, "", now);
+    pub fn store(&mut self, id: &LogicId, gates: Option<Gates>, cause: Cause<'_>) {
+        self.learn(id, cause.source, gates, cause.time);
+        self.note_version(Step::Stored, cause, &id.digest, "");
     }
 
     /// Makes a known version live. The version that was live before becomes the last good one. A version that was
     /// rolled back from does not: when the last good version is made live again, there is no last good version.
-    pub fn publish(&mut self, digest: &Digest, source: &str, now: u64) -> Result<(), TransitionError> {
+    pub fn publish(&mut self, digest: &Digest, cause: Cause<'_>) -> Result<(), TransitionError> {
         self.check_may_decide(digest)?;
         if let Some(record) = self.record_mut(digest) {
             record.published = true;
         }
         let before = self.live.replace(*digest);
         if before != Some(*digest) {
-            self.since = now;
+            self.since = cause.time;
             let rolls_back = self.last_good == Some(*digest);
             let before = before.filter(|before| self.quarantine_of(before).is_none());
             self.last_good = if rolls_back { None } else { before.or(self.last_good) };
         }
         self.clear_candidate(digest);
-        self.note_version(Step::Published, source, digest, "", now);
+        self.note_version(Step::Published, cause, digest, "");
         Ok(())
     }
 
     /// Makes a known version the candidate, or changes the percentage and the shadow of the candidate.
-    pub fn stage(&mut self, candidate: Candidate, source: &str, now: u64) -> Result<(), TransitionError> {
+    pub fn stage(&mut self, candidate: Candidate, cause: Cause<'_>) -> Result<(), TransitionError> {
         self.check_may_decide(&candidate.digest)?;
         match self.live {
             None => return Err(TransitionError::NoLive),
             Some(live) if live == candidate.digest => return Err(TransitionError::IsLive(live)),
             Some(_) => {}
         }
-        let details = format!("{} per cent{}", candidate.percent, if candidate.shadow { ", in shadow" } else { "" });
-        self.note_version(Step::Candidate, source, &candidate.digest, &details, now);
+        self.note_version(Step::Candidate, cause, &candidate.digest, &candidate.to_string());
         self.candidate = Some(candidate);
         Ok(())
     }
 
     /// Withdraws the candidate, if there is one.
-    pub fn withdraw(&mut self, source: &str, now: u64) {
+    pub fn withdraw(&mut self, cause: Cause<'_>) {
         if let Some(candidate) = self.candidate.take() {
-            self.note_version(Step::Withdrawn, source, &candidate.digest, "", now);
+            self.note_version(Step::Withdrawn, cause, &candidate.digest, "");
         }
     }
 
@@ -349,7 +248,7 @@ impl RolloutState {
             self.fall_back_to(&fallback, now);
         }
         self.clear_candidate(digest);
-        self.note_version(Step::Quarantined, "failures", digest, why, now);
+        self.note_version(Step::Quarantined, Cause::new(FAILURES, now), digest, why);
         Ok(())
     }
 
@@ -361,16 +260,15 @@ impl RolloutState {
 
     /// Sets what happens to a command at which the live version fails. If the live version is quarantined and lists may
     /// fall back from now on, they do.
-    pub fn set_on_fault(&mut self, on_fault: OnFault, source: &str, now: u64) {
+    pub fn set_on_fault(&mut self, on_fault: OnFault, cause: Cause<'_>) {
         if std::mem::replace(&mut self.on_fault, on_fault) == on_fault {
             return;
         }
-        let (digest, version, why) = (None, None, on_fault.to_string());
-        self.note(Event { time: now, step: Step::OnFault, source: source.into(), digest, version, why });
+        self.note(Event::new(Step::OnFault, cause, on_fault.as_str()));
         let quarantined = self.live.filter(|live| self.quarantine_of(live).is_some());
         let fallback = quarantined.and_then(|live| self.fallback(&live));
         if let Some(fallback) = fallback.filter(|_| on_fault == OnFault::FallBack) {
-            self.fall_back_to(&fallback, now);
+            self.fall_back_to(&fallback, cause.time);
         }
     }
 
@@ -384,22 +282,32 @@ impl RolloutState {
         self.quarantine_of(self.live.as_ref()?)
     }
 
-    /// Lets a quarantined version decide again. Without `force`, a quarantined version is refused.
-    pub fn release(&mut self, digest: &Digest, force: bool, source: &str, now: u64) -> Result<(), TransitionError> {
-        let Some(record) = self.record_mut(digest) else { return Ok(()) };
-        match record.quarantine.take_if(|_| force) {
-            Some(_) => self.note_version(Step::Released, source, digest, "", now),
-            None => self.check_not_quarantined(digest)?,
+    /// Lets a quarantined version decide again, and remembers why it was quarantined. Without `force`, a quarantined
+    /// version is refused. Returns the quarantine that ended.
+    pub fn release(
+        &mut self,
+        digest: &Digest,
+        force: bool,
+        cause: Cause<'_>,
+    ) -> Result<Option<Quarantine>, TransitionError> {
+        if !force {
+            return self.check_not_quarantined(digest).map(|()| None);
         }
-        Ok(())
+        let record = self.record_mut(digest);
+        let ended = record.and_then(|record| record.release(cause.client, cause.time));
+        if let Some(quarantine) = &ended {
+            let why = format!("it was quarantined, because {}", quarantine.why);
+            self.note_version(Step::Released, cause, digest, &why);
+        }
+        Ok(ended)
     }
 
     /// Allows lists to share instances of a version, or forbids it.
-    pub fn share(&mut self, digest: &Digest, is_shared: bool, source: &str, now: u64) -> Result<(), TransitionError> {
+    pub fn share(&mut self, digest: &Digest, is_shared: bool, cause: Cause<'_>) -> Result<(), TransitionError> {
         let record = self.record_mut(digest).ok_or(TransitionError::UnknownVersion(*digest))?;
         if std::mem::replace(&mut record.shared, is_shared) != is_shared {
             let step = if is_shared { Step::Shared } else { Step::Isolated };
-            self.note_version(step, source, digest, "", now);
+            self.note_version(step, cause, digest, "");
         }
         Ok(())
     }
@@ -443,16 +351,20 @@ impl RolloutState {
         self.candidate.take_if(|candidate| candidate.digest == *digest);
     }
 
-    fn note_version(&mut self, step: Step, source: &str, digest: &Digest, why: &str, now: u64) {
+    fn note_version(&mut self, step: Step, cause: Cause<'_>, digest: &Digest, why: &str) {
         let version = self.record(digest).map(|record| record.version.clone());
-        self.note(Event { time: now, step, source: source.into(), digest: Some(*digest), version, why: why.into() });
+        self.note(Event { digest: Some(*digest), version, ..Event::new(step, cause, why) });
     }
 }
 
-impl VersionRecord {
-    /// The full identity of the version, for a logic of this name.
-    pub fn id(&self, logic: &LogicName) -> LogicId {
-        LogicId { name: logic.clone(), version: self.version.clone(), digest: self.digest }
+impl fmt::Display for Candidate {
+    /// Writes what the candidate does, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let canary = (self.percent > 0).then(|| format!("canary for {} % of the lists", self.percent));
+        let shadow = self.shadow.then(|| "in the shadow of the live version".to_owned());
+        let does: Vec<_> = canary.into_iter().chain(shadow).collect();
+        f.write_str(if does.is_empty() { "it decides nothing" } else { "" })?;
+        f.write_str(&does.join(" and "))
     }
 }
 

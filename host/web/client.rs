@@ -38,6 +38,19 @@ impl Web {
     }
 }
 
+/// Extractor of the client that changes a logic, as events name it. A request that names no caller has its address.
+pub(super) struct Operator(pub(super) Arc<str>);
+
+impl FromRequestParts<Arc<Web>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
+        let caller = web.caller(&parts.headers, &parts.extensions);
+        let client = caller.map(|caller| web.client(&caller, &parts.extensions));
+        Ok(Self(client.unwrap_or_else(|_| peer::name(&parts.extensions))))
+    }
+}
+
 impl FromRequestParts<Arc<Web>> for Client {
     type Rejection = Problem;
 

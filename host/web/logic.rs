@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::body::require_type;
+use super::client::Operator;
 use super::headers::name_logic;
 use super::json;
 use super::openapi::{ReadProblems, WriteProblems};
@@ -23,7 +24,8 @@ use super::representations::{empty, json_response};
 use super::state::{Shared, Web};
 use crate::list::name::LogicName;
 use crate::plugins::UploadOptions;
-use state::LogicDetailBody;
+use crate::rollout::Accepted;
+use state::{GatesBody, LogicDetailBody, ReleasedBody};
 use update::LogicPatch;
 
 pub(super) use state::LogicBody;
@@ -41,6 +43,27 @@ pub(super) struct UploadedBody<'a> {
     version: String,
     /// The SHA-256 of the component.
     digest: String,
+    /// Whether the component was checked only, and nothing was changed.
+    dry_run: bool,
+    /// What the gates measured. Absent if the same component is live already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gates: Option<GatesBody<'a>>,
+    /// The quarantine of the same component that `force` ended. The record of the version keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<ReleasedBody<'a>>,
+}
+
+impl<'a> UploadedBody<'a> {
+    fn new(name: &'a LogicName, Accepted { id, gates, released }: &'a Accepted, dry_run: bool) -> Self {
+        Self {
+            name: name.as_str(),
+            version: id.version.to_string(),
+            digest: id.digest_text(),
+            dry_run,
+            gates: gates.as_ref().map(GatesBody::new),
+            released: released.as_ref().map(ReleasedBody::of),
+        }
+    }
 }
 
 /// Lists the logics by name.
@@ -67,16 +90,18 @@ fn describe(web: &Web, name: &LogicName) -> HandlerResult {
 }
 
 /// Uploads a component, which decides for its logic from the next command on. With `publish=false` it is only checked
-/// and stored.
+/// and stored, and with `dry-run=true` only checked.
 #[utoipa::path(put, path = "/logic/{name}", tag = "logic", operation_id = "putLogic",
     request_body(content_type = "application/wasm", description = "A component"),
     params(("name" = String, Path, description = "The logic's name"), UploadQuery), responses(
+    (status = 200, description = "The component was checked, because of `dry-run=true`", body = UploadedBody),
     (status = 201, description = "The component was checked and stored, and published unless `publish=false`", body = UploadedBody, headers(
         ("Location" = String, description = "The logic"), ("Hotlist-Logic" = String, description = "The new version"))),
     WriteProblems))]
 pub(super) async fn upload(
     State(web): Shared,
     LogicPath(name): LogicPath,
+    Operator(client): Operator,
     query: UploadQuery,
     request: Request,
 ) -> HandlerResult {
@@ -91,14 +116,18 @@ pub(super) async fn upload(
         return Err(Problem::overloaded(detail, "max uploads", limit));
     };
     let metrics = &web.services.metrics;
-    let upload = UploadOptions { publish: query.publish, force: query.force };
+    let UploadQuery { publish, force, dry_run } = query;
+    let upload = UploadOptions { publish, force, dry_run, client: Some(client) };
     let uploaded = web.services.plugins.upload(name.clone(), component, upload).await;
     let outcome = if uploaded.is_ok() { &metrics.uploads_accepted } else { &metrics.uploads_refused };
     outcome.fetch_add(1, Ordering::Relaxed);
-    let id = uploaded?;
-    let body = UploadedBody { name: name.as_str(), version: id.version.to_string(), digest: id.digest_text() };
+    let accepted = uploaded?;
+    let body = UploadedBody::new(&name, &accepted, dry_run);
+    if dry_run {
+        return json_response(StatusCode::OK, &body);
+    }
     let mut response = json_response(StatusCode::CREATED, &body)?;
-    name_logic(response.headers_mut(), &id);
+    name_logic(response.headers_mut(), &accepted.id);
     if let Ok(location) = HeaderValue::from_str(&url) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -113,13 +142,14 @@ pub(super) async fn upload(
 pub(super) async fn change(
     State(web): Shared,
     LogicPath(name): LogicPath,
+    Operator(client): Operator,
     _: NoQuery,
     request: Request,
 ) -> HandlerResult {
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
     let patch: LogicPatch = json::read(&web.body_limits().read(&parts.headers, body).await?)?;
-    web.services.plugins.update(name.clone(), patch.into_update()).await?;
+    web.services.plugins.update(name.clone(), patch.into_update(client)).await?;
     describe(&web, &name)
 }
 

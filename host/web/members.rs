@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::representations::MAX_EXACT;
 use crate::list::date::Date;
-use crate::list::selector::{LogicSelector, Pin};
-use crate::rollout::OnFault;
+use crate::list::selector::LogicSelector;
+use crate::rollout::{OnFault, VersionSelector};
 
 /// Reads a member that may be absent, but not `null`.
 pub(super) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
@@ -30,7 +30,7 @@ impl FromText for Date {
     const EXPECTED: &str = "a date, written as a text,";
 }
 
-impl FromText for Pin {
+impl FromText for VersionSelector {
     const EXPECTED: &str = "a text";
 }
 

@@ -120,6 +120,9 @@ pub(super) struct UploadQuery {
     /// Whether to accept it although it is quarantined or fails its gates. False if absent.
     #[param(value_type = Option<bool>)]
     pub(super) force: bool,
+    /// Whether to check it only, as `publish` and `force` have it, and to change nothing. False if absent.
+    #[param(value_type = Option<bool>, rename = "dry-run")]
+    pub(super) dry_run: bool,
 }
 
 /// No parameters.
@@ -280,8 +283,9 @@ extract!(EventsQuery, ["list", "overview"], Some("list"), |parameters| Self {
     list: parameters.positions()?,
     overview: parameters.boolean("overview")?.unwrap_or(false),
 });
-extract!(UploadQuery, ["publish", "force"], |parameters| Self {
+extract!(UploadQuery, ["publish", "force", "dry-run"], |parameters| Self {
     publish: parameters.boolean("publish")?.unwrap_or(true),
     force: parameters.boolean("force")?.unwrap_or(false),
+    dry_run: parameters.boolean("dry-run")?.unwrap_or(false),
 });
 extract!(NoQuery, [], |parameters| Self);

@@ -1,6 +1,7 @@
 //! Server-sent events of several lists.
 
 use hotlist::list::name::ListName;
+use hotlist::rollout::Cause;
 use hotlist::web::Options;
 use serde_json::{Value, json};
 
@@ -124,12 +125,16 @@ async fn changes_of_logics_are_told_at_once() {
     let todo = hotlist::list::name::LogicName::new("todo").expect("a name");
     let live = server.services.registry.live(&todo).expect("a live version");
     server.services.registry.add_spare(&live);
-    server.services.registry.publish(Box::new(TestLogic::new("todo", "1.1.0").with_digest(1)), "for the test", NOON + 1);
+    server.services.registry.publish(
+        Box::new(TestLogic::new("todo", "1.1.0").with_digest(1)),
+        "for the test",
+        NOON + 1,
+    );
     let (_, logic) = next(&mut events, "logic").await;
     assert_eq!((&logic["name"], &logic["live"]["version"]), (&json!("todo"), &json!("1.1.0")));
     let logics = server.get("/logic").await.json();
     assert!(logics.as_array().expect("an array").contains(&logic), "{logic}");
-    server.services.registry.refuse(&todo, "for the test", None, "it is broken".into(), NOON + 2);
+    server.services.registry.refuse(&todo, Cause::new("for the test", NOON + 2), None, "it is broken".into());
     assert_eq!(next(&mut events, "logic").await.1["failure"], "it is broken");
 }
 

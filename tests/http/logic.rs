@@ -1,6 +1,7 @@
 //! Logics: their rollout state, and uploads.
 
 use hotlist::list::name::LogicName;
+use hotlist::rollout::Cause;
 use hotlist::web::Options;
 use serde_json::json;
 
@@ -35,7 +36,7 @@ async fn logics_are_listed_with_their_counters() {
 async fn a_logic_without_any_accepted_version_is_shown_with_the_reason() {
     let server = Server::start().await;
     let name = LogicName::new("broken").expect("a name");
-    server.services.registry.refuse(&name, "broken.wasm", None, "it imports wasi:clocks".into(), NOON);
+    server.services.registry.refuse(&name, Cause::new("broken.wasm", NOON), None, "it imports wasi:clocks".into());
     let logic = server.get("/logic/broken").await.json();
     assert_eq!((&logic["state"], &logic["failure"]), (&json!("failed"), &json!("it imports wasi:clocks")));
     let put = server.request("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).response().await;

@@ -14,7 +14,7 @@ use hotlist::executor::turns::Turns;
 use hotlist::list::Limits;
 use hotlist::list::name::LogicName;
 use hotlist::rollout::{
-    Digest, QuarantinePolicy, Registry, Rollout, RolloutDraft, TransitionError, Version, VersionSource,
+    Cause, Digest, QuarantinePolicy, Registry, Rollout, RolloutDraft, TransitionError, Version, VersionSource,
 };
 
 use super::client::{commander, follower, reader};
@@ -114,7 +114,8 @@ fn restore(world: &World, registry: &Registry) {
     let stored = world.state().rollout.clone();
     let Some(state) = stored else {
         let first = version(world, 1);
-        let published = change(world, registry, |draft| draft.publish(&first, None, "simulation", world.clock.now()));
+        let cause = Cause::new("simulation", world.clock.now());
+        let published = change(world, registry, |draft| draft.publish(&first, None, cause));
         assert!(published, "the first version is published");
         return;
     };
@@ -146,23 +147,24 @@ async fn publisher(world: Arc<World>, registry: Arc<Registry>) {
             return;
         }
         let now = world.clock.now();
+        let cause = Cause::new("simulation", now);
         match world.chance.below(8) {
             0..3 => {
                 let next = next_version(&world);
                 world.log(format_args!("publish {}", next.id()));
-                change(&world, &registry, |draft| draft.publish(&next, None, "simulation", now));
+                change(&world, &registry, |draft| draft.publish(&next, None, cause));
             }
             3..5 => {
                 let (next, percent) = (next_version(&world), world.chance.below(100) as u8);
                 world.log(format_args!("try {} on {percent} %", next.id()));
                 change(&world, &registry, |draft| {
-                    draft.store(&next, None, now);
-                    draft.stage(&next, percent, false, "simulation", now)
+                    draft.store(&next, None, cause);
+                    draft.stage(&next, percent, false, cause)
                 });
             }
             5 => {
                 change(&world, &registry, |draft| {
-                    draft.withdraw("simulation", now);
+                    draft.withdraw(cause);
                     Ok(())
                 });
             }

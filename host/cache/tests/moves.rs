@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::logic::testing::FAILS_AT_QUERIES;
-use crate::rollout::{OnFault, Version};
+use crate::rollout::{Cause, OnFault, Version};
 
 impl World {
     fn live(&self) -> Arc<Version> {
@@ -149,7 +149,7 @@ async fn a_list_at_which_a_version_keeps_failing_falls_back_alone() {
 impl World {
     fn set_on_fault(&self, on_fault: OnFault) {
         let proposal = self.registry.propose(&LogicName::new("todo").unwrap(), |draft| {
-            draft.state.set_on_fault(on_fault, "test", MIDNIGHT);
+            draft.state.set_on_fault(on_fault, Cause::new("test", MIDNIGHT));
             Ok::<_, String>(())
         });
         assert!(self.registry.accept(proposal.unwrap()));

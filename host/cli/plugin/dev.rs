@@ -23,7 +23,7 @@ use crate::files;
 use crate::list::command::Command;
 use crate::list::name::{ListName, LogicName};
 use crate::plugins::UploadOptions;
-use crate::rollout::Version;
+use crate::rollout::{Accepted, Version};
 use crate::system::System;
 
 /// How long the builder waits for an edit before it checks whether the session has ended.
@@ -129,10 +129,14 @@ impl DevSession {
         match self
             .system
             .plugins()
-            .upload(self.name.clone(), Bytes::from(component), UploadOptions { publish: true, force: false })
+            .upload(
+                self.name.clone(),
+                Bytes::from(component),
+                UploadOptions { publish: true, ..UploadOptions::default() },
+            )
             .await
         {
-            Ok(id) => {
+            Ok(Accepted { id, .. }) => {
                 let (total, tools) = (saved.elapsed(), built.tools);
                 let rest = total.saturating_sub(tools);
                 let live = format!("live {:.2} s after it was saved", total.as_secs_f64());

@@ -4,6 +4,7 @@ use super::super::testing::MemoryStates;
 use super::*;
 use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
+use crate::rollout::Cause;
 
 /// A directory of an earlier version.
 struct Fixture {
@@ -51,7 +52,7 @@ fn state(number: u8) -> RolloutState {
     let version = semver::Version::new(u64::from(number), 0, 0);
     let id = LogicId { name: LogicName::new("rules").unwrap(), version, digest: digest_of(&[number]) };
     state.learn(&id, "test", None, 1);
-    state.publish(&id.digest, "test", 1).unwrap();
+    state.publish(&id.digest, Cause::new("test", 1)).unwrap();
     state
 }
 

@@ -9,10 +9,11 @@ use super::super::conformance;
 use super::super::digest::Digest;
 use super::super::error::{CompileError, PublishError, SubmitError};
 use super::super::registry::Registry;
-use super::super::state::Gates;
 use super::super::version::Version;
+use super::super::version_record::{Gates, Quarantine};
 use crate::clock::Clock;
 use crate::list::digest::{digest_of, hex};
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::logic::Logic;
 
@@ -45,10 +46,23 @@ pub struct Submission<'a> {
     pub bytes: &'a [u8],
     /// Where the component comes from.
     pub source: &'a str,
+    /// The client that sent it, see [`Event::client`](crate::rollout::Event::client).
+    pub client: Option<&'a str>,
     /// Whether the component becomes live, or is only stored.
     pub publish: bool,
     /// Whether the component is accepted though it is quarantined or fails its gates.
     pub force: bool,
+}
+
+/// A component that was accepted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Accepted {
+    /// The version.
+    pub id: Arc<LogicId>,
+    /// The results of the gates, if the component went through them.
+    pub gates: Option<Gates>,
+    /// The quarantine of the same bytes that was ended by force, if there was one.
+    pub released: Option<Quarantine>,
 }
 
 /// A component that passed its gates, ready to be published.

@@ -38,7 +38,7 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
         publisher.artifacts.store(&todo, &digest(major), b"component", Durability::Crash).unwrap();
         publisher
             .change(&todo, |draft| {
-                draft.store(&version(major), None, NOW);
+                draft.store(&version(major), None, Cause::new("test", NOW));
                 Ok(())
             })
             .unwrap();
@@ -50,7 +50,7 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
     let newest = version(MAX_VERSIONS + 1);
     let change = |draft: &mut RolloutDraft| {
         tries.set(tries.get() + 1);
-        draft.store(&newest, None, NOW);
+        draft.store(&newest, None, Cause::new("test", NOW));
         match tries.get() {
             1 => registry.hold(&todo, &digest(3)),
             2 => registry.hold(&todo, &digest(2)),
@@ -71,13 +71,13 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
 
     publisher
         .change(&todo, |draft| {
-            draft.store(&version(MAX_VERSIONS + 2), None, NOW);
+            draft.store(&version(MAX_VERSIONS + 2), None, Cause::new("test", NOW));
             Ok(())
         })
         .unwrap();
     publisher
         .change(&todo, |draft| {
-            draft.store(&version(MAX_VERSIONS + 3), None, NOW);
+            draft.store(&version(MAX_VERSIONS + 3), None, Cause::new("test", NOW));
             Ok(())
         })
         .unwrap();
@@ -125,7 +125,7 @@ impl Fixture {
             if draft.state.versions.len() == 2 {
                 draft.state.versions.remove(0);
             }
-            draft.store(&version, None, NOW);
+            draft.store(&version, None, Cause::new("test", NOW));
             Ok(())
         })
     }

@@ -4,25 +4,23 @@ use std::sync::Arc;
 
 use super::super::digest::Digest;
 use super::super::error::PublishError;
+use super::super::event::Cause;
 use super::super::on_fault::OnFault;
 use super::super::resolve::Rollout;
-use super::super::state::{TransitionError, VersionRecord};
+use super::super::state::TransitionError;
 use super::super::version::Version;
+use super::super::version_selector::VersionSelector;
 use super::Publisher;
 use crate::list::digest::hex;
 use crate::list::name::LogicName;
-use crate::list::selector::Pin;
-
-/// The source of the events of an update.
-const SOURCE: &str = "request";
 
 /// A change of a rollout on request. What is `None` stays as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RolloutUpdate {
     /// The version that becomes live.
-    pub live: Option<Pin>,
+    pub live: Option<VersionSelector>,
     /// The version that becomes the candidate; `Some(None)` withdraws the candidate.
-    pub candidate: Option<Option<Pin>>,
+    pub candidate: Option<Option<VersionSelector>>,
     /// The percentage of lists for which the candidate decides.
     pub percent: Option<u8>,
     /// Whether the candidate decides in the shadow of the live version.
@@ -33,6 +31,8 @@ pub struct RolloutUpdate {
     pub share: Option<bool>,
     /// Whether quarantined versions, and versions to which lists cannot migrate, are accepted.
     pub force: bool,
+    /// The client that requests the update.
+    pub client: Option<Arc<str>>,
 }
 
 impl RolloutUpdate {
@@ -60,8 +60,8 @@ impl Publisher {
         let unknown = || PublishError::Unknown(format!("logic {name}"));
         let rollout = self.registry.rollout(name).ok_or_else(unknown)?;
         let target = Target { name, rollout: &rollout, loaded, force: update.force };
-        for pin in update.live.iter().chain(update.candidate.iter().flatten()) {
-            let digest = target.digest_of(pin)?;
+        for selector in update.live.iter().chain(update.candidate.iter().flatten()) {
+            let digest = target.digest_of(selector)?;
             if target.find_loaded(&digest).is_none() {
                 return Ok(Some(digest));
             }
@@ -71,7 +71,7 @@ impl Publisher {
 
     fn apply_to(&self, target: &Target<'_>, update: &RolloutUpdate) -> Result<(), PublishError> {
         let Target { name, rollout, .. } = *target;
-        let live = update.live.as_ref().map(|pin| target.find(pin)).transpose()?;
+        let live = update.live.as_ref().map(|selector| target.find(selector)).transpose()?;
         let staged = target.staged(update)?;
         let next_live = live.as_ref().or(rollout.live.as_ref());
         if let (Some(staged), Some(live), true) = (&staged, next_live, update.changes_candidate())
@@ -83,31 +83,29 @@ impl Publisher {
             let in_canary = staged.as_ref().filter(|staged| staged.percent > 0).map(|staged| &staged.version);
             live.iter().chain(in_canary).try_for_each(|version| self.preparer.check_migration(&*version.logic))?;
         }
-        let now = self.clock.now();
+        let cause = Cause::request(update.client.as_deref(), self.clock.now());
         self.change(name, |draft| {
             if let Some(on_fault) = update.on_fault {
-                draft.state.set_on_fault(on_fault, SOURCE, now);
+                draft.state.set_on_fault(on_fault, cause);
             }
             if let Some(version) = &live {
-                draft.state.release(version.digest(), update.force, SOURCE, now)?;
-                draft.publish(version, None, SOURCE, now)?;
+                draft.state.release(version.digest(), update.force, cause)?;
+                draft.publish(version, None, cause)?;
             }
             match &staged {
                 Some(Staged { version, percent, shadow }) if update.changes_candidate() => {
-                    draft.state.release(version.digest(), update.force, SOURCE, now)?;
-                    draft.stage(version, *percent, *shadow, SOURCE, now)?;
+                    draft.state.release(version.digest(), update.force, cause)?;
+                    draft.stage(version, *percent, *shadow, cause)?;
                 }
-                None if update.changes_candidate() => draft.withdraw(SOURCE, now),
+                None if update.changes_candidate() => draft.withdraw(cause),
                 _ => {}
             }
             if let Some(is_shared) = update.share {
                 let live = draft.state.live.ok_or(TransitionError::NothingLive)?;
-                draft.state.share(&live, is_shared, SOURCE, now)?;
+                draft.state.share(&live, is_shared, cause)?;
             }
             Ok(())
-        })?;
-        tracing::info!(logic = %name, ?update, "changed a rollout on request");
-        Ok(())
+        })
     }
 }
 
@@ -125,7 +123,7 @@ impl Target<'_> {
     fn staged(&self, update: &RolloutUpdate) -> Result<Option<Staged>, PublishError> {
         let current = self.rollout.candidate.as_ref();
         let version = match &update.candidate {
-            Some(Some(pin)) => Some(self.find(pin)?),
+            Some(Some(selector)) => Some(self.find(selector)?),
             Some(None) => None,
             None => current.map(|current| current.version.clone()),
         };
@@ -141,9 +139,9 @@ impl Target<'_> {
         Ok(Some(Staged { version, percent, shadow }))
     }
 
-    /// The version that a pin names, which is loaded.
-    fn find(&self, pin: &Pin) -> Result<Arc<Version>, PublishError> {
-        let digest = self.digest_of(pin)?;
+    /// The version that a selector names, which is loaded.
+    fn find(&self, selector: &VersionSelector) -> Result<Arc<Version>, PublishError> {
+        let digest = self.digest_of(selector)?;
         let missing = || PublishError::Failed(format!("sha256:{} of {} is not loaded", hex(&digest), self.name));
         self.find_loaded(&digest).ok_or_else(missing)
     }
@@ -152,15 +150,10 @@ impl Target<'_> {
         self.rollout.loaded().chain(self.loaded).find(|version| version.digest() == digest).cloned()
     }
 
-    /// The version that a pin names: the newest one of a number. A quarantined version needs `force`.
-    fn digest_of(&self, pin: &Pin) -> Result<Digest, PublishError> {
+    /// The version that a selector names. A quarantined version needs `force`.
+    fn digest_of(&self, selector: &VersionSelector) -> Result<Digest, PublishError> {
         let Self { name, rollout, force, .. } = *self;
-        let named = rollout.state.versions.iter().filter(|record| pin.accepts(&record.id(name)));
-        let newest = named.max_by(|a, b| {
-            let rank = |record: &VersionRecord| (record.quarantine.is_none(), record.version.clone(), record.accepted);
-            rank(a).cmp(&rank(b))
-        });
-        let record = newest.ok_or_else(|| PublishError::Unknown(format!("version {pin} of {name}")))?;
+        let record = selector.find(&rollout.state, name, force)?;
         if !force {
             let allowed = rollout.state.check_not_quarantined(&record.digest);
             allowed.map_err(|error| PublishError::of_transition(error, name))?;

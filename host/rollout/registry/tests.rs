@@ -32,8 +32,8 @@ fn registry(majors: &[u64]) -> Registry {
 fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
     let candidate = version(major);
     let proposal = registry.propose(&logic(), |draft| {
-        draft.store(&candidate, None, NOW);
-        draft.stage(&candidate, percent, false, "test", NOW)
+        draft.store(&candidate, None, Cause::new("test", NOW));
+        draft.stage(&candidate, percent, false, Cause::new("test", NOW))
     });
     assert!(registry.accept(proposal.unwrap()));
 }
@@ -191,7 +191,8 @@ fn a_stored_state_is_restored_with_its_versions() {
 #[test]
 fn a_proposal_is_void_if_a_version_was_quarantined_meanwhile() {
     let registry = registry(&[1, 2]);
-    let proposal = registry.propose(&logic(), |draft| draft.publish(&version(3), None, "test", NOW)).unwrap();
+    let proposal =
+        registry.propose(&logic(), |draft| draft.publish(&version(3), None, Cause::new("test", NOW))).unwrap();
     let live = registry.live(&logic()).unwrap();
     assert!(quarantine(&registry, &live));
     assert!(!registry.accept(proposal));
@@ -237,7 +238,7 @@ fn a_last_good_version_that_is_quarantined_is_no_longer_the_last_good() {
 fn a_rollback_does_not_make_the_version_before_it_the_fallback() {
     let registry = registry(&[1, 2]);
     let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
-    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, "test", NOW));
+    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, Cause::new("test", NOW)));
     assert!(registry.accept(proposal.unwrap()));
     assert_eq!(decides(&registry, "bob", None), Ok(1));
     assert!(registry.rollout(&logic()).unwrap().last_good.is_none());
@@ -249,7 +250,7 @@ fn a_version_that_could_not_be_loaded_keeps_its_role_until_a_role_changes() {
     let registry = restored(&state, &[1]);
     assert_eq!(live_major(&registry), Some(1));
     assert_eq!(registry.rollout(&logic()).unwrap().state, state);
-    registry.refuse(&logic(), "test", None, "a refusal gives no role".into(), NOW);
+    registry.refuse(&logic(), Cause::new("test", NOW), None, "a refusal gives no role".into());
     assert_eq!(registry.rollout(&logic()).unwrap().state.live, Some([2; 32]));
     registry.publish(Native::version(3), "test", NOW);
     let after = registry.rollout(&logic()).unwrap().state.clone();
@@ -323,8 +324,8 @@ fn a_shadow_is_started_by_an_accepted_change_and_stays_while_both_versions_do() 
     let candidate = version(3);
     let stage = |percent, shadow| {
         registry.propose(&logic(), |draft| {
-            draft.store(&candidate, None, NOW);
-            draft.stage(&candidate, percent, shadow, "test", NOW)
+            draft.store(&candidate, None, Cause::new("test", NOW));
+            draft.stage(&candidate, percent, shadow, Cause::new("test", NOW))
         })
     };
     let running = || registry.rollout(&logic()).unwrap().candidate.as_ref().and_then(|one| one.shadow.clone());
@@ -347,7 +348,7 @@ fn a_quarantined_version_is_not_published_again() {
     assert!(quarantine(&registry, &live));
     registry.publish(Native::version(2), "test", NOW);
     assert_eq!(live_major(&registry), Some(1));
-    let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, "test", NOW));
+    let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, Cause::new("test", NOW)));
     assert!(matches!(staged.err(), Some(TransitionError::Quarantined { .. })));
 }
 
@@ -378,7 +379,7 @@ fn a_candidate_that_is_dropped_because_no_live_version_loads_has_an_event() {
 /// Sets what happens to commands at which the live version fails.
 fn set_on_fault(registry: &Registry, on_fault: OnFault) {
     let proposal = registry.propose(&logic(), |draft| {
-        draft.state.set_on_fault(on_fault, "test", NOW);
+        draft.state.set_on_fault(on_fault, Cause::new("test", NOW));
         Ok::<_, TransitionError>(())
     });
     assert!(registry.accept(proposal.unwrap()));
@@ -406,7 +407,7 @@ fn a_version_that_guards_something_is_not_replaced_and_decides_nothing_once_it_i
         assert_eq!(again.rollout(&logic()).unwrap().state.live, Some([2; 32]));
     }
     let last_good = registry.rollout(&logic()).unwrap().last_good.clone().unwrap();
-    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, "test", NOW));
+    let proposal = registry.propose(&logic(), |draft| draft.publish(&last_good, None, Cause::new("test", NOW)));
     assert!(registry.accept(proposal.unwrap()));
     assert_eq!(decides(&registry, "bob", None), Ok(1), "an operator acted");
     assert!(registry.rollout(&logic()).unwrap().last_good.is_none(), "lists do not fall back to a quarantined one");
@@ -436,7 +437,7 @@ fn a_version_that_guards_something_keeps_its_role_while_it_is_not_loaded() {
     let registry = restored(&state, &[1]);
     assert!(matches!(decides(&registry, "bob", None), Err(ResolveError::NoLogic(_))));
     let proposal = registry.propose(&logic(), |draft| {
-        draft.withdraw("test", NOW);
+        draft.withdraw(Cause::new("test", NOW));
         Ok::<_, TransitionError>(())
     });
     assert!(registry.accept(proposal.unwrap()));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::list::name::LogicName;
 
 /// More versions than a state remembers, so that some are removed and come back.
 const VERSIONS: u8 = 40;
@@ -51,50 +52,43 @@ fn id(version: u8) -> LogicId {
 }
 
 fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<(), TransitionError> {
+    let cause = Cause::new("test", now);
     match transition {
         Transition::Keep(version) => {
-            state.store(&id(*version), "test", None, now);
+            state.store(&id(*version), None, cause);
             Ok(())
         }
         Transition::Publish(version, force) => {
             let id = id(*version);
-            state.release(&id.digest, *force, "test", now)?;
+            state.release(&id.digest, *force, cause)?;
             state.learn(&id, "test", Some(Gates::default()), now);
-            state.publish(&id.digest, "test", now)
+            state.publish(&id.digest, cause)
         }
         Transition::Stage(version, percent, shadow) => {
             let candidate = Candidate { digest: [*version; 32], percent: *percent, shadow: *shadow };
-            state.stage(candidate, "test", now)
+            state.stage(candidate, cause)
         }
         Transition::Withdraw => {
-            state.withdraw("test", now);
+            state.withdraw(cause);
             Ok(())
         }
         Transition::Quarantine(version) => state.quarantine(&[*version; 32], "it trapped", now),
-        Transition::Release(version) => state.release(&[*version; 32], true, "test", now),
+        Transition::Release(version) => state.release(&[*version; 32], true, cause).map(drop),
         Transition::Hold(version) => {
             state.hold(&[*version; 32]);
             Ok(())
         }
         Transition::Refuse => {
-            let why = "it is not a component".into();
-            state.note(Event {
-                time: now,
-                step: Step::Refused,
-                source: "test".into(),
-                digest: None,
-                version: None,
-                why,
-            });
+            state.note(Event::new(Step::Refused, cause, "it is not a component"));
             Ok(())
         }
         Transition::OnFault(on_fault) => {
-            state.set_on_fault(*on_fault, "test", now);
+            state.set_on_fault(*on_fault, cause);
             Ok(())
         }
         Transition::Restart(loaded) => {
             let roles = state.roles(|digest| loaded.contains(&digest[0]));
-            state.set_roles(roles, "test", now);
+            state.set_roles(roles, cause);
             Ok(())
         }
     }

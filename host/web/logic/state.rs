@@ -9,7 +9,9 @@ use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
 use crate::list::digest::hex;
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
-use crate::rollout::{Digest, Event, Gates, LoadedCandidate, Rollout, Step, Version, VersionRecord};
+use crate::rollout::{
+    Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Step, Version, VersionRecord,
+};
 
 /// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
@@ -193,9 +195,30 @@ pub(in crate::web) struct VersionBody<'a> {
     /// Why the version is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    /// The quarantines that were ended by force, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    released: Vec<ReleasedBody<'a>>,
     /// What the gates measured when the component was accepted. Absent for components that are part of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     gates: Option<GatesBody<'a>>,
+}
+
+/// A quarantine that was ended by force.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReleasedQuarantine)]
+pub(in crate::web) struct ReleasedBody<'a> {
+    /// Since when the version was quarantined.
+    #[schema(value_type = String, format = DateTime)]
+    quarantined: Timestamp,
+    /// Why it was quarantined.
+    why: &'a str,
+    /// When the quarantine ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    released: Option<Timestamp>,
+    /// The client whose request ended it: a caller, or an address where callers have no names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
 }
 
 /// Results of the gates.
@@ -230,6 +253,9 @@ pub(in crate::web) struct LogicEventBody<'a> {
     event: Step,
     /// Where the component came from, or what caused the event.
     source: &'a str,
+    /// The client whose request caused the event: a caller, or an address where callers have no names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
     /// The SHA-256 of the component, if it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
@@ -239,6 +265,8 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// The reason, or details.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    /// The event as a sentence for people.
+    text: String,
 }
 
 /// Formats a digest as clients see and write it.
@@ -368,13 +396,25 @@ impl<'a> VersionBody<'a> {
             loaded: rollout.loaded().any(|version| *version.digest() == record.digest),
             quarantined: record.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
             why: record.quarantine.as_ref().map(|quarantine| quarantine.why.as_str()),
+            released: record.released.iter().map(ReleasedBody::new).collect(),
             gates: record.gates.as_ref().map(GatesBody::new),
         }
     }
 }
 
+impl<'a> ReleasedBody<'a> {
+    fn new(Released { quarantine, time, client }: &'a Released) -> Self {
+        Self { released: Some(Timestamp(*time)), client: client.as_deref(), ..Self::of(quarantine) }
+    }
+
+    /// A quarantine that the request itself ended.
+    pub(super) fn of(quarantine: &'a Quarantine) -> Self {
+        Self { quarantined: Timestamp(quarantine.time), why: &quarantine.why, released: None, client: None }
+    }
+}
+
 impl<'a> GatesBody<'a> {
-    fn new(gates: &'a Gates) -> Self {
+    pub(super) fn new(gates: &'a Gates) -> Self {
         let Gates { probes, worst_fuel, worst_micros, worst_memory, forced, differs } = gates;
         let (probes, worst_fuel, worst_micros, worst_memory) = (*probes, *worst_fuel, *worst_micros, *worst_memory);
         Self { probes, worst_fuel, worst_micros, worst_memory, forced, differs }
@@ -387,9 +427,11 @@ impl<'a> LogicEventBody<'a> {
             time: Timestamp(event.time),
             event: event.step,
             source: &event.source,
+            client: event.client.as_deref(),
             digest: event.digest.as_ref().map(digest_text),
             version: event.version.as_ref().map(ToString::to_string),
             why: (!event.why.is_empty()).then_some(&event.why),
+            text: event.to_string(),
         }
     }
 }

@@ -1,27 +1,29 @@
 //! Body of a change to a logic's rollout.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
 
 use super::super::members::{Parsed, Percent, not_null};
-use crate::list::selector::Pin;
-use crate::rollout::{OnFault, RolloutUpdate};
+use crate::rollout::{OnFault, RolloutUpdate, VersionSelector};
 
 /// Body of `PATCH /logic/{name}`. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LogicPatch)]
 pub(in crate::web) struct LogicPatch {
-    /// The version to make live, by its number (`1.2.0`; of `1.2` the newest) or digest (`sha256:` and 64 hexadecimal
-    /// digits).
+    /// The version to make live: by its number (`1.2.0`; of `1.2` the newest), by the first digits of its digest
+    /// (`sha256:2e1f` or `2e1f`), or by its role (`last-good` or `candidate`). A number or digits that several versions have
+    /// are refused.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false)]
-    live: Option<Parsed<Pin>>,
+    live: Option<Parsed<VersionSelector>>,
     /// The version to make the candidate, written likewise. `null` withdraws the candidate.
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<String>)]
-    candidate: Option<Option<Parsed<Pin>>>,
+    candidate: Option<Option<Parsed<VersionSelector>>>,
     /// The share of lists for which the candidate decides, 0 to 100 per cent.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = u8, required = false, minimum = 0, maximum = 100)]
@@ -40,23 +42,26 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     share: Option<bool>,
-    /// Whether to accept quarantined versions. False if absent.
+    /// Whether to accept a quarantined version, and one to which lists cannot migrate. The version's record keeps why it was
+    /// quarantined (`released`). False if absent.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     force: bool,
 }
 
 impl LogicPatch {
-    pub(super) fn into_update(self) -> RolloutUpdate {
+    /// The update that a client requests.
+    pub(super) fn into_update(self, client: Arc<str>) -> RolloutUpdate {
         let Self { live, candidate, percent, shadow, on_fault, share, force } = self;
         RolloutUpdate {
-            live: live.map(|pin| pin.0),
-            candidate: candidate.map(|pin| pin.map(|pin| pin.0)),
+            live: live.map(|selector| selector.0),
+            candidate: candidate.map(|selector| selector.map(|selector| selector.0)),
             percent: percent.map(|percent| percent.0),
             shadow,
             on_fault: on_fault.map(|on_fault| on_fault.0),
             share,
             force,
+            client: Some(client),
         }
     }
 }

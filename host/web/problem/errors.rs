@@ -181,6 +181,7 @@ impl From<PublishError> for Problem {
             PublishError::Stopping => Self::new(ProblemKind::NotReady, text),
             PublishError::Quarantined { .. } => Self::new(ProblemKind::Quarantined, text),
             PublishError::Unknown(_) => Self::new(ProblemKind::NoLogic, text),
+            PublishError::Ambiguous { .. } => Self::new(ProblemKind::Ambiguous, text),
             PublishError::NoCandidate | PublishError::NoLive(_) | PublishError::IsLive(_) => {
                 Self::new(ProblemKind::Invalid, text).with_field("candidate")
             }

@@ -78,6 +78,7 @@ kinds! {
     Conflict "undo-conflict" CONFLICT "The revision cannot be undone";
     FromFile "logic-from-file" CONFLICT "The logic comes from a file";
     NoVersion "version-not-found" CONFLICT "The list is pinned to a version that does not exist";
+    Ambiguous "version-ambiguous" CONFLICT "Several versions have this number or these digits";
     Quarantined "quarantined" CONFLICT "The version is quarantined";
     Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";

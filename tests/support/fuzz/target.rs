@@ -15,7 +15,7 @@ use hotlist::logic::read::read;
 use hotlist::logic::{Logic, Refusal};
 use hotlist::plugins::{Plugins, Sources, UploadOptions};
 use hotlist::rollout::conformance;
-use hotlist::rollout::{MAX_EVENTS, PublishError, Registry, RolloutState};
+use hotlist::rollout::{Accepted, MAX_EVENTS, PublishError, Registry, RolloutState};
 use hotlist::store::memory::MemoryStore;
 use hotlist::system::RolloutStates;
 use hotlist::wasm::{ChildProcess, CompileIn, Engine, Settings};
@@ -107,7 +107,7 @@ impl Target {
         let before = self.state(&name);
         let begun = Instant::now();
         // Half of them with force, so that components that fail their gates become live as well.
-        let options = UploadOptions { publish: true, force: seed % 4 >= 2 };
+        let options = UploadOptions { publish: true, force: seed % 4 >= 2, ..UploadOptions::default() };
         let bytes_sent = Bytes::copy_from_slice(bytes);
         let answer = self.runtime.block_on(self.plugins.upload(name.clone(), bytes_sent, options));
         let upload = begun.elapsed();
@@ -115,7 +115,7 @@ impl Target {
         check_events(&after)?;
         let begun = Instant::now();
         let (refused, why) = match answer {
-            Ok(id) => {
+            Ok(Accepted { id, .. }) => {
                 let live = self.registry.live(&name).ok_or("the accepted component is not live")?;
                 if *live.logic.id() != id || id.digest != digest_of(bytes) || after.live != Some(id.digest) {
                     return Err(format!("{id} was accepted, and {} is live", live.logic.id()));
