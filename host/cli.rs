@@ -6,12 +6,14 @@ mod dev_log;
 mod export;
 mod import;
 mod log_fields;
+mod logic;
 mod lossy_output;
 mod open_files;
 mod output;
 mod patterns;
 mod plugin;
 mod progress;
+mod remote;
 mod serve;
 mod signals;
 mod table;
@@ -58,13 +60,14 @@ Examples:
   hotlist plugin check rules/todo.wasm     show what a component is, whether a server accepts it, and what it costs
   hotlist plugin test plugins/todo         build a plugin and run its tables of cases
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
+  hotlist logic status                     show the versions of a running server's rules; push, canary, promote, roll back
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
   hotlist verify                           check all data, and show what is damaged; --repair repairs it
   hotlist upgrade --check                  show what a start of this program changes in the data
   hotlist export --output lists.jsonl      write lists as JSON, also damaged ones; hotlist import reads them
 
 Every flag has an environment variable, named in its help. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 exported
-with something missing, 130 stopped at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
+with something missing, or no answer of a server, 130 stopped at once by a second signal. SIGTERM and SIGINT stop a server in order. SIGHUP has `serve` read its plugins directory again.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -87,6 +90,9 @@ enum Command {
     /// Show what an upgrade of a data directory does, or do it without a server
     #[command(after_help = upgrade::HELP)]
     Upgrade(upgrade::UpgradeArgs),
+    /// Show and change which versions of rules a running server uses
+    #[command(after_help = logic::HELP)]
+    Logic(logic::LogicArgs),
     /// Build, check and test list logic
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -142,7 +148,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Verify(_)
             | Command::Upgrade(_)
             | Command::Export(_)
-            | Command::Import(_),
+            | Command::Import(_)
+            | Command::Logic(_),
         ) => ("warn", false),
         _ => ("info", false),
     };
@@ -173,6 +180,7 @@ fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Export(arguments)) => export::run(&arguments),
         Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Upgrade(arguments)) => upgrade::upgrade(&arguments),
+        Some(Command::Logic(arguments)) => Ok(logic::run(&arguments)),
         Some(Command::Plugin(command)) => plugin::run(command),
         Some(Command::Compile(arguments)) => Ok(compile::compile(&arguments)),
     }

@@ -1,5 +1,7 @@
 //! Tests of the command line: output, messages and exit codes.
 
+#[path = "cli/logic.rs"]
+mod logic;
 mod support;
 
 use std::fs;
@@ -222,6 +224,8 @@ fn a_socket_file_and_the_data_are_for_the_servers_user_and_only_a_dead_servers_f
     let third = SocketServer::start(directory, "data");
     assert!(SocketServer::get(&admin, "/readyz").starts_with("HTTP/1.1 200 "));
     assert_eq!(mode(&data), 0o700);
+    let (status, stdout, stderr) = run(&["logic", "status", "--server", &format!("unix:{}", socket.display())]);
+    assert!(status.status.success() && stdout.contains("kanban "), "tools find the server there: {stdout} {stderr}");
     let log = third.kill();
     assert!(log.contains("other users could open the data directory"), "{log}");
 }

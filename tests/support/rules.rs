@@ -12,6 +12,18 @@ pub fn marked(name: &str, mark: u8) -> Vec<u8> {
     bytes
 }
 
+/// A component of version 1.0.0 with another number of the same length.
+pub fn renumbered(name: &str, number: &str) -> Vec<u8> {
+    const NUMBER: &[u8] = b"1.0.0";
+    assert_eq!(number.len(), NUMBER.len());
+    let mut bytes = component(name);
+    let found: Vec<_> = bytes.windows(NUMBER.len()).enumerate().filter(|(_, part)| *part == NUMBER).collect();
+    let places: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "{name} has no such number");
+    places.into_iter().for_each(|at| bytes[at..at + number.len()].copy_from_slice(number.as_bytes()));
+    bytes
+}
+
 /// The digest in the reply to an upload.
 pub fn digest(uploaded: &Value) -> String {
     uploaded["digest"].as_str().expect("a digest").to_owned()

@@ -19,6 +19,7 @@ use wildmatch::WildMatch;
 
 use crate::cli::output::{print_error, print_line};
 use crate::cli::progress;
+use crate::cli::remote::{Header, Remote};
 use crate::cli::serve::DEFAULT_DATA;
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
@@ -27,7 +28,7 @@ use crate::replay::{Replay, ReplayItem, Report, Unreadable};
 use crate::store::StoreError;
 use crate::store::embedded::Recording;
 use place::Place;
-use remote::{Header, Remote};
+use remote::Recorded;
 use versions::Versions;
 
 /// The exit code where the comparison is incomplete: wrong usage, or lists that cannot be read.
@@ -69,7 +70,8 @@ pub(in crate::cli) struct DiffArgs {
     /// The data directory of a server, which may be running
     #[arg(long, env = "HOTLIST_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
-    /// Read from a running server instead of a data directory; excludes --data and HOTLIST_DATA
+    /// Read from a running server (http://…, https://… or unix:PATH) instead of a data directory; excludes --data and
+    /// HOTLIST_DATA
     #[arg(long, env = "HOTLIST_SERVER", value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
     /// A header for every request to the server, such as one that names the caller; repeatable
@@ -118,7 +120,7 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
 
 fn compare(arguments: &DiffArgs) -> anyhow::Result<(Place, Versions, Report)> {
     let place = match &arguments.server {
-        Some(url) => Place::Server(Remote::new(url, &arguments.header)?),
+        Some(url) => Place::Server(Recorded(Remote::new(url, &arguments.header)?)),
         None => Place::Directory(arguments.data.clone()),
     };
     let versions = Versions::load(&arguments.new, arguments.against.as_deref(), arguments.logic.clone(), &place)?;

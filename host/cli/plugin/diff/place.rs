@@ -3,19 +3,19 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::remote::Remote;
+use super::remote::Recorded;
 
 /// Where the recorded lists are.
 pub(super) enum Place {
     Directory(PathBuf),
-    Server(Remote),
+    Server(Recorded),
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(directory) => write!(f, "{}", directory.display()),
-            Self::Server(server) => write!(f, "{}", server.url()),
+            Self::Server(server) => write!(f, "{}", server.address()),
         }
     }
 }

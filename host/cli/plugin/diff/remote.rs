@@ -1,16 +1,11 @@
-//! Reads recorded lists and components from a running server over HTTP.
+//! Reads recorded lists and components from a running server.
 
 use std::collections::VecDeque;
-use std::str::FromStr;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
-use ureq::Agent;
-use ureq::http::{HeaderName, HeaderValue, StatusCode};
+use ureq::http::StatusCode;
 
+use crate::cli::remote::{MAX_TRIES, Remote, list_path};
 use crate::list::List;
 use crate::list::digest::{hex, parse_digest};
 use crate::list::history::ListHistory;
@@ -18,91 +13,30 @@ use crate::list::name::{ListName, LogicName};
 use crate::replay::{ReplayItem, Unreadable};
 use crate::store::{MAX_PAGE, recording};
 
-/// How long one reply may take.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The recorded lists and the components of one server.
+pub(super) struct Recorded(pub(super) Remote);
 
-/// The most bytes of a reply. A page of a recording holds a revision and the list, of any size that the limits of a list
-/// allow.
-const MAX_REPLY_BYTES: u64 = 512 << 20;
-
-/// How often a request to an overloaded server is sent, and how often a list is read that changes meanwhile.
-const MAX_TRIES: usize = 5;
-
-/// The pause before a request to an overloaded server is sent again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// The most characters of a problem's detail that an error repeats.
-const MAX_DETAIL_CHARS: usize = 300;
-
-/// A header for every request.
-#[derive(Clone, Debug)]
-pub(in crate::cli) struct Header(HeaderName, HeaderValue);
-
-impl FromStr for Header {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("{text:?} is not a header; write it as 'Name: value'");
-        let (name, value) = text.split_once(':').ok_or_else(form)?;
-        let mut value = HeaderValue::from_str(value.trim()).map_err(|_| form())?;
-        // The value is often a secret, which an error must not show.
-        value.set_sensitive(true);
-        Ok(Self(name.trim().parse().map_err(|_| form())?, value))
-    }
-}
-
-/// A client of one running server.
-pub(super) struct Remote {
-    agent: Agent,
-    url: String,
-    headers: Vec<Header>,
-}
-
-/// A reply of the server.
-struct Reply {
-    status: StatusCode,
-    /// The path of the next page.
-    next: Option<String>,
-    body: Vec<u8>,
-}
-
-impl Remote {
-    pub(super) fn new(url: &str, headers: &[Header]) -> anyhow::Result<Self> {
-        if url.starts_with("unix:") {
-            anyhow::bail!(
-                "--server reads over TCP only; read a server that listens on {url} with --data, while it runs"
-            );
-        }
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
-            anyhow::bail!("--server {url:?} is not the address of a server; write it as https://todo.example");
-        }
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Headers may hold credentials, which are for this server only.
-            .max_redirects(0)
-            .timeout_global(Some(REPLY_TIMEOUT));
-        let agent = config.build().new_agent();
-        Ok(Self { agent, url: url.trim_end_matches('/').to_owned(), headers: headers.to_vec() })
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
+impl Recorded {
+    /// The address of the server.
+    pub(super) fn address(&self) -> &str {
+        self.0.address()
     }
 
     /// The digest of the live version of a logic.
     pub(super) fn live(&self, logic: &LogicName) -> anyhow::Result<[u8; 32]> {
-        let reply = self.get(&format!("/logic/{logic}"))?.json()?;
+        let reply = self.0.get(&format!("/logic/{logic}"))?.json()?;
         let digest = reply["live"]["digest"].as_str().and_then(|text| text.strip_prefix("sha256:"));
         digest
             .and_then(parse_digest)
-            .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.url))
+            .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.address()))
     }
 
     /// The component of one version.
     pub(super) fn component(&self, logic: &LogicName, digest: &[u8; 32]) -> anyhow::Result<Vec<u8>> {
-        let reply = self.get(&format!("/logic/{logic}/versions/{}", hex(digest))).and_then(Reply::ok);
+        let reply = self.0.get(&format!("/logic/{logic}/versions/{}", hex(digest)));
+        let reply = reply.and_then(|reply| Ok(reply.ok()?));
         reply.map(|reply| reply.body).with_context(|| {
-            format!("cannot download the live version of {logic} from {}; name one with --against", self.url)
+            format!("cannot download the live version of {logic} from {}; name one with --against", self.address())
         })
     }
 
@@ -111,7 +45,7 @@ impl Remote {
         &'a self,
         wanted: impl Fn(&ListName) -> bool + 'a,
     ) -> impl Iterator<Item = anyhow::Result<ReplayItem>> + 'a {
-        let names = Names { remote: self, page: VecDeque::new(), next: Some(format!("/lists?limit={MAX_PAGE}")) };
+        let names = Names { remote: &self.0, page: VecDeque::new(), next: Some(format!("/lists?limit={MAX_PAGE}")) };
         names.filter_map(move |name| match name {
             Ok(name) if wanted(&name) => self.recorded(&name).transpose(),
             Ok(_) => None,
@@ -125,12 +59,12 @@ impl Remote {
             |why: String| Ok(Some(ReplayItem::Unreadable(Unreadable { name: name.as_str().to_owned(), why })));
         for _ in 0..MAX_TRIES {
             let mut revisions = Vec::new();
-            let mut next = Some(format!("{}/recording?limit={MAX_PAGE}", path_of(name)));
+            let mut next = Some(format!("{}/recording?limit={MAX_PAGE}", list_path(name)));
             while let Some(path) = next {
-                let reply = self.get(&path)?;
+                let reply = self.0.get(&path)?;
                 match reply.status {
                     StatusCode::NOT_FOUND => return Ok(None),
-                    StatusCode::INTERNAL_SERVER_ERROR => return unreadable(reply.problem()),
+                    StatusCode::INTERNAL_SERVER_ERROR => return unreadable(reply.problem().to_string()),
                     _ => {}
                 }
                 let reply = reply.ok()?;
@@ -148,54 +82,6 @@ impl Remote {
             }
         }
         unreadable(format!("it was deleted and created again during each of {MAX_TRIES} attempts to read it"))
-    }
-
-    /// Requests a resource, and again while the server is overloaded.
-    fn get(&self, path: &str) -> anyhow::Result<Reply> {
-        let mut reply = self.try_get(path)?;
-        for _ in 1..MAX_TRIES {
-            if reply.status != StatusCode::SERVICE_UNAVAILABLE {
-                break;
-            }
-            pause();
-            reply = self.try_get(path)?;
-        }
-        Ok(reply)
-    }
-
-    fn try_get(&self, path: &str) -> anyhow::Result<Reply> {
-        let what = || format!("cannot get {path} from {}", self.url);
-        let mut request = self.agent.get(format!("{}{path}", self.url));
-        for Header(name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let mut response = request.call().with_context(what)?;
-        let status = response.status();
-        let next = response.headers().get("link").and_then(|link| next_page(path, link.to_str().ok()?));
-        let body = response.body_mut().with_config().limit(MAX_REPLY_BYTES).read_to_vec().with_context(what)?;
-        Ok(Reply { status, next, body })
-    }
-}
-
-impl Reply {
-    /// The reply if its status is 200, else its problem as an error.
-    fn ok(self) -> anyhow::Result<Self> {
-        match self.status {
-            StatusCode::OK => Ok(self),
-            _ => Err(anyhow::anyhow!("the server replied {}", self.problem())),
-        }
-    }
-
-    fn json(self) -> anyhow::Result<Value> {
-        serde_json::from_slice(&self.ok()?.body).context("the server's reply is not JSON; is it Hotlist's address?")
-    }
-
-    /// The status and the detail of the problem that the server replied with.
-    fn problem(&self) -> String {
-        let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("without a reason");
-        let detail: String = detail.chars().filter(|c| !c.is_control()).take(MAX_DETAIL_CHARS).collect();
-        format!("{}: {detail}", self.status)
     }
 }
 
@@ -234,63 +120,5 @@ impl Iterator for Names<'_> {
             }
         }
         self.page.pop_front().map(Ok)
-    }
-}
-
-/// The path of the next page that the `Link` of a page names: the page's path with another query. Other servers are not asked.
-fn next_page(path: &str, link: &str) -> Option<String> {
-    let (query, parameters) = link.strip_prefix('<')?.split_once('>')?;
-    let resource = path.split('?').next().unwrap_or(path);
-    (parameters.trim() == r#"; rel="next""# && query.starts_with('?')).then(|| format!("{resource}{query}"))
-}
-
-fn path_of(name: &ListName) -> String {
-    format!("/lists/{}", escaped(name))
-}
-
-fn escaped(name: &ListName) -> impl std::fmt::Display + '_ {
-    utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC)
-}
-
-/// Waits for [`RETRY_PAUSE`], which a receiver with an idle sender does.
-fn pause() {
-    let (_sender, receiver) = mpsc::channel::<()>();
-    let _ = receiver.recv_timeout(RETRY_PAUSE);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_is_a_name_and_a_value() {
-        let Header(name, value) = "X-Forwarded-User:  ann: b ".parse().unwrap();
-        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-forwarded-user", "ann: b"));
-        for bad in ["ann", "a b: c", ": c", "a: b\nc"] {
-            assert!(bad.parse::<Header>().unwrap_err().contains("'Name: value'"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn only_a_link_to_the_same_server_is_followed() {
-        let next = next_page("/lists?limit=1", "<?after=a&limit=1>; rel=\"next\"");
-        assert_eq!(next.as_deref(), Some("/lists?after=a&limit=1"));
-        for other in ["<?after=a>; rel=\"prev\"", "<https://evil.example/lists>; rel=\"next\"", "/lists", ""] {
-            assert_eq!(next_page("/lists", other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn the_value_of_a_header_is_not_shown() {
-        let header: Header = "Authorization: Bearer secret".parse().unwrap();
-        assert!(!format!("{header:?}").contains("secret"));
-    }
-
-    #[test]
-    fn an_address_without_a_scheme_is_refused() {
-        assert!(Remote::new("todo.example", &[]).is_err());
-        let of_socket = Remote::new("unix:/run/hotlist/socket", &[]).err().unwrap().to_string();
-        assert!(of_socket.contains("--data"), "{of_socket}");
-        assert_eq!(Remote::new("https://todo.example/", &[]).unwrap().url(), "https://todo.example");
     }
 }

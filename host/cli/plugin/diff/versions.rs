@@ -57,7 +57,7 @@ fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
         Place::Directory(data) => live_in(data, name)?,
         Place::Server(server) => {
             let digest = server.live(name)?;
-            let source = format!("version sha256:{} of {}", hex(&digest), server.url());
+            let source = format!("version sha256:{} of {}", hex(&digest), server.address());
             let own = built_in(name).filter(|bytes| digest_of(bytes) == digest);
             let bytes = own.map_or_else(|| server.component(name, &digest), |bytes| Ok(bytes.to_vec()))?;
             if digest_of(&bytes) != digest {
