@@ -11,6 +11,7 @@
 //! - The handlers are short: `lists`, `entries`, `commands`, `views`, `undo`, `history`, `recording`, `events`,
 //!   `logic`, `health` and `assets`.
 //! - `write_request` reads a request that writes, `input` and `json` its body.
+//! - `openapi`, `conditions` and `schemas` are what the OpenAPI document (`contract`) has beside the routes.
 //! - `representations`, `pages` and `headers` write the responses. `answer_budget` limits the bytes that wait to be sent.
 //! - `problem` is the only place where an error becomes a status.
 //!
@@ -26,6 +27,7 @@ mod body_progress;
 mod caller;
 mod client;
 mod commands;
+mod conditions;
 mod contract;
 mod cross_origin;
 mod entries;
@@ -56,6 +58,7 @@ mod recording;
 mod refusal;
 mod representations;
 mod routes;
+mod schemas;
 mod slots;
 mod state;
 mod tagged_content;

@@ -65,6 +65,19 @@ pub enum Command {
     },
 }
 
+/// The names of the commands that every list has.
+pub const BUILT_IN_COMMANDS: [&str; 9] = [
+    "add-entry",
+    "update-entry",
+    "delete-entry",
+    "delete-entries",
+    "configure",
+    "delete-list",
+    "wake",
+    "migrate",
+    "undo",
+];
+
 impl Command {
     /// Returns the command's name in the history and in the log.
     pub fn name(&self) -> &str {
@@ -159,4 +172,27 @@ pub struct Row {
     pub id: EntryId,
     /// The values that the logic computed for the row.
     pub computed: Vec<Field>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_of_every_list_are_known_by_their_names() {
+        let draft = Draft { title: String::new(), date: None, completed: false, order: None, fields: Vec::new() };
+        let patch = Patch { title: None, date: None, completed: None, order: None, fields: Vec::new() };
+        let commands = [
+            Command::Add(draft),
+            Command::Update { id: 1, patch },
+            Command::Delete { id: 1 },
+            Command::Clear,
+            Command::Configure { logic: None, pin: None, settings: Vec::new() },
+            Command::DeleteList,
+            Command::Wake,
+            Command::Migrate,
+            Command::Undo { revision: 1, changes: Vec::new(), inverse: Vec::new() },
+        ];
+        assert_eq!(commands.each_ref().map(Command::name), BUILT_IN_COMMANDS);
+    }
 }

@@ -144,18 +144,6 @@ pub struct MeasuredAnswer {
     pub took: Duration,
 }
 
-impl DifferenceKind {
-    /// A stable identifier, for programs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Changes => "changes",
-            Self::Rejection => "rejection",
-            Self::View => "view",
-            Self::Fault => "fault",
-        }
-    }
-}
-
 impl Shadow {
     /// Returns the running shadow if it compares these two versions, or else starts a new one. What one live version
     /// shows about a candidate says nothing about another.

@@ -7,9 +7,11 @@ use std::sync::LazyLock;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::openapi::ReadProblems;
+use super::conditions::ReadConditions;
+use super::openapi::{ReadProblems, StaleProblem};
 use super::problem::HandlerResult;
 use super::query::NoQuery;
+use super::schemas::ContentTag;
 use super::state::Shared;
 use super::tagged_content::TaggedContent;
 
@@ -36,29 +38,33 @@ fn text(media_type: &'static str, content: &'static str) -> TaggedContent {
 }
 
 /// The page.
-#[utoipa::path(get, path = "/", tag = "page", operation_id = "getPage", responses(
-    (status = 200, description = "The page", body = String, content_type = "text/html"), ReadProblems))]
+#[utoipa::path(get, path = "/", tag = "page", operation_id = "getPage", params(ReadConditions), responses(
+    (status = 200, description = "The page", body = String, content_type = "text/html", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn page(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     PAGE.respond(&headers)
 }
 
 /// The page's script.
-#[utoipa::path(get, path = "/app.js", tag = "page", operation_id = "getScript", responses(
-    (status = 200, description = "The script", body = String, content_type = "text/javascript"), ReadProblems))]
+#[utoipa::path(get, path = "/app.js", tag = "page", operation_id = "getScript", params(ReadConditions), responses(
+    (status = 200, description = "The script", body = String, content_type = "text/javascript", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn script(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     SCRIPT.respond(&headers)
 }
 
 /// The page's style.
-#[utoipa::path(get, path = "/style.css", tag = "page", operation_id = "getStyle", responses(
-    (status = 200, description = "The style sheet", body = String, content_type = "text/css"), ReadProblems))]
+#[utoipa::path(get, path = "/style.css", tag = "page", operation_id = "getStyle", params(ReadConditions), responses(
+    (status = 200, description = "The style sheet", body = String, content_type = "text/css", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn style(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     STYLE.respond(&headers)
 }
 
 /// This contract.
-#[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getContract", responses(
-    (status = 200, description = "The contract, as OpenAPI 3.1", body = Object), ReadProblems))]
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getContract", params(ReadConditions), responses(
+    (status = 200, description = "The contract, as OpenAPI 3.1", body = Object, headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn contract(State(web): Shared, headers: HeaderMap, _: NoQuery) -> HandlerResult {
     web.contract.respond(&headers)
 }

@@ -6,19 +6,22 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
+use super::conditions::WriteConditions;
 use super::headers::{etag, name_logic};
 use super::input::CustomCommand;
 use super::json;
-use super::openapi::{IDEMPOTENCY_KEY, WriteProblems};
+use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems};
 use super::pages::json_within;
 use super::paths::NamedPath;
 use super::problem::HandlerResult;
 use super::query::NoQuery;
-use super::representations::{EntryBody, json_bytes_response, json_response};
+use super::representations::{EntryBody, Fields, json_bytes_response, json_response};
+use super::schemas;
 use super::state::{Shared, Web};
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
-use crate::list::id::EntryId;
+use crate::list::id::{EntryId, LogicId};
+use crate::list::name::ListName;
 use crate::list::touched::Touched;
 
 /// Result of a command.
@@ -26,30 +29,29 @@ use crate::list::touched::Touched;
 #[schema(as = CommandOutcome)]
 pub(super) struct CommandOutcomeBody<'a> {
     /// The list's revision after the command.
+    #[schema(value_type = schemas::RevisionNumber)]
     revision: u64,
     /// The entries that the command added or changed, as they are now. Empty if their ids are in `unknown`.
     entries: Vec<EntryBody<'a>>,
     /// The ids of the entries that the command removed.
-    #[schema(value_type = Vec<u64>)]
+    #[schema(value_type = Vec<schemas::EntryId>)]
     removed: Vec<EntryId>,
     /// The ids of the entries that the command added or changed, where their content is not in the response, in place of
     /// `entries`: they are larger than a page, or the server has no room for them at the moment because of other answers, or
     /// the request is repeated and the server no longer has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<u64>, required = false)]
+    #[schema(value_type = Vec<schemas::EntryId>, required = false)]
     unknown: Vec<EntryId>,
 }
 
 /// Carries out a command that the list's logic defines. The body is an object of the arguments that the logic
 /// declares. A command without arguments needs no body.
-#[utoipa::path(post, path = "/lists/{list}/commands/{name}", tag = "logic's own", operation_id = "runCommand", request_body(content = Object),
-    params(("list" = String, Path, description = "The list's name"), ("name" = String, Path, description = "The command's name"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+#[utoipa::path(post, path = "/lists/{list}/commands/{name}", tag = "logic's own", operation_id = "runCommand", request_body(content = Fields),
+    params(("list" = ListName, Path, description = "The list's name"), ("name" = schemas::Identifier, Path, description = "The command's name"), WriteConditions),
     responses(
     (status = 200, description = "What the command did", body = CommandOutcomeBody, headers(
-        ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    WriteProblems))]
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn run(
     State(web): Shared,
     NamedPath(list, name): NamedPath,

@@ -6,16 +6,18 @@ use axum::response::Response;
 
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
+use super::conditions::{ReadConditions, WriteConditions};
 use super::headers::{etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
-use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
+use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems, ReadProblems, StaleProblem, ViewProblems};
 use super::pages::{JsonPage, page_after};
 use super::paths::{EntryPath, ListPath, Origin};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{EntriesQuery, NoQuery};
 use super::representations::{EntryBody, empty, json_response};
+use super::schemas;
 use super::state::Shared;
 use super::views::require_view;
 use super::write_request::{ExpectedBody, WriteRequest};
@@ -24,17 +26,18 @@ use crate::cache::View;
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
 use crate::list::id::{EntryId, LogicId};
+use crate::list::name::ListName;
 use crate::list::touched::Touched;
 
 /// Lists the entries of a list. A list that does not exist has none.
 #[utoipa::path(get, path = "/lists/{list}/entries", tag = "entries", operation_id = "listEntries",
-    params(("list" = String, Path, description = "The list's name"), EntriesQuery,
-        ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
+    params(("list" = ListName, Path, description = "The list's name"), EntriesQuery, ReadConditions), responses(
     (status = 200, description = "The entries", body = [EntryBody], headers(
-        ("ETag" = String, description = "The revision, as a strong tag; absent when the list's logic made the page, which may depend on more than the list"),
+        ("ETag" = schemas::RevisionTag, description = "The revision, as a strong tag; absent when the list's logic made the page, which may depend on more than the list"),
         ("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"),
-        ("Hotlist-Logic" = String, description = "The logic that made the page, if the list's logic did"))),
-    (status = 304, description = "They have not changed"), ReadProblems))]
+        ("Hotlist-Logic" = LogicId, description = "The logic that made the page, if the list's logic did"))),
+    (status = 304, description = "They have not changed", headers(("ETag" = schemas::RevisionTag, description = "The revision"))),
+    ReadProblems, AbsentProblem, ViewProblems, StaleProblem))]
 pub(super) async fn all(
     State(web): Shared,
     ListPath(name): ListPath,
@@ -96,16 +99,16 @@ fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = (EntryId, E
 
 /// Adds an entry. The first one creates the list.
 #[utoipa::path(post, path = "/lists/{list}/entries", tag = "entries", operation_id = "addEntry", request_body = NewEntry,
-    params(("list" = String, Path, description = "The list's name"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses(
     (status = 201, description = "The new entry. Without a body where the request is repeated and the server no longer has the content of so large an entry", body = EntryBody, headers(
-        ("Location" = String, description = "The entry"), ("ETag" = String, description = "The list's revision"),
-        ("Hotlist-Logic" = String, description = "The logic that decided"))),
+        ("Location" = String, description = "The entry"), ("ETag" = schemas::RevisionTag, description = "The list's revision"),
+        ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
     (status = 200, description = "The existing entry into which the list's logic merged the new one", body = EntryBody,
-        headers(("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    (status = 204, description = "The list's logic accepted it without an entry"), WriteProblems))]
+        headers(("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    (status = 204, description = "The list's logic accepted it without an entry", headers(
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::Json).await?;
     let new: NewEntry = json::read(&write.body)?;
@@ -130,12 +133,10 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 
 /// Removes all entries through the list's logic, all or none.
 #[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
-    params(("list" = String, Path, description = "The list's name"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses((status = 204, description = "There are no entries", headers(
-        ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    WriteProblems))]
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems))]
 pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let reply =
         WriteRequest::read(&web, request, ExpectedBody::Nothing).await?.call(&web, &name, Command::Clear).await?;
@@ -144,11 +145,11 @@ pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQue
 
 /// Reads an entry.
 #[utoipa::path(get, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "getEntry",
-    params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
-        ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
+    params(("list" = ListName, Path, description = "The list's name"), ("id" = schemas::EntryId, Path, description = "The entry's id"), ReadConditions), responses(
     (status = 200, description = "The entry", body = EntryBody,
-        headers(("ETag" = String, description = "The list's revision, as a strong tag"))),
-    (status = 304, description = "The list has not changed"), ReadProblems))]
+        headers(("ETag" = schemas::RevisionTag, description = "The list's revision, as a strong tag"))),
+    (status = 304, description = "The list has not changed", headers(("ETag" = schemas::RevisionTag, description = "The revision"))),
+    ReadProblems, AbsentProblem, StaleProblem))]
 pub(super) async fn one(
     State(web): Shared,
     EntryPath(name, id): EntryPath,
@@ -170,13 +171,13 @@ pub(super) async fn one(
 /// Changes an entry.
 #[utoipa::path(patch, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "updateEntry",
     request_body(content((EntryPatch = "application/merge-patch+json"), (EntryPatch = "application/json"))),
-    params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), ("id" = schemas::EntryId, Path, description = "The entry's id"), WriteConditions),
     responses(
     (status = 200, description = "The entry as it is now", body = EntryBody, headers(
-        ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment, or the request is repeated and the server no longer has the content of so large an entry"), WriteProblems))]
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment, or the request is repeated and the server no longer has the content of so large an entry", headers(
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn change(
     State(web): Shared,
     EntryPath(name, id): EntryPath,
@@ -210,12 +211,10 @@ pub(super) async fn change(
 
 /// Deletes an entry.
 #[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "deleteEntry",
-    params(("list" = String, Path, description = "The list's name"), ("id" = u64, Path, description = "The entry's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), ("id" = schemas::EntryId, Path, description = "The entry's id"), WriteConditions),
     responses((status = 204, description = "The entry is gone", headers(
-        ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    WriteProblems))]
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, AbsentProblem))]
 pub(super) async fn delete(
     State(web): Shared,
     EntryPath(name, id): EntryPath,

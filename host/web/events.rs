@@ -29,20 +29,22 @@ use futures_util::stream as futures_stream;
 
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
+use super::conditions::{LastEventId, LastEventPositions};
 use super::history::Viewer;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::{EventsQuery, NoQuery, Position};
 use super::state::Shared;
+use crate::list::name::ListName;
 use follower::Follower;
 use overview::Overview;
 use stream::EventStream;
 
 /// Streams the revisions of a list.
 #[utoipa::path(get, path = "/lists/{list}/events", tag = "history", operation_id = "followEvents",
-    params(("list" = String, Path, description = "The list's name; a list that does not exist yet can be followed"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last revision that the client knows")), responses(
+    params(("list" = ListName, Path, description = "The list's name; a list that does not exist yet can be followed"),
+        LastEventId), responses(
     (status = 200, description = "An endless stream of events. `revision`: a revision was made, the data is the same as in the history. \
         `ready`: first, if there was no Last-Event-ID. `reset`: the history does not contain all missed revisions, or one is larger than 1 MiB, read the list anew. \
         The data of these two is `{\"revision\": n}`, the revision that the list is at. `problem`: the stream ends because of an error, \
@@ -66,8 +68,7 @@ pub(super) async fn follow(
 
 /// Streams the revisions of several lists, and changes of lists and logics.
 #[utoipa::path(get, path = "/events", tag = "history", operation_id = "followLists",
-    params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has, which \
-        goes before the revisions in the query")), responses(
+    params(EventsQuery, LastEventPositions), responses(
     (status = 200, description = "An endless stream of events, which counts as one stream. `revision`, `ready` and `reset` are those of \
         `/lists/{list}/events`, with the list's name as the member `list`. `problem`: the list cannot be followed any more, the data is a \
         problem document with the list's name as the member `list`; the other lists go on. \

@@ -2,16 +2,36 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::list::List;
+use crate::list::digest::hex;
 use crate::list::id::LogicId;
 
 /// Header that names the logic which took part in a response.
 pub(super) static HOTLIST_LOGIC: HeaderName = HeaderName::from_static("hotlist-logic");
+
+/// What separates the revision in the entity tag of a list's description from the version.
+pub(super) const TAG_SEPARATOR: char = '+';
+
+/// The bytes of a version's digest in the entity tag of a list's description.
+const TAGGED_DIGEST_BYTES: usize = 8;
 
 static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A revision as a strong entity tag.
 pub(super) fn etag(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).expect("quotes and digits are valid in a header")
+}
+
+/// The entity tag of a list's description. The list at a revision is described by the version that it is bound to, unless
+/// another version decides about it now, such as a canary. The tag names that version.
+pub(super) fn description_etag(list: &List, decides: Option<&LogicId>) -> HeaderValue {
+    let bound = list.binding().map(|binding| &*binding.id);
+    if decides == bound {
+        return etag(list.revision());
+    }
+    let version = decides.map_or_else(|| "none".to_owned(), |version| hex(&version.digest[..TAGGED_DIGEST_BYTES]));
+    let tag = format!("\"{}{TAG_SEPARATOR}{version}\"", list.revision());
+    HeaderValue::from_str(&tag).expect("quotes, digits and letters are valid in a header")
 }
 
 /// Names the logic that took part in a response.

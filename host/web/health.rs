@@ -18,8 +18,18 @@ use crate::plugins::LoaderDied;
 /// Result of a probe that succeeds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `live` or `ready`.
-    status: &'static str,
+    /// What the probe asked for.
+    status: HealthStatus,
+}
+
+/// What a probe asked for.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum HealthStatus {
+    /// The process is alive.
+    Live,
+    /// The server wants requests.
+    Ready,
 }
 
 /// A part of the server whose failure stops its work.
@@ -60,7 +70,7 @@ fn loader_component(health: Result<(), LoaderDied>) -> Component {
 #[utoipa::path(get, path = "/livez", tag = "operation", operation_id = "getLiveness", responses(
     (status = 200, description = "The process is alive", body = Health), ProbeProblems))]
 pub(super) async fn live() -> HandlerResult {
-    json_response(StatusCode::OK, &Health { status: "live" })
+    json_response(StatusCode::OK, &Health { status: HealthStatus::Live })
 }
 
 /// Reports whether the server wants requests. It does not while it starts or stops, while the store has no
@@ -80,7 +90,7 @@ pub(super) async fn ready(State(web): Shared) -> HandlerResult {
             false => Problem::failed_component(name, &fault),
         });
     }
-    json_response(StatusCode::OK, &Health { status: "ready" })
+    json_response(StatusCode::OK, &Health { status: HealthStatus::Ready })
 }
 
 /// The problem of a server that starts or stops. Only a server that starts asks for a retry.

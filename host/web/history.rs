@@ -10,17 +10,19 @@ use utoipa::ToSchema;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::headers::link_next;
-use super::openapi::ReadProblems;
+use super::openapi::{AbsentProblem, ForgottenProblem, ReadProblems};
 use super::pages::{JsonPage, json_within};
 use super::paths::{ListPath, Origin, RevisionPath};
-use super::problem::{HandlerResult, Problem, ProblemBody};
+use super::problem::{HandlerResult, Problem};
 use super::query::{ChangesQuery, HistoryQuery};
 use super::representations::{DisplayAsString, EntryBody, Fields};
+use super::schemas;
 use super::state::{Shared, Web};
 use super::timestamp::Timestamp;
 use crate::cache::UndoRight;
 use crate::list::change::Change;
 use crate::list::id::{EntryId, LogicId};
+use crate::list::name::{ListName, LogicName};
 use crate::list::outline::{ChangeCounts, RevisionOutline, undone_by};
 use crate::list::selector::Pin;
 use crate::list::value::Field;
@@ -31,6 +33,7 @@ use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 #[schema(as = Revision)]
 pub(super) struct RevisionBody<'a> {
     /// Its number.
+    #[schema(value_type = schemas::RevisionNumber)]
     revision: u64,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
@@ -38,28 +41,28 @@ pub(super) struct RevisionBody<'a> {
     /// The caller who requested it.
     caller: &'a str,
     /// The version that decided: name, number and digest.
-    #[schema(value_type = String)]
+    #[schema(value_type = LogicId)]
     logic: DisplayAsString<&'a LogicId>,
-    /// The command that was carried out: `add-entry`, `update-entry`, `delete-entry`, `delete-entries`, `configure`,
-    /// `delete-list`, `wake`, `migrate`, `undo`, or one of the logic's own.
+    /// The command that was carried out.
+    #[schema(value_type = schemas::CommandName)]
     command: &'a str,
     /// The revision that was undone, if this is an `undo`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = u64, required = false)]
+    #[schema(value_type = schemas::RevisionNumber, required = false)]
     undone: Option<u64>,
     /// Whether the caller of this request may undo the revision. Something that changed since may still prevent it.
     may_undo: bool,
     /// The changes, in order. Absent where they are larger than a page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
+    #[schema(nullable = false)]
     changes: Option<Vec<ChangeBody<'a>>>,
     /// The number of changes of each type, where the changes are larger than a page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
+    #[schema(nullable = false)]
     counts: Option<CountsBody>,
     /// The URL of the changes, by pages, where the changes are larger than a page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, format = "uri")]
+    #[schema(nullable = false, format = "uri")]
     changes_url: Option<String>,
 }
 
@@ -144,32 +147,33 @@ pub(super) enum ChangeBody<'a> {
     /// An entry was removed.
     Remove {
         /// The entry's id.
-        #[schema(value_type = u64)]
+        #[schema(value_type = schemas::EntryId)]
         id: EntryId,
     },
     /// Settings were set to these values.
     Set {
         /// The settings.
-        #[schema(value_type = Object)]
         settings: Fields<'a>,
     },
     /// A setting lost its value.
     Unset {
         /// The setting.
+        #[schema(value_type = schemas::Identifier)]
         setting: &'a str,
     },
     /// The list was created, or bound to another logic or version.
     BindLogic {
         /// The logic.
+        #[schema(value_type = LogicName)]
         logic: &'a str,
         /// The version: name, number and digest.
-        #[schema(value_type = String)]
+        #[schema(value_type = LogicId)]
         version: DisplayAsString<&'a LogicId>,
     },
     /// The list was pinned to a version, or to none.
     Pin {
         /// The version's number or digest; null for none.
-        #[schema(value_type = Option<String>)]
+        #[schema(value_type = Option<Pin>, required = true)]
         pin: Option<DisplayAsString<&'a Pin>>,
     },
     /// The list was deleted.
@@ -235,10 +239,10 @@ impl<'a> ChangeBody<'a> {
 /// Lists the retained revisions of a list, the oldest first. A page ends at about 1 MiB. A revision that is larger has the
 /// numbers of its changes and a URL of the changes.
 #[utoipa::path(get, path = "/lists/{list}/history", tag = "history", operation_id = "getHistory",
-    params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
+    params(("list" = ListName, Path, description = "The list's name"), HistoryQuery), responses(
     (status = 200, description = "The revisions", body = [RevisionBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
-    ReadProblems))]
+    ReadProblems, AbsentProblem))]
 pub(super) async fn read(
     State(web): Shared,
     ListPath(name): ListPath,
@@ -295,13 +299,11 @@ fn outline_of(revision: &RetainedRevision) -> Cow<'_, RevisionOutline> {
 
 /// Lists the changes of a revision, in order. A page ends at about 1 MiB.
 #[utoipa::path(get, path = "/lists/{list}/history/{revision}/changes", tag = "history", operation_id = "getChanges",
-    params(("list" = String, Path, description = "The list's name"),
-        ("revision" = u64, Path, description = "The revision's number"), ChangesQuery), responses(
+    params(("list" = ListName, Path, description = "The list's name"),
+        ("revision" = schemas::RevisionNumber, Path, description = "The revision's number"), ChangesQuery), responses(
     (status = 200, description = "The changes", body = [ChangeBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
-    (status = 410, description = "The revision is so old that the history no longer contains it", body = ProblemBody,
-        content_type = "application/problem+json"),
-    ReadProblems))]
+    ReadProblems, AbsentProblem, ForgottenProblem))]
 pub(super) async fn changes(
     State(web): Shared,
     RevisionPath(name, revision): RevisionPath,

@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 use super::field_values::FieldValues;
 use super::members::{Parsed, RevisionNumber, not_null};
+use super::representations::Fields;
+use super::schemas;
 use crate::actor::{CommandSource, InvalidInput, Prepare};
 use crate::list::command::Command;
 use crate::list::date::Date;
@@ -25,6 +27,7 @@ use crate::list::value::{Field, Value};
 #[serde(deny_unknown_fields)]
 pub(super) struct NewEntry {
     /// What is to be done, up to 1,000 characters.
+    #[schema(value_type = schemas::Title)]
     title: String,
     /// The day that the entry belongs to.
     #[schema(value_type = Option<String>, format = Date, example = "2026-11-23")]
@@ -35,10 +38,9 @@ pub(super) struct NewEntry {
     completed: bool,
     /// The position at which a client wants the entry shown.
     order: Option<f64>,
-    /// The custom fields that the list's logic declares: booleans, numbers, texts, dates, arrays of texts, an entry's
-    /// id or an array of ids.
+    /// The custom fields that the list's logic declares.
     #[serde(default)]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = Fields, required = false)]
     fields: FieldValues,
 }
 
@@ -48,7 +50,7 @@ pub(super) struct NewEntry {
 pub(super) struct EntryPatch {
     /// A new title.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = schemas::Title, required = false)]
     title: Option<String>,
     /// A new date, or `null` for none.
     #[serde(default, deserialize_with = "double_option::deserialize")]
@@ -64,7 +66,7 @@ pub(super) struct EntryPatch {
     order: Option<Option<f64>>,
     /// For each custom field: a new value, or `null` for none.
     #[serde(default)]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = schemas::FieldChanges, required = false)]
     fields: FieldValues,
 }
 
@@ -89,11 +91,11 @@ pub(super) struct ListSetup {
     /// The logic to bind the list to. `kanban` follows its live version. `kanban@1`, `kanban@1.2`, `kanban@1.2.3`, or
     /// `kanban@sha256:` and 64 hexadecimal digits, pin the list to one version. If absent, the logic stays as it is.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = LogicSelector, required = false)]
     pub(super) logic: Option<Parsed<LogicSelector>>,
     /// The settings to set, as the logic declares them. `null` removes one.
     #[serde(default)]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = schemas::FieldChanges, required = false)]
     settings: FieldValues,
 }
 

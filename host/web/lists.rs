@@ -6,23 +6,25 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
-use super::headers::{etag, link_next, name_logic};
+use super::conditions::{ReadConditions, WriteConditions};
+use super::headers::{description_etag, etag, link_next, name_logic};
 use super::input::ListSetup;
 use super::json;
-use super::openapi::{IDEMPOTENCY_KEY, ReadProblems, WriteProblems};
+use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems, ReadProblems, StaleProblem};
 use super::pages::JsonPage;
 use super::paths::{ListPath, Origin, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{ListsQuery, NoQuery};
 use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe_list, empty, json_response};
+use super::schemas;
 use super::state::Shared;
 use super::timestamp::Timestamp;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::CallError;
 use crate::list::command::Command;
 use crate::list::id::LogicId;
-use crate::list::name::ListName;
+use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
 use crate::store::{MAX_PAGE, StoreError, Summary, UnreadableList};
 
@@ -31,20 +33,23 @@ use crate::store::{MAX_PAGE, StoreError, Summary, UnreadableList};
 #[schema(as = ListSet)]
 pub(super) struct ListSetBody<'a> {
     /// The list's name.
+    #[schema(value_type = ListName)]
     name: &'a str,
     /// The list's URL.
     #[schema(format = "uri")]
     url: &'a str,
     /// The logic that the list is bound to.
+    #[schema(value_type = LogicName)]
     logic: &'a str,
     /// The version that the list is bound to: name, number and digest.
-    #[schema(value_type = String)]
+    #[schema(value_type = LogicId)]
     version: DisplayAsString<&'a LogicId>,
     /// The version that the list is pinned to, by its number or digest. Absent if the live version decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = Pin, required = false)]
     pin: Option<DisplayAsString<&'a Pin>>,
     /// The revision that the change made, or the current one if there was nothing to change.
+    #[schema(value_type = schemas::RevisionNumber)]
     revision: u64,
 }
 
@@ -64,6 +69,7 @@ pub(super) enum ListedBody<'a> {
 #[schema(as = UnreadableList)]
 pub(super) struct UnreadableBody<'a> {
     /// The list's name.
+    #[schema(value_type = ListName)]
     name: &'a str,
     /// The URL.
     #[schema(format = "uri")]
@@ -149,11 +155,11 @@ pub(super) async fn all(State(web): Shared, origin: Origin, room: AnswerRoom, qu
 }
 
 /// Describes a list.
-#[utoipa::path(get, path = "/lists/{list}", tag = "lists", operation_id = "getList", params(("list" = String, Path, description = "The list's name"),
-    ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the list is at this revision")), responses(
+#[utoipa::path(get, path = "/lists/{list}", tag = "lists", operation_id = "getList", params(("list" = ListName, Path, description = "The list's name"), ReadConditions), responses(
     (status = 200, description = "The list", body = ListDetailBody,
-        headers(("ETag" = String, description = "The revision, as a strong tag"))),
-    (status = 304, description = "It has not changed"), ReadProblems))]
+        headers(("ETag" = schemas::DescriptionTag, description = "The revision, as a strong tag. Where the list was last changed by another version than `version`, it ends with that"))),
+    (status = 304, description = "It has not changed", headers(("ETag" = schemas::DescriptionTag, description = "The tag"))),
+    ReadProblems, AbsentProblem, StaleProblem))]
 pub(super) async fn describe(
     State(web): Shared,
     ListPath(name): ListPath,
@@ -162,10 +168,16 @@ pub(super) async fn describe(
     _: NoQuery,
 ) -> HandlerResult {
     let list = web.existing(&name).await?;
-    let tag = etag(list.revision());
+    // The list can be read although the version cannot be loaded.
+    let version = web.cache().version(&name, &list).await.ok();
+    let decides = version.as_ref().map(|version| &**version.id());
+    let tag = description_etag(&list, decides);
     let mut response = match freshness(&headers, &tag)? {
         Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
-        Freshness::Stale => json_response(StatusCode::OK, &describe_list(name.as_str(), origin.list(&name), &list))?,
+        Freshness::Stale => {
+            let (url, description_url) = (origin.list(&name), decides.map(|version| origin.description(version)));
+            json_response(StatusCode::OK, &describe_list(name.as_str(), url, &list, decides, description_url))?
+        }
     };
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
@@ -173,16 +185,14 @@ pub(super) async fn describe(
 
 /// Creates a list, binds it to another logic, or changes its settings.
 #[utoipa::path(put, path = "/lists/{list}", tag = "lists", operation_id = "putList", request_body(content = ListSetup),
-    params(("list" = String, Path, description = "The list's name"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision; `*`: only if it exists"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses(
     (status = 201, description = "The list was created", body = ListSetBody,
-        headers(("Location" = String, description = "The list"), ("ETag" = String, description = "The revision"),
-            ("Hotlist-Logic" = String, description = "The logic that decided"))),
+        headers(("Location" = String, description = "The list"), ("ETag" = schemas::RevisionTag, description = "The revision"),
+            ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
     (status = 200, description = "The list was changed, or already is as requested", body = ListSetBody,
-        headers(("ETag" = String, description = "The revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    WriteProblems))]
+        headers(("ETag" = schemas::RevisionTag, description = "The revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, BodyProblems))]
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
     let setup: ListSetup = json::read_or_empty(&write.body)?;
@@ -221,11 +231,10 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 
 /// Deletes a list with all its entries, also one that cannot be read. No logic decides about such a list. Its rows are kept
 /// for the operator, and a list of the same name goes on with higher revisions.
-#[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = String, Path, description = "The list's name"),
-    ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-    ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+#[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses((status = 204, description = "The list was deleted",
-        headers(("Hotlist-Logic" = String, description = "The logic that decided, if the list could be read"))), WriteProblems))]
+        headers(("Hotlist-Logic" = LogicId, description = "The logic that decided, if the list could be read"))),
+    ListWriteProblems, AbsentProblem))]
 pub(super) async fn delete(
     State(web): Shared,
     ListPath(name): ListPath,

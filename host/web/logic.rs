@@ -3,53 +3,69 @@
 mod description;
 mod state;
 mod update;
+mod versions;
+mod words;
 
 use std::sync::atomic::Ordering;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::body::require_type;
 use super::client::Operator;
+use super::conditions::ReadConditions;
 use super::headers::name_logic;
 use super::json;
-use super::openapi::{ReadProblems, WriteProblems};
+use super::openapi::{AbsentProblem, BodyProblems, ReadProblems, StaleProblem, VersionProblem, WriteProblems};
 use super::paths::{LogicPath, VersionPath};
+use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::{NoQuery, UploadQuery};
 use super::representations::{empty, json_response};
+use super::schemas;
 use super::state::{Shared, Web};
+use crate::list::digest::hex;
+use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::plugins::UploadOptions;
 use crate::rollout::Accepted;
 use state::{GatesBody, LogicDetailBody, ReleasedBody};
 use update::LogicPatch;
+use versions::{VersionDescriptionBody, loaded_version};
 
 pub(super) use state::LogicBody;
 
 /// Media type of components.
 const WASM: &str = "application/wasm";
 
+/// How long a description may be kept. It belongs to a digest, so it never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
 /// Result of an upload.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Uploaded)]
 pub(super) struct UploadedBody<'a> {
     /// The logic's name.
+    #[schema(value_type = LogicName)]
     name: &'a str,
     /// The version number that the component gives itself.
+    #[schema(value_type = schemas::VersionNumber)]
     version: String,
     /// The SHA-256 of the component.
+    #[schema(value_type = schemas::ComponentDigest)]
     digest: String,
     /// Whether the component was checked only, and nothing was changed.
     dry_run: bool,
     /// What the gates measured. Absent if the same component is live already.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     gates: Option<GatesBody<'a>>,
     /// The quarantine of the same component that `force` ended. The record of the version keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     released: Option<ReleasedBody<'a>>,
 }
 
@@ -77,8 +93,8 @@ pub(super) async fn all(State(web): Shared, _: NoQuery) -> HandlerResult {
 
 /// Describes a logic.
 #[utoipa::path(get, path = "/logic/{name}", tag = "logic", operation_id = "getLogic",
-    params(("name" = String, Path, description = "The logic's name")), responses(
-    (status = 200, description = "The logic", body = LogicDetailBody), ReadProblems))]
+    params(("name" = LogicName, Path, description = "The logic's name")), responses(
+    (status = 200, description = "The logic", body = LogicDetailBody), ReadProblems, AbsentProblem))]
 pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery) -> HandlerResult {
     describe(&web, &name)
 }
@@ -92,12 +108,12 @@ fn describe(web: &Web, name: &LogicName) -> HandlerResult {
 /// Uploads a component, which decides for its logic from the next command on. With `publish=false` it is only checked
 /// and stored, and with `dry-run=true` only checked.
 #[utoipa::path(put, path = "/logic/{name}", tag = "logic", operation_id = "putLogic",
-    request_body(content_type = "application/wasm", description = "A component"),
-    params(("name" = String, Path, description = "The logic's name"), UploadQuery), responses(
+    request_body(content = schemas::Component, content_type = "application/wasm", description = "A component"),
+    params(("name" = LogicName, Path, description = "The logic's name"), UploadQuery), responses(
     (status = 200, description = "The component was checked, because of `dry-run=true`", body = UploadedBody),
     (status = 201, description = "The component was checked and stored, and published unless `publish=false`", body = UploadedBody, headers(
-        ("Location" = String, description = "The logic"), ("Hotlist-Logic" = String, description = "The new version"))),
-    WriteProblems))]
+        ("Location" = String, description = "The logic"), ("Hotlist-Logic" = LogicId, description = "The new version"))),
+    WriteProblems, BodyProblems, VersionProblem))]
 pub(super) async fn upload(
     State(web): Shared,
     LogicPath(name): LogicPath,
@@ -137,8 +153,9 @@ pub(super) async fn upload(
 /// Changes the rollout of a logic: makes a version live, makes one the candidate, withdraws the candidate, or sets whether
 /// lists share instances. The change takes effect with the next command and is durable when the response is sent.
 #[utoipa::path(patch, path = "/logic/{name}", tag = "logic", operation_id = "patchLogic",
-    request_body(content = LogicPatch), params(("name" = String, Path, description = "The logic's name")), responses(
-    (status = 200, description = "The logic after the change", body = LogicDetailBody), WriteProblems))]
+    request_body(content = LogicPatch), params(("name" = LogicName, Path, description = "The logic's name")), responses(
+    (status = 200, description = "The logic after the change", body = LogicDetailBody),
+    WriteProblems, BodyProblems, AbsentProblem, VersionProblem))]
 pub(super) async fn change(
     State(web): Shared,
     LogicPath(name): LogicPath,
@@ -155,9 +172,9 @@ pub(super) async fn change(
 
 /// Reads the component of a version, byte for byte.
 #[utoipa::path(get, path = "/logic/{name}/versions/{digest}", tag = "logic", operation_id = "getComponent",
-    params(("name" = String, Path, description = "The logic's name"),
-        ("digest" = String, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not")),
-    responses((status = 200, description = "The component", content_type = "application/wasm"), ReadProblems))]
+    params(("name" = LogicName, Path, description = "The logic's name"),
+        ("digest" = schemas::DigestInPath, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not")),
+    responses((status = 200, description = "The component", body = schemas::Component, content_type = "application/wasm"), ReadProblems, AbsentProblem))]
 pub(super) async fn component(
     State(web): Shared,
     VersionPath(name, digest): VersionPath,
@@ -170,5 +187,32 @@ pub(super) async fn component(
     *response.body_mut() = bytes.into();
     reserved.attach_to(&mut response);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(WASM));
+    Ok(response)
+}
+
+/// Reads the description that a version gives of itself: the fields, settings, commands and views of the lists that it decides
+/// about. It never changes.
+#[utoipa::path(get, path = "/logic/{name}/versions/{digest}/description", tag = "logic", operation_id = "getVersionDescription",
+    params(("name" = LogicName, Path, description = "The logic's name"),
+        ("digest" = schemas::DigestInPath, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not"),
+        ReadConditions),
+    responses((status = 200, description = "The description", body = VersionDescriptionBody, headers(
+        ("ETag" = schemas::ContentTag, description = "The digest, as a strong tag"),
+        ("Cache-Control" = String, description = "A year, `immutable`"))),
+    (status = 304, description = "It has not changed"), ReadProblems, AbsentProblem, StaleProblem))]
+pub(super) async fn description(
+    State(web): Shared,
+    VersionPath(name, digest): VersionPath,
+    headers: HeaderMap,
+    _: NoQuery,
+) -> HandlerResult {
+    let version = loaded_version(&web, &name, digest).await?;
+    let tag = HeaderValue::from_str(&format!("\"{}\"", hex(&digest))).expect("quotes and digits are valid in a header");
+    let mut response = match freshness(&headers, &tag)? {
+        Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
+        Freshness::Stale => json_response(StatusCode::OK, &VersionDescriptionBody::new(&version))?,
+    };
+    response.headers_mut().insert(header::ETAG, tag);
+    response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
     Ok(response)
 }

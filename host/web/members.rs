@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::representations::MAX_EXACT;
+use super::schemas::MAX_EXACT;
 use crate::list::date::Date;
 use crate::list::selector::LogicSelector;
 use crate::rollout::{OnFault, VersionSelector};

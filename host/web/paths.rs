@@ -11,7 +11,7 @@ use super::host::host;
 use super::problem::{Problem, ProblemKind};
 use super::state::Web;
 use crate::list::digest::parse_digest;
-use crate::list::id::EntryId;
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::{ListName, LogicName};
 
 /// Characters that are not escaped in a path segment: RFC 3986's unreserved characters.
@@ -156,6 +156,11 @@ impl Origin {
     /// The URL of a logic.
     pub(super) fn logic(&self, name: &LogicName) -> String {
         format!("{}/logic/{name}", self.0)
+    }
+
+    /// The URL of the description that a version gives of itself.
+    pub(super) fn description(&self, version: &LogicId) -> String {
+        format!("{}/versions/{}/description", self.logic(&version.name), version.digest_text())
     }
 
     /// What the URLs of a list's entries begin with; their id follows.

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::headers::TAG_SEPARATOR;
 use super::problem::{Problem, ProblemKind};
 use crate::actor::Expect;
 
@@ -62,10 +63,12 @@ pub(super) fn freshness(headers: &HeaderMap, tag: &HeaderValue) -> Result<Freshn
 }
 
 impl Tag {
-    /// The revision, if the tag is written exactly as [`super::headers::etag`] writes it.
+    /// The revision, if the tag is written exactly as [`super::headers`] writes it.
     fn revision(&self) -> Option<u64> {
-        let revision: u64 = self.opaque.parse().ok()?;
-        (!self.weak && revision.to_string() == self.opaque).then_some(revision)
+        // The tag of a list's description may name a version, too.
+        let written = self.opaque.split_once(TAG_SEPARATOR).map_or(&*self.opaque, |(revision, _)| revision);
+        let revision: u64 = written.parse().ok()?;
+        (!self.weak && revision.to_string() == written).then_some(revision)
     }
 }
 
@@ -142,7 +145,10 @@ mod tests {
     #[test]
     fn a_write_matches_only_strong_tags_that_are_revisions() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::IF_MATCH, HeaderValue::from_static(r#""7", W/"8", "09", "x", "18446744073709551615""#));
-        assert_eq!(expect(&headers).expect("a condition"), Expect::Revision(vec![7, u64::MAX]));
+        headers.insert(
+            header::IF_MATCH,
+            HeaderValue::from_static(r#""7", W/"8", "09", "x", "+8", "9+ab", "18446744073709551615""#),
+        );
+        assert_eq!(expect(&headers).expect("a condition"), Expect::Revision(vec![7, 9, u64::MAX]));
     }
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::failure_log::{Failure, FailureClass};
 use super::headers::name_logic;
+use super::schemas;
 use crate::list::id::LogicId;
 
 pub(super) use kind::{CarriedOut, ProblemKind};
@@ -73,31 +74,39 @@ pub(super) struct Limit {
 pub(super) struct ProblemBody<'a> {
     /// The kind of the problem: a stable URN, `urn:hotlist:problem:` and a name.
     #[serde(rename = "type")]
+    #[schema(value_type = ProblemKind)]
     kind: &'static str,
     /// The kind, for people.
     title: &'static str,
     /// The status of the response.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What is wrong, for people. A rejection is in the words of the list's logic.
     detail: &'a str,
     /// The logic's own code of the rejection, or the kind of its failure.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     code: Option<&'a str>,
     /// The member, field, argument, parameter or header at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<&'a str>,
     /// The limit that was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     limit: Option<&'a Limit>,
     /// The logic that decided, with its version and digest.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LogicId, required = false)]
     logic: Option<String>,
     /// The revision that the list is at.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = schemas::RevisionNumber, required = false)]
     revision: Option<u64>,
     /// Whether the request was carried out. Only for requests that write, which are those with a method other than GET
     /// and HEAD.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     carried_out: Option<CarriedOut>,
 }
 

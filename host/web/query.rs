@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::problem::{Problem, ProblemKind};
+use super::schemas;
 use super::state::Web;
 use crate::list::date::Date;
 use crate::list::id::EntryId;
@@ -18,10 +19,10 @@ use crate::list::name::ListName;
 #[into_params(parameter_in = Query)]
 pub(super) struct ListsQuery {
     /// Only lists whose names come after this one, in the order of the names' bytes.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<ListName>)]
     pub(super) after: Option<ListName>,
-    /// The largest number of items, 1 to 1,000. 100 if absent.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
 
@@ -35,12 +36,13 @@ pub(super) struct EntriesQuery {
     /// Only entries that are completed, or only entries that are not.
     pub(super) completed: Option<bool>,
     /// The view of the list's logic that orders the entries and computes values for them.
+    #[param(value_type = Option<schemas::Identifier>)]
     pub(super) view: Option<String>,
     /// Only entries after this one.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<schemas::EntryId>)]
     pub(super) after: Option<EntryId>,
-    /// The largest number of items, 1 to 1,000. 100 if absent.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
 
@@ -54,10 +56,10 @@ pub(super) struct ViewQuery {
     /// Only entries that are completed, or only entries that are not.
     pub(super) completed: Option<bool>,
     /// Only rows after this entry.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<schemas::EntryId>)]
     pub(super) after: Option<EntryId>,
-    /// The largest number of items, 1 to 1,000. 100 if absent.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
 
@@ -65,11 +67,11 @@ pub(super) struct ViewQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
-    /// Only revisions with higher numbers. 0 if absent.
-    #[param(value_type = Option<u64>)]
+    /// Only revisions with higher numbers.
+    #[param(value_type = Option<schemas::RevisionNumber>, default = 0)]
     pub(super) after: u64,
-    /// The largest number of items, 1 to 1,000. 100 if absent.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
 
@@ -77,11 +79,11 @@ pub(super) struct HistoryQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChangesQuery {
-    /// How many changes to leave out from the beginning. 0 if absent.
-    #[param(value_type = Option<u64>)]
+    /// How many changes to leave out from the beginning.
+    #[param(value_type = Option<u64>, default = 0)]
     pub(super) after: usize,
-    /// The largest number of items, 1 to 1,000. 100 if absent.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
 
@@ -105,8 +107,8 @@ pub(super) struct EventsQuery {
     /// a colon behind it.
     #[param(value_type = Option<Vec<String>>, explode = true, max_items = 32)]
     pub(super) list: Vec<Position>,
-    /// Whether `list` events are about all lists, and not only about the followed ones. False if absent.
-    #[param(value_type = Option<bool>)]
+    /// Whether `list` events are about all lists, and not only about the followed ones.
+    #[param(value_type = Option<bool>, default = false)]
     pub(super) overview: bool,
 }
 
@@ -114,14 +116,14 @@ pub(super) struct EventsQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UploadQuery {
-    /// Whether to make it live. If not, it is only checked and stored. True if absent.
-    #[param(value_type = Option<bool>)]
+    /// Whether to make it live. If not, it is only checked and stored.
+    #[param(value_type = Option<bool>, default = true)]
     pub(super) publish: bool,
-    /// Whether to accept it although it is quarantined or fails its gates. False if absent.
-    #[param(value_type = Option<bool>)]
+    /// Whether to accept it although it is quarantined or fails its gates.
+    #[param(value_type = Option<bool>, default = false)]
     pub(super) force: bool,
-    /// Whether to check it only, as `publish` and `force` have it, and to change nothing. False if absent.
-    #[param(value_type = Option<bool>, rename = "dry-run")]
+    /// Whether to check it only, as `publish` and `force` have it, and to change nothing.
+    #[param(value_type = Option<bool>, rename = "dry-run", default = false)]
     pub(super) dry_run: bool,
 }
 

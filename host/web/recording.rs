@@ -5,13 +5,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 use super::answer_budget::AnswerRoom;
 use super::headers::link_next;
-use super::openapi::ReadProblems;
+use super::openapi::{AbsentProblem, ReadProblems};
 use super::paths::ListPath;
 use super::problem::HandlerResult;
 use super::query::HistoryQuery;
 use super::representations::{empty, sized};
+use super::schemas;
 use super::state::Shared;
 use crate::actor::CallError;
+use crate::list::name::ListName;
 use crate::store::recording::{MEDIA_TYPE, page};
 use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 
@@ -21,10 +23,10 @@ use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 /// revisions than requested. A page ends at about 1 MiB, and a revision that is larger is a page of its own. The last page
 /// contains the list, too. A client that reads the pages in order gets a list and a history that match.
 #[utoipa::path(get, path = "/lists/{list}/recording", tag = "history", operation_id = "getRecording",
-    params(("list" = String, Path, description = "The list's name"), HistoryQuery), responses(
+    params(("list" = ListName, Path, description = "The list's name"), HistoryQuery), responses(
     (status = 200, description = "A page of the recording", content_type = "application/vnd.hotlist.recording",
-        body = Vec<u8>, headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
-    ReadProblems))]
+        body = schemas::RecordingPage, headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
+    ReadProblems, AbsentProblem))]
 pub(super) async fn read(
     State(web): Shared,
     ListPath(name): ListPath,

@@ -2,19 +2,20 @@
 //!
 //! The representations borrow: an entry is written from the snapshot to the response's bytes without a copy.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{HandlerResult, Problem};
+use super::schemas::{self, FieldValue, MAX_EXACT, named_values, reference};
 use crate::list::List;
 use crate::list::entry::Entry;
 use crate::list::id::{EntryId, LogicId};
+use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
 use crate::list::value::{Field, Value};
 
@@ -23,12 +24,13 @@ use crate::list::value::{Field, Value};
 #[schema(as = Entry)]
 pub(super) struct EntryBody<'a> {
     /// The entry's id, unique in its list.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schemas::EntryId)]
     id: EntryId,
     /// The URL.
     #[schema(value_type = String, format = "uri")]
     url: EntryUrl<'a>,
     /// What is to be done.
+    #[schema(value_type = schemas::Title)]
     title: &'a str,
     /// The day that the entry belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,11 +43,10 @@ pub(super) struct EntryBody<'a> {
     #[schema(value_type = f64, required = false)]
     order: Option<JsonNumber>,
     /// Custom fields that the list's logic declares.
-    #[schema(value_type = Object)]
     fields: Fields<'a>,
     /// Values that the list's logic computed for this response. Only in views.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
+    #[schema(nullable = false)]
     computed: Option<Fields<'a>>,
 }
 
@@ -92,9 +93,6 @@ impl<T: std::fmt::Display> Serialize for DisplayAsString<T> {
 /// A number. Without a fraction it is written as an integer.
 struct JsonNumber(f64);
 
-/// The largest number up to which every integer is a double.
-pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-
 impl Serialize for JsonNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.fract() == 0.0 && self.0.abs() <= MAX_EXACT {
@@ -115,6 +113,18 @@ impl Serialize for Fields<'_> {
             map.serialize_entry(&field.name, &ValueBody(&field.value))?;
         }
         map.end()
+    }
+}
+
+impl PartialSchema for Fields<'_> {
+    fn schema() -> RefOr<Schema> {
+        named_values(reference::<FieldValue>(), "Values by their names.")
+    }
+}
+
+impl ToSchema for Fields<'_> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((FieldValue::name().into_owned(), FieldValue::schema()));
     }
 }
 
@@ -139,13 +149,16 @@ impl Serialize for ValueBody<'_> {
 #[schema(as = List)]
 pub(super) struct ListBody<'a> {
     /// The list's name.
+    #[schema(value_type = ListName)]
     pub(super) name: &'a str,
     /// The URL.
     #[schema(format = "uri")]
     pub(super) url: String,
     /// The logic that the list is bound to.
+    #[schema(value_type = LogicName)]
     pub(super) logic: &'a str,
     /// The list's last revision.
+    #[schema(value_type = schemas::RevisionNumber)]
     pub(super) revision: u64,
     /// The number of entries.
     pub(super) entries: usize,
@@ -160,15 +173,23 @@ pub(super) struct ListDetailBody<'a> {
     /// The list.
     #[serde(flatten)]
     pub(super) list: ListBody<'a>,
-    /// The version that the list is bound to: name, number and digest.
-    #[schema(value_type = String)]
+    /// The version that describes the list and decides about it now: name, number and digest. Absent if it cannot be
+    /// loaded. A list that a version has yet to migrate is described by the version before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LogicId, required = false)]
     pub(super) version: Option<DisplayAsString<&'a LogicId>>,
+    /// The version that made the last change, which the list is bound to.
+    #[schema(value_type = LogicId)]
+    pub(super) written_by: Option<DisplayAsString<&'a LogicId>>,
+    /// The URL of the description of `version`: its fields, settings, commands and views.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
+    pub(super) description_url: Option<String>,
     /// The version that the list is pinned to, by its number or digest. Absent if the live version decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = Pin, required = false)]
     pub(super) pin: Option<DisplayAsString<&'a Pin>>,
     /// The settings, as the list's logic declares them.
-    #[schema(value_type = Object)]
     pub(super) settings: Fields<'a>,
 }
 
@@ -199,8 +220,14 @@ pub(super) fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// Represents a list with its settings.
-pub(super) fn describe_list<'a>(name: &'a str, url: String, list: &'a Arc<List>) -> ListDetailBody<'a> {
+/// Represents a list with its settings, and with the version that decides about it.
+pub(super) fn describe_list<'a>(
+    name: &'a str,
+    url: String,
+    list: &'a List,
+    decides: Option<&'a LogicId>,
+    description_url: Option<String>,
+) -> ListDetailBody<'a> {
     let list_body = ListBody {
         name,
         url,
@@ -211,7 +238,9 @@ pub(super) fn describe_list<'a>(name: &'a str, url: String, list: &'a Arc<List>)
     };
     ListDetailBody {
         list: list_body,
-        version: list.binding().map(|binding| DisplayAsString(&*binding.id)),
+        version: decides.map(DisplayAsString),
+        written_by: list.binding().map(|binding| DisplayAsString(&*binding.id)),
+        description_url,
         pin: list.pin().map(DisplayAsString),
         settings: Fields(list.settings()),
     }

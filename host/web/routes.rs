@@ -49,6 +49,7 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))
         .routes(routes!(logic::component))
+        .routes(routes!(logic::description))
         .routes(routes!(assets::contract))
         .routes(routes!(assets::page))
         .routes(routes!(assets::script))

@@ -4,14 +4,18 @@ use axum::extract::{Request, State};
 
 use super::answer_budget::AnswerRoom;
 use super::commands::{CommandOutcomeBody, outcome};
+use super::conditions::WriteConditions;
 use super::input::UndoBody;
 use super::json;
-use super::openapi::{IDEMPOTENCY_KEY, WriteProblems};
+use super::openapi::{AbsentProblem, BodyProblems, ForgottenProblem, ListWriteProblems};
 use super::paths::ListPath;
-use super::problem::{HandlerResult, ProblemBody};
+use super::problem::HandlerResult;
 use super::query::NoQuery;
+use super::schemas;
 use super::state::Shared;
 use super::write_request::{ExpectedBody, WriteRequest};
+use crate::list::id::LogicId;
+use crate::list::name::ListName;
 
 /// Undoes a revision: each entry and setting that it changed becomes what it was before, and what it deleted exists
 /// again, under its old id and URL. That makes a new revision, which can be undone, too. Refused as a whole if
@@ -19,15 +23,11 @@ use super::write_request::{ExpectedBody, WriteRequest};
 /// may undo it, and no caller may undo a wake-up or a migration. No id is used a second time. Undoing the revision that
 /// created a list does not delete the list.
 #[utoipa::path(post, path = "/lists/{list}/undo", tag = "history", operation_id = "undoRevision", request_body(content = UndoBody),
-    params(("list" = String, Path, description = "The list's name"),
-        ("If-Match" = Option<String>, Header, description = "Only if the list is at this revision"),
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses(
     (status = 200, description = "What the undo did", body = CommandOutcomeBody, headers(
-        ("ETag" = String, description = "The list's revision"), ("Hotlist-Logic" = String, description = "The logic that decided"))),
-    (status = 410, description = "The revision is so old that the history no longer contains it", body = ProblemBody,
-        content_type = "application/problem+json"),
-    WriteProblems))]
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+    ListWriteProblems, BodyProblems, AbsentProblem, ForgottenProblem))]
 pub(super) async fn undo(
     State(web): Shared,
     ListPath(name): ListPath,

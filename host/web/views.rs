@@ -8,16 +8,17 @@ use utoipa::ToSchema;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::headers::{link_next, name_logic};
-use super::openapi::ReadProblems;
+use super::openapi::{AbsentProblem, ReadProblems, ViewProblems};
 use super::pages::{json_bytes, page_after};
 use super::paths::{NamedPath, Origin};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::ViewQuery;
 use super::representations::{EntryBody, Fields, json_response};
+use super::schemas;
 use super::state::{Shared, Web};
 use crate::cache::View;
 use crate::list::command::{Group, Query};
-use crate::list::id::EntryId;
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::ListName;
 
 /// A view of a list.
@@ -25,8 +26,10 @@ use crate::list::name::ListName;
 #[schema(as = View)]
 pub(super) struct ViewBody<'a> {
     /// The view's name.
+    #[schema(value_type = schemas::Identifier)]
     view: &'a str,
     /// The list's revision that the view shows.
+    #[schema(value_type = schemas::RevisionNumber)]
     revision: u64,
     /// The entries, under headings.
     groups: Vec<GroupBody<'a>>,
@@ -41,7 +44,6 @@ pub(super) struct GroupBody<'a> {
     /// The heading, for people.
     title: &'a str,
     /// Values that the list's logic computed for the group, such as a limit.
-    #[schema(value_type = Object)]
     computed: Fields<'a>,
     /// The entries.
     entries: Vec<EntryBody<'a>>,
@@ -49,12 +51,12 @@ pub(super) struct GroupBody<'a> {
 
 /// Reads a view that the list's logic defines. It may depend on the time and the caller, so it has no entity tag.
 #[utoipa::path(get, path = "/lists/{list}/views/{name}", tag = "logic's own", operation_id = "getView",
-    params(("list" = String, Path, description = "The list's name"), ("name" = String, Path, description = "The view's name"),
+    params(("list" = ListName, Path, description = "The list's name"), ("name" = schemas::Identifier, Path, description = "The view's name"),
         ViewQuery), responses(
     (status = 200, description = "The view", body = ViewBody, headers(
         ("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"),
-        ("Hotlist-Logic" = String, description = "The logic that made the view"))),
-    ReadProblems))]
+        ("Hotlist-Logic" = LogicId, description = "The logic that made the view"))),
+    ReadProblems, AbsentProblem, ViewProblems))]
 pub(super) async fn read(
     State(web): Shared,
     NamedPath(list, name): NamedPath,

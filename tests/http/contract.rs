@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use crate::support::{RequestExt, Server};
 
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
@@ -48,6 +50,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "PUT /logic/{name}",
         "PATCH /logic/{name}",
         "GET /logic/{name}/versions/{digest}",
+        "GET /logic/{name}/versions/{digest}/description",
         "GET /livez",
         "GET /readyz",
         "GET /metrics",
@@ -81,9 +84,11 @@ async fn every_operation_lists_its_responses_and_every_reference_resolves() {
                 let parameters = operation["parameters"].as_array().expect("parameters");
                 assert!(parameters.iter().any(|p| p["name"] == name && p["in"] == "path"), "{method} {path} {name}");
             }
-            if path.starts_with("/lists") || path.starts_with("/logic") {
-                let problem = &responses["404"]["content"]["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
+            for (status, response) in
+                responses.iter().filter(|(status, _)| status.as_str() >= "400" && status.as_str() != "431")
+            {
+                let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(problem, "#/components/schemas/Problem", "{method} {path} {status}");
             }
         }
     }
@@ -112,14 +117,107 @@ async fn the_contract_states_what_may_be_absent_and_what_may_be_null() {
     let server = Server::start().await;
     let contract = server.get("/openapi.json").await.json();
     let schemas = &contract["components"]["schemas"];
-    assert_eq!(schemas["NewEntry"]["required"], serde_json::json!(["title"]));
+    assert_eq!(schemas["NewEntry"]["required"], json!(["title"]));
     assert_eq!(schemas["NewEntry"]["properties"]["completed"]["type"], "boolean");
     assert_eq!(schemas["EntryPatch"].get("required"), None);
-    assert_eq!(schemas["EntryPatch"]["properties"]["title"]["type"], "string");
-    assert_eq!(schemas["EntryPatch"]["properties"]["date"]["type"], serde_json::json!(["string", "null"]));
+    assert_eq!(schemas["EntryPatch"]["properties"]["date"]["type"], json!(["string", "null"]));
     assert_eq!(schemas["Entry"]["properties"]["date"]["type"], "string");
-    assert_eq!(schemas["Entry"]["properties"]["id"]["type"], "integer");
+    // What may be null is what a request may remove, and a pin that was taken away.
+    let mut nullable = BTreeSet::new();
+    find_nullable(schemas, "", &mut nullable);
+    let expected = ["EntryPatch/date", "EntryPatch/order", "FieldChanges", "LogicPatch/candidate", "NewEntry/date"];
+    let expected = expected.into_iter().chain(["NewEntry/order", "PinChange/pin"]).map(str::to_owned).collect();
+    assert_eq!(nullable, expected);
+    let mut nullable = BTreeSet::new();
+    find_nullable(&contract["paths"], "", &mut nullable);
+    assert!(nullable.is_empty(), "{nullable:?}");
     assert_eq!(contract["paths"]["/lists/{list}"]["put"]["requestBody"]["required"], false);
     assert_eq!(contract["paths"]["/lists/{list}/undo"]["post"]["requestBody"]["required"], false);
     assert_eq!(schemas["Undo"].get("required"), None);
+}
+
+/// Collects the paths of schemas that allow `null`, without the words of JSON Schema.
+fn find_nullable(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let is_null = |schema: &Value| schema["type"] == "null";
+    let has_null =
+        |list: &Value| list.as_array().is_some_and(|all| all.iter().any(|one| is_null(one) || one == "null"));
+    if ["type", "oneOf", "anyOf"].iter().any(|member| has_null(&value[*member])) {
+        found.insert(path.to_owned());
+    }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let is_word =
+            ["properties", "items", "oneOf", "anyOf", "allOf", "additionalProperties"].contains(&name.as_str());
+        let inner = if is_word || path.is_empty() {
+            format!("{path}{}", if is_word { "" } else { name })
+        } else {
+            format!("{path}/{name}")
+        };
+        find_nullable(value, &inner, found);
+    }
+    for value in value.as_array().into_iter().flatten() {
+        find_nullable(value, path, found);
+    }
+}
+
+#[tokio::test]
+async fn generators_find_named_variants_words_and_values() {
+    let server = Server::start().await;
+    let contract = server.get("/openapi.json").await.json();
+    let schemas = &contract["components"]["schemas"];
+    let change = &schemas["Change"];
+    assert_eq!(change["discriminator"]["propertyName"], "type");
+    let mapping = change["discriminator"]["mapping"].as_object().expect("a mapping");
+    assert_eq!((mapping.len(), change["oneOf"].as_array().map(Vec::len)), (7, Some(7)));
+    for (value, reference) in mapping {
+        let name = reference.as_str().and_then(|reference| reference.rsplit('/').next()).expect("a reference");
+        assert_eq!(schemas[name]["properties"]["type"]["enum"], json!([value]), "{name}");
+        assert!(schemas[name]["required"].as_array().is_some_and(|all| all.contains(&"type".into())), "{name}");
+    }
+    let value = json!("#/components/schemas/FieldValue");
+    assert_eq!(schemas["Fields"]["additionalProperties"]["$ref"], value);
+    assert_eq!(schemas["FieldChanges"]["additionalProperties"]["anyOf"][0]["$ref"], value);
+    let fields = json!("#/components/schemas/Fields");
+    let command = &contract["paths"]["/lists/{list}/commands/{name}"]["post"]["requestBody"]["content"];
+    assert_eq!(command["application/json"]["schema"]["$ref"], fields);
+    for (schema, member) in [("Entry", "fields"), ("Entry", "computed"), ("Group", "computed"), ("NewEntry", "fields")]
+    {
+        assert_eq!(schemas[schema]["properties"][member]["$ref"], fields, "{schema} {member}");
+    }
+    let upload = &contract["paths"]["/logic/{name}"]["put"]["requestBody"]["content"]["application/wasm"]["schema"];
+    assert_eq!(upload["$ref"], "#/components/schemas/Component");
+    for (schema, words) in [
+        ("LogicState", "live quarantined retained failed"),
+        ("VersionState", "live last-good candidate retained quarantined"),
+        ("FieldKind", "boolean number text date texts entry entries"),
+        ("Reading", "host logic"),
+        ("OnFault", "fall-back refuse"),
+    ] {
+        assert_eq!(schemas[schema]["enum"], json!(words.split(' ').collect::<Vec<_>>()), "{schema}");
+    }
+    let limit = &contract["paths"]["/lists"]["get"]["parameters"][1]["schema"];
+    assert_eq!((&limit["default"], &limit["maximum"]), (&json!(100), &json!(1000)));
+}
+
+#[tokio::test]
+async fn an_operation_lists_only_the_statuses_that_it_can_answer_with() {
+    let server = Server::start().await;
+    let contract = server.get("/openapi.json").await.json();
+    let read = "400 401 403 421 431 500 503";
+    let write = "400 401 403 409 412 421 422 429 431 500 503";
+    for (method, path, all, more) in [
+        ("get", "/livez", "400 421 431 500 503", "200"),
+        ("get", "/lists", read, "200"),
+        ("get", "/lists/{list}", read, "200 304 404 412"),
+        ("get", "/lists/{list}/entries", read, "200 304 404 409 412 422"),
+        ("get", "/lists/{list}/history", read, "200 404"),
+        ("put", "/lists/{list}", write, "200 201 408 413 415"),
+        ("delete", "/lists/{list}", write, "204 404"),
+        ("delete", "/lists/{list}/entries", write, "204"),
+        ("post", "/lists/{list}/undo", write, "200 404 408 410 413 415"),
+        ("get", "/logic/{name}/versions/{digest}", read, "200 404"),
+    ] {
+        let responses = contract["paths"][path][method]["responses"].as_object().expect("responses");
+        let found: BTreeSet<_> = responses.keys().map(String::as_str).collect();
+        assert_eq!(found, all.split(' ').chain(more.split(' ')).collect(), "{method} {path}");
+    }
 }

@@ -17,8 +17,9 @@ async fn a_list_is_created_once_and_changed_after_that() {
     assert_eq!((changed.status.as_u16(), changed.json()["revision"].as_u64()), (200, Some(2)));
     let described = server.get("/lists/bob").await;
     let list = json!({
-        "name": "bob", "url": url, "logic": "other", "version": version, "revision": 2, "entries": 0, "open": 0,
-        "settings": {"colour": "blue"},
+        "name": "bob", "url": url, "logic": "other", "version": version, "written_by": version, "revision": 2,
+        "entries": 0, "open": 0, "settings": {"colour": "blue"},
+        "description_url": server.url(&format!("/logic/other/versions/sha256:{}/description", "ab".repeat(32))),
     });
     assert_eq!((described.status.as_u16(), described.json(), described.header("etag")), (200, list, "\"2\""));
 }

@@ -80,4 +80,31 @@ async fn an_uploaded_component_decides_from_the_next_command_on() {
     assert_eq!((read.status.as_u16(), read.header("content-type")), (200, "application/wasm"));
     server.get(&format!("/logic/rules/versions/{}", "0".repeat(64))).await.problem(404, "logic-not-found");
     server.get("/logic/rules/versions/1.0.0").await.problem(400, "name");
+    // A list's description names the version that decides now, before that version has written anything.
+    let list = server.get("/lists/bob").await;
+    let described = list.json();
+    let (version, written_by) = (described["version"].as_str(), described["written_by"].as_str());
+    assert!(version.is_some_and(|version| version.contains(&digest["sha256:".len()..][..8])), "{described}");
+    assert!(written_by.is_some() && written_by != version, "{described}");
+    let url = described["description_url"].as_str().expect("a URL").to_owned();
+    assert_eq!(url, server.url(&format!("/logic/rules/versions/{digest}/description")));
+    let description = server.client.get(&url).response().await;
+    assert_eq!(description.header("cache-control"), "private, max-age=31536000, immutable");
+    let content = description.json();
+    assert_eq!((&content["name"], &content["digest"]), (&json!("rules"), &json!(digest)));
+    assert!(content["fields"].is_array() && content["title"].is_string(), "{content}");
+    let again = server.client.get(&url).header("if-none-match", description.header("etag")).response().await;
+    assert_eq!(again.status, 304);
+    let unknown = format!("/logic/rules/versions/{}/description", "0".repeat(64));
+    server.get(&unknown).await.problem(404, "logic-not-found");
+    // The tag tells this description from that of the same revision under the version before, and is a revision in If-Match.
+    let tag = list.header("etag").to_owned();
+    assert!(tag.starts_with("\"3+"), "{tag}");
+    let read = server.request("GET", "/lists/bob").header("if-none-match", &tag).response().await;
+    assert_eq!(read.status, 304);
+    assert_eq!(server.request("GET", "/lists/bob").header("if-none-match", "\"3\"").response().await.status, 200);
+    let write = server.request("POST", "/lists/bob/entries").header("if-match", &tag).json_text(r#"{"title":"b"}"#);
+    assert_eq!(write.response().await.status, 201);
+    let written = server.get("/lists/bob").await;
+    assert_eq!((&written.json()["written_by"], written.header("etag")), (&described["version"], "\"4\""));
 }

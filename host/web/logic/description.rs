@@ -3,7 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::schemas::Identifier;
 use crate::list::schema::{Description, Reading, Schema};
+use crate::list::value::ValueKind;
 
 /// Description that a logic gives of itself.
 #[derive(Serialize, ToSchema)]
@@ -11,8 +13,8 @@ use crate::list::schema::{Description, Reading, Schema};
 pub(in crate::web) struct DescriptionBody<'a> {
     /// What the logic does.
     summary: &'a str,
-    /// What reads entries when no view is named: `host` or `logic`.
-    reading: &'static str,
+    /// What reads entries when no view is named.
+    reading: ReadingBody,
     /// The custom fields of entries.
     fields: Vec<FieldSchemaBody<'a>>,
     /// The settings of lists.
@@ -28,15 +30,48 @@ pub(in crate::web) struct DescriptionBody<'a> {
 #[schema(as = FieldSchema)]
 pub(in crate::web) struct FieldSchemaBody<'a> {
     /// The name.
+    #[schema(value_type = Identifier)]
     name: &'a str,
     /// The name for people.
     title: &'a str,
-    /// The type: `boolean`, `number`, `text`, `date`, `texts`, `entry` or `entries`.
-    kind: &'static str,
+    /// The type of the value.
+    kind: FieldKindBody,
     /// Whether the value must be given. Only for arguments.
     required: bool,
     /// The only values that a text may have. Empty allows all.
     choices: &'a [String],
+}
+
+/// Type of a value.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldKind)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::web) enum FieldKindBody {
+    /// True or false.
+    Boolean,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// A day, written as a text.
+    Date,
+    /// An array of texts.
+    Texts,
+    /// The id of an entry.
+    Entry,
+    /// An array of ids of entries.
+    Entries,
+}
+
+/// What reads entries when no view is named.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reading)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::web) enum ReadingBody {
+    /// The server, by the entries' ids.
+    Host,
+    /// The logic.
+    Logic,
 }
 
 /// A command that a logic defines.
@@ -44,6 +79,7 @@ pub(in crate::web) struct FieldSchemaBody<'a> {
 #[schema(as = CommandSchema)]
 pub(in crate::web) struct CommandSchemaBody<'a> {
     /// The name.
+    #[schema(value_type = Identifier)]
     name: &'a str,
     /// The name for people.
     title: &'a str,
@@ -56,6 +92,7 @@ pub(in crate::web) struct CommandSchemaBody<'a> {
 #[schema(as = ViewName)]
 pub(in crate::web) struct ViewNameBody<'a> {
     /// The name.
+    #[schema(value_type = Identifier)]
     name: &'a str,
     /// The name for people.
     title: &'a str,
@@ -71,7 +108,7 @@ impl<'a> DescriptionBody<'a> {
         });
         Self {
             summary: &description.summary,
-            reading: if description.reading == Reading::Host { "host" } else { "logic" },
+            reading: description.reading.into(),
             fields: schemas(&description.fields),
             settings: schemas(&description.settings),
             commands: commands.collect(),
@@ -80,9 +117,32 @@ impl<'a> DescriptionBody<'a> {
     }
 }
 
+impl From<ValueKind> for FieldKindBody {
+    fn from(kind: ValueKind) -> Self {
+        match kind {
+            ValueKind::Boolean => Self::Boolean,
+            ValueKind::Number => Self::Number,
+            ValueKind::Text => Self::Text,
+            ValueKind::Date => Self::Date,
+            ValueKind::Texts => Self::Texts,
+            ValueKind::Entry => Self::Entry,
+            ValueKind::Entries => Self::Entries,
+        }
+    }
+}
+
+impl From<Reading> for ReadingBody {
+    fn from(reading: Reading) -> Self {
+        match reading {
+            Reading::Host => Self::Host,
+            Reading::Logic => Self::Logic,
+        }
+    }
+}
+
 impl<'a> FieldSchemaBody<'a> {
     fn new(schema: &'a Schema) -> Self {
         let Schema { name, title, kind, required, choices } = schema;
-        Self { name, title, kind: kind.as_str(), required: *required, choices }
+        Self { name, title, kind: (*kind).into(), required: *required, choices }
     }
 }

@@ -5,38 +5,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::schemas::{ComponentDigest, VersionNumber};
 use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
+use super::words::{DifferenceKindBody, EventKind, LogicState, OnFaultBody, VersionState};
 use crate::list::digest::hex;
+use crate::list::name::{ListName, LogicName};
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
-use crate::rollout::{
-    Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Step, Version, VersionRecord,
-};
+use crate::rollout::{Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Version, VersionRecord};
 
 /// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Logic)]
 pub(in crate::web) struct LogicBody<'a> {
     /// The logic's name.
+    #[schema(value_type = LogicName)]
     name: &'a str,
-    /// `live`: a version decides. `quarantined`: the live version is quarantined, and the logic refuses every command until
-    /// another one is live. `retained`: there are versions, and none is live. `failed`: no version was ever
-    /// accepted, or the stored state of the rollout cannot be read.
-    state: &'static str,
-    /// What happens to a command at which the live version fails: `fall-back` (the last good version decides it) or
-    /// `refuse`.
-    on_fault: &'static str,
+    /// Whether a version decides.
+    state: LogicState,
+    /// What happens to a command at which the live version fails.
+    on_fault: OnFaultBody,
     /// The version that decides.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     live: Option<LoadedVersionBody<'a>>,
     /// The version that lists fall back to when the live one is quarantined: the one that was live before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_good: Option<LoadedVersionBody<'a>>,
     /// The candidate, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     candidate: Option<CandidateBody<'a>>,
     /// Why the newest component was refused, or why it was quarantined, if that was the last event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     failure: Option<&'a str>,
 }
 
@@ -47,8 +50,10 @@ pub(in crate::web) struct LoadedVersionBody<'a> {
     /// The title that the version gives itself.
     title: &'a str,
     /// The version number that the component gives itself.
+    #[schema(value_type = VersionNumber)]
     version: String,
     /// The SHA-256 of the component.
+    #[schema(value_type = ComponentDigest)]
     digest: String,
     /// Since when the version is live. For a version that is not live, since when it is in memory.
     #[schema(value_type = String, format = DateTime)]
@@ -72,6 +77,7 @@ pub(in crate::web) struct LoadedVersionBody<'a> {
     not_migrated: u64,
     /// The last failure, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_fault: Option<String>,
 }
 
@@ -83,9 +89,11 @@ pub(in crate::web) struct CandidateBody<'a> {
     #[serde(flatten)]
     version: LoadedVersionBody<'a>,
     /// The share of lists for which the candidate decides, in per cent. A list's name determines whether it is one.
+    #[schema(maximum = 100)]
     percent: u8,
     /// The comparison with the live version, if the candidate runs in its shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     shadow: Option<ShadowBody>,
 }
 
@@ -103,6 +111,7 @@ pub(in crate::web) struct ShadowBody {
     differences: DifferenceCounts,
     /// The last differences, the newest last. Only where one logic is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last: Option<Vec<DifferenceBody>>,
 }
 
@@ -128,6 +137,7 @@ pub(in crate::web) struct DifferenceBody {
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
     /// The list.
+    #[schema(value_type = ListName)]
     list: String,
     /// The revision that the list was at.
     revision: u64,
@@ -135,8 +145,8 @@ pub(in crate::web) struct DifferenceBody {
     caller: String,
     /// The command, in the notation of a file of cases.
     command: String,
-    /// The kind of the difference: `changes`, `rejection`, `view` or `fault`.
-    kind: &'static str,
+    /// The kind of the difference.
+    kind: DifferenceKindBody,
     /// The answer of the live version.
     live: MeasuredAnswerBody,
     /// The answer of the candidate.
@@ -164,6 +174,7 @@ pub(in crate::web) struct LogicDetailBody<'a> {
     logic: LogicBody<'a>,
     /// The description that the live version gives of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     description: Option<DescriptionBody<'a>>,
     /// All recorded versions, the oldest first.
     versions: Vec<VersionBody<'a>>,
@@ -176,11 +187,13 @@ pub(in crate::web) struct LogicDetailBody<'a> {
 #[schema(as = Version)]
 pub(in crate::web) struct VersionBody<'a> {
     /// The version number that the component gives itself.
+    #[schema(value_type = VersionNumber)]
     version: String,
     /// The SHA-256 of the component.
+    #[schema(value_type = ComponentDigest)]
     digest: String,
-    /// `live`, `last-good` (what lists fall back to), `candidate`, `retained` or `quarantined`.
-    state: &'static str,
+    /// What the version does.
+    state: VersionState,
     /// When the component was accepted.
     #[schema(value_type = String, format = DateTime)]
     accepted: Timestamp,
@@ -190,16 +203,19 @@ pub(in crate::web) struct VersionBody<'a> {
     loaded: bool,
     /// Since when the version is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = String, required = false, format = DateTime)]
     quarantined: Option<Timestamp>,
     /// Why the version is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     why: Option<&'a str>,
     /// The quarantines that were ended by force, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     released: Vec<ReleasedBody<'a>>,
     /// What the gates measured when the component was accepted. Absent for components that are part of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     gates: Option<GatesBody<'a>>,
 }
 
@@ -214,10 +230,11 @@ pub(in crate::web) struct ReleasedBody<'a> {
     why: &'a str,
     /// When the quarantine ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = String, required = false, format = DateTime)]
     released: Option<Timestamp>,
     /// The client whose request ended it: a caller, or an address where callers have no names.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client: Option<&'a str>,
 }
 
@@ -235,6 +252,7 @@ pub(in crate::web) struct GatesBody<'a> {
     worst_memory: usize,
     /// Failures of the gates that were overruled with `force`.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(required = false)]
     forced: &'a [String],
     /// Differences from the version that was live at that time.
     differs: &'a [String],
@@ -247,23 +265,25 @@ pub(in crate::web) struct LogicEventBody<'a> {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// The kind of event: `published`, `stored`, `refused`, `candidate`, `withdrawn`, `quarantined`,
-    /// `released`, `shared`, `isolated` or `on-fault`.
-    #[schema(value_type = String)]
-    event: Step,
+    /// The kind of event.
+    event: EventKind,
     /// Where the component came from, or what caused the event.
     source: &'a str,
     /// The client whose request caused the event: a caller, or an address where callers have no names.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client: Option<&'a str>,
     /// The SHA-256 of the component, if it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ComponentDigest, required = false)]
     digest: Option<String>,
     /// The version, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = VersionNumber, required = false)]
     version: Option<String>,
     /// The reason, or details.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     why: Option<&'a str>,
     /// The event as a sentence for people.
     text: String,
@@ -282,16 +302,16 @@ impl<'a> LogicBody<'a> {
     /// With `differences`, the last differences of the candidate are included.
     pub(in crate::web) fn new(name: &'a str, rollout: &'a Rollout, differences: bool) -> Self {
         let status = match &rollout.live {
-            Some(_) if rollout.state.refusal().is_some() => "quarantined",
-            Some(_) => "live",
-            None if rollout.state.versions.iter().any(|known| known.quarantine.is_none()) => "retained",
-            None => "failed",
+            Some(_) if rollout.state.refusal().is_some() => LogicState::Quarantined,
+            Some(_) => LogicState::Live,
+            None if rollout.state.versions.iter().any(|known| known.quarantine.is_none()) => LogicState::Retained,
+            None => LogicState::Failed,
         };
         let live = rollout.live.as_deref().map(|live| LoadedVersionBody::new(live, rollout.state.since));
         let last_good =
             rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
         let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
-        let on_fault = rollout.state.on_fault.as_str();
+        let on_fault = rollout.state.on_fault.into();
         Self { name, state: status, on_fault, live, last_good, candidate, failure: rollout.state.failure() }
     }
 }
@@ -352,7 +372,7 @@ impl DifferenceBody {
             revision: difference.revision,
             caller: difference.caller.to_string(),
             command: difference.command,
-            kind: difference.kind.as_str(),
+            kind: difference.kind.into(),
             live: MeasuredAnswerBody::new(difference.live),
             candidate: MeasuredAnswerBody::new(difference.candidate),
         }
@@ -381,11 +401,11 @@ impl<'a> VersionBody<'a> {
     fn new(record: &'a VersionRecord, rollout: &Rollout) -> Self {
         let is = |version: Option<&std::sync::Arc<Version>>| version.is_some_and(|v| *v.digest() == record.digest);
         let status = match () {
-            () if record.quarantine.is_some() => "quarantined",
-            () if is(rollout.live.as_ref()) => "live",
-            () if is(rollout.candidate.as_ref().map(|candidate| &candidate.version)) => "candidate",
-            () if is(rollout.last_good.as_ref()) => "last-good",
-            () => "retained",
+            () if record.quarantine.is_some() => VersionState::Quarantined,
+            () if is(rollout.live.as_ref()) => VersionState::Live,
+            () if is(rollout.candidate.as_ref().map(|candidate| &candidate.version)) => VersionState::Candidate,
+            () if is(rollout.last_good.as_ref()) => VersionState::LastGood,
+            () => VersionState::Retained,
         };
         Self {
             version: record.version.to_string(),
@@ -425,7 +445,7 @@ impl<'a> LogicEventBody<'a> {
     fn new(event: &'a Event) -> Self {
         Self {
             time: Timestamp(event.time),
-            event: event.step,
+            event: event.step.into(),
             source: &event.source,
             client: event.client.as_deref(),
             digest: event.digest.as_ref().map(digest_text),

@@ -7,6 +7,8 @@ use serde_with::rust::double_option;
 use utoipa::ToSchema;
 
 use super::super::members::{Parsed, Percent, not_null};
+use super::super::schemas;
+use super::words::OnFaultBody;
 use crate::rollout::{OnFault, RolloutUpdate, VersionSelector};
 
 /// Body of `PATCH /logic/{name}`. What is absent stays as it is.
@@ -18,11 +20,11 @@ pub(in crate::web) struct LogicPatch {
     /// (`sha256:2e1f` or `2e1f`), or by its role (`last-good` or `candidate`). A number or digits that several versions have
     /// are refused.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = schemas::VersionSelector, required = false)]
     live: Option<Parsed<VersionSelector>>,
     /// The version to make the candidate, written likewise. `null` withdraws the candidate.
     #[serde(default, deserialize_with = "double_option::deserialize")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schemas::VersionSelector>)]
     candidate: Option<Option<Parsed<VersionSelector>>>,
     /// The share of lists for which the candidate decides, 0 to 100 per cent.
     #[serde(default, deserialize_with = "not_null")]
@@ -32,10 +34,9 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     shadow: Option<bool>,
-    /// What happens to a command at which the live version fails: `fall-back` has the last good version decide it, `refuse`
-    /// refuses it.
+    /// What happens to a command at which the live version fails.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = OnFaultBody, required = false)]
     on_fault: Option<Parsed<OnFault>>,
     /// Whether lists share instances of the version that is live after the change. Other bytes are isolated again. A shared
     /// instance that keeps state can tell one list what another one holds, so name the version in `live` together with it.

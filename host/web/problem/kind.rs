@@ -1,8 +1,11 @@
 //! Kinds of problems: the stable last part of `type`, the status, the title, and what a problem says about a write.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! kinds {
     ($($kind:ident $name:literal $status:ident $title:literal;)*) => {
@@ -12,7 +15,6 @@ macro_rules! kinds {
 
         impl ProblemKind {
             /// Every kind.
-            #[cfg(test)]
             pub(super) const ALL: &[Self] = &[$(Self::$kind),*];
 
             /// The name of the kind.
@@ -41,6 +43,20 @@ pub(in crate::web) enum CarriedOut {
     No,
     /// The change may have been made or not.
     Unknown,
+}
+
+impl PartialSchema for ProblemKind {
+    fn schema() -> RefOr<Schema> {
+        let types = Self::ALL.iter().map(|kind| kind.urn());
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(types));
+        schema.description(Some("The type of a problem. Later versions may have more.")).into()
+    }
+}
+
+impl ToSchema for ProblemKind {
+    fn name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
 }
 
 impl ProblemKind {
