@@ -41,8 +41,11 @@ use schema::{Description, check_value};
 use selector::Pin;
 use value::{Field, MAX_FIELDS};
 
+/// About the bytes that an entry takes in the maps of a list: reference counts, ids, a date, and free places of the nodes.
+const PLACE_BYTES: usize = 80;
+
 /// Limits on the size of a list, and on the changes of one call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The most entries in one list.
     pub entries: usize,
@@ -68,6 +71,8 @@ pub struct List {
     next_id: EntryId,
     open: usize,
     bytes: usize,
+    /// About the bytes that the entries and settings take in memory.
+    memory: usize,
     entries: OrdMap<EntryId, Arc<Entry>>,
     /// The dated entries by date. One day is read without a scan of the list.
     days: OrdSet<(Date, EntryId)>,
@@ -109,6 +114,7 @@ impl List {
             next_id: 1,
             open: 0,
             bytes: 0,
+            memory: 0,
             entries: OrdMap::new(),
             days: OrdSet::new(),
             settings: Arc::new([]),
@@ -161,6 +167,11 @@ impl List {
     /// Returns the bytes of text in the list, as [`Limits::bytes`] counts them.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns about how many bytes the list takes in memory.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.memory
     }
 
     /// Returns the entry with this id.
@@ -280,6 +291,7 @@ impl List {
         }
         self.open += usize::from(!entry.completed);
         self.bytes += entry.bytes();
+        self.memory += PLACE_BYTES + entry.memory();
         if let Some(date) = entry.date {
             self.days.insert((date, entry.id));
         }
@@ -296,6 +308,7 @@ impl List {
     fn uncount(&mut self, entry: &Entry) {
         self.open -= usize::from(!entry.completed);
         self.bytes -= entry.bytes();
+        self.memory -= PLACE_BYTES + entry.memory();
         if let Some(date) = entry.date {
             self.days.remove(&(date, entry.id));
         }
@@ -304,6 +317,7 @@ impl List {
     fn set(&mut self, field: &Field) -> Option<Field> {
         let mut settings = self.settings.to_vec();
         self.bytes += field.bytes();
+        self.memory += field.memory();
         let before = match settings.binary_search_by(|setting| setting.name.cmp(&field.name)) {
             Ok(at) => Some(std::mem::replace(&mut settings[at], field.clone())),
             Err(at) => {
@@ -312,6 +326,7 @@ impl List {
             }
         };
         self.bytes -= before.as_ref().map_or(0, Field::bytes);
+        self.memory -= before.as_ref().map_or(0, Field::memory);
         self.settings = settings.into();
         before
     }
@@ -321,6 +336,7 @@ impl List {
         let mut settings = self.settings.to_vec();
         let before = settings.remove(at);
         self.bytes -= before.bytes();
+        self.memory -= before.memory();
         self.settings = settings.into();
         Some(before)
     }
@@ -395,6 +411,8 @@ impl From<ListSnapshot> for List {
             open: snapshot.entries.iter().filter(|entry| !entry.completed).count(),
             bytes: snapshot.entries.iter().map(|entry| entry.bytes()).sum::<usize>()
                 + snapshot.settings.iter().map(Field::bytes).sum::<usize>(),
+            memory: snapshot.entries.iter().map(|entry| PLACE_BYTES + entry.memory()).sum::<usize>()
+                + snapshot.settings.iter().map(Field::memory).sum::<usize>(),
             days: snapshot.entries.iter().filter_map(dated).collect(),
             entries: snapshot.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
             settings: snapshot.settings.into(),

@@ -92,6 +92,12 @@ pub trait Session {
         self.begin();
     }
 
+    /// Begins a command that makes one call about each of `entries` entries, such as a migration. Called instead of
+    /// [`Session::begin`]. The fuel and the time of the command grow with the entries, up to a limit.
+    fn begin_about(&mut self, _entries: usize) {
+        self.begin();
+    }
+
     /// Begins one part of a command: refills the fuel, and leaves the command the time it has left.
     fn begin_part(&mut self) {}
 

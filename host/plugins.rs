@@ -29,6 +29,7 @@ use self::compiler::EngineCompiler;
 use self::job::{Job, MAX_WAITING_JOBS, Shared, ThreadGuard, Upload};
 use self::loader::{Loader, Setup};
 use crate::clock::Clock;
+use crate::list::Limits;
 use crate::list::name::LogicName;
 use crate::rollout::{Accepted, Digest, PublishError, Registry, RolloutUpdate, StateStore};
 use crate::wasm::Engine;
@@ -50,6 +51,8 @@ pub struct Sources {
     pub default_logic: Option<LogicName>,
     /// Whether components are accepted at the start though they are quarantined or fail their gates.
     pub force: bool,
+    /// The limits of lists, at which components are probed.
+    pub limits: Limits,
 }
 
 /// Handle to the loader. Dropping it ends the loader and the watcher.
@@ -68,12 +71,13 @@ impl Plugins {
         states: Box<dyn StateStore>,
         sources: Sources,
     ) -> Result<Self, StartError> {
-        let Sources { stored, watched, default_logic, force } = sources;
+        let Sources { stored, watched, default_logic, force, limits } = sources;
         let limit = engine.settings().component_bytes;
         let compiler = Box::new(EngineCompiler { engine });
         let (directory, watched) = (stored, watched.map(|directory| (directory, limit)));
         let shared = Arc::default();
-        let setup = Setup { compiler, registry, clock, directory, states, watched, default_logic, force, shared };
+        let setup =
+            Setup { compiler, registry, clock, directory, states, watched, default_logic, force, limits, shared };
         Self::start_with(setup).await
     }
 

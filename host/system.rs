@@ -350,6 +350,7 @@ async fn load_plugins(
         watched: config.plugins.clone(),
         default_logic: Some(config.default_logic.clone()),
         force: config.force,
+        limits: config.limits,
     };
     let plugins = Plugins::start(engine, registry.clone(), clock.clone(), states, sources).await?;
     if registry.live(&config.default_logic).is_none() {

@@ -6,10 +6,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotlist::list::binding::LogicBinding;
 use hotlist::list::change::{Change, Rejection, Violation};
 use hotlist::list::command::{Command, Context, Query};
 use hotlist::list::date::Date;
 use hotlist::list::entry::{Draft, Entry, Patch};
+use hotlist::list::id::LogicId;
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
 use hotlist::logic::decide::Decider;
@@ -447,12 +449,12 @@ fn the_committed_components_pass_the_conformance_gates() {
     for name in ["kanban", "chores", "blocked-by"] {
         let logic = load_with(patient(), name, Isolation::List);
         let start = std::time::Instant::now();
-        assert_eq!(conformance::run(&*logic, &|| start.elapsed()).failures, [], "{name}");
+        assert_eq!(conformance::run(&*logic, Limits::default(), &|| start.elapsed()).failures, [], "{name}");
     }
     for name in ["todo", "strict"] {
         let logic = load_with(patient(), name, Isolation::List);
         let start = std::time::Instant::now();
-        let report = conformance::run(&*logic, &|| start.elapsed());
+        let report = conformance::run(&*logic, Limits::default(), &|| start.elapsed());
         assert_eq!(report.failures, [], "{name}");
         let costs = |name: &str| report.costs.iter().find(|costs| costs.name == name).unwrap();
         for name in ["add-entry", "update-entry", "clear-completed", "view by-date", "migrate"] {
@@ -464,9 +466,32 @@ fn the_committed_components_pass_the_conformance_gates() {
 }
 
 #[test]
+fn the_committed_components_migrate_a_list_with_as_many_entries_as_a_list_may_have() {
+    for name in ["todo", "strict", "kanban", "chores", "blocked-by"] {
+        // This test is not about deadlines.
+        let patient = Settings { deadline: Duration::from_secs(20), ..Settings::default() };
+        let logic = load_with(patient, name, Isolation::List);
+        let before = LogicName::new("before").unwrap();
+        let id = LogicId { name: before, version: semver::Version::new(1, 0, 0), digest: [1; 32] };
+        let mut changes = vec![Change::BindLogic(Arc::new(LogicBinding { id: Arc::new(id), schema_fingerprint: 1 }))];
+        changes.extend((1..=10_000).map(|id| {
+            let (title, date) = (format!("entry {id}"), "2026-11-24".parse().ok());
+            Change::put(Entry { id, title, date, completed: id % 2 == 0, order: None, fields: Vec::new() })
+        }));
+        let list = Arc::new(List::default().apply(&changes).unwrap());
+        let mut session = logic.session().unwrap();
+        let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits: Limits::default() };
+        let migrated = decider.decide(&list, &context(), &Command::Migrate);
+        let fault = migrated.as_ref().err().filter(|refusal| matches!(refusal, Refusal::Fault(_)));
+        assert_eq!(fault, None, "{name}");
+        println!("{name}: {:?}, refused: {:?}", session.cost(), migrated.err());
+    }
+}
+
+#[test]
 fn logic_that_traps_fails_the_conformance_gates_at_the_view_that_traps() {
     let logic = load("hostile");
-    let failures = conformance::run(&*logic, &|| Duration::ZERO).failures;
+    let failures = conformance::run(&*logic, Limits::default(), &|| Duration::ZERO).failures;
     assert!(!failures.is_empty());
     for failure in failures {
         assert_eq!((failure.name.as_str(), failure.kind), ("view trap", "trap"), "{failure:?}");

@@ -62,6 +62,7 @@ impl Decider<'_> {
         self.validate(list, command)?;
         match command {
             Command::Clear => self.session.begin_in_parts(list.count()),
+            _ if self.migrates(list, command) => self.session.begin_about(list.count()),
             _ => self.session.begin(),
         }
         let mut draft = RevisionDraft::new(list, self.limits);
@@ -184,6 +185,16 @@ impl Decider<'_> {
                 let what = format!("left {left} of the list's entries at the command {DELETE_ENTRIES}");
                 Err(Fault::from(Violation::Content(what)).into())
             }
+        }
+    }
+
+    /// Whether a command has the logic migrate the list, which is about each of its entries.
+    fn migrates(&self, list: &List, command: &Command) -> bool {
+        let is_incompatible = |before: &Arc<LogicBinding>| !before.is_schema_compatible(self.logic.binding());
+        match command {
+            Command::Migrate => true,
+            Command::Configure { .. } => list.binding().is_some_and(is_incompatible),
+            _ => false,
         }
     }
 

@@ -20,6 +20,7 @@ use super::job::{Answer, Done, Job, Load, Panicked, Shared, Then, Upload, Work, 
 use super::watch::Watch;
 use super::work_queue::{Kind, WorkQueue};
 use crate::clock::Clock;
+use crate::list::Limits;
 use crate::list::digest::digest_of;
 use crate::list::name::LogicName;
 use crate::rollout::{
@@ -59,13 +60,16 @@ pub(super) struct Setup {
     /// The logic of lists that name none.
     pub(super) default_logic: Option<LogicName>,
     pub(super) force: bool,
+    /// The limits of lists.
+    pub(super) limits: Limits,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Loader {
     /// Restores the stored rollouts, then publishes the built-in logics and the files of the watched directory.
     pub(super) fn open(setup: Setup, jobs: mpsc::SyncSender<Job>) -> Result<Self, StartError> {
-        let Setup { compiler, registry, clock, directory, states, watched, default_logic, force, shared } = setup;
+        let Setup { compiler, registry, clock, directory, states, watched, default_logic, force, limits, shared } =
+            setup;
         let unreadable = |error: std::io::Error| StartError::Directory {
             path: directory.display().to_string(),
             what: "read",
@@ -73,7 +77,7 @@ impl Loader {
         };
         let artifacts = ArtifactStore::open(directory.clone()).map_err(unreadable)?;
         registry.load_from(Arc::new(LoaderHandle(jobs.clone())));
-        let publisher = Publisher::new(compiler, registry, clock, artifacts, states, force);
+        let publisher = Publisher::new(compiler, registry, clock, artifacts, states, force, limits);
         let stored = publisher.find_stored().map_err(StartError::States)?;
         let builtin = || {
             let name = |name| LogicName::new(name).expect("the names of built-in logics are names");

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::loader::Setup;
 use super::*;
 use crate::clock::ManualClock;
+use crate::list::Limits;
 use crate::list::binding::LogicBinding;
 use crate::list::digest::digest_of;
 use crate::list::id::LogicId;
@@ -126,6 +127,7 @@ async fn start_with(directory: &Path, states: &MemoryStates, watched: Option<&Pa
         watched: watched.map(|directory| (directory.to_owned(), 1_000)),
         default_logic: None,
         force: false,
+        limits: Limits::default(),
         shared: Arc::default(),
     };
     let plugins = Plugins::start_with(setup).await.expect("the loader starts");

@@ -220,6 +220,7 @@ mod tests {
     use super::super::job::UploadOptions;
     use super::*;
     use crate::clock::ManualClock;
+    use crate::list::Limits;
     use crate::logic::Logic;
     use crate::rollout::testing::MemoryStates;
     use crate::rollout::{ArtifactStore, CompileError, Compiler, IsCancelled, Publisher, Registry};
@@ -238,7 +239,7 @@ mod tests {
         let artifacts = ArtifactStore::open(data.path().to_owned()).unwrap();
         let (registry, clock) = (Arc::new(Registry::default()), Arc::new(ManualClock::at(1)));
         let states = Box::new(MemoryStates::default());
-        let publisher = Publisher::new(Box::new(Refuses), registry, clock, artifacts, states, false);
+        let publisher = Publisher::new(Box::new(Refuses), registry, clock, artifacts, states, false, Limits::default());
         let (preparer, shared) = (publisher.preparer().clone(), Arc::default());
         // Without threads, all work waits.
         let mut queue = WorkQueue { preparer, shared, waiting: VecDeque::new(), workers: Vec::new() };

@@ -5,7 +5,7 @@
 //! pure apart from the sessions it calls and the clock it gets.
 //!
 //! - `generate` makes the cases, `case` describes one, and `prober` runs it on several instances.
-//! - The last cases are about large lists: one with as many entries as a list may have by default, and one with much text.
+//! - The last cases are about large lists: one with as many entries as a list of the server may have, and one with much text.
 //!   Rules that cannot live with such a list would fail there once a caller has made it.
 //! - [`migrate_lists`] probes the migration of lists from another version.
 //! - [`Report`] has the failures and the [`Costs`].
@@ -25,6 +25,7 @@ pub use costs::{Costs, Sample, Spread};
 pub use migration::migrate_lists;
 pub use report::{Failure, Report};
 
+use crate::list::Limits;
 use crate::logic::Logic;
 
 /// The number of failures after which the probes end. The first failures say enough, and each may take all the time
@@ -38,8 +39,9 @@ pub const MAX_TIME: Duration = Duration::from_secs(20);
 /// How long the probes of large lists may take together.
 pub const MAX_TIME_LARGE: Duration = Duration::from_secs(10);
 
-/// Probes a logic with all generated cases. The clock returns the time since any fixed moment.
-pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
+/// Probes a logic with all generated cases. `limits` are those of the server's lists. The clock returns the time since any fixed
+/// moment.
+pub fn run(logic: &dyn Logic, limits: Limits, clock: &dyn Fn() -> Duration) -> Report {
     let mut prober = prober::Prober::new(logic, clock);
     let mut report = Report::default();
     let start = clock();
@@ -61,18 +63,18 @@ pub fn run(logic: &dyn Logic, clock: &dyn Fn() -> Duration) -> Report {
         }
     }
     report.costs = prober.costs();
-    probe_large_lists(logic, clock, &mut report);
+    probe_large_lists(logic, limits, clock, &mut report);
     report
 }
 
 /// Probes large lists, each with one instance: the probes of small lists compared several. They are not measured, because
 /// the costs are about lists as people have them.
-fn probe_large_lists(logic: &dyn Logic, clock: &dyn Fn() -> Duration, report: &mut Report) {
+fn probe_large_lists(logic: &dyn Logic, limits: Limits, clock: &dyn Fn() -> Duration, report: &mut Report) {
     if !report.failures.is_empty() || report.out_of_time {
         return;
     }
     let start = clock();
-    for case in generate::large_cases(logic.binding(), logic.description()) {
+    for case in generate::large_cases(logic.binding(), logic.description(), limits) {
         if report.failures.len() >= MAX_FAILURES || clock().saturating_sub(start) > MAX_TIME_LARGE {
             break;
         }

@@ -32,6 +32,7 @@ use super::version::Version;
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::files::Durability;
+use crate::list::Limits;
 use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
@@ -66,9 +67,10 @@ impl Publisher {
         artifacts: ArtifactStore,
         states: Box<dyn StateStore>,
         force_at_start: bool,
+        limits: Limits,
     ) -> Self {
         let artifacts = Arc::new(artifacts);
-        let preparer = Preparer::new(compiler, registry.clone(), clock.clone(), artifacts.clone());
+        let preparer = Preparer::new(compiler, registry.clone(), clock.clone(), artifacts.clone(), limits);
         Self { preparer: Arc::new(preparer), registry, clock, artifacts, states: States::new(states), force_at_start }
     }
 

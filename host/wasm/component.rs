@@ -218,6 +218,13 @@ impl Session for ComponentSession<'_> {
         }
     }
 
+    fn begin_about(&mut self, entries: usize) {
+        if let Some(instance) = &mut self.instance {
+            instance.begin_about(entries);
+            self.repeat_next = self.logic.is_sampled(instance);
+        }
+    }
+
     fn begin_part(&mut self) {
         if let Some(instance) = &mut self.instance {
             instance.begin_part();

@@ -277,6 +277,11 @@ impl Engine {
         deadline_in_parts(self.settings().limits_of(class).deadline, parts)
     }
 
+    /// Returns the fuel of a command that makes one call about a number of entries.
+    pub(super) fn fuel(&self, class: InstanceClass, entries: usize) -> u64 {
+        fuel_for_entries(self.settings().limits_of(class).fuel, entries)
+    }
+
     /// The log of a logic.
     pub(super) fn log_bucket(&self, logic: &LogicName) -> Arc<LogBucket> {
         self.shared.log_buckets.of(logic, &self.shared.ticks)
@@ -302,9 +307,19 @@ impl Pool {
     }
 }
 
+/// The number of parts that count.
+fn counted(parts: usize) -> u32 {
+    u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE)
+}
+
+/// Returns the fuel of one call about a number of entries, which grows as the deadline does. `fuel` is that of other commands.
+fn fuel_for_entries(fuel: u64, entries: usize) -> u64 {
+    fuel.saturating_add(fuel.saturating_mul(counted(entries).into()) / u64::from(PARTS_PER_DEADLINE))
+}
+
 /// Returns the deadline of a command of a number of parts. `deadline` is that of a command in one part.
 fn deadline_in_parts(deadline: Duration, parts: usize) -> Duration {
-    let parts = u32::try_from(parts).unwrap_or(u32::MAX).min((MAX_DEADLINES - 1) * PARTS_PER_DEADLINE);
+    let parts = counted(parts);
     let grown = deadline.saturating_add(deadline.saturating_mul(parts) / PARTS_PER_DEADLINE);
     grown.min(deadline.max(MAX_TIME_IN_PARTS))
 }
@@ -364,6 +379,13 @@ mod tests {
         let deadline = |parts| deadline_in_parts(Duration::from_millis(50), parts).as_micros();
         assert_eq!([0, 1, 500, 10_000].map(deadline), [50_000, 50_100, 100_000, 1_050_000]);
         assert_eq!([10_001, usize::MAX].map(deadline), [1_050_000; 2]);
+    }
+
+    #[test]
+    fn the_fuel_of_a_migration_grows_with_the_entries_up_to_a_bound() {
+        assert_eq!([0, 1, 500, 10_000].map(|entries| fuel_for_entries(1_000, entries)), [1_000, 1_002, 2_000, 21_000]);
+        assert_eq!(fuel_for_entries(1_000, usize::MAX), 21_000);
+        assert_eq!(fuel_for_entries(u64::MAX, 10_000), u64::MAX);
     }
 
     #[test]

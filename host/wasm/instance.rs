@@ -100,13 +100,13 @@ impl Prepared {
             None => Err(Trap::Interrupt.into()),
         });
         store.set_hostcall_fuel(settings.answer_bytes);
-        refill(&mut store, &self.engine, self.class, 0);
+        refill(&mut store, &self.engine, self.class, Budget::default());
         match self.plugin.instantiate(&mut store) {
             Ok(plugin) => {
                 let (engine, class, empty) = (self.engine.clone(), self.class, self.empty.clone());
                 Ok(Instance { store, plugin, commands: 0, engine, class, empty })
             }
-            Err(error) if error.is::<Trap>() => Err(fault(&error, &store, &self.engine, self.class)),
+            Err(error) if error.is::<Trap>() => Err(fault(&error, &store)),
             Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: memory_limit }),
             Err(error) => Err(Fault::Instance(format!("{error:#}"))),
         }
@@ -117,20 +117,26 @@ impl Instance {
     /// Begins a command of a number of parts, with the deadline of all parts and the fuel of one.
     pub(super) fn begin(&mut self, parts: usize) {
         self.commands += 1;
-        self.refill(parts);
+        self.refill(Budget { parts, entries: 0 });
+    }
+
+    /// Begins a command that makes one call about a number of entries, with the deadline and the fuel of all of them.
+    pub(super) fn begin_about(&mut self, entries: usize) {
+        self.commands += 1;
+        self.refill(Budget { parts: entries, entries });
     }
 
     /// Begins a question that follows a command. It is no command: where every second call were a question, an even
     /// sampling interval would never meet a command.
     pub(super) fn begin_question(&mut self) {
-        self.refill(0);
+        self.refill(Budget::default());
     }
 
-    fn refill(&mut self, parts: usize) {
+    fn refill(&mut self, budget: Budget) {
         let state = self.store.data_mut();
         state.refused_memory = false;
         state.guest_log.begin();
-        refill(&mut self.store, &self.engine, self.class, parts);
+        refill(&mut self.store, &self.engine, self.class, budget);
     }
 
     /// Begins the next part of a command, with the fuel of one part. Each part counts as a command where commands are
@@ -139,7 +145,7 @@ impl Instance {
         self.commands += 1;
         let fuel = self.cost().fuel;
         self.store.data_mut().parts_fuel = fuel;
-        refuel(&mut self.store, &self.engine, self.class);
+        refuel(&mut self.store, self.engine.fuel(self.class, 0));
     }
 
     /// Sets the list, the time and the seed of the next call.
@@ -165,32 +171,41 @@ impl Instance {
     pub(super) fn cost(&self) -> Cost {
         let left = self.store.get_fuel().expect("the engine was configured to consume fuel");
         let state = self.store.data();
-        let used = self.engine.settings().limits_of(self.class).fuel.saturating_sub(left);
+        let used = state.fuel.saturating_sub(left);
         Cost { fuel: state.parts_fuel.saturating_add(used), memory: state.memory }
     }
 
     /// The fault that an error of a call means.
     pub(super) fn fault(&self, error: &wasmtime::Error) -> Fault {
-        fault(error, &self.store, &self.engine, self.class)
+        fault(error, &self.store)
     }
 }
 
-fn refill(store: &mut Store<InstanceState>, engine: &Engine, class: InstanceClass, parts: usize) {
-    let deadline = engine.deadline(class, parts);
+/// What the budget of a command depends on besides the class.
+#[derive(Clone, Copy, Default)]
+struct Budget {
+    /// The number of parts that the deadline is for.
+    parts: usize,
+    /// The number of entries that the fuel of one call is for.
+    entries: usize,
+}
+
+fn refill(store: &mut Store<InstanceState>, engine: &Engine, class: InstanceClass, budget: Budget) {
+    let deadline = engine.deadline(class, budget.parts);
     let state = store.data_mut();
     (state.deadline, state.parts_fuel) = (Deadline::new(deadline), 0);
     store.set_epoch_deadline(1);
-    refuel(store, engine, class);
+    refuel(store, engine.fuel(class, budget.entries));
 }
 
-fn refuel(store: &mut Store<InstanceState>, engine: &Engine, class: InstanceClass) {
-    store.set_fuel(engine.settings().limits_of(class).fuel).expect("the engine was configured to consume fuel");
+fn refuel(store: &mut Store<InstanceState>, fuel: u64) {
+    store.data_mut().fuel = fuel;
+    store.set_fuel(fuel).expect("the engine was configured to consume fuel");
 }
 
-fn fault(error: &wasmtime::Error, store: &Store<InstanceState>, engine: &Engine, class: InstanceClass) -> Fault {
-    let limits = engine.settings().limits_of(class);
+fn fault(error: &wasmtime::Error, store: &Store<InstanceState>) -> Fault {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Fault::Fuel { budget: limits.fuel },
+        Some(Trap::OutOfFuel) => Fault::Fuel { budget: store.data().fuel },
         Some(Trap::Interrupt) => {
             Fault::Deadline { milliseconds: store.data().deadline.limit().as_millis().try_into().unwrap_or(u64::MAX) }
         }

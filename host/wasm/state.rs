@@ -20,6 +20,8 @@ pub(super) struct InstanceState {
     pub(super) guest_log: GuestLog,
     /// The deadline of the current command.
     pub(super) deadline: Deadline,
+    /// The fuel that the current part of the command began with.
+    pub(super) fuel: u64,
     /// The fuel that the finished parts of the current command used.
     pub(super) parts_fuel: u64,
     /// The bytes of all memories of the instance.
@@ -38,6 +40,7 @@ impl InstanceState {
             random: 0,
             guest_log: GuestLog::new(log),
             deadline: Deadline::default(),
+            fuel: 0,
             parts_fuel: 0,
             memory: 0,
             memory_limit,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::component::{load, read};
 use crate::cli::output::{print_error, print_line};
+use crate::list::Limits;
 use crate::list::digest::{digest_of, hex};
 use crate::list::printable::printable;
 use crate::list::schema::{CommandSchema, Description, Schema};
@@ -30,7 +31,7 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let contents = wasm::contents(&bytes);
     let loaded = load(file, &bytes);
     let start = Instant::now();
-    let gates = loaded.as_ref().ok().map(|logic| conformance::run(&**logic, &|| start.elapsed()));
+    let gates = loaded.as_ref().ok().map(|logic| conformance::run(&**logic, Limits::default(), &|| start.elapsed()));
     if json {
         let mut report = as_json(&bytes, contents.as_ref().ok(), &loaded);
         report["gates"] = gates.as_ref().map_or(Value::Null, gates::as_json);

@@ -13,13 +13,15 @@ struct Budgeted {
     changes_per_entry: usize,
     /// The parts of each command that was begun.
     commands: Vec<usize>,
+    /// The entries of each migration that was begun.
+    migrations: Vec<usize>,
     parts: usize,
     poisoned: bool,
 }
 
 impl Budgeted {
     fn new(changes_per_entry: usize) -> Self {
-        Self { changes_per_entry, commands: Vec::new(), parts: 0, poisoned: false }
+        Self { changes_per_entry, commands: Vec::new(), migrations: Vec::new(), parts: 0, poisoned: false }
     }
 
     fn clear(&mut self, list: &Arc<List>, limits: Limits) -> Result<Decided, Refusal> {
@@ -39,6 +41,10 @@ impl Session for Budgeted {
         self.commands.push(parts);
     }
 
+    fn begin_about(&mut self, entries: usize) {
+        self.migrations.push(entries);
+    }
+
     fn begin_part(&mut self) {
         self.parts += 1;
     }
@@ -48,7 +54,11 @@ impl Session for Budgeted {
     }
 
     fn decide(&mut self, list: &Arc<List>, _: &Context, call: Call<'_>) -> Result<Decision, Fault> {
-        let Call::Delete(id) = call else { panic!("only deletions: {call:?}") };
+        let id = match call {
+            Call::Delete(id) => id,
+            Call::Migrate(_) | Call::Configure(_) => return Ok(Ok(Vec::new())),
+            call => panic!("neither a deletion nor a migration: {call:?}"),
+        };
         let mut changes = vec![Change::Put(list.get(id).unwrap().clone()); self.changes_per_entry - 1];
         changes.push(Change::Remove(id));
         Ok(Ok(changes))
@@ -190,4 +200,26 @@ fn delete_entries_is_a_fault_if_it_leaves_entries() {
     let refusal = Clearing::leaving(1).clear(&list_of(3), Limits::default()).unwrap_err();
     let what = "left 1 of the list's entries at the command delete-entries";
     assert_eq!(refusal, Refusal::Fault(Violation::Content(what.into()).into()));
+}
+
+#[test]
+fn a_migration_has_a_budget_for_all_entries_also_as_a_part_of_another_command() {
+    let (list, logic) = (list_of(4), Native::with_a_field(2));
+    let context =
+        Context { now: 0, today: "2026-11-23".parse().unwrap(), utc_offset: 0, caller: "ann".into(), seed: 1 };
+    let configure = |logic: Option<&str>| Command::Configure {
+        logic: logic.map(|name| crate::list::name::LogicName::new(name).unwrap()),
+        pin: None,
+        settings: Vec::new(),
+    };
+    let mut session = Budgeted::new(1);
+    for command in [Command::Migrate, configure(Some("todo"))] {
+        let mut decider = Decider { logic: &*logic, session: &mut session, limits: Limits::default() };
+        decider.decide(&list, &context, &command).unwrap();
+    }
+    assert_eq!((session.migrations, session.commands), (vec![4, 4], Vec::new()));
+    let (mut session, logic) = (Budgeted::new(1), Native::version(1));
+    let mut decider = Decider { logic: &*logic, session: &mut session, limits: Limits::default() };
+    decider.decide(&list, &context, &configure(None)).unwrap();
+    assert_eq!((session.migrations, session.commands), (Vec::new(), vec![1]));
 }

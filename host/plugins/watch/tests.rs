@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::list::Limits;
 use crate::logic::Logic;
 use crate::logic::testing::Native;
 use crate::rollout::testing::MemoryStates;
@@ -28,7 +29,15 @@ impl Scene {
         let states = MemoryStates::default();
         let artifacts = ArtifactStore::open(data.path().to_owned()).unwrap();
         let (registry, clock) = (Arc::new(Registry::default()), Arc::new(ManualClock::at(1)));
-        let publisher = Publisher::new(Box::new(Works), registry, clock, artifacts, Box::new(states.clone()), true);
+        let publisher = Publisher::new(
+            Box::new(Works),
+            registry,
+            clock,
+            artifacts,
+            Box::new(states.clone()),
+            true,
+            Limits::default(),
+        );
         Self { watched, states, publisher, _data: data }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct ProbeCase {
     pub(super) list: Arc<List>,
     pub(super) context: Context,
     pub(super) probe: Probe,
+    /// The limits of lists.
+    pub(super) limits: Limits,
 }
 
 /// A call of a logic whose answer is checked.
@@ -56,7 +58,7 @@ impl ProbeCase {
     pub(super) fn ask(&self, logic: &dyn Logic, session: &mut dyn Session) -> Result<ProbeAnswer, Fault> {
         let (list, context) = (&self.list, &self.context);
         let mut decide = |command: &Command| {
-            let limits = Limits::default();
+            let limits = self.limits;
             match (Decider { logic, session: &mut *session, limits }).decide(list, context, command) {
                 Ok(decided) => Ok(ProbeAnswer::Changes(decided.changes)),
                 Err(Refusal::Fault(fault)) => Err(fault),

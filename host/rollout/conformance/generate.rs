@@ -24,6 +24,10 @@ use crate::logic::decide::DELETE_ENTRIES;
 /// The number of entries of each list. The smallest is first, so that the first failure is easy to read.
 const LIST_SIZES: [u64; 12] = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144];
 
+/// The most entries of the full list. A server whose lists may have more probes with these, because the memory and the time
+/// of the probes grow with the list.
+const MAX_FULL_ENTRIES: u64 = 100_000;
+
 /// The number of entries of the list with much text, and the length of its titles.
 const LONG_TITLES: (u64, usize) = (1_000, MAX_TITLE_CHARS);
 
@@ -54,7 +58,7 @@ enum Range {
 
 /// Generates all cases for a version with this binding and description.
 pub(super) fn cases(binding: &Arc<LogicBinding>, description: &Description) -> Vec<ProbeCase> {
-    let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
+    let mut generator = Generator::new(description, Limits::default());
     for size in LIST_SIZES {
         generator.add_cases(size, binding);
     }
@@ -62,11 +66,12 @@ pub(super) fn cases(binding: &Arc<LogicBinding>, description: &Description) -> V
 }
 
 /// Generates the cases about large lists: one with as many entries as a list may have, and one with 4 MiB of text.
-pub(super) fn large_cases(binding: &Arc<LogicBinding>, description: &Description) -> Vec<ProbeCase> {
-    let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
-    let full = generator.contents(Limits::default().entries as u64);
+pub(super) fn large_cases(binding: &Arc<LogicBinding>, description: &Description, limits: Limits) -> Vec<ProbeCase> {
+    let mut generator = Generator::new(description, limits);
+    let most = u64::try_from(limits.entries).unwrap_or(u64::MAX).min(MAX_FULL_ENTRIES);
+    let full = generator.contents(most);
     let (entries, chars) = LONG_TITLES;
-    let mut long = generator.contents(entries);
+    let mut long = generator.contents(entries.min(most));
     for change in &mut long {
         if let Change::Put(entry) = change {
             Arc::make_mut(entry).title = "🛒".repeat(chars);
@@ -89,18 +94,23 @@ pub(super) fn large_cases(binding: &Arc<LogicBinding>, description: &Description
 
 /// Generates lists that are bound to a version with this binding and description, each with a context.
 pub(super) fn lists(binding: &Arc<LogicBinding>, description: &Description) -> Vec<(Arc<List>, Context)> {
-    let mut generator = Generator { description, rng: Rng::with_seed(SEED), cases: Vec::new() };
+    let mut generator = Generator::new(description, Limits::default());
     let sizes = LIST_SIZES.into_iter();
     sizes.map(|size| (bound_list(binding, &generator.contents(size)), generator.context())).collect()
 }
 
 struct Generator<'a> {
     description: &'a Description,
+    limits: Limits,
     rng: Rng,
     cases: Vec<ProbeCase>,
 }
 
-impl Generator<'_> {
+impl<'a> Generator<'a> {
+    fn new(description: &'a Description, limits: Limits) -> Self {
+        Self { description, limits, rng: Rng::with_seed(SEED), cases: Vec::new() }
+    }
+
     /// Adds every kind of probe for one list.
     fn add_cases(&mut self, size: u64, binding: &Arc<LogicBinding>) {
         let contents = self.contents(size);
@@ -151,7 +161,7 @@ impl Generator<'_> {
 
     fn push(&mut self, list: &Arc<List>, probe: Probe) {
         let context = self.context();
-        self.cases.push(ProbeCase { list: list.clone(), context, probe });
+        self.cases.push(ProbeCase { list: list.clone(), context, probe, limits: self.limits });
     }
 
     fn context(&mut self) -> Context {

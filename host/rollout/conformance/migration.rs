@@ -26,7 +26,7 @@ pub fn migrate_lists(
     let mut prober = Prober::new(logic, clock);
     let mut report = Report::default();
     for (list, context) in generate::lists(from, described) {
-        let case = ProbeCase { list, context, probe: Probe::Migrate };
+        let case = ProbeCase { list, context, probe: Probe::Migrate, limits: Limits::default() };
         report.probes += 1;
         let checked = prober.probe(&case).and_then(|()| check_migrated(logic, &case));
         if let Err(error) = checked {

@@ -109,7 +109,7 @@ fn reject(_: u64, _: &Call<'_>) -> Result<Option<Decision>, Fault> {
 }
 
 fn run(logic: &dyn Logic) -> Report {
-    super::run(logic, &|| Duration::ZERO)
+    super::run(logic, Limits::default(), &|| Duration::ZERO)
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn costs_are_the_median_and_the_maximum_of_all_probes() {
         now.set(now.get() + 3);
         Duration::from_micros(now.get())
     };
-    let report = super::run(&ScriptedLogic::new(reject), &clock);
+    let report = super::run(&ScriptedLogic::new(reject), Limits::default(), &clock);
     let add = report.costs.iter().find(|costs| costs.name == "add-entry").unwrap();
     assert_eq!((add.probes, add.rejected), (12, 12));
     let fresh = Sample { fuel: 10, time: Duration::from_micros(3), memory: 4096 };
@@ -221,7 +221,7 @@ fn the_probes_of_a_slow_logic_end_when_the_time_is_up() {
         now.set(now.get() + Duration::from_millis(500));
         now.get()
     };
-    let report = super::run(&ScriptedLogic::new(reject), &clock);
+    let report = super::run(&ScriptedLogic::new(reject), Limits::default(), &clock);
     assert!(report.out_of_time && report.probes > 1 && report.failures.is_empty(), "{report:?}");
     assert!(now.get() < MAX_TIME + Duration::from_secs(10), "{report:?}");
 }
@@ -273,4 +273,9 @@ fn rules_that_cannot_live_with_a_full_list_or_with_much_text_fail() {
     let found: Vec<_> = failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
     assert_eq!(found, [("move", "fuel"), ("configure", "memory")]);
     assert!(failures[0].list.starts_with("10000 entries") && failures[1].list.starts_with("1000 entries"));
+    // A server with shorter lists takes these rules.
+    let limits = Limits { entries: 900, ..Limits::default() };
+    let shorter = super::run(&ShortSighted(ScriptedLogic::new(reject)), limits, &|| Duration::ZERO).failures;
+    assert_eq!(shorter.iter().map(|failure| failure.kind).collect::<Vec<_>>(), ["memory"]);
+    assert!(shorter[0].list.starts_with("900 entries"), "{shorter:?}");
 }

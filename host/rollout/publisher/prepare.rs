@@ -12,6 +12,7 @@ use super::super::registry::Registry;
 use super::super::version::Version;
 use super::super::version_record::{Gates, Quarantine};
 use crate::clock::Clock;
+use crate::list::Limits;
 use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
@@ -80,6 +81,8 @@ pub struct Preparer {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
     artifacts: Arc<ArtifactStore>,
+    /// The limits of lists.
+    limits: Limits,
 }
 
 impl Preparer {
@@ -88,8 +91,9 @@ impl Preparer {
         registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
         artifacts: Arc<ArtifactStore>,
+        limits: Limits,
     ) -> Self {
-        Self { compiler, registry, clock, artifacts }
+        Self { compiler, registry, clock, artifacts, limits }
     }
 
     /// Compiles a component and runs its gates. Changes nothing.
@@ -202,7 +206,7 @@ impl Preparer {
     /// Probes everything that the description of a logic allows. Migrates lists of the live version where these have
     /// another schema.
     fn run_gates(&self, logic: &dyn Logic, live: Option<&Version>, force: bool) -> Result<Gates, SubmitError> {
-        let report = conformance::run(logic, &self.elapsed());
+        let report = conformance::run(logic, self.limits, &self.elapsed());
         let mut failures = report.failures.clone();
         let mut probes = report.probes;
         if let Some(live) = live {

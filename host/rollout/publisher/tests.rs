@@ -30,8 +30,15 @@ fn a_component_that_lists_came_to_need_during_a_change_stays_stored() {
     let registry = Arc::new(Registry::default());
     let clock = Arc::new(ManualClock::at(NOW));
     let states = MemoryStates::default();
-    let publisher =
-        Publisher::new(Box::new(NoCompiler), registry.clone(), clock, artifacts, Box::new(states.clone()), false);
+    let publisher = Publisher::new(
+        Box::new(NoCompiler),
+        registry.clone(),
+        clock,
+        artifacts,
+        Box::new(states.clone()),
+        false,
+        Limits::default(),
+    );
     let version = |major: usize| Version::new(Native::version(u64::try_from(major).unwrap()), "test", NOW);
     registry.publish(Native::version(1), "test", NOW);
     for major in 2..=MAX_VERSIONS {
@@ -106,7 +113,15 @@ impl Fixture {
     fn publisher(&self) -> Publisher {
         let artifacts = ArtifactStore::open(self.folder.path().to_owned()).unwrap();
         let (registry, clock) = (Arc::new(Registry::default()), Arc::new(ManualClock::at(NOW)));
-        Publisher::new(Box::new(NoCompiler), registry, clock, artifacts, Box::new(self.states.clone()), false)
+        Publisher::new(
+            Box::new(NoCompiler),
+            registry,
+            clock,
+            artifacts,
+            Box::new(self.states.clone()),
+            false,
+            Limits::default(),
+        )
     }
 
     fn restored(&self) -> (Publisher, Result<(), String>) {

@@ -181,7 +181,7 @@ fn check_unchanged(before: &RolloutState, after: &RolloutState) -> Result<(), St
 /// Calls what a server calls, through the same checks. The checks must hold for any answer.
 fn call_everything(logic: &dyn Logic) -> Result<(), String> {
     let begun = Instant::now();
-    let report = conformance::run(logic, &|| begun.elapsed());
+    let report = conformance::run(logic, Limits::default(), &|| begun.elapsed());
     if report.failures.len() > conformance::MAX_FAILURES {
         return Err(format!("the conformance run went on after {} failures", report.failures.len()));
     }
