@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hotlist::actor::{Environment, Request};
+use hotlist::actor::{Environment, ListMemory, Request};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::SystemClock;
 use hotlist::executor::turns::Turns;
@@ -44,6 +44,7 @@ fn cache(lists_grow: usize) -> Arc<Cache> {
     registry.publish(logic, "bench", 0);
     let environment = Environment {
         live_room: Arc::default(),
+        list_memory: ListMemory::default(),
         list_changes: Arc::default(),
         store: Arc::new(MemoryStore::with_history(10)),
         registry,

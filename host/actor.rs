@@ -11,7 +11,7 @@
 //! | `batch` | the commands that are decided together, with all that they lead to |
 //! | `receipts` | the receipts of the list, and the room for those of a batch |
 //! | `precheck`, `resolve`, `decide`, `ask`, `slow` | how a command gets its decision |
-//! | `commit`, `durable`, `live` | how a batch becomes durable and visible |
+//! | `commit`, `durable`, `live`, `list_memory` | how a batch becomes durable and visible, and what that takes in memory |
 
 mod ask;
 mod batch;
@@ -22,6 +22,7 @@ mod durable;
 mod environment;
 mod error;
 mod list_changes;
+mod list_memory;
 mod live;
 mod mailbox;
 mod message;
@@ -36,6 +37,7 @@ pub use durable::MAX_EVENTS_BEHIND;
 pub use environment::Environment;
 pub use error::CallError;
 pub use list_changes::{ListChange, ListChanges, ListWatch, MAX_RECENT_LISTS};
+pub use list_memory::ListMemory;
 pub use live::{LiveRevision, LiveRoom};
 pub use request::{CommandSource, Effect, Expect, InvalidInput, Prepare, Reply, Request, RequestRoom};
 
@@ -148,7 +150,17 @@ impl Actor {
     /// Ends the actor if it has nothing to do and no subscriber. All it knows is durable, so nothing has to be
     /// written. A message that arrives later goes to the next actor. Returns whether the actor is stopped.
     pub(crate) fn passivate(&self) -> bool {
-        let is_stopped = self.mailbox.stop_if_idle(|| !self.durable.has_subscribers());
+        self.stop_if_idle(|| !self.durable.has_subscribers())
+    }
+
+    /// Ends the actor if it has nothing to do, also if it has subscribers: they learn that the actor ended. Returns whether
+    /// the actor is stopped.
+    pub(crate) fn free(&self) -> bool {
+        self.stop_if_idle(|| true)
+    }
+
+    fn stop_if_idle(&self, may_stop: impl FnOnce() -> bool) -> bool {
+        let is_stopped = self.mailbox.stop_if_idle(may_stop);
         if is_stopped {
             self.kept.lock().take();
         }
@@ -157,7 +169,22 @@ impl Actor {
 
     /// Whether [`Actor::passivate`] would end the actor now.
     pub(crate) fn is_passivatable(&self) -> bool {
-        self.mailbox.phase() != Phase::Scheduled && !self.durable.has_subscribers()
+        self.is_idle() && !self.durable.has_subscribers()
+    }
+
+    /// Whether the actor has nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.mailbox.phase() != Phase::Scheduled
+    }
+
+    /// Whether the actor has a subscriber.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        self.durable.has_subscribers()
+    }
+
+    /// About the bytes that the list takes in memory, or 0 if it is not in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.durable.list().map_or(0, |list| list.memory())
     }
 
     fn post(self: &Arc<Self>, message: Message) -> Posted<Message> {
@@ -239,7 +266,7 @@ impl Actor {
                 Committed::Conflict(replies, error) => {
                     conflicts += 1;
                     tracing::warn!(list = %name, %error, "list was changed by another writer; its commands are decided again");
-                    durable.clear();
+                    durable.clear(&environment.list_memory);
                     pending = replies.into_pending();
                 }
             }
@@ -276,10 +303,10 @@ impl Actor {
         match self.durable.list() {
             Some(list) => Ok(list),
             None => {
-                let Environment { store, clock, .. } = &*self.environment;
+                let Environment { store, clock, list_memory, .. } = &*self.environment;
                 // Expired receipts are not read.
                 store.receipt_room().advance(clock.now());
-                Ok(self.durable.set_loaded(store.load(&self.name).await?))
+                Ok(self.durable.set_loaded(store.load(&self.name).await?, list_memory))
             }
         }
     }
@@ -296,8 +323,14 @@ impl Actor {
     /// Ends the actor in whatever state it is.
     fn stop(&self) {
         self.mailbox.stop();
-        self.durable.clear();
+        self.durable.clear(&self.environment.list_memory);
         self.kept.lock().take();
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.durable.clear(&self.environment.list_memory);
     }
 }
 

@@ -10,10 +10,12 @@ pub mod wake_scheduler;
 pub use undo::UndoRight;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use futures_util::future::select;
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 use crate::actor::{Actor, CallError, Effect, Environment, ListWatch, LiveRevision, Reply, Request, Stopped};
@@ -214,6 +216,10 @@ impl Cache {
             self.crowded.notify_one();
             return Err(CallError::TooManyLists { limit: self.bounds.resident });
         }
+        let memory = &self.environment.list_memory;
+        if memory.is_full() {
+            return Err(CallError::ListMemoryFull { limit: memory.limit() });
+        }
         let actor = self.actors.entry(name.clone()).or_insert_with(|| {
             if self.resident.fetch_add(1, Ordering::Relaxed) + 1 >= self.high_watermark() {
                 self.crowded.notify_one();
@@ -232,9 +238,11 @@ impl Cache {
         }
     }
 
-    /// Waits until the number of actors reaches the high watermark, so that a sweep is due before its time.
+    /// Waits until the number of actors or the memory of their lists reaches the high watermark, so that a sweep is due
+    /// before its time.
     pub async fn above_high_watermark(&self) {
-        self.crowded.notified().await;
+        let (lists, memory) = (self.crowded.notified(), self.environment.list_memory.crowded());
+        select(pin!(lists), pin!(memory)).await;
     }
 
     /// The number of actors from which on a sweep makes room.
@@ -242,8 +250,8 @@ impl Cache {
         self.bounds.resident - self.bounds.resident * (100 - LOW_WATERMARK_PER_CENT) / 200
     }
 
-    /// Passivates the actors that are unused for long, and above the high watermark the longest idle ones as well.
-    /// Returns how many. Locks one shard of the map at a time, so that requests go on meanwhile.
+    /// Passivates the actors that are unused for long, and above a high watermark the longest idle ones as well: that of the
+    /// number of actors, and that of the memory of their lists. Returns how many. Locks one shard of the map at a time, so that requests go on meanwhile.
     pub fn sweep(&self) -> usize {
         let cutoff = self.environment.clock.uptime().checked_sub(self.bounds.idle);
         let is_idle = |actor: &Actor| cutoff.is_some_and(|cutoff| actor.last_used() <= cutoff);
@@ -265,7 +273,33 @@ impl Cache {
                 });
             }
         }
-        swept
+        swept + self.free_memory()
+    }
+
+    /// Passivates the longest idle actors as long as the lists take nearly as much memory as they may. An actor with
+    /// subscribers comes last, because its event streams end with it.
+    fn free_memory(&self) -> usize {
+        let surplus = self.environment.list_memory.surplus();
+        if surplus == 0 {
+            return 0;
+        }
+        let rank = |actor: &Actor| (actor.has_subscribers(), actor.last_used());
+        let mut idle: Vec<_> =
+            self.actors.iter().filter(|actor| actor.is_idle()).map(|actor| (rank(&actor), actor.memory())).collect();
+        idle.sort_unstable();
+        let mut freed = 0;
+        let last = idle.iter().find(|(_, bytes)| {
+            freed += bytes;
+            freed >= surplus
+        });
+        let Some((last, _)) = last.or(idle.last()).copied() else { return 0 };
+        let mut left = surplus;
+        self.remove(|actor| {
+            let bytes = actor.memory();
+            let is_stopped = left > 0 && rank(actor) <= last && actor.free();
+            left = left.saturating_sub(if is_stopped { bytes } else { 0 });
+            is_stopped
+        })
     }
 
     /// Unloads versions that are loaded for single lists only and were not used for `idle` milliseconds. Returns how many.
@@ -275,9 +309,14 @@ impl Cache {
     }
 
     fn passivate(&self, mut chosen: impl FnMut(&Actor) -> bool) -> usize {
+        self.remove(|actor| chosen(actor) && actor.passivate())
+    }
+
+    /// Removes the actors that are stopped. Returns how many.
+    fn remove(&self, mut is_stopped: impl FnMut(&Actor) -> bool) -> usize {
         let before = self.resident();
         self.actors.retain(|_, actor| {
-            let stopped = chosen(actor) && actor.passivate();
+            let stopped = is_stopped(actor);
             self.resident.fetch_sub(usize::from(stopped), Ordering::Relaxed);
             !stopped
         });

@@ -63,6 +63,8 @@ pub struct Config {
     pub idle: Duration,
     /// The most lists in memory.
     pub resident: usize,
+    /// The most bytes that the lists in memory take.
+    pub resident_bytes: usize,
     /// The limits on the history of each list.
     pub history: HistoryLimits,
     /// The limits on the receipts of requests with an idempotency key.
@@ -126,6 +128,7 @@ impl Config {
             mailbox: 1_024,
             idle: Duration::from_secs(60),
             resident: 1_000_000,
+            resident_bytes: 512 << 20,
             history: HistoryLimits::default(),
             receipts: ReceiptLimits::default(),
             scrub_interval: ScrubOptions::default().interval,
@@ -146,9 +149,10 @@ impl Config {
             return Err(ConfigError::AnyOriginForCallers);
         }
         let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 18] = [
+        let numbers: [(&str, usize, std::ops::RangeInclusive<usize>, &str); 19] = [
             ("mailbox", self.mailbox, 1..=1_000_000, "1 to 1000000 commands"),
             ("max-resident", self.resident, 1..=100_000_000, "1 to 100000000 lists"),
+            ("max-resident-bytes", self.resident_bytes, 1 << 20..=1 << 40, "1 MiB to 1 TiB, in bytes"),
             ("history", bounded(self.history.revisions), 1..=1_000_000, "1 to 1000000 revisions"),
             ("history-bytes", bounded(self.history.bytes), 4_096..=1 << 40, "4096 bytes to 1 TiB"),
             ("max-answer-bytes", self.web.max_answer_bytes, 4 << 20..=1 << 40, "4 MiB to 1 TiB, in bytes"),

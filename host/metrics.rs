@@ -160,6 +160,8 @@ impl Metrics {
 pub struct Readings {
     /// The number of lists in memory.
     pub resident: usize,
+    /// The bytes that the lists in memory take.
+    pub resident_bytes: usize,
     /// The number of lists that were found to be unreadable.
     pub unreadable: usize,
     /// The number of kinds of damage to the store's data that no unreadable list accounts for.
@@ -189,10 +191,12 @@ impl Collector for Scrape {
         self.latencies(&mut encoder)?;
         let metrics = &self.metrics;
         let resident = i64::try_from(self.readings.resident).unwrap_or(i64::MAX);
+        let resident_bytes = i64::try_from(self.readings.resident_bytes).unwrap_or(i64::MAX);
         let unreadable = i64::try_from(self.readings.unreadable).unwrap_or(i64::MAX);
         let damage = i64::try_from(self.readings.damage).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("resident_lists", "Lists in memory", resident),
+            ("resident_list_bytes", "About the bytes that the lists in memory take", resident_bytes),
             ("unreadable_lists", "Lists that were found to be unreadable", unreadable),
             ("store_damage", "Kinds of damage to the data that no unreadable list accounts for", damage),
             ("event_streams", "Event streams that are open", metrics.event_streams.get()),
@@ -340,13 +344,15 @@ mod tests {
         metrics.count_request("/lists", "BREW", 418);
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
         let components = vec![("store", true), ("loader", false)];
-        let readings = Readings { resident: 7, unreadable: 2, damage: 3, log_bytes: Some(4_152), components };
+        let (resident, resident_bytes, log_bytes) = (7, 9_000, Some(4_152));
+        let readings = Readings { resident, resident_bytes, unreadable: 2, damage: 3, log_bytes, components };
         let text = metrics.render(readings, &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
             r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
             "hotlist_resident_lists 7",
+            "hotlist_resident_list_bytes 9000",
             "hotlist_store_damage 3",
             "hotlist_store_log_bytes 4152",
             r#"hotlist_component_up{component="store"} 1"#,

@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actor::Environment;
+use crate::actor::{Environment, ListMemory};
 use crate::cache::wake_scheduler::WakeScheduler;
 use crate::cache::{Bounds, Cache};
 use crate::clock::{Clock, SystemClock};
@@ -371,6 +371,7 @@ fn new_cache(
 ) -> Cache {
     let environment = Environment {
         live_room: Arc::default(),
+        list_memory: ListMemory::new(config.resident_bytes),
         list_changes: Arc::default(),
         store: store.clone(),
         registry: registry.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use hotlist::actor::{Environment, Request, WAKE_UP_RETRY};
+use hotlist::actor::{Environment, ListMemory, Request, WAKE_UP_RETRY};
 use hotlist::cache::wake_scheduler::{MAX_WAKING, WakeScheduler};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
@@ -17,7 +17,6 @@ use hotlist::list::Limits;
 use hotlist::list::command::Command;
 use hotlist::list::entry::{Draft, Patch};
 use hotlist::list::name::{ListName, LogicName};
-use hotlist::list::revision::Revision;
 use hotlist::list::value::{Field, Value};
 use hotlist::rollout::Registry;
 use hotlist::store::Store;
@@ -66,6 +65,7 @@ impl World {
         registry.publish(Box::new(Waking::new("todo")), "test", now);
         let environment = Environment {
             live_room: Arc::default(),
+            list_memory: ListMemory::default(),
             list_changes: Arc::default(),
             store: store.clone(),
             registry,
@@ -148,8 +148,7 @@ async fn passivate(cache: &Cache) {
 
 async fn woken(store: &impl Store, list: &str) -> usize {
     let history = store.history(&name(list), 0, 1_000).await.expect("it is readable");
-    let by_host = |revision: &&Arc<Revision>| revision.command == Command::Wake;
-    history.iter().filter(by_host).count()
+    history.iter().filter(|revision| revision.command == Command::Wake).count()
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) async fn commit(
     };
     let receipt_room = batch.hand_to_store();
     if has(Defect::PublishBeforeCommit) {
-        durable.show(batch.list().clone());
+        durable.show(batch.list().clone(), &environment.list_memory);
     }
     if has(Defect::EventsBeforeDurability) {
         durable.announce(commit.revisions.clone(), &environment.live_room);
@@ -46,7 +46,7 @@ pub(super) async fn commit(
             failpoint::point("committed");
             let batch = batch.into_durable();
             let changed = (!batch.revisions.is_empty()).then(|| batch.list.clone());
-            durable.publish(batch, &environment.live_room);
+            durable.publish(batch, &environment.live_room, &environment.list_memory);
             if let Some(list) = changed {
                 environment.list_changes.note(name, &list);
             }

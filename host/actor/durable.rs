@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::batch::{Durable, MigrationFailed, RetainedState};
+use super::list_memory::ListMemory;
 use super::live::{LiveRevision, LiveRoom};
 use super::receipts::ListReceipts;
 use crate::list::List;
@@ -46,7 +47,7 @@ impl DurableState {
     }
 
     /// Takes in the list as the store returned it.
-    pub(super) fn set_loaded(&self, stored: Stored) -> Arc<List> {
+    pub(super) fn set_loaded(&self, stored: Stored, memory: &ListMemory) -> Arc<List> {
         let Stored { list, receipts: stored, wake_up } = stored;
         let list = Arc::new(list);
         let mut receipts = ListReceipts::default();
@@ -54,13 +55,13 @@ impl DurableState {
             receipts.add(stored);
         }
         self.retain(RetainedState { receipts, wake_up, migration_failed: None });
-        self.list.store(Some(list.clone()));
+        self.show(list.clone(), memory);
         list
     }
 
     /// Forgets the list, which is loaded again at the next request.
-    pub(super) fn clear(&self) {
-        self.list.store(None);
+    pub(super) fn clear(&self, memory: &ListMemory) {
+        self.hold(None, memory);
         self.last_time.store(0, Ordering::Relaxed);
     }
 
@@ -95,14 +96,14 @@ impl DurableState {
     }
 
     /// Publishes a batch that is durable: first to readers, then to callers, then to subscribers.
-    pub(super) fn publish(&self, durable: Durable, room: &Arc<LiveRoom>) {
+    pub(super) fn publish(&self, durable: Durable, room: &Arc<LiveRoom>, memory: &ListMemory) {
         let Durable { list, mut retained, new_receipts, revisions, replies } = durable;
         let last_time = revisions.last().map(|revision| revision.context.now);
         let last_time = last_time.max(new_receipts.last().map(|receipt| receipt.time));
         if let Some(time) = last_time {
             self.last_time.store(time, Ordering::Relaxed);
         }
-        self.show(list);
+        self.show(list, memory);
         // The receipts of the last batch go first, so that the new ones are added to a set that is not shared.
         drop(self.retained.lock().take());
         retained.receipts.add(new_receipts);
@@ -112,8 +113,15 @@ impl DurableState {
     }
 
     /// Shows a list to readers.
-    pub(super) fn show(&self, list: Arc<List>) {
-        self.list.store(Some(list));
+    pub(super) fn show(&self, list: Arc<List>, memory: &ListMemory) {
+        self.hold(Some(list), memory);
+    }
+
+    fn hold(&self, list: Option<Arc<List>>, memory: &ListMemory) {
+        let bytes = |list: &Option<Arc<List>>| list.as_ref().map_or(0, |list| list.memory());
+        let after = bytes(&list);
+        let before = bytes(&self.list.swap(list));
+        memory.replace(before, after);
     }
 
     /// Sends the events of revisions to subscribers.

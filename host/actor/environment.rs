@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::CallError;
 use super::list_changes::ListChanges;
+use super::list_memory::ListMemory;
 use super::live::LiveRoom;
 use crate::clock::Clock;
 use crate::executor::Executor;
@@ -25,6 +26,8 @@ pub struct Environment {
     pub executor: Arc<dyn Executor>,
     /// The room for revisions that wait for subscribers.
     pub live_room: Arc<LiveRoom>,
+    /// The memory that the lists of all actors take.
+    pub list_memory: ListMemory,
     /// The recent changes of all lists.
     pub list_changes: Arc<ListChanges>,
     /// Turns of decisions and reads by slow logic. Each keeps a thread busy.

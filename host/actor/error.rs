@@ -26,6 +26,12 @@ pub enum CallError {
         /// The most lists in memory.
         limit: usize,
     },
+    /// The lists in memory take as many bytes as the configuration of the server allows.
+    #[error("the lists in memory take {limit} bytes, which is the limit; try again in a moment")]
+    ListMemoryFull {
+        /// The most bytes of lists in memory.
+        limit: usize,
+    },
     /// The revisions that are being undone have as many bytes as the server allows.
     #[error("the revisions that are being undone have {limit} bytes, which is the limit; try again in a moment")]
     UndosFull {

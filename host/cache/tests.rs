@@ -1,6 +1,7 @@
 //! The promises of the cache and the actors, on a store with injected faults.
 
 mod commits;
+mod memory;
 mod moves;
 mod receipts;
 mod requests;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::actor::{CommandSource, Effect, Expect, InvalidInput, Prepare};
+use crate::actor::{CommandSource, Effect, Expect, InvalidInput, ListMemory, Prepare};
 use crate::clock::{Clock, ManualClock};
 use crate::executor::turns::Turns;
 use crate::list::Limits;
@@ -59,11 +60,22 @@ impl World {
     }
 
     fn limited(store: Arc<FaultyStore<MemoryStore>>, bounds: Bounds, mailbox: usize, entries: usize) -> Self {
+        Self::with_memory(store, bounds, mailbox, entries, ListMemory::default())
+    }
+
+    fn with_memory(
+        store: Arc<FaultyStore<MemoryStore>>,
+        bounds: Bounds,
+        mailbox: usize,
+        entries: usize,
+        list_memory: ListMemory,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(MIDNIGHT));
         let registry = Arc::new(Registry::default());
         registry.publish(Native::version(1), "test", clock.now());
         let environment = Environment {
             live_room: Arc::default(),
+            list_memory,
             list_changes: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),

@@ -254,6 +254,7 @@ fn check_woken(reply: Result<Reply, CallError>) -> Result<(), WakeError> {
         Err(
             busy @ (CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
+            | CallError::ListMemoryFull { .. }
             | CallError::TooManyDecisions { .. }
             | CallError::Store(
                 StoreError::Overloaded { .. } | StoreError::QueueFull { .. } | StoreError::Unavailable { .. },

@@ -104,6 +104,9 @@ pub(super) struct ServeArgs {
         help_heading = "Limits"
     )]
     max_resident: usize,
+    /// The most bytes of lists in memory; near it, the longest unused ones leave the memory early
+    #[arg(long, env = "HOTLIST_MAX_RESIDENT_BYTES", value_name = "BYTES", default_value_t = 512 << 20, help_heading = "Limits")]
+    max_resident_bytes: usize,
     /// The most commands that wait for one list
     #[arg(long, env = "HOTLIST_MAILBOX", value_name = "COMMANDS", default_value_t = 1_024, help_heading = "Limits")]
     mailbox: usize,
@@ -237,6 +240,7 @@ impl ServeArgs {
             mailbox: self.mailbox,
             idle: self.idle,
             resident: self.max_resident,
+            resident_bytes: self.max_resident_bytes,
             history: HistoryLimits { revisions: self.history, bytes: self.history_bytes },
             receipts: ReceiptLimits {
                 time: self.receipt_time,

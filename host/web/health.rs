@@ -112,6 +112,7 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
     let components = components(&web).into_iter().map(|component| (component.name, component.fault.is_none()));
     let readings = Readings {
         resident: services.cache.resident(),
+        resident_bytes: services.cache.environment().list_memory.used(),
         unreadable: services.cache.environment().store.unreadable_count(),
         damage: services.cache.environment().store.damage_count(),
         log_bytes: services.cache.environment().store.log_bytes(),

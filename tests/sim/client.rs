@@ -254,6 +254,7 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
             | CallError::Store(_)
             | CallError::Overloaded { .. }
             | CallError::TooManyLists { .. }
+            | CallError::ListMemoryFull { .. }
             | CallError::TooManyDecisions { .. }
             | CallError::NotLoaded { .. }
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hotlist::actor::Environment;
+use hotlist::actor::{Environment, ListMemory};
 use hotlist::cache::wake_scheduler::WakeScheduler;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::Clock;
@@ -52,6 +52,7 @@ impl Server {
         registry.load_from(Arc::new(Source { world: owner, registry: weak }));
         let environment = Environment {
             live_room: Arc::default(),
+            list_memory: ListMemory::default(),
             list_changes: Arc::default(),
             store: Arc::new(SimStore(world.clone())),
             registry: registry.clone(),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executor::TestExecutor;
-use hotlist::actor::Environment;
+use hotlist::actor::{Environment, ListMemory};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::{Clock, ManualClock};
 use hotlist::executor::turns::Turns;
@@ -94,6 +94,7 @@ impl Server {
         let executor = Arc::new(TestExecutor::default());
         let environment = Environment {
             live_room: Arc::default(),
+            list_memory: ListMemory::default(),
             list_changes: Arc::default(),
             store: store.clone(),
             registry: registry.clone(),

@@ -10,6 +10,7 @@ fn cache(is_broken: bool) -> Arc<Cache> {
     }
     let environment = Environment {
         live_room: Arc::default(),
+        list_memory: ListMemory::default(),
         list_changes: Arc::default(),
         store: Arc::new(MemoryStore::default()),
         registry: Arc::new(Registry::default()),

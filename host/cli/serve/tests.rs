@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 use super::*;
 
 /// Each flag with a value that is neither its default nor the value of another flag. A switch is on.
-const VALUES: [(&str, &str); 47] = [
+const VALUES: [(&str, &str); 48] = [
     ("listen", "127.0.0.9:9"),
     ("admin-listen", "unix:/admin"),
     ("listen-mode", "640"),
@@ -28,6 +28,7 @@ const VALUES: [(&str, &str); 47] = [
     ("cors-origin", "*,https://app.example"),
     ("idle", "14ms"),
     ("max-resident", "15"),
+    ("max-resident-bytes", "43"),
     ("mailbox", "16"),
     ("history", "17"),
     ("history-bytes", "36"),
@@ -82,6 +83,7 @@ fn expected() -> Config {
         mailbox: 16,
         idle: ms(14),
         resident: 15,
+        resident_bytes: 43,
         history: HistoryLimits { revisions: 17, bytes: 36 },
         receipts: ReceiptLimits { time: ms(32_000), list_bytes: 33, total_bytes: 34 },
         scrub_interval: ms(35_000),

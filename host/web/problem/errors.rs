@@ -133,6 +133,7 @@ impl From<CallError> for Problem {
         match error {
             CallError::Overloaded { limit } => Self::overloaded(text, "mailbox", limit),
             CallError::TooManyLists { limit } => Self::overloaded(text, "resident lists", limit),
+            CallError::ListMemoryFull { limit } => Self::overloaded(text, "resident bytes", limit),
             CallError::UndosFull { limit } => Self::overloaded(text, "undo bytes", limit),
             CallError::TooManyDecisions { limit } => Self::overloaded(text, "waiting decisions", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
@@ -285,6 +286,7 @@ mod tests {
         check_retries([
             (true, CallError::Overloaded { limit: 1 }),
             (true, CallError::TooManyLists { limit: 1 }),
+            (true, CallError::ListMemoryFull { limit: 1 }),
             (true, CallError::TooManyDecisions { limit: 1 }),
             (true, CallError::Crashed),
             (true, refused(Refusal::Fault(Fault::Instance(why.clone())))),
