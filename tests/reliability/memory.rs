@@ -5,16 +5,19 @@
 //! of instances reserves are not memory.
 #![expect(clippy::print_stderr, reason = "the figures are for the reader of a full run")]
 
+use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use http_body_util::Empty;
+use futures_util::{StreamExt, poll};
+use http_body_util::{Empty, Full};
+use hyper::body::Body;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
@@ -27,16 +30,20 @@ use crate::support::process::{Process, program};
 struct Scale {
     /// The entries of the list, each with a title of 1,000 emoji.
     entries: usize,
-    /// How many times the list is cleared and restored.
+    /// How many times a list is cleared and restored.
     turns: usize,
+    /// The entries of the list of small entries.
+    small_entries: usize,
+    /// The requests that are reset as soon as they are sent.
+    resets: usize,
     /// The most memory of the process, in bytes.
     limit: u64,
 }
 
-const FULL: Scale = Scale { entries: 4_000, turns: 100, limit: 2 << 30 };
+const FULL: Scale = Scale { entries: 4_000, turns: 100, small_entries: 10_000, resets: 20_000, limit: 2 << 30 };
 
-/// The same at a quarter of the size.
-const QUICK: Scale = Scale { entries: 1_000, turns: 6, limit: 768 << 20 };
+/// The same at a quarter of the size, or less.
+const QUICK: Scale = Scale { entries: 1_000, turns: 6, small_entries: 500, resets: 500, limit: 768 << 20 };
 
 /// A memory cgroup below that of this process. Removed when it is dropped.
 struct Cgroup(PathBuf);
@@ -102,11 +109,12 @@ impl Attack {
         format!("http://{}{path}", self.address)
     }
 
-    /// Fills the list.
-    async fn fill(&self, entries: usize) {
-        let body: Arc<str> = json!({"title": "🍀".repeat(1_000)}).to_string().into();
+    /// Fills a list with entries of this title.
+    async fn fill(&self, list: &str, entries: usize, title: &str) {
+        let body: Arc<str> = json!({"title": title}).to_string().into();
+        let url = self.url(&format!("/lists/{list}/entries"));
         let add = |_| async {
-            let request = self.client.post(self.url("/lists/bob/entries")).header("content-type", "application/json");
+            let request = self.client.post(&url).header("content-type", "application/json");
             let response = request.body(body.to_string()).send().await.expect("a response");
             assert_eq!(response.status(), 201);
         };
@@ -114,10 +122,10 @@ impl Attack {
     }
 
     /// Deletes all entries, and restores them.
-    async fn clear_and_undo(&self) {
-        let cleared = self.client.delete(self.url("/lists/bob/entries")).send().await.expect("a response");
-        assert_eq!(cleared.status(), 204);
-        let undone = self.client.post(self.url("/lists/bob/undo")).send().await.expect("a response");
+    async fn clear_and_undo(&self, list: &str) {
+        let cleared = self.client.delete(self.url(&format!("/lists/{list}/entries"))).send().await;
+        assert_eq!(cleared.expect("a response").status(), 204);
+        let undone = self.client.post(self.url(&format!("/lists/{list}/undo"))).send().await.expect("a response");
         assert_eq!(undone.status(), 200);
         assert!(undone.bytes().await.expect("a body").len() < 2 << 20);
     }
@@ -141,13 +149,22 @@ impl Attack {
         stream
     }
 
-    /// Requests a resource many times on one connection, without taking a byte.
-    async fn take_nothing(&self, path: &str, times: usize) -> http2::SendRequest<Empty<Bytes>> {
+    /// A connection on which the client takes this many bytes of each response.
+    async fn connect<B>(&self, window: u32) -> http2::SendRequest<B>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.initial_stream_window_size(0);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
+        builder.initial_stream_window_size(window);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
         tokio::spawn(connection);
+        sender
+    }
+
+    /// Requests a resource many times on one connection, and takes this many bytes of each response.
+    async fn take_little(&self, window: u32, path: &str, times: usize) -> http2::SendRequest<Empty<Bytes>> {
+        let mut sender = self.connect(window).await;
         let mut statuses = Vec::new();
         for _ in 0..times {
             let request = hyper::Request::get(self.url(path)).body(Empty::<Bytes>::new()).expect("a request");
@@ -159,12 +176,30 @@ impl Attack {
         assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
         sender
     }
+
+    /// Sends requests that write, each on a stream that is reset at once.
+    async fn post_and_reset(&self, times: usize) {
+        let body = Bytes::from(json!({"title": "🍀".repeat(1_000)}).to_string());
+        let mut sender = self.connect(1 << 20).await;
+        for _ in 0..times {
+            // The server ends a connection with too many resets.
+            if sender.ready().await.is_err() {
+                sender = self.connect(1 << 20).await;
+            }
+            let request = hyper::Request::post(self.url("/lists/reset/entries"));
+            let request = request.header("content-type", "application/json").body(Full::new(body.clone()));
+            let mut response = pin!(sender.send_request(request.expect("a request")));
+            assert!(poll!(&mut response).is_pending());
+            // The task of the connection sends the request. Without the response, it resets the stream then.
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_within_its_limit_under_attack() {
     let is_full = std::env::var("MEMORY").is_ok_and(|scale| scale == "full");
-    let Scale { entries, turns, limit } = if is_full { FULL } else { QUICK };
+    let Scale { entries, turns, small_entries, resets, limit } = if is_full { FULL } else { QUICK };
     let cgroup = Cgroup::new(limit);
     if let Err(why) = &cgroup {
         eprintln!("without a cgroup, the peak of the resident memory counts: {why}");
@@ -176,23 +211,36 @@ async fn memory_stays_within_its_limit_under_attack() {
     let attack = Attack { address: server.address, client };
     let step = |what: &str| eprintln!("{:>6.1?} {:>5} MiB after {what}", begun.elapsed(), peak(&server) >> 20);
     step("the start");
-    attack.fill(entries).await;
+    attack.fill("bob", entries, &"🍀".repeat(1_000)).await;
     step("the list of emoji");
     for _ in 0..turns {
-        attack.clear_and_undo().await;
+        attack.clear_and_undo("bob").await;
     }
     step("clear and undo in turns");
+    attack.fill("small", small_entries, "x").await;
+    let mut unread = Vec::new();
+    for _ in 0..20 {
+        unread.push(attack.leave_unread("/lists/small/events", "").await);
+    }
+    for _ in 0..turns {
+        attack.clear_and_undo("small").await;
+    }
+    step("the same with small entries, beside event streams");
     attack.read("/lists/bob/history?limit=60", 20).await;
     attack.read(&format!("/lists/bob/history?after={entries}&limit=60"), 20).await;
     step("histories");
     let last_seen = format!("last-event-id: {}\r\n", entries.saturating_sub(50));
-    let mut unread = Vec::new();
     for _ in 0..20 {
         unread.push(attack.leave_unread("/lists/bob/events", &last_seen).await);
     }
     step("event streams with an old Last-Event-ID");
-    let connection = attack.take_nothing("/lists/bob/entries?limit=1000", 195).await;
+    let nothing = attack.take_little(0, "/lists/bob/entries?limit=1000", 195).await;
     step("HTTP/2 with a window of 0");
+    let little = attack.take_little(1, "/lists/bob/entries?limit=1000", 195).await;
+    step("HTTP/2 with a window of 1");
+    attack.post_and_reset(resets).await;
+    let carried_out = server.get("/lists/reset").1["entries"].as_u64().unwrap_or(0);
+    step(&format!("{resets} requests that are reset, of which {carried_out} were carried out"));
     for _ in 0..60 {
         unread.push(attack.leave_unread("/lists/bob/views/open?limit=1000", "").await);
     }
@@ -200,6 +248,6 @@ async fn memory_stays_within_its_limit_under_attack() {
     assert_eq!(server.get("/livez").0, 200);
     assert_eq!(server.get("/lists/bob").1["entries"], entries);
     assert!(peak(&server) < limit, "{} MiB", peak(&server) >> 20);
-    drop((unread, connection));
+    drop((unread, nothing, little));
     server.kill();
 }
