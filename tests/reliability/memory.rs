@@ -5,19 +5,16 @@
 //! of instances reserves are not memory.
 #![expect(clippy::print_stderr, reason = "the figures are for the reader of a full run")]
 
-use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, poll};
-use http_body_util::{Empty, Full};
-use hyper::body::Body;
+use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
@@ -149,22 +146,13 @@ impl Attack {
         stream
     }
 
-    /// A connection on which the client takes this many bytes of each response.
-    async fn connect<B>(&self, window: u32) -> http2::SendRequest<B>
-    where
-        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
-    {
+    /// Requests a resource many times on one connection, and takes this many bytes of each response.
+    async fn take_little(&self, window: u32, path: &str, times: usize) -> http2::SendRequest<Empty<Bytes>> {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(window);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
         tokio::spawn(connection);
-        sender
-    }
-
-    /// Requests a resource many times on one connection, and takes this many bytes of each response.
-    async fn take_little(&self, window: u32, path: &str, times: usize) -> http2::SendRequest<Empty<Bytes>> {
-        let mut sender = self.connect(window).await;
         let mut statuses = Vec::new();
         for _ in 0..times {
             let request = hyper::Request::get(self.url(path)).body(Empty::<Bytes>::new()).expect("a request");
@@ -177,23 +165,43 @@ impl Attack {
         sender
     }
 
-    /// Sends requests that write, each on a stream that is reset at once.
+    /// Sends requests that write, each on a stream that is reset at once. The frames are written by hand, because a library
+    /// sends no request that is given up.
     async fn post_and_reset(&self, times: usize) {
-        let body = Bytes::from(json!({"title": "🍀".repeat(1_000)}).to_string());
-        let mut sender = self.connect(1 << 20).await;
-        for _ in 0..times {
+        let header = |name: &str, value: &str| {
+            [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+        };
+        let head = [
+            header(":method", "POST"),
+            header(":scheme", "http"),
+            header(":path", "/lists/reset/entries"),
+            header(":authority", "localhost"),
+            header("content-type", "application/json"),
+        ];
+        let (head, body) = (head.concat(), br#"{"title":"x"}"#);
+        let (mut done, mut streams) = (0, 0);
+        while done < times {
+            let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+            let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+            let mut written = stream.write_all(&preface).await;
             // The server ends a connection with too many resets.
-            if sender.ready().await.is_err() {
-                sender = self.connect(1 << 20).await;
+            for id in (1..).step_by(2).take(100) {
+                let frames = [frame(1, 4, id, &head), frame(0, 1, id, body), frame(3, 0, id, &[0, 0, 0, 8])].concat();
+                written = written.and(stream.write_all(&frames).await);
+                streams += u32::from(written.is_ok());
+                done += 1;
             }
-            let request = hyper::Request::post(self.url("/lists/reset/entries"));
-            let request = request.header("content-type", "application/json").body(Full::new(body.clone()));
-            let mut response = pin!(sender.send_request(request.expect("a request")));
-            assert!(poll!(&mut response).is_pending());
-            // The task of the connection sends the request. Without the response, it resets the stream then.
-            tokio::task::yield_now().await;
+            // What the server says about it is read, so that it does not wait for that.
+            let _ = tokio::time::timeout(Duration::from_millis(20), stream.read(&mut [0; 4_096])).await;
         }
+        assert!(streams > 0);
     }
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
