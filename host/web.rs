@@ -66,6 +66,7 @@ mod timed_body;
 mod timeouts;
 mod timestamp;
 mod undo;
+mod unread_body;
 mod urls;
 mod views;
 mod write_request;

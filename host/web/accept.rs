@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
@@ -24,7 +24,8 @@ use super::peer::{NamedPeer, Peer};
 use super::slots::Slot;
 use super::state::{Services, Web};
 use super::timed_body::TimedBody;
-use super::timeouts::{ConnectionTimeouts, TimedStream};
+use super::timeouts::{ConnectionTimeouts, InFlight, TimedStream};
+use super::unread_body::{self, DISCARD_LIMITS, UnreadBody};
 use super::{contract, routes};
 
 /// How often a silent HTTP/2 client is pinged, and how long it may take to reply.
@@ -159,6 +160,17 @@ impl Server {
         }
     }
 
+    /// Reads the rest of a body, if there is one that may still arrive, while its response is sent.
+    fn discard(&self, unread: UnreadBody, in_flight: InFlight, status: StatusCode) {
+        let rest = unread.take().filter(|_| status != StatusCode::REQUEST_TIMEOUT);
+        let Some(rest) = rest else { return };
+        let discarded = async move {
+            unread_body::discard(rest, DISCARD_LIMITS).await;
+            drop(in_flight);
+        };
+        self.stages.tasks.spawn(self.stages.drop.clone().run_until_cancelled_owned(discarded));
+    }
+
     /// Serves one connection until it ends.
     async fn serve_connection(self: Arc<Self>, stream: Stream, peer: Peer, slot: Slot) {
         let _open = self.web.services.metrics.connections.enter();
@@ -167,14 +179,19 @@ impl Server {
         let timeouts = ConnectionTimeouts::new(options.header_timeout, options.idle_timeout, least_speed(options));
         let (room, progress) = (self.web.new_room(peer), Arc::<BodyProgress>::default());
         let named = NamedPeer::from(peer);
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let service = service_fn(|request: Request<Incoming>| {
+            let (mut request, unread) = unread_body::observe(request);
             request.extensions_mut().insert(named.clone());
             request.extensions_mut().insert(room.clone());
             let progress = progress.clone();
             let in_flight = timeouts.begin(request.version());
             let mut router = self.router.clone();
+            let unread = unread.map(|unread| (unread, self.clone(), timeouts.begin(request.version())));
             async move {
                 router.call(request).await.map(|mut response: Response<_>| {
+                    if let Some((unread, server, in_flight)) = unread {
+                        server.discard(unread, in_flight, response.status());
+                    }
                     let room = Reservation::take_from(&mut response);
                     // A response on HTTP/2 has a progress of its own.
                     let progress = RESPONSE.try_with(Arc::clone).unwrap_or(progress);

@@ -37,6 +37,35 @@ async fn a_body_over_the_limit_is_refused_by_its_length_and_by_its_size() {
     assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
 }
 
+/// More than the buffers of two sockets hold.
+const LARGE_BODY: usize = 20_000_000;
+
+#[tokio::test]
+async fn a_response_before_the_end_of_a_large_body_reaches_a_client_that_sends_all_of_it_first() {
+    let server = Server::start().await;
+    let body = vec![b' '; LARGE_BODY];
+    let length = format!("host: localhost\r\ncontent-length: {LARGE_BODY}\r\n");
+    for (line, headers, status) in [
+        ("POST /lists/bob/entries", "content-type: text/plain\r\n", "415"),
+        ("POST /lists/bob/entries", "content-type: application/json\r\n", "413"),
+        ("POST /nope", "", "404"),
+        ("PUT /lists/bob/entries", "", "405"),
+        ("POST /lists/bob/undo", "if-match: 7\r\n", "400"),
+        ("GET /livez", "", "200"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+        // The next request on the connection shows that it was read to the end.
+        let head = format!("{line} HTTP/1.1\r\n{length}{headers}\r\n");
+        for bytes in [head.as_bytes(), &body, b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"] {
+            stream.write_all(bytes).await.unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        let mut responses = String::new();
+        stream.read_to_string(&mut responses).await.expect("both responses");
+        assert!(responses.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {responses}");
+        assert_eq!(responses.matches("HTTP/1.1 ").count(), 2, "{line}: {responses}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_never_ends_is_a_timeout() {
     let server = Server::with(Options { body_timeout: SHORT, ..Options::default() }).await;
