@@ -69,6 +69,7 @@ impl Drop for Arriving<'_> {
 impl BodyLimits<'_> {
     /// Reads a body to its end.
     pub(super) async fn read(self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        require_no_coding(headers)?;
         // A Content-Length over the limit is refused here, before a client that waits for "100 Continue" sends the body.
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > self.bytes) {
@@ -127,7 +128,7 @@ pub(super) fn require_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), 
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.map(|given| given.split(';').next().unwrap_or_default().trim());
     if essence.is_some_and(|essence| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(essence))) {
-        return Ok(());
+        return require_utf8(given.unwrap_or_default());
     }
     let allowed = allowed.join(" or ");
     let detail = match essence {
@@ -135,6 +136,31 @@ pub(super) fn require_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), 
         None => format!("there is no Content-Type; send {allowed}"),
     };
     Err(Problem::new(ProblemKind::MediaType, detail).with_field("Content-Type"))
+}
+
+/// Refuses a media type whose parameters name another encoding of characters than UTF-8.
+fn require_utf8(media_type: &str) -> Result<(), Problem> {
+    for parameter in media_type.split(';').skip(1) {
+        let Some((name, charset)) = parameter.split_once('=') else { continue };
+        let charset = charset.trim().trim_matches('"');
+        if name.trim().eq_ignore_ascii_case("charset") && !["utf-8", "utf8"].contains(&&*charset.to_ascii_lowercase()) {
+            let detail = format!("the body is in {charset:?}; send UTF-8");
+            return Err(Problem::new(ProblemKind::MediaType, detail).with_field("Content-Type"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a body that is compressed or coded in another way.
+fn require_no_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
+    match coding {
+        Some(coding) if !coding.eq_ignore_ascii_case("identity") => {
+            let detail = format!("the body has the content coding {coding:?}; send it without one");
+            Err(Problem::new(ProblemKind::MediaType, detail).with_field("Content-Encoding"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,12 @@ use super::problem::{Problem, ProblemKind};
 /// duplicates.
 const MAX_MEMBERS: usize = 256;
 
+/// The most levels of arrays and objects in a body. This is serde_json's limit.
+const MAX_LEVELS: usize = 127;
+
+/// What some programs write before UTF-8. A reader of JSON may skip it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A JSON value.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Json {
@@ -61,14 +67,41 @@ pub(super) fn read_or_empty<T: DeserializeOwned>(body: &[u8]) -> Result<T, Probl
 }
 
 fn read_members(body: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     match serde_json::from_slice::<Json>(body) {
         Ok(Json::Object(members)) => Ok(members),
         Ok(other) => {
             Err(Problem::new(ProblemKind::Invalid, format!("the body is {}, not an object", other.type_name())))
         }
         Err(error) if error.is_data() => Err(refused(&error.to_string())),
-        Err(error) => Err(Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {error}"))),
+        Err(error) => Err(malformed(body, &error)),
     }
+}
+
+/// The problem of a body that serde_json cannot read as JSON, or not within its limits.
+fn malformed(body: &[u8], error: &serde_json::Error) -> Problem {
+    if body.trim_ascii().is_empty() {
+        return Problem::new(ProblemKind::Malformed, "the body is empty; send a JSON object");
+    }
+    if let Err(error) = std::str::from_utf8(body) {
+        let detail = format!("the body is not UTF-8: its byte {} is not part of a character", error.valid_up_to());
+        return Problem::new(ProblemKind::Malformed, detail);
+    }
+    let text = error.to_string();
+    let place = text.rfind(" at line ").map_or("", |at| &text[at..]);
+    // serde_json tells its errors apart by their texts only. A text that is not known here is shown as it is.
+    if text.starts_with("recursion limit exceeded") {
+        let detail = format!("arrays and objects of the body are nested over {MAX_LEVELS} levels deep{place}");
+        return Problem::new(ProblemKind::Invalid, detail).with_limit("levels", MAX_LEVELS);
+    }
+    if text.starts_with("number out of range") {
+        return Problem::new(ProblemKind::Invalid, format!("a number is larger than {:e} can express{place}", f64::MAX));
+    }
+    if text.contains("surrogate") || text.starts_with("unexpected end of hex escape") {
+        let detail = format!("a text has half of a surrogate pair, such as \\ud83d alone, which is no character{place}");
+        return Problem::new(ProblemKind::Malformed, detail);
+    }
+    Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {text}"))
 }
 
 fn from_object<T: DeserializeOwned>(members: Vec<(String, Json)>) -> Result<T, Problem> {

@@ -39,6 +39,8 @@ async fn a_write_that_expects_another_revision_is_a_412_and_changes_nothing() {
         for stale in ["\"0\"", "W/\"1\"", "\"x\"", "\"01\""] {
             let problem = change(path, method, stale).await.problem(412, "stale-revision");
             assert_eq!(problem["revision"], 1, "{method} {path} {stale}");
+            let detail = "the list is at revision 1, so If-Match has to name \"1\", without W/";
+            assert_eq!(problem["detail"], detail, "{method} {path} {stale}");
         }
     }
     assert_eq!(change("/lists/bob/entries/1", "PATCH", "\"7\", \"1\"").await.status, 200);

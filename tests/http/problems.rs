@@ -8,12 +8,50 @@ use crate::support::{RequestExt, Server};
 #[tokio::test]
 async fn a_body_that_is_not_json_is_malformed() {
     let server = Server::start().await;
-    let nested = "[".repeat(10_000);
-    for body in ["", "{", "{\"title\":\"a\"} x", "\u{feff}{}", nested.as_str()] {
-        server.post("/lists/bob/entries", body).await.problem(400, "malformed");
+    for (body, detail) in [
+        ("", "the body is empty"),
+        (" \n", "the body is empty"),
+        ("{", "the body is not JSON: EOF"),
+        ("{\"title\":\"a\"} x", "trailing characters at line 1 column 15"),
+        (r#"{"title":"\ud83d"}"#, "half of a surrogate pair"),
+        (r#"{"title":"\ude00"}"#, "half of a surrogate pair"),
+        (r#"{"title":"\ud83d\n"}"#, "half of a surrogate pair"),
+    ] {
+        let problem = server.post("/lists/bob/entries", body).await.problem(400, "malformed");
+        assert!(problem["detail"].as_str().is_some_and(|found| found.contains(detail)), "{body}: {problem}");
     }
     let invalid_utf8 = server.request("POST", "/lists/bob/entries").header("content-type", "application/json");
-    invalid_utf8.body(b"{\"title\":\"\xff\"}".to_vec()).response().await.problem(400, "malformed");
+    let problem = invalid_utf8.body(b"{\"title\":\"\xff\"}".to_vec()).response().await.problem(400, "malformed");
+    assert_eq!(problem["detail"], "the body is not UTF-8: its byte 10 is not part of a character");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limits_of_json_is_told_from_one_that_is_no_json() {
+    let server = Server::start().await;
+    let problem = server.post("/lists/bob/entries", &"[".repeat(10_000)).await.problem(422, "invalid");
+    assert_eq!(problem["limit"], json!({"name": "levels", "value": 127}));
+    for number in ["1e400", "-1e400"] {
+        let body = format!(r#"{{"title":"a","order":{number}}}"#);
+        let problem = server.post("/lists/bob/entries", &body).await.problem(422, "invalid");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("1.79")), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_skipped_and_codings_and_charsets_are_named() {
+    let server = Server::start().await;
+    let body = r#"{"title":"a"}"#;
+    assert_eq!(server.post("/lists/bob/entries", &format!("\u{feff}{body}")).await.status, 201);
+    let post = || server.request("POST", "/lists/bob/entries").body(body);
+    for accepted in ["application/json; charset=UTF-8", "application/json;charset=\"utf-8\"", "application/json; x=y"] {
+        assert_eq!(post().header("content-type", accepted).response().await.status, 201, "{accepted}");
+    }
+    let plain = post().header("content-type", "application/json").header("content-encoding", "identity");
+    assert_eq!(plain.response().await.status, 201);
+    let latin = post().header("content-type", "application/json; charset=latin1").response().await;
+    assert_eq!(latin.problem(415, "media-type")["field"], "Content-Type");
+    let gzip = post().header("content-type", "application/json").header("content-encoding", "gzip").response().await;
+    assert_eq!(gzip.problem(415, "media-type")["field"], "Content-Encoding");
 }
 
 #[tokio::test]

@@ -138,7 +138,12 @@ impl From<CallError> for Problem {
             CallError::TooManyDecisions { limit } => Self::overloaded(text, "waiting decisions", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
-            CallError::Stale { revision } => Self::new(ProblemKind::Stale, text).with_revision(revision),
+            CallError::Stale { revision: 0 } => Self::new(ProblemKind::Stale, "there is no list yet").with_revision(0),
+            CallError::Stale { revision } => {
+                let detail =
+                    format!("the list is at revision {revision}, so If-Match has to name \"{revision}\", without W/");
+                Self::new(ProblemKind::Stale, detail).with_revision(revision)
+            }
             CallError::KeyReused => Self::new(ProblemKind::KeyReused, text).with_field("Idempotency-Key"),
             CallError::NoReceiptRoom(no_room) => Self::no_receipt_room(&no_room),
             CallError::NoLogic(name) => Self::logic_not_loaded(&name),
