@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{flush, print_error};
@@ -18,6 +18,10 @@ const INTERRUPTED: i32 = 130;
 
 /// The exit code of a server that did not stop in time.
 const FAILED: i32 = 1;
+
+/// How long after the first signal another one is taken for the same. `npm`, `timeout` and a terminal send a signal to the
+/// process and once more to its group.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
 /// How much longer than its stop may take the process waits for a server before it ends by itself.
 const STOP_SLACK: Duration = Duration::from_secs(5);
@@ -73,7 +77,7 @@ impl Signals {
                 };
                 drop(installed.send(Ok(())));
                 let late = async || sleep(limit).await;
-                let forced = watch(async || sources.next().await, &stopping, &reload, late).await;
+                let forced = watch(async || sources.next().await, SAME_SIGNAL, &stopping, &reload, late).await;
                 force(forced, limit);
             });
         };
@@ -111,10 +115,11 @@ impl Sources {
     }
 }
 
-/// Passes signals on until the process has to be ended by force. `late` begins with the first signal that stops, and ends
+/// Passes signals on until the process has to be ended by force. A second signal counts after `same`. `late` begins with the first signal that stops, and ends
 /// when the server should have stopped.
 async fn watch(
     mut next: impl AsyncFnMut() -> Asked,
+    same: Duration,
     stop: &CancellationToken,
     reload: &mpsc::Sender<()>,
     late: impl AsyncFnOnce(),
@@ -125,7 +130,8 @@ async fn watch(
     }
     tracing::info!("stopping; a second signal stops at once");
     stop.cancel();
-    let second = async { while next().await == Asked::Reload {} };
+    let first = Instant::now();
+    let second = async { while next().await == Asked::Reload || first.elapsed() < same {} };
     tokio::select! {
         () = second => Forced::Interrupted,
         () = late() => Forced::Late,
@@ -152,8 +158,8 @@ fn force(forced: Forced, limit: Duration) {
 mod tests {
     use super::*;
 
-    /// What comes of some signals, after which no more come, and whether a reload was passed on.
-    async fn after(signals: &[Asked], late: impl AsyncFnOnce()) -> (Forced, bool) {
+    /// What some signals lead to, after which no more come, and whether a reload was passed on.
+    async fn after(signals: &[Asked], same: Duration, late: impl AsyncFnOnce()) -> (Forced, bool) {
         let (stop, (reload, mut reloads)) = (CancellationToken::new(), mpsc::channel(1));
         let mut signals = signals.iter();
         let next = async || match signals.next() {
@@ -164,25 +170,32 @@ mod tests {
             assert!(stop.is_cancelled(), "the time begins with the first signal");
             late().await;
         };
-        let forced = watch(next, &stop, &reload, late).await;
+        let forced = watch(next, same, &stop, &reload, late).await;
         (forced, reloads.try_recv().is_ok())
     }
 
     #[tokio::test]
     async fn a_second_signal_ends_the_process_at_once() {
         let never = async || std::future::pending().await;
-        assert_eq!(after(&[Asked::Stop, Asked::Stop], never).await, (Forced::Interrupted, false));
+        assert_eq!(after(&[Asked::Stop, Asked::Stop], Duration::ZERO, never).await, (Forced::Interrupted, false));
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_comes_twice_at_once_is_one_signal() {
+        let soon = async || tokio::task::yield_now().await;
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(after(&[Asked::Stop, Asked::Stop], hour, soon).await, (Forced::Late, false));
     }
 
     #[tokio::test]
     async fn a_server_that_does_not_stop_in_time_is_ended() {
-        assert_eq!(after(&[Asked::Stop], async || ()).await, (Forced::Late, false));
+        assert_eq!(after(&[Asked::Stop], Duration::ZERO, async || ()).await, (Forced::Late, false));
     }
 
     #[tokio::test]
     async fn a_reload_ends_nothing_and_does_not_count_as_a_second_signal() {
         let signals = [Asked::Reload, Asked::Reload, Asked::Stop, Asked::Reload];
         let soon = async || tokio::task::yield_now().await;
-        assert_eq!(after(&signals, soon).await, (Forced::Late, true));
+        assert_eq!(after(&signals, Duration::ZERO, soon).await, (Forced::Late, true));
     }
 }
