@@ -4,22 +4,47 @@
 //! links lead to, without following another link and without waiting for the other end of a pipe. What was opened is then
 //! judged by its handle. So it does not matter that a file is replaced by something else meanwhile.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::directory;
 use crate::list::name::LogicName;
 
 /// How long the directory or a file of it may take to be read. The thread is not waited for any longer.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(10);
 
-/// Size, modification time and number of a file. A file with another stamp may have changed.
-pub(super) type Stamp = (u64, Option<SystemTime>, u64);
+/// What the file system knows of a file. A file with another stamp may have changed. Size and modification time do not say so
+/// alone: what unpacks an archive or builds an image often gives all files the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stamp {
+    pub(super) bytes: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same of the last change of the file or of what is known of it, which no program can set.
+    changed: (i64, i64),
+    /// Device and number.
+    identity: (u64, u64),
+}
+
+/// What a look at the directory found.
+pub(super) struct Listing {
+    /// The directory, without links.
+    pub(super) directory: PathBuf,
+    /// The files whose names are those of logics, sorted by name.
+    pub(super) found: Vec<Found>,
+    /// The names of files that look like components, and are not the names of logics.
+    pub(super) passed_over: BTreeSet<String>,
+}
+
+/// The most files that a listing names as passed over.
+const MAX_PASSED_OVER: usize = 100;
 
 /// A file of the directory whose name is that of a logic. It has a stamp if it is a regular file.
 pub(super) struct Found {
@@ -45,7 +70,7 @@ pub(super) enum Request {
 
 /// What the thread has read.
 pub(super) enum FileAnswer {
-    Listed(io::Result<Vec<Found>>),
+    Listed(io::Result<Listing>),
     /// A file with its stamp and its bytes, of which one is too many if it is too large. `None` is no regular file.
     Read {
         file: Listed,
@@ -98,21 +123,43 @@ pub(super) fn not_answered() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
-/// The `NAME.wasm` files of a directory whose stem is the name of a logic, sorted by name.
-fn list(directory: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
+/// The `NAME.wasm` files of the directory that a path leads to now. Who may write in it is checked each time, because a link may
+/// lead to another directory by now.
+fn list(path: &Path) -> io::Result<Listing> {
+    let directory = fs::canonicalize(path)?;
+    directory::check(&directory).map_err(|why| io::Error::other(format!("it is not safe, {why}")))?;
+    let mut listing = Listing { directory, found: Vec::new(), passed_over: BTreeSet::new() };
+    for entry in fs::read_dir(&listing.directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm")
-            && let Some(name) = path.file_stem().and_then(|stem| LogicName::new(stem.to_str()?).ok())
-        {
+        let is_component = path.extension().is_some_and(|extension| extension == "wasm");
+        let name = path.file_stem().and_then(|stem| LogicName::new(stem.to_str()?).ok());
+        if let Some(name) = name.filter(|_| is_component) {
             // A file that was just renamed is found when its name is back.
             let stamp = fs::metadata(&path).ok().filter(Metadata::is_file).map(|file| stamp(&file));
-            found.push(Found { name, path, stamp });
+            listing.found.push(Found { name, path, stamp });
+        } else if let Some(file) = passed_over(&path).filter(|_| listing.passed_over.len() < MAX_PASSED_OVER) {
+            listing.passed_over.insert(file);
         }
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    listing.found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listing)
+}
+
+/// The name of a file that a user may take for a component. Hidden files belong to editors and to programs that copy.
+fn passed_over(path: &Path) -> Option<String> {
+    let is_component = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
+    let file = path.file_name()?.to_string_lossy();
+    (is_component && !file.starts_with(['.', '#', '~'])).then(|| file.into_owned())
+}
+
+/// A name for a file that is passed over because of its name.
+pub(super) fn suggestion(file: &str) -> String {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = stem.chars().map(letter).collect();
+    let name = name.trim_matches('-');
+    let name = LogicName::new(name).map_or_else(|_| "my-rules".to_owned(), |name| name.as_str().to_owned());
+    format!("{name}.wasm")
 }
 
 fn read(path: &Path, limit: usize) -> io::Result<Option<(Stamp, Vec<u8>)>> {
@@ -128,8 +175,13 @@ fn read(path: &Path, limit: usize) -> io::Result<Option<(Stamp, Vec<u8>)>> {
     Ok(Some((stamp(&metadata), bytes)))
 }
 
-fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.len(), metadata.modified().ok(), metadata.ino())
+pub(super) fn stamp(file: &Metadata) -> Stamp {
+    Stamp {
+        bytes: file.len(),
+        modified: (file.mtime(), file.mtime_nsec()),
+        changed: (file.ctime(), file.ctime_nsec()),
+        identity: (file.dev(), file.ino()),
+    }
 }
 
 #[cfg(test)]
@@ -150,11 +202,47 @@ mod tests {
         symlink("..2026", path("..data")).expect("it is made");
         symlink("..data/rules.wasm", path("rules.wasm")).expect("it is made");
         let (stamp, bytes) = read(&path("rules.wasm"), 10).expect("it is read").expect("it is a file");
-        assert_eq!((stamp.0, bytes.as_slice()), (9, &b"component"[..]));
+        assert_eq!((stamp.bytes, bytes.as_slice()), (9, &b"component"[..]));
         assert_eq!(read(&path("rules.wasm"), 3).expect("it is read").expect("it is a file").1, b"comp");
         read(&path("gone.wasm"), 10).expect_err("there is none");
-        let found = list(directory.path()).expect("it is read");
-        let found: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.stamp == Some(stamp))).collect();
+        let listing = list(directory.path()).expect("it is read");
+        let found: Vec<_> = listing.found.iter().map(|found| (found.name.as_str(), found.stamp == Some(stamp))).collect();
         assert_eq!(found, [("pipe", false), ("rules", true)]);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_by_one_of_the_same_size_and_time_has_another_stamp() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        let time = fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
+        for (release, content) in [("1", b"one"), ("2", b"two")] {
+            fs::create_dir(path(release)).expect("it is made");
+            let file = path(release).join("rules.wasm");
+            fs::write(&file, content).expect("it is written");
+            File::options().write(true).open(file).and_then(|file| file.set_times(time)).expect("the time is set");
+        }
+        let found = |release: &str| {
+            drop(fs::remove_file(path("current")));
+            symlink(release, path("current")).expect("it is made");
+            let listing = list(&path("current")).expect("it is read");
+            assert_eq!(listing.directory, fs::canonicalize(path(release)).expect("it is there"));
+            listing.found[0].stamp.expect("a file")
+        };
+        assert_ne!(found("1"), found("2"));
+        assert_eq!(found("1"), found("1"));
+    }
+
+    #[test]
+    fn a_component_whose_name_is_none_for_a_logic_is_passed_over_and_gets_a_name_that_is_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for file in ["my_rules.wasm", "Todo.wasm", "x.WASM", ".x.wasm.swp", ".hidden.wasm", "notes.txt", "todo.wasm"] {
+            fs::write(directory.path().join(file), b"component").expect("it is written");
+        }
+        let listing = list(directory.path()).expect("it is read");
+        let named: Vec<_> = listing.passed_over.iter().map(|file| (&**file, suggestion(file))).collect();
+        let expected = [("Todo.wasm", "todo.wasm"), ("my_rules.wasm", "my-rules.wasm"), ("x.WASM", "x.wasm")];
+        assert_eq!(named, expected.map(|(file, name)| (file, name.to_owned())));
+        assert_eq!(listing.found.len(), 1);
+        assert_eq!(suggestion("42.wasm"), "my-rules.wasm");
     }
 }

@@ -11,24 +11,25 @@
 //! must also decide when to look without events: the poll for file systems that send none, and the second look at a
 //! component that is not completely written yet. Both need one deadline that the loader waits for between its jobs.
 
-use std::collections::{HashMap, VecDeque};
-use std::fs;
+mod notifications;
+mod seen;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-
-use super::directory;
 use super::error::StartError;
-use super::files::{FileAnswer, FileReader, Found, Listed, READ_LIMIT, Request, Stamp, not_answered};
+use super::files::{FileAnswer, FileReader, Found, Listed, Listing, READ_LIMIT, Request, not_answered};
 use super::job::{Answer, FileUpload, Job, Work};
 use super::work_queue::WorkQueue;
-use crate::list::digest::{Digest, digest_of};
+use crate::list::digest::digest_of;
 use crate::list::name::LogicName;
 use crate::rollout::{MAX_LOGICS, PublishError, Publisher, SubmitError};
+use notifications::Notifications;
+use seen::{Attempt, Failed, GRACE_PERIOD, Retry, Seen, source};
 
 /// How long a directory must be without events before it is looked at: the several writes of an editor become one look.
 const DEBOUNCE: Duration = Duration::from_millis(30);
@@ -36,19 +37,11 @@ const DEBOUNCE: Duration = Duration::from_millis(30);
 /// The longest delay of a look at a directory that always has events.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 
-/// How long a refused component may take to be completely written. It is reported if its bytes are the same afterwards.
-const GRACE_PERIOD: Duration = Duration::from_millis(250);
-
-/// How long after a component could not be stored it is submitted again. The pause doubles with each attempt.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
-
-/// The longest pause between two attempts to store a component.
-const MAX_RETRY: Duration = Duration::from_secs(60);
-
 /// The interval of looks without events, for file systems that send none, such as network ones.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub(super) struct Watch {
+    /// The directory as it was given. Where its links lead is found out at each look.
     directory: PathBuf,
     files: HashMap<LogicName, Seen>,
     /// Whether it is the first look. It keeps the roles of versions that the rollout state knows.
@@ -61,6 +54,8 @@ pub(super) struct Watch {
     named: Vec<PathBuf>,
     /// Why the directory could not be read at the last look.
     unreadable: Option<String>,
+    /// The files that the log says are passed over, because of their names.
+    passed_over: BTreeSet<String>,
     /// The callers for whom the next look reads every file again.
     rescans: Vec<Answer<Option<usize>>>,
     /// The callers for whom the directory is being listed.
@@ -75,54 +70,7 @@ pub(super) struct Watch {
     is_late: bool,
     reader: FileReader,
     jobs: mpsc::SyncSender<Job>,
-    _watcher: RecommendedWatcher,
-}
-
-/// What is known of a file.
-struct Seen {
-    path: PathBuf,
-    stamp: Stamp,
-    digest: Digest,
-    /// Why these bytes were refused, if they were.
-    failed: Option<Failed>,
-    /// The work on these bytes, if there is some.
-    work: Option<Attempt>,
-}
-
-/// An attempt to publish the bytes of a file.
-struct Attempt {
-    /// What tells the work that the file has other bytes by now.
-    superseded: Arc<AtomicBool>,
-    /// How the attempt before failed, if it was made with the same bytes.
-    before: Option<Failed>,
-    /// Whether the file was saved, or the attempt is made by itself.
-    is_named: bool,
-}
-
-struct Failed {
-    why: String,
-    reported: bool,
-    /// Whether the same bytes may be accepted the next time. Saving them again is then a new attempt.
-    is_transient: bool,
-    since: Instant,
-    /// The next attempt that is made by itself, if the component could not be stored.
-    retry: Option<Retry>,
-}
-
-/// An attempt to publish a component again.
-#[derive(Clone, Copy)]
-struct Retry {
-    at: Instant,
-    /// How long after the attempt before.
-    pause: Duration,
-}
-
-impl Retry {
-    /// The attempt after another one, or the first.
-    fn after(before: Option<Self>) -> Self {
-        let pause = before.map_or(FIRST_RETRY, |before| (before.pause * 2).min(MAX_RETRY));
-        Self { at: Instant::now() + pause, pause }
-    }
+    notifications: Notifications,
 }
 
 impl Watch {
@@ -133,38 +81,18 @@ impl Watch {
         publisher: &Publisher,
         jobs: mpsc::SyncSender<Job>,
     ) -> Result<Self, StartError> {
-        let failed = |what: &'static str, why: String| StartError::Directory {
-            path: directory.display().to_string(),
-            what,
-            why,
-        };
-        let directory_found = fs::canonicalize(&directory).map_err(|error| failed("read", error.to_string()))?;
-        directory::check(&directory_found).map_err(|why| failed("trusted", why))?;
         let reader = FileReader::start(limit).map_err(StartError::Thread)?;
-        // Watch first, look afterwards: a file saved in between is seen twice rather than never.
-        let events = jobs.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let changed = match event {
-                Ok(event) if matches!(event.kind, EventKind::Access(_)) || is_of_others(&event) => return,
-                Ok(event) => event.paths,
-                Err(_) => Vec::new(),
-            };
-            // A full queue means that the loader is about to look anyway. If it is not, the poll looks.
-            let _ = events.try_send(Job::Changed(changed));
-        })
-        .map_err(|error| failed("watched", error.to_string()))?;
-        watcher
-            .watch(&directory_found, RecursiveMode::NonRecursive)
-            .map_err(|error| failed("watched", error.to_string()))?;
+        let notifications = Notifications::start(jobs.clone());
         let now = Instant::now();
         let mut watch = Self {
-            directory: directory_found,
+            directory,
             files: HashMap::new(),
             starting: true,
             look_at: now,
             begun: now,
             named: Vec::new(),
             unreadable: None,
+            passed_over: BTreeSet::new(),
             rescans: Vec::new(),
             listing_for: Vec::new(),
             first_event: None,
@@ -173,9 +101,10 @@ impl Watch {
             is_late: false,
             reader,
             jobs,
-            _watcher: watcher,
+            notifications,
         };
-        watch.look_now(publisher).map_err(|error| failed("read", error.to_string()))?;
+        let path = watch.directory.display().to_string();
+        watch.look_now(publisher).map_err(|error| StartError::Directory { path, what: "read", why: error.to_string() })?;
         watch.starting = false;
         // A broken file is reported at once at the start, because no editor is in the middle of saving it.
         watch.files.iter_mut().for_each(|(name, seen)| seen.report(publisher, name));
@@ -275,16 +204,21 @@ impl Watch {
         }
     }
 
-    fn take_list(&mut self, listed: std::io::Result<Vec<Found>>, publisher: &Publisher) -> std::io::Result<()> {
+    fn take_list(&mut self, listed: std::io::Result<Listing>, publisher: &Publisher) -> std::io::Result<()> {
         let mut named = self.begin_look();
-        let found = match listed {
-            Ok(found) => found,
+        let Listing { directory, found, passed_over } = match listed {
+            Ok(listing) => listing,
             Err(error) => {
                 self.note_unreadable(error.to_string());
                 self.answer_rescans(&Err(error.to_string()));
                 return Err(error);
             }
         };
+        if self.notifications.follow(&directory) {
+            // A file that was saved since the listing caused no event.
+            self.look_at = Instant::now();
+        }
+        self.note_passed_over(passed_over);
         if self.unreadable.take().is_some() {
             tracing::info!(directory = %self.directory.display(), "the plugins directory can be read again");
         }
@@ -305,6 +239,19 @@ impl Watch {
             self.unreadable = Some(why);
         }
         is_new
+    }
+
+    /// Logs which files are passed over because of their names, each once.
+    fn note_passed_over(&mut self, files: BTreeSet<String>) {
+        for file in files.difference(&self.passed_over) {
+            tracing::warn!(
+                file,
+                "a file is passed over, its name is none for a logic; rename it to NAME.wasm, with a NAME of lowercase letters, \
+                 digits and hyphens, such as {}",
+                super::files::suggestion(file),
+            );
+        }
+        self.passed_over = files;
     }
 
     fn answer_rescans(&mut self, listed: &Result<usize, String>) {
@@ -367,8 +314,8 @@ impl Watch {
                 let why = format!("it cannot be read: {error}");
                 publisher.refuse(&name, publisher.cause(&source), None, why.clone());
                 let failed =
-                    Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), retry: None });
-                self.replace(name, Seen { path, stamp, digest: [0; 32], failed, work: None });
+                    Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), grace: GRACE_PERIOD, retry: None });
+                self.replace(name, Seen { path, stamp, digest: [0; 32], failed, is_growing: false, work: None });
                 return None;
             }
         };
@@ -382,7 +329,8 @@ impl Watch {
             self.look_within(rest);
             return None; // unchanged bytes are no event
         }
-        let seen = Seen { path: path.clone(), stamp: read_stamp, digest, failed: None, work: None };
+        let is_growing = self.files.get(&name).is_some_and(|before| before.grows_to(read_stamp));
+        let seen = Seen { path: path.clone(), stamp: read_stamp, digest, failed: None, is_growing, work: None };
         if self.starting && publisher.is_restored(&name, &digest) {
             if publisher.live_with(&name, &digest).is_none() {
                 tracing::warn!(logic = %name, file = %path.display(), "this file is not the live version: it was live or stored before, and its role is unchanged; save it again, or change the live version with PATCH /logic/{name}");
@@ -419,64 +367,22 @@ impl Watch {
             let work = seen.work.take();
             let is_named = work.as_ref().is_some_and(|work| work.is_named);
             let before = work.and_then(|work| work.before);
+            let grace = seen.grace();
             seen.failed = error.map(|error| {
                 let (why, is_transient) = (error.to_string(), error.is_transient());
                 // An attempt that was made by itself is reported if it fails in another way.
                 let reported = !is_named && before.as_ref().is_some_and(|before| before.reported && before.why == why);
                 let retry = error.is_of_storage().then(|| Retry::after(before.and_then(|before| before.retry)));
-                Failed { why, reported, is_transient, since: now, retry }
+                Failed { why, reported, is_transient, since: now, grace, retry }
             });
         }
         // Compiling one file can take longer than the grace period of another one that was refused in the same look.
         let failed = self.files.values_mut().filter_map(|seen| seen.failed.as_mut());
         for failed in failed.filter(|failed| !failed.reported && failed.since >= self.begun) {
             failed.since = now;
-            self.look_at = self.look_at.min(now + GRACE_PERIOD);
+            self.look_at = self.look_at.min(now + failed.grace);
         }
     }
-}
-
-impl Seen {
-    /// Reports a refused component once, after its grace period. Returns the rest of the grace period.
-    fn report_after_grace(&mut self, publisher: &Publisher, name: &LogicName) -> Option<Duration> {
-        let failed = self.failed.as_ref().filter(|failed| !failed.reported)?;
-        let left = GRACE_PERIOD.saturating_sub(failed.since.elapsed());
-        if left.is_zero() {
-            self.report(publisher, name);
-            return None;
-        }
-        Some(left)
-    }
-
-    /// Reports a refused component, unless it was reported before.
-    fn report(&mut self, publisher: &Publisher, name: &LogicName) {
-        if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.reported) {
-            failed.reported = true;
-            let source = source(&self.path);
-            publisher.refuse(name, publisher.cause(&source), Some(self.digest), failed.why.clone());
-        }
-    }
-
-    /// Whether it is time to submit a component again that could not be stored.
-    fn is_retry_due(&self) -> bool {
-        let retry = self.failed.as_ref().filter(|failed| failed.reported).and_then(|failed| failed.retry);
-        retry.is_some_and(|retry| retry.at <= Instant::now())
-    }
-
-    /// Whether these bytes were refused for a reason that may be over, such as a busy machine.
-    fn may_be_accepted_now(&self) -> bool {
-        self.failed.as_ref().is_some_and(|failed| failed.is_transient && failed.reported)
-    }
-}
-
-/// Whether an event is about files that are no components, such as an editor's own.
-fn is_of_others(event: &notify::Event) -> bool {
-    let is_component = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
-    !event.need_rescan() && !event.paths.is_empty() && !event.paths.iter().any(is_component)
-}
-
-fn source(path: &Path) -> String {
-    format!("file {}", path.file_name().unwrap_or(path.as_os_str()).display())
 }
 
 #[cfg(test)]

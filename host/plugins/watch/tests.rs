@@ -1,5 +1,7 @@
+use std::fs;
 use std::sync::Arc;
 
+use super::seen::{FIRST_RETRY, GROWING_GRACE_PERIOD};
 use super::*;
 use crate::clock::ManualClock;
 use crate::list::Limits;
@@ -113,4 +115,53 @@ fn a_rescan_is_answered_while_the_file_system_does_not_answer_whatever_it_was_as
     let error = answered.try_recv().expect("it is answered").expect_err("it cannot be read");
     assert!(error.to_string().contains("did not answer"), "{error}");
     assert!(watch.is_late && watch.asked.is_some(), "it is still waited for");
+}
+
+#[test]
+fn a_link_to_the_directory_that_leads_elsewhere_by_now_is_followed() {
+    let scene = Scene::new();
+    let path = |name: &str| scene.watched.path().join(name);
+    for (release, content) in [("1", "one"), ("2", "two")] {
+        fs::create_dir(path(release)).unwrap();
+        fs::write(path(release).join("works.wasm"), content).unwrap();
+    }
+    let lead_to = |release: &str| {
+        drop(fs::remove_file(path("current")));
+        std::os::unix::fs::symlink(release, path("current")).unwrap();
+    };
+    lead_to("1");
+    let (jobs, _) = mpsc::sync_channel(1);
+    let mut watch = Watch::open(path("current"), 1_000, &scene.publisher, jobs).unwrap();
+    assert_eq!(watch.files[&works()].digest, digest_of(b"one"));
+    lead_to("2");
+    fs::remove_dir_all(path("1")).unwrap();
+    watch.look_now(&scene.publisher).unwrap();
+    assert_eq!(watch.files[&works()].digest, digest_of(b"two"));
+    assert_eq!(watch.unreadable, None);
+    assert!(watch.pause().is_zero(), "what was saved before the new directory was followed is looked for at once");
+}
+
+#[test]
+fn a_refused_file_that_grows_is_given_more_time_before_it_is_reported() {
+    let scene = Scene::new();
+    let file = scene.watched.path().join("works.wasm");
+    let stamp = |content: &str| {
+        fs::write(&file, content).unwrap();
+        super::super::files::stamp(&fs::metadata(&file).unwrap())
+    };
+    let failed = Failed {
+        why: "it ends too early".into(),
+        reported: false,
+        is_transient: false,
+        since: Instant::now(),
+        grace: GRACE_PERIOD,
+        retry: None,
+    };
+    let (short, long) = (stamp("ab"), stamp("abc"));
+    let seen = |stamp, failed, is_growing| Seen { path: file.clone(), stamp, digest: [0; 32], failed, is_growing, work: None };
+    assert_eq!(seen(short, None, false).grace(), GRACE_PERIOD);
+    assert!(!seen(short, None, false).grows_to(long), "it was not refused");
+    assert!(!seen(long, Some(failed), false).grows_to(short), "it is another file");
+    assert!(seen(short, None, true).grows_to(long), "it grew before");
+    assert_eq!(seen(long, None, true).grace(), GROWING_GRACE_PERIOD);
 }
