@@ -1,5 +1,6 @@
 //! The command line. `hotlist` alone is `hotlist serve`.
 
+mod arguments;
 mod backup;
 mod compile;
 mod dev_log;
@@ -22,11 +23,13 @@ mod verify;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -127,12 +130,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli: Cli = match arguments::parse(&arguments.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => {
             // clap prints help on the output and mistakes on the error output, each with its exit code.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let is_printed = !error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
+            let code = if is_printed { u8::try_from(error.exit_code()).unwrap_or(2) } else { 1 };
+            return ExitCode::from(code);
         }
     };
     if let Some(Command::Compile(arguments)) = &cli.command {
@@ -167,6 +171,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         ExitCode::FAILURE
     });
     flush();
+    if let Some(error) = output::failure() {
+        print_error(&format!("cannot write to the standard output: {error}"));
+        return ExitCode::FAILURE;
+    }
     code
 }
 
@@ -207,11 +215,25 @@ const CACHE_DIRECTIVE: &str = "wasmtime_internal_cache=error";
 
 /// The filter of the log, which always lets panics through.
 fn log_filter(wanted: &str) -> anyhow::Result<EnvFilter> {
+    // A word alone would be taken for a module of that name, and hide the lines of all others.
+    let word = wanted.split(',').map(str::trim).find(|part| is_unknown_word(part));
+    if let Some(word) = word {
+        anyhow::bail!(
+            "--log {wanted:?} is not a filter: there is no level {word:?}; write off, error, warn, info, debug or trace, or \
+             a module and its level, such as hotlist::actor=debug"
+        );
+    }
     let filter =
         EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
     let panics = format!("{PANIC_TARGET}=error").parse().context("the directive for panics")?;
     let cache = CACHE_DIRECTIVE.parse().context("the directive for wasmtime's cache")?;
     Ok(filter.add_directive(panics).add_directive(cache))
+}
+
+/// Whether a part of a filter is neither a level nor a module.
+fn is_unknown_word(part: &str) -> bool {
+    let is_module = part.contains(['=', ':', '[']) || part == env!("CARGO_PKG_NAME");
+    !is_module && part.parse::<LevelFilter>().is_err()
 }
 
 /// Starts the log on the error output. The developer's log of decisions goes to the standard output instead.
@@ -257,6 +279,16 @@ mod tests {
                 tracing::error!(target: "hotlist::web", "hidden");
             });
             assert_eq!(shown.load(Ordering::Relaxed), 1, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for wrong in ["verbose", "info,loud", "loud,info"] {
+            assert!(log_filter(wrong).is_err(), "{wrong}");
+        }
+        for right in ["info", "OFF", "3", "warn, hotlist::web=debug", "hotlist", "hotlist[span{list=\"bob\"}]=trace"] {
+            assert!(log_filter(right).is_ok(), "{right}");
         }
     }
 

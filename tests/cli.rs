@@ -38,6 +38,72 @@ fn help_shows_examples_and_a_usage_error_exits_with_2() {
     assert!(stderr.contains("write it as 60s"), "{stderr}");
 }
 
+/// The standard error of a server that refuses one environment variable.
+fn refused(variable: &str, value: &str, arguments: &[&str]) -> String {
+    let output = program().args(arguments).env(variable, value).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2), "{variable}={value}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_error_about_an_environment_variable_names_it_and_what_to_write() {
+    for (variable, value, advice) in [
+        ("HOTLIST_LISTEN", "localhost:8080", "write 127.0.0.1:8080"),
+        ("HOTLIST_ACCEPT_LOSS", "maybe", "HOTLIST_ACCEPT_LOSS"),
+        ("HOTLIST_IDLE", "soon", "write it as 60s"),
+        ("HOTLIST_LOG_FORMAT", "xml", "json"),
+    ] {
+        let stderr = refused(variable, value, &[]);
+        let tip = format!("the value is that of the environment variable {variable}");
+        assert!(stderr.contains(&tip) && stderr.contains(advice), "{stderr}");
+    }
+    let stderr = refused("HOTLIST_IDLE", "60s", &["--idle", "soon"]);
+    assert!(!stderr.contains("environment variable"), "{stderr}");
+    let stderr = refused("HOTLIST_JSON", "perhaps", &["verify"]);
+    assert!(stderr.contains("HOTLIST_JSON"), "{stderr}");
+}
+
+#[test]
+fn an_empty_environment_variable_is_not_set_and_switches_take_common_words() {
+    let data = tempfile::tempdir().expect("a directory");
+    let data = data.path().to_str().expect("text");
+    // A server that got as far as its address has taken all variables.
+    let in_use = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = in_use.local_addr().expect("an address").to_string();
+    for (variable, values) in [
+        ("HOTLIST_PLUGINS", &[""][..]),
+        ("HOTLIST_PUBLIC_URL", &[""]),
+        ("HOTLIST_CORS_ORIGIN", &[""]),
+        ("HOTLIST_LOG", &["", "warn"]),
+        ("HOTLIST_IDLE", &[""]),
+        ("HOTLIST_FORCE", &["", "1", "0", "true", "no", "Yes", "off"]),
+    ] {
+        for value in values {
+            let arguments = ["--listen", &address, "--data", data];
+            let output = program().args(arguments).env(variable, value).output().expect("the program starts");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.contains("cannot listen on"), "{variable}={value}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_log_filter_with_a_word_that_is_no_level_is_refused() {
+    let (output, _, stderr) = run(&["--log", "verbose"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("there is no level \"verbose\"; write off, error, warn"), "{stderr}");
+}
+
+#[test]
+fn a_tool_that_cannot_write_its_output_fails() {
+    let full = || fs::File::options().write(true).open("/dev/full").expect("Linux has a full device");
+    let todo = "plugins/built/todo.wasm";
+    for arguments in [&["--help"][..], &["--version"], &["plugin", "check", todo], &["plugin", "check", todo, "--json"]] {
+        let output = program().args(arguments).stdout(full()).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn listening_to_other_machines_without_access_control_is_refused() {
     let data = tempfile::tempdir().expect("a directory");

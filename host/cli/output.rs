@@ -74,11 +74,25 @@ pub(super) fn red(text: impl Display) -> String {
     format!("{BAD}{text}{BAD:#}")
 }
 
+/// The first error of a tool's standard output.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Why a tool could not write all of its lines, so that it does not end as if it had.
+pub(super) fn failure() -> Option<&'static io::Error> {
+    FAILURE.get()
+}
+
 /// Prints a line on the standard output. An output that is closed, as behind `| head`, is no error.
 pub(super) fn print_line(line: &str) {
     match Outputs::of_server() {
         Some(outputs) => outputs.stdout.write_lines(format!("{line}\n").as_bytes()),
-        None => drop(writeln!(anstream::stdout(), "{line}")),
+        None => {
+            let mut stdout = anstream::stdout();
+            let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+            if let Some(error) = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+                let _ = FAILURE.set(error);
+            }
+        }
     }
 }
 

@@ -78,7 +78,9 @@ impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no address; write it as 127.0.0.1:8080 or unix:/run/hotlist/socket");
+        let wrong = || {
+            format!("{text:?} is no IP address with a port; write 127.0.0.1:8080, 0.0.0.0:8080 or unix:/run/hotlist/socket")
+        };
         match text.strip_prefix(UNIX) {
             Some("") => Err(wrong()),
             Some(path) => Ok(Self::Unix(path.into())),
