@@ -37,11 +37,11 @@ fn text(media_type: &'static str, content: &'static str) -> TaggedContent {
     TaggedContent::new(HeaderValue::from_static(media_type), content)
 }
 
-/// The page.
+/// The page. It has no parameters, and ignores those that other sites add to links.
 #[utoipa::path(get, path = "/", tag = "page", operation_id = "getPage", params(ReadConditions), responses(
     (status = 200, description = "The page", body = String, content_type = "text/html", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
     (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
-pub(super) async fn page(headers: HeaderMap, _: NoQuery) -> HandlerResult {
+pub(super) async fn page(headers: HeaderMap) -> HandlerResult {
     PAGE.respond(&headers)
 }
 

@@ -187,6 +187,7 @@ pub(super) async fn change(
     let write = WriteRequest::read(&web, request, ExpectedBody::Patch).await?;
     let patch: EntryPatch = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
+    patch.check_identity(id, &format!("{prefix}{id}"))?;
     let reply = write.call(&web, &name, EntryUpdate { id, patch }).await?;
     let Touched { put, unknown, removed } = reply.touched();
     if let Some(entry) = put.iter().find(|entry| entry.id == id) {

@@ -10,7 +10,8 @@ use serde_with::rust::double_option;
 use utoipa::ToSchema;
 
 use super::field_values::FieldValues;
-use super::members::{Parsed, RevisionNumber, not_null};
+use super::members::{Parsed, RevisionNumber, not_null, whole};
+use super::problem::Problem;
 use super::representations::Fields;
 use super::schemas;
 use crate::actor::{CommandSource, InvalidInput, Prepare};
@@ -68,6 +69,14 @@ pub(super) struct EntryPatch {
     #[serde(default)]
     #[schema(value_type = schemas::FieldChanges, required = false)]
     fields: FieldValues,
+    /// The entry's id, as a client that sends back a whole entry has it. Another one is refused.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = schemas::EntryId, required = false)]
+    id: Option<f64>,
+    /// The entry's URL, likewise.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, format = "uri", required = false)]
+    url: Option<String>,
 }
 
 /// A merge patch and the entry that it changes.
@@ -132,6 +141,16 @@ impl From<NewEntry> for CommandSource {
 }
 
 impl EntryPatch {
+    /// Refuses to change what identifies an entry.
+    pub(super) fn check_identity(&self, id: EntryId, url: &str) -> Result<(), Problem> {
+        let cannot = |member: &str, is: String| Err(Problem::invalid(member, format!("it cannot be changed, it is {is}")));
+        match (self.id, &self.url) {
+            (Some(given), _) if whole(given) != Some(id) => cannot("id", id.to_string()),
+            (_, Some(given)) if given != url => cannot("url", url.to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     fn patch(&self, fields: Vec<(String, Option<Value>)>) -> Patch {
         let Self { title, date, completed, order, .. } = self;
         let date = date.as_ref().map(|date| date.as_ref().map(|date| date.0));

@@ -46,6 +46,25 @@ async fn a_member_absent_on_input_is_absent_on_output_except_completed_and_field
 }
 
 #[tokio::test]
+async fn an_entry_as_it_was_read_can_be_sent_back_and_its_identity_cannot_be_changed() {
+    let server = Server::start().await;
+    let mut entry = server.add("bob", "a").await;
+    let send = async |entry: &serde_json::Value| {
+        server.request("PATCH", "/lists/bob/entries/1").json_text(&entry.to_string()).response().await
+    };
+    entry["title"] = json!("b");
+    let sent = send(&entry).await;
+    assert_eq!((sent.status.as_u16(), sent.json()), (200, entry.clone()));
+    for (member, other) in [("id", json!(2)), ("id", json!(1.5)), ("url", json!(server.url("/lists/bob/entries/2")))] {
+        let mut changed = entry.clone();
+        changed[member] = other;
+        let problem = send(&changed).await.problem(422, "invalid");
+        assert_eq!(problem["field"], member);
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("cannot be changed")), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn a_patch_changes_the_members_it_names_and_null_removes_one() {
     let server = Server::start().await;
     server

@@ -79,6 +79,8 @@ async fn the_page_is_served_with_tags_and_a_policy() {
         let tag = response.header("etag").to_owned();
         assert_eq!(server.request("GET", path).header("if-none-match", tag).response().await.status, 304);
     }
+    // What other sites add to links.
+    assert_eq!(server.get("/?utm_source=x&fbclid=y").await.status, 200);
 }
 
 #[tokio::test]
