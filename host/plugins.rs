@@ -35,7 +35,7 @@ use crate::rollout::{Accepted, Digest, PublishError, Registry, RolloutUpdate, St
 use crate::wasm::Engine;
 
 pub use error::{CloseError, LoaderDied, StartError};
-pub use job::UploadOptions;
+pub use job::{DeleteOptions, UploadOptions};
 
 /// How long [`Plugins::close`] waits for the last write.
 pub const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -123,6 +123,11 @@ impl Plugins {
     /// Changes a rollout. The change is durable when this returns.
     pub async fn update(&self, name: LogicName, update: RolloutUpdate) -> Result<(), PublishError> {
         self.ask(|answer| Job::Update { name, update, answer }).await
+    }
+
+    /// Forgets a version that nothing uses. The change is durable when this returns.
+    pub async fn delete(&self, name: LogicName, digest: Digest, options: DeleteOptions) -> Result<(), PublishError> {
+        self.ask(|answer| Job::Delete { name, digest, options, answer }).await
     }
 
     /// Reads the component of a version.

@@ -9,6 +9,7 @@
 //!   accepted.
 
 mod artifacts;
+mod candidate;
 mod decision_times;
 mod digest;
 mod draft;
@@ -36,6 +37,7 @@ pub mod conformance;
 pub mod shadows;
 
 pub use artifacts::{ArtifactStore, DAMAGED_FILE, LOGIC_DIRECTORY, file_name};
+pub use candidate::{CanaryEnd, Candidate, Then, ThenError};
 pub use decision_times::Stopwatch;
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
@@ -45,12 +47,12 @@ pub use import::{StateFiles, has_state_files};
 pub use on_fault::OnFault;
 pub use policy::{Failure, MIN_CLIENTS, QuarantinePolicy};
 pub use publisher::{
-    Accepted, Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission,
+    Accepted, CanaryTime, Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission,
 };
 pub use registry::{MAX_LOGICS, Proposal, Registry, VersionSource};
 pub use resolve::{LoadedCandidate, ResolveError, Rollout, Selection, Selector, bucket};
 pub use sharing::Sharing;
-pub use state::{Candidate, MAX_EVENTS, MAX_VERSIONS, Roles, RolloutState, TransitionError};
+pub use state::{MAX_EVENTS, MAX_VERSIONS, Roles, RolloutState, TransitionError};
 pub use state_store::{RECORD_KIND, StateError, StateStore, StateValue};
 pub use states::{StoredState, decode_state};
 pub use version::{Counters, MANY_ENTRIES, Version};

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::output::print_error;
 use super::remote::{ServerArgs, ServerProblem};
 use crate::list::name::{ListName, LogicName};
-use crate::rollout::{PublishError, VersionSelector};
+use crate::rollout::{PublishError, Then, VersionSelector};
 
 /// The exit code where the server refused the request.
 const REFUSED: u8 = 1;
@@ -32,6 +32,7 @@ The careful way:
   hotlist logic push kanban kanban.wasm              check it and store it; it decides nothing
   hotlist logic shadow kanban 1.1.0                  let it decide beside the live version, without effect
   hotlist logic canary kanban 10                     let it decide for 10 % of the lists
+  hotlist logic canary kanban 10 --until 24h --then live   the same, and live after a day without a failure
   hotlist logic promote kanban                       make it live
 
 When something failed:
@@ -93,6 +94,12 @@ enum LogicCommand {
         /// The version, which becomes the candidate
         #[arg(value_name = "VERSION", default_value = "candidate")]
         version: VersionSelector,
+        /// End the canary after this time, such as 5m or 24h; the first failure stops it before
+        #[arg(long, env = "HOTLIST_UNTIL", value_name = "TIME", requires = "then")]
+        until: Option<String>,
+        /// What happens at the end of the canary
+        #[arg(long, env = "HOTLIST_THEN", value_name = "live|withdraw", requires = "until")]
+        then: Option<Then>,
     },
     /// Make a version live
     Promote {
@@ -114,6 +121,17 @@ enum LogicCommand {
     Withdraw {
         #[command(flatten)]
         logic: Name,
+    },
+    /// Delete a version that nothing uses
+    Delete {
+        #[command(flatten)]
+        logic: Name,
+        /// The version
+        #[arg(value_name = "VERSION")]
+        version: VersionSelector,
+        /// Delete it although it is quarantined, or a list is or was pinned to it
+        #[arg(long, env = "HOTLIST_FORCE")]
+        force: bool,
     },
     /// Have one version decide about a list, whichever is live
     Pin {
@@ -165,7 +183,11 @@ fn try_run(LogicArgs { server, json, command }: &LogicArgs) -> anyhow::Result<()
         }
         LogicCommand::Unpin { logic, list } => return change::pin(remote, &logic.name, None, list, *json),
         LogicCommand::Shadow { logic, version, off } => change::shadow(remote, &logic.name, version, !off),
-        LogicCommand::Canary { logic, percent, version } => change::canary(remote, &logic.name, version, *percent),
+        LogicCommand::Canary { logic, percent, version, until, then } => {
+            let end = until.as_deref().zip(*then);
+            change::canary(remote, &logic.name, version, *percent, end)
+        }
+        LogicCommand::Delete { logic, version, force } => change::delete(remote, &logic.name, version, *force),
         LogicCommand::Promote { logic, version, force } => change::promote(remote, &logic.name, version, *force),
         LogicCommand::Rollback { logic } => change::promote(remote, &logic.name, &VersionSelector::LastGood, false),
         LogicCommand::Withdraw { logic } => change::withdraw(remote, &logic.name),

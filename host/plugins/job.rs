@@ -31,6 +31,15 @@ pub struct UploadOptions {
     pub client: Option<Arc<str>>,
 }
 
+/// How a version is deleted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeleteOptions {
+    /// Whether a quarantined version, and one that lists may need, is deleted.
+    pub force: bool,
+    /// The client that requests it.
+    pub client: Option<Arc<str>>,
+}
+
 /// Where the answer to a job goes.
 pub(super) type Answer<T, E = PublishError> = oneshot::Sender<Result<T, E>>;
 
@@ -42,6 +51,13 @@ pub(super) enum Job {
     Update {
         name: LogicName,
         update: RolloutUpdate,
+        answer: Answer<()>,
+    },
+    /// Forgets a version that nothing uses.
+    Delete {
+        name: LogicName,
+        digest: Digest,
+        options: DeleteOptions,
         answer: Answer<()>,
     },
     /// Loads a version that a list is pinned to.

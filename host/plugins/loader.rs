@@ -14,14 +14,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::builtin::BUILTIN;
+use super::builtin::{self, BUILTIN};
 use super::error::StartError;
-use super::job::{Answer, Done, Job, Load, Panicked, Shared, Then, Upload, Work, catch};
+use super::job::{Answer, DeleteOptions, Done, Job, Load, Panicked, Shared, Then, Upload, Work, catch};
 use super::watch::Watch;
 use super::work_queue::{Kind, WorkQueue};
 use crate::clock::Clock;
 use crate::list::Limits;
-use crate::list::digest::digest_of;
+use crate::list::digest::{digest_of, hex};
 use crate::list::name::LogicName;
 use crate::rollout::{
     Accepted, ArtifactStore, Cause, Compiler, Digest, MAX_LOGICS, Prepared, PublishError, Publisher, Registry,
@@ -34,7 +34,7 @@ const MAX_LOADED_FOR_UPDATE: usize = 4;
 /// The most jobs that wait for one version to be loaded.
 const MAX_WAITING_FOR_VERSION: usize = 10_000;
 
-/// After how long a failed write of a state is tried again.
+/// After how long a failed write of a state is tried again, and how often the loader looks for a canary that is to end.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Loader {
@@ -106,7 +106,8 @@ impl Loader {
         loop {
             let all_saved = self.step();
             let pause = self.watch.as_ref().map(Watch::pause);
-            let pause = if all_saved { pause } else { Some(pause.unwrap_or(RETRY).min(RETRY)) };
+            let looks_again = !all_saved || !self.publisher.registry().canary_ends().is_empty();
+            let pause = if looks_again { Some(pause.unwrap_or(RETRY).min(RETRY)) } else { pause };
             let job = match pause {
                 Some(pause) => jobs.recv_timeout(pause),
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -121,7 +122,7 @@ impl Loader {
         self.step();
     }
 
-    /// Has the directory read if it is time, and writes what changed in memory. Comes before every job, so that a busy
+    /// Has the directory read if it is time, ends the canaries whose time is over, and writes what changed in memory. Comes before every job, so that a busy
     /// queue delays neither. Returns whether every state is on disk.
     fn step(&mut self) -> bool {
         let closing = self.shared.take_closing();
@@ -132,6 +133,7 @@ impl Loader {
             if let Some(watch) = &mut self.watch {
                 watch.step(self.queue.has_room(Kind::File));
             }
+            self.publisher.end_canaries();
             Ok::<_, Panicked>(self.publisher.save_dirty())
         });
         let all_saved = stepped.unwrap_or(false);
@@ -151,6 +153,14 @@ impl Loader {
         match job {
             Job::Upload(upload) => self.begin_upload(upload),
             Job::Update { name, update, answer } => self.update(name, update, Vec::new(), answer),
+            Job::Delete { name, digest, options, answer } => {
+                let DeleteOptions { force, client } = &options;
+                let deleted = catch("deleted a version", || {
+                    self.check_deletion(&name, &digest)?;
+                    publisher.delete(&name, &digest, *force, client.as_deref())
+                });
+                drop(answer.send(deleted));
+            }
             Job::Fetch { name, digest, answer } => self.fetch(name, digest, answer),
             Job::Component { name, digest, answer } => {
                 drop(answer.send(catch("read a component", || publisher.component(&name, &digest))));
@@ -243,6 +253,17 @@ impl Loader {
             return Err(PublishError::TooMany { limit: MAX_LOGICS });
         }
         Ok(())
+    }
+
+    /// Refuses to forget a component that the next start would take for a new one.
+    fn check_deletion(&self, name: &LogicName, digest: &Digest) -> Result<(), PublishError> {
+        let file = self.watch.as_ref().and_then(|watch| watch.file_with(name, digest));
+        let why = match file {
+            Some(file) => format!("the file {} has this component; remove it there first", file.display()),
+            None if builtin::digests().contains(digest) => "it is part of the program".to_owned(),
+            None => return Ok(()),
+        };
+        Err(PublishError::InUse { digest: hex(digest), why })
     }
 
     fn publish_upload(

@@ -25,7 +25,7 @@ use super::error::StartError;
 use super::files::{FileAnswer, FileReader, Found, Listed, Listing, READ_LIMIT, Request, not_answered};
 use super::job::{Answer, FileUpload, Job, Work};
 use super::work_queue::WorkQueue;
-use crate::list::digest::digest_of;
+use crate::list::digest::{Digest, digest_of};
 use crate::list::name::LogicName;
 use crate::rollout::{MAX_LOGICS, PublishError, Publisher, SubmitError};
 use notifications::Notifications;
@@ -149,6 +149,11 @@ impl Watch {
     /// The file that a logic comes from.
     pub(super) fn file_of(&self, name: &LogicName) -> Option<&Path> {
         self.files.get(name).map(|seen| seen.path.as_path())
+    }
+
+    /// The file with these bytes of a logic, if the directory has them.
+    pub(super) fn file_with(&self, name: &LogicName, digest: &Digest) -> Option<&Path> {
+        self.files.get(name).filter(|seen| seen.digest == *digest).map(|seen| seen.path.as_path())
     }
 
     /// Looks at every file as if all had changed, at once. The caller is answered with the number of components in the

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::candidate::{CanaryEnd, Candidate};
+use super::digest::Digest;
 use super::event::{Cause, FAILURES};
-use super::state::{Candidate, RolloutState, TransitionError};
+use super::state::{RolloutState, TransitionError};
 use super::version::Version;
 use super::version_record::Gates;
 
@@ -55,10 +57,11 @@ impl RolloutDraft {
         version: &Arc<Version>,
         percent: u8,
         shadow: bool,
+        end: Option<CanaryEnd>,
         cause: Cause<'_>,
     ) -> Result<(), TransitionError> {
         self.drop_missing(cause);
-        self.state.stage(Candidate { digest: *version.digest(), percent, shadow }, cause)?;
+        self.state.stage(Candidate { digest: *version.digest(), percent, shadow, end }, cause)?;
         self.loaded.insert(0, version.clone());
         Ok(())
     }
@@ -67,6 +70,13 @@ impl RolloutDraft {
     pub fn withdraw(&mut self, cause: Cause<'_>) {
         self.drop_missing(cause);
         self.state.withdraw(cause);
+    }
+
+    /// Forgets a version that nothing uses, see [`RolloutState::delete`].
+    pub fn delete(&mut self, digest: &Digest, force: bool, cause: Cause<'_>) -> Result<(), TransitionError> {
+        self.state.delete(digest, force, cause)?;
+        self.spare.retain(|spare| spare.digest() != digest);
+        Ok(())
     }
 
     /// Quarantines a version, see [`RolloutState::quarantine`].

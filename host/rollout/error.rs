@@ -71,6 +71,17 @@ pub enum PublishError {
     /// The live version cannot be the candidate.
     #[error("{0} is live, so it cannot be the candidate")]
     IsLive(String),
+    /// The version is used, so it was not deleted.
+    #[error("sha256:{digest} is in use: {why}")]
+    InUse {
+        /// The digest, in hexadecimal digits.
+        digest: String,
+        /// What uses it.
+        why: String,
+    },
+    /// A canary that ends by itself decides for no list.
+    #[error("a canary that ends by itself needs a percentage above 0")]
+    EmptyCanary,
     /// The server has as many logics as it may have.
     #[error("the server has {limit} logics, which is its limit")]
     TooMany {
@@ -130,6 +141,7 @@ impl PublishError {
             TransitionError::NoLive => Self::NoLive(logic.clone()),
             TransitionError::NothingLive => Self::NothingLive(logic.clone()),
             TransitionError::IsLive(digest) => Self::IsLive(format!("sha256:{} of {logic}", hex(&digest))),
+            TransitionError::InUse { digest, why } => Self::InUse { digest: hex(&digest), why: why.into() },
             error @ TransitionError::NoFallback(_) => Self::Failed(error.to_string()),
         }
     }

@@ -20,6 +20,9 @@ pub(super) const BUILT_IN: &str = "built in";
 /// The source of what the failures of a version cause.
 pub(super) const FAILURES: &str = "failures";
 
+/// The source of what the end of a canary causes.
+pub(super) const CANARY: &str = "end of canary";
+
 /// The bytes of a digest that a sentence shows.
 const SHOWN_BYTES: usize = 4;
 
@@ -70,6 +73,8 @@ pub enum Step {
     Refused,
     /// A version became the candidate, or its percentage or shadow changed.
     Candidate,
+    /// A canary that would end by itself was stopped before.
+    Stopped,
     /// The candidate was withdrawn.
     Withdrawn,
     /// A version failed too often.
@@ -80,6 +85,8 @@ pub enum Step {
     Shared,
     /// Lists may not share instances of a version any more.
     Isolated,
+    /// A version that nothing uses was deleted.
+    Deleted,
     /// Another thing happens to commands at which the live version fails.
     OnFault,
 }
@@ -121,6 +128,7 @@ impl Event {
         match self.source.as_str() {
             REQUEST | FAILURES => by,
             UPLOAD => format!(", uploaded{by}"),
+            CANARY => format!(" at the end of its canary{by}"),
             BUILT_IN => format!(", part of the program{by}"),
             source => format!(", from {}{by}", printable(source)),
         }
@@ -137,11 +145,17 @@ impl fmt::Display for Event {
             Step::Stored => write!(f, "{subject} was checked and stored{origin}"),
             Step::Refused => write!(f, "{subject} was refused{origin}: {why}"),
             Step::Candidate => write!(f, "{subject} became the candidate{origin}: {why}"),
+            Step::Stopped => write!(f, "the canary of {subject} was stopped{origin}{because}"),
             Step::Withdrawn => write!(f, "{subject} is no longer the candidate{origin}{because}"),
             Step::Quarantined => write!(f, "{subject} was quarantined{origin}{because}"),
             Step::Released => write!(f, "{subject} may decide again{origin}; {why}"),
             Step::Shared => write!(f, "lists may share instances of {subject}{origin}"),
             Step::Isolated => write!(f, "lists no longer share instances of {subject}{origin}"),
+            Step::Deleted => write!(
+                f,
+                "{subject} was deleted{origin}{}",
+                if why.is_empty() { String::new() } else { format!("; {why}") }
+            ),
             Step::OnFault => write!(f, "a command at which the live version fails follows {why} from now on{origin}"),
         }
     }

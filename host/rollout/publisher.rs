@@ -5,6 +5,7 @@
 //! A change of a rollout is durable before it is in effect. Changes that are made in memory first, such as a quarantine,
 //! are written by [`Publisher::save_dirty`].
 
+mod canary;
 mod prepare;
 mod unsaved;
 mod update;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 pub use prepare::{Accepted, Compiler, IsCancelled, Prepared, Preparer, Submission};
 use unsaved::Unsaved;
-pub use update::RolloutUpdate;
+pub use update::{CanaryTime, RolloutUpdate};
 
 use super::artifacts::ArtifactStore;
 use super::digest::Digest;

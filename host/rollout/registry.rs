@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::digest::Digest;
 use super::draft::RolloutDraft;
-use super::event::{Cause, Event, Step};
+use super::event::{Cause, Event, FAILURES, Step};
 use super::on_fault::OnFault;
 use super::policy::{Failure, QuarantinePolicy};
 use super::resolve::{ResolveError, Rollout, Selection, Selector};
@@ -20,6 +20,7 @@ use super::version::Version;
 use crate::clock::Clock;
 use crate::list::List;
 use crate::list::digest::hex;
+use crate::list::excerpt::quoted;
 use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
 use crate::logic::{Fault, Logic};
@@ -217,6 +218,9 @@ impl Registry {
     /// says so. Returns whether it did.
     pub fn failed(&self, version: &Arc<Version>, failure: Failure<'_>, fault: &Fault, clock: &dyn Clock) -> bool {
         version.counters.fault(fault);
+        if failure.shared != Some(true) && !fault.is_busy() {
+            self.stop_canary(version, failure.list, fault, clock.now());
+        }
         // A command at which the fallback fails, too, says nothing against this version. A resource that ran out does
         // not either: the list may be larger than any before, and the machine may be busy.
         if failure.shared == Some(true) || !fault.is_defect() {
@@ -242,6 +246,37 @@ impl Registry {
             tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; {effect}");
         }
         quarantined
+    }
+
+    /// Stops the canary of a version that failed on a list, if the canary would end by itself. One failure is enough, because
+    /// nothing is lost when an operator starts the canary again.
+    fn stop_canary(&self, version: &Version, list: &ListName, fault: &Fault, now: u64) {
+        let name = &version.id().name;
+        let ends_by_itself = |state: &RolloutState| {
+            state.candidate.as_ref().is_some_and(|one| one.digest == *version.digest() && one.end.is_some())
+        };
+        // Checked first, so that the failures of other versions replace no map.
+        if !self.rollout(name).is_some_and(|rollout| ends_by_itself(&rollout.state)) {
+            return;
+        }
+        let why = format!("it failed on list {}: {fault}", quoted(list.as_str()));
+        self.change_always(name, |draft| {
+            // Another version may have become the candidate meanwhile.
+            if ends_by_itself(&draft.state) {
+                draft.state.stop_canary(&why, Cause::new(FAILURES, now));
+            }
+        });
+        tracing::warn!(logic = %version.id(), why, "stopped a canary; the live version decides for its lists");
+    }
+
+    /// The logics that have a canary which ends by itself, each with the time of its end in milliseconds since the epoch.
+    pub fn canary_ends(&self) -> Vec<(LogicName, u64)> {
+        let all = self.all();
+        let end = |(name, rollout): (&LogicName, &Arc<Rollout>)| {
+            let end = rollout.state.candidate.as_ref()?.end.as_ref()?;
+            Some((name.clone(), end.until))
+        };
+        all.iter().filter_map(end).collect()
     }
 
     /// Prepares a change that can be written to disk before it is in effect.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::candidate::Candidate;
 use super::digest::Digest;
 use super::draft::RolloutDraft;
 use super::on_fault::OnFault;
 use super::shadows::Shadow;
-use super::state::{Candidate, RolloutState};
+use super::state::RolloutState;
 use super::version::Version;
 use super::version_record::VersionRecord;
 use crate::list::name::{ListName, LogicName, stable_hash};
@@ -90,7 +91,7 @@ impl Rollout {
         let roles = state.roles(|digest| find(digest).is_some());
         let live = roles.live.as_ref().and_then(find);
         let running = before.and_then(|before| before.candidate.as_ref()?.shadow.as_ref());
-        let candidate = roles.candidate.and_then(|Candidate { digest, percent, shadow }| {
+        let candidate = roles.candidate.and_then(|Candidate { digest, percent, shadow, .. }| {
             let (version, live) = (find(&digest)?, live.as_ref().filter(|_| shadow));
             let shadow = live.map(|live| Shadow::follow(running, &version, live.digest()));
             Some(LoadedCandidate { version, percent, shadow })

@@ -6,11 +6,11 @@
 //! why. A transition reads no clock and starts no thread.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Digest, digits, optional_digits};
+use super::candidate::Candidate;
+use super::digest::{Digest, optional_digits};
 use super::event::{Cause, Event, FAILURES, Step};
 use super::on_fault::OnFault;
 use super::version_record::{Gates, Quarantine, VersionRecord};
@@ -46,18 +46,6 @@ pub struct RolloutState {
     pub events: VecDeque<Event>,
 }
 
-/// A version that is tried beside the live one.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Candidate {
-    /// The digest of the version.
-    #[serde(with = "digits")]
-    pub digest: Digest,
-    /// The percentage of lists in the canary: the candidate decides for these.
-    pub percent: u8,
-    /// Whether the candidate also decides in the shadow of the live version.
-    pub shadow: bool,
-}
-
 /// Why a transition is not possible. The state is unchanged then.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TransitionError {
@@ -81,6 +69,14 @@ pub enum TransitionError {
     /// The live version cannot be the candidate.
     #[error("sha256:{} is live, so it cannot be the candidate", hex(.0))]
     IsLive(Digest),
+    /// The version is used, so it cannot be deleted.
+    #[error("sha256:{} is in use: {why}", hex(digest))]
+    InUse {
+        /// The version.
+        digest: Digest,
+        /// What uses it.
+        why: &'static str,
+    },
     /// No other version could decide instead of the one to be quarantined.
     #[error("no other version can decide instead of sha256:{}", hex(.0))]
     NoFallback(Digest),
@@ -207,6 +203,9 @@ impl RolloutState {
         }
         self.clear_candidate(digest);
         self.note_version(Step::Published, cause, digest, "");
+        if before != Some(*digest) {
+            self.stop_canary("another version became live", cause);
+        }
         Ok(())
     }
 
@@ -220,6 +219,39 @@ impl RolloutState {
         }
         self.note_version(Step::Candidate, cause, &candidate.digest, &candidate.to_string());
         self.candidate = Some(candidate);
+        Ok(())
+    }
+
+    /// Stops a canary that would end by itself: the candidate decides for no list any more.
+    pub fn stop_canary(&mut self, why: &str, cause: Cause<'_>) {
+        let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.end.is_some()) else { return };
+        (candidate.percent, candidate.end) = (0, None);
+        let digest = candidate.digest;
+        self.note_version(Step::Stopped, cause, &digest, why);
+    }
+
+    /// Forgets a version that nothing uses. With `force`, also one that is quarantined, or that lists may need.
+    pub fn delete(&mut self, digest: &Digest, force: bool, cause: Cause<'_>) -> Result<(), TransitionError> {
+        let record = self.record(digest).ok_or(TransitionError::UnknownVersion(*digest))?;
+        let candidate = self.candidate.as_ref().map(|candidate| candidate.digest);
+        let use_of = match Some(*digest) {
+            digest if digest == self.live => Some("it is live"),
+            digest if digest == self.last_good => Some("lists fall back to it, because it is the last good version"),
+            digest if digest == candidate => Some("it is the candidate"),
+            _ if force => None,
+            _ if record.held => Some("a list is or was pinned to it or could not migrate from it; insist with force"),
+            _ if record.quarantine.is_some() => {
+                Some("it is quarantined, and its record keeps the same component from coming back; insist with force")
+            }
+            _ => None,
+        };
+        if let Some(why) = use_of {
+            return Err(TransitionError::InUse { digest: *digest, why });
+        }
+        let quarantine =
+            record.quarantine.as_ref().map(|quarantine| format!("it was quarantined, because {}", quarantine.why));
+        self.note_version(Step::Deleted, cause, digest, &quarantine.unwrap_or_default());
+        self.versions.retain(|record| record.digest != *digest);
         Ok(())
     }
 
@@ -256,6 +288,7 @@ impl RolloutState {
     fn fall_back_to(&mut self, fallback: &Digest, now: u64) {
         (self.live, self.last_good, self.since) = (Some(*fallback), None, now);
         self.clear_candidate(fallback);
+        self.stop_canary("the live version was quarantined", Cause::new(FAILURES, now));
     }
 
     /// Sets what happens to a command at which the live version fails. If the live version is quarantined and lists may
@@ -354,17 +387,6 @@ impl RolloutState {
     fn note_version(&mut self, step: Step, cause: Cause<'_>, digest: &Digest, why: &str) {
         let version = self.record(digest).map(|record| record.version.clone());
         self.note(Event { digest: Some(*digest), version, ..Event::new(step, cause, why) });
-    }
-}
-
-impl fmt::Display for Candidate {
-    /// Writes what the candidate does, for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let canary = (self.percent > 0).then(|| format!("canary for {} % of the lists", self.percent));
-        let shadow = self.shadow.then(|| "in the shadow of the live version".to_owned());
-        let does: Vec<_> = canary.into_iter().chain(shadow).collect();
-        f.write_str(if does.is_empty() { "it decides nothing" } else { "" })?;
-        f.write_str(&does.join(" and "))
     }
 }
 

@@ -225,7 +225,9 @@ mod tests {
         assert_eq!(found(&state, "last-good", false).unwrap_err(), "there is no last-good version of rules");
         state.publish(&digest(1), Cause::new("test", 1)).unwrap();
         state.publish(&digest(2), Cause::new("test", 2)).unwrap();
-        state.stage(Candidate { digest: digest(3), percent: 0, shadow: true }, Cause::new("test", 3)).unwrap();
+        state
+            .stage(Candidate { digest: digest(3), percent: 0, shadow: true, end: None }, Cause::new("test", 3))
+            .unwrap();
         assert_eq!((found(&state, "last-good", false), found(&state, "candidate", false)), (Ok(1), Ok(3)));
     }
 

@@ -23,14 +23,14 @@ use super::openapi::{AbsentProblem, BodyProblems, ReadProblems, StaleProblem, Ve
 use super::paths::{LogicPath, VersionPath};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem, ProblemKind};
-use super::query::{NoQuery, UploadQuery};
+use super::query::{DeleteQuery, NoQuery, UploadQuery};
 use super::representations::{empty, json_response};
 use super::schemas;
 use super::state::{Shared, Web};
 use crate::list::digest::hex;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
-use crate::plugins::UploadOptions;
+use crate::plugins::{DeleteOptions, UploadOptions};
 use crate::rollout::Accepted;
 use state::{GatesBody, LogicDetailBody, ReleasedBody};
 use update::LogicPatch;
@@ -166,8 +166,25 @@ pub(super) async fn change(
     let (parts, body) = request.into_parts();
     require_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
     let patch: LogicPatch = json::read(&web.body_limits().read(&parts.headers, body).await?)?;
-    web.services.plugins.update(name.clone(), patch.into_update(client)).await?;
+    web.services.plugins.update(name.clone(), patch.into_update(client)?).await?;
     describe(&web, &name)
+}
+
+/// Deletes a version that nothing uses. Its component is removed with the next change of the logic.
+#[utoipa::path(delete, path = "/logic/{name}/versions/{digest}", tag = "logic", operation_id = "deleteVersion",
+    params(("name" = LogicName, Path, description = "The logic's name"),
+        ("digest" = schemas::DigestInPath, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not"),
+        DeleteQuery),
+    responses((status = 204, description = "The version is deleted"), WriteProblems, AbsentProblem, VersionProblem))]
+pub(super) async fn delete(
+    State(web): Shared,
+    VersionPath(name, digest): VersionPath,
+    Operator(client): Operator,
+    query: DeleteQuery,
+) -> HandlerResult {
+    let options = DeleteOptions { force: query.force, client: Some(client) };
+    web.services.plugins.delete(name, digest, options).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// Reads the component of a version, byte for byte.

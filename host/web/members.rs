@@ -3,13 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::schemas::MAX_EXACT;
 use crate::list::date::Date;
 use crate::list::selector::LogicSelector;
-use crate::rollout::{OnFault, VersionSelector};
+use crate::rollout::{OnFault, Then, VersionSelector};
 
 /// Reads a member that may be absent, but not `null`.
 pub(super) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
@@ -31,6 +32,14 @@ impl FromText for Date {
 }
 
 impl FromText for VersionSelector {
+    const EXPECTED: &str = "a text";
+}
+
+impl FromText for Then {
+    const EXPECTED: &str = "a text";
+}
+
+impl FromText for Span {
     const EXPECTED: &str = "a text";
 }
 
@@ -59,6 +68,29 @@ impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
         }
 
         deserializer.deserialize_str(Reader(PhantomData))
+    }
+}
+
+/// The longest span of time that a body may name.
+const MAX_SPAN: Duration = Duration::from_secs(30 * 86_400);
+
+/// A span of time, from a second on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Span(pub(super) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("{text:?} is not a duration; write it as 60s, 5m or 24h");
+        let span: jiff::SignedDuration = text.parse().map_err(|_| form())?;
+        let span = Duration::try_from(span).map_err(|_| form())?;
+        let is_within = (Duration::from_secs(1)..=MAX_SPAN).contains(&span);
+        if is_within {
+            Ok(Self(span))
+        } else {
+            Err(format!("{text} is not from 1s to {} days", MAX_SPAN.as_secs() / 86_400))
+        }
     }
 }
 

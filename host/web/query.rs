@@ -127,6 +127,15 @@ pub(super) struct UploadQuery {
     pub(super) dry_run: bool,
 }
 
+/// How to delete a version.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteQuery {
+    /// Whether to delete it although it is quarantined, or a list is or was pinned to it. False if absent.
+    #[param(value_type = Option<bool>)]
+    pub(super) force: bool,
+}
+
 /// No parameters.
 pub(super) struct NoQuery;
 
@@ -290,4 +299,5 @@ extract!(UploadQuery, ["publish", "force", "dry-run"], |parameters| Self {
     force: parameters.boolean("force")?.unwrap_or(false),
     dry_run: parameters.boolean("dry-run")?.unwrap_or(false),
 });
+extract!(DeleteQuery, ["force"], |parameters| Self { force: parameters.boolean("force")?.unwrap_or(false) });
 extract!(NoQuery, [], |parameters| Self);

@@ -48,7 +48,7 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(events::follow_several))
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))
-        .routes(routes!(logic::component))
+        .routes(routes!(logic::component, logic::delete))
         .routes(routes!(logic::description))
         .routes(routes!(assets::contract))
         .routes(routes!(assets::page))

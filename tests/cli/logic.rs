@@ -68,6 +68,11 @@ fn an_operator_pushes_a_version_tries_it_and_makes_it_live_or_not() {
     assert!(shadow.contains("became the candidate by 127.0.0.1: in the shadow of the live version"), "{shadow}");
     let canary = operator.done(&["canary", "rules", "10"]);
     assert!(canary.contains("canary for 10 % of the lists and in the shadow of the live version"), "{canary}");
+    let timed = operator.done(&["canary", "rules", "20", "--until", "24h", "--then", "live"]);
+    assert!(timed.contains("it becomes live after that, unless it fails"), "{timed}");
+    assert!(operator.done(&["status", "rules"]).contains("canary 20 % until 20"), "{timed}");
+    operator.done(&["canary", "rules", "0"]);
+    operator.done(&["canary", "rules", "10"]);
     assert!(operator.done(&["shadow", "rules", "--off"]).contains("canary for 10 % of the lists\n"));
     let status = operator.done(&["status"]);
     let row = status.lines().find(|line| line.starts_with("rules ")).expect("a row");
@@ -83,10 +88,13 @@ fn an_operator_pushes_a_version_tries_it_and_makes_it_live_or_not() {
 
     // A version that several names mean is named, before anything changes.
     let twin = operator.file("twin.wasm", marked("todo", 1));
-    operator.done(&["push", "rules", &twin]);
+    let pushed: Value = serde_json::from_str(&operator.done(&["push", "rules", &twin, "--json"])).expect("JSON");
     let ambiguous = operator.refused(&["promote", "rules", "1.0.0"]);
     assert!(ambiguous.contains("1.0.0 names 2 versions of rules") && ambiguous.contains("last-good"), "{ambiguous}");
+    let twin = &pushed["digest"].as_str().expect("a digest")[..15];
+    assert!(operator.done(&["delete", "rules", twin]).contains("was deleted by 127.0.0.1"));
     assert!(operator.refused(&["promote", "rules", "9"]).contains("there is no version 9 of rules"));
+    assert!(operator.refused(&["delete", "rules", "1.1.0"]).contains("it is live"));
     let broken = operator.file("broken.wasm", b"no component".to_vec());
     assert!(operator.refused(&["push", "rules", &broken]).contains("not a WebAssembly component"));
     assert!(operator.done(&["why", "rules"]).contains("the last component of rules was refused: it is not"));

@@ -50,6 +50,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "PUT /logic/{name}",
         "PATCH /logic/{name}",
         "GET /logic/{name}/versions/{digest}",
+        "DELETE /logic/{name}/versions/{digest}",
         "GET /logic/{name}/versions/{digest}/description",
         "GET /livez",
         "GET /readyz",
@@ -125,7 +126,14 @@ async fn the_contract_states_what_may_be_absent_and_what_may_be_null() {
     // What may be null is what a request may remove, and a pin that was taken away.
     let mut nullable = BTreeSet::new();
     find_nullable(schemas, "", &mut nullable);
-    let expected = ["EntryPatch/date", "EntryPatch/order", "FieldChanges", "LogicPatch/candidate", "NewEntry/date"];
+    let expected = [
+        "EntryPatch/date",
+        "EntryPatch/order",
+        "FieldChanges",
+        "LogicPatch/candidate",
+        "LogicPatch/until",
+        "NewEntry/date",
+    ];
     let expected = expected.into_iter().chain(["NewEntry/order", "PinChange/pin"]).map(str::to_owned).collect();
     assert_eq!(nullable, expected);
     let mut nullable = BTreeSet::new();

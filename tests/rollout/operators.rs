@@ -106,3 +106,59 @@ async fn a_dry_run_checks_a_component_as_an_upload_would_and_changes_nothing() {
     let components = std::fs::read_dir(server.data.path().join("logic/rules")).expect("a directory").count();
     assert_eq!(components, 1, "nothing was stored");
 }
+
+#[tokio::test]
+async fn a_canary_with_an_end_shows_it_and_is_refused_where_the_end_says_too_little() {
+    let server = Server::start().await;
+    upload(&server, "rules", component("todo"), "").await;
+    let next = upload(&server, "rules", marked("todo", 1), "?publish=false").await;
+    let body = json!({"candidate": next, "percent": 10, "until": "5m", "then": "live"});
+    let candidate = patch(&server, "rules", &body).await["candidate"].clone();
+    assert_eq!((&candidate["until"], &candidate["then"]), (&json!("2026-11-23T12:05:00Z"), &json!("live")));
+    for (body, field) in [
+        (json!({"until": "5m"}), "then"),
+        (json!({"then": "live"}), "until"),
+        (json!({"until": "5", "then": "live"}), "until"),
+        (json!({"until": "900h", "then": "live"}), "until"),
+        (json!({"until": "5m", "then": "vanish"}), "then"),
+        (json!({"percent": 0, "until": "5m", "then": "live"}), "until"),
+    ] {
+        assert_eq!(try_patch(&server, &body).await.problem(422, "invalid")["field"], field, "{body}");
+    }
+    assert_eq!(patch(&server, "rules", &json!({"until": null})).await["candidate"].get("until"), None);
+}
+
+#[tokio::test]
+async fn a_version_is_deleted_if_nothing_uses_it() {
+    let server = Server::start().await;
+    let [first, second, third, pinned] = [0, 1, 2, 3].map(|mark| marked("todo", mark));
+    let first = upload(&server, "rules", first, "").await;
+    let second = upload(&server, "rules", second, "").await;
+    let third = upload(&server, "rules", third, "?publish=false").await;
+    let pinned = upload(&server, "rules", pinned, "?publish=false").await;
+    patch(&server, "rules", &json!({"candidate": third, "shadow": true})).await;
+    assert_eq!(set_logic(&server, "bob", &format!("rules@{pinned}")).await.status, 201);
+    let delete = async |digest: &str, query: &str| {
+        server.request("DELETE", &format!("/logic/rules/versions/{digest}{query}")).response().await
+    };
+    for (digest, why) in
+        [(&first, "last good version"), (&second, "it is live"), (&third, "the candidate"), (&pinned, "pinned to it")]
+    {
+        let detail = delete(digest, "").await.problem(409, "version-in-use")["detail"].clone();
+        assert!(detail.as_str().is_some_and(|detail| detail.contains(why)), "{detail}");
+    }
+    let built_in = server.get("/logic/kanban").await.json()["live"]["digest"].clone();
+    let path = format!("/logic/kanban/versions/{}", built_in.as_str().expect("a digest"));
+    server.request("DELETE", &path).response().await.problem(409, "version-in-use");
+    delete(&first, "?force=true").await.problem(409, "version-in-use");
+    patch(&server, "rules", &json!({"candidate": null})).await;
+    assert_eq!(delete(&third, "").await.status, 204);
+    delete(&third, "").await.problem(404, "logic-not-found");
+    let logic = logic(&server).await;
+    let text = format!("1.0.0 ({}) was deleted by 127.0.0.1", &third[..15]);
+    assert_eq!((&last_event(&logic)["event"], &last_event(&logic)["text"]), (&json!("deleted"), &json!(text)));
+    // Another change, and its component is gone, too.
+    patch(&server, "rules", &json!({"live": first})).await;
+    let file = format!("logic/rules/{}.wasm", &third["sha256:".len()..]);
+    assert!(!server.data.path().join(file).exists());
+}

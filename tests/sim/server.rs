@@ -160,7 +160,7 @@ async fn publisher(world: Arc<World>, registry: Arc<Registry>) {
                 world.log(format_args!("try {} on {percent} %", next.id()));
                 change(&world, &registry, |draft| {
                     draft.store(&next, None, cause);
-                    draft.stage(&next, percent, false, cause)
+                    draft.stage(&next, percent, false, None, cause)
                 });
             }
             5 => {

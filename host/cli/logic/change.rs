@@ -14,7 +14,7 @@ use crate::cli::output::{green, print_line};
 use crate::cli::remote::{Remote, list_path};
 use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
-use crate::rollout::VersionSelector;
+use crate::rollout::{Then, VersionSelector};
 
 /// The media type of components.
 const WASM: &str = "application/wasm";
@@ -79,8 +79,14 @@ pub(super) fn canary(
     name: &LogicName,
     version: &VersionSelector,
     percent: u8,
+    end: Option<(&str, Then)>,
 ) -> anyhow::Result<Changed> {
-    patch(remote, name, &with_candidate(version, json!({ "percent": percent })))
+    let mut body = with_candidate(version, json!({ "percent": percent }));
+    if let Some((until, then)) = end {
+        body["until"] = until.into();
+        body["then"] = then.as_str().into();
+    }
+    patch(remote, name, &body)
 }
 
 /// The body that changes a candidate. The server knows which version is the candidate, so only another one is named.
@@ -104,11 +110,28 @@ pub(super) fn withdraw(remote: &Remote, name: &LogicName) -> anyhow::Result<Chan
     patch(remote, name, &json!({ "candidate": null }))
 }
 
+pub(super) fn delete(
+    remote: &Remote,
+    name: &LogicName,
+    version: &VersionSelector,
+    force: bool,
+) -> anyhow::Result<Changed> {
+    let before = get(remote, name)?;
+    let digest = Pin::Digest(exactly(&before, version)?);
+    let path = format!("/logic/{name}/versions/{digest}?force={force}");
+    remote.send(Method::DELETE, &path, None, Vec::new())?.ok()?;
+    changed(name, &before, get(remote, name)?)
+}
+
 fn patch(remote: &Remote, name: &LogicName, body: &Value) -> anyhow::Result<Changed> {
     let before = get(remote, name)?;
     let body = body.to_string().into_bytes();
     let after = remote.send(Method::PATCH, &format!("/logic/{name}"), Some(JSON), body)?.json()?;
-    let events = new_events(&before, &after);
+    changed(name, &before, after)
+}
+
+fn changed(name: &LogicName, before: &Value, after: Value) -> anyhow::Result<Changed> {
+    let events = new_events(before, &after);
     Ok(Changed { name: name.clone(), after, events })
 }
 

@@ -86,6 +86,10 @@ fn overview(logics: &[Value]) -> Vec<String> {
 fn doing(candidate: &Value) -> String {
     let canary = candidate["percent"].as_u64().filter(|percent| *percent > 0);
     let canary = canary.map(|percent| format!("canary {percent} %"));
+    let canary = canary.map(|canary| match candidate["until"].as_str() {
+        Some(_) => format!("{canary} until {}, then {}", candidate.text("until"), candidate.text("then")),
+        None => canary,
+    });
     let shadow = candidate["shadow"].is_object().then(|| "in shadow".to_owned());
     let doing: Vec<_> = canary.into_iter().chain(shadow).collect();
     if doing.is_empty() { "idle".into() } else { doing.join(", ") }

@@ -20,7 +20,7 @@ fn state(logic: &Value) -> anyhow::Result<RolloutState> {
     Ok(RolloutState {
         live: role("live")?,
         last_good: role("last_good")?,
-        candidate: role("candidate")?.map(|digest| Candidate { digest, percent: 0, shadow: false }),
+        candidate: role("candidate")?.map(|digest| Candidate { digest, percent: 0, shadow: false, end: None }),
         versions: versions.iter().map(record).collect::<anyhow::Result<_>>()?,
         ..RolloutState::default()
     })

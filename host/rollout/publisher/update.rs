@@ -1,7 +1,9 @@
 //! Changes of a rollout on request: another live version, a candidate, the end of one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::super::candidate::{CanaryEnd, Then};
 use super::super::digest::Digest;
 use super::super::error::PublishError;
 use super::super::event::Cause;
@@ -25,6 +27,8 @@ pub struct RolloutUpdate {
     pub percent: Option<u8>,
     /// Whether the candidate decides in the shadow of the live version.
     pub shadow: Option<bool>,
+    /// When and how the canary ends by itself; `Some(None)` leaves that to an operator.
+    pub end: Option<Option<CanaryTime>>,
     /// What happens to a command at which the live version fails.
     pub on_fault: Option<OnFault>,
     /// Whether lists share instances of the version that is live after the update.
@@ -35,9 +39,18 @@ pub struct RolloutUpdate {
     pub client: Option<Arc<str>>,
 }
 
+/// How long a canary lasts, and what happens to the candidate then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CanaryTime {
+    /// How long it lasts from now on.
+    pub time: Duration,
+    /// What happens then.
+    pub then: Then,
+}
+
 impl RolloutUpdate {
     fn changes_candidate(&self) -> bool {
-        self.percent.is_some() || self.shadow.is_some() || self.candidate.is_some()
+        self.percent.is_some() || self.shadow.is_some() || self.candidate.is_some() || self.end.is_some()
     }
 }
 
@@ -46,6 +59,7 @@ struct Staged {
     version: Arc<Version>,
     percent: u8,
     shadow: bool,
+    end: Option<CanaryEnd>,
 }
 
 impl Publisher {
@@ -72,7 +86,8 @@ impl Publisher {
     fn apply_to(&self, target: &Target<'_>, update: &RolloutUpdate) -> Result<(), PublishError> {
         let Target { name, rollout, .. } = *target;
         let live = update.live.as_ref().map(|selector| target.find(selector)).transpose()?;
-        let staged = target.staged(update)?;
+        let cause = Cause::request(update.client.as_deref(), self.clock.now());
+        let staged = target.staged(update, cause)?;
         let next_live = live.as_ref().or(rollout.live.as_ref());
         if let (Some(staged), Some(live), true) = (&staged, next_live, update.changes_candidate())
             && staged.version.digest() == live.digest()
@@ -83,7 +98,6 @@ impl Publisher {
             let in_canary = staged.as_ref().filter(|staged| staged.percent > 0).map(|staged| &staged.version);
             live.iter().chain(in_canary).try_for_each(|version| self.preparer.check_migration(&*version.logic))?;
         }
-        let cause = Cause::request(update.client.as_deref(), self.clock.now());
         self.change(name, |draft| {
             if let Some(on_fault) = update.on_fault {
                 draft.state.set_on_fault(on_fault, cause);
@@ -93,9 +107,9 @@ impl Publisher {
                 draft.publish(version, None, cause)?;
             }
             match &staged {
-                Some(Staged { version, percent, shadow }) if update.changes_candidate() => {
+                Some(Staged { version, percent, shadow, end }) if update.changes_candidate() => {
                     draft.state.release(version.digest(), update.force, cause)?;
-                    draft.stage(version, *percent, *shadow, cause)?;
+                    draft.stage(version, *percent, *shadow, end.clone(), cause)?;
                 }
                 None if update.changes_candidate() => draft.withdraw(cause),
                 _ => {}
@@ -120,7 +134,7 @@ struct Target<'a> {
 
 impl Target<'_> {
     /// The candidate as it is to be. What the update does not mention stays as it is, if the version stays.
-    fn staged(&self, update: &RolloutUpdate) -> Result<Option<Staged>, PublishError> {
+    fn staged(&self, update: &RolloutUpdate, cause: Cause<'_>) -> Result<Option<Staged>, PublishError> {
         let current = self.rollout.candidate.as_ref();
         let version = match &update.candidate {
             Some(Some(selector)) => Some(self.find(selector)?),
@@ -128,7 +142,8 @@ impl Target<'_> {
             None => current.map(|current| current.version.clone()),
         };
         let Some(version) = version else {
-            return match update.percent.is_some() || update.shadow.is_some() {
+            let is_about_candidate = update.percent.is_some() || update.shadow.is_some() || update.end.is_some();
+            return match is_about_candidate {
                 true => Err(PublishError::NoCandidate),
                 false => Ok(None),
             };
@@ -136,7 +151,17 @@ impl Target<'_> {
         let current = current.filter(|current| current.version.digest() == version.digest());
         let percent = update.percent.or(current.map(|current| current.percent)).unwrap_or(0);
         let shadow = update.shadow.unwrap_or(current.is_some_and(|current| current.shadow.is_some()));
-        Ok(Some(Staged { version, percent, shadow }))
+        let end = match update.end {
+            Some(Some(_)) if percent == 0 => return Err(PublishError::EmptyCanary),
+            Some(Some(CanaryTime { time, then })) => {
+                let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                Some(CanaryEnd { until: cause.time.saturating_add(time), then, client: cause.client.map(Into::into) })
+            }
+            Some(None) => None,
+            None => current.and(self.rollout.state.candidate.as_ref()).and_then(|candidate| candidate.end.clone()),
+        };
+        // A canary for no list has ended.
+        Ok(Some(Staged { version, percent, shadow, end: end.filter(|_| percent > 0) }))
     }
 
     /// The version that a selector names, which is loaded.

@@ -33,7 +33,7 @@ fn stage_candidate(registry: &Registry, major: u64, percent: u8) {
     let candidate = version(major);
     let proposal = registry.propose(&logic(), |draft| {
         draft.store(&candidate, None, Cause::new("test", NOW));
-        draft.stage(&candidate, percent, false, Cause::new("test", NOW))
+        draft.stage(&candidate, percent, false, None, Cause::new("test", NOW))
     });
     assert!(registry.accept(proposal.unwrap()));
 }
@@ -325,7 +325,7 @@ fn a_shadow_is_started_by_an_accepted_change_and_stays_while_both_versions_do() 
     let stage = |percent, shadow| {
         registry.propose(&logic(), |draft| {
             draft.store(&candidate, None, Cause::new("test", NOW));
-            draft.stage(&candidate, percent, shadow, Cause::new("test", NOW))
+            draft.stage(&candidate, percent, shadow, None, Cause::new("test", NOW))
         })
     };
     let running = || registry.rollout(&logic()).unwrap().candidate.as_ref().and_then(|one| one.shadow.clone());
@@ -348,7 +348,7 @@ fn a_quarantined_version_is_not_published_again() {
     assert!(quarantine(&registry, &live));
     registry.publish(Native::version(2), "test", NOW);
     assert_eq!(live_major(&registry), Some(1));
-    let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, Cause::new("test", NOW)));
+    let staged = registry.propose(&logic(), |draft| draft.stage(&live, 5, false, None, Cause::new("test", NOW)));
     assert!(matches!(staged.err(), Some(TransitionError::Quarantined { .. })));
 }
 

@@ -65,7 +65,7 @@ fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<
             state.publish(&id.digest, cause)
         }
         Transition::Stage(version, percent, shadow) => {
-            let candidate = Candidate { digest: [*version; 32], percent: *percent, shadow: *shadow };
+            let candidate = Candidate { digest: [*version; 32], percent: *percent, shadow: *shadow, end: None };
             state.stage(candidate, cause)
         }
         Transition::Withdraw => {

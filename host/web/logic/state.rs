@@ -8,11 +8,13 @@ use utoipa::ToSchema;
 use super::super::schemas::{ComponentDigest, VersionNumber};
 use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
-use super::words::{DifferenceKindBody, EventKind, LogicState, OnFaultBody, VersionState};
+use super::words::{DifferenceKindBody, EventKind, LogicState, OnFaultBody, ThenBody, VersionState};
 use crate::list::digest::hex;
 use crate::list::name::{ListName, LogicName};
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
-use crate::rollout::{Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Version, VersionRecord};
+use crate::rollout::{
+    CanaryEnd, Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Version, VersionRecord,
+};
 
 /// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
@@ -91,6 +93,14 @@ pub(in crate::web) struct CandidateBody<'a> {
     /// The share of lists for which the candidate decides, in per cent. A list's name determines whether it is one.
     #[schema(maximum = 100)]
     percent: u8,
+    /// When the canary ends by itself, unless the candidate fails before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    until: Option<Timestamp>,
+    /// What happens then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    then: Option<ThenBody>,
     /// The comparison with the live version, if the candidate runs in its shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -310,7 +320,8 @@ impl<'a> LogicBody<'a> {
         let live = rollout.live.as_deref().map(|live| LoadedVersionBody::new(live, rollout.state.since));
         let last_good =
             rollout.last_good.as_deref().map(|last_good| LoadedVersionBody::new(last_good, last_good.since));
-        let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, differences));
+        let end = rollout.state.candidate.as_ref().and_then(|candidate| candidate.end.as_ref());
+        let candidate = rollout.candidate.as_ref().map(|candidate| CandidateBody::new(candidate, end, differences));
         let on_fault = rollout.state.on_fault.into();
         Self { name, state: status, on_fault, live, last_good, candidate, failure: rollout.state.failure() }
     }
@@ -338,10 +349,12 @@ impl<'a> LoadedVersionBody<'a> {
 }
 
 impl<'a> CandidateBody<'a> {
-    fn new(candidate: &'a LoadedCandidate, differences: bool) -> Self {
+    fn new(candidate: &'a LoadedCandidate, end: Option<&CanaryEnd>, differences: bool) -> Self {
         Self {
             version: LoadedVersionBody::new(&candidate.version, candidate.version.since),
             percent: candidate.percent,
+            until: end.map(|end| Timestamp(end.until)),
+            then: end.map(|end| end.then.into()),
             shadow: candidate.shadow.as_ref().map(|shadow| ShadowBody::new(shadow.tally(), differences)),
         }
     }

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
 
-use super::super::members::{Parsed, Percent, not_null};
+use super::super::members::{Parsed, Percent, Span, not_null};
+use super::super::problem::Problem;
 use super::super::schemas;
-use super::words::OnFaultBody;
-use crate::rollout::{OnFault, RolloutUpdate, VersionSelector};
+use super::words::{OnFaultBody, ThenBody};
+use crate::rollout::{CanaryTime, OnFault, RolloutUpdate, Then, VersionSelector};
 
 /// Body of `PATCH /logic/{name}`. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -34,6 +35,15 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     shadow: Option<bool>,
+    /// How long the canary lasts, such as `5m` or `24h`, from 1 second to 30 days. Then `then` happens. The first failure of
+    /// the candidate, or another live version, stops the canary before. `null` leaves its end to an operator.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9].*$", max_length = 40)]
+    until: Option<Option<Parsed<Span>>>,
+    /// What happens at the end of the canary. Only with `until`.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = ThenBody, required = false)]
+    then: Option<Parsed<Then>>,
     /// What happens to a command at which the live version fails.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = OnFaultBody, required = false)]
@@ -52,17 +62,29 @@ pub(in crate::web) struct LogicPatch {
 
 impl LogicPatch {
     /// The update that a client requests.
-    pub(super) fn into_update(self, client: Arc<str>) -> RolloutUpdate {
-        let Self { live, candidate, percent, shadow, on_fault, share, force } = self;
-        RolloutUpdate {
+    pub(super) fn into_update(self, client: Arc<str>) -> Result<RolloutUpdate, Problem> {
+        let Self { live, candidate, percent, shadow, until, then, on_fault, share, force } = self;
+        let end = match (until, then) {
+            (None, None) => None,
+            (Some(None), None) => Some(None),
+            (Some(Some(Parsed(Span(time)))), Some(Parsed(then))) => Some(Some(CanaryTime { time, then })),
+            (Some(Some(_)), None) => {
+                return Err(Problem::invalid("then", "say what happens at the end of the canary: live or withdraw"));
+            }
+            (None | Some(None), Some(_)) => {
+                return Err(Problem::invalid("until", "say how long the canary lasts, such as 5m"));
+            }
+        };
+        Ok(RolloutUpdate {
             live: live.map(|selector| selector.0),
             candidate: candidate.map(|selector| selector.map(|selector| selector.0)),
             percent: percent.map(|percent| percent.0),
             shadow,
+            end,
             on_fault: on_fault.map(|on_fault| on_fault.0),
             share,
             force,
             client: Some(client),
-        }
+        })
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::rollout::shadows::DifferenceKind;
-use crate::rollout::{OnFault, Step};
+use crate::rollout::{OnFault, Step, Then};
 
 /// Declares the words for an enum of another module. Each variant has its word.
 macro_rules! words {
@@ -64,6 +64,16 @@ words! {
 }
 
 words! {
+    /// What happens to the candidate at the end of its canary.
+    ThenBody as Then for Then {
+        /// It becomes live.
+        Live,
+        /// It is withdrawn.
+        Withdraw,
+    }
+}
+
+words! {
     /// Kind of a difference between two versions.
     DifferenceKindBody as DifferenceKind for DifferenceKind {
         /// The changes differ.
@@ -88,6 +98,8 @@ words! {
         Refused,
         /// A version became the candidate, or its percentage or shadow changed.
         Candidate,
+        /// A canary that would end by itself was stopped before.
+        Stopped,
         /// The candidate was withdrawn.
         Withdrawn,
         /// A version failed too often.
@@ -98,6 +110,8 @@ words! {
         Shared,
         /// Lists may not share instances of a version any more.
         Isolated,
+        /// A version that nothing uses was deleted.
+        Deleted,
         /// Another thing happens to commands at which the live version fails.
         OnFault,
     }

@@ -192,6 +192,8 @@ impl From<PublishError> for Problem {
                 Self::new(ProblemKind::Invalid, text).with_field("candidate")
             }
             PublishError::NothingLive(_) => Self::new(ProblemKind::Invalid, text).with_field("share"),
+            PublishError::InUse { .. } => Self::new(ProblemKind::InUse, text),
+            PublishError::EmptyCanary => Self::new(ProblemKind::Invalid, text).with_field("until"),
             PublishError::FromFile { .. } => Self::new(ProblemKind::FromFile, text),
             PublishError::TooMany { limit } => Self::new(ProblemKind::Full, text).with_limit("logics", limit),
             PublishError::Busy { limit } => Self::overloaded(text, "waiting components", limit),

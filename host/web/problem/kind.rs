@@ -95,6 +95,7 @@ kinds! {
     FromFile "logic-from-file" CONFLICT "The logic comes from a file";
     NoVersion "version-not-found" CONFLICT "The list is pinned to a version that does not exist";
     Ambiguous "version-ambiguous" CONFLICT "Several versions have this number or these digits";
+    InUse "version-in-use" CONFLICT "The version is in use";
     Quarantined "quarantined" CONFLICT "The version is quarantined";
     Stale "stale-revision" PRECONDITION_FAILED "The list has changed";
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
