@@ -23,6 +23,7 @@ mod instance;
 mod kept;
 mod load;
 mod log_bucket;
+mod machine;
 mod part_counts;
 mod slots;
 mod state;

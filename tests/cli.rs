@@ -104,6 +104,49 @@ fn a_tool_that_cannot_write_its_output_fails() {
     }
 }
 
+/// What ends the start of a server that has loaded its components.
+const LOADED: &str = "--default-logic none is not loaded";
+
+/// The standard error of a server without its default logic, started by a command that is given the program.
+fn started_by(command: &mut Command, data: &Path) -> String {
+    command.arg(env!("CARGO_BIN_EXE_hotlist")).args(["--listen", "127.0.0.1:0", "--default-logic", "none", "--data"]).arg(data);
+    let output = command.output().expect("the command starts");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_server_with_few_addresses_has_fewer_instances_and_one_with_too_few_says_what_to_raise() {
+    let data = tempfile::tempdir().expect("a directory");
+    let limited = |kilobytes: u32| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -v {kilobytes}; exec \"$@\""), "sh"]);
+        started_by(&mut shell, data.path())
+    };
+    let stderr = limited(400_000_000);
+    assert!(stderr.contains("allows fewer instances") && stderr.contains(LOADED), "{stderr}");
+    let stderr = limited(8_000_000);
+    assert!(stderr.contains("raise the limit of the address space (ulimit -v"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_may_run_no_compiled_code_says_so_and_holds_it_against_no_component() {
+    let data = tempfile::tempdir().expect("a directory");
+    // PR_SET_MDWE, which MemoryDenyWriteExecute=yes of systemd uses, too. Linux has it since 6.3.
+    let hardened = "import ctypes, os, sys\n\
+        if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit('unsupported')\n\
+        os.execv(sys.argv[1], sys.argv[1:])";
+    let mut python = Command::new("python3");
+    let stderr = started_by(python.args(["-c", hardened]), data.path());
+    if stderr.contains("unsupported") {
+        return eprintln!("SKIPPED: this kernel cannot forbid executable memory");
+    }
+    assert!(stderr.contains("MemoryDenyWriteExecute=yes") && !stderr.contains("refused"), "{stderr}");
+    // The next start finds nothing of it.
+    let mut plain = Command::new("env");
+    let stderr = started_by(&mut plain, data.path());
+    assert!(stderr.contains(LOADED) && !stderr.contains("refused"), "{stderr}");
+}
+
 #[test]
 fn listening_to_other_machines_without_access_control_is_refused() {
     let data = tempfile::tempdir().expect("a directory");

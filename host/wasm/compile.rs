@@ -16,6 +16,7 @@ mod protocol;
 use std::path::Path;
 
 use super::error::LoadError;
+use super::machine::load_error;
 pub use process::ChildProcess;
 
 /// Where components are compiled.
@@ -39,7 +40,7 @@ impl CompileIn {
     ) -> Result<(), LoadError> {
         match self {
             Self::ThisProcess => {
-                code_file::compile(bytes, directory).map_err(|error| LoadError::Invalid(code_file::reason(&error)))
+                code_file::compile(bytes, directory).map_err(|error| load_error(&error))
             }
             Self::Child(child) => child.compile(bytes, directory, is_cancelled),
         }

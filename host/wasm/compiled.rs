@@ -32,7 +32,7 @@ use wasm_encoder::{ComponentSection, CustomSection};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Engine, Error};
 
-use super::compile::code_file::reason;
+use super::machine::load_error;
 use super::error::LoadError;
 use crate::files;
 use crate::list::digest::{Digest, hex};
@@ -143,7 +143,7 @@ impl CompiledCode {
             }
         }
         let missing = || LoadError::Compiler("another program removes its compiled code".into());
-        loaded.ok_or_else(missing)?.map_err(|error| LoadError::Invalid(reason(&error)))
+        loaded.ok_or_else(missing)?.map_err(|error| load_error(&error))
     }
 
     /// Loads the code that is there.

@@ -13,10 +13,11 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::compile::CompileIn;
-use super::compile::code_file::{configure, configure_compiler, reason};
+use super::compile::code_file::{configure, configure_compiler};
 use super::compiled::CompiledCode;
 use super::error::LoadError;
 use super::log_bucket::{LogBucket, LogBuckets};
+use super::machine::{lacks_memory, load_error, try_executable_memory};
 use super::slots::Slots;
 use super::ticks::{TICK, Ticks};
 use crate::list::digest::Digest;
@@ -27,6 +28,9 @@ const PARTS_PER_DEADLINE: u32 = 500;
 
 /// The most deadlines that a command in parts gets: what 10,000 parts get, the default limit on a list's entries.
 const MAX_DEADLINES: u32 = 21;
+
+/// The fewest instances of a class that an engine starts with where it has too few addresses for those of its settings.
+const LEAST_INSTANCES: u32 = 4;
 
 /// The longest that a command in parts may take, unless one part alone may take longer. It bounds how long one command
 /// can block its actor's thread. That is well below the time that a stop of the server and a wake-up wait for a list.
@@ -202,6 +206,25 @@ pub enum EngineError {
     /// wasmtime refuses the settings, or the machine has too little memory for them.
     #[error("cannot start the wasm engine: {0:#}")]
     Wasmtime(wasmtime::Error),
+    /// The process may not run the code of components.
+    #[error(
+        "cannot run compiled rules: {0:#}; allow this program to make memory executable, which MemoryDenyWriteExecute=yes of \
+         systemd and policies of SELinux forbid"
+    )]
+    NotExecutable(wasmtime::Error),
+    /// The process may reserve too few addresses for the fewest instances.
+    #[error(
+        "cannot reserve addresses for {instances} and {heavy_instances} instances of rules: {why:#}; raise the limit of the address \
+         space (ulimit -v, LimitAS= of systemd), each instance takes up to 16 GiB of addresses and little memory"
+    )]
+    AddressSpace {
+        /// The fewest instances of components in languages such as Rust.
+        instances: u32,
+        /// The fewest instances with a language engine.
+        heavy_instances: u32,
+        /// The error of the operating system.
+        why: wasmtime::Error,
+    },
     /// The system starts no thread.
     #[error("cannot start the thread that measures deadlines: {0}")]
     Thread(std::io::Error),
@@ -228,9 +251,10 @@ pub(super) struct Source<'a> {
 impl Engine {
     /// Starts an engine, with a thread that measures its deadlines.
     pub fn new(settings: Settings) -> Result<Self, EngineError> {
+        try_executable_memory().map_err(EngineError::NotExecutable)?;
         let (compiled, temporary) = open_compiled(&settings)?;
-        let pool = |class| Pool::new(&settings, class, compiled.as_ref());
-        let (light, heavy) = (pool(InstanceClass::Light)?, pool(InstanceClass::Heavy)?);
+        let mut settings = settings;
+        let (light, heavy) = open_pools(&mut settings, compiled.as_ref())?;
         let ticks = Ticks::default();
         let engines = [light.engine.weak(), heavy.engine.weak()];
         let ticker = start_ticker(engines, ticks.clone()).map_err(EngineError::Thread)?;
@@ -243,7 +267,7 @@ impl Engine {
     pub(super) fn compile(&self, class: InstanceClass, source: &Source<'_>) -> Result<Component, LoadError> {
         let engine = self.wasmtime(class);
         let Some(compiled) = &self.shared.compiled else {
-            return Component::new(engine, source.bytes).map_err(|error| LoadError::Invalid(reason(&error)));
+            return Component::new(engine, source.bytes).map_err(|error| load_error(&error));
         };
         let compile_in = if source.is_trusted { &CompileIn::ThisProcess } else { &self.settings().compile_in };
         compiled.load(engine, source.digest, source.bytes, &|bytes, directory| {
@@ -294,7 +318,7 @@ impl Engine {
 }
 
 impl Pool {
-    fn new(settings: &Settings, class: InstanceClass, compiled: Option<&CompiledCode>) -> Result<Self, EngineError> {
+    fn new(settings: &Settings, class: InstanceClass, compiled: Option<&CompiledCode>) -> wasmtime::Result<Self> {
         let mut config = config(settings, settings.limits_of(class));
         match compiled {
             Some(compiled) => {
@@ -302,8 +326,38 @@ impl Pool {
             }
             None => configure_compiler(&mut config),
         }
-        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
+        let engine = wasmtime::Engine::new(&config)?;
         Ok(Self { engine, slots: Slots::of_pool(settings.limits_of(class).instances) })
+    }
+}
+
+/// Opens both pools. Where the process may reserve too few addresses, they have fewer instances than the settings say.
+fn open_pools(settings: &mut Settings, compiled: Option<&CompiledCode>) -> Result<(Pool, Pool), EngineError> {
+    let wanted = settings.instances;
+    loop {
+        let pool = |class| Pool::new(settings, class, compiled);
+        let error = match pool(InstanceClass::Light).and_then(|light| Ok((light, pool(InstanceClass::Heavy)?))) {
+            Ok(pools) => {
+                let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
+                if instances < wanted {
+                    tracing::warn!(
+                        instances, heavy_instances,
+                        "the limit of the address space (ulimit -v) allows fewer instances of rules than --instances and --heavy-instances say"
+                    );
+                }
+                return Ok(pools);
+            }
+            Err(error) => error,
+        };
+        let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
+        if !lacks_memory(&error) {
+            return Err(EngineError::Wasmtime(error));
+        }
+        if instances <= LEAST_INSTANCES && heavy_instances <= LEAST_INSTANCES {
+            return Err(EngineError::AddressSpace { instances, heavy_instances, why: error });
+        }
+        settings.instances = (instances / 2).max(LEAST_INSTANCES).min(instances);
+        settings.heavy_instances = (heavy_instances / 2).max(LEAST_INSTANCES).min(heavy_instances);
     }
 }
 

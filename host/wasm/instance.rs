@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
-use super::compile::code_file::reason;
+use super::machine::load_error;
 use super::deadline::Deadline;
 use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
@@ -51,7 +51,7 @@ impl Prepared {
         source: &Source<'_>,
     ) -> Result<Self, LoadError> {
         let component = engine.compile(class, source)?;
-        let plugin = Self::link(engine, class, &component).map_err(|error| LoadError::Invalid(reason(&error)))?;
+        let plugin = Self::link(engine, class, &component).map_err(|error| load_error(&error))?;
         Ok(Self { engine: engine.clone(), class, log: engine.log_bucket(&name), plugin, empty: Arc::default() })
     }
 
