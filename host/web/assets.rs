@@ -1,6 +1,6 @@
 //! The web page and the OpenAPI document, which are part of the program.
 //!
-//! The page is three files, each with an entity tag of its own. The script is written in parts and served as one.
+//! The page is four files, each with an entity tag of its own. The scripts are written in parts, and each is served as one.
 
 use std::sync::LazyLock;
 
@@ -18,18 +18,30 @@ use super::tagged_content::TaggedContent;
 /// Parts of the page's script, each after the parts that it needs.
 const SCRIPTS: &str = concat!(
     include_str!("assets/server.js"),
+    include_str!("assets/stream_hub.js"),
+    include_str!("assets/stream.js"),
     include_str!("assets/forms.js"),
     include_str!("assets/entry_cache.js"),
     include_str!("assets/undo.js"),
+    include_str!("assets/overview.js"),
+    include_str!("assets/revisions.js"),
+    include_str!("assets/editor.js"),
     include_str!("assets/entries.js"),
+    include_str!("assets/mark_all.js"),
     include_str!("assets/history.js"),
     include_str!("assets/rules.js"),
+    include_str!("assets/list.js"),
+    include_str!("assets/live.js"),
     include_str!("assets/page.js"),
 );
+
+/// The script of the worker that the windows of a browser share.
+const STREAM: &str = concat!(include_str!("assets/stream_hub.js"), include_str!("assets/stream_worker.js"));
 
 static PAGE: LazyLock<TaggedContent> =
     LazyLock::new(|| text("text/html; charset=utf-8", include_str!("assets/index.html")));
 static SCRIPT: LazyLock<TaggedContent> = LazyLock::new(|| text("text/javascript; charset=utf-8", SCRIPTS));
+static WORKER: LazyLock<TaggedContent> = LazyLock::new(|| text("text/javascript; charset=utf-8", STREAM));
 static STYLE: LazyLock<TaggedContent> =
     LazyLock::new(|| text("text/css; charset=utf-8", include_str!("assets/style.css")));
 
@@ -51,6 +63,13 @@ pub(super) async fn page(headers: HeaderMap) -> HandlerResult {
     (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn script(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     SCRIPT.respond(&headers)
+}
+
+/// The script of the event stream that the windows of a browser share.
+#[utoipa::path(get, path = "/stream.js", tag = "page", operation_id = "getStreamScript", responses(
+    (status = 200, description = "The script", body = String, content_type = "text/javascript"), ReadProblems))]
+pub(super) async fn stream(headers: HeaderMap, _: NoQuery) -> HandlerResult {
+    WORKER.respond(&headers)
 }
 
 /// The page's style.

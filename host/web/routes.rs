@@ -53,6 +53,7 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(assets::contract))
         .routes(routes!(assets::page))
         .routes(routes!(assets::script))
+        .routes(routes!(assets::stream))
         .routes(routes!(assets::style))
 }
 

@@ -58,6 +58,7 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "GET /openapi.json",
         "GET /",
         "GET /app.js",
+        "GET /stream.js",
         "GET /style.css",
     ] {
         assert!(found.remove(row), "{row} is not in the contract");

@@ -22,21 +22,28 @@ pub const FLAGS: [&str; 8] = [
     "--disable-sync",
 ];
 
-/// A browser with one page. Dropping it ends the process.
+/// A browser with windows, of which one is used. Dropping it ends the process.
 pub struct Browser {
     process: Child,
     to: ChildStdin,
     from: Receiver<Value>,
+    /// The target and the session of each window.
+    windows: Vec<(Value, Value)>,
     session: Option<Value>,
     last_id: u64,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts a browser whose page is `width` pixels wide. Returns `None` where chromium is not installed.
+    /// Starts a browser whose windows are `width` pixels wide. Returns `None` where chromium is not installed, unless
+    /// `HOTLIST_TEST_BROWSER` is `required`.
     pub fn start(width: u32) -> Option<Self> {
         match Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let is_required = std::env::var("HOTLIST_TEST_BROWSER").is_ok_and(|text| text == "required");
+                assert!(!is_required, "chromium is not installed, and HOTLIST_TEST_BROWSER requires it");
+                return None;
+            }
             other => assert!(other.expect("it runs").success()),
         }
         let profile = tempfile::tempdir().expect("a directory");
@@ -58,11 +65,72 @@ impl Browser {
             }
         });
         let to = process.stdin.take().expect("it is piped");
-        let mut browser = Self { process, to, from, session: None, last_id: 0, _profile: profile };
-        let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached = json!({ "targetId": page["targetId"], "flatten": true });
-        browser.session = Some(browser.call("Target.attachToTarget", attached)["sessionId"].clone());
+        let windows = Vec::new();
+        let mut browser = Self { process, to, from, windows, session: None, last_id: 0, _profile: profile };
+        browser.open_window();
         Some(browser)
+    }
+
+    /// Opens a further window, and uses it. Returns its number.
+    pub fn open_window(&mut self) -> usize {
+        self.session = None;
+        let page = self.call("Target.createTarget", json!({ "url": "about:blank", "newWindow": true }));
+        let attached = json!({ "targetId": page["targetId"], "flatten": true });
+        let session = self.call("Target.attachToTarget", attached)["sessionId"].clone();
+        self.windows.push((page["targetId"].clone(), session));
+        self.use_window(self.windows.len() - 1);
+        self.windows.len() - 1
+    }
+
+    /// Uses another window from now on.
+    pub fn use_window(&mut self, number: usize) {
+        self.session = Some(self.windows[number].1.clone());
+    }
+
+    /// Closes a window that is not used any more.
+    pub fn close_window(&mut self, number: usize) {
+        let used = self.session.take();
+        self.call("Target.closeTarget", json!({ "targetId": self.windows[number].0 }));
+        self.session = used;
+    }
+
+    /// Runs a script before those of each page that the window opens.
+    pub fn before_scripts(&mut self, script: &str) {
+        self.call("Page.enable", json!({}));
+        self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+    }
+
+    /// Cuts the window off from the server, or ends that.
+    pub fn go_offline(&mut self, offline: bool) {
+        self.call("Network.enable", json!({}));
+        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.call("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Types text into the focused element.
+    pub fn write(&mut self, text: &str) {
+        self.call("Input.insertText", json!({ "text": text }));
+    }
+
+    /// Emulates a screen of another size.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size);
+    }
+
+    /// Clicks where an element is, as a user does. `element` is a JavaScript expression.
+    pub fn click(&mut self, element: &str) {
+        let place = format!(
+            "(() => {{ const element = {element}; element.scrollIntoView({{ block: 'nearest' }}); \
+             const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+        );
+        // Chromium drops clicks on a page that it has not painted yet.
+        self.value("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))");
+        let place = self.value(&place);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", event);
+        }
     }
 
     fn call(&mut self, method: &str, parameters: Value) -> Value {
@@ -112,6 +180,8 @@ impl Browser {
         let (modifiers, key) = key.strip_prefix("Control+").map_or((0, key), |key| (2, key));
         let (code, text) = match key {
             "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "ArrowDown" => (40, ""),
             " " => (32, " "),
             _ => (0, ""),
         };

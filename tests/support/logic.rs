@@ -116,6 +116,7 @@ impl TestSession {
             "too much" => no("board-full", "Doing is full (3/3)", None),
             "trap" => return Err(Fault::Trap("wasm backtrace at 0x1234".into())),
             "loop" => return Err(Fault::Fuel { budget: 7 }),
+            "odd points" => no("points-odd", "Points are even.", Some("points")),
             "no room" => return Err(Fault::Instance("pool exhausted".into())),
             "vanish" => Ok(Vec::new()),
             "merge" => Ok(list
@@ -133,6 +134,9 @@ impl TestSession {
         let Patch { title, date, completed, order, fields } = patch.clone();
         if title.as_deref() == Some("") {
             return no("title-empty", "Say what is to be done.", Some("title"));
+        }
+        if entry.title == "locked" {
+            return no("locked", "It is locked.", None);
         }
         next.title = title.unwrap_or(next.title);
         next.date = date.unwrap_or(next.date);

@@ -73,6 +73,11 @@ impl Server {
 
     /// A server on this store.
     pub async fn with_store(options: Options, store: MemoryStore) -> Self {
+        Self::with_limits(options, store, Limits { entries: 20, ..Limits::default() }).await
+    }
+
+    /// A server on this store, with these limits of lists.
+    pub async fn with_limits(options: Options, store: MemoryStore, limits: Limits) -> Self {
         let store = Arc::new(FaultyStore::new(store));
         let data = tempfile::tempdir().expect("a directory");
         let manual_clock = Arc::new(ManualClock::at(NOON));
@@ -101,7 +106,7 @@ impl Server {
             clock: clock.clone(),
             executor: executor.clone(),
             turns: Turns::new(2),
-            limits: Limits { entries: 20, ..Limits::default() },
+            limits,
             mailbox: 100,
             default_logic: todo,
         };

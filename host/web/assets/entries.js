@@ -2,6 +2,7 @@
 // that a change of the list loses neither the focus nor text that the user is typing.
 
 const MAX_COLUMNS = 8; // more groups are stacked instead of laid side by side
+const ADDED = "\u0000added"; // the section of entries that this window added after the last page; no group has the name
 
 const sections = new Map(); // by group name: the DOM section and its rows by entry id
 
@@ -16,9 +17,6 @@ function arrange(parent, nodes) {
   }
 }
 
-// All that a row displays, for comparison. It includes the titles of referenced entries.
-const rowFingerprint = (entry) => JSON.stringify([entry, referencedIds(entry).map(entryLabel)]);
-
 function makeRow(entry, group) {
   const done = make("input", { type: "checkbox" });
   const title = make("button", { type: "button", className: "title" });
@@ -29,23 +27,33 @@ function makeRow(entry, group) {
   const element = make("li", { className: "entry", data: { id: entry.id } }, done, text, remove);
   const row = { element, entry };
   const path = `${listPath(state.name)}/entries/${entry.id}`;
-  const change = async (method, body, verb) => {
+  // Changes of an entry are sent one after the other, so that a second click is not lost.
+  let last = Promise.resolve(), queued = 0;
+  const change = (method, body, verb) => {
+    queued += 1;
+    last = last.then(() => sendChange(method, body, verb)).finally(() => {
+      queued -= 1;
+      // After a refusal, too: the check box returns to the entry's state.
+      if (queued === 0) done.checked = row.entry.completed;
+    });
+  };
+  const sendChange = async (method, body, verb) => {
     const { title } = row.entry;
+    let shown = null;
     await submit(element, async () => {
       const { revision } = await send(method, path, body);
-      if (verb) offerUndo(`“${title}” was ${verb}.`, revision, entry.id);
+      if (verb) offerUndo(`“${title}” was ${verb}.`, [revision], entry.id);
+      shown = revision;
     });
-    // After a refusal, too: the check box returns to the entry's state.
-    done.checked = row.entry.completed;
-    await refreshList();
+    if (shown !== null) await untilShown(shown);
   };
   done.onchange = () => change("PATCH", { completed: done.checked }, done.checked && "completed");
   remove.onclick = () => change("DELETE", undefined, "deleted");
-  title.onclick = () => openEditor(row, path, title);
-  row.show = (now) => {
+  title.onclick = () => openEditor(row.entry);
+  row.show = (now, labels) => {
     row.entry = now;
-    row.shown = rowFingerprint(now);
-    done.checked = now.completed;
+    row.labels = labels;
+    if (queued === 0) done.checked = now.completed;
     done.ariaLabel = `Completed: ${now.title}`;
     element.classList.toggle("done", now.completed);
     title.textContent = now.title;
@@ -54,9 +62,12 @@ function makeRow(entry, group) {
     facts.replaceChildren(...makeFacts(now, group));
     showCommands(row, own);
   };
-  row.show(entry);
+  row.show(entry, referencedLabels(entry));
   return row;
 }
+
+// The titles of referenced entries, which a row displays besides its entry.
+const referencedLabels = (entry) => referencedIds(entry).map(entryLabel).join();
 
 // Shows the commands for one entry. The buttons are replaced only when the commands differ, because
 // replacing them loses the focus.
@@ -91,43 +102,6 @@ function makeFacts({ date, fields, computed = {} }, heading) {
   return facts;
 }
 
-// Opens a form in the row. Saving sends only the attributes that differ.
-function openEditor(row, path, title) {
-  const { element, entry } = row;
-  const text = make("input", { value: entry.title, ariaLabel: "Title", data: { name: "title", kind: "text" } });
-  const date = make("input", { type: "date", ariaLabel: "Date", data: { name: "date", kind: "date" } });
-  text.autocomplete = "off";
-  date.value = entry.date ?? "";
-  const save = make("button", { className: "primary", textContent: "Save" });
-  const cancel = make("button", { type: "button", className: "quiet", textContent: "Cancel" });
-  const line = make("div", { className: "line" }, text, date, save, cancel);
-  const fields = fieldControls(description().fields, entry.fields, entry.id);
-  const form = make("form", { noValidate: true }, line, fields);
-  const close = () => {
-    const hadFocus = form.contains(document.activeElement);
-    form.remove();
-    element.classList.remove("editing");
-    if (hadFocus) title.focus();
-  };
-  cancel.onclick = close;
-  form.onkeydown = (event) => { if (event.key === "Escape") close(); };
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    const saved = await submit(form, async () => {
-      const body = changedValues(readValues(line), { title: entry.title, date: entry.date });
-      if (body.title === null) body.title = "";
-      const own = changedValues(readValues(fields), entry.fields);
-      if (Object.keys(own).length > 0) body.fields = own;
-      if (Object.keys(body).length > 0) await send("PATCH", path, body);
-    });
-    if (saved) { await refreshList(); close(); }
-  };
-  clearErrors(element);
-  element.classList.add("editing");
-  element.append(form);
-  text.focus();
-}
-
 function makeSection(name) {
   const heading = make("h2"), rows = make("ul");
   return { name, heading, rows, element: make("section", {}, heading, rows), byId: new Map() };
@@ -143,23 +117,29 @@ function makeCounts({ computed = {}, entries }) {
   return [element, ...computedFacts.map(([name, value]) => makeFact(titleFromName(name), value))];
 }
 
+// The row of an entry. An entry that did not change is the same object, unless it was read again.
+function showRow(section, entry, group) {
+  const row = section.byId.get(entry.id);
+  if (!row) {
+    section.byId.set(entry.id, makeRow(entry, group));
+  } else {
+    const labels = referencedLabels(entry);
+    const isSame = row.labels === labels && (row.entry === entry || sameJson(row.entry, entry));
+    if (state.redraw || !isSame) row.show(entry, labels);
+  }
+  return section.byId.get(entry.id).element;
+}
+
 function showGroup(group, alone) {
   if (!sections.has(group.name)) sections.set(group.name, makeSection(group.name));
   const section = sections.get(group.name);
   const title = isDate(group.title) ? formatDay(group.title) : group.title;
-  const about = makeCounts(group);
   // A single group's heading repeats the view's name.
   section.heading.hidden = (!title || alone) && Object.keys(group.computed ?? {}).length === 0;
-  section.heading.replaceChildren(title || "All", ...about);
+  section.heading.replaceChildren(title || "All", ...makeCounts(group));
   const ids = new Set(group.entries.map((entry) => entry.id));
   for (const id of section.byId.keys()) if (!ids.has(id)) section.byId.delete(id);
-  const rows = group.entries.map((entry) => {
-    const row = section.byId.get(entry.id);
-    if (!row) section.byId.set(entry.id, makeRow(entry, group.name));
-    else if (row.shown !== rowFingerprint(entry) || state.redraw) row.show(entry);
-    return section.byId.get(entry.id).element;
-  });
-  arrange(section.rows, rows);
+  arrange(section.rows, group.entries.map((entry) => showRow(section, entry, group.name)));
   return section.element;
 }
 
@@ -176,37 +156,49 @@ function focusOn(id, command) {
   return Boolean(element);
 }
 
+// Shows the groups. Entries that this window added after the last page come behind the button for more.
 function showEntries(groups) {
   const all = find("entries");
   const control = document.activeElement, focused = control?.closest(".entry");
-  find("list").classList.toggle("board", isBoard(groups));
   const place = focused ? [...all.querySelectorAll(".entry")].indexOf(focused) : -1;
-  const names = new Set(groups.map((group) => group.name));
-  for (const name of sections.keys()) if (!names.has(name)) sections.delete(name);
-  arrange(all, groups.map((group) => showGroup(group, groups.length === 1)));
+  if (movingForms(() => { arrangeGroups(groups); placeEditors(); })) return;
   if (focused && !focused.isConnected && !focusOn(focused.dataset.id, control.dataset.command)) {
     const rows = all.querySelectorAll(".entry");
     (rows[Math.min(place, rows.length - 1)]?.querySelector("input") ?? find("title")).focus();
   }
 }
 
+function arrangeGroups(groups) {
+  const all = find("entries"), more = find("more");
+  find("list").classList.toggle("board", isBoard(groups));
+  const added = state.added.size > 0 ? [{ name: ADDED, title: "", entries: [...state.added.values()] }] : [];
+  const names = new Set([...groups, ...added].map((group) => group.name));
+  for (const name of sections.keys()) if (!names.has(name)) sections.delete(name);
+  const shown = groups.map((group) => showGroup(group, groups.length === 1));
+  if (added.length === 0) all.after(more);
+  arrange(all, added.length === 0 ? shown : [...shown, more, showGroup(added[0], true)]);
+}
+
 const isShown = (id) => [...sections.values()].some((section) => section.byId.has(id));
+
+const rowElement = (id) => find("entries").querySelector(`.entry[data-id="${id}"]`);
 
 // Reads the entries as groups in the view's order, or as one unnamed group without a view.
 async function readEntries() {
-  const { name, list, view } = state;
-  if (!list) return { groups: [], more: false };
+  const { name, view } = state;
+  // As many as are shown, also where they became more than a page.
+  const count = Math.max(state.shown, state.groups.reduce((sum, { entries }) => sum + entries.length, 0));
   if (view === null) {
-    const { answers, more } = await readPages(`${listPath(name)}/entries`, state.shown);
+    const { answers, next } = await readPages(`${listPath(name)}/entries`, "", count);
     const entries = answers.flat();
-    return { groups: entries.length > 0 ? [{ name: "", title: "", entries }] : [], more };
+    return { groups: entries.length > 0 ? [{ name: "", title: "", entries }] : [], next };
   }
-  const { answers, more } = await readPages(`${listPath(name)}/views/${encodeURIComponent(view)}`, state.shown);
+  const { answers, next } = await readPages(`${listPath(name)}/views/${encodeURIComponent(view)}`, "", count);
   const byName = new Map();
   for (const group of answers.flatMap((answer) => answer.groups)) {
     const earlier = byName.get(group.name);
     if (earlier) earlier.entries.push(...group.entries);
     else byName.set(group.name, { ...group, entries: [...group.entries] });
   }
-  return { groups: [...byName.values()], more };
+  return { groups: [...byName.values()], next };
 }

@@ -43,8 +43,12 @@ function referencedIds({ fields = {}, computed = {} }) {
 // Reads the referenced entries that are not cached yet.
 async function cacheReferencedEntries(referring) {
   const ids = new Set(referring.flatMap(referencedIds).filter((id) => !entryCache.has(id)));
+  await cacheEntriesById([...ids].slice(0, MAX_REFERENCED));
+}
+
+async function cacheEntriesById(ids) {
   const path = `${listPath(state.name)}/entries`;
-  await Promise.all([...ids].slice(0, MAX_REFERENCED).map(async (id) => {
+  await Promise.all(ids.map(async (id) => {
     try {
       entryCache.set(id, (await send("GET", `${path}/${id}`)).answer);
     } catch (problem) {
@@ -105,9 +109,11 @@ const refreshPickers = coalesce(async () => {
   const at = `${name} ${list?.revision}`;
   try {
     if (list && at !== openEntriesAt) {
-      const { answers } = await readPages(`${listPath(name)}/entries?completed=false`, MAX_PAGE);
+      const known = isPlain() && state.next === null ? state.groups.flatMap(({ entries }) => entries) : null;
+      const read = async () => (await readPages(`${listPath(name)}/entries`, "completed=false", MAX_PAGE)).answers.flat();
+      const entries = known ? known.filter(({ completed }) => !completed) : await read();
       if (name !== state.name) return;
-      openEntries = answers.flat();
+      openEntries = entries;
       openEntriesAt = at;
       cacheEntries(openEntries);
     }

@@ -27,29 +27,61 @@ function setReachable(yes) {
   offline = !yes;
   if (offline) {
     toast("offline", "The server does not answer. What you see may be out of date. Retrying…");
-    pollIn(RETRY_DELAY);
+    retry();
   } else {
     closeToast("offline");
+    clearPassedErrors();
     refreshList();
   }
 }
 
-// Removes the error message from a place of the page, and the marks from its controls.
-function clearErrors(place) {
-  place.querySelectorAll(":scope > .problem").forEach((message) => message.remove());
-  for (const marked of place.querySelectorAll("[aria-invalid]")) {
-    marked.removeAttribute("aria-invalid");
-    marked.removeAttribute("aria-describedby");
+// Asks the server again until it answers.
+async function retry() {
+  while (offline) {
+    await pause(RETRY_DELAY);
+    if (!document.hidden) await refreshOverview();
   }
 }
 
-// Shows a problem at the place of the page that caused it, and marks the control that the problem names.
+// The messages of a place of the page. A message can be inside a form, at the control that it names.
+const messagesOf = (place) => document.querySelectorAll(`.problem[data-of="${place.dataset.place}"]`);
+
+// Removes the error message from a place of the page, and the marks from its controls.
+function clearErrors(place) {
+  if (!place?.dataset.place) return;
+  for (const message of messagesOf(place)) {
+    const marked = place.querySelector(`[aria-describedby="${message.id}"]`);
+    marked?.removeAttribute("aria-invalid");
+    marked?.removeAttribute("aria-describedby");
+    message.remove();
+  }
+}
+
+// Ends the messages of an outage that is over. What a write led to is not known, so its message stays as a hint.
+function clearPassedErrors() {
+  for (const message of document.querySelectorAll(".problem[data-passes]")) {
+    message.className = "problem passed";
+    delete message.dataset.passes;
+    if (message.dataset.of === find("list").dataset.place) message.remove();
+    else message.textContent = "The server answers again. Check whether the change is there; it is safe to try again.";
+  }
+}
+
+// Shows a problem at the place of the page that caused it: at the control that the problem names, or at the end.
 function showError(place, problem) {
   clearErrors(place);
-  const message = make("p", { className: "problem", role: "alert", id: `problem-${newKey()}` });
+  place.dataset.place ??= newKey();
+  const message = make("p", { className: "problem", role: "alert", id: `problem-${newKey()}`, data: { of: place.dataset.place } });
   message.textContent = problem.message;
-  place.append(message);
-  const marked = problem.field && place.querySelector(`[data-name="${CSS.escape(problem.field)}"]`);
+  if (problem.status === 0 || problem.status === 503) message.dataset.passes = "";
+  // A problem may name the member that holds the field, too.
+  const named = [problem.field, problem.field?.split(/[./]/).at(-1)].filter(Boolean);
+  const marked = named.map((name) => place.querySelector(`[data-name="${CSS.escape(name)}"]`)).find(Boolean);
+  const around = marked && (marked.closest(".line") ?? marked.closest(".fields > *"));
+  if (!around) place.append(message);
+  else if (around.matches(".line")) around.after(message);
+  else around.append(message);
+  message.scrollIntoView({ block: "nearest" });
   if (!marked) return;
   marked.setAttribute("aria-invalid", "true");
   marked.setAttribute("aria-describedby", message.id);
@@ -118,11 +150,13 @@ function fieldControl(schema, value, itself) {
     control = make("select", { data, multiple: kind === "texts" }, ...none, ...choices.map(option));
   } else {
     const type = { boolean: "checkbox", number: "number", date: "date" }[kind] ?? "text";
-    control = make("input", { data, type, autocomplete: "off" });
+    // An input of one line would lose line breaks.
+    const isLong = kind === "text" && isMultiline(String(value ?? ""));
+    control = isLong ? make("textarea", { data, rows: 3 }) : make("input", { data, type, autocomplete: "off" });
     if (kind === "boolean") control.checked = value === true;
     else control.value = kind === "texts" ? (value ?? []).join(", ") : (value ?? "");
     if (kind === "number") control.step = "any";
-    if (kind === "text") datalists = [suggestions(control, name)];
+    if (kind === "text" && !isLong) datalists = [suggestions(control, name)];
     if (example) control.placeholder = example;
   }
   if (required && kind !== "entries") control.ariaRequired = "true";
@@ -144,33 +178,40 @@ function fieldControls(schemas, values = {}, itself = null) {
   return make("div", { className: "fields" }, ...controls);
 }
 
-// The values of the controls in a place, by name. An empty control gives null.
-function readValues(place) {
-  const values = {};
-  for (const control of place.querySelectorAll("[data-kind]")) {
-    const { value, dataset: { name } } = control;
-    if (control.validity.badInput) throw new Problem({ detail: `${name}: the value is incomplete.`, field: name });
-    const split = () => value.split(",").map((text) => text.trim()).filter(Boolean);
-    const texts = () => (control.multiple ? Array.from(control.selectedOptions, (option) => option.value) : split());
-    switch (control.dataset.kind) {
-      case "boolean": values[name] = control.checked; break;
-      case "number": values[name] = value === "" ? null : Number(value); break;
-      case "entry": values[name] = pickedIds(control)[0] ?? null; break;
-      case "entries": values[name] = pickedIds(control).length > 0 ? pickedIds(control) : null; break;
-      case "texts": values[name] = texts().length > 0 ? texts() : null; break;
-      default: values[name] = value === "" ? null : value;
-    }
+// The value of a control. An empty control gives null.
+function readValue(control) {
+  const { value, dataset: { name } } = control;
+  if (control.validity.badInput) throw new Problem({ detail: `${name}: the value is incomplete.`, field: name });
+  const split = () => value.split(",").map((text) => text.trim()).filter(Boolean);
+  const texts = () => (control.multiple ? Array.from(control.selectedOptions, (option) => option.value) : split());
+  switch (control.dataset.kind) {
+    case "boolean": return control.checked;
+    case "number": return value === "" ? null : Number(value);
+    case "entry": return pickedIds(control)[0] ?? null;
+    case "entries": return pickedIds(control).length > 0 ? pickedIds(control) : null;
+    case "texts": return texts().length > 0 ? texts() : null;
+    default: return value === "" ? null : value;
   }
-  return values;
 }
 
-// The values that differ from those before. Null, false and absent count as the same.
-function changedValues(values, before = {}) {
+// The values of the controls in a place, by name.
+function readValues(place) {
+  const controls = [...place.querySelectorAll("[data-kind]")];
+  return Object.fromEntries(controls.map((control) => [control.dataset.name, readValue(control)]));
+}
+
+// Whether two values are the same. Null, false and absent count as the same.
+function sameValue(one, other) {
   const normalized = (value) => (value === undefined || value === false ? null : value);
-  const differs = ([name, value]) => !sameJson(normalized(value), normalized(valueOf(before, name)));
-  return Object.fromEntries(Object.entries(values).filter(differs));
+  return sameJson(normalized(one), normalized(other));
 }
 
+// The values that differ from those before.
+function changedValues(values, before = {}) {
+  return Object.fromEntries(Object.entries(values).filter(([name, value]) => !sameValue(value, valueOf(before, name))));
+}
+
+const isMultiline = (text) => text.includes("\n");
 const isDate = (text) => /^\d{4}-\d\d-\d\d$/.test(text);
 
 function formatDay(text) {

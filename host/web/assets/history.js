@@ -3,7 +3,7 @@
 let revisions = []; // the revisions shown, oldest first
 
 async function readRevisions(after, limit) {
-  const { answers } = await readPages(`${listPath(state.name)}/history?after=${after}`, limit);
+  const { answers } = await readPages(`${listPath(state.name)}/history`, `after=${after}`, limit);
   return answers.flat();
 }
 
@@ -75,7 +75,7 @@ function revisionItems(revisions) {
 // A button that undoes a revision. The focus moves to the new revision, which can be undone in turn.
 function undoButton(place, revision, sentence) {
   const onclick = async () => {
-    if (!await submit(place, () => undo(state.name, revision))) return;
+    if (!await submit(place, () => undo(state.name, [revision]))) return;
     await showHistory();
     find("revisions").querySelector("button")?.focus();
   };
@@ -94,6 +94,7 @@ function showRevisions() {
 const showHistory = coalesce(async () => {
   if (find("history").hidden || !state.list) return;
   const last = state.list.revision, newest = revisions.at(-1)?.revision;
+  if (newest >= last) return;
   try {
     const newer = await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE);
     clearErrors(find("history"));
@@ -104,6 +105,13 @@ const showHistory = coalesce(async () => {
     showError(find("history"), problem);
   }
 });
+
+// Shows the revision of an event, which is the same as in the history.
+function noteRevision(revision) {
+  if (find("history").hidden || revisions.at(-1)?.revision !== revision.revision - 1) return;
+  revisions.push(revision);
+  showRevisions();
+}
 
 const showOlder = () => submit(find("history"), async () => {
   const first = revisions[0].revision;

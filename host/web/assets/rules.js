@@ -12,8 +12,9 @@ function noteDecider(decider) {
 const short = (digest) => digest.replace(/^sha256:/, "").slice(0, 8);
 
 async function readRules(name) {
+  const { name: list } = state;
   const { answer: rules } = await send("GET", `/logic/${encodeURIComponent(name)}`);
-  if (state.list?.logic !== name) return;
+  if (state.name !== list) return;
   const old = state.rules;
   state.rules = rules;
   state.redraw = true;
@@ -94,11 +95,11 @@ async function runCommand({ name, title }, values, quiet) {
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
   const path = `${listPath(state.name)}/commands/${encodeURIComponent(name)}`;
   const { answer, revision } = await send("POST", path, given);
-  await refreshList();
+  await untilShown(revision);
   const effects = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
   const summary = effects.map(([count, what]) => `${count} ${what}`).join(", ");
   if (!summary) toastBriefly("command", `${title || name}: nothing to do.`);
-  else if (!quiet) offerUndo(`${title || name}: ${summary}.`, revision);
+  else if (!quiet) offerUndo(`${title || name}: ${summary}.`, [revision]);
 }
 
 // A button for a command at an entry. With further arguments it opens the dialog first.
@@ -124,25 +125,34 @@ function commandButton(it) {
   const run = (values) => runCommand(it, values, false);
   const openArguments = () => openDialog({ title: label, fields: [fieldControls(it.arguments)], confirm: label, run });
   const onclick = () => (it.arguments.length > 0 ? openArguments() : submit(find("tools"), () => run({})));
-  return make("button", { type: "button", className: "quiet", textContent: label, onclick });
+  return make("button", { type: "button", className: "quiet", textContent: label, onclick, data: { command: it.name } });
 }
 
-find("settings").onclick = async () => {
+// The settings of the list, and the choice of other rules. The choice comes last and has a confirmation of its own name,
+// so that neither an arrow key nor Enter hands the list over by mistake.
+find("settings").onclick = () => {
   const { name, list } = state;
-  const logics = await send("GET", "/logic").then(({ answer }) => answer.filter(({ live }) => live), () => []);
+  const logics = overview.logics.filter(({ live }) => live);
   const options = logics.map((logic) => new Option(logicLabel(logic.name, logic.live), logic.name));
   const rules = make("select", { data: { name: "logic" } }, ...options);
   rules.value = list.logic;
   const own = fieldControls(description().settings, list.settings);
+  const hint = make("p", { className: "hint", textContent: "Other rules keep the entries, and decide from the next change on." });
   const save = async () => {
     const logic = rules.value, settings = logic === list.logic ? changedValues(readValues(own), list.settings) : {};
-    await send("PUT", listPath(name), logic === list.logic ? { settings } : { logic });
-    await refreshList();
+    const { revision } = await send("PUT", listPath(name), logic === list.logic ? { settings } : { logic });
+    await untilShown(revision);
   };
-  rules.onchange = () => { own.hidden = rules.value !== list.logic; };
-  const fields = [make("label", {}, "Rules", rules), own];
-  const text = "Other rules keep the entries, and decide from the next change on.";
-  openDialog({ title: "Settings", text, fields, confirm: "Save", run: save });
+  rules.onchange = () => {
+    const isOther = rules.value !== list.logic;
+    own.hidden = isOther;
+    find("dialog-confirm").textContent = isOther ? `Change the rules to ${rules.selectedOptions[0].textContent}` : "Save";
+  };
+  // Enter in a choice is for the choice, and does not send the form.
+  rules.onkeydown = (event) => { if (event.key === "Enter") event.preventDefault(); };
+  const fields = [own, make("div", {}, make("label", {}, "Rules", rules), hint)];
+  openDialog({ title: "Settings", fields, confirm: "Save", run: save });
+  (own.querySelector("input, select, textarea") ?? find("dialog-cancel")).focus();
 };
 
 find("delete").onclick = () => {
@@ -152,7 +162,7 @@ find("delete").onclick = () => {
   const run = async () => {
     await send("DELETE", listPath(name));
     location.hash = "";
-    refreshSidebar();
+    if (!isLive()) refreshOverview();
   };
   openDialog({ title: `Delete “${name}”?`, text, confirm: "Delete list", danger: true, run });
 };

@@ -3,7 +3,6 @@
 const PAGE = 100; // entries, lists and revisions shown at first, and added by each "Show more"
 const MAX_PAGE = 1000; // the server's limit for one response
 const RETRY_DELAY = 2_000; // wait before a retry when the server did not answer or is overloaded
-const POLL_INTERVAL = 10_000; // interval for what events do not carry: the other lists, and the logic
 
 const find = (id) => document.getElementById(id);
 const pause = (time) => new Promise((done) => setTimeout(done, time));
@@ -18,9 +17,10 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// What the page shows: the list's name or null, the list's representation if it exists, its logic, the
-// view or null, the groups of entries, and the limits on entries and lists.
-const state = { name: null, list: null, rules: null, view: null, groups: [], shown: PAGE, lists: PAGE };
+// What the page shows: the list's name or null, the list's representation if it exists, its logic, the view or null, the
+// groups of entries, the query of the next page of entries or null, entries of this window after that page, and the limit
+// on entries.
+const state = { name: null, list: null, rules: null, view: null, groups: [], next: null, added: new Map(), shown: PAGE };
 const description = () => state.rules?.description ?? { fields: [], settings: [], commands: [], views: [] };
 
 class Problem extends Error {
@@ -38,9 +38,11 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function send(method, path, body) {
+// Sends a request. `base` is the revision that a write is for; if the list is at another one, the answer is a 412.
+async function send(method, path, body, base) {
   const headers = {};
-  const write = `${method} ${path} ${JSON.stringify(body)}`;
+  const write = `${method} ${path} ${base} ${JSON.stringify(body)}`;
+  if (base !== undefined) headers["if-match"] = `"${base}"`;
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") {
     if (!unconfirmedKeys.has(write)) unconfirmedKeys.set(write, newKey());
@@ -68,7 +70,7 @@ async function send(method, path, body) {
     closeToast("signed-out");
   }
   if (response.ok && (answer !== null || response.status === 204)) {
-    const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+    const next = /<[^>?]*\?([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
     const revision = Number(/^"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
     return { answer, next, revision };
   }
@@ -81,17 +83,19 @@ async function send(method, path, body) {
 const itemsOf = (answer) => (answer.groups ? answer.groups.flatMap(({ entries }) => entries) : answer);
 
 // Follows `next` links until `count` items are read. A link is the query of the next page. A page may hold fewer
-// items than asked for, because it also ends by its bytes. Answers with the pages, and whether more follow.
-async function readPages(path, count) {
-  const answers = [], [resource] = path.split("?");
-  let next = `${path}${path.includes("?") ? "&" : "?"}limit=${Math.min(count, MAX_PAGE)}`;
-  for (let left = count; next && left > 0;) {
-    const page = await send("GET", next);
+// items than asked for, because it also ends by its bytes. Answers with the pages, and the query of the next one or null.
+async function readPages(resource, query, count) {
+  const answers = [];
+  let next = query;
+  for (let left = count; next !== null && left > 0;) {
+    const parameters = new URLSearchParams(next);
+    parameters.set("limit", Math.min(left, MAX_PAGE));
+    const page = await send("GET", `${resource}?${parameters}`);
     answers.push(page.answer);
     left -= itemsOf(page.answer).length;
-    next = page.next && `${resource}${page.next}`;
+    next = page.next ?? null;
   }
-  return { answers, more: Boolean(next) };
+  return { answers, next };
 }
 
 // Wraps a task so that it never runs concurrently with itself. Calls during a run are coalesced into one

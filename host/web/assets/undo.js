@@ -2,21 +2,24 @@
 
 const UNDO_OFFER = 10_000; // how long an undo is offered; longer while the toast is hovered or focused
 
-async function undo(name, revision) {
-  await send("POST", `${listPath(name)}/undo`, { revision });
-  await refreshList();
-  refreshSidebar();
+// Undoes revisions, the last one first.
+async function undo(name, revisions) {
+  let shown = null;
+  for (const revision of revisions.toReversed()) {
+    ({ revision: shown } = await send("POST", `${listPath(name)}/undo`, { revision }));
+  }
+  if (name === state.name) await untilShown(shown);
 }
 
 const undoToast = () => document.querySelector(".toast[data-id=undo]");
 
 // Shows what was done with an Undo button. After an undo the focus moves to the entry `id`.
-function offerUndo(text, revision, id = null) {
+function offerUndo(text, revisions, id = null) {
   const { name } = state;
   closeToast("undo");
   toast("undo", text, "Undo", async () => {
     try {
-      await undo(name, revision);
+      await undo(name, revisions);
       if (name === state.name && !focusOn(id)) find("title").focus();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -39,8 +42,8 @@ addEventListener("keydown", (event) => {
   const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
   if (key.toLowerCase() !== "z" || !(ctrlKey || metaKey) || shiftKey || altKey) return;
   const button = undoToast()?.querySelector("[aria-keyshortcuts]");
-  const typing = target.matches("input:not([type=checkbox], :placeholder-shown)");
-  if (!button || typing || target.closest("dialog, .editing")) return;
+  const typing = target.matches("input:not([type=checkbox], :placeholder-shown), textarea");
+  if (!button || typing || target.closest("dialog, .editing, #drafts")) return;
   event.preventDefault();
   button.click();
 });

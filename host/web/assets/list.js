@@ -1,0 +1,133 @@
+// The chosen list: reading it, and showing what is above and below its entries.
+
+// Reads a list's representation; null if the list does not exist.
+async function readList(name) {
+  try {
+    return (await send("GET", listPath(name))).answer;
+  } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
+// Elements that are shown only for a list that exists.
+const ONLY_OF_LISTS = ["tools", "rules", "settings", "delete", "history-open"];
+
+const refreshList = coalesce(async () => {
+  const { name, view } = state;
+  if (name === null) return;
+  isReading = true;
+  try {
+    const list = await readList(name);
+    if (name !== state.name) return;
+    if (list && state.rules?.name !== list.logic) {
+      // On the first read and after a change of logic. A view that the new logic lacks is closed.
+      await readRules(list.logic, list);
+    }
+    const { groups, next } = list ? await readEntries(list) : { groups: [], next: null };
+    const entries = groups.flatMap((group) => group.entries);
+    cacheEntries(entries);
+    await cacheReferencedEntries([...groups, ...entries]);
+    await cacheEditedEntries(new Set(entries.map(({ id }) => id)));
+    if (name !== state.name || view !== state.view) return void refreshList();
+    const isFirst = state.list === null;
+    const last = groups.at(-1)?.entries.at(-1)?.id ?? 0;
+    const added = new Map([...state.added].filter(([id]) => next !== null && id > last && entryCache.get(id)));
+    Object.assign(state, { list, groups, next, added });
+    showList();
+    clearErrors(find("list"));
+    clearPassedErrors();
+    if (isFirst || list === null) followList();
+  } catch (problem) {
+    failedToRead(name, problem);
+  } finally {
+    isReading = false;
+    waiting.splice(0).forEach(applyRevision);
+  }
+});
+
+function failedToRead(name, problem) {
+  if (!(problem instanceof Problem)) throw problem;
+  if (problem.status === 0 || name !== state.name) return;
+  // The view, or the entry that the page starts after, no longer exists. The plain list can still be shown.
+  if (problem.status < 500 && state.view !== null) { leaveView(); refreshList(); }
+  showError(find("list"), problem);
+  if (problem.status === 503) setTimeout(refreshList, RETRY_DELAY);
+}
+
+// Shows the list as this window knows it.
+function showList() {
+  const { list } = state;
+  const exists = list !== null;
+  for (const id of ONLY_OF_LISTS) find(id).hidden = !exists;
+  if (!exists) { find("rules-failure").hidden = true; find("add-fields").replaceChildren(); toggleHistory(false); }
+  if (exists && state.rules) showDecider();
+  showEntries(state.groups);
+  state.redraw = false;
+  if (document.querySelector(PICKERS)) refreshPickers();
+  showCounts();
+  showHistory();
+  noteShown();
+}
+
+// Shows what depends on the number of entries.
+function showCounts() {
+  const { list, view, groups } = state;
+  const exists = list !== null, isEmpty = !exists || list.entries === 0;
+  find("counts").textContent = isEmpty ? "" : `${list.open} ${list.open === 1 ? "item" : "items"} left`;
+  find("counts").title = isEmpty ? "" : `${list.open} open of ${list.entries}`;
+  // A list without entries has nothing to count, to choose from or to clear.
+  for (const id of ["counts", "views", "all"]) find(id).hidden = isEmpty;
+  find("all").checked = !isEmpty && list.open === 0;
+  const clear = find("commands").querySelector("[data-command=clear-completed]");
+  if (clear) clear.hidden = isEmpty || list.open === list.entries;
+  const title = description().views.find(({ name }) => name === view)?.title;
+  find("empty").textContent = !exists ? "There is no list of this name. Its first entry creates it."
+    : list.entries === 0 ? "No entries yet. Type what is to be done above, and press Enter. "
+      + "Anyone who opens this page’s address sees the same list."
+    : `No entries in “${title || view}”.`;
+  find("empty").hidden = groups.some(({ entries }) => entries.length > 0) || state.added.size > 0;
+  find("more").hidden = state.next === null;
+}
+
+// Reads the next page of the plain list. A view is read anew, with more rows.
+find("more").onclick = () => submit(find("list"), async () => {
+  const { name, view } = state;
+  state.shown += PAGE;
+  if (!isPlain()) return refreshList();
+  const { answers, next } = await readPages(`${listPath(name)}/entries`, state.next, PAGE);
+  if (name !== state.name || view !== state.view) return;
+  const entries = answers.flat().map((entry) => entryCache.get(entry.id) ?? entry);
+  cacheEntries(entries);
+  plainGroup().entries.push(...entries);
+  state.next = next;
+  for (const { id } of entries) state.added.delete(id);
+  if (next === null) state.added.clear();
+  showList();
+});
+
+// Shows an entry that this window added after the last page. Its event may have come before the answer.
+function showAdded(entry) {
+  if (!entry || !isPlain() || state.next === null || isShown(entry.id)) return;
+  state.added.set(entry.id, entryCache.get(entry.id) ?? entry);
+  showList();
+}
+
+find("add").onsubmit = async (event) => {
+  event.preventDefault();
+  const form = find("add");
+  let added = null, revision = null;
+  const done = await submit(form, async () => {
+    const { title, date } = readValues(form.querySelector(".line"));
+    const fields = changedValues(readValues(find("add-fields")));
+    const body = { title: (title ?? "").trim(), ...(date && { date }), ...(Object.keys(fields).length > 0 && { fields }) };
+    ({ answer: added, revision } = await send("POST", `${listPath(state.name)}/entries`, body));
+    form.reset();
+  });
+  if (!done) return;
+  find("title").focus();
+  await untilShown(revision);
+  showAdded(added);
+  if (!isLive()) refreshOverview();
+  if (added && !isShown(added.id)) toastBriefly("added", `“${added.title}” was added. This view does not show it.`);
+};
