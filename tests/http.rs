@@ -6,6 +6,8 @@ mod support;
 mod bytes;
 #[path = "http/callers.rs"]
 mod callers;
+#[path = "http/codings.rs"]
+mod codings;
 #[path = "http/connections.rs"]
 mod connections;
 #[path = "http/contract.rs"]

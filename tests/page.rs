@@ -10,6 +10,8 @@ mod errors;
 mod live;
 #[path = "page/long_lists.rs"]
 mod long_lists;
+#[path = "page/plain.rs"]
+mod plain;
 #[path = "page/todomvc.rs"]
 mod todomvc;
 
@@ -45,7 +47,9 @@ async fn every_file_the_page_names_is_served_with_its_media_type() {
         let of_type = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
             Some("js") => "text/javascript",
             Some("css") => "text/css",
+            Some("svg") => "image/svg+xml",
             Some("json") => "application/json",
+            None if path == "/plain" => "text/html",
             other => panic!("{path} has an extension that this test does not know: {other:?}"),
         };
         assert!(response.header("content-type").starts_with(of_type), "{path}: {response:?}");
@@ -56,7 +60,7 @@ async fn every_file_the_page_names_is_served_with_its_media_type() {
 async fn etags_are_strong_and_answer_conditional_requests() {
     let server = Server::start().await;
     let mut tags = BTreeSet::new();
-    for path in ["/", "/app.js", "/stream.js", "/style.css"] {
+    for path in ["/", "/app.js", "/stream.js", "/style.css", "/favicon.svg"] {
         let response = server.get(path).await;
         let tag = response.header("etag").to_owned();
         assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
@@ -67,7 +71,7 @@ async fn etags_are_strong_and_answer_conditional_requests() {
         assert_eq!(other.status, 200);
         tags.insert(tag);
     }
-    assert_eq!(tags.len(), 4, "each file has an etag of its own");
+    assert_eq!(tags.len(), 5, "each file has an etag of its own");
 }
 
 #[tokio::test]
@@ -126,7 +130,7 @@ fn browser(width: u32) -> Option<Browser> {
     let browser = Browser::start(width);
     if browser.is_none() {
         // The test harness captures the output of the print macros when a test passes, but not this.
-        let _ = writeln!(std::io::stderr(), "skipped a test of the page: chromium is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped a test of the page: chromium is not installed, or not wanted");
     }
     browser
 }

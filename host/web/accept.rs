@@ -26,7 +26,7 @@ use super::state::{Services, Web};
 use super::timed_body::TimedBody;
 use super::timeouts::{ConnectionTimeouts, InFlight, TimedStream};
 use super::unread_body::{self, DISCARD_LIMITS, UnreadBody};
-use super::{contract, routes};
+use super::{assets, contract, routes};
 
 /// How often a silent HTTP/2 client is pinged, and how long it may take to reply.
 const PING: Duration = Duration::from_secs(20);
@@ -43,6 +43,7 @@ const MAX_SEND_BYTES: usize = 32 << 10;
 /// in progress, and drops the rest.
 pub async fn serve(listener: impl Into<Listener>, services: Services, options: Options, shutdown: CancellationToken) {
     let stages = Stages::new();
+    assets::prepare();
     let web = Web::new(services, options, contract::text(), stages.drain.clone());
     let server = Server::new(routes::router(&web), web, stages);
     server.accept(listener.into(), &shutdown).await;

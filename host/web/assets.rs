@@ -1,8 +1,9 @@
 //! The web page and the OpenAPI document, which are part of the program.
 //!
-//! The page is four files, each with an entity tag of its own. The scripts are written in parts, and each is served as one.
+//! The page is five files, each with an entity tag of its own. The scripts are written in parts, and each is served as one.
 
 use std::sync::LazyLock;
+use std::thread;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
@@ -44,9 +45,19 @@ static SCRIPT: LazyLock<TaggedContent> = LazyLock::new(|| text("text/javascript;
 static WORKER: LazyLock<TaggedContent> = LazyLock::new(|| text("text/javascript; charset=utf-8", STREAM));
 static STYLE: LazyLock<TaggedContent> =
     LazyLock::new(|| text("text/css; charset=utf-8", include_str!("assets/style.css")));
+static ICON: LazyLock<TaggedContent> = LazyLock::new(|| text("image/svg+xml", include_str!("assets/favicon.svg")));
 
 fn text(media_type: &'static str, content: &'static str) -> TaggedContent {
-    TaggedContent::new(HeaderValue::from_static(media_type), content)
+    TaggedContent::compressed(HeaderValue::from_static(media_type), content)
+}
+
+/// Compresses the files of the page, if that has not been done. It takes a moment, so that it has a thread of its own.
+pub(super) fn prepare() {
+    let all = [&PAGE, &SCRIPT, &WORKER, &STYLE, &ICON];
+    let prepared = thread::Builder::new().name("assets".into()).spawn(move || all.map(LazyLock::force));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "the first requests compress the files of the page");
+    }
 }
 
 /// The page. It has no parameters, and ignores those that other sites add to links.
@@ -78,6 +89,13 @@ pub(super) async fn stream(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn style(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     STYLE.respond(&headers)
+}
+
+/// The page's icon.
+#[utoipa::path(get, path = "/favicon.svg", tag = "page", operation_id = "getIcon", responses(
+    (status = 200, description = "The icon", body = String, content_type = "image/svg+xml"), ReadProblems))]
+pub(super) async fn icon(headers: HeaderMap, _: NoQuery) -> HandlerResult {
+    ICON.respond(&headers)
 }
 
 /// This contract.

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::coding::without_coding;
 use super::headers::TAG_SEPARATOR;
 use super::problem::{Problem, ProblemKind};
 use crate::actor::Expect;
@@ -47,26 +48,28 @@ pub(super) fn expect(headers: &HeaderMap) -> Result<Expect, Problem> {
 
 /// Evaluates the preconditions of a request that reads something with this tag.
 pub(super) fn freshness(headers: &HeaderMap, tag: &HeaderValue) -> Result<Freshness, Problem> {
-    let current = tag.as_bytes();
-    let current = &current[1..current.len().saturating_sub(1).max(1)];
+    let current = tag.to_str().unwrap_or_default().trim_matches('"');
+    let is_current = |tag: &Tag| tag.opaque == current || without_coding(&tag.opaque) == current;
     if let Some(Tags::Listed(tags)) = tags(headers, &header::IF_MATCH)?
-        && !tags.iter().any(|tag| !tag.weak && tag.opaque.as_bytes() == current)
+        && !tags.iter().any(|tag| !tag.weak && is_current(tag))
     {
         return Err(Problem::new(ProblemKind::Stale, "the current entity tag does not match If-Match"));
     }
     let fresh = match tags(headers, &header::IF_NONE_MATCH)? {
         None => false,
         Some(Tags::Any) => true,
-        Some(Tags::Listed(tags)) => tags.iter().any(|tag| tag.opaque.as_bytes() == current),
+        Some(Tags::Listed(tags)) => tags.iter().any(is_current),
     };
     Ok(if fresh { Freshness::Fresh } else { Freshness::Stale })
 }
 
 impl Tag {
-    /// The revision, if the tag is written exactly as [`super::headers`] writes it.
+    /// The revision, if the tag is written exactly as [`super::headers`] writes it. A compressed form of it is at the same
+    /// revision.
     fn revision(&self) -> Option<u64> {
+        let opaque = without_coding(&self.opaque);
         // The tag of a list's description may name a version, too.
-        let written = self.opaque.split_once(TAG_SEPARATOR).map_or(&*self.opaque, |(revision, _)| revision);
+        let written = opaque.split_once(TAG_SEPARATOR).map_or(opaque, |(revision, _)| revision);
         let revision: u64 = written.parse().ok()?;
         (!self.weak && revision.to_string() == written).then_some(revision)
     }
@@ -147,8 +150,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::IF_MATCH,
-            HeaderValue::from_static(r#""7", W/"8", "09", "x", "+8", "9+ab", "18446744073709551615""#),
+            HeaderValue::from_static(r#""7", W/"8", "09", "x", "+8", "9+ab", "10-gzip", "18446744073709551615""#),
         );
-        assert_eq!(expect(&headers).expect("a condition"), Expect::Revision(vec![7, 9, u64::MAX]));
+        assert_eq!(expect(&headers).expect("a condition"), Expect::Revision(vec![7, 9, 10, u64::MAX]));
     }
 }

@@ -46,6 +46,18 @@ pub(super) struct EntriesQuery {
     pub(super) limit: usize,
 }
 
+/// Which page of a plain list to return.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PlainQuery {
+    /// Only entries after this one.
+    #[param(value_type = Option<schemas::EntryId>)]
+    pub(super) after: Option<EntryId>,
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    pub(super) limit: usize,
+}
+
 /// Which rows of a view to return.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -279,6 +291,10 @@ extract!(EntriesQuery, ["date", "completed", "view", "after", "limit"], |paramet
 extract!(ViewQuery, ["date", "completed", "after", "limit"], |parameters| Self {
     date: parameters.date()?,
     completed: parameters.boolean("completed")?,
+    after: parameters.number("after")?,
+    limit: parameters.limit()?,
+});
+extract!(PlainQuery, ["after", "limit"], |parameters| Self {
     after: parameters.number("after")?,
     limit: parameters.limit()?,
 });

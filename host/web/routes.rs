@@ -14,11 +14,12 @@ use utoipa_axum::routes;
 
 use super::answer_budget::{AnswerRoom, Reservation, WRITE_BYTES};
 use super::cross_origin::preflight;
+use super::gzip::Compressible;
 use super::headers::protect;
 use super::problem::{Access, Problem, ProblemKind};
 use super::state::{Shared, Web};
 use super::{
-    answer_room, assets, commands, entries, events, health, history, lists, logic, openapi, paths, recording, undo,
+    answer_room, assets, commands, entries, events, health, history, lists, logic, openapi, paths, plain, recording, undo,
     views,
 };
 use crate::metrics::RequestClass;
@@ -55,6 +56,9 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(assets::script))
         .routes(routes!(assets::stream))
         .routes(routes!(assets::style))
+        .routes(routes!(assets::icon))
+        .routes(routes!(plain::lists))
+        .routes(routes!(plain::list))
 }
 
 /// The routes for probes and scrapers.
@@ -94,6 +98,7 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, mut request:
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let allowed = web.allowed_origin(route, request.headers());
     let mut room = web.room(request.extensions());
+    let compressible = Compressible::of(&method, request.headers());
     let mut reserved = None;
     let mut response = match admit(&web, route, allowed.is_some(), &request) {
         Ok(None) => match reserve(&web, &mut room, &mut request) {
@@ -112,6 +117,7 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, mut request:
         response = problem.into_response();
         write_problem(&web, &method, &mut response);
     }
+    let mut response = compressible.apply(response, &room).await;
     protect(response.headers_mut());
     web.share(&mut response, allowed);
     let metrics = &web.services.metrics;

@@ -60,6 +60,9 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         "GET /app.js",
         "GET /stream.js",
         "GET /style.css",
+        "GET /favicon.svg",
+        "GET /plain",
+        "GET /plain/{list}",
     ] {
         assert!(found.remove(row), "{row} is not in the contract");
     }

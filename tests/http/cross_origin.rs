@@ -58,7 +58,8 @@ async fn without_an_allowed_origin_no_page_of_another_reads_or_writes() {
     let server = server(&[]).await;
     for path in ["/lists/bob/entries", "/lists/bob/entries/1", "/lists", "/logic"] {
         let response = send(&server, ("GET", path, ""), &[("origin", OTHER)]).await;
-        assert_eq!((cors_headers(&response), response.header("vary")), (vec![], ""), "{path}");
+        assert_eq!(cors_headers(&response), [""; 0], "{path}");
+        assert!(!response.header("vary").contains("origin"), "{path}: {response:?}");
         let response = preflight(&server, OTHER, "POST", path).await;
         response.problem(405, "method");
         assert_eq!(cors_headers(&response), [""; 0], "{path}");
