@@ -375,3 +375,34 @@ async fn a_pinned_list_shows_its_pin() {
     server.request("PUT", "/lists/shed").json_text(r#"{"logic":"todo"}"#).response().await;
     browser.wait_for(&format!("{summary} === 'Rules: Todo 1.0.0 abababab '"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_pinned_to_an_old_version_is_drawn_by_its_description() {
+    let server = Server::start().await;
+    server.request("PUT", "/lists/board").json_text(r#"{"logic":"kanban@1.0.0"}"#).response().await;
+    server.add("board", "Write").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    let views = "document.querySelector('#views').textContent";
+    let columns = "[...document.querySelectorAll('#list.board h2')].map((one) => one.firstChild.textContent).join()";
+    browser.open(&server.url("/#board/board"));
+    browser.wait_for(&format!("{columns} === 'To do,Doing,Done'"));
+    // Other rules of the name are live now, which have no board. The page is open, and is loaded again.
+    let rules = TestLogic::new("kanban", "2.0.0").with_digest(2);
+    server.services.registry.publish(Box::new(rules), "for the test", NOON + 1);
+    browser.wait_for("document.querySelector('#logics').innerText.includes('Todo (kanban) 2.0.0')");
+    for _ in 0..2 {
+        browser.wait_for(&format!("{columns} === 'To do,Doing,Done' && {views} === 'AllBoard'"));
+        browser.wait_for("document.querySelector('#rules-name').textContent === 'Kanban 1.0.0'");
+        browser.wait_for(
+            "[...document.querySelectorAll('#add-fields label')].some((one) => one.textContent === 'Column')",
+        );
+        assert_eq!(browser.value("location.hash"), "#board/board");
+        browser.open("about:blank");
+        browser.open(&server.url("/#board/board"));
+    }
+    server.request("PUT", "/lists/new").json_text(r#"{"logic":"kanban"}"#).response().await;
+    server.add("new", "Write").await;
+    browser.open(&server.url("/#new"));
+    browser.wait_for(&format!("{views} === 'Allopen-firstpanic'"));
+    browser.wait_for("document.querySelector('#rules-name').textContent === 'Todo 2.0.0'");
+}

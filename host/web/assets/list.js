@@ -20,10 +20,10 @@ const refreshList = coalesce(async () => {
   try {
     const list = await readList(name);
     if (name !== state.name) return;
-    if (list && state.rules?.name !== list.logic) {
-      // On the first read and after a change of logic. A view that the new logic lacks is closed.
-      await readRules(list.logic, list);
-    }
+    // On the first read and after a change of logic.
+    if (list && state.rules?.name !== list.logic) await readRules(list.logic);
+    // A view that the version lacks is closed.
+    if (list) await describeBy(list);
     const { groups, next } = list ? await readEntries(list) : { groups: [], next: null };
     const entries = groups.flatMap((group) => group.entries);
     cacheEntries(entries);

@@ -66,11 +66,14 @@ function showLogics() {
   select.value = names.includes(chosen) ? chosen : "";
 }
 
-// Reads the description of the list's logic again if another version is live, or another one was refused.
+// Reads the rollout of the list's logic again if another version is live, or another one was refused. The list then says
+// which version decides about it.
 async function followLogic() {
   const mine = overview.logics.find(({ name }) => name === state.rules?.name);
-  const digestAndFailure = (rules) => [rules.live?.digest, rules.failure];
-  if (mine && !sameJson(digestAndFailure(mine), digestAndFailure(state.rules))) await readRules(mine.name);
+  const digestAndFailure = ({ live, candidate, failure }) => [live?.digest, candidate?.digest, candidate?.percent, failure];
+  if (!mine || sameJson(digestAndFailure(mine), digestAndFailure(state.rules))) return;
+  await readRules(mine.name);
+  refreshList();
 }
 
 const refreshOverview = coalesce(async () => {

@@ -25,7 +25,7 @@ function parseAddress() {
 function openList() {
   const { name, view } = parseAddress();
   if (name !== null && name === state.name) return void openView(view);
-  Object.assign(state, { name, list: null, rules: null, view, groups: [], next: null, added: new Map(), shown: PAGE });
+  Object.assign(state, { name, list: null, rules: null, described: null, view, groups: [], next: null, added: new Map(), shown: PAGE });
   laterCounts = null;
   clearEntryCache();
   closeToast("undo");

@@ -10,7 +10,7 @@ const SHOWN_WITHIN = 1_000; // wait for the event of a change of this window bef
 const NEEDS_READING = new Set(["delete-list", "bind-logic", "pin"]);
 
 // Whether the rows are the list's entries by their ids.
-const isPlain = () => state.view === null && state.rules?.description?.reading === "host";
+const isPlain = () => state.view === null && description().reading === "host";
 
 let isReading = false; // whether the list is being read; revisions then wait
 let waiting = []; // the revisions that arrived meanwhile

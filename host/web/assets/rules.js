@@ -1,48 +1,80 @@
 // The list's logic: its version, and the views, commands, fields and settings that it declares.
 
-// Notes the version that a response or an event names as its decider. An unknown version means that the logic
-// has changed, so its description is read again.
+// Notes the version that a response or an event names as its decider. If the list is described by another one, the list is
+// read again, once for each such version.
+let notedDecider = null;
 function noteDecider(decider) {
-  const { name, live } = state.rules ?? {};
-  // The header has only the first characters of the digest.
-  if (!live || `${name}@${live.version}+${live.digest}`.startsWith(decider)) return;
-  readRules(name).catch(() => {});
+  if (!state.list?.version || state.list.version === decider || notedDecider === decider) return;
+  notedDecider = decider;
+  refreshList();
 }
 
 const short = (digest) => digest.replace(/^sha256:/, "").slice(0, 8);
 
+// Reads the rollout of the list's logic.
 async function readRules(name) {
   const { name: list } = state;
   const { answer: rules } = await send("GET", `/logic/${encodeURIComponent(name)}`);
   if (state.name !== list) return;
   const old = state.rules;
   state.rules = rules;
-  state.redraw = true;
   showRules();
   if (old?.name !== name || old.live?.digest === rules.live?.digest || !rules.live) return;
+  // The live version does not decide about a list that is pinned to another one.
+  if (state.list?.pin) return;
   find("rules").dataset.fresh = "";
   const { title, version, digest } = rules.live;
   const same = old.live?.version === version;
   const now = same ? `${version} (${short(digest)})` : version;
   const before = same || !old.live ? "" : `, no longer ${old.live.version}`;
   toastBriefly("rules", `New rules are live: ${title} ${now} decides from now on${before}.`);
-  refreshList();
 }
 
-// Shows the version that decides the next command: the live one, or the one that the list is pinned to.
+const MAX_DESCRIPTIONS = 16; // descriptions that are kept; a description never changes
+const descriptions = new Map(); // by path
+
+// Reads the description of the version that decides about a list: the one that the list is pinned to, a canary, or the live
+// one. Where that cannot be read, the live version's description has to do.
+async function readDescription({ description_url: url = "" }) {
+  const path = /\/logic\/[^/]+\/versions\/[^/]+\/description$/.exec(url)?.[0];
+  if (!path) return null;
+  if (!descriptions.has(path)) {
+    try {
+      const { answer } = await send("GET", path);
+      if (descriptions.size === MAX_DESCRIPTIONS) descriptions.clear();
+      descriptions.set(path, answer);
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+    }
+  }
+  return descriptions.get(path) ?? null;
+}
+
+async function describeBy(list) {
+  const { name, rules } = state;
+  const described = await readDescription(list);
+  if (state.name !== name) return;
+  if (described !== state.described || rules !== state.shownRules) state.redraw = true;
+  Object.assign(state, { described, shownRules: rules });
+  showTools();
+  find("rules-text").textContent = description().summary ?? "";
+}
+
+// Shows the version that decides the next command.
 function showDecider() {
-  const { rules: { name, live }, list } = state;
-  const [, number, digest] = /@(.+)\+(sha256:.+)$/.exec((list?.pin && list.version) || "") ?? [];
-  find("rules-name").textContent = live ? `${live.title || name} ${number ?? live.version}` : name;
+  const { rules: { name, live }, list, described } = state;
+  const [, number, digest] = /@(.+)\+(sha256:.+)$/.exec(list?.version ?? "") ?? [];
+  const version = number ?? live?.version;
+  find("rules-name").textContent = version ? `${described?.title || live?.title || name} ${version}` : name;
   find("rules-digest").textContent = digest || live ? short(digest ?? live.digest) : "";
   const pinned = /^\d/.test(list?.pin) ? `version ${list.pin}` : "this version";
-  find("rules-pin").textContent = list?.pin ? `· pinned to ${pinned}` : "";
+  const isOther = digest && live && !live.digest.startsWith(digest);
+  find("rules-pin").textContent = list?.pin ? `· pinned to ${pinned}` : isOther ? "· not the live version" : "";
 }
 
 function showRules() {
-  const { name, live, failure, description: declared } = state.rules;
+  const { live, failure } = state.rules;
   showDecider();
-  find("rules-text").textContent = declared?.summary ?? "";
   const failed = live?.faults > 0 ? `; failures: ${live.faults}, the last failure was: ${live.last_fault}` : "";
   const counts = live ? `Changes made: ${live.accepted}; refused: ${live.rejected}${failed}.` : "";
   find("rules-since").textContent = live ? `Live since ${formatTime(live.since)}, from ${live.source}. ${counts}` : "";
@@ -51,7 +83,6 @@ function showRules() {
   const end = /[.!?]$/.test(failure) ? "" : ".";
   find("rules-failure").textContent = failure ? `${what}: ${failure}${end}${goesOn}` : "";
   find("rules-failure").hidden = !failure;
-  showTools();
 }
 
 // --- Views, commands, fields and settings ---

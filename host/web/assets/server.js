@@ -17,11 +17,11 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// What the page shows: the list's name or null, the list's representation if it exists, its logic, the view or null, the
-// groups of entries, the query of the next page of entries or null, entries of this window after that page, and the limit
+// What the page shows: the list's name or null, the list's representation if it exists, its logic, the description of the
+// version that decides, the view or null, the groups of entries, the query of the next page of entries or null, entries of this window after that page, and the limit
 // on entries.
-const state = { name: null, list: null, rules: null, view: null, groups: [], next: null, added: new Map(), shown: PAGE };
-const description = () => state.rules?.description ?? { fields: [], settings: [], commands: [], views: [] };
+const state = { name: null, list: null, rules: null, described: null, view: null, groups: [], next: null, added: new Map(), shown: PAGE };
+const description = () => state.described ?? state.rules?.description ?? { fields: [], settings: [], commands: [], views: [] };
 
 class Problem extends Error {
   constructor({ detail, title, field, status = 0 }) {
@@ -71,7 +71,7 @@ async function send(method, path, body, base) {
   }
   if (response.ok && (answer !== null || response.status === 204)) {
     const next = /<[^>?]*\?([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-    const revision = Number(/^"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
+    const revision = Number(/^"(\d+)[+"-]/.exec(response.headers.get("etag") ?? "")?.[1]);
     return { answer, next, revision };
   }
   if (answer) throw new Problem({ ...answer, status: response.status });
