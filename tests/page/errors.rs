@@ -44,6 +44,8 @@ async fn a_refusal_is_at_the_field_at_fault_which_has_the_focus() {
     let label = "document.activeElement.closest('#add-fields > *')";
     assert_eq!(browser.value(&format!("{label}.contains(document.querySelector('#add .problem'))")), true);
     assert_eq!(browser.value("document.querySelector('#title').value"), "odd points", "the typed text stays");
+    browser.write("2");
+    browser.wait_for("!document.querySelector('#add .problem') && !document.activeElement.ariaInvalid");
     browser.value("document.querySelector('#title').value = ' '");
     browser.press("Enter");
     browser.wait_for("document.activeElement.id === 'title'");

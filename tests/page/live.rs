@@ -198,12 +198,15 @@ async fn each_window_gets_each_revision_once_and_a_gap_is_a_reset() {
          event('revision', { list: 'a', revision: 8 });
          event('logic', { name: 'todo' });
          hub.leave(3);
+         hub.follow(2, window(2), 'b', 2); open();
+         // A list that the server could not read is followed anew.
+         event('problem', { list: 'b' });
          hub.follow(2, window(2), 'b', 2);",
     );
     let got = &outcome["got"];
     assert_eq!(got["1"], json!(["open ", "revision 4", "reset 7", "revision 8", "logic "]));
-    assert_eq!(got["2"], json!(["open ", "revision 8", "logic ", "open "]));
+    assert_eq!(got["2"], json!(["open ", "revision 8", "logic ", "open ", "problem ", "open "]));
     assert_eq!(got["3"], json!(["open ", "revision 6", "revision 7", "revision 8", "logic "]));
     let url = |lists: &str| format!("/events?overview=true&{lists}");
-    assert_eq!(outcome["urls"], json!([url("list=a:3"), url("list=a:5"), url("list=a:8&list=b:2")]));
+    assert_eq!(outcome["urls"], json!([url("list=a:3"), url("list=a:5"), url("list=a:8&list=b:2"), url("list=a:8&list=b:2")]));
 }

@@ -88,6 +88,15 @@ function showError(place, problem) {
   (marked.matches("fieldset") ? marked.querySelector("input") : marked)?.focus();
 }
 
+// A message about a control ends when the user corrects the control.
+document.addEventListener("input", ({ target }) => {
+  const message = document.getElementById(target.getAttribute("aria-describedby"));
+  if (target.ariaInvalid !== "true" || !message) return;
+  target.removeAttribute("aria-invalid");
+  target.removeAttribute("aria-describedby");
+  message.remove();
+});
+
 // Runs an action for a place of the page, and shows its problem there. Answers whether the action succeeded.
 async function submit(place, action) {
   if (place.ariaBusy === "true") return false;

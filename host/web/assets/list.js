@@ -32,7 +32,8 @@ const refreshList = coalesce(async () => {
     if (name !== state.name || view !== state.view) return void refreshList();
     const isFirst = state.list === null;
     const last = groups.at(-1)?.entries.at(-1)?.id ?? 0;
-    const added = new Map([...state.added].filter(([id]) => next !== null && id > last && entryCache.get(id)));
+    const isAfter = ([id]) => isPlain() && next !== null && id > last && entryCache.get(id);
+    const added = new Map([...state.added].filter(isAfter));
     Object.assign(state, { list, groups, next, added });
     showList();
     clearErrors(find("list"));

@@ -27,6 +27,7 @@ function openList() {
   if (name !== null && name === state.name) return void openView(view);
   Object.assign(state, { name, list: null, rules: null, described: null, view, groups: [], next: null, added: new Map(), shown: PAGE });
   laterCounts = null;
+  waiting = []; // revisions of the list before
   clearEntryCache();
   closeToast("undo");
   closeEditors();

@@ -12,6 +12,7 @@ class StreamHub {
   #next = null; // a stream with other lists that is being opened, while the one in use goes on
   #query = null; // what the newest stream follows
   #isOpen = false;
+  #sent = new Map(); // by list: the last revision that came from the server
 
   // A window follows a list from a revision on, from now on if that is null, or no list.
   follow(id, post, list, revision) {
@@ -23,7 +24,7 @@ class StreamHub {
 
   leave(id) {
     this.#windows.delete(id);
-    if (this.#windows.size === 0) this.#close();
+    if (this.#windows.size === 0) this.#close(); else this.#open();
   }
 
   // The lists to follow, each from the earliest revision that a window has. A list that no window knows comes without one.
@@ -56,8 +57,6 @@ class StreamHub {
       source.addEventListener(event, ({ data }) => this.#receive(event, JSON.parse(data)));
     }
   }
-
-  #sent = new Map(); // by list: the last revision that came from the server
 
   #opened(source) {
     if (source === this.#next) {
@@ -103,6 +102,8 @@ class StreamHub {
   #receive(event, data) {
     const { list, revision } = data;
     if (list === undefined) return this.#toAll({ event, data });
+    // The server does not follow the list any more. The next request for it opens another stream.
+    if (event === "problem") this.#query = null;
     if (revision !== undefined) this.#sent.set(list, Math.max(revision, this.#sent.get(list) ?? 0));
     for (const window of this.#windows.values()) {
       if (window.list !== list) continue;
