@@ -148,6 +148,22 @@ fn a_server_that_may_run_no_compiled_code_says_so_and_holds_it_against_no_compon
 }
 
 #[test]
+fn systemd_understands_the_unit_in_the_guide_for_operators() {
+    let guide = fs::read_to_string("docs/operations.md").expect("the guide");
+    let unit = guide.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a unit");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("hotlist.service");
+    // systemd checks that the program is there. No user of that name has to be.
+    let unit = unit.replace("/usr/local/bin/hotlist", env!("CARGO_BIN_EXE_hotlist"));
+    fs::write(&file, unit).expect("it is written");
+    let checked = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&file).output();
+    let Ok(checked) = checked else { return eprintln!("SKIPPED: there is no systemd-analyze") };
+    let text = String::from_utf8_lossy(&checked.stderr).into_owned();
+    let about_it: Vec<_> = text.lines().filter(|line| line.contains("hotlist.service")).collect();
+    assert!(checked.status.success() && about_it.is_empty(), "{text}");
+}
+
+#[test]
 fn listening_to_other_machines_without_access_control_is_refused() {
     let data = tempfile::tempdir().expect("a directory");
     let data = data.path().to_str().expect("text");
