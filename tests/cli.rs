@@ -59,8 +59,14 @@ fn an_error_about_an_environment_variable_names_it_and_what_to_write() {
     }
     let stderr = refused("HOTLIST_IDLE", "60s", &["--idle", "soon"]);
     assert!(!stderr.contains("environment variable"), "{stderr}");
-    let stderr = refused("HOTLIST_JSON", "perhaps", &["verify"]);
-    assert!(stderr.contains("HOTLIST_JSON"), "{stderr}");
+    for (variable, arguments) in [("HOTLIST_JSON", &["verify"][..]), ("HOTLIST_DEV_LISTEN", &["plugin", "dev"])] {
+        let mut command = program();
+        // Another command has a flag of the same name.
+        command.env("HOTLIST_LISTEN", "127.0.0.1:0");
+        let output = command.args(arguments).env(variable, "perhaps").output().expect("the program starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(&format!("environment variable {variable}\n")), "{stderr}");
+    }
 }
 
 #[test]

@@ -61,10 +61,10 @@ pub enum CallError {
         logic: Arc<LogicId>,
     },
     /// The condition on the list's state does not hold.
-    #[error("the list is at revision {revision}, which is not what the request expects")]
+    #[error("{}", not_expected(*.revision))]
     Stale {
-        /// The current revision of the list.
-        revision: u64,
+        /// The current revision of the list. `None` if there is no list.
+        revision: Option<u64>,
     },
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
@@ -157,5 +157,12 @@ impl CallError {
     /// The actor ended while the store had the command.
     pub(super) fn actor_ended() -> Self {
         Self::Unknown { why: "the list's actor ended before the store replied".into() }
+    }
+}
+
+fn not_expected(revision: Option<u64>) -> String {
+    match revision {
+        Some(revision) => format!("the list is at revision {revision}, which is not what the request expects"),
+        None => "there is no list, which is not what the request expects".to_owned(),
     }
 }

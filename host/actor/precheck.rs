@@ -21,7 +21,7 @@ pub(super) fn reply_without_decision(
     request: &Request,
 ) -> Option<Result<Reply, CallError>> {
     if *request.command.outline() == Command::Wake && !is_due(batch) {
-        return Some(Err(CallError::Stale { revision: batch.list().revision() }));
+        return Some(Err(CallError::Stale { revision: Some(batch.list().revision()) }));
     }
     if let Some(idempotency) = &request.idempotency
         && let Some(first) = batch.receipt(&idempotency.key)
@@ -68,5 +68,5 @@ fn check(expect: &Expect, list: &List) -> Result<(), CallError> {
         Expect::Exists => list.exists(),
         Expect::Revision(revisions) => list.exists() && revisions.contains(&revision),
     };
-    if holds { Ok(()) } else { Err(CallError::Stale { revision }) }
+    if holds { Ok(()) } else { Err(CallError::Stale { revision: list.exists().then_some(revision) }) }
 }

@@ -30,17 +30,18 @@ fn prepared_flag(flag: Arg) -> Arg {
 /// Adds to an error about a value of an environment variable which variable that is.
 fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
-    let Some(variable) = flag(command, shown).and_then(|flag| variable_of(flag, arguments)) else { return error };
+    let Some(variable) = flag(command, arguments, shown).and_then(|flag| variable_of(flag, arguments)) else { return error };
     let tip = format!("the value is that of the environment variable {variable}");
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     error
 }
 
-/// The flag that an error shows like `--listen <ADDRESS>`.
-fn flag<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
+/// The flag that an error shows like `--listen <ADDRESS>`, of the command that the arguments name or of one around it.
+fn flag<'a>(command: &'a Command, arguments: &[OsString], shown: &str) -> Option<&'a Arg> {
     let long = shown.strip_prefix("--")?.split([' ', '=', '[']).next();
-    let own = command.get_arguments().find(|flag| flag.get_long() == long);
-    own.or_else(|| command.get_subcommands().find_map(|command| flag(command, shown)))
+    let named = (0..arguments.len()).find_map(|at| Some((at, command.find_subcommand(&arguments[at])?)));
+    let inner = named.and_then(|(at, command)| flag(command, &arguments[at + 1..], shown));
+    inner.or_else(|| command.get_arguments().find(|flag| flag.get_long() == long))
 }
 
 /// The variable of a flag, if the flag is not among the arguments.

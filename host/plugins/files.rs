@@ -29,14 +29,17 @@ pub(super) struct Stamp {
     modified: (i64, i64),
     /// The same of the last change of the file or of what is known of it, which no program can set.
     changed: (i64, i64),
-    /// Device and number.
-    identity: (u64, u64),
+    identity: FileIdentity,
 }
+
+/// Device and number of a file or directory.
+pub(super) type FileIdentity = (u64, u64);
 
 /// What a look at the directory found.
 pub(super) struct Listing {
     /// The directory, without links.
     pub(super) directory: PathBuf,
+    pub(super) identity: FileIdentity,
     /// The files whose names are those of logics, sorted by name.
     pub(super) found: Vec<Found>,
     /// The names of files that look like components, and are not the names of logics.
@@ -128,7 +131,8 @@ pub(super) fn not_answered() -> io::Error {
 fn list(path: &Path) -> io::Result<Listing> {
     let directory = fs::canonicalize(path)?;
     directory::check(&directory).map_err(|why| io::Error::other(format!("it is not safe, {why}")))?;
-    let mut listing = Listing { directory, found: Vec::new(), passed_over: BTreeSet::new() };
+    let identity = identity(&fs::metadata(&directory)?);
+    let mut listing = Listing { directory, identity, found: Vec::new(), passed_over: BTreeSet::new() };
     for entry in fs::read_dir(&listing.directory)? {
         let path = entry?.path();
         let is_component = path.extension().is_some_and(|extension| extension == "wasm");
@@ -180,8 +184,12 @@ pub(super) fn stamp(file: &Metadata) -> Stamp {
         bytes: file.len(),
         modified: (file.mtime(), file.mtime_nsec()),
         changed: (file.ctime(), file.ctime_nsec()),
-        identity: (file.dev(), file.ino()),
+        identity: identity(file),
     }
+}
+
+fn identity(file: &Metadata) -> FileIdentity {
+    (file.dev(), file.ino())
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ impl Watch {
 
     fn take_list(&mut self, listed: std::io::Result<Listing>, publisher: &Publisher) -> std::io::Result<()> {
         let mut named = self.begin_look();
-        let Listing { directory, found, passed_over } = match listed {
+        let Listing { directory, identity, found, passed_over } = match listed {
             Ok(listing) => listing,
             Err(error) => {
                 self.note_unreadable(error.to_string());
@@ -219,7 +219,7 @@ impl Watch {
                 return Err(error);
             }
         };
-        if self.notifications.follow(&directory) {
+        if self.notifications.follow(&directory, identity) {
             // A file that was saved since the listing caused no event.
             self.look_at = Instant::now();
         }

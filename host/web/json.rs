@@ -63,11 +63,16 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 /// Reads a body that must be a JSON object or empty. An empty body is an empty object.
 pub(super) fn read_or_empty<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = without_mark(body);
     from_object(if body.is_empty() { Vec::new() } else { read_members(body)? })
 }
 
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
+}
+
 fn read_members(body: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let body = without_mark(body);
     match serde_json::from_slice::<Json>(body) {
         Ok(Json::Object(members)) => Ok(members),
         Ok(other) => {

@@ -41,8 +41,8 @@ pub(super) use state::LogicBody;
 /// Media type of components.
 const WASM: &str = "application/wasm";
 
-/// How long a description may be kept. It belongs to a digest, so it never changes.
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// How long a description may be kept. It belongs to a digest, and only a later server has more members of it.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
 
 /// Result of an upload.
 #[derive(Serialize, ToSchema)]
@@ -136,7 +136,7 @@ pub(super) async fn upload(
     let upload = UploadOptions { publish, force, dry_run, client: Some(client) };
     let uploaded = web.services.plugins.upload(name.clone(), component, upload).await;
     let outcome = if uploaded.is_ok() { &metrics.uploads_accepted } else { &metrics.uploads_refused };
-    outcome.fetch_add(1, Ordering::Relaxed);
+    outcome.fetch_add(u64::from(!dry_run), Ordering::Relaxed);
     let accepted = uploaded?;
     let body = UploadedBody::new(&name, &accepted, dry_run);
     if dry_run {
@@ -214,8 +214,8 @@ pub(super) async fn component(
         ("digest" = schemas::DigestInPath, Path, description = "The component's SHA-256: 64 hexadecimal digits, `sha256:` before them or not"),
         ReadConditions),
     responses((status = 200, description = "The description", body = VersionDescriptionBody, headers(
-        ("ETag" = schemas::ContentTag, description = "The digest, as a strong tag"),
-        ("Cache-Control" = String, description = "A year, `immutable`"))),
+        ("ETag" = schemas::ContentTag, description = "The digest and the version of the server, as a strong tag"),
+        ("Cache-Control" = String, description = "A day, `immutable`: a later server may give more members"))),
     (status = 304, description = "It has not changed"), ReadProblems, AbsentProblem, StaleProblem))]
 pub(super) async fn description(
     State(web): Shared,
@@ -224,7 +224,9 @@ pub(super) async fn description(
     _: NoQuery,
 ) -> HandlerResult {
     let version = loaded_version(&web, &name, digest).await?;
-    let tag = HeaderValue::from_str(&format!("\"{}\"", hex(&digest))).expect("quotes and digits are valid in a header");
+    // A later server may give more members of the same component.
+    let tag = format!("\"{}-{}\"", hex(&digest), env!("CARGO_PKG_VERSION"));
+    let tag = HeaderValue::from_str(&tag).expect("quotes and digits are valid in a header");
     let mut response = match freshness(&headers, &tag)? {
         Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
         Freshness::Stale => json_response(StatusCode::OK, &VersionDescriptionBody::new(&version))?,

@@ -89,7 +89,7 @@ async fn an_uploaded_component_decides_from_the_next_command_on() {
     let url = described["description_url"].as_str().expect("a URL").to_owned();
     assert_eq!(url, server.url(&format!("/logic/rules/versions/{digest}/description")));
     let description = server.client.get(&url).response().await;
-    assert_eq!(description.header("cache-control"), "private, max-age=31536000, immutable");
+    assert_eq!(description.header("cache-control"), "private, max-age=86400, immutable");
     let content = description.json();
     assert_eq!((&content["name"], &content["digest"]), (&json!("rules"), &json!(digest)));
     assert!(content["fields"].is_array() && content["title"].is_string(), "{content}");

@@ -168,7 +168,7 @@ async fn only_the_caller_who_made_a_revision_may_undo_it_unless_all_callers_are_
     assert_eq!(error, CallError::NotOwnRevision { number: 1, by: Some("alice".into()) });
     let stale = |command| Request { expect: Expect::Revision(vec![7]), ..by("eve")(command) };
     let error = world.cache.undo(&bob, Some(1), UndoRight::Own, stale).await.unwrap_err();
-    assert_eq!(error, CallError::Stale { revision: 1 }, "a condition comes first");
+    assert_eq!(error, CallError::Stale { revision: Some(1) }, "a condition comes first");
     assert_eq!(world.titles("bob").await, ["milk"]);
     world.cache.undo(&bob, Some(1), UndoRight::Own, by("alice")).await.unwrap();
     // The undo is a revision of its own, so that another caller may not undo it either.
@@ -200,11 +200,11 @@ async fn a_condition_is_checked_when_the_command_is_decided() {
     let world = World::new();
     let expecting = |expect| Request { expect, ..add("milk") };
     let exists = world.cache.call(&name("bob"), expecting(Expect::Exists)).await;
-    assert_eq!(exists.unwrap_err(), CallError::Stale { revision: 0 });
+    assert_eq!(exists.unwrap_err(), CallError::Stale { revision: None });
     world.add("bob", "milk").await.unwrap();
     world.cache.call(&name("bob"), expecting(Expect::Revision(vec![7, 1]))).await.unwrap();
     let stale = world.cache.call(&name("bob"), expecting(Expect::Revision(vec![1]))).await;
-    assert_eq!(stale.unwrap_err(), CallError::Stale { revision: 2 });
+    assert_eq!(stale.unwrap_err(), CallError::Stale { revision: Some(2) });
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@ use std::sync::mpsc;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::super::files::FileIdentity;
 use super::super::job::Job;
 
 /// The events of one directory.
 pub(super) struct Notifications {
     watcher: Option<RecommendedWatcher>,
-    directory: Option<PathBuf>,
+    /// The directory that is followed, with its device and number.
+    directory: Option<(PathBuf, FileIdentity)>,
 }
 
 impl Notifications {
@@ -33,12 +35,13 @@ impl Notifications {
     }
 
     /// Follows a directory, and no other one any more. Returns whether it was not followed before.
-    pub(super) fn follow(&mut self, directory: &Path) -> bool {
-        if self.directory.as_deref() == Some(directory) {
+    pub(super) fn follow(&mut self, directory: &Path, identity: FileIdentity) -> bool {
+        let is_followed = |(path, followed): &(PathBuf, FileIdentity)| path == directory && *followed == identity;
+        if self.directory.as_ref().is_some_and(is_followed) {
             return false;
         }
         let Some(watcher) = &mut self.watcher else { return false };
-        if let Some(before) = self.directory.take() {
+        if let Some((before, _)) = self.directory.take() {
             // It fails for a directory that is gone, which has no events any more.
             let _ = watcher.unwatch(&before);
         }
@@ -46,7 +49,7 @@ impl Notifications {
             warn(&error);
         }
         // Also after an error, which is then logged once for the directory.
-        self.directory = Some(directory.to_owned());
+        self.directory = Some((directory.to_owned(), identity));
         true
     }
 }

@@ -138,10 +138,11 @@ impl From<CallError> for Problem {
             CallError::TooManyDecisions { limit } => Self::overloaded(text, "waiting decisions", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
-            CallError::Stale { revision: 0 } => Self::new(ProblemKind::Stale, "there is no list yet").with_revision(0),
-            CallError::Stale { revision } => {
-                let detail =
-                    format!("the list is at revision {revision}, so If-Match has to name \"{revision}\", without W/");
+            CallError::Stale { revision: None } => Self::new(ProblemKind::Stale, "there is no list, and If-Match expects one"),
+            CallError::Stale { revision: Some(revision) } => {
+                let detail = format!(
+                    "the list is at revision {revision}, which If-Match does not name; read it again (a tag with W/ never matches)"
+                );
                 Self::new(ProblemKind::Stale, detail).with_revision(revision)
             }
             CallError::KeyReused => Self::new(ProblemKind::KeyReused, text).with_field("Idempotency-Key"),
@@ -304,7 +305,7 @@ mod tests {
             (false, refused(Refusal::Rejected(rejection))),
             (false, refused(Refusal::NoSuchList)),
             (false, refused(Refusal::Full { what: "entries", limit: 1 })),
-            (false, CallError::Stale { revision: 1 }),
+            (false, CallError::Stale { revision: Some(1) }),
             (false, CallError::KeyReused),
             (false, CallError::NoLogic(logic.name.clone())),
             (false, CallError::NotLoaded { logic: logic.name.clone(), why }),
