@@ -77,8 +77,9 @@ pub(super) async fn script(headers: HeaderMap, _: NoQuery) -> HandlerResult {
 }
 
 /// The script of the event stream that the windows of a browser share.
-#[utoipa::path(get, path = "/stream.js", tag = "page", operation_id = "getStreamScript", responses(
-    (status = 200, description = "The script", body = String, content_type = "text/javascript"), ReadProblems))]
+#[utoipa::path(get, path = "/stream.js", tag = "page", operation_id = "getStreamScript", params(ReadConditions), responses(
+    (status = 200, description = "The script", body = String, content_type = "text/javascript", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn stream(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     WORKER.respond(&headers)
 }
@@ -92,8 +93,9 @@ pub(super) async fn style(headers: HeaderMap, _: NoQuery) -> HandlerResult {
 }
 
 /// The page's icon.
-#[utoipa::path(get, path = "/favicon.svg", tag = "page", operation_id = "getIcon", responses(
-    (status = 200, description = "The icon", body = String, content_type = "image/svg+xml"), ReadProblems))]
+#[utoipa::path(get, path = "/favicon.svg", tag = "page", operation_id = "getIcon", params(ReadConditions), responses(
+    (status = 200, description = "The icon", body = String, content_type = "image/svg+xml", headers(("ETag" = ContentTag, description = "The tag of its digest"))),
+    (status = 304, description = "It has not changed"), ReadProblems, StaleProblem))]
 pub(super) async fn icon(headers: HeaderMap, _: NoQuery) -> HandlerResult {
     ICON.respond(&headers)
 }

@@ -101,8 +101,8 @@ texts! {
     LogicSelector: ANY_LENGTH, r"^[a-z][a-z0-9-]{0,63}(@([0-9]{1,19}(\.[0-9]{1,19}){0,2}|sha256:[0-9a-fA-F]{64}))?$",
         "A logic, and a version to pin the list to if there is one.";
     Title: (0, MAX_TITLE_CHARS), ANY, "The title of an entry. A logic may demand more.";
-    RevisionTag: ANY_LENGTH, "^\"[0-9]+\"$", "The list's revision as a strong entity tag.";
-    DescriptionTag: ANY_LENGTH, "^\"[0-9]+([+]([0-9a-f]+|none))?\"$",
+    RevisionTag: ANY_LENGTH, "^\"[0-9]+(-gzip)?\"$", "The list's revision as a strong entity tag. That of a compressed answer ends with its coding.";
+    DescriptionTag: ANY_LENGTH, "^\"[0-9]+([+]([0-9a-f]+|none))?(-gzip)?\"$",
         "The list's revision as a strong entity tag, with the version that decides where that is another one than wrote last.";
     ContentTag: ANY_LENGTH, "^\".+\"$", "A strong entity tag.";
     EntityTags: ANY_LENGTH, r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#, "`*`, or entity tags that are separated by commas.";

@@ -59,7 +59,7 @@ impl TaggedContent {
     pub(super) fn compressed(media_type: HeaderValue, content: &'static str) -> Self {
         let mut made = Self::new(media_type, content);
         // Without one of them, clients get another one.
-        let forms = [(Coding::Brotli, brotli(content.as_bytes())), (Coding::Gzip, gzip(content.as_bytes()))];
+        let forms = [(Coding::Brotli, to_brotli(content.as_bytes())), (Coding::Gzip, to_gzip(content.as_bytes()))];
         let forms = forms.into_iter().filter_map(|(coding, form)| Some((coding, form.ok()?)));
         made.forms.splice(0..0, forms);
         made
@@ -91,14 +91,14 @@ impl TaggedContent {
     }
 }
 
-fn brotli(mut content: &[u8]) -> io::Result<Bytes> {
+fn to_brotli(mut content: &[u8]) -> io::Result<Bytes> {
     let mut written = Vec::new();
     let parameters = BrotliEncoderParams { quality: BROTLI_QUALITY, size_hint: content.len(), ..Default::default() };
     brotli::BrotliCompress(&mut content, &mut written, &parameters)?;
     Ok(written.into())
 }
 
-fn gzip(content: &[u8]) -> io::Result<Bytes> {
+fn to_gzip(content: &[u8]) -> io::Result<Bytes> {
     let mut written = Vec::new();
     io::copy(&mut GzEncoder::new(content, Compression::best()), &mut written)?;
     Ok(written.into())
