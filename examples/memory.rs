@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use hotlist::actor::Environment;
+use hotlist::actor::{Environment, ListMemory};
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::SystemClock;
 use hotlist::executor::turns::Turns;
@@ -94,6 +94,7 @@ async fn main() -> anyhow::Result<()> {
         let environment = Environment {
             live_room: Arc::default(),
             list_changes: Arc::default(),
+            list_memory: ListMemory::default(),
             store: Arc::new(Same(entries, ReceiptRoom::new(ReceiptLimits::default()))),
             registry: Arc::new(Registry::default()),
             clock: Arc::new(SystemClock::default()),

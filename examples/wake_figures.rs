@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hotlist::actor::{Environment, Request};
+use hotlist::actor::{Environment, ListMemory, Request};
 use hotlist::cache::wake_scheduler::WakeScheduler;
 use hotlist::cache::{Bounds, Cache};
 use hotlist::clock::ManualClock;
@@ -148,6 +148,7 @@ fn cache(store: Arc<EmbeddedStore>, clock: Arc<ManualClock>) -> anyhow::Result<A
     let environment = Environment {
         live_room: Arc::default(),
         list_changes: Arc::default(),
+        list_memory: ListMemory::default(),
         store,
         registry,
         clock,
