@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::request::InvalidInput;
+use crate::list::change::Rejection;
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::list::selector::Pin;
@@ -49,6 +50,14 @@ pub enum CallError {
     Refused {
         /// The reason.
         refusal: Refusal,
+        /// The version that decided.
+        logic: Arc<LogicId>,
+    },
+    /// The request is a repetition. The version rejected the first one.
+    #[error("{}", rejection.message)]
+    RejectedBefore {
+        /// The rejection of the first request.
+        rejection: Rejection,
         /// The version that decided.
         logic: Arc<LogicId>,
     },

@@ -11,7 +11,6 @@ use super::request::{Effect, Expect, Reply, Request};
 use crate::list::List;
 use crate::list::command::Command;
 use crate::list::receipt::{CommandOutcome, Receipt, RetainedEffect};
-use crate::logic::Refusal;
 use crate::store::Store;
 
 /// The reply to a request that is not to be decided.
@@ -57,7 +56,7 @@ fn repeat(first: &Receipt, list: &List, is_same_request: bool) -> Result<Reply, 
             let (bound, pin) = (Some(bound.clone()), list.pin().cloned());
             Ok(Reply { logic, revision, created, next_id_before, bound, pin, effect: Effect::Repeated(effect) })
         }
-        CommandOutcome::Rejected(rejection) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
+        CommandOutcome::Rejected(rejection) => Err(CallError::RejectedBefore { rejection, logic }),
     }
 }
 

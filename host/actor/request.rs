@@ -188,6 +188,11 @@ impl Reply {
         matches!(self.effect, Effect::Nothing | Effect::Repeated(RetainedEffect::Nothing))
     }
 
+    /// Whether the request is a repetition of one with the same idempotency key.
+    pub fn is_repeated(&self) -> bool {
+        matches!(self.effect, Effect::Repeated(_))
+    }
+
     /// The entries that the command touched, now or when the request was first carried out.
     pub fn touched(&self) -> Touched {
         match &self.effect {

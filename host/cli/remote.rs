@@ -193,11 +193,13 @@ impl Reply {
     }
 }
 
-/// The path of the next page that the `Link` of a page names: the page's path with another query. Other servers are not asked.
+/// The path of the next page that the `Link` of a page names: the page's path with another query. The rest of the URL is that
+/// under which clients of a proxy reach the server, and is not asked.
 fn next_page(path: &str, link: &str) -> Option<String> {
-    let (query, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    let (url, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    let (_, query) = url.split_once('?')?;
     let resource = path.split('?').next().unwrap_or(path);
-    (parameters.trim() == r#"; rel="next""# && query.starts_with('?')).then(|| format!("{resource}{query}"))
+    (parameters.trim() == r#"; rel="next""#).then(|| format!("{resource}?{query}"))
 }
 
 /// The path of a list.
@@ -226,8 +228,14 @@ mod tests {
 
     #[test]
     fn only_a_link_to_the_same_server_is_followed() {
-        let next = next_page("/lists?limit=1", "<?after=a&limit=1>; rel=\"next\"");
-        assert_eq!(next.as_deref(), Some("/lists?after=a&limit=1"));
+        for url in [
+            "?after=a&limit=1",
+            "http://127.0.0.1:8080/lists?after=a&limit=1",
+            "https://evil.example/x?after=a&limit=1",
+        ] {
+            let next = next_page("/lists?limit=1", &format!("<{url}>; rel=\"next\""));
+            assert_eq!(next.as_deref(), Some("/lists?after=a&limit=1"));
+        }
         for other in ["<?after=a>; rel=\"prev\"", "<https://evil.example/lists>; rel=\"next\"", "/lists", ""] {
             assert_eq!(next_page("/lists", other), None, "{other}");
         }

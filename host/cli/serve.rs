@@ -85,7 +85,7 @@ pub(super) struct ServeArgs {
     /// The networks of the proxies from which --caller-header is believed [default: 127.0.0.0/8,::1/128]
     #[arg(long, env = "HOTLIST_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network, help_heading = "Access")]
     trusted_proxy: Vec<IpNet>,
-    /// The URL that clients use; without it, they use an address or localhost
+    /// The URL that clients use, such as https://todo.example; without it, they use an address or localhost
     #[arg(long, env = "HOTLIST_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
     public_url: Option<PublicUrl>,
     /// An origin whose pages may use the server from a browser, such as https://app.example; * lets all pages use entries

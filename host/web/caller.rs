@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+use super::headers::written_name;
 use super::peer::{self, Peer};
 use super::problem::{Problem, ProblemKind};
 use super::slots::Holder;
@@ -38,7 +39,7 @@ impl Web {
                 "the header {header}, which names the caller, is missing; send requests through the proxy that sets it"
             );
             // Not a 401: that needs a challenge which a client can answer, and only the proxy can set this header.
-            return Err(Problem::new(ProblemKind::NoCaller, detail).with_field(header.as_str()));
+            return Err(Problem::new(ProblemKind::NoCaller, detail).with_field(written_name(header)));
         };
         if values.next().is_some() {
             return Err(bad(header, "is there twice"));
@@ -75,7 +76,7 @@ impl Web {
 
 /// The problem of a header that names no caller.
 fn bad(header: &HeaderName, problem: &str) -> Problem {
-    Problem::new(ProblemKind::BadHeader, format!("the header {header} {problem}")).with_field(header.as_str())
+    Problem::new(ProblemKind::BadHeader, format!("the header {header} {problem}")).with_field(written_name(header))
 }
 
 /// Refuses names that people could take for another name, or for several.

@@ -1,13 +1,13 @@
 //! Commands that a list's logic defines.
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::conditions::WriteConditions;
-use super::headers::{etag, name_logic};
+use super::headers::describe_reply;
 use super::input::CustomCommand;
 use super::json;
 use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems};
@@ -50,7 +50,8 @@ pub(super) struct CommandOutcomeBody<'a> {
     params(("list" = ListName, Path, description = "The list's name"), ("name" = schemas::Identifier, Path, description = "The command's name"), WriteConditions),
     responses(
     (status = 200, description = "What the command did", body = CommandOutcomeBody, headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn run(
     State(web): Shared,
@@ -90,7 +91,6 @@ pub(super) fn outcome(web: &Web, room: &AnswerRoom, reply: &Reply, prefix: &str)
         reserved.attach_to(&mut response);
     }
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag(reply.revision));
-    name_logic(headers, &reply.logic);
+    describe_reply(headers, reply);
     Ok(response)
 }

@@ -7,12 +7,12 @@ use axum::response::Response;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::conditions::{ReadConditions, WriteConditions};
-use super::headers::{etag, link_next, name_logic};
+use super::headers::{describe_reply, etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
 use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems, ReadProblems, StaleProblem, ViewProblems};
 use super::pages::{JsonPage, page_after};
-use super::paths::{EntryPath, ListPath, Origin};
+use super::paths::{EntryPath, ListPath, Origin, PagedResource};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{EntriesQuery, NoQuery};
@@ -42,6 +42,7 @@ pub(super) async fn all(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
+    resource: PagedResource,
     Client { caller, client, .. }: Client,
     room: AnswerRoom,
     query: EntriesQuery,
@@ -83,7 +84,7 @@ pub(super) async fn all(
         name_logic(headers, logic);
     }
     if let Some(last) = last.filter(|_| more) {
-        link_next(headers, &page_after(last, &query));
+        link_next(headers, &resource.page(&page_after(last, &query)));
     }
     Ok(response)
 }
@@ -103,11 +104,14 @@ fn rows<'a>(view: &'a View, prefix: &'a str) -> impl Iterator<Item = (EntryId, E
     responses(
     (status = 201, description = "The new entry. Without a body where the request is repeated and the server no longer has the content of so large an entry", body = EntryBody, headers(
         ("Location" = String, description = "The entry"), ("ETag" = schemas::RevisionTag, description = "The list's revision"),
-        ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     (status = 200, description = "The existing entry into which the list's logic merged the new one", body = EntryBody,
-        headers(("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        headers(("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     (status = 204, description = "The list's logic accepted it without an entry", headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::Json).await?;
@@ -120,9 +124,9 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     // Of a repeated request, the server may only know the id.
     let new_id = new.map(|entry| entry.id).or_else(|| unknown.into_iter().find(|id| *id >= reply.next_id_before));
     let mut response = match (new, new_id, put.first()) {
-        (Some(entry), ..) => written(StatusCode::CREATED, entry, &prefix, reply.revision, &reply.logic)?,
+        (Some(entry), ..) => written(StatusCode::CREATED, entry, &prefix, &reply)?,
         (None, Some(_), _) => without_body(StatusCode::CREATED, &reply),
-        (None, None, Some(entry)) => written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic)?,
+        (None, None, Some(entry)) => written(StatusCode::OK, entry, &prefix, &reply)?,
         (None, None, None) => no_content(&reply),
     };
     if let Some(location) = new_id.and_then(|id| HeaderValue::from_str(&format!("{prefix}{id}")).ok()) {
@@ -135,7 +139,8 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 #[utoipa::path(delete, path = "/lists/{list}/entries", tag = "entries", operation_id = "deleteEntries",
     params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses((status = 204, description = "There are no entries", headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems))]
 pub(super) async fn clear(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let reply =
@@ -174,9 +179,11 @@ pub(super) async fn one(
     params(("list" = ListName, Path, description = "The list's name"), ("id" = schemas::EntryId, Path, description = "The entry's id"), WriteConditions),
     responses(
     (status = 200, description = "The entry as it is now", body = EntryBody, headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     (status = 204, description = "The list's logic accepted the change, and there is no entry to show: it was removed, or cannot be read at the moment, or the request is repeated and the server no longer has the content of so large an entry", headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, BodyProblems, AbsentProblem))]
 pub(super) async fn change(
     State(web): Shared,
@@ -191,7 +198,7 @@ pub(super) async fn change(
     let reply = write.call(&web, &name, EntryUpdate { id, patch }).await?;
     let Touched { put, unknown, removed } = reply.touched();
     if let Some(entry) = put.iter().find(|entry| entry.id == id) {
-        return written(StatusCode::OK, entry, &prefix, reply.revision, &reply.logic);
+        return written(StatusCode::OK, entry, &prefix, &reply);
     }
     if removed.contains(&id) || unknown.contains(&id) {
         return Ok(no_content(&reply));
@@ -200,7 +207,8 @@ pub(super) async fn change(
     // The command was carried out, so a list that cannot be read now, or has lost the entry since, is no error.
     match web.cache().read(&name).await {
         Ok(list) => match list.get(id) {
-            Some(entry) => written(StatusCode::OK, entry, &prefix, list.revision(), &reply.logic),
+            // The entry may have changed since.
+            Some(entry) => written(StatusCode::OK, entry, &prefix, &Reply { revision: list.revision(), ..reply }),
             None => Ok(no_content(&reply)),
         },
         Err(error) => {
@@ -214,7 +222,8 @@ pub(super) async fn change(
 #[utoipa::path(delete, path = "/lists/{list}/entries/{id}", tag = "entries", operation_id = "deleteEntry",
     params(("list" = ListName, Path, description = "The list's name"), ("id" = schemas::EntryId, Path, description = "The entry's id"), WriteConditions),
     responses((status = 204, description = "The entry is gone", headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, AbsentProblem))]
 pub(super) async fn delete(
     State(web): Shared,
@@ -230,11 +239,9 @@ pub(super) async fn delete(
 }
 
 /// The response to a command that left an entry.
-fn written(status: StatusCode, entry: &Entry, prefix: &str, revision: u64, logic: &LogicId) -> HandlerResult {
+fn written(status: StatusCode, entry: &Entry, prefix: &str, reply: &Reply) -> HandlerResult {
     let mut response = json_response(status, &EntryBody::new(entry, prefix))?;
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag(revision));
-    name_logic(headers, logic);
+    describe_reply(response.headers_mut(), reply);
     Ok(response)
 }
 
@@ -245,8 +252,6 @@ fn no_content(reply: &Reply) -> Response {
 
 fn without_body(status: StatusCode, reply: &Reply) -> Response {
     let mut response = empty(status);
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag(reply.revision));
-    name_logic(headers, &reply.logic);
+    describe_reply(response.headers_mut(), reply);
     response
 }

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::actor::Reply;
 use crate::list::List;
 use crate::list::digest::hex;
 use crate::list::id::LogicId;
@@ -15,11 +16,19 @@ pub(super) const TAG_SEPARATOR: char = '+';
 /// The bytes of a version's digest in the entity tag of a list's description.
 const TAGGED_DIGEST_BYTES: usize = 8;
 
+/// Header of a response that was given before to a request with the same idempotency key.
+static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A revision as a strong entity tag.
 pub(super) fn etag(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).expect("quotes and digits are valid in a header")
+}
+
+/// A strong tag as a weak one, of a response whose bytes may differ where its meaning does not.
+pub(super) fn weak(tag: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).expect("a tag is valid in a header with a prefix, too")
 }
 
 /// The entity tag of a list's description. The list at a revision is described by the version that it is bound to, unless
@@ -42,6 +51,26 @@ pub(super) fn name_logic(headers: &mut HeaderMap, logic: &LogicId) {
     }
 }
 
+/// Names the revision that a command led to and the logic that decided, and says whether the response is that of an earlier
+/// request.
+pub(super) fn describe_reply(headers: &mut HeaderMap, reply: &Reply) {
+    headers.insert(header::ETAG, etag(reply.revision));
+    name_decision(headers, reply);
+}
+
+/// The same without the revision.
+pub(super) fn name_decision(headers: &mut HeaderMap, reply: &Reply) {
+    name_logic(headers, &reply.logic);
+    if reply.is_repeated() {
+        mark_replayed(headers);
+    }
+}
+
+/// Says that a response is that of an earlier request.
+pub(super) fn mark_replayed(headers: &mut HeaderMap) {
+    headers.insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
+}
+
 /// Sets the headers that every response has, so that no browser keeps it or gives it to another page.
 ///
 /// `no-store` also ends what browsers do with an `ETag` by themselves: a response that is not kept is not revalidated.
@@ -56,10 +85,15 @@ pub(super) fn protect(headers: &mut HeaderMap) {
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY.clone(), HeaderValue::from_static("same-origin"));
 }
 
-/// Links to the next page, which is the requested resource with another query. The reference is the query alone, so it is
-/// true under every URL that a proxy gives the resource.
-pub(super) fn link_next(headers: &mut HeaderMap, query: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("<?{query}>; rel=\"next\"")) {
+/// The name of a header as problems and documents write it, such as `If-Match`.
+pub(super) fn written_name(name: &HeaderName) -> String {
+    let word = |word: &str| word.get(..1).map_or(String::new(), |first| first.to_ascii_uppercase() + &word[1..]);
+    name.as_str().split('-').map(word).collect::<Vec<_>>().join("-")
+}
+
+/// Links to the next page.
+pub(super) fn link_next(headers: &mut HeaderMap, url: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"next\"")) {
         headers.insert(header::LINK, value);
     }
 }

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::headers::link_next;
 use super::openapi::{AbsentProblem, ForgottenProblem, ReadProblems};
 use super::pages::{JsonPage, json_within};
-use super::paths::{ListPath, Origin, RevisionPath};
+use super::paths::{ListPath, Origin, PagedResource, RevisionPath};
 use super::problem::{HandlerResult, Problem};
 use super::query::{ChangesQuery, HistoryQuery};
 use super::representations::{DisplayAsString, EntryBody, Fields};
@@ -247,6 +247,7 @@ pub(super) async fn read(
     State(web): Shared,
     ListPath(name): ListPath,
     origin: Origin,
+    resource: PagedResource,
     room: AnswerRoom,
     Client { caller, .. }: Client,
     query: HistoryQuery,
@@ -280,7 +281,7 @@ pub(super) async fn read(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if let (true, Some(last)) = (more, last) {
-        link_next(response.headers_mut(), &format!("after={last}&limit={limit}"));
+        link_next(response.headers_mut(), &resource.page(&format!("after={last}&limit={limit}")));
     }
     Ok(response)
 }
@@ -308,6 +309,7 @@ pub(super) async fn changes(
     State(web): Shared,
     RevisionPath(name, revision): RevisionPath,
     origin: Origin,
+    resource: PagedResource,
     room: AnswerRoom,
     query: ChangesQuery,
 ) -> HandlerResult {
@@ -329,7 +331,7 @@ pub(super) async fn changes(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if more {
-        link_next(response.headers_mut(), &format!("after={seen}&limit={limit}"));
+        link_next(response.headers_mut(), &resource.page(&format!("after={seen}&limit={limit}")));
     }
     Ok(response)
 }

@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::conditions::{ReadConditions, WriteConditions};
-use super::headers::{description_etag, etag, link_next, name_logic};
+use super::headers::{describe_reply, description_etag, link_next, name_decision};
 use super::input::ListSetup;
 use super::json;
 use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems, ReadProblems, StaleProblem};
 use super::pages::JsonPage;
-use super::paths::{ListPath, Origin, segment};
+use super::paths::{ListPath, Origin, PagedResource, segment};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem};
 use super::query::{ListsQuery, NoQuery};
@@ -129,7 +129,13 @@ fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
     (status = 200, description = "The lists, in the order of their names' bytes", body = [ListedBody],
         headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems))]
-pub(super) async fn all(State(web): Shared, origin: Origin, room: AnswerRoom, query: ListsQuery) -> HandlerResult {
+pub(super) async fn all(
+    State(web): Shared,
+    origin: Origin,
+    resource: PagedResource,
+    room: AnswerRoom,
+    query: ListsQuery,
+) -> HandlerResult {
     let ListsQuery { after, limit } = query;
     let mut lists = web.cache().page(after.as_ref(), (limit + 1).min(MAX_PAGE)).await?;
     // The store returns no more than its own limit, so a full page of that size counts as having a next one.
@@ -149,7 +155,7 @@ pub(super) async fn all(State(web): Shared, origin: Origin, room: AnswerRoom, qu
     reserved.attach_to(&mut response);
     if let (true, Some(last)) = (more, last) {
         let next = format!("after={}&limit={limit}", segment(name_of(last).as_str()));
-        link_next(response.headers_mut(), &next);
+        link_next(response.headers_mut(), &resource.page(&next));
     }
     Ok(response)
 }
@@ -189,9 +195,11 @@ pub(super) async fn describe(
     responses(
     (status = 201, description = "The list was created", body = ListSetBody,
         headers(("Location" = String, description = "The list"), ("ETag" = schemas::RevisionTag, description = "The revision"),
-            ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+            ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     (status = 200, description = "The list was changed, or already is as requested", body = ListSetBody,
-        headers(("ETag" = schemas::RevisionTag, description = "The revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        headers(("ETag" = schemas::RevisionTag, description = "The revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, BodyProblems))]
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
@@ -221,8 +229,7 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json_response(status, &body)?;
     let headers = response.headers_mut();
-    name_logic(headers, &reply.logic);
-    headers.insert(header::ETAG, etag(reply.revision));
+    describe_reply(headers, &reply);
     if let (true, Ok(location)) = (reply.created, HeaderValue::from_str(&url)) {
         headers.insert(header::LOCATION, location);
     }
@@ -233,7 +240,8 @@ pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery
 /// for the operator, and a list of the same name goes on with higher revisions.
 #[utoipa::path(delete, path = "/lists/{list}", tag = "lists", operation_id = "deleteList", params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses((status = 204, description = "The list was deleted",
-        headers(("Hotlist-Logic" = LogicId, description = "The logic that decided, if the list could be read"))),
+        headers(("Hotlist-Logic" = LogicId, description = "The logic that decided, if the list could be read"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, AbsentProblem))]
 pub(super) async fn delete(
     State(web): Shared,
@@ -245,7 +253,7 @@ pub(super) async fn delete(
     let is_conditional = write.is_conditional();
     let mut response = empty(StatusCode::NO_CONTENT);
     match write.send(&web, &name, Command::DeleteList).await {
-        Ok(reply) => name_logic(response.headers_mut(), &reply.logic),
+        Ok(reply) => name_decision(response.headers_mut(), &reply),
         // The condition of a list that cannot be read is not known to hold.
         Err(CallError::Store(StoreError::Unreadable { .. })) if !is_conditional => web.cache().discard(&name).await?,
         Err(error) => return Err(error.into()),

@@ -11,23 +11,24 @@ use std::sync::atomic::Ordering;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 use utoipa::ToSchema;
 
 use super::answer_budget::AnswerRoom;
 use super::body::require_type;
-use super::client::Operator;
+use super::client::{Client, Operator};
 use super::conditions::ReadConditions;
-use super::headers::name_logic;
+use super::headers::{name_logic, weak};
 use super::json;
 use super::openapi::{AbsentProblem, BodyProblems, ReadProblems, StaleProblem, VersionProblem, WriteProblems};
 use super::paths::{LogicPath, VersionPath};
 use super::preconditions::{Freshness, freshness};
 use super::problem::{HandlerResult, Problem, ProblemKind};
-use super::query::{DeleteQuery, NoQuery, UploadQuery};
+use super::query::{DeleteQuery, NoQuery, UploadQuery, WaitQuery};
 use super::representations::{empty, json_response};
 use super::schemas;
 use super::state::{Shared, Web};
-use crate::list::digest::hex;
+use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::plugins::{DeleteOptions, UploadOptions};
@@ -40,6 +41,9 @@ pub(super) use state::LogicBody;
 
 /// Media type of components.
 const WASM: &str = "application/wasm";
+
+/// The hexadecimal digits of the tag of a rollout's state.
+const TAG_DIGITS: usize = 16;
 
 /// How long a description may be kept. It belongs to a digest, and only a later server has more members of it.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
@@ -91,12 +95,61 @@ pub(super) async fn all(State(web): Shared, _: NoQuery) -> HandlerResult {
     json_response(StatusCode::OK, &bodies)
 }
 
-/// Describes a logic.
+/// Describes a logic. The tag changes with its rollout, and not with its counters. With `wait` and `If-None-Match` the response
+/// comes when the rollout has changed: the next command is decided as the response says.
 #[utoipa::path(get, path = "/logic/{name}", tag = "logic", operation_id = "getLogic",
-    params(("name" = LogicName, Path, description = "The logic's name")), responses(
-    (status = 200, description = "The logic", body = LogicDetailBody), ReadProblems, AbsentProblem))]
-pub(super) async fn one(State(web): Shared, LogicPath(name): LogicPath, _: NoQuery) -> HandlerResult {
-    describe(&web, &name)
+    params(("name" = LogicName, Path, description = "The logic's name"), WaitQuery, ReadConditions), responses(
+    (status = 200, description = "The logic", body = LogicDetailBody,
+        headers(("ETag" = schemas::WeakTag, description = "The state of the rollout, as a weak tag"))),
+    (status = 304, description = "The rollout has not changed, also after `wait` seconds",
+        headers(("ETag" = schemas::WeakTag, description = "The tag"))),
+    ReadProblems, AbsentProblem, StaleProblem))]
+pub(super) async fn one(
+    State(web): Shared,
+    LogicPath(name): LogicPath,
+    WaitQuery { wait }: WaitQuery,
+    Client { holder, .. }: Client,
+    headers: HeaderMap,
+) -> HandlerResult {
+    // Before the state is read, so that no change is lost between the two.
+    let mut changes = web.services.registry.watch();
+    let until = Instant::now() + wait;
+    let mut slot = None;
+    loop {
+        let tag = rollout_tag(&web, &name)?;
+        let mut may_change = !wait.is_zero() && Instant::now() < until;
+        let mut response = match freshness(&headers, &tag)? {
+            Freshness::Stale => describe(&web, &name)?,
+            Freshness::Fresh if may_change => {
+                if slot.is_none() {
+                    let open = web.services.metrics.event_streams.enter();
+                    slot = Some((web.event_streams.take(holder.clone())?, open));
+                }
+                tokio::select! {
+                    changed = changes.changed() => may_change = changed.is_ok(),
+                    () = sleep_until(until) => {}
+                    () = web.stopping.cancelled() => may_change = false,
+                }
+                if may_change {
+                    continue;
+                }
+                empty(StatusCode::NOT_MODIFIED)
+            }
+            Freshness::Fresh => empty(StatusCode::NOT_MODIFIED),
+        };
+        response.headers_mut().insert(header::ETAG, weak(&tag));
+        return Ok(response);
+    }
+}
+
+/// The tag of a rollout's state.
+fn rollout_tag(web: &Web, name: &LogicName) -> Result<HeaderValue, Problem> {
+    let unknown = || Problem::new(ProblemKind::NoLogic, format!("there is no logic {name}"));
+    let rollout = web.services.registry.rollout(name).ok_or_else(unknown)?;
+    let state =
+        serde_json::to_vec(&rollout.state).map_err(|error| Problem::internal("cannot write a rollout", error))?;
+    let tag = format!("\"{}\"", &hex(&digest_of(&state))[..TAG_DIGITS]);
+    Ok(HeaderValue::from_str(&tag).expect("quotes and digits are valid in a header"))
 }
 
 fn describe(web: &Web, name: &LogicName) -> HandlerResult {

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::coding::without_coding;
-use super::headers::TAG_SEPARATOR;
+use super::headers::{TAG_SEPARATOR, written_name};
 use super::problem::{Problem, ProblemKind};
 use crate::actor::Expect;
 
@@ -79,8 +79,9 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem>
     let mut found = None;
     for value in headers.get_all(name) {
         let wrong = || {
+            let name = written_name(name);
             let detail = format!("{name}: it is neither * nor a list of entity tags such as \"7\"");
-            Problem::new(ProblemKind::BadHeader, detail).with_field(name.as_str())
+            Problem::new(ProblemKind::BadHeader, detail).with_field(name)
         };
         let text = value.to_str().map_err(|_| wrong())?.trim();
         match (&mut found, text) {

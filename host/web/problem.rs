@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure_log::{Failure, FailureClass};
-use super::headers::name_logic;
+use super::headers::{mark_replayed, name_logic, written_name};
 use super::schemas;
 use crate::list::id::LogicId;
 
@@ -57,6 +57,8 @@ struct Facts {
     cause: Option<String>,
     /// Whether the cause is a failed write of the store.
     is_failed_write: bool,
+    /// Whether an earlier request with the same idempotency key had the same problem.
+    is_replayed: bool,
 }
 
 /// A limit, by its name in the configuration.
@@ -87,7 +89,8 @@ pub(super) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     code: Option<&'a str>,
-    /// The member, field, argument, parameter or header at fault.
+    /// The member, field, argument, parameter or header at fault, by its own name and without a path, such as `title`, `limit`
+    /// or `If-Match`. A custom field or a setting is named as its logic declares it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'a str>,
@@ -115,8 +118,21 @@ impl Problem {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (code, field, limit, logic, revision, cause) = (None, None, None, None, None, None);
-        let (retry_after, is_failed_write) = ((kind == ProblemKind::Overloaded).then_some(SOON), false);
-        Self(Box::new(Facts { kind, detail, code, field, limit, logic, revision, retry_after, cause, is_failed_write }))
+        let retry_after = (kind == ProblemKind::Overloaded).then_some(SOON);
+        let (is_failed_write, is_replayed) = (false, false);
+        Self(Box::new(Facts {
+            kind,
+            detail,
+            code,
+            field,
+            limit,
+            logic,
+            revision,
+            retry_after,
+            cause,
+            is_failed_write,
+            is_replayed,
+        }))
     }
 
     /// Names the part of the body, parameter or header at fault.
@@ -192,7 +208,7 @@ impl Problem {
             "{peer} is not a trusted proxy, so {header} counts for nothing from there; if it is your proxy, name its \
              network with --trusted-proxy"
         );
-        Self::new(ProblemKind::UntrustedPeer, detail).with_field(header.as_str()).with_cause(cause)
+        Self::new(ProblemKind::UntrustedPeer, detail).with_field(written_name(header)).with_cause(cause)
     }
 
     /// A component of the server failed for good. The fault may name files, so it goes to the log only.
@@ -262,6 +278,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(logic) = &self.0.logic {
             name_logic(headers, logic);
+        }
+        if self.0.is_replayed {
+            mark_replayed(headers);
         }
         let extra: Option<(HeaderName, HeaderValue)> = match status {
             // A 503 whose cause lasts until the operator acts has no such header. A repetition would only add load.

@@ -1,6 +1,7 @@
 //! Query parameters: known names only, each at most once unless it names one of several lists.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,6 +14,9 @@ use super::state::Web;
 use crate::list::date::Date;
 use crate::list::id::EntryId;
 use crate::list::name::ListName;
+
+/// The most seconds that a request waits for a change. Proxies often end a request without a response after a minute.
+const MAX_WAIT_SECONDS: u64 = 60;
 
 /// Which page of the lists to return.
 #[derive(IntoParams)]
@@ -124,6 +128,16 @@ pub(super) struct EventsQuery {
     pub(super) overview: bool,
 }
 
+/// Whether to wait for a change.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WaitQuery {
+    /// How many seconds to wait for a change, if one of the tags in `If-None-Match` is the current one. The request counts as an
+    /// event stream while it waits.
+    #[param(value_type = Option<u32>, maximum = 60, default = 0)]
+    pub(super) wait: Duration,
+}
+
 /// What to do with an uploaded component.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -228,6 +242,16 @@ impl<'a> QueryParameters<'a> {
         }
     }
 
+    fn wait(&mut self) -> Result<Duration, Problem> {
+        match self.number("wait")?.unwrap_or(0) {
+            seconds if seconds <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(seconds)),
+            _ => {
+                let problem = invalid("wait", format!("it is over {MAX_WAIT_SECONDS} seconds"));
+                Err(problem.with_limit("wait seconds", usize::try_from(MAX_WAIT_SECONDS).unwrap_or(usize::MAX)))
+            }
+        }
+    }
+
     fn date(&mut self) -> Result<Option<Date>, Problem> {
         self.text("date").map(|text| text.parse().map_err(|error| invalid("date", error))).transpose()
     }
@@ -310,6 +334,7 @@ extract!(EventsQuery, ["list", "overview"], Some("list"), |parameters| Self {
     list: parameters.positions()?,
     overview: parameters.boolean("overview")?.unwrap_or(false),
 });
+extract!(WaitQuery, ["wait"], |parameters| Self { wait: parameters.wait()? });
 extract!(UploadQuery, ["publish", "force", "dry-run"], |parameters| Self {
     publish: parameters.boolean("publish")?.unwrap_or(true),
     force: parameters.boolean("force")?.unwrap_or(false),

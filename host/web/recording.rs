@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use super::answer_budget::AnswerRoom;
 use super::headers::link_next;
 use super::openapi::{AbsentProblem, ReadProblems};
-use super::paths::ListPath;
+use super::paths::{ListPath, PagedResource};
 use super::problem::HandlerResult;
 use super::query::HistoryQuery;
 use super::representations::{empty, sized};
@@ -30,6 +30,7 @@ use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 pub(super) async fn read(
     State(web): Shared,
     ListPath(name): ListPath,
+    resource: PagedResource,
     room: AnswerRoom,
     query: HistoryQuery,
 ) -> HandlerResult {
@@ -61,7 +62,7 @@ pub(super) async fn read(
     *response.body_mut() = sized(page(&name, list_on_page, list.revision(), &revisions));
     reserved.attach_to(&mut response);
     if list_on_page.is_none() && !revisions.is_empty() {
-        link_next(response.headers_mut(), &format!("after={last}&limit={limit}"));
+        link_next(response.headers_mut(), &resource.page(&format!("after={last}&limit={limit}")));
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

@@ -1,14 +1,16 @@
 //! Routes, and the middleware that every request passes.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::PathItem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -104,7 +106,7 @@ async fn instrument(State(web): Shared, route: Option<MatchedPath>, mut request:
         Ok(None) => match reserve(&web, &mut room, &mut request) {
             Ok(of_write) => {
                 reserved = of_write;
-                with_method_problem(next.run(request).await)
+                with_method_problem(next.run(request).await, route)
             }
             Err(problem) => problem.into_response(),
         },
@@ -163,20 +165,37 @@ fn reserve(web: &Web, room: &mut AnswerRoom, request: &mut Request) -> Result<Op
     Ok(Some(reserved))
 }
 
-/// Gives a 405 the problem document that the router leaves out.
-fn with_method_problem(response: Response) -> Response {
+/// Gives a 405 the problem document that the router leaves out. The router sets `Allow` later.
+fn with_method_problem(response: Response, route: &str) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
-    let allow = response.headers().get(header::ALLOW).cloned();
-    let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("none");
-    let detail = format!("the methods of this path are: {}", allowed.replace(',', ", "));
-    let mut response = Problem::new(ProblemKind::Method, detail).into_response();
-    if let Some(allow) = allow {
-        response.headers_mut().insert(header::ALLOW, allow);
-    }
-    response
+    let detail = match METHODS.get(route) {
+        Some(methods) => format!("the methods of this path are: {methods}"),
+        None => "the path does not have this method".to_owned(),
+    };
+    Problem::new(ProblemKind::Method, detail).into_response()
 }
+
+/// The methods of each route, for people.
+static METHODS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let methods = |item: &PathItem| {
+        let all = [
+            ("GET, HEAD", &item.get),
+            ("PUT", &item.put),
+            ("POST", &item.post),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        all.into_iter()
+            .filter(|(_, operation)| operation.is_some())
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let document = documented().into_openapi();
+    document.paths.paths.iter().map(|(route, item)| (route.clone(), methods(item))).collect()
+});
 
 fn class(method: &Method, route: &str) -> RequestClass {
     match *method {

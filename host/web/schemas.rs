@@ -65,8 +65,14 @@ pub(super) enum DescriptionTag {}
 /// Entity tag of other content.
 pub(super) enum ContentTag {}
 
+/// Entity tag of content whose counters may differ.
+pub(super) enum WeakTag {}
+
 /// Value of `If-Match` and `If-None-Match`.
 pub(super) enum EntityTags {}
+
+/// Value of `Idempotency-Replayed`.
+pub(super) enum Replayed {}
 
 /// Lists with the last revisions that a client has.
 pub(super) enum EventPositions {}
@@ -105,7 +111,9 @@ texts! {
     DescriptionTag: ANY_LENGTH, "^\"[0-9]+([+]([0-9a-f]+|none))?(-gzip)?\"$",
         "The list's revision as a strong entity tag, with the version that decides where that is another one than wrote last.";
     ContentTag: ANY_LENGTH, "^\".+\"$", "A strong entity tag.";
+    WeakTag: ANY_LENGTH, "^W/\".+\"$", "A weak entity tag.";
     EntityTags: ANY_LENGTH, r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#, "`*`, or entity tags that are separated by commas.";
+    Replayed: ANY_LENGTH, "^true$", "`true`.";
     EventPositions: ANY_LENGTH, r"^[^:,\s]+:[0-9]+(,[^:,\s]+:[0-9]+)*$", "Names of lists, percent-encoded, with revisions.";
     IdempotencyKey: (1, MAX_KEY_BYTES), r#"^("([ !#-\[\]-~]|\\["\\])+"|[!#-~]+)$"#, "A quoted string, or a word.";
 }

@@ -26,7 +26,8 @@ use crate::list::name::ListName;
     params(("list" = ListName, Path, description = "The list's name"), WriteConditions),
     responses(
     (status = 200, description = "What the undo did", body = CommandOutcomeBody, headers(
-        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"))),
+        ("ETag" = schemas::RevisionTag, description = "The list's revision"), ("Hotlist-Logic" = LogicId, description = "The logic that decided"),
+        ("Idempotency-Replayed" = schemas::Replayed, description = "`true` if the response is that of an earlier request with the same idempotency key"))),
     ListWriteProblems, BodyProblems, AbsentProblem, ForgottenProblem))]
 pub(super) async fn undo(
     State(web): Shared,

@@ -8,11 +8,9 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PageOrigin(String);
 
-/// URL under which clients reach this server, with a path if a proxy strips one.
+/// URL under which clients reach this server. It has no path, because the server's resources are at its root.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PublicUrl {
-    /// The URL without a slash at its end.
-    url: String,
     origin: PageOrigin,
 }
 
@@ -22,8 +20,8 @@ pub enum UrlError {
     /// It has no scheme, no host, or more than these.
     #[error("{0:?} is not an origin; write it as https://todo.example, without a path")]
     Origin(String),
-    /// It is not the URL of an HTTP server.
-    #[error("{0:?} is not the URL of a server; write it as https://todo.example")]
+    /// It is not the URL of an HTTP server, or has more than scheme, host and port.
+    #[error("{0:?} is not the URL of a server; write it as https://todo.example, without a path, a query or a user")]
     Url(String),
 }
 
@@ -76,20 +74,16 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let wrong = || UrlError::Url(text.to_owned());
-        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-        let is_path = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>\\".contains(&byte);
-        if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) || !rest.bytes().all(is_path) {
-            return Err(wrong());
-        }
-        let origin_end = scheme.len() + "://".len() + rest.find('/').unwrap_or(rest.len());
-        let origin: PageOrigin = text[..origin_end].parse().map_err(|_| wrong())?;
-        Ok(Self { url: format!("{}{}", origin.0, text[origin_end..].trim_end_matches('/')), origin })
+        // The slash is a path, too, and the only one that means the same as none.
+        let origin: PageOrigin = text.strip_suffix('/').unwrap_or(text).parse().map_err(|_| wrong())?;
+        let is_http = ["http://", "https://"].iter().any(|scheme| origin.0.starts_with(scheme));
+        if is_http { Ok(Self { origin }) } else { Err(wrong()) }
     }
 }
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.write_str(&self.origin.0)
     }
 }
 
@@ -138,8 +132,8 @@ mod tests {
         for (given, url, origin, host) in [
             ("https://todo.example", "https://todo.example", "https://todo.example", "todo.example"),
             ("https://Todo.example:443/", "https://todo.example", "https://todo.example", "todo.example"),
-            ("http://[::1]:80/a/B/", "http://[::1]/a/B", "http://[::1]", "[::1]"),
-            ("http://host:8080/a", "http://host:8080/a", "http://host:8080", "host"),
+            ("http://[2001:db8::1]:80/", "http://[2001:db8::1]", "http://[2001:db8::1]", "[2001:db8::1]"),
+            ("http://host:8080", "http://host:8080", "http://host:8080", "host"),
         ] {
             let parsed: PublicUrl = given.parse().expect("a URL");
             assert_eq!((parsed.to_string().as_str(), parsed.origin().as_str(), parsed.host()), (url, origin, host));
@@ -152,6 +146,13 @@ mod tests {
             "https://a#b",
             "https://a b",
             "https:///x",
+            "https://a/b",
+            "https://a//",
+            "https://a/?b",
+            "https://ann@a",
+            "https://ann:secret@a",
+            "//a",
+            "http://::1",
         ] {
             assert_eq!(wrong.parse::<PublicUrl>(), Err(UrlError::Url(wrong.to_owned())));
         }

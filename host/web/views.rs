@@ -10,7 +10,7 @@ use super::client::Client;
 use super::headers::{link_next, name_logic};
 use super::openapi::{AbsentProblem, ReadProblems, ViewProblems};
 use super::pages::{json_bytes, page_after};
-use super::paths::{NamedPath, Origin};
+use super::paths::{NamedPath, Origin, PagedResource};
 use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::ViewQuery;
 use super::representations::{EntryBody, Fields, json_response};
@@ -61,6 +61,7 @@ pub(super) async fn read(
     State(web): Shared,
     NamedPath(list, name): NamedPath,
     origin: Origin,
+    resource: PagedResource,
     Client { caller, client, .. }: Client,
     room: AnswerRoom,
     query: ViewQuery,
@@ -89,7 +90,7 @@ pub(super) async fn read(
     }
     // The path names the view, so the query does not.
     if let Some(last) = last.filter(|_| view.page.more || is_cut) {
-        link_next(headers, &page_after(last, &Query { view: None, ..query.clone() }));
+        link_next(headers, &resource.page(&page_after(last, &Query { view: None, ..query.clone() })));
     }
     Ok(response)
 }

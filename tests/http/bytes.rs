@@ -21,10 +21,10 @@ async fn server_with(entries: usize) -> Server {
     server
 }
 
-/// The path of the page after the page at a path.
-fn next(path: &str, page: &Response) -> Option<String> {
-    let query = page.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
-    Some(path.split('?').next().expect("a path").to_owned() + query)
+/// The path of the page after a page.
+fn next(server: &Server, page: &Response) -> Option<String> {
+    let url = page.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
+    Some(url.strip_prefix(&server.url("")).expect("a URL of this server").to_owned())
 }
 
 /// The pages from a path on.
@@ -33,7 +33,7 @@ async fn pages(server: &Server, path: &str) -> Vec<Response> {
     while let Some(at) = path {
         let page = server.get(&at).await;
         assert_eq!(page.status, 200, "{page:?}");
-        path = next(&at, &page);
+        path = next(server, &page);
         pages.push(page);
     }
     pages

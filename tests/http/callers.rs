@@ -27,7 +27,7 @@ async fn a_trusted_header_names_the_caller_and_is_required_then() {
         assert_eq!(server.get(path).await.status, 200);
     }
     let twice = server.request("GET", "/lists").header("x-user", "a").header("x-user", "b").response().await;
-    assert_eq!(twice.problem(400, "header")["field"], "x-user");
+    assert_eq!(twice.problem(400, "header")["field"], "X-User");
     let add = server.request("POST", "/lists/bob/entries").header("x-user", "bob");
     assert_eq!(add.json_text(r#"{"title":"a"}"#).response().await.status, 201);
     assert_eq!(get("/lists/bob/history", "bob").await.json()[0]["caller"], "bob");
@@ -41,7 +41,7 @@ async fn a_name_that_could_be_taken_for_another_is_refused() {
     let others = ["", "ann, bob", "ann,bob", "\u{a0}ann", "ann\u{3000}"].map(str::to_owned);
     for bad in reserved.into_iter().chain(invisible).chain(others).chain(["x".repeat(201)]) {
         let response = server.request("GET", "/lists").header("x-user", bad.as_bytes()).response().await;
-        assert_eq!(response.problem(400, "header")["field"], "x-user", "{bad:?}");
+        assert_eq!(response.problem(400, "header")["field"], "X-User", "{bad:?}");
     }
     let header = server.request("GET", "/lists").header("x-user", "李雷".as_bytes()).response().await;
     assert_eq!(header.status, 200);
@@ -55,7 +55,7 @@ async fn a_client_that_is_no_trusted_proxy_names_no_caller_and_is_logged_once() 
         let named = server.request("POST", "/lists/bob/entries").header("x-user", "bob");
         let response = named.json_text(r#"{"title":"a"}"#).response().await;
         let problem = response.problem(401, "caller-not-trusted");
-        assert_eq!((&problem["field"], &problem["carried_out"]), (&"x-user".into(), &"no".into()));
+        assert_eq!((&problem["field"], &problem["carried_out"]), (&"X-User".into(), &"no".into()));
         assert_eq!(response.header("www-authenticate"), "Proxy");
         server.get("/lists").await.problem(401, "caller-not-trusted");
     }

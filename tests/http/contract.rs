@@ -20,7 +20,10 @@ async fn the_contract_contains_exactly_the_routes_of_the_server() {
         let real = path.replace("{list}", "bob").replace("{id}", "1").replace("{name}", "x");
         // The response to a method that no path has lists the methods of this path.
         let allowed = server.request("TRACE", &real).response().await;
-        allowed.problem(405, "method");
+        let detail = allowed.problem(405, "method")["detail"].as_str().expect("a detail").to_owned();
+        for method in allowed.header("allow").split(',') {
+            assert!(detail.contains(method), "{path}: {detail}");
+        }
         let allowed: BTreeSet<_> = allowed.header("allow").split(',').filter(|method| *method != "HEAD").collect();
         assert_eq!(allowed, documented, "{path}");
         found.extend(documented.into_iter().map(|method| format!("{method} {path}")));

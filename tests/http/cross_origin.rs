@@ -107,7 +107,7 @@ async fn a_request_that_writes_is_refused_if_a_page_of_another_origin_sends_it()
 
 #[tokio::test]
 async fn behind_a_proxy_the_page_has_the_origin_of_the_public_url() {
-    let public_url = Some("https://todo.example/app".parse().expect("a URL"));
+    let public_url = Some("https://todo.example/".parse().expect("a URL"));
     let caller_header = Some("x-user".parse().expect("a header"));
     let server = Server::with(Options { public_url, caller_header, ..Options::default() }).await;
     let from = async |origin: &str| {
@@ -115,7 +115,15 @@ async fn behind_a_proxy_the_page_has_the_origin_of_the_public_url() {
         send(&server, WRITES[0], &headers).await
     };
     let response = from("https://todo.example").await;
-    assert_eq!(response.json()["url"], "https://todo.example/app/lists/bob/entries/1");
+    assert_eq!(response.json()["url"], "https://todo.example/lists/bob/entries/1");
+    from("https://todo.example").await;
+    // All links begin with the public URL.
+    for path in ["/lists/bob/entries?limit=1", "/lists/bob/history?limit=1"] {
+        let request = server.request("GET", path).header("x-user", "ann").header("host", "todo.example");
+        let page = request.response().await;
+        let start = format!("<https://todo.example{path}").replace("?limit=1", "?after=1&limit=1>; rel=\"next\"");
+        assert_eq!(page.header("link"), start);
+    }
     for other in ["https://todo.example:8443", "http://todo.example"] {
         from(other).await.problem(403, "cross-origin");
     }

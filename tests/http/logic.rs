@@ -5,7 +5,8 @@ use hotlist::rollout::Cause;
 use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{NOON, RequestExt, Server, component};
+use crate::support::logic::TestLogic;
+use crate::support::{NOON, RequestExt, Server, component, metrics};
 
 #[tokio::test]
 async fn logics_are_listed_with_their_counters() {
@@ -41,6 +42,45 @@ async fn a_logic_without_any_accepted_version_is_shown_with_the_reason() {
     assert_eq!((&logic["state"], &logic["failure"]), (&json!("failed"), &json!("it imports wasi:clocks")));
     let put = server.request("PUT", "/lists/bob").json_text(r#"{"logic":"broken"}"#).response().await;
     assert_eq!(put.problem(422, "invalid")["field"], "logic");
+}
+
+#[tokio::test]
+async fn a_client_waits_until_the_next_command_is_decided_by_other_rules() {
+    let server = Server::start().await;
+    let first = server.get("/logic/todo").await;
+    let tag = first.header("etag").to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    // Counters leave the tag as it is.
+    server.add("bob", "a").await;
+    let read =
+        |query: &str| server.request("GET", &format!("/logic/todo{query}")).header("if-none-match", &tag).response();
+    let unchanged = read("").await;
+    assert_eq!((unchanged.status.as_u16(), unchanged.header("etag")), (304, tag.as_str()));
+    assert_eq!(read("?wait=61").await.problem(400, "query")["field"], "wait");
+    let publish = async {
+        while metrics(&server).event_streams.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // A change of another logic is no answer.
+        server.services.registry.publish(Box::new(TestLogic::new("other", "2.1.0")), "built in", NOON);
+        server.services.registry.publish(Box::new(TestLogic::new("todo", "1.1.0")), "built in", NOON);
+    };
+    let (changed, ()) = tokio::join!(read("?wait=60"), publish);
+    assert_eq!((changed.status.as_u16(), &changed.json()["live"]["version"]), (200, &json!("1.1.0")));
+    assert_ne!(changed.header("etag"), tag);
+    // Without a tag that is current there is nothing to wait for.
+    assert_eq!(read("?wait=60").await.status, 200);
+    // A stopping server does not wait.
+    let (last, stopping) = (server.get("/logic/todo").await.header("etag").to_owned(), server.shutdown.clone());
+    let wait = server.request("GET", "/logic/todo?wait=60").header("if-none-match", last);
+    let stop = async {
+        while metrics(&server).event_streams.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        stopping.cancel();
+    };
+    let (stopped, ()) = tokio::join!(wait.send(), stop);
+    assert_eq!(stopped.expect("a response").status(), 304);
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ async fn a_reader_with_the_current_revision_gets_a_304() {
             );
         }
         assert_eq!(server.request("GET", path).header("if-none-match", "\"2\"").response().await.status, 200);
-        server.request("GET", path).header("if-none-match", "1").response().await.problem(400, "header");
+        let malformed =
+            server.request("GET", path).header("if-none-match", "1").response().await.problem(400, "header");
+        assert_eq!(malformed["field"], "If-None-Match");
         server.request("GET", path).header("if-match", "\"2\"").response().await.problem(412, "stale-revision");
     }
 }
@@ -75,6 +77,7 @@ async fn a_repeated_request_is_carried_out_once_and_gets_the_same_response() {
         assert_eq!(response.header("location"), server.url("/lists/bob/entries/1"));
         assert_eq!(response.header("hotlist-logic"), "todo@1.0.0+sha256:abababab");
     }
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
     assert_eq!(first.body, again.body);
     assert_eq!(server.get("/lists/bob").await.json()["revision"], 2);
     add("\"k 1\"", r#"{"title":"b"}"#).await.problem(422, "idempotency-key-reused");
@@ -96,6 +99,8 @@ async fn a_repeated_request_keeps_its_status_also_when_it_made_no_new_entry_or_w
         let (first, again) = (add(&format!("k{status}"), title).await, add(&format!("k{status}"), title).await);
         assert_eq!((first.status.as_u16(), again.status.as_u16()), (status, status));
         assert_eq!((&first.body, first.header("etag")), (&again.body, again.header("etag")));
+        let replayed = [&first, &again].map(|response| response.header("idempotency-replayed").to_owned());
+        assert_eq!(replayed, ["", "true"], "{status}");
     }
     let put = || server.request("PUT", "/lists/new").header("idempotency-key", "k").response();
     let (first, again) = (put().await, put().await);

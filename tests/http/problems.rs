@@ -230,7 +230,8 @@ async fn a_path_or_method_that_does_not_exist_is_a_problem() {
         server.get(path).await.problem(404, "route-not-found");
     }
     let response = server.request("PUT", "/lists/bob/entries").response().await;
-    response.problem(405, "method");
+    let problem = response.problem(405, "method");
+    assert_eq!(problem["detail"], "the methods of this path are: GET, HEAD, POST, DELETE");
     let mut allowed: Vec<_> = response.header("allow").split(',').collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["DELETE", "GET", "HEAD", "POST"]);

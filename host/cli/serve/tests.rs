@@ -188,6 +188,7 @@ fn a_flag_about_access_that_cannot_be_read_says_how_to_write_it() {
         ("--listen-mode", "755", "write them as 600"),
         ("--trusted-proxy", "10.0.0.0/33", "write it as 10.0.0.0/8"),
         ("--public-url", "todo.example", "write it as https://todo.example"),
+        ("--public-url", "https://todo.example/app", "without a path"),
         ("--cors-origin", "https://app.example/", "without a path"),
     ] {
         let error = command().try_get_matches_from(["serve", flag, value]).expect_err("it is wrong").to_string();

@@ -137,6 +137,11 @@ impl From<CallError> for Problem {
             CallError::UndosFull { limit } => Self::overloaded(text, "undo bytes", limit),
             CallError::TooManyDecisions { limit } => Self::overloaded(text, "waiting decisions", limit),
             CallError::Refused { refusal, logic } => Self::refusal(refusal, logic),
+            CallError::RejectedBefore { rejection, logic } => {
+                let mut problem = Self::rejected(rejection).with_logic(logic);
+                problem.0.is_replayed = true;
+                problem
+            }
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
             CallError::Stale { revision: None } => Self::new(ProblemKind::Stale, "there is no list, and If-Match expects one"),
             CallError::Stale { revision: Some(revision) } => {
