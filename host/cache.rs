@@ -3,10 +3,12 @@
 //! A name has one actor. Two concurrent first requests start one. A request that meets a stopped actor gets its
 //! successor. An idle actor is passivated: everything it knew is in the store.
 
+mod filter;
 mod reading;
 mod undo;
 pub mod wake_scheduler;
 
+pub use filter::EntryFilter;
 pub use undo::UndoRight;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use crate::actor::{Actor, CallError, Effect, Environment, ListWatch, LiveRevisio
 use crate::clock::SeededHasher;
 use crate::list::List;
 use crate::list::command::Page;
-use crate::list::id::LogicId;
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::ListName;
 use crate::list::receipt::RetainedEffect;
 use crate::simulation::{Defect, has, interleave};
@@ -79,6 +81,18 @@ pub struct View {
     pub page: Page,
     /// The version that made the page. `None` if the host made it.
     pub logic: Option<Arc<LogicId>>,
+    /// The number of entries on all pages, if the host made the page.
+    pub total: Option<usize>,
+}
+
+/// What a page of a list depends on beside the query that a logic gets.
+#[derive(Clone, Debug, Default)]
+pub struct ViewOptions {
+    /// Entries after which the page goes on if the one in the query is not in the view any more, the nearest first. If none of them
+    /// is, the page begins at the start. `None` leaves it to the logic, which may reject the query.
+    pub or_after: Option<Vec<EntryId>>,
+    /// The entries that the page has. Only the host filters, so a page that a logic made has all entries.
+    pub filter: EntryFilter,
 }
 
 impl Cache {

@@ -39,6 +39,7 @@ mod gzip;
 mod headers;
 mod health;
 mod history;
+mod history_range;
 mod host;
 mod idempotency;
 mod input;

@@ -104,7 +104,8 @@ fn a_log_filter_with_a_word_that_is_no_level_is_refused() {
 fn a_tool_that_cannot_write_its_output_fails() {
     let full = || fs::File::options().write(true).open("/dev/full").expect("Linux has a full device");
     let todo = "plugins/built/todo.wasm";
-    for arguments in [&["--help"][..], &["--version"], &["plugin", "check", todo], &["plugin", "check", todo, "--json"]] {
+    for arguments in [&["--help"][..], &["--version"], &["plugin", "check", todo], &["plugin", "check", todo, "--json"]]
+    {
         let output = program().args(arguments).stdout(full()).output().expect("the program starts");
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -115,7 +116,10 @@ const LOADED: &str = "--default-logic none is not loaded";
 
 /// The standard error of a server without its default logic, started by a command that is given the program.
 fn started_by(command: &mut Command, data: &Path) -> String {
-    command.arg(env!("CARGO_BIN_EXE_hotlist")).args(["--listen", "127.0.0.1:0", "--default-logic", "none", "--data"]).arg(data);
+    command
+        .arg(env!("CARGO_BIN_EXE_hotlist"))
+        .args(["--listen", "127.0.0.1:0", "--default-logic", "none", "--data"])
+        .arg(data);
     let output = command.output().expect("the command starts");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{Cache, View};
+use super::filter::EntryFilter;
+use super::{Cache, View, ViewOptions};
 use crate::actor::CallError;
 use crate::list::List;
+use crate::list::change::Rejection;
 use crate::list::command::{Context, Group, Page, Query, Row};
+use crate::list::entry::Entry;
+use crate::list::id::EntryId;
 use crate::list::name::{ListName, LogicName};
 use crate::list::schema::Reading;
 use crate::list::selector::Pin;
 use crate::logic::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
 use crate::rollout::{Failure, ResolveError, Version};
+
+/// The most entries after which a version is asked to begin a page.
+const MAX_STARTS: usize = 4;
 
 /// How many times a version is loaded that is unloaded again before it is used.
 const MAX_LOADS: usize = 3;
@@ -28,19 +35,57 @@ impl Cache {
         client: &Arc<str>,
         query: &Query,
     ) -> Result<View, CallError> {
+        self.view_with(name, caller, client, query, &ViewOptions::default()).await
+    }
+
+    /// Like [`Cache::view`], with options.
+    pub async fn view_with(
+        &self,
+        name: &ListName,
+        caller: Arc<str>,
+        client: &Arc<str>,
+        query: &Query,
+        options: &ViewOptions,
+    ) -> Result<View, CallError> {
         let list = self.read(name).await?;
         let version = self.version(name, &list).await?;
         if query.view.is_none() && version.logic.description().reading == Reading::Host {
-            let page = plain_page(&list, query);
-            return Ok(View { list, page, logic: None });
+            let (page, total) = plain_page(&list, query, &options.filter);
+            return Ok(View { list, page, logic: None, total: Some(total) });
         }
         if !version.is_slow(&list) {
-            return self.ask(name, list, version, caller, client, query);
+            return self.ask_from(name, &list, &version, &caller, client, query, options);
         }
         let _turn = self.environment.turn(client).await?;
         // The rollout may have changed meanwhile.
         let version = self.version(name, &list).await?;
-        self.environment.block(|| self.ask(name, list, version, caller, client, query))
+        self.environment.block(|| self.ask_from(name, &list, &version, &caller, client, query, options))
+    }
+
+    /// Has a version make a page that begins after the first entry that is in the view.
+    #[expect(clippy::too_many_arguments, reason = "they are what a page depends on")]
+    fn ask_from(
+        &self,
+        name: &ListName,
+        list: &Arc<List>,
+        version: &Arc<Version>,
+        caller: &Arc<str>,
+        client: &Arc<str>,
+        query: &Query,
+        options: &ViewOptions,
+    ) -> Result<View, CallError> {
+        let ask = |query: &Query| self.ask(name, list.clone(), version.clone(), caller.clone(), client, query);
+        let (Some(or_after), Some(after)) = (&options.or_after, query.after) else { return ask(query) };
+        let starts = [after].into_iter().chain(or_after.iter().copied()).filter(|id| list.get(*id).is_some());
+        for start in starts.take(MAX_STARTS) {
+            let answer = ask(&Query { after: Some(start), ..query.clone() });
+            let is_gone = |rejection: &Rejection| rejection.field.as_deref() == Some("after");
+            match &answer {
+                Err(CallError::Refused { refusal: Refusal::Rejected(rejection), .. }) if is_gone(rejection) => {}
+                _ => return answer,
+            }
+        }
+        ask(&Query { after: None, ..query.clone() })
     }
 
     /// Has a version make a page. Its fallback makes it if the version fails.
@@ -94,7 +139,7 @@ impl Cache {
         };
         let logic = version.logic.id().clone();
         match answer {
-            Ok(Ok(page)) => Ok(View { list, page, logic: Some(logic) }),
+            Ok(Ok(page)) => Ok(View { list, page, logic: Some(logic), total: None }),
             Ok(Err(rejection)) => Err(CallError::Refused { refusal: Refusal::Rejected(rejection), logic }),
             Err(fault) => Err(CallError::Refused { refusal: Refusal::Fault(fault), logic }),
         }
@@ -157,17 +202,32 @@ impl Cache {
     }
 }
 
-/// A page of the plain list: ids ascending, filtered by date and completion.
-fn plain_page(list: &List, query: &Query) -> Page {
+/// A page of the plain list: ids ascending, filtered by date, completion and content. And the number of entries on all pages.
+fn plain_page(list: &List, query: &Query, filter: &EntryFilter) -> (Page, usize) {
     let after = query.after.unwrap_or(0);
-    let matches = |completed: bool| query.completed.is_none_or(|wanted| wanted == completed);
     let limit = query.limit.min(MAX_ROWS);
-    let mut ids: Vec<u64> = match query.date {
-        Some(day) => list.on_date(day, after).filter(|e| matches(e.completed)).map(|e| e.id).take(limit + 1).collect(),
-        None => list.scan(after).filter(|e| matches(e.completed)).map(|e| e.id).take(limit + 1).collect(),
+    let is_wanted =
+        |entry: &Entry| query.completed.is_none_or(|wanted| wanted == entry.completed) && filter.accepts(entry);
+    let rows = |after: EntryId| {
+        let (on_date, all) = match query.date {
+            Some(day) => (Some(list.on_date(day, after)), None),
+            None => (None, Some(list.scan(after))),
+        };
+        let entries = on_date.into_iter().flatten().chain(all.into_iter().flatten());
+        entries.filter(|entry| is_wanted(entry)).map(|entry| entry.id)
     };
+    let total = match (query.date, query.completed, filter.is_empty()) {
+        (None, None, true) => list.count(),
+        (None, Some(false), true) => list.count_open(),
+        (None, Some(true), true) => list.count() - list.count_open(),
+        _ => rows(0).count(),
+    };
+    let mut ids: Vec<EntryId> = rows(after).take(limit + 1).collect();
     let more = ids.len() > limit;
     ids.truncate(limit);
     let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
-    Page { groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }], more }
+    (
+        Page { groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }], more },
+        total,
+    )
 }

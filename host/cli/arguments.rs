@@ -12,7 +12,8 @@ use clap::{Arg, ArgAction, Command, CommandFactory, Error, FromArgMatches};
 /// Reads arguments and environment variables.
 pub(super) fn parse<T: CommandFactory + FromArgMatches>(arguments: &[OsString]) -> Result<T, Error> {
     let command = prepared(T::command());
-    let matches = command.clone().try_get_matches_from(arguments).map_err(|error| name_variable(error, &command, arguments));
+    let matches =
+        command.clone().try_get_matches_from(arguments).map_err(|error| name_variable(error, &command, arguments));
     T::from_arg_matches(&matches?).map_err(|error| error.format(&mut T::command()))
 }
 

@@ -214,7 +214,8 @@ mod tests {
         assert_eq!(read(&path("rules.wasm"), 3).expect("it is read").expect("it is a file").1, b"comp");
         read(&path("gone.wasm"), 10).expect_err("there is none");
         let listing = list(directory.path()).expect("it is read");
-        let found: Vec<_> = listing.found.iter().map(|found| (found.name.as_str(), found.stamp == Some(stamp))).collect();
+        let found: Vec<_> =
+            listing.found.iter().map(|found| (found.name.as_str(), found.stamp == Some(stamp))).collect();
         assert_eq!(found, [("pipe", false), ("rules", true)]);
     }
 

@@ -104,7 +104,11 @@ impl Watch {
             notifications,
         };
         let path = watch.directory.display().to_string();
-        watch.look_now(publisher).map_err(|error| StartError::Directory { path, what: "read", why: error.to_string() })?;
+        watch.look_now(publisher).map_err(|error| StartError::Directory {
+            path,
+            what: "read",
+            why: error.to_string(),
+        })?;
         watch.starting = false;
         // A broken file is reported at once at the start, because no editor is in the middle of saving it.
         watch.files.iter_mut().for_each(|(name, seen)| seen.report(publisher, name));
@@ -318,8 +322,14 @@ impl Watch {
             Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 publisher.refuse(&name, publisher.cause(&source), None, why.clone());
-                let failed =
-                    Some(Failed { why, reported: true, is_transient: true, since: Instant::now(), grace: GRACE_PERIOD, retry: None });
+                let failed = Some(Failed {
+                    why,
+                    reported: true,
+                    is_transient: true,
+                    since: Instant::now(),
+                    grace: GRACE_PERIOD,
+                    retry: None,
+                });
                 self.replace(name, Seen { path, stamp, digest: [0; 32], failed, is_growing: false, work: None });
                 return None;
             }

@@ -39,9 +39,7 @@ impl CompileIn {
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<(), LoadError> {
         match self {
-            Self::ThisProcess => {
-                code_file::compile(bytes, directory).map_err(|error| load_error(&error))
-            }
+            Self::ThisProcess => code_file::compile(bytes, directory).map_err(|error| load_error(&error)),
             Self::Child(child) => child.compile(bytes, directory, is_cancelled),
         }
     }

@@ -32,8 +32,8 @@ use wasm_encoder::{ComponentSection, CustomSection};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Engine, Error};
 
-use super::machine::load_error;
 use super::error::LoadError;
+use super::machine::load_error;
 use crate::files;
 use crate::list::digest::{Digest, hex};
 use seals::{Seal, hash_file, open_seals, remove, unsealed, write_seals};

@@ -341,7 +341,8 @@ fn open_pools(settings: &mut Settings, compiled: Option<&CompiledCode>) -> Resul
                 let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
                 if instances < wanted {
                     tracing::warn!(
-                        instances, heavy_instances,
+                        instances,
+                        heavy_instances,
                         "the limit of the address space (ulimit -v) allows fewer instances of rules than --instances and --heavy-instances say"
                     );
                 }

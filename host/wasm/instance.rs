@@ -7,11 +7,11 @@ use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
-use super::machine::load_error;
 use super::deadline::Deadline;
 use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
 use super::log_bucket::LogBucket;
+use super::machine::load_error;
 use super::slots::Slots;
 use super::state::InstanceState;
 use super::v0_1_0::bindings::{ListPlugin, ListPluginPre};

@@ -36,7 +36,7 @@ const PREFLIGHT: [(header::HeaderName, &str); 3] = [
 ];
 
 /// The response headers that a page may read, beside those that it always may.
-const EXPOSED: &str = "etag, link, location, retry-after, hotlist-logic, idempotency-replayed";
+const EXPOSED: &str = "etag, link, location, retry-after, hotlist-logic, hotlist-total, idempotency-replayed";
 
 impl Web {
     /// The value of `Access-Control-Allow-Origin` if the page that sends a request may use this route from another origin.

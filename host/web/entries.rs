@@ -7,14 +7,14 @@ use axum::response::Response;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::conditions::{ReadConditions, WriteConditions};
-use super::headers::{describe_reply, etag, link_next, name_logic};
+use super::headers::{HOTLIST_TOTAL, describe_reply, etag, link_next, name_logic};
 use super::input::{EntryPatch, EntryUpdate, NewEntry};
 use super::json;
 use super::openapi::{AbsentProblem, BodyProblems, ListWriteProblems, ReadProblems, StaleProblem, ViewProblems};
 use super::pages::{JsonPage, page_after};
 use super::paths::{EntryPath, ListPath, Origin, PagedResource};
 use super::preconditions::{Freshness, freshness};
-use super::problem::{HandlerResult, Problem};
+use super::problem::{HandlerResult, Problem, ProblemKind};
 use super::query::{EntriesQuery, NoQuery};
 use super::representations::{EntryBody, empty, json_response};
 use super::schemas;
@@ -22,7 +22,7 @@ use super::state::Shared;
 use super::views::require_view;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::Reply;
-use crate::cache::View;
+use crate::cache::{EntryFilter, View, ViewOptions};
 use crate::list::command::{Command, Query};
 use crate::list::entry::Entry;
 use crate::list::id::{EntryId, LogicId};
@@ -35,6 +35,7 @@ use crate::list::touched::Touched;
     (status = 200, description = "The entries", body = [EntryBody], headers(
         ("ETag" = schemas::RevisionTag, description = "The revision, as a strong tag; absent when the list's logic made the page, which may depend on more than the list"),
         ("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"),
+        ("Hotlist-Total" = schemas::Count, description = "The number of entries on all pages; absent when the list's logic made the page"),
         ("Hotlist-Logic" = LogicId, description = "The logic that made the page, if the list's logic did"))),
     (status = 304, description = "They have not changed", headers(("ETag" = schemas::RevisionTag, description = "The revision"))),
     ReadProblems, AbsentProblem, ViewProblems, StaleProblem))]
@@ -48,12 +49,17 @@ pub(super) async fn all(
     query: EntriesQuery,
     headers: HeaderMap,
 ) -> HandlerResult {
-    let EntriesQuery { date, completed, view, after, limit } = query;
+    let EntriesQuery { date, completed, view, text, field, after, or_after, limit } = query;
     if let Some(view) = &view {
         require_view(&web, &name, view).await?;
     }
     let query = Query { view, date, completed, after, limit };
-    let view = web.cache().view(&name, caller, &client, &query).await?;
+    let filter = EntryFilter::new(text.as_deref(), field.clone());
+    let is_filtered = !filter.is_empty();
+    let view = web.cache().view_with(&name, caller, &client, &query, &ViewOptions { or_after, filter }).await?;
+    if is_filtered && view.logic.is_some() {
+        return Err(no_filter(if text.is_some() { "text" } else { "field" }));
+    }
     // A page made by the logic may depend on the time and the caller, which a tag cannot express.
     let tag = view.logic.is_none().then(|| etag(view.list.revision()));
     if let Some(tag) = &tag
@@ -66,13 +72,13 @@ pub(super) async fn all(
     let prefix = origin.entries(&name);
     let reserved = room.reserve(web.options.page_bytes)?;
     let mut page = JsonPage::new(web.options.page_bytes);
-    let (mut last, mut more) = (None, view.page.more);
+    let (mut shown, mut more) = (Vec::new(), view.page.more);
     for (id, body) in rows(&view, &prefix) {
         if !page.push(&body)? {
             more = true;
             break;
         }
-        last = Some(id);
+        shown.push(id);
     }
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
@@ -83,10 +89,33 @@ pub(super) async fn all(
     if let Some(logic) = &view.logic {
         name_logic(headers, logic);
     }
-    if let Some(last) = last.filter(|_| more) {
-        link_next(headers, &resource.page(&page_after(last, &query)));
+    if let Some(total) = view.total {
+        headers.insert(HOTLIST_TOTAL.clone(), total.into());
+    }
+    let next = page_after(&shown, &query, view.logic.is_some()).filter(|_| more);
+    if let Some(next) = next {
+        link_next(headers, &resource.page(&(next + &filter_query(text.as_deref(), &field))));
     }
     Ok(response)
+}
+
+fn no_filter(parameter: &str) -> Problem {
+    let detail =
+        format!("{parameter}: the list's logic makes this page, and has no such filter; read the plain entries");
+    Problem::new(ProblemKind::BadQuery, detail).with_field(parameter)
+}
+
+/// The filter as the end of a query.
+fn filter_query(text: Option<&str>, fields: &[(String, String)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(text) = text {
+        query.append_pair("text", text);
+    }
+    for (name, value) in fields {
+        query.append_pair("field", &format!("{name}:{value}"));
+    }
+    let query = query.finish();
+    if query.is_empty() { query } else { format!("&{query}") }
 }
 
 /// The entries of a page, group by group.

@@ -16,6 +16,9 @@ pub(super) const TAG_SEPARATOR: char = '+';
 /// The bytes of a version's digest in the entity tag of a list's description.
 const TAGGED_DIGEST_BYTES: usize = 8;
 
+/// Header with the number of items on all pages.
+pub(super) static HOTLIST_TOTAL: HeaderName = HeaderName::from_static("hotlist-total");
+
 /// Header of a response that was given before to a request with the same idempotency key.
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 

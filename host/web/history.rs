@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::headers::link_next;
+use super::history_range::{self, page_behind};
 use super::openapi::{AbsentProblem, ForgottenProblem, ReadProblems};
 use super::pages::{JsonPage, json_within};
 use super::paths::{ListPath, Origin, PagedResource, RevisionPath};
@@ -236,7 +237,7 @@ impl<'a> ChangeBody<'a> {
     }
 }
 
-/// Lists the retained revisions of a list, the oldest first. A page ends at about 1 MiB. A revision that is larger has the
+/// Lists the retained revisions of a list, the oldest first unless `order` says otherwise. A page ends at about 1 MiB. A revision that is larger has the
 /// numbers of its changes and a URL of the changes.
 #[utoipa::path(get, path = "/lists/{list}/history", tag = "history", operation_id = "getHistory",
     params(("list" = ListName, Path, description = "The list's name"), HistoryQuery), responses(
@@ -252,13 +253,11 @@ pub(super) async fn read(
     Client { caller, .. }: Client,
     query: HistoryQuery,
 ) -> HandlerResult {
-    let HistoryQuery { after, limit } = query;
-    web.existing(&name).await?;
+    let current = web.existing(&name).await?.revision();
     let bytes = web.options.page_bytes;
     // For the page of the store and for the answer.
     let reserved = room.reserve(2 * bytes)?;
-    let HistoryPage { revisions, mut more } =
-        web.cache().history_page(&name, after, PageLimit { items: limit, bytes }).await?;
+    let HistoryPage { revisions, mut more } = history_range::read(&web, &name, &query, current, bytes).await?;
     let (list, viewer) = (origin.list(&name), Viewer::new(&web, caller, origin.entries(&name)));
     let mut page = JsonPage::new(bytes);
     let mut last = None;
@@ -281,7 +280,7 @@ pub(super) async fn read(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if let (true, Some(last)) = (more, last) {
-        link_next(response.headers_mut(), &resource.page(&format!("after={last}&limit={limit}")));
+        link_next(response.headers_mut(), &resource.page(&page_behind(last, &query)));
     }
     Ok(response)
 }

@@ -143,7 +143,8 @@ impl From<NewEntry> for CommandSource {
 impl EntryPatch {
     /// Refuses to change what identifies an entry.
     pub(super) fn check_identity(&self, id: EntryId, url: &str) -> Result<(), Problem> {
-        let cannot = |member: &str, is: String| Err(Problem::invalid(member, format!("it cannot be changed, it is {is}")));
+        let cannot =
+            |member: &str, is: String| Err(Problem::invalid(member, format!("it cannot be changed, it is {is}")));
         match (self.id, &self.url) {
             (Some(given), _) if whole(given) != Some(id) => cannot("id", id.to_string()),
             (_, Some(given)) if given != url => cannot("url", url.to_owned()),

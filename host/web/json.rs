@@ -100,10 +100,14 @@ fn malformed(body: &[u8], error: &serde_json::Error) -> Problem {
         return Problem::new(ProblemKind::Invalid, detail).with_limit("levels", MAX_LEVELS);
     }
     if text.starts_with("number out of range") {
-        return Problem::new(ProblemKind::Invalid, format!("a number is larger than {:e} can express{place}", f64::MAX));
+        return Problem::new(
+            ProblemKind::Invalid,
+            format!("a number is larger than {:e} can express{place}", f64::MAX),
+        );
     }
     if text.contains("surrogate") || text.starts_with("unexpected end of hex escape") {
-        let detail = format!("a text has half of a surrogate pair, such as \\ud83d alone, which is no character{place}");
+        let detail =
+            format!("a text has half of a surrogate pair, such as \\ud83d alone, which is no character{place}");
         return Problem::new(ProblemKind::Malformed, detail);
     }
     Problem::new(ProblemKind::Malformed, format!("the body is not JSON: {text}"))

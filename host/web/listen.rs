@@ -79,7 +79,9 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("{text:?} is no IP address with a port; write 127.0.0.1:8080, 0.0.0.0:8080 or unix:/run/hotlist/socket")
+            format!(
+                "{text:?} is no IP address with a port; write 127.0.0.1:8080, 0.0.0.0:8080 or unix:/run/hotlist/socket"
+            )
         };
         match text.strip_prefix(UNIX) {
             Some("") => Err(wrong()),

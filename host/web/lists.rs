@@ -18,7 +18,7 @@ use super::problem::{HandlerResult, Problem};
 use super::query::{ListsQuery, NoQuery};
 use super::representations::{DisplayAsString, ListBody, ListDetailBody, describe_list, empty, json_response};
 use super::schemas;
-use super::state::Shared;
+use super::state::{Shared, Web};
 use super::timestamp::Timestamp;
 use super::write_request::{ExpectedBody, WriteRequest};
 use crate::actor::CallError;
@@ -27,6 +27,9 @@ use crate::list::id::LogicId;
 use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
 use crate::store::{MAX_PAGE, StoreError, Summary, UnreadableList};
+
+/// The most pages of the store that are searched for the lists of a logic.
+const MAX_SCANNED_PAGES: usize = 10;
 
 /// Result of creating or configuring a list.
 #[derive(Serialize, ToSchema)]
@@ -124,6 +127,48 @@ fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
     list.as_ref().map_or_else(|list| &list.name, |list| &list.name)
 }
 
+/// Lists, and the name after which there are more.
+pub(super) struct Found {
+    pub(super) lists: Vec<Result<Summary, UnreadableList>>,
+    pub(super) next: Option<ListName>,
+}
+
+/// A page of all lists.
+async fn page(web: &Web, after: Option<&ListName>, limit: usize) -> Result<Found, Problem> {
+    let mut lists = web.cache().page(after, (limit + 1).min(MAX_PAGE)).await?;
+    // The store returns no more than its own limit, so a full page of that size counts as having a next one.
+    let more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
+    lists.truncate(limit);
+    let next = lists.last().filter(|_| more).map(|last| name_of(last).clone());
+    Ok(Found { lists, next })
+}
+
+/// The lists of a logic among the next [`MAX_SCANNED_PAGES`] pages of the store.
+pub(super) async fn find(
+    web: &Web,
+    mut after: Option<ListName>,
+    logic: &LogicName,
+    limit: usize,
+) -> Result<Found, Problem> {
+    let mut lists: Vec<Result<Summary, UnreadableList>> = Vec::new();
+    for _ in 0..MAX_SCANNED_PAGES {
+        let page = web.cache().page(after.as_ref(), MAX_PAGE).await?;
+        let is_last = page.len() < MAX_PAGE;
+        after = page.last().map(|last| name_of(last).clone());
+        for list in page.into_iter().filter(|list| list.as_ref().is_ok_and(|list| list.logic == *logic)) {
+            if lists.len() == limit {
+                let next = lists.last().map(|last| name_of(last).clone());
+                return Ok(Found { lists, next });
+            }
+            lists.push(list);
+        }
+        if is_last {
+            return Ok(Found { lists, next: None });
+        }
+    }
+    Ok(Found { lists, next: after })
+}
+
 /// Lists all lists. A list that cannot be read is among them, with the member `unreadable`.
 #[utoipa::path(get, path = "/lists", tag = "lists", operation_id = "listLists", params(ListsQuery), responses(
     (status = 200, description = "The lists, in the order of their names' bytes", body = [ListedBody],
@@ -136,25 +181,26 @@ pub(super) async fn all(
     room: AnswerRoom,
     query: ListsQuery,
 ) -> HandlerResult {
-    let ListsQuery { after, limit } = query;
-    let mut lists = web.cache().page(after.as_ref(), (limit + 1).min(MAX_PAGE)).await?;
-    // The store returns no more than its own limit, so a full page of that size counts as having a next one.
-    let mut more = lists.len() > limit || (limit == MAX_PAGE && lists.len() == limit);
-    lists.truncate(limit);
+    let ListsQuery { after, logic, limit } = query;
+    let Found { lists, mut next } = match &logic {
+        Some(logic) => find(&web, after, logic, limit).await?,
+        None => page(&web, after.as_ref(), limit).await?,
+    };
     let reserved = room.reserve(web.options.page_bytes)?;
     let mut page = JsonPage::new(web.options.page_bytes);
     let mut last = None;
     for list in &lists {
         if !page.push(&ListedBody::new(list, &origin))? {
-            more = true;
+            next = last;
             break;
         }
-        last = Some(list);
+        last = Some(name_of(list).clone());
     }
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
-    if let (true, Some(last)) = (more, last) {
-        let next = format!("after={}&limit={limit}", segment(name_of(last).as_str()));
+    if let Some(next) = next {
+        let logic = logic.map(|logic| format!("&logic={logic}")).unwrap_or_default();
+        let next = format!("after={}{logic}&limit={limit}", segment(next.as_str()));
         link_next(response.headers_mut(), &resource.page(&next));
     }
     Ok(response)

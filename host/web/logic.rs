@@ -1,6 +1,7 @@
 //! Logics: their rollout state, uploads of components, and changes to a rollout.
 
 mod description;
+pub(super) mod lists;
 mod state;
 mod update;
 mod versions;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::IntoResponses;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
     ComponentsBuilder, Content, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
     RefOr, ResponseBuilder, ServerBuilder, Type,
 };
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::problem::{self, ProblemBody};
+use super::query::{ListState, Order};
 use super::schemas::{self, reference};
 
 /// Meaning of a status.
@@ -121,8 +122,9 @@ pub(super) fn base() -> OpenApi {
         .description(Some(about))
         .license(Some(license.build()));
     let mut schemas = schemas::shared();
-    <ProblemBody<'_> as utoipa::ToSchema>::schemas(&mut schemas);
-    schemas.push(("Problem".to_owned(), <ProblemBody<'_> as utoipa::PartialSchema>::schema()));
+    schemas.extend([(Order::name().into(), Order::schema()), (ListState::name().into(), ListState::schema())]);
+    ProblemBody::schemas(&mut schemas);
+    schemas.push(("Problem".to_owned(), ProblemBody::schema()));
     let tag = |(name, about): (&str, &str)| -> Tag { TagBuilder::new().name(name).description(Some(about)).build() };
     OpenApiBuilder::new()
         .info(info.build())

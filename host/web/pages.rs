@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::problem::Problem;
+use super::query::MAX_STARTS;
 use super::representations::json_bytes_response;
 use crate::list::command::Query;
 use crate::list::id::EntryId;
@@ -116,10 +117,17 @@ impl Write for Counted {
     }
 }
 
-/// The query string of the page of entries that follows the entry `last`.
-pub(super) fn page_after(last: EntryId, query: &Query) -> String {
+/// The query string of the page of entries that follows the last one of those `shown`. A page that the logic made names some
+/// entries before that one, too, in case it is not in the view any more when the page is read.
+pub(super) fn page_after(shown: &[EntryId], query: &Query, is_by_logic: bool) -> Option<String> {
+    let (last, before) = shown.split_last()?;
     let mut next = form_urlencoded::Serializer::new(String::new());
     next.append_pair("after", &last.to_string()).append_pair("limit", &query.limit.to_string());
+    if is_by_logic {
+        // No entry has the id 0, so it stands for the start of the view.
+        let starts = before.iter().rev().take(MAX_STARTS - 1).chain([&0]).map(ToString::to_string);
+        next.append_pair("or-after", &starts.collect::<Vec<_>>().join(","));
+    }
     if let Some(date) = query.date {
         next.append_pair("date", &date.to_string());
     }
@@ -129,7 +137,7 @@ pub(super) fn page_after(last: EntryId, query: &Query) -> String {
     if let Some(view) = &query.view {
         next.append_pair("view", view);
     }
-    next.finish()
+    Some(next.finish())
 }
 
 #[cfg(test)]

@@ -6,14 +6,21 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
-use utoipa::IntoParams;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Problem, ProblemKind};
 use super::schemas;
 use super::state::Web;
 use crate::list::date::Date;
 use crate::list::id::EntryId;
-use crate::list::name::ListName;
+use crate::list::name::{ListName, LogicName};
+
+/// The most entries after which a page may go on.
+pub(super) const MAX_STARTS: usize = 16;
+
+/// The most fields by which entries are filtered.
+const MAX_FIELD_FILTERS: usize = 8;
 
 /// The most seconds that a request waits for a change. Proxies often end a request without a response after a minute.
 const MAX_WAIT_SECONDS: u64 = 60;
@@ -25,6 +32,9 @@ pub(super) struct ListsQuery {
     /// Only lists whose names come after this one, in the order of the names' bytes.
     #[param(value_type = Option<ListName>)]
     pub(super) after: Option<ListName>,
+    /// Only lists of this logic. A page may then have fewer items than there are.
+    #[param(value_type = Option<LogicName>)]
+    pub(super) logic: Option<LogicName>,
     /// The largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
@@ -42,9 +52,20 @@ pub(super) struct EntriesQuery {
     /// The view of the list's logic that orders the entries and computes values for them.
     #[param(value_type = Option<schemas::Identifier>)]
     pub(super) view: Option<String>,
+    /// Only entries whose title contains this text, whatever the case of its letters. Not with a view.
+    #[param(max_length = 1000)]
+    pub(super) text: Option<String>,
+    /// Only entries whose custom field has this value, as in `points:3`. Of a field with several values, one has to be this. At most
+    /// 8 times. Not with a view.
+    #[param(value_type = Option<Vec<schemas::FieldFilter>>, explode = true, max_items = 8)]
+    pub(super) field: Vec<(String, String)>,
     /// Only entries after this one.
     #[param(value_type = Option<schemas::EntryId>)]
     pub(super) after: Option<EntryId>,
+    /// Entries before `after` in the view, the nearest first, separated by commas. If `after` is not in the view any more, the page
+    /// goes on after the first of these that is, or begins at the start. Links to next pages have it.
+    #[param(value_type = Option<schemas::EntryIds>, rename = "or-after")]
+    pub(super) or_after: Option<Vec<EntryId>>,
     /// The largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
@@ -74,6 +95,10 @@ pub(super) struct ViewQuery {
     /// Only rows after this entry.
     #[param(value_type = Option<schemas::EntryId>)]
     pub(super) after: Option<EntryId>,
+    /// Entries before `after` in the view, the nearest first, separated by commas. If `after` is not in the view any more, the page
+    /// goes on after the first of these that is, or begins at the start. Links to next pages have it.
+    #[param(value_type = Option<schemas::EntryIds>, rename = "or-after")]
+    pub(super) or_after: Option<Vec<EntryId>>,
     /// The largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
@@ -83,6 +108,66 @@ pub(super) struct ViewQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
+    /// Only revisions with higher numbers.
+    #[param(value_type = Option<schemas::RevisionNumber>, default = 0)]
+    pub(super) after: u64,
+    /// Only revisions with lower numbers.
+    #[param(value_type = Option<schemas::RevisionNumber>)]
+    pub(super) before: Option<u64>,
+    /// Only revisions from this day on, in the server's time zone.
+    #[param(value_type = Option<String>, format = Date)]
+    pub(super) from: Option<Date>,
+    /// Only revisions up to this day.
+    #[param(value_type = Option<String>, format = Date)]
+    pub(super) to: Option<Date>,
+    /// Whether the oldest revisions come first or the newest.
+    #[param(value_type = Option<Order>, default = "asc")]
+    pub(super) order: Order,
+    /// The largest number of items.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    pub(super) limit: usize,
+}
+
+/// Which lists of a logic to return.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogicListsQuery {
+    /// Only lists in this state.
+    pub(super) state: Option<ListState>,
+    /// Only lists whose names come after this one, in the order of the names' bytes.
+    #[param(value_type = Option<ListName>)]
+    pub(super) after: Option<ListName>,
+    /// The largest number of items. A page may have fewer, because it also ends after 100 lists were read.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    pub(super) limit: usize,
+}
+
+/// What is special about the version that decides about a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ListState {
+    /// The candidate decides.
+    Canary,
+    /// The list is pinned to a version.
+    Pinned,
+    /// The list has yet to be migrated to the version that would decide, or that version could not migrate it.
+    NotMigrated,
+}
+
+/// Order of revisions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum Order {
+    /// The oldest first.
+    Asc,
+    /// The newest first.
+    Desc,
+}
+
+/// Which page of a recording to return.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecordingQuery {
     /// Only revisions with higher numbers.
     #[param(value_type = Option<schemas::RevisionNumber>, default = 0)]
     pub(super) after: u64,
@@ -202,6 +287,10 @@ impl<'a> QueryParameters<'a> {
         Some(self.unread.swap_remove(at).1)
     }
 
+    fn list_name(&mut self, name: &str) -> Result<Option<ListName>, Problem> {
+        self.text(name).map(|text| ListName::new(&text).map_err(|error| invalid(name, error))).transpose()
+    }
+
     /// The lists to follow, each once.
     fn positions(&mut self) -> Result<Vec<Position>, Problem> {
         let mut positions: Vec<Position> = Vec::new();
@@ -242,6 +331,32 @@ impl<'a> QueryParameters<'a> {
         }
     }
 
+    fn entry_ids(&mut self, name: &str) -> Result<Option<Vec<EntryId>>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let wrong = || invalid(name, "it is not a list of entries' ids, such as 3,2,1");
+        let ids = text.split(',').take(MAX_STARTS + 1).map(|id| id.parse().map_err(|_| wrong()));
+        let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
+        if ids.len() > MAX_STARTS {
+            return Err(invalid(name, format!("there are more than {MAX_STARTS} ids")).with_limit("ids", MAX_STARTS));
+        }
+        Ok(Some(ids))
+    }
+
+    fn field_filters(&mut self) -> Result<Vec<(String, String)>, Problem> {
+        let (filters, others): (Vec<_>, _) =
+            std::mem::take(&mut self.unread).into_iter().partition(|(name, _)| name == "field");
+        self.unread = others;
+        if filters.len() > MAX_FIELD_FILTERS {
+            let problem = invalid("field", format!("it is there more than {MAX_FIELD_FILTERS} times"));
+            return Err(problem.with_limit("field filters", MAX_FIELD_FILTERS));
+        }
+        let split = |(_, text): (String, String)| {
+            let split = text.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            split.ok_or_else(|| invalid("field", "it is not a name and a value, such as points:3"))
+        };
+        filters.into_iter().map(split).collect()
+    }
+
     fn wait(&mut self) -> Result<Duration, Problem> {
         match self.number("wait")?.unwrap_or(0) {
             seconds if seconds <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(seconds)),
@@ -252,8 +367,26 @@ impl<'a> QueryParameters<'a> {
         }
     }
 
-    fn date(&mut self) -> Result<Option<Date>, Problem> {
-        self.text("date").map(|text| text.parse().map_err(|error| invalid("date", error))).transpose()
+    fn date(&mut self, name: &str) -> Result<Option<Date>, Problem> {
+        self.text(name).map(|text| text.parse().map_err(|error| invalid(name, error))).transpose()
+    }
+
+    fn list_state(&mut self) -> Result<Option<ListState>, Problem> {
+        match self.text("state").as_deref() {
+            None => Ok(None),
+            Some("canary") => Ok(Some(ListState::Canary)),
+            Some("pinned") => Ok(Some(ListState::Pinned)),
+            Some("not-migrated") => Ok(Some(ListState::NotMigrated)),
+            Some(_) => Err(invalid("state", "it is neither canary nor pinned nor not-migrated")),
+        }
+    }
+
+    fn order(&mut self) -> Result<Order, Problem> {
+        match self.text("order").as_deref() {
+            None | Some("asc") => Ok(Order::Asc),
+            Some("desc") => Ok(Order::Desc),
+            Some(_) => Err(invalid("order", "it is neither asc nor desc")),
+        }
     }
 
     fn boolean(&mut self, name: &str) -> Result<Option<bool>, Problem> {
@@ -298,31 +431,54 @@ macro_rules! extract {
     };
 }
 
-extract!(ListsQuery, ["after", "limit"], |parameters| Self {
-    after: match parameters.text("after") {
-        Some(name) => Some(ListName::new(&name).map_err(|error| invalid("after", error))?),
+extract!(ListsQuery, ["after", "logic", "limit"], |parameters| Self {
+    after: parameters.list_name("after")?,
+    logic: match parameters.text("logic") {
+        Some(name) => Some(LogicName::new(&name).map_err(|error| invalid("logic", error))?),
         None => None,
     },
     limit: parameters.limit()?,
 });
-extract!(EntriesQuery, ["date", "completed", "view", "after", "limit"], |parameters| Self {
-    date: parameters.date()?,
+extract!(
+    EntriesQuery,
+    ["date", "completed", "view", "text", "field", "after", "or-after", "limit"],
+    Some("field"),
+    |parameters| Self {
+        date: parameters.date("date")?,
+        completed: parameters.boolean("completed")?,
+        view: parameters.text("view"),
+        text: parameters.text("text"),
+        field: parameters.field_filters()?,
+        after: parameters.number("after")?,
+        or_after: parameters.entry_ids("or-after")?,
+        limit: parameters.limit()?,
+    }
+);
+extract!(ViewQuery, ["date", "completed", "after", "or-after", "limit"], |parameters| Self {
+    date: parameters.date("date")?,
     completed: parameters.boolean("completed")?,
-    view: parameters.text("view"),
     after: parameters.number("after")?,
-    limit: parameters.limit()?,
-});
-extract!(ViewQuery, ["date", "completed", "after", "limit"], |parameters| Self {
-    date: parameters.date()?,
-    completed: parameters.boolean("completed")?,
-    after: parameters.number("after")?,
+    or_after: parameters.entry_ids("or-after")?,
     limit: parameters.limit()?,
 });
 extract!(PlainQuery, ["after", "limit"], |parameters| Self {
     after: parameters.number("after")?,
     limit: parameters.limit()?,
 });
-extract!(HistoryQuery, ["after", "limit"], |parameters| Self {
+extract!(HistoryQuery, ["after", "before", "from", "to", "order", "limit"], |parameters| Self {
+    after: parameters.number("after")?.unwrap_or(0),
+    before: parameters.number("before")?,
+    from: parameters.date("from")?,
+    to: parameters.date("to")?,
+    order: parameters.order()?,
+    limit: parameters.limit()?,
+});
+extract!(LogicListsQuery, ["state", "after", "limit"], |parameters| Self {
+    state: parameters.list_state()?,
+    after: parameters.list_name("after")?,
+    limit: parameters.limit()?,
+});
+extract!(RecordingQuery, ["after", "limit"], |parameters| Self {
     after: parameters.number("after")?.unwrap_or(0),
     limit: parameters.limit()?,
 });

@@ -8,7 +8,7 @@ use super::headers::link_next;
 use super::openapi::{AbsentProblem, ReadProblems};
 use super::paths::{ListPath, PagedResource};
 use super::problem::HandlerResult;
-use super::query::HistoryQuery;
+use super::query::RecordingQuery;
 use super::representations::{empty, sized};
 use super::schemas;
 use super::state::Shared;
@@ -23,7 +23,7 @@ use crate::store::{HistoryPage, PageLimit, RetainedRevision};
 /// revisions than requested. A page ends at about 1 MiB, and a revision that is larger is a page of its own. The last page
 /// contains the list, too. A client that reads the pages in order gets a list and a history that match.
 #[utoipa::path(get, path = "/lists/{list}/recording", tag = "history", operation_id = "getRecording",
-    params(("list" = ListName, Path, description = "The list's name"), HistoryQuery), responses(
+    params(("list" = ListName, Path, description = "The list's name"), RecordingQuery), responses(
     (status = 200, description = "A page of the recording", content_type = "application/vnd.hotlist.recording",
         body = schemas::RecordingPage, headers(("Link" = String, description = "The next page, `rel=\"next\"`, if there is one"))),
     ReadProblems, AbsentProblem))]
@@ -32,9 +32,9 @@ pub(super) async fn read(
     ListPath(name): ListPath,
     resource: PagedResource,
     room: AnswerRoom,
-    query: HistoryQuery,
+    query: RecordingQuery,
 ) -> HandlerResult {
-    let HistoryQuery { after, limit } = query;
+    let RecordingQuery { after, limit } = query;
     // The list is read first. Revisions that the history has and this list does not are left out of the page. In the
     // other order, a revision that the list has could be missing from the history.
     let list = web.existing(&name).await?;

@@ -21,8 +21,8 @@ use super::headers::protect;
 use super::problem::{Access, Problem, ProblemKind};
 use super::state::{Shared, Web};
 use super::{
-    answer_room, assets, commands, entries, events, health, history, lists, logic, openapi, paths, plain, recording, undo,
-    views,
+    answer_room, assets, commands, entries, events, health, history, lists, logic, openapi, paths, plain, recording,
+    undo, views,
 };
 use crate::metrics::RequestClass;
 
@@ -51,6 +51,7 @@ fn for_clients() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(events::follow_several))
         .routes(routes!(logic::all))
         .routes(routes!(logic::one, logic::upload, logic::change))
+        .routes(routes!(logic::lists::lists))
         .routes(routes!(logic::component, logic::delete))
         .routes(routes!(logic::description))
         .routes(routes!(assets::contract))

@@ -71,6 +71,12 @@ pub(super) enum WeakTag {}
 /// Value of `If-Match` and `If-None-Match`.
 pub(super) enum EntityTags {}
 
+/// Ids of entries in a query.
+pub(super) enum EntryIds {}
+
+/// Custom field and its value in a query.
+pub(super) enum FieldFilter {}
+
 /// Value of `Idempotency-Replayed`.
 pub(super) enum Replayed {}
 
@@ -113,6 +119,8 @@ texts! {
     ContentTag: ANY_LENGTH, "^\".+\"$", "A strong entity tag.";
     WeakTag: ANY_LENGTH, "^W/\".+\"$", "A weak entity tag.";
     EntityTags: ANY_LENGTH, r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#, "`*`, or entity tags that are separated by commas.";
+    EntryIds: ANY_LENGTH, "^[0-9]{1,16}(,[0-9]{1,16}){0,15}$", "Ids of entries. 0 is the start.";
+    FieldFilter: ANY_LENGTH, "^[a-z][a-z0-9-]*:", "The name of a custom field, a colon and a value.";
     Replayed: ANY_LENGTH, "^true$", "`true`.";
     EventPositions: ANY_LENGTH, r"^[^:,\s]+:[0-9]+(,[^:,\s]+:[0-9]+)*$", "Names of lists, percent-encoded, with revisions.";
     IdempotencyKey: (1, MAX_KEY_BYTES), r#"^("([ !#-\[\]-~]|\\["\\])+"|[!#-~]+)$"#, "A quoted string, or a word.";
@@ -145,6 +153,17 @@ impl PartialSchema for EntryId {
 }
 
 impl ToSchema for EntryId {}
+
+/// Number of things.
+pub(super) enum Count {}
+
+impl PartialSchema for Count {
+    fn schema() -> RefOr<Schema> {
+        whole(0, "A number of things.")
+    }
+}
+
+impl ToSchema for Count {}
 
 impl PartialSchema for RevisionNumber {
     fn schema() -> RefOr<Schema> {
@@ -245,6 +264,7 @@ pub(super) fn shared() -> Vec<(String, RefOr<Schema>)> {
     let mut all = texts();
     all.extend([
         (EntryId::name().into(), EntryId::schema()),
+        (Count::name().into(), Count::schema()),
         (RevisionNumber::name().into(), RevisionNumber::schema()),
         (FieldValue::name().into(), FieldValue::schema()),
     ]);

@@ -16,7 +16,7 @@ use super::query::ViewQuery;
 use super::representations::{EntryBody, Fields, json_response};
 use super::schemas;
 use super::state::{Shared, Web};
-use crate::cache::View;
+use crate::cache::{View, ViewOptions};
 use crate::list::command::{Group, Query};
 use crate::list::id::{EntryId, LogicId};
 use crate::list::name::ListName;
@@ -66,16 +66,17 @@ pub(super) async fn read(
     room: AnswerRoom,
     query: ViewQuery,
 ) -> HandlerResult {
-    let ViewQuery { date, completed, after, limit } = query;
+    let ViewQuery { date, completed, after, or_after, limit } = query;
     if !require_view(&web, &list, &name).await? {
         return Err(Problem::no_list());
     }
     let query = Query { view: Some(name), date, completed, after, limit };
-    let view = web.cache().view(&list, caller, &client, &query).await?;
+    let options = ViewOptions { or_after, ..ViewOptions::default() };
+    let view = web.cache().view_with(&list, caller, &client, &query, &options).await?;
     let prefix = origin.entries(&list);
     let reserved = room.reserve(web.options.page_bytes)?;
     let name = query.view.as_deref().unwrap_or_default();
-    let Some(ViewPage { groups, last, is_cut }) = page(&view, &prefix, web.options.page_bytes)? else {
+    let Some(ViewPage { groups, shown, is_cut }) = page(&view, &prefix, web.options.page_bytes)? else {
         let (limit, detail) =
             (web.options.page_bytes, "its headings and their computed values leave no room for an entry");
         let problem = Problem::new(ProblemKind::ViewTooLarge, format!("the view {name:?} is too large: {detail}"));
@@ -89,8 +90,9 @@ pub(super) async fn read(
         name_logic(headers, logic);
     }
     // The path names the view, so the query does not.
-    if let Some(last) = last.filter(|_| view.page.more || is_cut) {
-        link_next(headers, &resource.page(&page_after(last, &Query { view: None, ..query.clone() })));
+    let next = page_after(&shown, &Query { view: None, ..query.clone() }, true);
+    if let Some(next) = next.filter(|_| view.page.more || is_cut) {
+        link_next(headers, &resource.page(&next));
     }
     Ok(response)
 }
@@ -98,33 +100,33 @@ pub(super) async fn read(
 /// The part of a view that is on one page.
 struct ViewPage<'a> {
     groups: Vec<GroupBody<'a>>,
-    /// The last entry on the page.
-    last: Option<EntryId>,
+    /// The entries on the page.
+    shown: Vec<EntryId>,
     /// Whether the view has more rows than the page has room for.
     is_cut: bool,
 }
 
 /// Takes rows of a view up to a number of bytes. `None` if there are rows, and the headings leave no room for one.
 fn page<'a>(view: &'a View, prefix: &'a str, limit: usize) -> Result<Option<ViewPage<'a>>, Problem> {
-    let mut page = ViewPage { groups: Vec::new(), last: None, is_cut: false };
+    let mut page = ViewPage { groups: Vec::new(), shown: Vec::new(), is_cut: false };
     let mut bytes = 0;
     for Group { name, title, computed, rows } in &view.page.groups {
         let mut group = GroupBody { name, title, computed: Fields(computed), entries: Vec::new() };
         bytes += json_bytes(&group)?;
         if bytes > limit {
             page.is_cut = true;
-            return Ok(page.last.is_some().then_some(page));
+            return Ok((!page.shown.is_empty()).then_some(page));
         }
         for row in rows {
             let Some(entry) = view.list.get(row.id) else { continue };
             let entry = EntryBody::new(entry, prefix).with_computed(&row.computed);
             bytes += json_bytes(&entry)?;
             // The first row is there whatever its size.
-            page.is_cut = bytes > limit && page.last.is_some();
+            page.is_cut = bytes > limit && !page.shown.is_empty();
             if page.is_cut {
                 break;
             }
-            page.last = Some(row.id);
+            page.shown.push(row.id);
             group.entries.push(entry);
         }
         if !page.is_cut || !group.entries.is_empty() {

@@ -125,6 +125,47 @@ async fn entries_are_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn entries_are_found_by_text_and_fields_and_counted() {
+    let server = Server::start().await;
+    for (title, points) in [("Milk", 1), ("Oat milk", 2), ("Bread", 2), ("MILK & honey", 2)] {
+        let body =
+            json!({"title": title, "completed": title == "Bread", "fields": {"points": points, "tags": [title]}});
+        server.post("/lists/bob/entries", &body.to_string()).await;
+    }
+    for (query, expected, total) in [
+        ("", vec![1, 2, 3, 4], "4"),
+        ("?limit=1", vec![1], "4"),
+        ("?completed=false&limit=1", vec![1], "3"),
+        ("?completed=true", vec![3], "1"),
+        ("?text=milk", vec![1, 2, 4], "3"),
+        ("?text=milk&after=1&limit=1", vec![2], "3"),
+        ("?field=points:2", vec![2, 3, 4], "3"),
+        ("?field=points:2&field=tags:Bread", vec![3], "1"),
+        ("?field=points:2&text=MILK&completed=false", vec![2, 4], "2"),
+        ("?field=nope:2", vec![], "0"),
+    ] {
+        let page = server.get(&format!("/lists/bob/entries{query}")).await;
+        let ids: Vec<_> = page.json().as_array().expect("an array").iter().filter_map(|e| e["id"].as_u64()).collect();
+        assert_eq!((ids, page.header("hotlist-total")), (expected, total), "{query}");
+    }
+    let page = server.get("/lists/bob/entries?text=milk&field=points:2&limit=1").await;
+    let next = server.url("/lists/bob/entries?after=2&limit=1&text=milk&field=points%3A2");
+    assert_eq!(page.header("link"), format!("<{next}>; rel=\"next\""));
+    assert_eq!(server.client.get(next).response().await.json()[0]["id"], 4);
+    for (query, field) in [
+        ("text=milk&view=open-first", "text"),
+        ("field=points:2&view=open-first", "field"),
+        ("field=points", "field"),
+        ("field=a:1&field=a:2&field=a:3&field=a:4&field=a:5&field=a:6&field=a:7&field=a:8&field=a:9", "field"),
+        ("or-after=x", "or-after"),
+        ("or-after=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "or-after"),
+    ] {
+        let problem = server.get(&format!("/lists/bob/entries?{query}")).await.problem(400, "query");
+        assert_eq!(problem["field"], field, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn an_entry_that_the_logic_merges_into_another_is_a_200_without_location() {
     let server = Server::start().await;
     server.add("bob", "milk").await;

@@ -1,8 +1,9 @@
 //! Lists as a whole, their history, and the commands and views of their logic.
 
+use hotlist::web::Options;
 use serde_json::json;
 
-use crate::support::{RequestExt, Server};
+use crate::support::{RequestExt, Response, Server};
 
 #[tokio::test]
 async fn a_list_is_created_once_and_changed_after_that() {
@@ -119,6 +120,105 @@ async fn the_history_names_the_caller_time_and_changes_of_each_revision() {
     assert_eq!(page.header("link"), format!("<{next}>; rel=\"next\""));
     let page = server.get("/lists/bob/history?after=1").await;
     assert_eq!(page.json()[0]["changes"], json!([{"type": "remove", "id": 1}]));
+}
+
+/// The numbers of the revisions on a page, and the path of the next page.
+async fn revisions(server: &Server, path: &str) -> (Vec<u64>, Option<String>) {
+    let page = server.get(path).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    let body = page.json();
+    let numbers = body.as_array().expect("an array").iter().map(|revision| revision["revision"].as_u64());
+    let next = page.header("link").strip_prefix('<').and_then(|link| link.split_once('>'));
+    let next = next.and_then(|(url, _)| url.strip_prefix(&server.url(""))).map(str::to_owned);
+    (numbers.map(|number| number.expect("a number")).collect(), next)
+}
+
+#[tokio::test]
+async fn a_history_is_read_newest_first_between_numbers_and_by_days() {
+    let server = Server::with_history(Options::default(), 6).await;
+    let day = 24 * 3_600_000;
+    // Revisions 1 and 2 are of the 23rd of November, 3 to 5 of the 24th, 6 to 8 of the 26th. The first two are forgotten.
+    for revision in 1..=8 {
+        server.add("bob", "a").await;
+        match revision {
+            2 => server.clock.advance(day),
+            5 => server.clock.advance(2 * day),
+            _ => {}
+        }
+    }
+    for (query, expected) in [
+        ("", vec![3, 4, 5, 6, 7, 8]),
+        ("?order=desc", vec![8, 7, 6, 5, 4, 3]),
+        ("?order=desc&before=6", vec![5, 4, 3]),
+        ("?order=desc&after=6", vec![8, 7]),
+        ("?before=5", vec![3, 4]),
+        ("?after=4&before=7", vec![5, 6]),
+        ("?from=2026-11-24&to=2026-11-25", vec![3, 4, 5]),
+        ("?from=2026-11-25", vec![6, 7, 8]),
+        ("?to=2026-11-24&order=desc", vec![5, 4, 3]),
+        ("?to=2026-11-23", vec![]),
+        ("?from=2026-11-27", vec![]),
+        ("?from=2026-11-26&to=2026-11-24", vec![]),
+        ("?before=0", vec![]),
+        ("?after=8", vec![]),
+    ] {
+        assert_eq!(revisions(&server, &format!("/lists/bob/history{query}")).await, (expected, None), "{query}");
+    }
+    // Pages follow each other and keep the days.
+    let (mut found, mut next) = (Vec::new(), Some("/lists/bob/history?order=desc&limit=2&from=2026-11-24".to_owned()));
+    while let Some(path) = next {
+        let (page, after) = revisions(&server, &path).await;
+        found.push(page);
+        next = after;
+    }
+    assert_eq!(found, [[8, 7], [6, 5], [4, 3]]);
+    let (first, next) = revisions(&server, "/lists/bob/history?limit=2&to=2026-11-24").await;
+    let (second, end) = revisions(&server, &next.expect("a next page")).await;
+    assert_eq!((first, second, end), (vec![3, 4], vec![5], None));
+    for (query, field) in
+        [("order=up", "order"), ("from=soon", "from"), ("to=2026-02-30", "to"), ("before=x", "before")]
+    {
+        let problem = server.get(&format!("/lists/bob/history?{query}")).await.problem(400, "query");
+        assert_eq!(problem["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_newest_revisions_ends_by_its_bytes() {
+    let server = Server::with(Options { page_bytes: 2_000, ..Options::default() }).await;
+    for _ in 0..7 {
+        server.add("bob", &"x".repeat(500)).await;
+    }
+    let (mut found, mut next, mut pages) = (Vec::new(), Some("/lists/bob/history?order=desc".to_owned()), 0);
+    while let Some(path) = next {
+        let (page, after) = revisions(&server, &path).await;
+        found.extend(page);
+        (next, pages) = (after, pages + 1);
+    }
+    assert_eq!(found, [7, 6, 5, 4, 3, 2, 1]);
+    assert!(pages > 1, "{pages}");
+}
+
+#[tokio::test]
+async fn lists_are_found_by_their_logic() {
+    let server = Server::start().await;
+    for (name, logic) in [("a", "todo"), ("b", "other"), ("c", "todo"), ("d", "other"), ("e", "other")] {
+        let body = json!({ "logic": logic }).to_string();
+        server.request("PUT", &format!("/lists/{name}")).json_text(&body).response().await;
+    }
+    let names = |page: &Response| {
+        page.json().as_array().expect("an array").iter().map(|list| list["name"].clone()).collect::<Vec<_>>()
+    };
+    let page = server.get("/lists?logic=other&limit=2").await;
+    let next = server.url("/lists?after=d&logic=other&limit=2");
+    assert_eq!(
+        (names(&page), page.header("link")),
+        (vec![json!("b"), json!("d")], &*format!("<{next}>; rel=\"next\""))
+    );
+    let page = server.client.get(next).response().await;
+    assert_eq!((names(&page), page.header("link")), (vec![json!("e")], ""));
+    assert_eq!(names(&server.get("/lists?logic=none").await), [json!(null); 0]);
+    assert_eq!(server.get("/lists?logic=No").await.problem(400, "query")["field"], "logic");
 }
 
 #[tokio::test]

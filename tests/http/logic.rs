@@ -3,7 +3,7 @@
 use hotlist::list::name::LogicName;
 use hotlist::rollout::Cause;
 use hotlist::web::Options;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::logic::TestLogic;
 use crate::support::{NOON, RequestExt, Server, component, metrics};
@@ -93,6 +93,71 @@ async fn an_upload_has_to_be_a_component_within_the_limit() {
     put("application/wasm", 1_000).await.problem(413, "too-large");
     let response = server.request("PUT", "/logic/../x").response().await;
     assert_ne!(response.status, 201);
+}
+
+#[tokio::test]
+async fn the_next_page_of_a_view_is_there_although_its_last_entry_is_not() {
+    let server = Server::start().await;
+    let upload = server.request("PUT", "/logic/rules").header("content-type", "application/wasm");
+    assert_eq!(upload.body(component("todo")).response().await.status, 201);
+    server.request("PUT", "/lists/bob").json_text(r#"{"logic":"rules"}"#).response().await;
+    for title in ["a", "b", "c", "d"] {
+        server.add("bob", title).await;
+    }
+    let next = async |path: &str| {
+        let page = server.get(path).await;
+        let link = page.header("link").strip_prefix('<').and_then(|link| link.split_once('>')).map(|(url, _)| url);
+        link.expect("a next page").strip_prefix(&server.url("")).expect("a path").to_owned()
+    };
+    let titles = async |path: &str| {
+        let page = server.get(path).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let (view, mut titles) = (page.json(), String::new());
+        let groups = view["groups"].as_array().into_iter().flatten().flat_map(|group| group["entries"].as_array());
+        for entry in groups.flatten().chain(view.as_array().into_iter().flatten()) {
+            titles.push_str(entry["title"].as_str().expect("a title"));
+        }
+        titles
+    };
+    let delete = |id: u64| server.request("DELETE", &format!("/lists/bob/entries/{id}")).response();
+    let view = next("/lists/bob/views/by-date?limit=2").await;
+    let entries = next("/lists/bob/entries?view=by-date&limit=2").await;
+    assert_eq!(view, "/lists/bob/views/by-date?after=2&limit=2&or-after=1%2C0");
+    assert_eq!(titles(&view).await, "cd");
+    delete(2).await;
+    assert_eq!((titles(&view).await, titles(&entries).await), ("cd".to_owned(), "cd".to_owned()));
+    // What a client names itself is the logic's to reject.
+    let rejected = server.get("/lists/bob/views/by-date?after=2").await.problem(422, "rejected-value");
+    assert_eq!(rejected["field"], "after");
+    delete(1).await;
+    assert_eq!(titles(&view).await, "cd", "it begins at the start");
+}
+
+#[tokio::test]
+async fn the_lists_of_a_logic_are_told_apart_by_who_decides() {
+    let server = Server::start().await;
+    let put = |path: &str, body: Value| server.request("PUT", path).json_text(&body.to_string()).response();
+    for name in ["a", "b", "c"] {
+        put(&format!("/lists/{name}"), json!({ "logic": "todo" })).await;
+    }
+    put("/lists/b", json!({ "logic": "todo@1.0.0" })).await;
+    put("/lists/other", json!({ "logic": "other" })).await;
+    let names = async |query: &str| {
+        let lists = server.get(&format!("/logic/todo/lists{query}")).await.json();
+        lists.as_array().expect("an array").iter().map(|list| list["name"].to_string()).collect::<String>()
+    };
+    assert_eq!(names("").await, r#""a""b""c""#);
+    assert_eq!((names("?state=pinned").await, names("?state=canary").await), (r#""b""#.into(), String::new()));
+    let all = server.get("/logic/todo/lists?after=a&limit=1").await;
+    let version = "todo@1.0.0+sha256:abababab";
+    assert_eq!(
+        all.json(),
+        json!([{"name": "b", "url": server.url("/lists/b"), "revision": 2, "written_by": version, "pin": "1.0.0", "states": ["pinned"]}])
+    );
+    let next = server.url("/logic/todo/lists?after=b&limit=1");
+    assert_eq!(all.header("link"), format!("<{next}>; rel=\"next\""));
+    assert_eq!(server.get("/logic/todo/lists?state=x").await.problem(400, "query")["field"], "state");
+    server.get("/logic/none/lists").await.problem(404, "logic-not-found");
 }
 
 #[tokio::test]

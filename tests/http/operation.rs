@@ -60,7 +60,12 @@ async fn the_metrics_distinguish_routes_but_not_lists() {
 #[tokio::test]
 async fn the_page_is_served_with_tags_and_a_policy() {
     let server = Server::start().await;
-    for (path, of_type) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/stream.js", "text/javascript"), ("/style.css", "text/css")] {
+    for (path, of_type) in [
+        ("/", "text/html"),
+        ("/app.js", "text/javascript"),
+        ("/stream.js", "text/javascript"),
+        ("/style.css", "text/css"),
+    ] {
         let response = server.get(path).await;
         assert!(response.status == 200 && response.header("content-type").starts_with(of_type), "{response:?}");
         let policy = response.header("content-security-policy");

@@ -208,5 +208,8 @@ async fn each_window_gets_each_revision_once_and_a_gap_is_a_reset() {
     assert_eq!(got["2"], json!(["open ", "revision 8", "logic ", "open ", "problem ", "open "]));
     assert_eq!(got["3"], json!(["open ", "revision 6", "revision 7", "revision 8", "logic "]));
     let url = |lists: &str| format!("/events?overview=true&{lists}");
-    assert_eq!(outcome["urls"], json!([url("list=a:3"), url("list=a:5"), url("list=a:8&list=b:2"), url("list=a:8&list=b:2")]));
+    assert_eq!(
+        outcome["urls"],
+        json!([url("list=a:3"), url("list=a:5"), url("list=a:8&list=b:2"), url("list=a:8&list=b:2")])
+    );
 }

@@ -63,6 +63,17 @@ async fn a_canary_is_ramped_up_and_down_under_load_without_an_error_and_without_
     for client in clients {
         client.await.expect("no request failed");
     }
+    // Who decides about a list is known before the candidate has written to it.
+    patch(&server, "rules", &json!({"candidate": candidate, "percent": 100})).await;
+    let canary = server.get("/logic/rules/lists?state=canary").await.json();
+    assert_eq!(canary.as_array().map(Vec::len), Some(LISTS));
+    let list = server.get("/lists/list-0").await.json();
+    let named = |member: &str, digest: &str| {
+        list[member].as_str().is_some_and(|version| version.ends_with(&digest["sha256:".len()..][..8]))
+    };
+    assert!(named("version", &candidate) && named("written_by", &live), "{list}");
+    patch(&server, "rules", &json!({"candidate": candidate, "percent": 0})).await;
+    assert_eq!(server.get("/logic/rules/lists?state=canary").await.json(), json!([]));
     let seen = seen.lock().unwrap();
     let short = |digest: &str| digest["sha256:".len()..][..8].to_owned();
     let (live, candidate) = (short(&live), short(&candidate));

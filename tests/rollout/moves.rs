@@ -19,6 +19,8 @@ async fn a_list_is_migrated_to_a_version_with_other_fields_once_by_a_revision_of
     upload(&server, "rules", component("kanban"), "").await;
     // A list is migrated by its next command. Until then the version that it is bound to shows it.
     assert_eq!(history(&server, "bob").await.len(), 2);
+    let not_migrated = server.get("/logic/rules/lists?state=not-migrated").await.json();
+    assert_eq!((&not_migrated[0]["name"], &not_migrated[0]["states"]), (&json!("bob"), &json!(["not-migrated"])));
     assert_eq!(server.get("/lists/bob/views/open").await.status, 200);
     server.get("/lists/bob/views/board").await.problem(404, "view-not-found");
     assert_eq!(add(&server, "bob", "b").await.status, 201);
@@ -26,6 +28,7 @@ async fn a_list_is_migrated_to_a_version_with_other_fields_once_by_a_revision_of
     let revisions = history(&server, "bob").await;
     let commands: Vec<_> = revisions.iter().map(|revision| revision["command"].clone()).collect();
     assert_eq!(commands, ["configure", "add-entry", "migrate", "add-entry", "add-entry"]);
+    assert_eq!(server.get("/logic/rules/lists?state=not-migrated").await.json(), json!([]));
     assert_eq!(
         (&revisions[2]["caller"], &revisions[2]["changes"][0]["type"]),
         (&json!("hotlist"), &json!("bind-logic"))

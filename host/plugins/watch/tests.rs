@@ -158,7 +158,8 @@ fn a_refused_file_that_grows_is_given_more_time_before_it_is_reported() {
         retry: None,
     };
     let (short, long) = (stamp("ab"), stamp("abc"));
-    let seen = |stamp, failed, is_growing| Seen { path: file.clone(), stamp, digest: [0; 32], failed, is_growing, work: None };
+    let seen =
+        |stamp, failed, is_growing| Seen { path: file.clone(), stamp, digest: [0; 32], failed, is_growing, work: None };
     assert_eq!(seen(short, None, false).grace(), GRACE_PERIOD);
     assert!(!seen(short, None, false).grows_to(long), "it was not refused");
     assert!(!seen(long, Some(failed), false).grows_to(short), "it is another file");
