@@ -50,6 +50,7 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::list::List;
+use crate::list::id::LogicId;
 use crate::list::name::ListName;
 use crate::logic::KeptInstance;
 use crate::store::{MAX_COMMIT_REVISIONS, PageLimit, StoreError};
@@ -185,6 +186,11 @@ impl Actor {
     /// About the bytes that the list takes in memory, or 0 if it is not in memory.
     pub(crate) fn memory(&self) -> usize {
         self.durable.list().map_or(0, |list| list.memory())
+    }
+
+    /// The version that the list is bound to. `None` if the list is not in memory, or no version decided about it yet.
+    pub(crate) fn version(&self) -> Option<Arc<LogicId>> {
+        self.durable.list()?.binding().map(|binding| binding.id.clone())
     }
 
     fn post(self: &Arc<Self>, message: Message) -> Posted<Message> {

@@ -209,6 +209,20 @@ impl Cache {
         self.resident.load(Ordering::Relaxed)
     }
 
+    /// The number of lists in memory by the version that they are bound to, in the order of logics and digests. Takes time
+    /// with each list in memory, so it keeps a thread busy that serves no request.
+    pub fn lists_by_version(&self) -> Vec<(Arc<LogicId>, usize)> {
+        let count = || {
+            let mut counts = BTreeMap::new();
+            for version in self.actors.iter().filter_map(|actor| actor.version()) {
+                let key = (version.name.clone(), version.digest);
+                counts.entry(key).or_insert((version, 0)).1 += 1;
+            }
+            counts.into_values().collect()
+        };
+        self.environment.block(count)
+    }
+
     /// Whether the task that wakes lists crashed, so that no list is woken any more.
     pub fn wake_ups_have_failed(&self) -> bool {
         self.wake_ups_failed.load(Ordering::Relaxed)

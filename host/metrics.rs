@@ -17,7 +17,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as MetricRegistry;
 
-use crate::list::digest::hex;
+use crate::list::digest::{Digest, hex};
+use crate::list::id::LogicId;
 use crate::rollout::{Counters, Registry};
 
 /// Methods with counters of their own. Any other method counts as the last one.
@@ -168,6 +169,8 @@ pub struct Readings {
     pub damage: usize,
     /// The size of the store's write-ahead log in bytes, if it has one.
     pub log_bytes: Option<u64>,
+    /// The number of lists in memory by the version that they are bound to.
+    pub lists_by_version: Vec<(Arc<LogicId>, usize)>,
     /// Names of components, and whether they work.
     pub components: Vec<(&'static str, bool)>,
 }
@@ -268,7 +271,7 @@ impl Scrape {
         let mut encode_counters = |metric: &str, help: &str, of: fn(&Counters) -> Vec<(&'static str, &AtomicU64)>| {
             let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
             for (name, version) in loaded() {
-                let (number, digest) = (version.id().version.to_string(), hex(&version.digest()[..4]));
+                let (number, digest) = (version.id().version.to_string(), shown(version.digest()));
                 for (outcome, count) in of(&version.counters) {
                     let labels =
                         [("logic", name.as_str()), ("version", &number), ("digest", &digest), ("outcome", outcome)];
@@ -303,7 +306,14 @@ impl Scrape {
             let quarantined = i64::try_from(quarantined).unwrap_or(i64::MAX);
             ConstGauge::new(quarantined).encode(family.encode_family(&[("logic", name.as_str())])?)?;
         }
-        let help = "Share of lists for which a candidate decides, in per cent";
+        let help = "Lists in memory by the version that they are bound to, which decided about them last";
+        let mut family = encoder.encode_descriptor("logic_lists", help, None, MetricType::Gauge)?;
+        for (version, lists) in &self.readings.lists_by_version {
+            let (number, digest) = (version.version.to_string(), shown(&version.digest));
+            let labels = [("logic", version.name.as_str()), ("version", &number), ("digest", &digest)];
+            ConstGauge::new(i64::try_from(*lists).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Share of lists in the canary, for which the candidate decides, in per cent";
         let mut family = encoder.encode_descriptor("logic_canary_percent", help, None, MetricType::Gauge)?;
         for (name, rollout) in all.iter() {
             let percent = rollout.candidate.as_ref().map_or(0, |candidate| i64::from(candidate.percent));
@@ -332,9 +342,15 @@ impl Scrape {
     }
 }
 
+/// The first digits of a digest, as a label has them.
+fn shown(digest: &Digest) -> String {
+    hex(&digest[..4])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::list::name::LogicName;
 
     #[test]
     fn counters_are_written_in_open_metrics() {
@@ -345,13 +361,17 @@ mod tests {
         metrics.observe_latency(RequestClass::Write, Duration::from_millis(3));
         let components = vec![("store", true), ("loader", false)];
         let (resident, resident_bytes, log_bytes) = (7, 9_000, Some(4_152));
-        let readings = Readings { resident, resident_bytes, unreadable: 2, damage: 3, log_bytes, components };
+        let (name, version) = (LogicName::new("rules").expect("a name"), semver::Version::new(1, 2, 0));
+        let lists_by_version = vec![(Arc::new(LogicId { name, version, digest: [0xab; 32] }), 3)];
+        let readings =
+            Readings { resident, resident_bytes, unreadable: 2, damage: 3, log_bytes, components, lists_by_version };
         let text = metrics.render(readings, &Arc::default()).expect("text");
         for line in [
             r#"hotlist_requests_total{route="/lists",method="GET",status="2xx"} 2"#,
             r#"hotlist_requests_total{route="/lists",method="other",status="4xx"} 1"#,
             r#"hotlist_request_seconds_bucket{le="0.005",work="write"} 1"#,
             "hotlist_resident_lists 7",
+            r#"hotlist_logic_lists{logic="rules",version="1.2.0",digest="abababab"} 3"#,
             "hotlist_resident_list_bytes 9000",
             "hotlist_store_damage 3",
             "hotlist_store_log_bytes 4152",

@@ -56,5 +56,5 @@ pub use state::{MAX_EVENTS, MAX_VERSIONS, Roles, RolloutState, TransitionError};
 pub use state_store::{RECORD_KIND, StateError, StateStore, StateValue};
 pub use states::{StoredState, decode_state};
 pub use version::{Counters, MANY_ENTRIES, Version};
-pub use version_record::{Gates, MAX_RELEASED, Quarantine, Released, VersionRecord};
+pub use version_record::{FailureRecord, Gates, MAX_FAILURES, MAX_RELEASED, Quarantine, Released, VersionRecord};
 pub use version_selector::{VersionSelector, VersionSelectorError};

@@ -143,6 +143,7 @@ fn json_reports_the_same_from_the_directory_and_from_the_server() {
     for member in ["command", "before", "old", "new"] {
         assert!(first[member].is_string(), "{member}");
     }
+    assert_eq!(near["refusal"], Value::Null, "a server would take it");
     assert_eq!(near["unreadable"], serde_json::json!({"lists": 0, "first": []}));
 }
 
@@ -172,7 +173,13 @@ fn faults_are_counted_by_kind_and_the_logs_of_a_guest_are_not_printed() {
     assert_eq!(report["new"]["faults"], serde_json::json!({"trap": 1, "violation": 1}));
     assert_eq!(report["differing"]["kinds"]["fault"], 2);
     assert!(report["differences"][0]["new"].as_str().is_some_and(|new| new.starts_with("failed: it trapped")));
-    assert!(scene.diff("hostile.wasm", &["--logic", "todo"]).stdout.contains("trap 1, violation 1"));
+    let refusal = report["refusal"].as_str().expect("a refusal");
+    assert!(refusal.starts_with("no server would take it: it fails its gates: "), "{refusal}");
+    let text = scene.diff("hostile.wasm", &["--logic", "todo"]).stdout;
+    assert!(text.starts_with(&format!("refused   {refusal}\nold ")) && text.contains("trap 1, violation 1"), "{text}");
+    // One that no list would show, too.
+    let unused = scene.diff("hostile.wasm", &["--logic", "todo", "--lists", "none"]);
+    assert_eq!((unused.code, unused.stdout.contains("differ    nothing")), (Some(1), true), "{}", unused.stdout);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::event::{Cause, FAILURES};
 use super::state::{RolloutState, TransitionError};
 use super::version::Version;
-use super::version_record::Gates;
+use super::version_record::{Gates, Quarantine};
 
 /// How many versions of one logic are loaded because lists are pinned to them.
 pub const MAX_SPARE: usize = 8;
@@ -80,9 +80,9 @@ impl RolloutDraft {
     }
 
     /// Quarantines a version, see [`RolloutState::quarantine`].
-    pub fn quarantine(&mut self, version: &Version, why: &str, now: u64) -> Result<(), TransitionError> {
-        self.drop_missing(Cause::new(FAILURES, now));
-        self.state.quarantine(version.digest(), why, now)?;
+    pub fn quarantine(&mut self, version: &Version, quarantine: Quarantine) -> Result<(), TransitionError> {
+        self.drop_missing(Cause::new(FAILURES, quarantine.time));
+        self.state.quarantine(version.digest(), quarantine)?;
         self.spare.retain(|spare| spare.digest() != version.digest());
         Ok(())
     }

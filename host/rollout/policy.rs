@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::version_record::{FailureRecord, MAX_FAILURES};
+use crate::list::excerpt::excerpt;
 use crate::list::name::ListName;
+use crate::logic::Fault;
 
 /// How often a version may fail before it is quarantined. Each of the two counts needs failures on [`lists`](Self::lists)
 /// different lists, and [`MIN_CLIENTS`] different clients behind them.
@@ -56,6 +59,15 @@ pub struct Failure<'a> {
     pub shared: Option<bool>,
 }
 
+impl Failure<'_> {
+    /// The failure as a quarantine remembers it.
+    pub(super) fn record(&self, fault: &Fault, time: u64) -> FailureRecord {
+        let list = self.list.as_str().to_owned();
+        let client = self.client.map(|client| client.to_string());
+        FailureRecord { time, list, revision: None, question: None, client, fault: excerpt(&fault.to_string()).into() }
+    }
+}
+
 /// The recent failures of one version. Their times come from a monotonic clock, because the wall clock may step: back,
 /// and old failures would seem to be recent; forward, and recent ones would seem to be old.
 #[derive(Default)]
@@ -75,6 +87,8 @@ struct ListFailures {
     row_began: Duration,
     /// The last clients behind the failures with the times of their last ones, the newest last. At most [`MIN_CLIENTS`].
     clients: Vec<(Arc<str>, Duration)>,
+    /// The last failure, for the record of a quarantine.
+    last_failure: Option<FailureRecord>,
 }
 
 impl Failures {
@@ -119,6 +133,21 @@ impl Failures {
             let (lists, times) = (in_a_row().count(), policy.in_a_row);
             format!("it failed {times} times in a row on each of {lists} lists, and another version did not")
         })
+    }
+
+    /// Remembers a failure that was counted, for the record of a quarantine.
+    pub(super) fn remember(&self, list: &ListName, failure: FailureRecord) {
+        if let Some(failures) = self.lists.lock().get_mut(list) {
+            failures.last_failure = Some(failure);
+        }
+    }
+
+    /// The last failures, one a list, the newest last. At most [`MAX_FAILURES`].
+    pub(super) fn last(&self) -> Vec<FailureRecord> {
+        let lists = self.lists.lock();
+        let mut last: Vec<_> = lists.values().filter_map(|failures| failures.last_failure.clone()).collect();
+        last.sort_by_key(|failure| failure.time);
+        last.split_off(last.len().saturating_sub(MAX_FAILURES))
     }
 
     /// Forgets the failures in a row on a list, because the version succeeded there.

@@ -17,6 +17,7 @@ use super::resolve::{ResolveError, Rollout, Selection, Selector};
 use super::sharing::Sharing;
 use super::state::{RolloutState, TransitionError};
 use super::version::Version;
+use super::version_record::Quarantine;
 use crate::clock::Clock;
 use crate::list::List;
 use crate::list::digest::hex;
@@ -226,16 +227,21 @@ impl Registry {
         if failure.shared == Some(true) || !fault.is_defect() {
             return false;
         }
+        let now = clock.now();
         let counted = version.failures.count(&self.policy, failure, clock.monotonic());
+        version.failures.remember(failure.list, failure.record(fault, now));
         let Some(why) = counted else { return false };
         let name = &version.id().name;
         // Checked first, so that a version without a fallback does not replace the map at each failure.
         if !self.rollout(name).is_some_and(|rollout| rollout.can_quarantine(version.digest())) {
             return false;
         }
-        let now = clock.now();
         let details = format!("{why}; the last one: {fault}");
-        let quarantined = self.change(name, |draft| draft.quarantine(version, &details, now)).is_ok();
+        let quarantined = self.change(name, |draft| {
+            let failures = version.failures.last();
+            draft.quarantine(version, Quarantine { time: now, why: details.clone(), failures })
+        });
+        let quarantined = quarantined.is_ok();
         if quarantined {
             let is_refusing = self.rollout(name).is_some_and(|rollout| rollout.state.refusal().is_some());
             let effect = if is_refusing {

@@ -264,14 +264,15 @@ impl RolloutState {
 
     /// Quarantines a version, if another one can decide instead. When the version is live, rolls back to the last good
     /// one. A live version that guards something stays live and decides nothing.
-    pub fn quarantine(&mut self, digest: &Digest, why: &str, now: u64) -> Result<(), TransitionError> {
+    pub fn quarantine(&mut self, digest: &Digest, quarantine: Quarantine) -> Result<(), TransitionError> {
+        let (why, now) = (quarantine.why.clone(), quarantine.time);
         self.check_may_decide(digest)?;
         let fallback = match self.is_guard(digest) {
             true => *digest,
             false => self.fallback(digest).ok_or(TransitionError::NoFallback(*digest))?,
         };
         if let Some(record) = self.record_mut(digest) {
-            record.quarantine = Some(Quarantine { time: now, why: why.into() });
+            record.quarantine = Some(quarantine);
         }
         if self.last_good == Some(*digest) {
             self.last_good = None;
@@ -280,7 +281,7 @@ impl RolloutState {
             self.fall_back_to(&fallback, now);
         }
         self.clear_candidate(digest);
-        self.note_version(Step::Quarantined, Cause::new(FAILURES, now), digest, why);
+        self.note_version(Step::Quarantined, Cause::new(FAILURES, now), digest, &why);
         Ok(())
     }
 

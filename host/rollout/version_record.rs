@@ -9,6 +9,9 @@ use crate::list::name::LogicName;
 /// How many quarantines of a version that an operator ended are remembered. The oldest are removed first.
 pub const MAX_RELEASED: usize = 8;
 
+/// How many failures a quarantine remembers.
+pub const MAX_FAILURES: usize = 5;
+
 /// What is known of a version, whether it is loaded or not.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct VersionRecord {
@@ -49,6 +52,29 @@ pub struct Quarantine {
     pub time: u64,
     /// The reason, as a text for people.
     pub why: String,
+    /// The last failure on each of the last lists, the newest last. At most [`MAX_FAILURES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureRecord>,
+}
+
+/// A failure of a version, as an operator reads about it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FailureRecord {
+    /// When: milliseconds since the epoch.
+    pub time: u64,
+    /// The name of the list.
+    pub list: String,
+    /// The revision of the list before, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// The question at which the version failed in the notation of a case file, if it is known. Cut if it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// The client whose request it was. `None` for what the server does by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// What the version said. Cut if it is long.
+    pub fault: String,
 }
 
 /// A quarantine that an operator ended by force.

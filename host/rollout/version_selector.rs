@@ -146,7 +146,7 @@ impl FromStr for VersionSelector {
 mod tests {
     use super::*;
     use crate::list::id::LogicId;
-    use crate::rollout::{Candidate, Cause};
+    use crate::rollout::{Candidate, Cause, Quarantine};
 
     fn logic() -> LogicName {
         LogicName::new("rules").unwrap()
@@ -190,7 +190,8 @@ mod tests {
         let mut state = state(&[(0xa1, "1.0.0"), (0xa2, "1.0.0")]);
         state.publish(&digest(0xa1), Cause::new("test", 1)).unwrap();
         state.publish(&digest(0xa2), Cause::new("test", 2)).unwrap();
-        state.quarantine(&digest(0xa2), "it trapped", 3).unwrap();
+        let quarantine = Quarantine { time: 3, why: "it trapped".into(), failures: Vec::new() };
+        state.quarantine(&digest(0xa2), quarantine).unwrap();
         assert_eq!(found(&state, "1.0.0", false), Ok(0xa1));
         let ambiguous = found(&state, "1.0.0", true).unwrap_err();
         assert!(ambiguous.contains("(1.0.0, quarantined)"), "{ambiguous}");

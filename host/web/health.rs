@@ -117,6 +117,7 @@ pub(super) async fn metrics(State(web): Shared, _: NoQuery) -> HandlerResult {
         damage: services.cache.environment().store.damage_count(),
         log_bytes: services.cache.environment().store.log_bytes(),
         components: components.collect(),
+        lists_by_version: services.cache.lists_by_version(),
     };
     let text = services.metrics.render(readings, &services.registry);
     let text = text.map_err(|error| Problem::internal("cannot write the metrics", error))?;

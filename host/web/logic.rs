@@ -2,6 +2,7 @@
 
 mod description;
 pub(super) mod lists;
+mod records;
 mod state;
 mod update;
 mod versions;
@@ -34,7 +35,8 @@ use crate::list::id::LogicId;
 use crate::list::name::LogicName;
 use crate::plugins::{DeleteOptions, UploadOptions};
 use crate::rollout::Accepted;
-use state::{GatesBody, LogicDetailBody, ReleasedBody};
+use records::{GatesBody, ReleasedBody};
+use state::LogicDetailBody;
 use update::LogicPatch;
 use versions::{VersionDescriptionBody, loaded_version};
 

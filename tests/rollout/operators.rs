@@ -44,6 +44,11 @@ async fn a_version_is_named_by_a_number_that_only_it_has_by_digits_of_its_digest
     assert_eq!((&event["source"], &event["client"]), (&json!("request"), &json!(client)));
     let text = format!("1.0.0 ({}) became the candidate by {client}: canary for 10 % of the lists", &second[..15]);
     assert_eq!(event["text"], text);
+    // The lists of a version are those that it decided about last.
+    assert_eq!(set_logic(&server, "bob", "rules").await.status, 201);
+    let counted = format!(r#"hotlist_logic_lists{{logic="rules",version="1.0.0",digest="{}"}} 1"#, &short(&first)[..8]);
+    let metrics = server.get("/metrics").await.body;
+    assert!(metrics.contains(&counted), "{counted} is not in {metrics}");
     let logic = patch(&server, "rules", &json!({"live": "candidate"})).await;
     assert_eq!((&logic["live"]["digest"], &logic["last_good"]["digest"]), (&json!(second), &json!(first)));
     assert_eq!(patch(&server, "rules", &json!({"live": "last-good"})).await["live"]["digest"], first);
@@ -70,10 +75,19 @@ async fn a_quarantine_that_force_ends_is_named_in_the_answer_and_the_event_and_s
         version(&logic(&server).await, &bad)["why"].as_str().expect("it is quarantined").to_owned()
     };
     let why = quarantine().await;
+    let quarantined = logic(&server).await;
+    let failures = version(&quarantined, &bad)["failures"].as_array().expect("failures").clone();
+    let mut lists: Vec<_> = failures.iter().map(|failure| failure["list"].as_str().expect("a list")).collect();
+    lists.sort_unstable();
+    assert_eq!(lists, ["ann", "bob", "eve"], "one a list");
+    let of_bob = failures.iter().find(|failure| failure["list"] == "bob").expect("it is there");
+    assert_eq!(of_bob["client"], "127.0.0.1");
+    assert!(of_bob["fault"].as_str().is_some_and(|fault| fault.starts_with("it trapped")), "{of_bob}");
     let after = patch(&server, "rules", &json!({"live": bad, "force": true})).await;
     let record = version(&after, &bad);
     assert_eq!(record["state"], "live");
     let released = &record["released"][0];
+    assert_eq!(released["failures"], json!(failures), "the record keeps them");
     assert_eq!((&released["why"], &released["client"]), (&json!(why), &json!("127.0.0.1")));
     let events = after["events"].as_array().expect("events").iter();
     let event = events.rev().find(|event| event["event"] == "released").expect("an event");

@@ -28,7 +28,7 @@ fn state(logic: &Value) -> anyhow::Result<RolloutState> {
 
 fn record(version: &Value) -> anyhow::Result<VersionRecord> {
     let number = version["version"].as_str().unwrap_or_default();
-    let quarantine = |why: &str| Quarantine { time: 0, why: why.into() };
+    let quarantine = |why: &str| Quarantine { time: 0, why: why.into(), failures: Vec::new() };
     Ok(VersionRecord {
         version: number.parse().context("the server's reply has a version without a number")?,
         digest: digest(version)?,

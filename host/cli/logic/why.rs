@@ -73,9 +73,12 @@ fn failures(failures: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for failure in failures.as_array().into_iter().flatten() {
         let by = failure["client"].as_str().map(|_| format!(", by {}", failure.text("client"))).unwrap_or_default();
-        let revision = failure.text("revision");
-        lines.push(format!("  list {} at revision {revision}, {}{by}", failure.text("list"), failure.text("time")));
-        lines.push(format!("    command  {}", failure.text("command")));
+        let revision = failure["revision"].as_u64().map(|revision| format!(" at revision {revision}"));
+        let revision = revision.unwrap_or_default();
+        lines.push(format!("  list {}{revision}, {}{by}", failure.text("list"), failure.text("time")));
+        if failure["question"].is_string() {
+            lines.push(format!("    command  {}", failure.text("question")));
+        }
         lines.push(format!("    said     {}", failure.text("fault")));
     }
     lines

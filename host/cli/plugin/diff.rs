@@ -1,6 +1,7 @@
 //! `hotlist plugin diff`: decides the recorded commands again with two versions and compares the answers.
 
 mod place;
+mod refusal;
 mod remote;
 mod report;
 mod versions;
@@ -17,7 +18,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use wildmatch::WildMatch;
 
-use crate::cli::output::{print_error, print_line};
+use crate::cli::output::{print_error, print_line, red};
 use crate::cli::progress;
 use crate::cli::remote::{Header, Remote};
 use crate::cli::serve::DEFAULT_DATA;
@@ -45,6 +46,9 @@ recorded time and caller. Nothing is written, and a server that uses the data ma
   hotlist plugin diff new.wasm --logic todo --against old.wasm --lists 'team-*'
   hotlist plugin diff rules/todo.wasm --server https://todo.example --header 'Authorization: Bearer …'
 
+If a server would not take the new version at all, because it fails its gates, does not migrate lists of
+the old version or was quarantined, the first line says so.
+
 How two answers differ:
   changes     both accept the command and make different changes
   rejection   one rejects the command and the other does not, or both do with different reasons
@@ -56,7 +60,7 @@ Only accepted commands are recorded, so a command that the old version rejected 
 accept is not seen. Commands that no version of the logic decided are skipped: undo, deleting the
 list, and all commands while another logic decided the list. A deleted list has no history.
 
-Exit codes: 0 no differences, 1 differences, 2 wrong usage or a comparison that failed. If some lists
+Exit codes: 0 no differences, 1 differences or a version that no server takes, 2 wrong usage or a comparison that failed. If some lists
 cannot be read, the code is 1 if the others differ and 2 if they do not."#;
 
 #[derive(Args, Debug)]
@@ -93,7 +97,7 @@ fn pattern(text: &str) -> Result<WildMatch, Infallible> {
 }
 
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let (place, versions, report) = match compare(arguments) {
+    let Compared { place, versions, refusal, report } = match compare(arguments) {
         Ok(compared) => compared,
         Err(error) => {
             print_error(&format!("{error:#}"));
@@ -101,8 +105,9 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
         }
     };
     if arguments.json {
-        print_line(&report::as_json(&versions, &report).to_string());
+        print_line(&report::as_json(&versions, refusal.as_deref(), &report).to_string());
     } else {
+        refusal.iter().for_each(|refusal| print_line(&format!("refused   {}", red(refusal))));
         report::as_text(&place.to_string(), &versions, &report).iter().for_each(|line| print_line(line));
     }
     if report.unreadable_lists > 0 {
@@ -111,19 +116,30 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
             report::lists(report.unreadable_lists)
         ));
     }
-    Ok(match (report.differing_commands(), report.unreadable_lists) {
+    let differs = report.differing_commands() + u64::from(refusal.is_some());
+    Ok(match (differs, report.unreadable_lists) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(INCOMPLETE),
         (_, _) => ExitCode::FAILURE,
     })
 }
 
-fn compare(arguments: &DiffArgs) -> anyhow::Result<(Place, Versions, Report)> {
+/// A comparison that is complete.
+struct Compared {
+    place: Place,
+    versions: Versions,
+    /// Why a server would not take the new version.
+    refusal: Option<String>,
+    report: Report,
+}
+
+fn compare(arguments: &DiffArgs) -> anyhow::Result<Compared> {
     let place = match &arguments.server {
         Some(url) => Place::Server(Recorded(Remote::new(url, &arguments.header)?)),
         None => Place::Directory(arguments.data.clone()),
     };
     let versions = Versions::load(&arguments.new, arguments.against.as_deref(), arguments.logic.clone(), &place)?;
+    let refusal = refusal::refusal(&place, &versions)?;
     let matches = |name: &ListName| arguments.lists.matches(name.as_str());
     let report = match &place {
         Place::Server(server) => {
@@ -145,7 +161,7 @@ fn compare(arguments: &DiffArgs) -> anyhow::Result<(Place, Versions, Report)> {
             replay(&versions, &bar, recording.lists(wanted).map(item)).with_context(what)?
         }
     };
-    Ok((place, versions, report))
+    Ok(Compared { place, versions, refusal, report })
 }
 
 fn replay(

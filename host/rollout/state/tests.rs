@@ -72,7 +72,10 @@ fn apply(state: &mut RolloutState, transition: &Transition, now: u64) -> Result<
             state.withdraw(cause);
             Ok(())
         }
-        Transition::Quarantine(version) => state.quarantine(&[*version; 32], "it trapped", now),
+        Transition::Quarantine(version) => {
+            let quarantine = Quarantine { time: now, why: "it trapped".into(), failures: Vec::new() };
+            state.quarantine(&[*version; 32], quarantine)
+        }
         Transition::Release(version) => state.release(&[*version; 32], true, cause).map(drop),
         Transition::Hold(version) => {
             state.hold(&[*version; 32]);

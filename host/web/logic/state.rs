@@ -8,13 +8,11 @@ use utoipa::ToSchema;
 use super::super::schemas::{ComponentDigest, VersionNumber};
 use super::super::timestamp::Timestamp;
 use super::description::DescriptionBody;
-use super::words::{DifferenceKindBody, EventKind, LogicState, OnFaultBody, ThenBody, VersionState};
-use crate::list::digest::hex;
+use super::records::{VersionBody, digest_text};
+use super::words::{DifferenceKindBody, EventKind, LogicState, OnFaultBody, ThenBody};
 use crate::list::name::{ListName, LogicName};
 use crate::rollout::shadows::{Difference, MeasuredAnswer, Tally};
-use crate::rollout::{
-    CanaryEnd, Digest, Event, Gates, LoadedCandidate, Quarantine, Released, Rollout, Version, VersionRecord,
-};
+use crate::rollout::{CanaryEnd, Event, LoadedCandidate, Rollout, Version};
 
 /// A logic and its rollout state.
 #[derive(Serialize, ToSchema)]
@@ -192,82 +190,6 @@ pub(in crate::web) struct LogicDetailBody<'a> {
     events: Vec<LogicEventBody<'a>>,
 }
 
-/// A version, whether in memory or not.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Version)]
-pub(in crate::web) struct VersionBody<'a> {
-    /// The version number that the component gives itself.
-    #[schema(value_type = VersionNumber)]
-    version: String,
-    /// The SHA-256 of the component.
-    #[schema(value_type = ComponentDigest)]
-    digest: String,
-    /// What the version does.
-    state: VersionState,
-    /// When the component was accepted.
-    #[schema(value_type = String, format = DateTime)]
-    accepted: Timestamp,
-    /// Where the component came from.
-    source: &'a str,
-    /// Whether the version is in memory.
-    loaded: bool,
-    /// Since when the version is quarantined.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false, format = DateTime)]
-    quarantined: Option<Timestamp>,
-    /// Why the version is quarantined.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    why: Option<&'a str>,
-    /// The quarantines that were ended by force, the newest last.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    released: Vec<ReleasedBody<'a>>,
-    /// What the gates measured when the component was accepted. Absent for components that are part of the program.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    gates: Option<GatesBody<'a>>,
-}
-
-/// A quarantine that was ended by force.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ReleasedQuarantine)]
-pub(in crate::web) struct ReleasedBody<'a> {
-    /// Since when the version was quarantined.
-    #[schema(value_type = String, format = DateTime)]
-    quarantined: Timestamp,
-    /// Why it was quarantined.
-    why: &'a str,
-    /// When the quarantine ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false, format = DateTime)]
-    released: Option<Timestamp>,
-    /// The client whose request ended it: a caller, or an address where callers have no names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    client: Option<&'a str>,
-}
-
-/// Results of the gates.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Gates)]
-pub(in crate::web) struct GatesBody<'a> {
-    /// The number of calls that the gates made.
-    probes: usize,
-    /// The most fuel that a call used.
-    worst_fuel: u64,
-    /// The longest time that a call took, in microseconds.
-    worst_micros: u64,
-    /// The most memory that the component had, in bytes.
-    worst_memory: usize,
-    /// Failures of the gates that were overruled with `force`.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    #[schema(required = false)]
-    forced: &'a [String],
-    /// Differences from the version that was live at that time.
-    differs: &'a [String],
-}
-
 /// An event in the rollout of a logic.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogicEvent)]
@@ -297,11 +219,6 @@ pub(in crate::web) struct LogicEventBody<'a> {
     why: Option<&'a str>,
     /// The event as a sentence for people.
     text: String,
-}
-
-/// Formats a digest as clients see and write it.
-pub(super) fn digest_text(digest: &Digest) -> String {
-    format!("sha256:{}", hex(digest))
 }
 
 fn count(counter: &AtomicU64) -> u64 {
@@ -407,50 +324,6 @@ impl<'a> LogicDetailBody<'a> {
             versions: rollout.state.versions.iter().map(|record| VersionBody::new(record, rollout)).collect(),
             events: rollout.state.events.iter().map(LogicEventBody::new).collect(),
         }
-    }
-}
-
-impl<'a> VersionBody<'a> {
-    fn new(record: &'a VersionRecord, rollout: &Rollout) -> Self {
-        let is = |version: Option<&std::sync::Arc<Version>>| version.is_some_and(|v| *v.digest() == record.digest);
-        let status = match () {
-            () if record.quarantine.is_some() => VersionState::Quarantined,
-            () if is(rollout.live.as_ref()) => VersionState::Live,
-            () if is(rollout.candidate.as_ref().map(|candidate| &candidate.version)) => VersionState::Candidate,
-            () if is(rollout.last_good.as_ref()) => VersionState::LastGood,
-            () => VersionState::Retained,
-        };
-        Self {
-            version: record.version.to_string(),
-            digest: digest_text(&record.digest),
-            state: status,
-            accepted: Timestamp(record.accepted),
-            source: &record.source,
-            loaded: rollout.loaded().any(|version| *version.digest() == record.digest),
-            quarantined: record.quarantine.as_ref().map(|quarantine| Timestamp(quarantine.time)),
-            why: record.quarantine.as_ref().map(|quarantine| quarantine.why.as_str()),
-            released: record.released.iter().map(ReleasedBody::new).collect(),
-            gates: record.gates.as_ref().map(GatesBody::new),
-        }
-    }
-}
-
-impl<'a> ReleasedBody<'a> {
-    fn new(Released { quarantine, time, client }: &'a Released) -> Self {
-        Self { released: Some(Timestamp(*time)), client: client.as_deref(), ..Self::of(quarantine) }
-    }
-
-    /// A quarantine that the request itself ended.
-    pub(super) fn of(quarantine: &'a Quarantine) -> Self {
-        Self { quarantined: Timestamp(quarantine.time), why: &quarantine.why, released: None, client: None }
-    }
-}
-
-impl<'a> GatesBody<'a> {
-    pub(super) fn new(gates: &'a Gates) -> Self {
-        let Gates { probes, worst_fuel, worst_micros, worst_memory, forced, differs } = gates;
-        let (probes, worst_fuel, worst_micros, worst_memory) = (*probes, *worst_fuel, *worst_micros, *worst_memory);
-        Self { probes, worst_fuel, worst_micros, worst_memory, forced, differs }
     }
 }
 

@@ -7,7 +7,7 @@ use ureq::http::StatusCode;
 
 use crate::cli::remote::{MAX_TRIES, Remote, list_path};
 use crate::list::List;
-use crate::list::digest::{hex, parse_digest};
+use crate::list::digest::{Digest, hex, parse_digest};
 use crate::list::history::ListHistory;
 use crate::list::name::{ListName, LogicName};
 use crate::replay::{ReplayItem, Unreadable};
@@ -29,6 +29,18 @@ impl Recorded {
         digest
             .and_then(parse_digest)
             .with_context(|| format!("no version of {logic} is live on {}; name one with --against", self.address()))
+    }
+
+    /// Why the server quarantined a version, if it knows the version and did.
+    pub(super) fn quarantine_of(&self, logic: &LogicName, digest: &Digest) -> anyhow::Result<Option<String>> {
+        let reply = self.0.get(&format!("/logic/{logic}"))?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let (reply, digest) = (reply.json()?, format!("sha256:{}", hex(digest)));
+        let mut versions = reply["versions"].as_array().into_iter().flatten();
+        let version = versions.find(|version| version["digest"] == digest && version["state"] == "quarantined");
+        Ok(version.and_then(|version| version["why"].as_str()).map(str::to_owned))
     }
 
     /// The component of one version.

@@ -85,12 +85,13 @@ fn row(name: &str, costs: &VersionCosts) -> [String; HEAD.len()] {
     [name.to_owned(), time_50, time_99, time_max, fuel_50, fuel_99, fuel_max, faults]
 }
 
-pub(super) fn as_json(versions: &Versions, report: &Report) -> Value {
+pub(super) fn as_json(versions: &Versions, refusal: Option<&str>, report: &Report) -> Value {
     let by_kind =
         DifferenceKind::ALL.map(|kind| (kind.as_str().to_owned(), report.differing.get(&kind).copied().unwrap_or(0)));
     let unreadable = |Unreadable { name, why }: &Unreadable| json!({"list": name, "why": why});
     json!({
         "logic": versions.new.id().name.as_str(),
+        "refusal": refusal,
         "old": side(&*versions.old, &report.old),
         "new": side(&*versions.new, &report.new),
         "lists": report.lists,

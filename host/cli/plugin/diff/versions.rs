@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::place::Place;
 use crate::cli::plugin::component::{logic_of, read};
-use crate::list::digest::{digest_of, hex};
+use crate::list::digest::{Digest, digest_of, hex};
 use crate::list::name::LogicName;
 use crate::logic::Logic;
 use crate::plugins::builtin::BUILTIN;
@@ -69,6 +69,17 @@ fn live(place: &Place, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
     Ok((bytes, source))
 }
 
+/// Why a server quarantined a version, if it did.
+pub(super) fn quarantine_of(place: &Place, name: &LogicName, digest: &Digest) -> anyhow::Result<Option<String>> {
+    match place {
+        Place::Directory(data) => {
+            let state = state_in(data, &data.join(LOGIC_DIRECTORY).join(name.as_str()), name)?;
+            Ok(state.and_then(|state| state.quarantine_of(digest).map(|quarantine| quarantine.why.clone())))
+        }
+        Place::Server(server) => server.quarantine_of(name, digest),
+    }
+}
+
 fn live_in(data: &Path, name: &LogicName) -> anyhow::Result<(Vec<u8>, String)> {
     let folder = data.join(LOGIC_DIRECTORY).join(name.as_str());
     let Some(state) = state_in(data, &folder, name)? else {
@@ -127,6 +138,14 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{digits}.wasm")), b"component").unwrap();
         assert_eq!(live_in(data.path(), &todo).unwrap().0, b"component");
+        let record = format!(
+            r#"{{"version":"1.0.0","digest":"{digits}","source":"upload","accepted":1,"quarantine":{{"time":2,"why":"it failed"}}}}"#
+        );
+        let state = format!(r#"{{"live":null,"since":1,"versions":[{record}],"events":[]}}"#);
+        let first = store.put(RecordChange::new(&kind, &key, state, Some(first))).await.unwrap();
+        let place = Place::Directory(data.path().to_owned());
+        assert_eq!(quarantine_of(&place, &todo, &[0xab; 32]).unwrap().as_deref(), Some("it failed"));
+        assert_eq!(quarantine_of(&place, &todo, &[0xac; 32]).unwrap(), None);
         store.put(RecordChange::new(&kind, &key, "{", Some(first))).await.unwrap();
         let unreadable = live_in(data.path(), &todo).unwrap_err().to_string();
         assert!(unreadable.contains("cannot read the rollout state of todo"), "{unreadable}");
