@@ -327,5 +327,9 @@ mod tests {
             let shared: Vec<_> = shared.collect();
             assert!(shared.is_empty(), "{}: {shared:?}", tool.get_name());
         }
+        // A variable that forces a start must not force an operator's change, too.
+        let logic = command.find_subcommand("logic").expect("there is logic");
+        assert_eq!(variables(logic, "HOTLIST_"), ["HOTLIST_SERVER", "HOTLIST_HEADER", "HOTLIST_JSON"]);
+        logic.get_subcommands().for_each(|tool| drop(variables(tool, "HOTLIST_LOGIC_")));
     }
 }

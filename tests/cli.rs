@@ -1,5 +1,7 @@
 //! Tests of the command line: output, messages and exit codes.
 
+#[path = "cli/first_hour.rs"]
+mod first_hour;
 #[path = "cli/logic.rs"]
 mod logic;
 mod support;

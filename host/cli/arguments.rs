@@ -31,7 +31,9 @@ fn prepared_flag(flag: Arg) -> Arg {
 /// Adds to an error about a value of an environment variable which variable that is.
 fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
-    let Some(variable) = flag(command, arguments, shown).and_then(|flag| variable_of(flag, arguments)) else { return error };
+    let Some(variable) = flag(command, arguments, shown).and_then(|flag| variable_of(flag, arguments)) else {
+        return error;
+    };
     let tip = format!("the value is that of the environment variable {variable}");
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     error

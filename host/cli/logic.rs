@@ -81,10 +81,10 @@ enum LogicCommand {
         #[arg(value_name = "VERSION", default_value = "candidate")]
         version: VersionSelector,
         /// End the comparison; the version stays the candidate
-        #[arg(long, env = "HOTLIST_OFF")]
+        #[arg(long, env = "HOTLIST_LOGIC_OFF")]
         off: bool,
     },
-    /// Let the candidate decide for a part of the lists
+    /// Let the candidate decide for a part of the lists, as a canary
     Canary {
         #[command(flatten)]
         logic: Name,
@@ -95,10 +95,10 @@ enum LogicCommand {
         #[arg(value_name = "VERSION", default_value = "candidate")]
         version: VersionSelector,
         /// End the canary after this time, such as 5m or 24h; the first failure stops it before
-        #[arg(long, env = "HOTLIST_UNTIL", value_name = "TIME", requires = "then")]
+        #[arg(long, env = "HOTLIST_LOGIC_UNTIL", value_name = "TIME", requires = "then")]
         until: Option<String>,
         /// What happens at the end of the canary
-        #[arg(long, env = "HOTLIST_THEN", value_name = "live|withdraw", requires = "until")]
+        #[arg(long, env = "HOTLIST_LOGIC_THEN", value_name = "live|withdraw", requires = "until")]
         then: Option<Then>,
     },
     /// Make a version live
@@ -109,7 +109,7 @@ enum LogicCommand {
         #[arg(value_name = "VERSION", default_value = "candidate")]
         version: VersionSelector,
         /// Accept a version that is quarantined, or to which lists cannot migrate
-        #[arg(long, env = "HOTLIST_FORCE")]
+        #[arg(long, env = "HOTLIST_LOGIC_FORCE")]
         force: bool,
     },
     /// Make the version live that was live before
@@ -130,7 +130,7 @@ enum LogicCommand {
         #[arg(value_name = "VERSION")]
         version: VersionSelector,
         /// Delete it although it is quarantined, or a list is or was pinned to it
-        #[arg(long, env = "HOTLIST_FORCE")]
+        #[arg(long, env = "HOTLIST_LOGIC_FORCE")]
         force: bool,
     },
     /// Have one version decide about a list, whichever is live

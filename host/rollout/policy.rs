@@ -145,9 +145,10 @@ impl Failures {
     /// The last failures, one a list, the newest last. At most [`MAX_FAILURES`].
     pub(super) fn last(&self) -> Vec<FailureRecord> {
         let lists = self.lists.lock();
-        let mut last: Vec<_> = lists.values().filter_map(|failures| failures.last_failure.clone()).collect();
-        last.sort_by_key(|failure| failure.time);
-        last.split_off(last.len().saturating_sub(MAX_FAILURES))
+        let mut last: Vec<_> = lists.values().filter(|failures| failures.last_failure.is_some()).collect();
+        last.sort_by_key(|failures| failures.last());
+        let last = last.split_off(last.len().saturating_sub(MAX_FAILURES));
+        last.into_iter().filter_map(|failures| failures.last_failure.clone()).collect()
     }
 
     /// Forgets the failures in a row on a list, because the version succeeded there.

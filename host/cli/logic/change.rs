@@ -32,13 +32,13 @@ pub(super) struct PushArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Make it live
-    #[arg(long, env = "HOTLIST_LIVE")]
+    #[arg(long, env = "HOTLIST_LOGIC_LIVE")]
     live: bool,
     /// Check it only, and change nothing
-    #[arg(long, env = "HOTLIST_DRY_RUN")]
+    #[arg(long, env = "HOTLIST_LOGIC_DRY_RUN")]
     dry_run: bool,
     /// Accept it although it is quarantined or fails its gates
-    #[arg(long, env = "HOTLIST_FORCE")]
+    #[arg(long, env = "HOTLIST_LOGIC_FORCE")]
     force: bool,
 }
 

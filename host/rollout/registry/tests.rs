@@ -84,16 +84,16 @@ fn of_two_published_versions_the_newer_is_live_and_the_older_is_the_last_good_on
 fn the_lists_of_a_canary_are_chosen_by_name_and_raising_the_percentage_removes_none() {
     let registry = registry(&[1]);
     let names: Vec<_> = (0..2_000).map(|n| format!("list {n}")).collect();
-    let mut on_trial: BTreeSet<&String> = BTreeSet::new();
+    let mut in_canary: BTreeSet<&String> = BTreeSet::new();
     for percent in [0, 1, 10, 11, 50, 99, 100] {
         stage_candidate(&registry, 2, percent);
         let now: BTreeSet<_> = names.iter().filter(|name| decides(&registry, name, None) == Ok(2)).collect();
-        assert!(on_trial.is_subset(&now), "at {percent} per cent");
+        assert!(in_canary.is_subset(&now), "at {percent} per cent");
         let expected = names.len() * usize::from(percent) / 100;
         assert!(now.len().abs_diff(expected) <= 60, "{} of {expected} at {percent} per cent", now.len());
-        on_trial = now;
+        in_canary = now;
     }
-    assert_eq!(on_trial.len(), names.len());
+    assert_eq!(in_canary.len(), names.len());
     stage_candidate(&registry, 2, 0);
     assert!(names.iter().all(|name| decides(&registry, name, None) == Ok(1)));
 }

@@ -88,7 +88,8 @@ pub(in crate::web) struct CandidateBody<'a> {
     /// The version.
     #[serde(flatten)]
     version: LoadedVersionBody<'a>,
-    /// The share of lists for which the candidate decides, in per cent. A list's name determines whether it is one.
+    /// The canary: the share of lists for which the candidate decides, in per cent. A list's name determines whether it is one
+    /// of them.
     #[schema(maximum = 100)]
     percent: u8,
     /// When the canary ends by itself, unless the candidate fails before.

@@ -27,7 +27,7 @@ pub(in crate::web) struct LogicPatch {
     #[serde(default, deserialize_with = "double_option::deserialize")]
     #[schema(value_type = Option<schemas::VersionSelector>)]
     candidate: Option<Option<Parsed<VersionSelector>>>,
-    /// The share of lists for which the candidate decides, 0 to 100 per cent.
+    /// The canary: the share of lists for which the candidate decides, 0 to 100 per cent.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = u8, required = false, minimum = 0, maximum = 100)]
     percent: Option<Percent>,

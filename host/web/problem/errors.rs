@@ -143,7 +143,9 @@ impl From<CallError> for Problem {
                 problem
             }
             CallError::Invalid { input, logic } => Self::invalid(&input.member, &input.message).with_logic(logic),
-            CallError::Stale { revision: None } => Self::new(ProblemKind::Stale, "there is no list, and If-Match expects one"),
+            CallError::Stale { revision: None } => {
+                Self::new(ProblemKind::Stale, "there is no list, and If-Match expects one")
+            }
             CallError::Stale { revision: Some(revision) } => {
                 let detail = format!(
                     "the list is at revision {revision}, which If-Match does not name; read it again (a tag with W/ never matches)"
