@@ -1,6 +1,7 @@
 //! `hotlist logic …`: the versions of a running server's rules, for operators.
 
 mod change;
+mod lists;
 mod status;
 mod versions;
 mod why;
@@ -70,6 +71,14 @@ enum LogicCommand {
         /// The version [default: the one that was quarantined last]
         #[arg(value_name = "VERSION")]
         version: Option<VersionSelector>,
+    },
+    /// Show the lists of a logic: those in a canary, the pinned ones, those that are not migrated
+    Lists {
+        #[command(flatten)]
+        logic: Name,
+        /// Only these
+        #[arg(long, env = "HOTLIST_LOGIC_STATE", value_name = "STATE")]
+        state: Option<lists::State>,
     },
     /// Check a component and store it; it decides nothing unless --live
     Push(change::PushArgs),
@@ -177,6 +186,7 @@ fn try_run(LogicArgs { server, json, command }: &LogicArgs) -> anyhow::Result<()
     let changed = match command {
         LogicCommand::Status { name } => return status::status(remote, name.as_ref(), *json),
         LogicCommand::Why { logic, version } => return why::why(remote, &logic.name, version.as_ref(), *json),
+        LogicCommand::Lists { logic, state } => return lists::lists(remote, &logic.name, *state, *json),
         LogicCommand::Push(push) => return change::push(remote, push, *json),
         LogicCommand::Pin { logic, version, list } => {
             return change::pin(remote, &logic.name, Some(version), list, *json);

@@ -108,6 +108,18 @@ fn a_list_that_exists_is_pinned_to_a_version_and_follows_the_live_one_again() {
     let pinned = || send(address, "GET", "/lists/house%20two", "").1["pin"].clone();
     assert!(operator.done(&["pin", "todo", "1.0", "house two"]).contains("house two is pinned to todo@1.0\n"));
     assert_eq!(pinned(), "1.0", "of this number always the newest");
+    for n in 0..120 {
+        // More than a page.
+        let path = format!("/lists/list%20{n}/entries");
+        assert_eq!(send(address, "POST", &path, r#"{"title": "a"}"#).0, 201);
+    }
+    let lists = operator.done(&["lists", "todo"]);
+    assert!(lists.starts_with("NAME") && lists.lines().count() == 122, "{lists}");
+    let lists = operator.done(&["lists", "todo", "--state", "pinned"]);
+    let rows: Vec<_> = lists.lines().skip(1).collect();
+    assert!(matches!(&rows[..], [row] if row.starts_with("house two ") && row.ends_with(" pinned")), "{lists}");
+    let lines = operator.done(&["lists", "todo", "--state", "pinned", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&lines).expect("JSON")["states"], serde_json::json!(["pinned"]));
     let digest = send(address, "GET", "/logic/todo", "").1["live"]["digest"].as_str().expect("a digest").to_owned();
     operator.done(&["pin", "todo", &digest[..12], "house two"]);
     assert_eq!(pinned(), digest.as_str());
