@@ -42,7 +42,6 @@ use crate::list::touched::Touched;
 pub(super) async fn all(
     State(web): Shared,
     ListPath(name): ListPath,
-    origin: Origin,
     resource: PagedResource,
     Client { caller, client, .. }: Client,
     room: AnswerRoom,
@@ -69,7 +68,7 @@ pub(super) async fn all(
         response.headers_mut().insert(header::ETAG, tag.clone());
         return Ok(response);
     }
-    let prefix = origin.entries(&name);
+    let prefix = resource.origin.entries(&name);
     let reserved = room.reserve(web.options.page_bytes)?;
     let mut page = JsonPage::new(web.options.page_bytes);
     let (mut shown, mut more) = (Vec::new(), view.page.more);

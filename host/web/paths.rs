@@ -170,12 +170,15 @@ impl Origin {
 }
 
 /// URL of the requested resource, without its query. The pages of an answer are the same resource with other queries.
-pub(super) struct PagedResource(String);
+pub(super) struct PagedResource {
+    pub(super) origin: Origin,
+    path: String,
+}
 
 impl PagedResource {
     /// The URL of a page.
     pub(super) fn page(&self, query: &str) -> String {
-        format!("{}?{query}", self.0)
+        format!("{}{}?{query}", self.origin.0, self.path)
     }
 }
 
@@ -183,8 +186,8 @@ impl FromRequestParts<Arc<Web>> for PagedResource {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
-        let Origin(origin) = web.origin(&parts.uri, &parts.headers)?;
-        Ok(Self(origin + parts.uri.path()))
+        let origin = web.origin(&parts.uri, &parts.headers)?;
+        Ok(Self { origin, path: parts.uri.path().to_owned() })
     }
 }
 
