@@ -244,7 +244,10 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
     };
     world.check(has_cause, || format!("{} gets an error without a cause: {error}", op.id));
     if let CallError::Stale { revision } = error {
-        world.check_shown("a stale precondition", &op.list, floor, *revision);
+        // A list that does not exist is at no revision.
+        if let Some(revision) = revision {
+            world.check_shown("a stale precondition", &op.list, floor, *revision);
+        }
     }
     op_outcome(world, op, error);
     let passes = matches!(
