@@ -223,8 +223,9 @@ fn log_filter(wanted: &str) -> anyhow::Result<EnvFilter> {
              a module and its level, such as hotlist::actor=debug"
         );
     }
-    let filter =
-        EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
+    let parts: Vec<_> = wanted.split(',').map(str::trim).collect();
+    let filter = EnvFilter::try_new(parts.join(","))
+        .map_err(|error| anyhow::anyhow!("--log {wanted:?} is not a filter: {error}"))?;
     let panics = format!("{PANIC_TARGET}=error").parse().context("the directive for panics")?;
     let cache = CACHE_DIRECTIVE.parse().context("the directive for wasmtime's cache")?;
     Ok(filter.add_directive(panics).add_directive(cache))

@@ -391,10 +391,10 @@ impl Publisher {
     /// more.
     pub fn clear_failure(&self, name: &LogicName, cause: Cause<'_>) {
         let Some(rollout) = self.registry.rollout(name) else { return };
-        if let (Some(live), Some(_)) = (&rollout.live, rollout.state.failure()) {
-            if let Err(error) = self.change(name, |draft| draft.publish(live, None, cause)) {
-                tracing::warn!(logic = %name, %error, "cannot clear the failure of a logic");
-            }
+        if let (Some(live), Some(_)) = (&rollout.live, rollout.state.failure())
+            && let Err(error) = self.change(name, |draft| draft.publish(live, None, cause))
+        {
+            tracing::warn!(logic = %name, %error, "cannot clear the failure of a logic");
         }
     }
 
