@@ -13,6 +13,7 @@ mod project;
 mod python;
 mod rust;
 mod sources;
+mod standard_library;
 mod toolchain;
 mod tools;
 

@@ -10,6 +10,7 @@ use wit_component::ComponentEncoder;
 use super::error::BuildError;
 use super::names::TARGET;
 use super::package::Package;
+use super::standard_library;
 use super::toolchain::Toolchain;
 use super::tools::Tools;
 
@@ -72,8 +73,14 @@ fn compile(
     for setting in if quick { QUICK_PROFILE } else { PROFILE } {
         cargo.arg("--config").arg(format!("profile.release.{setting}"));
     }
+    let mut flags = flags(package, toolchain)?;
+    if toolchain.builds_library() {
+        let mut flag = OsString::from("--sysroot=");
+        flag.push(standard_library::sysroot(tools, toolchain, &library_flags(toolchain))?);
+        flags.push(flag);
+    }
     // This variable replaces all other flags that the machine may set.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(package, toolchain)?.join(&OsString::from("\u{1f}")));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\u{1f}")));
     toolchain.prepare(&mut cargo);
 
     tools.run(&mut cargo)?;
@@ -83,26 +90,29 @@ fn compile(
 /// The flags of the compiler: a small stack, and no path of this machine in the component.
 fn flags(package: &Package, toolchain: &Toolchain) -> Result<Vec<OsString>, BuildError> {
     let mut flags = vec![OsString::from(format!("-Clink-arg=-zstack-size={STACK_BYTES}"))];
-    let mut remap = |from: &Path, to: &str| {
-        let mut flag = OsString::from("--remap-path-prefix=");
-        flag.push(from);
-        flag.push("=");
-        flag.push(to);
-        flags.push(flag);
-    };
     // The same flags for all plugins of a workspace, because cargo rebuilds all crates when the flags change.
-    remap(&package.workspace_root, "/source");
+    flags.push(remap(&package.workspace_root, "/source"));
     for elsewhere in package.with_dependencies()?.iter().filter(|other| !other.dir.starts_with(&package.workspace_root))
     {
-        remap(&elsewhere.dir, &format!("/source/{}", elsewhere.name));
+        flags.push(remap(&elsewhere.dir, &format!("/source/{}", elsewhere.name)));
     }
-    for home in toolchain.registry_dirs() {
-        remap(&home, "/registry");
-    }
-    for library in toolchain.library_sources() {
-        remap(&library, "/library");
-    }
+    flags.extend(library_flags(toolchain));
     Ok(flags)
+}
+
+/// The flags for crates that do not belong to a project: no path of this machine in them.
+fn library_flags(toolchain: &Toolchain) -> Vec<OsString> {
+    let registries = toolchain.registry_dirs().into_iter().map(|home| remap(&home, "/registry"));
+    registries.chain(toolchain.library_sources().iter().map(|library| remap(library, "/library"))).collect()
+}
+
+/// The flag that writes another path into a component than that of a folder.
+fn remap(from: &Path, to: &str) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(from);
+    flag.push("=");
+    flag.push(to);
+    flag
 }
 
 fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {

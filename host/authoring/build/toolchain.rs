@@ -43,9 +43,20 @@ impl Toolchain {
     pub(super) fn prepare(&self, cargo: &mut Command) {
         cargo.env("RUSTC", &self.rustc);
         if let Some(linker) = &self.linker {
-            cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
             cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
+    }
+
+    /// Whether the standard library must be built from source.
+    pub(super) fn builds_library(&self) -> bool {
+        self.linker.is_some()
+    }
+
+    /// The version of the compiler with its commit, and the machine.
+    pub(super) fn version(&self, dir: &Path) -> Result<String, BuildError> {
+        let run = |error| BuildError::Run { program: self.rustc.clone(), error };
+        let output = Command::new(&self.rustc).arg("-vV").current_dir(dir).output().map_err(run)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The folders of the sources of crates from registries.
