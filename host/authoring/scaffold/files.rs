@@ -61,6 +61,7 @@ const RUST_SDK: Files = files!("../../../plugins/sdk":
     "src/logic.rs",
     "src/note.rs",
     "src/page.rs",
+    "src/schema.rs",
     "src/testing.rs",
     "src/types.rs",
 );
@@ -87,6 +88,7 @@ const JAVASCRIPT_SDK: Files = files!("../../../plugins/sdk/js":
     "src/list.js",
     "src/logic.js",
     "src/page.js",
+    "src/undeclared.js",
     "src/values.js",
 );
 
@@ -110,6 +112,7 @@ const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
     "hotlist/lowering.py",
     "hotlist/randomness.py",
     "hotlist/reading.py",
+    "hotlist/undeclared.py",
     "hotlist/values.py",
 );
 

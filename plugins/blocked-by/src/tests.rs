@@ -21,7 +21,7 @@ fn done(draft: Draft) -> Draft {
 
 /// Plant a tree (3) depends on dig a hole (2), which depends on a spade (1). Sleep (4) depends on nothing.
 fn garden() -> TestList {
-    TestList::new()
+    TestList::of::<BlockedBy>()
         .with(task("Buy a spade", &[]))
         .with(task("Dig the hole", &[1]))
         .with(task("Plant the tree", &[2]))
@@ -102,7 +102,7 @@ fn what_depends_on_something_open_cannot_be_completed() {
 #[test]
 fn a_message_names_some_of_what_blocks_and_counts_the_rest() {
     let long = "x".repeat(41);
-    let list = (0..5).fold(TestList::new(), |list, _| list.with(task(&long, &[])));
+    let list = (0..5).fold(TestList::of::<BlockedBy>(), |list, _| list.with(task(&long, &[])));
     let error = add(&mut list.clone(), done(task("All", &[1, 2, 3, 4, 5]))).expect_err("refused");
     let shown = format!("{}…", "x".repeat(40));
     let message = format!(
@@ -122,7 +122,7 @@ fn a_list_that_is_not_strict_lets_anything_be_completed_and_only_shows_what_bloc
 
 #[test]
 fn an_entry_may_be_reopened_though_completed_ones_depend_on_it() {
-    let mut list = TestList::new().with(done(task("a", &[]))).with(done(task("b", &[1])));
+    let mut list = TestList::of::<BlockedBy>().with(done(task("a", &[]))).with(done(task("b", &[1])));
     update(&mut list, 1, completed(false)).expect("accepted");
     update(&mut list, 2, Patch { title: Some("c".into()), ..completed(true) }).expect("it is completed already");
     update(&mut list, 2, completed(false)).expect("accepted");
@@ -211,7 +211,7 @@ fn the_shortest_circle_is_the_one_that_is_shown() {
 
 #[test]
 fn a_circle_that_other_rules_left_behind_ends_the_search_all_the_same() {
-    let list = TestList::new().with(task("a", &[2])).with(task("b", &[1])).with(task("c", &[]));
+    let list = TestList::of::<BlockedBy>().with(task("a", &[2])).with(task("b", &[1])).with(task("c", &[]));
     assert_eq!(cycle::find(&list, 3, &[1]), None);
     assert_eq!(read(&list, &query("blocked")), "1 [2], 2 [1]");
 }
@@ -220,7 +220,7 @@ fn a_circle_that_other_rules_left_behind_ends_the_search_all_the_same() {
 fn a_chain_as_long_as_a_list_can_be_is_no_trouble() {
     // Every entry depends on the one before it.
     let step = |id| task(&format!("step {id}"), if id == 1 { vec![] } else { vec![id - 1] }.as_slice());
-    let mut list = (1..=MAX_ENTRIES).fold(TestList::new(), |list, id| list.with(step(id)));
+    let mut list = (1..=MAX_ENTRIES).fold(TestList::of::<BlockedBy>(), |list, id| list.with(step(id)));
     let message = "cycle: These would wait for each other: “step 1” → “step 10000” → “step 9999” → “step 9998” → \
                    “step 9997” → “step 9996” → 9993 more → “step 2” → “step 1”. Leave one of the links out.";
     assert_eq!(link(&mut list, 1, &[MAX_ENTRIES]), Err(message.into()));
@@ -239,7 +239,7 @@ fn an_id_is_found_among_others_wherever_it_stands() {
 
 #[test]
 fn an_entry_depends_on_a_thousand_others_at_most() {
-    let list = (0..1_002).fold(TestList::new(), |list, _| list.with(task("a", &[])));
+    let list = (0..1_002).fold(TestList::of::<BlockedBy>(), |list, _| list.with(task("a", &[])));
     let thousand: Vec<EntryId> = (2..=1_001).collect();
     let mut list = list;
     link(&mut list, 1, &thousand).expect("accepted");
@@ -275,7 +275,7 @@ fn what_is_deleted_is_depended_upon_no_more() {
     update(&mut list, 1, completed(true)).expect("accepted");
     delete(&mut list, 1).expect("it is completed, so it blocks nothing");
     assert_eq!(on(&list, 2), []);
-    let mut list = TestList::new().with(task("a", &[])).with(done(task("b", &[1])));
+    let mut list = TestList::of::<BlockedBy>().with(task("a", &[])).with(done(task("b", &[1])));
     delete(&mut list, 1).expect("what is completed waits for nothing");
     assert_eq!(on(&list, 2), []);
 }

@@ -109,7 +109,7 @@ fn read(list: &TestList, cx: &Context, query: &Query) -> String {
 
 #[test]
 fn a_new_chore_is_due_on_the_first_day_that_its_rule_means() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Chores>();
     for (rule, due) in [("daily", day(23)), ("weekly on thu", day(26)), ("monthly on 30", day(30))] {
         add(&mut list, &noon(23), chore(rule, rule)).expect("accepted");
         assert_eq!(list.get(list.count()).expect("it is there").date, Some(due), "{rule}");
@@ -120,7 +120,7 @@ fn a_new_chore_is_due_on_the_first_day_that_its_rule_means() {
 
 #[test]
 fn an_entry_without_a_rule_is_done_once() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Chores>();
     add(&mut list, &noon(23), due(day(23), Draft::new("Milk"))).expect("accepted");
     run(&mut list, &noon(23), "complete", 1).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-11-23");
@@ -134,7 +134,7 @@ fn an_entry_without_a_rule_is_done_once() {
 
 #[test]
 fn a_chore_that_is_done_comes_back_on_the_day_it_is_due_again() {
-    let mut list = TestList::new().with(due(day(23), chore("Bins", "weekly on mon, thu")));
+    let mut list = TestList::of::<Chores>().with(due(day(23), chore("Bins", "weekly on mon, thu")));
     run(&mut list, &noon(23), "complete", 1).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-11-26");
     assert_eq!(list.get(1).expect("it is there").fields.date("done-on"), Some(day(23)));
@@ -147,7 +147,7 @@ fn a_chore_that_is_done_comes_back_on_the_day_it_is_due_again() {
 
 #[test]
 fn completing_by_a_patch_does_the_same() {
-    let list = TestList::new()
+    let list = TestList::of::<Chores>()
         .with_setting("rotation", people(&["Ann", "Bob"]))
         .with(due(day(20), chore("Plants", "every 3 days")));
     let (mut patched, mut commanded) = (list.clone(), list);
@@ -160,7 +160,7 @@ fn completing_by_a_patch_does_the_same() {
 #[test]
 fn a_date_that_a_client_sends_along_does_not_count_when_it_completes() {
     for date in [20, 24] {
-        let mut list = TestList::new().with(due(day(20), chore("Bins", "weekly")));
+        let mut list = TestList::of::<Chores>().with(due(day(20), chore("Bins", "weekly")));
         let patch = Patch { date: DatePatch::Set(day(date)), ..completed(true) };
         update(&mut list, &noon(23), 1, patch).expect("accepted");
         assert_eq!(show(&list, 1), "done, due 2026-11-27");
@@ -169,7 +169,7 @@ fn a_date_that_a_client_sends_along_does_not_count_when_it_completes() {
 
 #[test]
 fn a_chore_that_is_done_already_can_be_done_again_only_when_it_is_due() {
-    let mut list = TestList::new().with(due(day(23), chore("Bins", "weekly on mon")));
+    let mut list = TestList::of::<Chores>().with(due(day(23), chore("Bins", "weekly on mon")));
     run(&mut list, &noon(23), "complete", 1).expect("accepted");
     let message = "too-early: “Bins” was done on 2026-11-23 already. It can be done again from 2026-11-30.";
     assert_eq!(run(&mut list, &noon(29), "complete", 1), Err(message.into()));
@@ -181,7 +181,7 @@ fn a_chore_that_is_done_already_can_be_done_again_only_when_it_is_due() {
 
 #[test]
 fn a_missed_chore_stays_open_and_does_not_pile_up() {
-    let mut list = TestList::new().with(due(day(10), chore("Dishes", "daily")));
+    let mut list = TestList::of::<Chores>().with(due(day(10), chore("Dishes", "daily")));
     wake(&mut list, &noon(23));
     assert_eq!(show(&list, 1), "open, due 2026-11-10");
     assert_eq!(read(&list, &noon(23), &query("overdue")), "1 (13 late)");
@@ -191,21 +191,21 @@ fn a_missed_chore_stays_open_and_does_not_pile_up() {
 
 #[test]
 fn a_chore_that_is_done_before_it_is_due_is_done_for_that_day() {
-    let mut list = TestList::new().with(due(day(27), chore("Bins", "weekly on fri")));
+    let mut list = TestList::of::<Chores>().with(due(day(27), chore("Bins", "weekly on fri")));
     run(&mut list, &noon(23), "complete", 1).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-12-04");
 }
 
 #[test]
 fn a_chore_can_be_added_done() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Chores>();
     add(&mut list, &noon(23), Draft { completed: true, ..chore("Dishes", "daily") }).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-11-24");
 }
 
 #[test]
 fn skipping_waits_for_the_next_time_and_stays_with_whose_turn_it_was() {
-    let mut list = TestList::new().with_setting("rotation", people(&["Ann", "Bob"]));
+    let mut list = TestList::of::<Chores>().with_setting("rotation", people(&["Ann", "Bob"]));
     add(&mut list, &noon(23), chore("Bins", "weekly on mon")).expect("accepted");
     run(&mut list, &noon(23), "skip", 1).expect("accepted");
     assert_eq!(show(&list, 1), "open, due 2026-11-30, Ann");
@@ -217,14 +217,14 @@ fn skipping_waits_for_the_next_time_and_stays_with_whose_turn_it_was() {
 
 #[test]
 fn skipping_a_chore_that_is_due_again_though_the_list_did_not_wake_leaves_it_open() {
-    let mut list = TestList::new().with(waiting(day(22), "Dishes", "daily"));
+    let mut list = TestList::of::<Chores>().with(waiting(day(22), "Dishes", "daily"));
     run(&mut list, &noon(23), "skip", 1).expect("accepted");
     assert_eq!(show(&list, 1), "open, due 2026-11-24");
 }
 
 #[test]
 fn each_completion_hands_the_chore_to_the_next_person() {
-    let mut list = TestList::new().with_setting("rotation", people(&["Ann", "Bob", "Cid"]));
+    let mut list = TestList::of::<Chores>().with_setting("rotation", people(&["Ann", "Bob", "Cid"]));
     add(&mut list, &noon(20), chore("Dishes", "daily")).expect("accepted");
     let mut turns = vec![show(&list, 1)];
     for today in 20..23 {
@@ -238,7 +238,7 @@ fn each_completion_hands_the_chore_to_the_next_person() {
 
 #[test]
 fn a_guest_who_takes_no_turns_hands_on_to_the_first_person() {
-    let mut list = TestList::new().with_setting("rotation", people(&["Ann", "Bob"]));
+    let mut list = TestList::of::<Chores>().with_setting("rotation", people(&["Ann", "Bob"]));
     let mut dishes = chore("Dishes", "daily");
     dishes.fields.push(Field::new("assignee", "Guest"));
     add(&mut list, &noon(23), dishes).expect("accepted");
@@ -249,7 +249,7 @@ fn a_guest_who_takes_no_turns_hands_on_to_the_first_person() {
 
 #[test]
 fn reopening_takes_the_completion_back() {
-    let mut list = TestList::new().with_setting("rotation", people(&["Ann", "Bob", "Cid"]));
+    let mut list = TestList::of::<Chores>().with_setting("rotation", people(&["Ann", "Bob", "Cid"]));
     add(&mut list, &noon(23), chore("Bins", "weekly")).expect("accepted");
     let before = list.clone();
     run(&mut list, &noon(23), "complete", 1).expect("accepted");
@@ -263,7 +263,8 @@ fn reopening_takes_the_completion_back() {
 
 #[test]
 fn a_new_rule_or_no_date_has_the_chore_due_anew() {
-    let mut list = TestList::new().with(due(day(10), chore("Bins", "weekly"))).with(due(day(10), Draft::new("Floor")));
+    let mut list =
+        TestList::of::<Chores>().with(due(day(10), chore("Bins", "weekly"))).with(due(day(10), Draft::new("Floor")));
     update(&mut list, &noon(23), 1, set("rule", "weekly on fri")).expect("accepted");
     assert_eq!(show(&list, 1), "open, due 2026-11-27");
     update(&mut list, &noon(23), 1, Patch { date: DatePatch::Clear, ..Patch::default() }).expect("accepted");
@@ -281,7 +282,7 @@ fn a_new_rule_or_no_date_has_the_chore_due_anew() {
 
 #[test]
 fn a_completed_entry_that_becomes_a_chore_waits_for_its_next_time() {
-    let mut list = TestList::new().with(Draft { completed: true, ..due(day(10), Draft::new("Floor")) });
+    let mut list = TestList::of::<Chores>().with(Draft { completed: true, ..due(day(10), Draft::new("Floor")) });
     update(&mut list, &noon(23), 1, set("rule", "daily")).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-11-24");
     update(&mut list, &noon(23), 1, Patch { date: DatePatch::Set(day(23)), ..Patch::default() }).expect("accepted");
@@ -290,14 +291,14 @@ fn a_completed_entry_that_becomes_a_chore_waits_for_its_next_time() {
 
 #[test]
 fn a_chore_whose_next_day_no_calendar_has_is_refused_and_not_a_fault() {
-    let mut list = TestList::new().with(due(Date::new(9999, 12, 31), chore("Bins", "daily")));
+    let mut list = TestList::of::<Chores>().with(due(Date::new(9999, 12, 31), chore("Bins", "daily")));
     let error = run(&mut list, &noon(23), "complete", 1).expect_err("refused");
     assert_eq!(error, "date-impossible: The calendar has no 10000-01-01. Choose another date.");
 }
 
 #[test]
 fn the_views_show_what_is_late_what_is_due_and_what_comes() {
-    let list = TestList::new()
+    let list = TestList::of::<Chores>()
         .with(due(day(23), chore("a", "daily")))
         .with(due(day(22), chore("b", "daily")))
         .with(due(day(20), Draft::new("c")))
@@ -321,12 +322,12 @@ fn the_views_show_what_is_late_what_is_due_and_what_comes() {
 #[test]
 fn the_day_is_the_one_of_the_time_zone() {
     let late = day(23).begins(0) + 23 * HOUR + 1;
-    let mut list = TestList::new().with_setting("time-zone", "+01:00".into());
+    let mut list = TestList::of::<Chores>().with_setting("time-zone", "+01:00".into());
     add(&mut list, &at(late, 0), chore("Dishes", "daily")).expect("accepted");
     assert_eq!(show(&list, 1), "open, due 2026-11-24");
     run(&mut list, &at(late, 0), "complete", 1).expect("accepted");
     assert_eq!(Chores::next_wake_up(&list, &at(late, 0)), Some(day(24).begins(0) + 23 * HOUR));
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Chores>();
     add(&mut list, &at(late, 1), chore("Dishes", "daily")).expect("accepted");
     assert_eq!(show(&list, 1), "open, due 2026-11-24", "the server's zone, where there is no other");
 }
@@ -334,7 +335,7 @@ fn the_day_is_the_one_of_the_time_zone() {
 #[test]
 fn a_new_time_zone_opens_what_is_due_there() {
     let late = at(day(23).begins(0) + 20 * HOUR, 0);
-    let mut list = TestList::new().with(waiting(day(24), "Dishes", "daily"));
+    let mut list = TestList::of::<Chores>().with(waiting(day(24), "Dishes", "daily"));
     configure(&mut list, &late, "time-zone", Some("+03:00".into())).expect("accepted");
     assert_eq!(show(&list, 1), "done, due 2026-11-24");
     configure(&mut list, &late, "time-zone", Some("+04:00".into())).expect("accepted");
@@ -348,7 +349,7 @@ fn a_new_time_zone_opens_what_is_due_there() {
 
 #[test]
 fn the_people_of_the_rotation_have_names_of_their_own() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Chores>();
     configure(&mut list, &noon(23), "rotation", Some(people(&[" Ann ", "Bob"]))).expect("accepted");
     assert_eq!(list.setting("rotation"), Some(people(&["Ann", "Bob"])));
     for (names, code) in [(&["Ann", " "], "rotation-empty"), (&["Ann", "Ann"], "rotation-twice")] {
@@ -362,14 +363,15 @@ fn the_people_of_the_rotation_have_names_of_their_own() {
 
 #[test]
 fn a_list_of_other_rules_keeps_its_entries() {
-    let list =
-        TestList::new().with(Draft::new("Milk")).with(Draft { completed: true, ..due(day(3), Draft::new("Tea")) });
+    let list = TestList::of::<Chores>()
+        .with(Draft::new("Milk"))
+        .with(Draft { completed: true, ..due(day(3), Draft::new("Tea")) });
     assert_eq!(Chores::migrate(&list, &noon(23), "todo@1.0.0"), Ok(vec![]));
 }
 
 #[test]
 fn chores_that_come_back_from_other_rules_are_due_as_if_they_had_been_here() {
-    let mut list = TestList::new()
+    let mut list = TestList::of::<Chores>()
         .with(waiting(day(3), "a", "daily"))
         .with(waiting(day(24), "b", "daily"))
         .with(chore("c", "weekly on fri"))
@@ -386,8 +388,8 @@ fn chores_that_come_back_from_other_rules_are_due_as_if_they_had_been_here() {
 
 #[test]
 fn a_command_that_is_not_described_is_refused() {
-    let error = run(&mut TestList::new().with(Draft::new("a")), &noon(23), "explode", 1).expect_err("refused");
+    let error = run(&mut TestList::of::<Chores>().with(Draft::new("a")), &noon(23), "explode", 1).expect_err("refused");
     assert_eq!(error, "command-unknown: This list has no command \"explode\".");
-    let delete = Chores::delete_entry(&TestList::new().with(Draft::new("a")), &noon(23), 1);
+    let delete = Chores::delete_entry(&TestList::of::<Chores>().with(Draft::new("a")), &noon(23), 1);
     assert_eq!(delete, Ok(vec![Change::Remove(1)]));
 }

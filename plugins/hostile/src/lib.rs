@@ -63,14 +63,14 @@ mod tests {
 
     #[test]
     fn any_other_title_is_just_added() {
-        let answer = Hostile::add_entry(&TestList::new(), &context(), Draft::new("Buy milk"));
+        let answer = Hostile::add_entry(&TestList::of::<Hostile>(), &context(), Draft::new("Buy milk"));
         assert_eq!(answer, Ok(vec![Change::Put(Draft::new("Buy milk").into_entry(1))]));
     }
 
     #[test]
     fn what_the_contract_forbids_is_answered() {
         for title in ["foreign-id", "long-title", "impossible-date", "not-a-number"] {
-            let mut list = TestList::new();
+            let mut list = TestList::of::<Hostile>();
             let changes = Hostile::add_entry(&list, &context(), Draft::new(title)).expect("an answer");
             assert!(list.apply(changes).is_err(), "{title}");
         }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn remembering_shows_and_the_seed_does_not() {
-        let ask = |title| Hostile::add_entry(&TestList::new(), &context(), Draft::new(title));
+        let ask = |title| Hostile::add_entry(&TestList::of::<Hostile>(), &context(), Draft::new(title));
         assert_ne!(ask("remember"), ask("remember"));
         assert_eq!(ask("random-seed"), ask("random-seed"));
     }

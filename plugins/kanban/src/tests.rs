@@ -16,7 +16,7 @@ fn card(title: &str, column: &str, rank: f64) -> Draft {
 
 /// Milk and Bread to do (1, 2), Paint in progress (3), and Tea done (4).
 fn four() -> TestList {
-    TestList::new()
+    TestList::of::<Kanban>()
         .with(card("Milk", "To do", 1.0))
         .with(card("Bread", "To do", 2.0))
         .with(card("Paint", "Doing", 1.0))
@@ -270,7 +270,7 @@ fn the_board_counts_all_entries_also_when_the_page_is_cut() {
 
 #[test]
 fn the_board_of_a_list_that_other_rules_kept_has_every_entry_once() {
-    let list = TestList::new()
+    let list = TestList::of::<Kanban>()
         .with(Draft::new("a"))
         .with(Draft { completed: true, ..card("b", "Doing", 1.0) })
         .with(Draft { completed: false, ..card("c", "Done", 1.0) })
@@ -311,7 +311,7 @@ fn a_place_between_two_is_found_until_there_is_no_number_left() {
 
 #[test]
 fn entries_with_the_same_rank_are_numbered_anew_when_one_moves_between_them() {
-    let mut list = (0..3).fold(TestList::new(), |list, _| list.with(card("a", "Doing", 1e300)));
+    let mut list = (0..3).fold(TestList::of::<Kanban>(), |list, _| list.with(card("a", "Doing", 1e300)));
     add(&mut list, card("b", "To do", 1.0)).expect("accepted");
     shift(&mut list, 4, "Doing", Some(3)).expect("accepted");
     assert_eq!(board(&list), "To do 0:; Doing 4: 1 2 4 3; Done 0:");
@@ -330,7 +330,7 @@ fn entries_that_have_their_new_rank_already_are_not_written() {
 
 #[test]
 fn the_columns_are_in_the_order_of_the_setting() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Kanban>();
     configure(&mut list, "columns", texts(&["Idea", " Draft ", "Out"])).expect("accepted");
     add(&mut list, Draft::new("a")).expect("accepted");
     update(&mut list, 1, set("column", "Draft")).expect("accepted");
@@ -380,7 +380,7 @@ fn a_limit_is_a_column_a_colon_and_a_number() {
 
 #[test]
 fn a_column_whose_name_has_a_colon_can_be_limited() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Kanban>();
     configure(&mut list, "columns", texts(&["Phase: 1", "Phase: 2"])).expect("accepted");
     configure(&mut list, "limits", texts(&["Phase: 1: 5"])).expect("accepted");
     assert_eq!(board(&list), "Phase: 1 0/5:; Phase: 2 0:");
@@ -419,7 +419,7 @@ fn entries_follow_the_first_columns_that_a_board_is_given() {
 
 #[test]
 fn entries_of_another_logic_are_put_into_columns_whatever_the_limits() {
-    let mut list = limited(TestList::new(), &["To do: 1"])
+    let mut list = limited(TestList::of::<Kanban>(), &["To do: 1"])
         .with(Draft::new("Milk"))
         .with(Draft { completed: true, ..Draft::new("Tea") })
         .with(Draft::new("Bread"));

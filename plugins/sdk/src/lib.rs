@@ -42,6 +42,7 @@ mod list;
 mod logic;
 mod note;
 mod page;
+mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod types;
@@ -54,6 +55,7 @@ pub use list::{All, List};
 pub use logic::{Decision, Logic};
 pub use note::note;
 pub use page::{least, matches, plain_page};
+pub use schema::without_undeclared;
 pub use types::Fields;
 
 /// Exports a [`Logic`] as this crate's component. A component has exactly one.

@@ -55,7 +55,7 @@ pub type Decision = Result<Vec<Change>, Rejection>;
 /// use hotlist_plugin::Draft;
 /// use hotlist_plugin::testing::{TestList, context};
 ///
-/// let mut list = TestList::new().with(Draft::new("Milk"));
+/// let mut list = TestList::of::<Stars>().with(Draft::new("Milk"));
 /// let star = Stars::command(&list, &context(), "star", vec![Field::new("entry", 1)]);
 /// list.carry_out(star)?;
 /// assert!(list.get(1).is_some_and(|entry| is_starred(&entry)));
@@ -142,10 +142,10 @@ pub trait Logic: Sized + 'static {
     }
 
     /// Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same
-    /// request are set already. By default the list stays as it is, with fields that this logic does not
-    /// declare.
+    /// request are set already. By default the values are taken away that this logic does not declare,
+    /// or declares in another way; see [`without_undeclared`](crate::without_undeclared).
     fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
-        let _ = (list, cx, from);
-        Ok(Vec::new())
+        let _ = (cx, from);
+        Ok(crate::without_undeclared(list, &Self::describe()))
     }
 }

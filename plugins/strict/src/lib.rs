@@ -37,6 +37,10 @@ impl Logic for Strict {
     fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
         hotlist_todo::entries(list, query)
     }
+
+    fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
+        Todo::migrate(list, cx, from)
+    }
 }
 
 hotlist_plugin::export!(Strict);

@@ -26,7 +26,7 @@ fn update(list: &TestList, id: u64, patch: Patch) -> Result<Vec<Change>, String>
 }
 
 fn open(count: u8) -> TestList {
-    (0..count).fold(TestList::new(), |list, n| list.with(Draft::new(format!("entry {n}"))))
+    (0..count).fold(TestList::of::<Strict>(), |list, n| list.with(Draft::new(format!("entry {n}"))))
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_list_that_has_too_many_open_entries_already_may_be_worked_on() {
 
 #[test]
 fn a_title_is_there_once_on_a_day() {
-    let list = TestList::new().with(on("Buy milk", day(23)));
+    let list = TestList::of::<Strict>().with(on("Buy milk", day(23)));
     let message = "There is an entry \"Buy milk\" on 2026-11-23 already (number 1).";
     for twin in ["Buy milk", "buy MILK", "  Buy milk "] {
         assert_eq!(add(&list, on(twin, day(23))), Err(message.into()), "{twin:?}");
@@ -67,14 +67,14 @@ fn a_title_is_there_once_on_a_day() {
 
 #[test]
 fn entries_without_a_date_count_as_one_day() {
-    let list = TestList::new().with(Draft::new("Über"));
+    let list = TestList::of::<Strict>().with(Draft::new("Über"));
     let message = "There is an entry \"Über\" without a date already (number 1).";
     assert_eq!(add(&list, Draft::new("ÜBER")), Err(message.into()));
 }
 
 #[test]
 fn an_update_may_not_make_a_twin() {
-    let list = TestList::new().with(on("a", day(23))).with(on("a", day(24))).with(on("b", day(23)));
+    let list = TestList::of::<Strict>().with(on("a", day(23))).with(on("a", day(24))).with(on("b", day(23)));
     let message = "There is an entry \"a\" on 2026-11-23 already (number 1).";
     let moved = Patch { date: DatePatch::Set(day(23)), ..Patch::default() };
     assert_eq!(update(&list, 2, moved), Err(message.into()));
@@ -84,7 +84,7 @@ fn an_update_may_not_make_a_twin() {
 
 #[test]
 fn an_entry_is_no_twin_of_itself() {
-    let list = TestList::new().with(on("a", day(23)));
+    let list = TestList::of::<Strict>().with(on("a", day(23)));
     let patch = Patch { title: Some("A".into()), ..Patch::default() };
     let entry = Entry { title: "A".into(), ..list.get(1).expect("it is there") };
     assert_eq!(update(&list, 1, patch), Ok(vec![Change::Put(entry)]));
@@ -92,14 +92,14 @@ fn an_entry_is_no_twin_of_itself() {
 
 #[test]
 fn twins_from_before_these_rules_may_be_completed() {
-    let list = TestList::new().with(Draft::new("a")).with(Draft::new("a"));
+    let list = TestList::of::<Strict>().with(Draft::new("a")).with(Draft::new("a"));
     assert!(update(&list, 2, Patch { completed: Some(true), ..Patch::default() }).is_ok());
 }
 
 #[test]
 fn the_default_rules_hold_too() {
     assert_eq!(add(&open(0), Draft::new(" ")), Err("Give the entry a title.".into()));
-    let mut list = TestList::new().with(done("a")).with(Draft::new("b"));
+    let mut list = TestList::of::<Strict>().with(done("a")).with(Draft::new("b"));
     let changes = Strict::command(&list, &context(), "clear-completed", vec![]).expect("accepted");
     list.apply(changes).expect("good changes");
     assert_eq!(list.count(), 1);

@@ -36,6 +36,11 @@ impl Logic for Todo {
     fn entries(list: &impl List, _: &Context, query: &Query) -> Result<Page, Rejection> {
         entries(list, query)
     }
+
+    /// Keeps the fields of other rules, so that a list can go back to them.
+    fn migrate(_: &impl List, _: &Context, _: &str) -> Decision {
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(feature = "component")]

@@ -42,7 +42,7 @@ fn read(list: &TestList, query: &Query) -> String {
 
 /// Entries 1 and 3 on the 23rd, 2 on the 22nd and completed, 4 without a date, 5 without a date and completed.
 fn week() -> TestList {
-    TestList::new()
+    TestList::of::<Todo>()
         .with(on("a", day(23)))
         .with(Draft { completed: true, ..on("b", day(22)) })
         .with(on("c", day(23)))
@@ -52,7 +52,7 @@ fn week() -> TestList {
 
 #[test]
 fn entries_get_ids_from_one_upwards_and_none_twice() {
-    let mut list = TestList::new();
+    let mut list = TestList::of::<Todo>();
     for id in 1..=3 {
         let changes = add(&list, Draft::new("a")).expect("accepted");
         assert_eq!(changes, [Change::Put(Draft::new("a").into_entry(id))]);
@@ -65,7 +65,7 @@ fn entries_get_ids_from_one_upwards_and_none_twice() {
 #[test]
 fn a_title_must_not_be_empty_or_blank() {
     for title in ["", " ", "\t\n", "\u{3000}"] {
-        assert_eq!(add(&TestList::new(), Draft::new(title)), Err("title-empty".into()), "{title:?}");
+        assert_eq!(add(&TestList::of::<Todo>(), Draft::new(title)), Err("title-empty".into()), "{title:?}");
         let patch = Patch { title: Some(title.into()), ..Patch::default() };
         assert_eq!(update(&week(), 1, patch), Err("title-empty".into()), "{title:?}");
     }
@@ -73,12 +73,12 @@ fn a_title_must_not_be_empty_or_blank() {
 
 #[test]
 fn a_title_is_kept_as_it_was_given() {
-    assert_eq!(add(&TestList::new(), Draft::new(" a ")), Ok(vec![Change::Put(Draft::new(" a ").into_entry(1))]));
+    assert_eq!(add(&TestList::of::<Todo>(), Draft::new(" a ")), Ok(vec![Change::Put(Draft::new(" a ").into_entry(1))]));
 }
 
 #[test]
 fn a_date_must_be_one_that_the_calendar_has() {
-    assert_eq!(add(&TestList::new(), on("a", day(31))), Err("date-impossible".into()));
+    assert_eq!(add(&TestList::of::<Todo>(), on("a", day(31))), Err("date-impossible".into()));
     let patch = Patch { date: DatePatch::Set(day(31)), ..Patch::default() };
     assert_eq!(update(&week(), 1, patch), Err("date-impossible".into()));
 }

@@ -11,7 +11,7 @@ use crate::Chores;
 #[test]
 fn a_list_that_wakes_too_early_sleeps_on() {
     // Computed in summer time and woken in winter time, so the list wakes an hour before the day starts.
-    let mut list = TestList::new().with(waiting(day(26), "Bins", "weekly"));
+    let mut list = TestList::of::<Chores>().with(waiting(day(26), "Bins", "weekly"));
     let summer = at(day(23).begins(0) + 12 * HOUR, 2);
     let moment = Chores::next_wake_up(&list, &summer).expect("it waits");
     assert_eq!(moment, day(26).begins(120));
@@ -25,7 +25,7 @@ fn a_list_that_wakes_too_early_sleeps_on() {
 
 #[test]
 fn a_list_that_slept_too_long_opens_all_that_is_due() {
-    let mut list = TestList::new()
+    let mut list = TestList::of::<Chores>()
         .with(waiting(day(3), "a", "daily"))
         .with(waiting(day(23), "b", "daily"))
         .with(waiting(day(24), "c", "daily"))
@@ -37,13 +37,13 @@ fn a_list_that_slept_too_long_opens_all_that_is_due() {
 
 #[test]
 fn a_chore_due_today_that_waits_wakes_the_list_at_once() {
-    let list = TestList::new().with(waiting(day(23), "a", "daily"));
+    let list = TestList::of::<Chores>().with(waiting(day(23), "a", "daily"));
     assert_eq!(Chores::next_wake_up(&list, &noon(23)), Some(day(23).begins(0)));
 }
 
 #[test]
 fn a_chore_far_ahead_is_looked_for_again_every_month() {
-    let mut list = TestList::new().with(waiting(Date::new(2027, 5, 23), "Boiler", "every 6 months"));
+    let mut list = TestList::of::<Chores>().with(waiting(Date::new(2027, 5, 23), "Boiler", "every 6 months"));
     let (mut cx, mut times) = (noon(23), 0);
     while list.get(1).expect("it is there").completed {
         let moment = Chores::next_wake_up(&list, &cx).expect("it waits");
@@ -58,10 +58,10 @@ fn a_chore_far_ahead_is_looked_for_again_every_month() {
 #[test]
 fn nothing_that_waits_needs_no_waking() {
     let once = Draft { completed: true, ..due(day(25), Draft::new("done once")) };
-    let list = TestList::new().with(due(day(10), chore("a", "daily"))).with(Draft::new("b"));
+    let list = TestList::of::<Chores>().with(due(day(10), chore("a", "daily"))).with(Draft::new("b"));
     assert_eq!(Chores::next_wake_up(&list.clone().with(once), &noon(23)), Some(day(23).plus_days(31).begins(0)));
     assert_eq!(Chores::next_wake_up(&list, &noon(23)), None);
-    assert_eq!(Chores::next_wake_up(&TestList::new(), &noon(23)), None);
+    assert_eq!(Chores::next_wake_up(&TestList::of::<Chores>(), &noon(23)), None);
 }
 
 /// A list that counts reads.
@@ -107,8 +107,8 @@ impl List for Counting {
 
 #[test]
 fn asking_when_to_wake_costs_the_same_for_a_list_of_any_length() {
-    let years =
-        (0..3_000).fold(TestList::new(), |list, n| list.with(due(day(1).plus_days(-n), chore("late", "daily"))));
+    let years = (0..3_000)
+        .fold(TestList::of::<Chores>(), |list, n| list.with(due(day(1).plus_days(-n), chore("late", "daily"))));
     let near = Counting(years.clone().with(waiting(day(25), "a", "daily")), Cell::new(0));
     assert_eq!(Chores::next_wake_up(&near, &noon(23)), Some(day(25).begins(0)));
     assert!(near.1.get() <= 5, "{:?}", near.1);

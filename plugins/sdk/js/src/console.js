@@ -32,6 +32,18 @@ export function begin() {
   timers.clear();
 }
 
+/**
+ * Tells the host why a call fails, as a panic in Rust does: the place and the error.
+ *
+ * @param {Error} error
+ */
+export function noteFailure(error) {
+  if (asked) {
+    const place = /^\s*at (.*)$/m.exec(error.stack ?? "")?.[1] ?? "an unknown place";
+    log.note(`panicked at ${place}:\n${error}`.slice(0, MOST).replace(/[\ud800-\udfff]/gu, "\ufffd"));
+  }
+}
+
 /** @param {unknown[]} things */
 function note(...things) {
   if (asked) {

@@ -56,6 +56,35 @@ export function kept(id, name) {
   return entry?.fields.find((/** @type {{ name: string }} */ field) => field.name === name)?.value;
 }
 
+/**
+ * The list's entries with ids over `after` as the contract has them.
+ *
+ * @param {number} after
+ */
+export function* entriesOfContract(after) {
+  const count = host.count();
+  let left = count <= LONG ? count : READ_OF_LONG;
+  let room = MOST_TEXT;
+  for (;;) {
+    /** @type {any[]} */
+    const chunk = host.scan(after, CHUNK);
+    for (const entry of chunk) {
+      if (left-- === 0) {
+        reject("list-too-long", `This list has ${count} entries, and its rules can read ${LONG}. Delete some first.`);
+      }
+      room -= text(entry);
+      if (room < 0) {
+        reject("list-too-long", "This list has more text than its rules can read. Shorten or delete entries first.");
+      }
+      yield entry;
+    }
+    if (chunk.length < CHUNK) {
+      return;
+    }
+    after = chunk[chunk.length - 1].id;
+  }
+}
+
 /** @type {import("../hotlist").List} */
 export const list = {
   get(id) {
@@ -65,26 +94,8 @@ export const list = {
   onDate: (wanted) => host.onDate(date(wanted, "the date to look for")).map(friendly),
   scan: (after, limit) => host.scan(after, limit).map(friendly),
   *all(after = 0) {
-    const count = host.count();
-    let left = count <= LONG ? count : READ_OF_LONG;
-    let room = MOST_TEXT;
-    for (;;) {
-      /** @type {any[]} */
-      const chunk = host.scan(after, CHUNK);
-      for (const entry of chunk) {
-        if (left-- === 0) {
-          reject("list-too-long", `This list has ${count} entries, and its rules can read ${LONG}. Delete some first.`);
-        }
-        room -= text(entry);
-        if (room < 0) {
-          reject("list-too-long", "This list has more text than its rules can read. Shorten or delete entries first.");
-        }
-        yield friendly(entry);
-      }
-      if (chunk.length < CHUNK) {
-        return;
-      }
-      after = chunk[chunk.length - 1].id;
+    for (const entry of entriesOfContract(after)) {
+      yield friendly(entry);
     }
   },
   count: () => host.count(),

@@ -1,10 +1,12 @@
 // Adapter from an author's definition to the contract's exports.
 
 import { put, reject, remove, set } from "./changes.js";
+import { noteFailure } from "./console.js";
 import { begin } from "./globals.js";
 import { friendly, kept, list } from "./list.js";
 import { plainPage } from "./page.js";
 import { expected, page, patched, schemas } from "./contract.js";
+import { withoutUndeclared } from "./undeclared.js";
 import { date, day, named, ofKind, plain, shown } from "./values.js";
 
 /** @typedef {Record<string, (...given: any[]) => any>} Functions */
@@ -28,7 +30,7 @@ export function logic(definition) {
     configure: (wanted) => Object.entries(wanted).map(([name, value]) => set(name, value)),
     entries: plainPage,
     wake() {},
-    migrate() {},
+    migrate: () => withoutUndeclared(fields, settings),
   };
   Object.assign(rules, definition);
 
@@ -91,7 +93,7 @@ export function logic(definition) {
     wake: (cx) => changes(rules.wake(started(cx))),
     migrate: (cx, from) => changes(rules.migrate(from, started(cx))),
   };
-  return answers;
+  return Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, noted(answer)]));
 
   /**
    * Begins a call, and gives its context as JavaScript has it.
@@ -184,6 +186,23 @@ export function logic(definition) {
     return { name, value: converted };
   }
 }
+
+/**
+ * An answer that tells the host why it fails. A rejection is no failure, and no Error.
+ *
+ * @param {(...given: any[]) => any} answer
+ * @returns {(...given: any[]) => any}
+ */
+const noted =
+  (answer) =>
+  (...given) => {
+    try {
+      return answer(...given);
+    } catch (problem) {
+      if (problem instanceof Error) noteFailure(problem);
+      throw problem;
+    }
+  };
 
 /**
  * The entry of that id. The host asks about none that the list does not hold.

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 from .answers import Change, Group, Page, put, remove, set_setting
 from .reading import current_list
+from .undeclared import without_undeclared
 from .values import Context, Entry, Kind, Query, Schema, Value
 
 Answer = Iterable[Change] | Change | None
@@ -133,9 +134,9 @@ class Logic:
         return None
 
     def migrate(self, cx: Context, before: str) -> Answer:
-        """Migrates a list from the logic and version `before`, such as `todo@1.0.0`. By default the list stays as
-        it is, with fields that this logic does not declare."""
-        return None
+        """Migrates a list from the logic and version `before`, such as `todo@1.0.0`. By default the values are taken
+        away that this logic does not declare, or declares in another way."""
+        return without_undeclared(self.fields, self.settings)
 
 
 def marked(logic: type[Logic], what: type[Mark]) -> dict[str, tuple[Mark, Callable]]:

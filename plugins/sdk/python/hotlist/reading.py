@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator
 
 from wit_world.imports import current_list as host
+from wit_world.imports import types as wit
 
 from .answers import Rejected
 from .lifting import lift_entry, lift_fields, lift_value
@@ -21,6 +22,25 @@ LONG = 2_000
 
 READ_OF_LONG = 1_000
 """How much of a longer list `all` reads."""
+
+
+def entries_of_contract(after: int) -> Iterator[wit.Entry]:
+    """The entries with ids over `after` as the contract has them."""
+    count = host.count()
+    left = count if count <= LONG else READ_OF_LONG
+    while True:
+        chunk = host.scan(after, CHUNK)
+        for entry in chunk:
+            if left == 0:
+                raise Rejected(
+                    "list-too-long",
+                    f"This list has {count} entries, and its rules can read {LONG}. Delete some first.",
+                )
+            left -= 1
+            yield entry
+        if len(chunk) < CHUNK:
+            return
+        after = chunk[-1].id
 
 
 class CurrentList:
@@ -43,21 +63,7 @@ class CurrentList:
         """An iterator over all entries with ids over `after`, ascending. Only consumed entries are read. A list with
         more than 2,000 entries is read up to the 1,000th. After that the command is rejected, because it would run out
         of fuel."""
-        count = host.count()
-        left = count if count <= LONG else READ_OF_LONG
-        while True:
-            chunk = host.scan(after, CHUNK)
-            for entry in chunk:
-                if left == 0:
-                    raise Rejected(
-                        "list-too-long",
-                        f"This list has {count} entries, and its rules can read {LONG}. Delete some first.",
-                    )
-                left -= 1
-                yield lift_entry(entry)
-            if len(chunk) < CHUNK:
-                return
-            after = chunk[-1].id
+        return map(lift_entry, entries_of_contract(after))
 
     def count(self) -> int:
         """The number of entries. The cost is constant."""

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_fourth_urgent_entry_is_refused() {
-        let mut list = TestList::new();
+        let mut list = TestList::of::<Rules>();
         for title in ["Roof", "Door", "Window"] {
             assert_eq!(list.carry_out(Rules::add_entry(&list, &context(), urgent(title))), Ok(()));
         }
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn calming_down_leaves_nothing_urgent() {
-        let mut list = TestList::new().with(urgent("Roof")).with(Draft::new("Door"));
+        let mut list = TestList::of::<Rules>().with(urgent("Roof")).with(Draft::new("Door"));
         assert_eq!(list.carry_out(Rules::command(&list, &context(), "calm-down", vec![])), Ok(()));
         assert!(list.all(0).all(|entry| entry.field("urgent") != Some(&Value::Boolean(true))));
     }
