@@ -62,6 +62,7 @@ Examples:
   hotlist plugin build my-rules            build the component of a project
   hotlist plugin check rules/todo.wasm     show what a component is, whether a server accepts it, and what it costs
   hotlist plugin test plugins/todo         build a plugin and run its tables of cases
+  hotlist plugin ask 'wake = true'         ask the plugin in this folder one question
   hotlist plugin diff rules/todo.wasm      show which recorded commands it decides differently than the live version
   hotlist logic status                     show the versions of a running server's rules; push, canary, promote, roll back
   hotlist backup /backups/today            copy the data while the server runs; hotlist restore brings it back
@@ -146,6 +147,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (default_filter, with_dev_log) = match &cli.command {
         Some(Command::Plugin(plugin::PluginCommand::Dev(_))) => (dev_log::REMAINDER, true),
         Some(Command::Plugin(plugin::PluginCommand::Diff(_))) => (plugin::DIFF_LOG, false),
+        Some(Command::Plugin(plugin::PluginCommand::Check { .. })) => (plugin::CHECK_LOG, false),
+        Some(Command::Plugin(plugin::PluginCommand::Test(_) | plugin::PluginCommand::Ask(_))) => {
+            (plugin::TEST_LOG, false)
+        }
         Some(
             Command::Backup(_)
             | Command::Restore(_)
@@ -322,8 +327,8 @@ mod tests {
         assert_eq!(serve.len() + 2, variables(&command, "HOTLIST_").len());
         for tool in command.find_subcommand("plugin").expect("there is plugin").get_subcommands() {
             let prefix = if tool.get_name() == "dev" { "HOTLIST_DEV_" } else { "HOTLIST_" };
-            // A comparison reads what a server recorded, so both mean the same directory.
-            let meant = |name: &String| tool.get_name() == "diff" && name == "HOTLIST_DATA";
+            // A comparison and a question read what a server recorded, so all mean the same directory.
+            let meant = |name: &String| ["diff", "ask"].contains(&tool.get_name()) && name == "HOTLIST_DATA";
             let shared = variables(tool, prefix).into_iter().filter(|name| serve.contains(name) && !meant(name));
             let shared: Vec<_> = shared.collect();
             assert!(shared.is_empty(), "{}: {shared:?}", tool.get_name());

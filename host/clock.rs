@@ -5,7 +5,7 @@
 //! something took, or how long ago it happened.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cpu_time::ThreadTime;
@@ -97,6 +97,44 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clock, with a wall-clock time that can be set ahead. For a session in which an author waits for no wake-up.
+#[derive(Debug, Default)]
+pub struct ShiftedClock {
+    machine: SystemClock,
+    /// How many milliseconds the time differs from that of the machine.
+    shift: AtomicI64,
+}
+
+impl ShiftedClock {
+    /// Sets the wall-clock time, in milliseconds since the epoch. It goes on from there.
+    pub fn set_wall(&self, now: u64) {
+        let of = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+        self.shift.store(of(now) - of(self.machine.now()), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> u64 {
+        self.machine.now().saturating_add_signed(self.shift.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+
+    fn thread_time(&self) -> Duration {
+        self.machine.thread_time()
+    }
+
+    fn local_at(&self, now: u64) -> (Date, i32) {
+        self.machine.local_at(now)
+    }
+
+    fn seed(&self) -> u64 {
+        self.machine.seed()
+    }
+}
+
 /// A clock for tests, in UTC. Its two times only change when a test moves them, and its seeds count up from 1.
 #[derive(Debug)]
 pub struct ManualClock {
@@ -180,6 +218,18 @@ mod tests {
         assert_eq!((clock.now(), clock.monotonic()), (2_000, Duration::from_millis(500)));
         clock.advance_monotonic(250);
         assert_eq!((clock.now(), clock.monotonic()), (2_000, Duration::from_millis(750)));
+    }
+
+    #[test]
+    fn a_shifted_clock_goes_on_from_the_time_that_it_is_set_to() {
+        let clock = ShiftedClock::default();
+        let apart = || clock.now().abs_diff(clock.machine.now());
+        assert!(apart() < 60_000);
+        for time in [0, 1_795_435_200_000] {
+            clock.set_wall(time);
+            let now = clock.now();
+            assert!((time..time + 60_000).contains(&now), "{now}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// The logic of lists that name no other.
     pub default_logic: LogicName,
+    /// Whether the default logic is published after the start. Until then its lists reply that it is being built.
+    pub awaits_default_logic: bool,
     /// The components whose instances serve all lists. Those of all others never serve two lists.
     pub shared: Vec<ComponentSelector>,
     /// Whether the instances of every component serve all lists.
@@ -120,6 +122,7 @@ impl Config {
             plugins: None,
             allow_anonymous: false,
             default_logic: LogicName::new("todo").expect("todo is a logic's name"),
+            awaits_default_logic: false,
             shared: Vec::new(),
             share_all: false,
             force: false,

@@ -63,6 +63,9 @@ pub trait Logic: Send + Sync + 'static {
         true
     }
 
+    /// Sets whether the calls are those of a probe, which no list asked for. What the logic prints is logged apart then.
+    fn probe(&self, _is_probed: bool) {}
+
     /// Opens a session without any state of an earlier one, like the first session after a start.
     ///
     /// Slower than [`Logic::session`]. It serves to check that earlier calls make no difference, and to measure cost.
@@ -103,6 +106,11 @@ pub trait Session {
 
     /// Poisons the session because its last answer broke the contract: it answers no more calls.
     fn poison(&mut self) {}
+
+    /// Takes the lines that the logic printed since [`Session::begin`], also after a failed call. They are on the log already.
+    fn take_printed(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Ends the session. Returns its instance if the same list may go on with it. That saves an isolated list a new
     /// instance as long as its commands come in a row.

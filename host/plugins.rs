@@ -29,8 +29,8 @@ use self::compiler::EngineCompiler;
 use self::job::{Job, MAX_WAITING_JOBS, Shared, ThreadGuard, Upload};
 use self::loader::{Loader, Setup};
 use crate::clock::Clock;
-use crate::list::Limits;
 use crate::list::name::LogicName;
+use crate::list::{Limits, List};
 use crate::rollout::{Accepted, Digest, PublishError, Registry, RolloutUpdate, StateStore};
 use crate::wasm::Engine;
 
@@ -117,7 +117,19 @@ impl Plugins {
         bytes: Bytes,
         options: UploadOptions,
     ) -> Result<Accepted, PublishError> {
-        self.ask(|answer| Job::Upload(Upload { name, bytes, options, answer })).await
+        self.ask(|answer| Job::Upload(Upload { name, bytes, options, lists: None, answer })).await
+    }
+
+    /// Like [`Plugins::upload`], for a server with few lists: the gates probe the migration of these lists instead of
+    /// generated ones.
+    pub async fn upload_for(
+        &self,
+        lists: Vec<Arc<List>>,
+        name: LogicName,
+        bytes: Bytes,
+        options: UploadOptions,
+    ) -> Result<Accepted, PublishError> {
+        self.ask(|answer| Job::Upload(Upload { name, bytes, options, lists: Some(lists), answer })).await
     }
 
     /// Changes a rollout. The change is durable when this returns.

@@ -1,72 +1,33 @@
 //! Lists, commands and answers as text for people. The text is written like a file of cases, so that an author can
-//! copy it into a case.
+//! copy it into a case. [`case`] writes whole cases.
+
+pub mod case;
+mod style;
 
 use crate::list::List;
 use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Group, Page, Query};
 use crate::list::entry::Entry;
 use crate::list::excerpt::quoted;
-use crate::list::id::EntryId;
-use crate::list::name::identifier;
 use crate::list::value::{Field, Value};
+use case::Question;
+use style::{BRIEF, MAX_SHOWN_ITEMS, table};
 
-/// The most entries, changes or rows that a text lists.
-const MAX_SHOWN_ITEMS: usize = 10;
+pub use style::array;
 
 /// Renders a value.
 pub fn value(value: &Value) -> String {
-    match value {
-        Value::Boolean(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::Text(value) => quoted(value),
-        Value::Date(value) => value.to_string(),
-        Value::Texts(values) => array(values.iter().map(|value| quoted(value))),
-        Value::Entry(id) => id.to_string(),
-        Value::Entries(ids) => array(ids.iter().map(EntryId::to_string)),
-    }
-}
-
-/// Renders the first items of a sequence in brackets, and the number of the others.
-pub fn array(items: impl ExactSizeIterator<Item = String>) -> String {
-    let more = items.len().saturating_sub(MAX_SHOWN_ITEMS);
-    let mut shown: Vec<_> = items.take(MAX_SHOWN_ITEMS).collect();
-    if more > 0 {
-        shown.push(format!("… {more} more"));
-    }
-    format!("[{}]", shown.join(", "))
-}
-
-/// Renders the members that have a value as an inline table.
-fn table(members: impl IntoIterator<Item = (String, Option<String>)>) -> String {
-    let present = members.into_iter().filter_map(|(name, shown)| Some(format!("{name} = {}", shown?)));
-    let present: Vec<_> = present.collect();
-    if present.is_empty() { "{}".into() } else { format!("{{ {} }}", present.join(", ")) }
+    BRIEF.value(value)
 }
 
 /// Renders fields, settings or arguments.
 pub fn fields(fields: &[Field]) -> String {
-    table(fields.iter().map(|field| (key(&field.name), Some(value(&field.value)))))
-}
-
-/// Renders a name. One that no schema allows is quoted: a component may give any.
-fn key(name: &str) -> String {
-    if identifier(name).is_ok() { name.to_owned() } else { quoted(name) }
-}
-
-fn some_fields(given: &[Field]) -> Option<String> {
-    (!given.is_empty()).then(|| fields(given))
+    BRIEF.fields(fields)
 }
 
 /// Renders an entry.
 pub fn entry(entry: &Entry) -> String {
-    table([
-        ("id".into(), Some(entry.id.to_string())),
-        ("title".into(), Some(quoted(&entry.title))),
-        ("date".into(), entry.date.map(|date| date.to_string())),
-        ("completed".into(), Some(entry.completed.to_string())),
-        ("order".into(), entry.order.map(|order| order.to_string())),
-        ("fields".into(), some_fields(&entry.fields)),
-    ])
+    BRIEF.entry(entry)
 }
 
 /// Renders a list's entries and settings.
@@ -85,69 +46,21 @@ pub fn list(list: &List) -> String {
 
 /// Renders a command.
 pub fn command(command: &Command) -> String {
-    match command {
-        Command::Add(draft) => {
-            let shown = table([
-                ("title".into(), Some(quoted(&draft.title))),
-                ("date".into(), draft.date.map(|date| date.to_string())),
-                ("completed".into(), draft.completed.then(|| "true".into())),
-                ("order".into(), draft.order.map(|order| order.to_string())),
-                ("fields".into(), some_fields(&draft.fields)),
-            ]);
-            format!("add = {shown}")
-        }
-        Command::Update { id, patch } => {
-            let set =
-                |(name, value): &(String, Option<Value>)| Some(Field { name: name.clone(), value: value.clone()? });
-            let set: Vec<_> = patch.fields.iter().filter_map(set).collect();
-            let mut cleared: Vec<_> =
-                patch.fields.iter().filter(|(_, v)| v.is_none()).map(|(n, _)| quoted(n)).collect();
-            cleared.extend((patch.date == Some(None)).then(|| quoted("date")));
-            cleared.extend((patch.order == Some(None)).then(|| quoted("order")));
-            let shown = table([
-                ("id".into(), Some(id.to_string())),
-                ("title".into(), patch.title.as_deref().map(quoted)),
-                ("date".into(), patch.date.flatten().map(|date| date.to_string())),
-                ("completed".into(), patch.completed.map(|completed| completed.to_string())),
-                ("order".into(), patch.order.flatten().map(|order| order.to_string())),
-                ("fields".into(), some_fields(&set)),
-                ("clear".into(), (!cleared.is_empty()).then(|| array(cleared.into_iter()))),
-            ]);
-            format!("update = {shown}")
-        }
-        Command::Delete { id } => format!("delete = {id}"),
-        Command::Clear => "clear = true".into(),
-        Command::Custom { name, arguments } => {
-            let shown = table([("name".into(), Some(quoted(name))), ("arguments".into(), some_fields(arguments))]);
-            format!("command = {shown}")
-        }
-        Command::Configure { settings, .. } => {
-            let set =
-                |(name, value): &(String, Option<Value>)| Some(Field { name: name.clone(), value: value.clone()? });
-            let set: Vec<_> = settings.iter().filter_map(set).collect();
-            let cleared: Vec<_> = settings.iter().filter(|(_, v)| v.is_none()).map(|(name, _)| quoted(name)).collect();
-            match cleared.is_empty() {
-                true => format!("configure = {}", fields(&set)),
-                false => format!("configure = {}, clear = {}", fields(&set), array(cleared.into_iter())),
-            }
-        }
-        Command::DeleteList => "delete the list".into(),
-        Command::Wake => "wake = true".into(),
-        Command::Migrate => "migrate".into(),
-        Command::Undo { revision, .. } => format!("undo = {revision}"),
+    BRIEF.command(command)
+}
+
+/// Renders what a logic is asked.
+pub fn question(question: Question<'_>) -> String {
+    match question {
+        Question::Command(command) => self::command(command),
+        Question::View(query) => self::query(query),
+        Question::NextWakeUp => "next-wake-up = true".into(),
     }
 }
 
 /// Renders a query.
 pub fn query(query: &Query) -> String {
-    let shown = table([
-        ("name".into(), query.view.as_deref().map(quoted)),
-        ("date".into(), query.date.map(|date| date.to_string())),
-        ("completed".into(), query.completed.map(|completed| completed.to_string())),
-        ("after".into(), query.after.map(|after| after.to_string())),
-        ("limit".into(), Some(query.limit.to_string())),
-    ]);
-    format!("view = {shown}")
+    BRIEF.query(query)
 }
 
 /// Renders a change.
@@ -215,6 +128,10 @@ mod tests {
                 r#"command = { name = "move", arguments = { unit = "l" } }"#,
             ),
             (Command::Configure { logic: None, pin: None, settings: Vec::new() }, "configure = {}"),
+            (
+                Command::Configure { logic: None, pin: None, settings: vec![("limit".into(), None)] },
+                r#"unset = ["limit"]"#,
+            ),
         ] {
             assert_eq!(command(&given), shown);
         }

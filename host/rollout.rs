@@ -41,11 +41,11 @@ pub use candidate::{CanaryEnd, Candidate, Then, ThenError};
 pub use decision_times::Stopwatch;
 pub use digest::Digest;
 pub use draft::{MAX_SPARE, RolloutDraft};
-pub use error::{CompileError, PublishError, SubmitError};
+pub use error::{CompileError, FailedGates, PublishError, SubmitError};
 pub use event::{Cause, Event, Step, UPLOAD};
 pub use import::{StateFiles, has_state_files};
 pub use on_fault::OnFault;
-pub use policy::{Failure, MIN_CLIENTS, QuarantinePolicy};
+pub use policy::{Asked, Failure, MIN_CLIENTS, QuarantinePolicy};
 pub use publisher::{
     Accepted, CanaryTime, Compiler, Imported, IsCancelled, Prepared, Preparer, Publisher, RolloutUpdate, Submission,
 };

@@ -100,9 +100,14 @@ struct AdminServer {
 impl System {
     /// Starts a server on the data directory in the configuration.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_by(config, Arc::new(SystemClock::default())).await
+    }
+
+    /// Like [`System::start`], by another clock.
+    pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         config.check()?;
         let store = open_store(&config).await?;
-        Self::start_with(config, store, Arc::new(SystemClock::default())).await
+        Self::start_with(config, store, clock).await
     }
 
     /// Starts a server with the given store and clock.
@@ -114,7 +119,11 @@ impl System {
             None => None,
         };
 
-        let registry = Arc::new(Registry::new(config.quarantine).with_sharing(sharing(&config)));
+        let mut registry = Registry::new(config.quarantine).with_sharing(sharing(&config));
+        if config.awaits_default_logic {
+            registry = registry.awaiting(config.default_logic.clone());
+        }
+        let registry = Arc::new(registry);
         let plugins = Arc::new(load_plugins(&config, &registry, records, &clock).await?);
         let actors = TaskTracker::new();
         let cache = Arc::new(new_cache(&config, &store, &registry, &clock, &actors));
@@ -353,7 +362,7 @@ async fn load_plugins(
         limits: config.limits,
     };
     let plugins = Plugins::start(engine, registry.clone(), clock.clone(), states, sources).await?;
-    if registry.live(&config.default_logic).is_none() {
+    if registry.live(&config.default_logic).is_none() && !config.awaits_default_logic {
         let rollout = registry.rollout(&config.default_logic);
         let why = rollout.as_ref().and_then(|rollout| rollout.state.failure()).unwrap_or("there is no such logic");
         anyhow::bail!("--default-logic {} is not loaded: {why}", config.default_logic);

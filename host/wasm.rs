@@ -10,6 +10,7 @@
 //!
 //! Each call into a component has limits on fuel, time, memory, stack and the size of its answer.
 
+mod cause;
 mod compile;
 mod compiled;
 mod component;
@@ -40,4 +41,4 @@ pub use engine::{Engine, EngineError, Settings};
 pub use error::LoadError;
 pub use inspect::{Contents, inspect as contents};
 pub use load::{LoadOptions, load};
-pub use log_bucket::TARGET as LOG_TARGET;
+pub use log_bucket::{PROBE_TARGET, TARGET as LOG_TARGET};

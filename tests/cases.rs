@@ -89,6 +89,11 @@ fn a_case_has_one_action_and_one_expectation() {
         ("unchanged = true", "it has no action; give one of: add, update, delete"),
         ("clear = true", "it has no expectation; give one of: rejected, changes"),
         ("clear = true\ndelete = 1\nunchanged = true", "more than one action: delete and clear"),
+        (
+            "clear = true\n[[case.step]]\nclear = true\nunchanged = true",
+            "its actions and expectations belong into them",
+        ),
+        ("step = []", "it has no steps; begin one with [[case.step]]"),
         ("clear = true\nentries = []\nrefused = ''", "more than one expectation: entries and refused"),
         ("view = { name = 'a' }\nentries = []", "`view` never results in `entries`; expect one of: page"),
         ("clear = true\nwake-up = 'never'", "`clear` never results in `wake-up`"),
@@ -99,6 +104,9 @@ fn a_case_has_one_action_and_one_expectation() {
         assert!(mistake.starts_with("case \"it\" in line 3: ") && mistake.contains(problem), "{text}\n{mistake}");
     }
     assert_eq!(mistake("seed = 1"), "it has no case: begin one with [[case]]");
+    let of_step = mistake("[[case]]\nname = 'it'\n[[case.step]]\ngiven = []\nclear = true\nunchanged = true");
+    let expected = "case \"it\" in line 3: a step goes on with the list of the step before: give `given` and `settings` to the case";
+    assert_eq!(of_step, expected);
 }
 
 #[test]
@@ -137,6 +145,19 @@ fn every_action_and_every_expectation_can_pass() {
         "command = { name = 'due-all' }\nrefused = 'day: it is required'",
         "configure = { colour = 'blue' }\nsettings-after = { colour = 'blue' }",
         "configure = { colour = 'blue' }\nchanges = [{ set = { colour = 'blue' } }]",
+        "delete = 1\nentries-include = [{ id = 2, completed = true }]",
+        "delete = 1\nentries-include = []",
+        "delete = 7\nrefused = { contains = 'no entry 7' }",
+        "add = { title = 'c', fields = { points = 'many' } }\nrefused = { field = 'points' }",
+        "add = { title = 'c', fields = { size = 1 } }\nrefused = { field = 'size', contains = 'not declared' }",
+        "add = { title = '' }\nrejected = { code = 'title-empty', contains = 'is to be' }",
+        "add = { title = '' }\nanswered = true",
+        "add = { title = 'c' }\nanswered = true",
+        "view = { name = 'open-first' }\nanswered = true",
+        "configure = { colour = 'blue' }\nunset = ['colour']\nanswered = true",
+        "[[case.step]]\nadd = { title = 'c' }\nentries-include = [{ id = 3, title = 'c' }]
+         [[case.step]]\nadd = { title = '' }\nrejected = { code = 'title-empty' }
+         [[case.step]]\ndelete = 3\nentries = [{ id = 1 }, { id = 2 }]",
         "wake = true\nunchanged = true",
         "migrate = 'other@1.0.0'\nunchanged = true",
         "view = { name = 'open-first', limit = 10 }
@@ -189,6 +210,26 @@ fn a_difference_is_shown_in_one_line() {
             ],
         ),
         (
+            "delete = 2\nentries-include = [{ id = 1, title = 'c' }, { id = 2 }]",
+            &["entry 1, title: expected \"c\", actual \"a\"", "entry 2: expected an entry, actual nothing"],
+        ),
+        (
+            "add = { title = '', fields = { points = 'many' } }\nrefused = { field = 'tags' }",
+            &[
+                "answer: expected refused { field = \"tags\" }, actual refused { field = \"points\", contains = \"points: \
+               it is of kind text where number is declared\" }",
+            ],
+        ),
+        (
+            "add = { title = '' }\nrejected = { code = 'title-empty', contains = 'please' }",
+            &["rejected, message: expected one with \"please\", actual \"Say what is to be done.\""],
+        ),
+        (
+            "[[case.step]]\ndelete = 1\nentries = [{ id = 2 }]\n[[case.step]]\ndelete = 2\nentries = [{ id = 2 }]
+             [[case.step]]\ndelete = 2\nunchanged = true",
+            &["step 2 (line 7), ids of the entries: expected [2], actual []"],
+        ),
+        (
             "clear = true\nchanges = [{ remove = 2 }]",
             &["change 1: expected remove = 2, actual remove = 1", "change 2: expected nothing, actual remove = 2"],
         ),
@@ -217,6 +258,39 @@ fn a_difference_is_shown_in_one_line() {
     ] {
         assert_eq!(problems(&format!("{given}{text}")), expected, "{text}");
     }
+}
+
+#[test]
+fn the_ids_of_given_entries_may_have_gaps() {
+    let given = "given = [{ id = 2, title = 'a' }, { title = 'b' }, { id = 7, title = 'c' }]\n";
+    assert_eq!(problems(&format!("{given}delete = 3\nentries = [{{ id = 2 }}, {{ id = 7, title = 'c' }}]")), [""; 0]);
+    assert_eq!(problems(&format!("{given}add = {{ title = 'd' }}\nentries-include = [{{ id = 8 }}]")), [""; 0]);
+    let again = problems("given = [{ title = 'a' }, { id = 1, title = 'b' }]\nclear = true\nanswered = true");
+    assert!(again[0].contains("the ids of given entries ascend"), "{again:?}");
+}
+
+#[test]
+fn a_step_has_a_time_and_a_day_of_its_own() {
+    // The hour is that of the last case: only the step is at another time.
+    let text = "now = 2026-11-23T12:00:00Z\ntoday = 2026-11-23
+        [[case]]
+        name = 'it'
+        [[case.step]]
+        command = { name = 'due-today' }
+        refused = 'no command'
+        [[case.step]]
+        now = 2026-11-24T00:00:01Z
+        add = { title = 'today' }
+        entries = [{ id = 1, date = 2026-11-24 }]";
+    let verdicts = Cases::parse(text).unwrap().run(&TestLogic::new("todo", "1.0.0"));
+    assert_eq!(verdicts[0].problems, [], "{verdicts:#?}");
+}
+
+#[test]
+fn a_migration_that_leaves_undeclared_values_behind_fails() {
+    let text = "given = [{ title = 'a', fields = { size = 1 } }]\nmigrate = 'todo@0.9.0'\nanswered = true";
+    let problems = problems(text);
+    assert!(problems[0].contains("entry 1 still holds what this version does not describe so: size"), "{problems:?}");
 }
 
 #[test]

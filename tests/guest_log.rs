@@ -11,6 +11,7 @@ use hotlist::list::date::Date;
 use hotlist::list::entry::Draft;
 use hotlist::list::name::LogicName;
 use hotlist::list::{Limits, List};
+use hotlist::logic::Refusal;
 use hotlist::logic::decide::Decider;
 use hotlist::wasm::{self, Engine, Isolation, Settings};
 use support::component;
@@ -30,32 +31,40 @@ impl Write for Buffer {
 
 /// The log of the hostile logic while it decides to add entries with these titles.
 fn log_after(settings: Settings, titles: &[&str]) -> String {
+    decide(settings, titles).0
+}
+
+/// The log of the hostile logic while it decides to add entries with these titles, and why it did not add them.
+fn decide(settings: Settings, titles: &[&str]) -> (String, Vec<Option<Refusal>>) {
     let engine = Engine::new(settings).unwrap();
     let logic =
         wasm::load(&engine, LogicName::new("hostile").unwrap(), &component("hostile"), Isolation::Shared).unwrap();
     let buffer = Buffer::default();
     let writer = buffer.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(log, || {
-        for title in titles {
+    let refusals = tracing::subscriber::with_default(log, || {
+        let decide = |title: &&str| {
             let mut session = logic.session().unwrap();
             let limits = Limits::default();
             let mut decider = Decider { logic: &*logic, session: session.as_mut(), limits };
             let today = Date::new(2026, 11, 23).unwrap();
             let context = Context { now: 0, today, utc_offset: 0, caller: "ann".into(), seed: 1 };
             let entry = Draft { title: (*title).into(), ..Draft::default() };
-            let _ = decider.decide(&Arc::new(List::default()), &context, &Command::Add(entry));
-        }
+            decider.decide(&Arc::new(List::default()), &context, &Command::Add(entry)).err()
+        };
+        titles.iter().map(decide).collect()
     });
     let bytes = buffer.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    (String::from_utf8(bytes).unwrap(), refusals)
 }
 
 #[test]
-fn a_panic_is_logged_with_its_message_and_its_place() {
-    let log = log_after(Settings::default(), &["trap"]);
-    assert!(log.contains("INFO hotlist::plugin: panicked at plugins/hostile/src/lib.rs:"), "{log}");
-    assert!(log.contains("asked to trap"), "{log}");
+fn a_panic_is_the_cause_of_the_fault_and_no_line_of_its_own() {
+    let (log, refusals) = decide(Settings::default(), &["trap"]);
+    let fault = refusals[0].as_ref().expect("it fails").to_string();
+    assert!(fault.starts_with("it trapped: panicked at plugins/hostile/src/lib.rs:"), "{fault}");
+    assert!(fault.ends_with(": asked to trap"), "{fault}");
+    assert!(!log.contains("panicked"), "{log}");
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::decision_log;
+use super::decision_log::{self, LoggedDecision, Outcome};
 use super::environment::Environment;
 use super::slow::is_long;
 use crate::list::command::{Command, Context};
 use crate::list::name::ListName;
 use crate::logic::decide::{Decided, Decider};
 use crate::logic::{Cost, Fault, KeptInstance, Refusal, Session};
+use crate::render::case::Question;
 use crate::rollout::Version;
 use crate::rollout::shadows::{Case, Shadow};
 
@@ -98,10 +99,25 @@ impl<'v> OpenSession<'v> {
             self.session.poison();
         }
         if is_logged {
-            decision_log::log(name, &context.caller, command, &decided, version.logic.id(), took);
+            let outcome = decided.as_ref().map_or_else(Outcome::Refused, Outcome::Decided);
+            self.log(name, batch, context, Question::Command(command), outcome, took);
         }
         let cost = if is_measured { self.session.cost() } else { Cost::default() };
         (decided, Spent { cost, took })
+    }
+
+    fn log(
+        &mut self,
+        name: &ListName,
+        batch: &Batch,
+        context: &Context,
+        question: Question<'_>,
+        outcome: Outcome<'_>,
+        took: Duration,
+    ) {
+        let (list, caller, logic) = (&**batch.list(), &*context.caller, &**self.version.logic.id());
+        let printed = self.session.take_printed();
+        LoggedDecision { name, list, caller, question, outcome, logic, took, printed }.log();
     }
 
     /// Asks when the working list of the batch wants to be woken. Times the question for the version.
@@ -112,16 +128,22 @@ impl<'v> OpenSession<'v> {
     pub(super) fn next_wake_up(
         &mut self,
         environment: &Environment,
+        name: &ListName,
         batch: &Batch,
         context: &Context,
     ) -> Result<Option<u64>, Fault> {
         let clock = &*environment.clock;
+        let is_logged = decision_log::is_enabled();
         let started = self.version.start_timer(batch.list(), clock);
         // The question has a budget of its own, however much of it the command used.
         self.session.begin_question();
         let answer = self.session.next_wake_up(batch.list(), context);
         self.version.stop_timer_beside(batch.list(), &started, clock);
         self.is_over |= answer.is_err();
+        if is_logged {
+            let outcome = answer.as_ref().map_or_else(Outcome::Failed, |at| Outcome::WakeUp(*at));
+            self.log(name, batch, context, Question::NextWakeUp, outcome, started.wall_time(clock));
+        }
         answer
     }
 }

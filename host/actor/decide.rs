@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::ask::{Decision, OpenSession, Shown};
 use super::batch::{Batch, MAX_MIGRATIONS, PendingCommand, WAKE_UP_RETRY};
+use super::decision_log::log_failure;
 use super::environment::Environment;
 use super::error::CallError;
 use super::precheck::reply_without_decision;
@@ -24,7 +25,8 @@ use crate::list::command::{Command, Context};
 use crate::list::name::{ListName, LogicName};
 use crate::logic::decide::Decided;
 use crate::logic::{Fault, KeptInstance, Refusal};
-use crate::rollout::{Digest, Failure, ResolveError, Selection, Version};
+use crate::render::case::Question;
+use crate::rollout::{Asked, Digest, Failure, ResolveError, Selection, Version};
 
 /// How many versions a batch has loaded at most. A list may be pinned to one version, be bound to another and be
 /// given a third one, and each may be unloaded again before it decides.
@@ -182,7 +184,7 @@ impl BatchDecider<'_> {
                 Step::Decide(ResolvedCommand { pending, selection })
             }
             Err(ResolveError::NotLoaded(logic, digest)) => Step::LoadFirst(pending, logic, digest),
-            Err(ResolveError::NoLogic(logic)) => self.refuse(batch, pending, CallError::NoLogic(logic)),
+            Err(ResolveError::NoLogic(logic)) => self.refuse(batch, pending, self.environment.no_logic(logic)),
             Err(ResolveError::NoVersion(logic, pin)) => {
                 self.refuse(batch, pending, CallError::NoVersion { logic, pin })
             }
@@ -320,7 +322,9 @@ impl BatchDecider<'_> {
                 version.counters.not_migrated.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(list = %name, to = %version.logic.id(), why = %refusal, "cannot migrate list; it stays with the version that it is bound to");
                 if let Refusal::Fault(fault) = &refusal {
-                    let failure = Failure { list: name, client: pending.client(), shared: None };
+                    let asked =
+                        Asked { revision: batch.list().revision(), question: Question::Command(&Command::Migrate) };
+                    let failure = Failure { list: name, client: pending.client(), shared: None, asked: Some(asked) };
                     environment.registry.failed(version, failure, fault, &*environment.clock);
                     if environment.registry.refuses_on_fault(&version.id().name) {
                         // The version that the list is bound to may be laxer.
@@ -367,12 +371,17 @@ impl BatchDecider<'_> {
             // A command that the fallback does not know was not decided by it.
             Err(_) => None,
         });
-        let failure = Failure { list: name, client: pending.client(), shared: has_failed_too };
+        let command = pending.request.command.prepare(failed.logic.description());
+        let command = command.as_deref().unwrap_or(pending.request.command.outline());
+        let asked = Asked { revision: batch.list().revision(), question: Question::Command(command) };
+        let failure = Failure { list: name, client: pending.client(), shared: has_failed_too, asked: Some(asked) };
         let is_quarantined = registry.failed(failed, failure, &fault, &*environment.clock);
+        let decided_by = decided.as_ref().filter(|_| has_failed_too == Some(false));
+        let decided_by = decided_by.map(|(session, ..)| &**session.version.logic.id());
+        log_failure(name, asked, &fault, failed.logic.id(), decided_by);
         match decided {
             Some((mut session, made, decided)) if has_failed_too == Some(false) => {
                 failed.counters.fell_back.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(list = %name, failed = %failed.logic.id(), %fault, decided_by = %session.version.logic.id(), "version failed at a command; the last good version decided it");
                 self.finish(batch, &mut session, pending, made, context, decided)
             }
             _ if is_quarantined && !pending.quarantined_a_version => {
@@ -456,16 +465,17 @@ impl BatchDecider<'_> {
     ) {
         let now = context.now;
         let pause = if is_unchanged { WAKE_UP_RETRY } else { WAKE_UP_PAUSE };
-        match session.next_wake_up(self.environment, batch, context) {
+        let asked = Asked { revision: batch.list().revision(), question: Question::NextWakeUp };
+        match session.next_wake_up(self.environment, self.name, batch, context) {
             Ok(at) => {
                 batch.set_wake_up(at.map(|at| if at <= now { now + pause } else { at.max(now + WAKE_UP_PAUSE) }));
             }
             Err(fault) => {
                 // The time that was known still counts, and a logic that could not name one is asked again.
                 batch.set_wake_up(Some(batch.wake_up().unwrap_or(now + WAKE_UP_RETRY)));
-                let Self { name, environment, .. } = *self;
-                let failure = Failure { list: name, client, shared: None };
-                environment.registry.failed(session.version, failure, &fault, &*environment.clock);
+                let failure = Failure { list: self.name, client, shared: None, asked: Some(asked) };
+                self.environment.registry.failed(session.version, failure, &fault, &*self.environment.clock);
+                log_failure(self.name, asked, &fault, session.version.logic.id(), None);
             }
         }
     }

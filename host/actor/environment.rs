@@ -53,6 +53,11 @@ impl Environment {
         })
     }
 
+    /// The error of a call about a logic of which no version decides.
+    pub fn no_logic(&self, logic: LogicName) -> CallError {
+        if self.registry.is_awaited(&logic) { CallError::Awaited(logic) } else { CallError::NoLogic(logic) }
+    }
+
     /// Does work of slow logic. No other task of the runtime waits for it.
     pub fn block<T>(&self, work: impl FnOnce() -> T) -> T {
         let (mut work, mut done) = (Some(work), None);

@@ -84,6 +84,9 @@ pub enum CallError {
     /// No component of this name is loaded.
     #[error("logic {0} is not loaded")]
     NoLogic(LogicName),
+    /// The first version of the logic is being built.
+    #[error("the first version of logic {0} is being built; try again when it is live")]
+    Awaited(LogicName),
     /// The list is pinned to a version that does not exist, or that is quarantined.
     #[error(
         "there is no version {pin} of {logic}, which the list is pinned to; pin the list to another version, or to none"

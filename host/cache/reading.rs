@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::filter::EntryFilter;
 use super::{Cache, View, ViewOptions};
 use crate::actor::CallError;
+use crate::actor::decision_log::{self, LoggedDecision, Outcome, log_failure};
 use crate::list::List;
 use crate::list::change::Rejection;
 use crate::list::command::{Context, Group, Page, Query, Row};
@@ -15,7 +16,8 @@ use crate::list::schema::Reading;
 use crate::list::selector::Pin;
 use crate::logic::Refusal;
 use crate::logic::read::{MAX_ROWS, read};
-use crate::rollout::{Failure, ResolveError, Version};
+use crate::render::case::Question;
+use crate::rollout::{Asked, Failure, ResolveError, Version};
 
 /// The most entries after which a version is asked to begin a page.
 const MAX_STARTS: usize = 4;
@@ -108,7 +110,17 @@ impl Cache {
             let started = version.start_timer(&list, &*self.environment.clock);
             let mut session = version.logic.session()?;
             let page = read(session.as_mut(), &list, &context, query);
-            version.stop_timer(&list, &started, &*self.environment.clock);
+            let took = version.stop_timer(&list, &started, &*self.environment.clock);
+            if decision_log::is_enabled() {
+                let outcome = match &page {
+                    Ok(Ok(page)) => Outcome::Page(page),
+                    Ok(Err(rejection)) => Outcome::Rejected(rejection),
+                    Err(fault) => Outcome::Failed(fault),
+                };
+                let (caller, question) = (&*context.caller, Question::View(query));
+                let (logic, printed) = (&**version.logic.id(), session.take_printed());
+                LoggedDecision { name, list: &list, caller, question, outcome, logic, took, printed }.log();
+            }
             page
         };
         let (version, answer) = match ask(&version) {
@@ -128,8 +140,12 @@ impl Cache {
                     false => (ask(&fallback), fallback),
                 });
                 let shared = second.as_ref().map(|(answer, _)| answer.is_err());
-                let failure = Failure { list: name, client: Some(client), shared };
+                let asked = Asked { revision: list.revision(), question: Question::View(query) };
+                let failure = Failure { list: name, client: Some(client), shared, asked: Some(asked) };
                 self.environment.registry.failed(&version, failure, &fault, &*self.environment.clock);
+                let decided_by = second.as_ref().filter(|(answer, _)| answer.is_ok());
+                let decided_by = decided_by.map(|(_, fallback)| &**fallback.logic.id());
+                log_failure(name, asked, &fault, version.logic.id(), decided_by);
                 match second {
                     Some((Ok(page), fallback)) => (fallback, Ok(page)),
                     _ => (version, Err(fault)),
@@ -188,7 +204,7 @@ impl Cache {
                     version.touch(self.environment.clock.uptime());
                     return Ok(version);
                 }
-                Err(ResolveError::NoLogic(logic)) => return Err(CallError::NoLogic(logic)),
+                Err(ResolveError::NoLogic(logic)) => return Err(self.environment.no_logic(logic)),
                 Err(ResolveError::NoVersion(logic, pin)) => return Err(CallError::NoVersion { logic, pin }),
                 Err(ResolveError::Quarantined(logic, why)) => return Err(CallError::Quarantined { logic, why }),
                 Err(ResolveError::NotLoaded(logic, digest)) => {

@@ -1,7 +1,16 @@
-//! The log of `hotlist plugin dev`: each decision and each line that a plugin prints, on the standard output.
+//! The log of `hotlist plugin dev`: each decision with the lines that the plugin printed meanwhile, on the standard output.
+//!
+//! What a plugin prints while the gates probe it was asked by no one, and would hide the author's own lines. It goes to a
+//! file.
 
 use std::fmt::{Debug, Write};
+use std::fs::File;
+use std::io::{Seek, Write as _};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Instant;
+
+use anyhow::Context as _;
 
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
@@ -11,16 +20,50 @@ use tracing_subscriber::layer::{Context, Layer};
 use super::output::print_line;
 use crate::actor::decision_log;
 use crate::list::printable::printable;
-use crate::wasm::LOG_TARGET;
+use crate::wasm::PROBE_TARGET;
 
 /// The most lines a second. A terminal that scrolls faster cannot be read.
 const MAX_LINES_A_SECOND: u32 = 20;
 
 /// The events that this log shows, as a filter of [`tracing_subscriber`].
-pub(super) const FILTER: &str = "off,hotlist::decision=debug,hotlist::plugin=info";
+pub(super) const FILTER: &str = "off,hotlist::decision=debug,hotlist::plugin::probe=info";
 
 /// The events that the ordinary log of `plugin dev` shows by default: none of those that this log shows.
-pub(super) const REMAINDER: &str = "warn,hotlist::authoring::build=info,hotlist::decision=off,hotlist::plugin=off";
+pub(super) const REMAINDER: &str =
+    "warn,hotlist::authoring::build=info,hotlist::decision=off,hotlist::failure=off,hotlist::plugin=off";
+
+/// The file of what a plugin prints at its gates, with the number of its lines. One for the process, like its outputs.
+static PROBES: OnceLock<Mutex<(File, usize)>> = OnceLock::new();
+
+/// Has what a plugin prints at its gates written to a file from now on.
+pub(super) fn write_probes_to(path: &Path) -> anyhow::Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let _ = PROBES.set(Mutex::new((file, 0))); // A process has one session.
+    Ok(())
+}
+
+/// Empties the file, because another component comes to its gates.
+pub(super) fn begin_probes() {
+    if let Some(probes) = PROBES.get() {
+        let (file, lines) = &mut *probes.lock();
+        *lines = 0;
+        // Old lines in the file are no reason not to go on.
+        let _ = file.set_len(0).and_then(|()| file.rewind());
+    }
+}
+
+/// The number of lines in the file.
+pub(super) fn probe_lines() -> usize {
+    PROBES.get().map_or(0, |probes| probes.lock().1)
+}
+
+fn write_probe(line: &str) {
+    if let Some(probes) = PROBES.get() {
+        let (file, lines) = &mut *probes.lock();
+        *lines += 1;
+        let _ = writeln!(file, "{line}"); // The file is a convenience.
+    }
+}
 
 /// Prints events of the log as lines for people.
 #[derive(Default)]
@@ -63,13 +106,22 @@ struct EventFields(Vec<(&'static str, String)>);
 
 impl EventFields {
     fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(field, _)| *field == name).map_or("", |(_, text)| text)
+        self.find(name).unwrap_or("")
+    }
+
+    fn find(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| *field == name).map(|(_, text)| text.as_str())
     }
 }
 
 impl Visit for EventFields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.name(), printable(value).into_owned()));
+        // Only these have several lines.
+        let lines: Vec<_> = match field.name() {
+            "printed" | "again" => value.lines().map(printable).collect(),
+            _ => vec![printable(value)],
+        };
+        self.0.push((field.name(), lines.join("\n")));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -85,7 +137,7 @@ impl<S: Subscriber> Layer<S> for DevLog {
         event.record(&mut fields);
         let line = match event.metadata().target() {
             decision_log::TARGET => decision(&fields),
-            LOG_TARGET => format!("          {} says: {}", fields.get("logic"), fields.get("message")),
+            PROBE_TARGET => return write_probe(fields.get("message")),
             _ => return,
         };
         let (may_print, held_back) = self.rate.lock().count(Instant::now());
@@ -98,19 +150,39 @@ impl<S: Subscriber> Layer<S> for DevLog {
     }
 }
 
-/// A decision in two lines: the command with its list and caller, then the outcome with its cost.
+/// How lines begin that belong to the decision above them.
+const INDENT: &str = "          ";
+
+/// A decision: the command with its list and caller, the outcome with its cost, and what the plugin printed meanwhile. A
+/// failure ends with how to ask again. A wake-up time stands below the decision that it follows.
 fn decision(fields: &EventFields) -> String {
     let caller = match fields.get("caller") {
         "anonymous" => String::new(),
         caller => format!("{caller}: "),
     };
-    format!(
-        "{}  {caller}{}\n          → {}   ({} µs)",
-        fields.get("list"),
-        fields.get("command"),
-        fields.get("outcome"),
-        fields.get("micros")
-    )
+    let (list, command, outcome) = (fields.get("list"), fields.get("command"), fields.get("outcome"));
+    let failed = fields.find("again");
+    let mut text = if command == WAKE_UP_QUESTION && failed.is_none() {
+        format!("{INDENT}wakes: {outcome}")
+    } else {
+        format!("{list}  {caller}{command}\n{INDENT}→ {outcome}   ({} µs)", fields.get("micros"))
+    };
+    for line in fields.get("printed").lines() {
+        text += &format!("\n{INDENT}says: {line}");
+    }
+    if let Some(question) = failed {
+        let (question, revision) = (quoted_for_shell(question), fields.get("revision"));
+        text += &format!("\n{INDENT}ask again: hotlist plugin ask {question} --list {list} --at {revision}");
+    }
+    text
+}
+
+/// The question when a list is to be woken, as it is rendered.
+const WAKE_UP_QUESTION: &str = "next-wake-up = true";
+
+/// A text in quotes that a shell leaves alone.
+fn quoted_for_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -142,5 +214,30 @@ mod tests {
         assert_eq!(decision(&fields), "bob  delete = 1\n          → changes [remove = 1]   (14 µs)");
         fields.0[1].1 = "ann".into();
         assert!(decision(&fields).starts_with("bob  ann: delete = 1\n"));
+        fields.0.push(field("printed", "one\nother"));
+        assert!(decision(&fields).ends_with("(14 µs)\n          says: one\n          says: other"));
+    }
+
+    #[test]
+    fn a_failure_can_be_asked_again() {
+        let field = |name, text: &str| (name, text.to_owned());
+        let fields = EventFields(vec![
+            field("list", "bob"),
+            field("caller", "anonymous"),
+            field("command", "add = { title = \"It's\" }"),
+            field("outcome", "failed: it trapped: panicked at src/lib.rs:1:2: no"),
+            field("micros", "14"),
+            field("revision", "7"),
+            field("again", "add = { title = \"It's\" }"),
+        ]);
+        let again = r#"ask again: hotlist plugin ask 'add = { title = "It'\''s" }' --list bob --at 7"#;
+        assert!(decision(&fields).ends_with(again), "{}", decision(&fields));
+    }
+
+    #[test]
+    fn a_wake_up_time_stands_below_its_decision() {
+        let field = |name, text: &str| (name, text.to_owned());
+        let fields = EventFields(vec![field("command", WAKE_UP_QUESTION), field("outcome", "never")]);
+        assert_eq!(decision(&fields), "          wakes: never");
     }
 }

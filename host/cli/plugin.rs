@@ -1,5 +1,6 @@
 //! `hotlist plugin …`: the tools for authors of list logic.
 
+mod ask;
 mod check;
 mod component;
 mod dev;
@@ -9,6 +10,7 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 
 use super::output::{print_error, print_line};
@@ -17,10 +19,15 @@ use crate::authoring::scaffold;
 use crate::list::name::LogicName;
 use component::{guest_cargo, load, read};
 
+pub(super) use check::DEFAULT_LOG as CHECK_LOG;
 pub(super) use diff::DEFAULT_LOG as DIFF_LOG;
+pub(super) use test::DEFAULT_LOG as TEST_LOG;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum PluginCommand {
+    /// Ask a plugin one question, and show its answer, what it prints, and what that costs
+    #[command(after_help = ask::HELP)]
+    Ask(ask::AskArgs),
     /// Create a small project that builds, tests and runs as it is
     New {
         /// The name of the plugin and of the project's folder
@@ -50,6 +57,9 @@ pub(super) enum PluginCommand {
         /// The component
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// The logic that it is a version of [default: the name of FILE, without a version]
+        #[arg(long, env = "HOTLIST_NAME", value_name = "NAME", value_parser = LogicName::new)]
+        name: Option<LogicName>,
         /// Write JSON
         #[arg(long, env = "HOTLIST_JSON")]
         json: bool,
@@ -90,9 +100,10 @@ impl From<Lang> for Language {
 
 pub(super) fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
+        PluginCommand::Ask(arguments) => ask::ask(&arguments),
         PluginCommand::New { name, lang } => new(&name, lang),
         PluginCommand::Build { directory, output, all } => build(&directory, output, all),
-        PluginCommand::Check { file, json } => check::check(&file, json),
+        PluginCommand::Check { file, name, json } => check::check(&file, name, json),
         PluginCommand::Dev(arguments) => dev::dev(arguments),
         PluginCommand::Diff(arguments) => diff::diff(&arguments),
         PluginCommand::Test(arguments) => test::test(&arguments),
@@ -117,7 +128,8 @@ fn build(directory: &Path, output: Option<PathBuf>, all: bool) -> anyhow::Result
     for built in built {
         let bytes = read(&built.path)?;
         let size = bytes.len();
-        match load(&built.path, &bytes) {
+        let name = LogicName::new(&built.name).with_context(|| format!("{:?} is no name for a logic", built.name))?;
+        match load(name, &bytes) {
             Ok(logic) => print_line(&format!("{}: {} in {size} bytes", built.path.display(), logic.id())),
             Err(error) => {
                 print_error(&format!("built {}, which no server accepts: {error}", built.path.display()));

@@ -221,6 +221,8 @@ impl ServeArgs {
             plugins: self.plugins,
             allow_anonymous: self.allow_anonymous,
             default_logic: self.default_logic,
+            // `plugin dev` builds its default logic while it runs.
+            awaits_default_logic: defaults.awaits_default_logic,
             shared: self.share,
             // No flag sets it: `plugin dev` does.
             share_all: defaults.share_all,

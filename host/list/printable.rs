@@ -24,7 +24,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a character is shown where it stands.
-fn is_printable(character: char) -> bool {
+pub fn is_printable(character: char) -> bool {
     match character {
         '\t' => true,
         // The separators of lines and paragraphs, and the marks, embeddings, overrides and isolates of bidirectional text.

@@ -3,10 +3,12 @@
 //! Apart from the session, everything here is pure. The actor, shadows, replays and the conformance gates therefore
 //! decide through the same function.
 
+mod misfit;
 mod undo;
 
 use std::sync::Arc;
 
+pub use misfit::first_misfit;
 pub use undo::binding_after_undo;
 
 use super::call::{Call, Decision};

@@ -6,7 +6,8 @@ use crate::list::printable::printable;
 /// A failure of the logic itself. The list is unchanged, and the next command gets a working logic again.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Fault {
-    /// The component trapped: a panic, an out-of-bounds access, a division by zero.
+    /// The component trapped: a panic, an out-of-bounds access, a division by zero. The text is the cause in the component's
+    /// own words if it printed any, such as `panicked at src/lib.rs:10:5: no such column`, or else the trap.
     #[error("it trapped: {}", printable(.0))]
     Trap(String),
     /// The command used more fuel than its budget, which is the same on every machine.

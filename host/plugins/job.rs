@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::error::LoaderDied;
 use super::files::FileAnswer;
+use crate::list::List;
 use crate::list::name::LogicName;
 use crate::rollout::{Accepted, Digest, Prepared, PublishError, RolloutUpdate, SubmitError, Version};
 
@@ -97,6 +98,8 @@ pub(super) struct Upload {
     pub(super) name: LogicName,
     pub(super) bytes: Bytes,
     pub(super) options: UploadOptions,
+    /// All lists of the server, see [`Submission::lists`](crate::rollout::Submission::lists).
+    pub(super) lists: Option<Vec<Arc<List>>>,
     pub(super) answer: Answer<Accepted>,
 }
 

@@ -175,6 +175,7 @@ impl Upload {
             client: options.client.as_deref(),
             publish: options.publish,
             force: options.force,
+            lists: self.lists.as_deref(),
         }
     }
 }
@@ -182,7 +183,7 @@ impl Upload {
 impl FileUpload {
     pub(super) fn submission(&self) -> Submission<'_> {
         let Self { name, bytes, source, force, .. } = self;
-        Submission { name, bytes, source, client: None, publish: true, force: *force }
+        Submission { name, bytes, source, client: None, publish: true, force: *force, lists: None }
     }
 
     pub(super) fn is_superseded(&self) -> bool {
@@ -248,7 +249,7 @@ mod tests {
         let upload = |bytes: usize| {
             let options = UploadOptions { publish: true, ..UploadOptions::default() };
             let bytes = Bytes::from(vec![0; bytes]);
-            Work::Upload(Upload { name: name.clone(), bytes, options, answer: oneshot::channel().0 })
+            Work::Upload(Upload { name: name.clone(), bytes, options, lists: None, answer: oneshot::channel().0 })
         };
         for _ in 0..Kind::File.limit() {
             assert_eq!(has_room(&queue), [true; 3]);

@@ -7,7 +7,7 @@
 //! - `generate` makes the cases, `case` describes one, and `prober` runs it on several instances.
 //! - The last cases are about large lists: one with as many entries as a list of the server may have, and one with much text.
 //!   Rules that cannot live with such a list would fail there once a caller has made it.
-//! - [`migrate_lists`] probes the migration of lists from another version.
+//! - [`migrate_lists`] probes the migration of lists from another version, such as [`sample_lists`].
 //! - [`Report`] has the failures and the [`Costs`].
 
 mod case;
@@ -22,7 +22,7 @@ mod tests;
 use std::time::Duration;
 
 pub use costs::{Costs, Sample, Spread};
-pub use migration::migrate_lists;
+pub use migration::{SCHEMA_KIND, migrate_lists, sample_lists};
 pub use report::{Failure, Report};
 
 use crate::list::Limits;

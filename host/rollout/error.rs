@@ -1,10 +1,23 @@
 //! Errors of publishing a component and of changing a rollout.
 
+use super::conformance::Failure;
 use super::state::TransitionError;
 use super::state_store::StateError;
 use crate::list::digest::hex;
 use crate::list::name::LogicName;
 use crate::logic::Fault;
+
+/// The failures of a component at its gates.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[error("it fails its gates: {failed} of {probes} probes failed; {}", .first.line())]
+pub struct FailedGates {
+    /// The number of probes that failed.
+    pub failed: usize,
+    /// The number of probes.
+    pub probes: usize,
+    /// The first failure.
+    pub first: Failure,
+}
 
 /// Why a component was refused, or a rollout was not changed.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -12,6 +25,9 @@ pub enum PublishError {
     /// The component breaks the contract. The text says how, and names the import or version.
     #[error("{0}")]
     Invalid(String),
+    /// The component failed its gates.
+    #[error(transparent)]
+    Gates(Box<FailedGates>),
     /// The compiler needs more memory or processor time for the component than it may take.
     #[error("{why}")]
     CompileLimit {
@@ -154,17 +170,8 @@ pub enum SubmitError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// The component failed its gates.
-    #[error("it fails its gates: {failed} of {probes} probes failed; {first}")]
-    Gates {
-        /// The number of probes that failed.
-        failed: usize,
-        /// The number of probes.
-        probes: usize,
-        /// The first failure, in one line.
-        first: String,
-        /// The kind of the first fault, see [`Fault::kind`].
-        kind: &'static str,
-    },
+    #[error(transparent)]
+    Gates(Box<FailedGates>),
     /// The host panicked in the compiler or the gates.
     #[error("{0}")]
     Panicked(String),
@@ -222,9 +229,10 @@ impl From<SubmitError> for PublishError {
             SubmitError::Compile(CompileError::Limit { why, name, value }) => Self::CompileLimit { why, name, value },
             SubmitError::Compile(CompileError::Machine(why)) => Self::NotCompiled(why),
             SubmitError::Compile(CompileError::Cancelled) => Self::Stopping,
-            SubmitError::Compile(CompileError::Refused { .. })
-            | SubmitError::Gates { .. }
-            | SubmitError::Panicked(_) => Self::Invalid(error.to_string()),
+            SubmitError::Compile(CompileError::Refused { .. }) | SubmitError::Panicked(_) => {
+                Self::Invalid(error.to_string())
+            }
+            SubmitError::Gates(failed) => Self::Gates(failed),
             SubmitError::NotStored(why) => Self::Failed(format!("the component could not be stored: {why}")),
             SubmitError::Rollout(error) => error,
         }
@@ -241,7 +249,7 @@ impl SubmitError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Compile(error) => error.is_transient(),
-            Self::Gates { kind, .. } => [Fault::DEADLINE, Fault::INSTANCE].contains(kind),
+            Self::Gates(failed) => [Fault::DEADLINE, Fault::INSTANCE].contains(&failed.first.kind),
             Self::Panicked(_) | Self::Rollout(PublishError::Quarantined { .. }) => false,
             Self::NotStored(_) | Self::Rollout(_) => true,
         }

@@ -12,9 +12,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::version_record::{FailureRecord, MAX_FAILURES};
-use crate::list::excerpt::excerpt;
+use crate::list::excerpt::{excerpt, quoted};
 use crate::list::name::ListName;
 use crate::logic::Fault;
+use crate::render;
+use crate::render::case::Question;
 
 /// How often a version may fail before it is quarantined. Each of the two counts needs failures on [`lists`](Self::lists)
 /// different lists, and [`MIN_CLIENTS`] different clients behind them.
@@ -57,6 +59,30 @@ pub struct Failure<'a> {
     pub client: Option<&'a Arc<str>>,
     /// Whether another version failed at the same command. `None` if no other version was asked.
     pub shared: Option<bool>,
+    /// The question at which it failed, if it is known.
+    pub asked: Option<Asked<'a>>,
+}
+
+/// A question that a version was asked, from which it can be asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The revision of the list before the question.
+    pub revision: u64,
+    /// The question.
+    pub question: Question<'a>,
+}
+
+/// The most characters of a question in the reason of a quarantine.
+const MAX_QUESTION_CHARS: usize = 500;
+
+impl Failure<'_> {
+    /// The place of the failure, for people.
+    pub fn place(&self) -> String {
+        let list = quoted(self.list.as_str());
+        let Some(Asked { revision, question }) = self.asked else { return format!("at list {list}") };
+        let question: String = render::question(question).chars().take(MAX_QUESTION_CHARS).collect();
+        format!("at {question} on list {list} at revision {revision}")
+    }
 }
 
 impl Failure<'_> {
@@ -94,7 +120,7 @@ struct ListFailures {
 impl Failures {
     /// Counts a failure at a monotonic time. Returns the reason when the policy asks for a quarantine.
     pub(super) fn count(&self, policy: &QuarantinePolicy, failure: Failure<'_>, now: Duration) -> Option<String> {
-        let Failure { list, client, shared } = failure;
+        let Failure { list, client, shared, .. } = failure;
         let window = Duration::from_millis(policy.within);
         let is_recent = |time: &Duration| now.saturating_sub(*time) <= window;
         let mut lists = self.lists.lock();
@@ -236,7 +262,7 @@ mod tests {
 
         fn fails_with(&self, list: &str, client: &str, shared: Option<bool>, seconds: u64) -> bool {
             let (list, client) = (name(list), client.into());
-            let failure = Failure { list: &list, client: Some(&client), shared };
+            let failure = Failure { list: &list, client: Some(&client), shared, asked: None };
             self.0.count(&self.1, failure, Duration::from_secs(seconds)).is_some()
         }
     }
@@ -317,7 +343,7 @@ mod tests {
         let counter = Counter::default();
         let wakes = |list: &str| {
             let list = name(list);
-            let failure = Failure { list: &list, client: None, shared: Some(false) };
+            let failure = Failure { list: &list, client: None, shared: Some(false), asked: None };
             counter.0.count(&counter.1, failure, Duration::ZERO).is_some()
         };
         assert!(!(0..60).any(|n| wakes(&(n % 3).to_string())));

@@ -185,8 +185,15 @@ impl Publisher {
         }
         let is_builtin = |rollout: &Arc<Rollout>| rollout.live.as_ref().is_none_or(|live| live.source == BUILT_IN);
         let publish = rollout.as_ref().is_none_or(is_builtin);
-        let submission =
-            Submission { name, bytes, source: BUILT_IN, client: None, publish, force: self.force_at_start };
+        let submission = Submission {
+            name,
+            bytes,
+            source: BUILT_IN,
+            client: None,
+            publish,
+            force: self.force_at_start,
+            lists: None,
+        };
         // Components that are part of the program passed the gates when the program was built.
         let prepared = self.preparer.compile_only(submission);
         let published = prepared.and_then(|prepared| self.publish_as(submission, prepared, Durability::Crash));
@@ -216,7 +223,7 @@ impl Publisher {
 
     /// Checks a prepared component as [`Publisher::publish`] does, and changes nothing.
     pub fn check(&self, submission: Submission<'_>, prepared: Prepared) -> Result<Accepted, SubmitError> {
-        let (logic, gates) = self.preparer.finish(prepared, submission.force)?;
+        let (logic, gates) = self.preparer.finish(prepared, submission)?;
         Ok(Accepted { id: logic.id().clone(), gates, released: None })
     }
 
@@ -226,9 +233,9 @@ impl Publisher {
         prepared: Prepared,
         durability: Durability,
     ) -> Result<Accepted, SubmitError> {
-        let Submission { name, bytes, source, client, publish, force } = submission;
+        let Submission { name, bytes, source, client, publish, force, .. } = submission;
         let digest = digest_of(bytes);
-        let (logic, gates) = self.preparer.finish(prepared, force)?;
+        let (logic, gates) = self.preparer.finish(prepared, submission)?;
         let stored = self.artifacts.store(name, &digest, bytes, durability);
         stored.map_err(|error| SubmitError::NotStored(error.to_string()))?;
         failpoint::point("component-stored");

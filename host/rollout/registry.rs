@@ -40,6 +40,8 @@ pub struct Registry {
     writing: Mutex<()>,
     policy: QuarantinePolicy,
     sharing: Sharing,
+    /// A logic whose first version is being built.
+    awaited: Option<LogicName>,
     /// The logics whose state changed in memory and is not on disk yet.
     dirty: Mutex<BTreeSet<LogicName>>,
     source: OnceLock<Arc<dyn VersionSource>>,
@@ -81,6 +83,18 @@ impl Registry {
     pub fn with_sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;
         self
+    }
+
+    /// Sets a logic whose first version is being built.
+    #[must_use]
+    pub fn awaiting(mut self, logic: LogicName) -> Self {
+        self.awaited = Some(logic);
+        self
+    }
+
+    /// Whether the first version of a logic is being built, so that none decides yet.
+    pub fn is_awaited(&self, logic: &LogicName) -> bool {
+        self.awaited.as_ref() == Some(logic) && self.live(logic).is_none()
     }
 
     /// Sets where versions that are not loaded come from. Only the first call has an effect.
@@ -236,7 +250,7 @@ impl Registry {
         if !self.rollout(name).is_some_and(|rollout| rollout.can_quarantine(version.digest())) {
             return false;
         }
-        let details = format!("{why}; the last one: {fault}");
+        let details = format!("{why}; the last one {}: {fault}", failure.place());
         let quarantined = self.change(name, |draft| {
             let failures = version.failures.last();
             draft.quarantine(version, Quarantine { time: now, why: details.clone(), failures })
@@ -249,7 +263,7 @@ impl Registry {
             } else {
                 "its lists fall back to another one"
             };
-            tracing::error!(logic = %version.id(), why, last = %fault, "quarantined a version; {effect}");
+            tracing::error!(logic = %version.id(), why = details, "quarantined a version; {effect}");
         }
         quarantined
     }

@@ -9,6 +9,7 @@ use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
 use super::instance::{Instance, Prepared};
 use super::kept::{Kept, Owner};
+use super::log_bucket::Purpose;
 use super::v0_1_0;
 use crate::list::List;
 use crate::list::binding::LogicBinding;
@@ -37,6 +38,8 @@ pub(super) struct ComponentLogic {
     prepared: Prepared,
     /// Whether lists share instances.
     is_shared: AtomicBool,
+    /// Whether the calls are those of a probe, which no list asked for.
+    is_probed: AtomicBool,
     owner: Owner,
     /// Unused instances that served any list. The last one used is on top, because its memory is in the processor's cache.
     warm: Mutex<Vec<Instance>>,
@@ -59,7 +62,9 @@ impl ComponentLogic {
         let binding = LogicBinding::new(id, &description);
         let is_shared = AtomicBool::new(isolation == Isolation::Shared);
         let (owner, warm) = Default::default();
-        Ok(Self { binding, description, prepared, is_shared, owner, warm })
+        // It is tried out before it serves lists.
+        let is_probed = AtomicBool::new(true);
+        Ok(Self { binding, description, prepared, is_shared, is_probed, owner, warm })
     }
 
     /// Whether the first call of the instance's current command, or part of one, is repeated.
@@ -132,6 +137,10 @@ impl Logic for ComponentLogic {
         }
     }
 
+    fn probe(&self, is_probed: bool) {
+        self.is_probed.store(is_probed, Ordering::Relaxed);
+    }
+
     fn is_shared(&self) -> bool {
         self.is_shared.load(Ordering::Relaxed)
     }
@@ -162,11 +171,24 @@ struct ComponentSession<'a> {
     repeat_next: bool,
     /// Whether the instance has served no list but that of this session.
     is_of_one_list: bool,
+    /// The lines that the last command printed, if its instance is gone.
+    printed: Vec<String>,
 }
 
 impl<'a> ComponentSession<'a> {
     fn new(logic: &'a ComponentLogic, instance: Instance) -> Self {
-        Self { logic, instance: Some(instance), repeat_next: false, is_of_one_list: false }
+        Self { logic, instance: Some(instance), repeat_next: false, is_of_one_list: false, printed: Vec::new() }
+    }
+
+    fn purpose(&self) -> Purpose {
+        if self.logic.is_probed.load(Ordering::Relaxed) { Purpose::Probe } else { Purpose::List }
+    }
+
+    /// Drops the instance, whose memory may hold anything.
+    fn drop_instance(&mut self) {
+        if let Some(mut instance) = self.instance.take() {
+            self.printed = instance.take_printed();
+        }
     }
 
     /// Makes a call. Repeats a sample of calls on a fresh instance and compares the answers.
@@ -182,7 +204,7 @@ impl<'a> ComponentSession<'a> {
         instance.show(list, context);
         let answer = call(instance);
         if answer.is_err() {
-            self.instance = None;
+            self.drop_instance();
         } else if std::mem::take(&mut self.repeat_next) {
             // With a full pool there is no check: the command must not wait for one.
             let Ok(mut fresh) = self.logic.prepared.instantiate() else { return answer };
@@ -191,7 +213,7 @@ impl<'a> ComponentSession<'a> {
             // A failure of the fresh instance proves nothing, because its start used a part of the budget.
             let again = call(&mut fresh);
             if again.is_ok() && again != answer {
-                self.instance = None;
+                self.drop_instance();
                 return Err(Fault::Impure);
             }
         }
@@ -205,14 +227,18 @@ impl Session for ComponentSession<'_> {
     }
 
     fn begin_question(&mut self) {
+        let purpose = self.purpose();
         if let Some(instance) = &mut self.instance {
+            instance.serve(purpose);
             instance.begin_question();
             self.repeat_next = false;
         }
     }
 
     fn begin_in_parts(&mut self, parts: usize) {
+        let purpose = self.purpose();
         if let Some(instance) = &mut self.instance {
+            instance.serve(purpose);
             instance.begin(parts);
             self.repeat_next = self.logic.is_sampled(instance);
         }
@@ -233,7 +259,14 @@ impl Session for ComponentSession<'_> {
     }
 
     fn poison(&mut self) {
-        self.instance = None;
+        self.drop_instance();
+    }
+
+    fn take_printed(&mut self) -> Vec<String> {
+        match &mut self.instance {
+            Some(instance) => instance.take_printed(),
+            None => std::mem::take(&mut self.printed),
+        }
     }
 
     fn keep(mut self: Box<Self>) -> Option<KeptInstance> {

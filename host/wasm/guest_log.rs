@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::log_bucket::LogBucket;
+use super::cause::Cause;
+use super::log_bucket::{LogBucket, Purpose};
 use crate::list::printable::printable;
 
 /// The most lines that one command may write to the log. The last one says that there were more.
@@ -30,11 +31,42 @@ pub(super) struct GuestLog {
     /// Whether the command may write no more.
     is_full: bool,
     is_muted: bool,
+    purpose: Purpose,
+    /// What the current command printed, within its limits.
+    printed: Vec<String>,
+    cause: Cause,
 }
 
 impl GuestLog {
     pub(super) fn new(bucket: Arc<LogBucket>) -> Self {
-        Self { bucket, line: Vec::new(), lines: 0, bytes: 0, is_full: false, is_muted: false }
+        Self {
+            bucket,
+            line: Vec::new(),
+            lines: 0,
+            bytes: 0,
+            is_full: false,
+            is_muted: false,
+            // A component is first described and tried out.
+            purpose: Purpose::Probe,
+            printed: Vec::new(),
+            cause: Cause::default(),
+        }
+    }
+
+    /// Sets what the next commands are for.
+    pub(super) fn serve(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
+    }
+
+    /// Takes the lines of the current command so far.
+    pub(super) fn take_printed(&mut self) -> Vec<String> {
+        self.end_line(false);
+        std::mem::take(&mut self.printed)
+    }
+
+    /// Takes the cause of a failed call, in the component's own words.
+    pub(super) fn take_cause(&mut self) -> Option<String> {
+        self.cause.take()
     }
 
     /// Stops logging. For an instance that repeats a call of another instance, whose lines are logged already.
@@ -45,12 +77,30 @@ impl GuestLog {
     /// Ends the output of a command and begins the output of the next.
     pub(super) fn begin(&mut self) {
         self.end_line(false);
+        if let Some(panic) = self.cause.begin() {
+            self.print(true, format!("{panic}\n").as_bytes());
+        }
         (self.lines, self.bytes, self.is_full) = (0, 0, false);
-        self.bucket.report();
+        self.printed.clear();
+        self.bucket.report(self.purpose);
+    }
+
+    /// Adds a note. One about a panic is not logged here, because the failure that follows is logged with its cause.
+    pub(super) fn note(&mut self, text: &str) {
+        if !self.cause.keep_panic(text) {
+            self.print(false, text.as_bytes());
+            self.print(false, b"\n");
+        }
     }
 
     /// Adds printed bytes.
     pub(super) fn print(&mut self, is_error: bool, bytes: &[u8]) {
+        if is_error {
+            if self.cause.has_panic() {
+                return;
+            }
+            self.cause.keep_error(bytes);
+        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.is_full || self.is_muted {
                 return;
@@ -81,11 +131,13 @@ impl GuestLog {
         if !shown.is_empty() && self.lines + 1 < MAX_LINES {
             self.lines += 1;
             self.bytes += overhead + written_bytes(shown);
-            self.bucket.log(is_error, shown);
+            self.bucket.log(self.purpose, is_error, shown);
+            self.printed.push(shown.to_owned());
         }
         if self.is_full {
-            self.bucket
-                .log(true, &format!("wrote more in one command than is logged ({MAX_LINES} lines, {MAX_BYTES} bytes)"));
+            let notice = format!("wrote more in one command than is logged ({MAX_LINES} lines, {MAX_BYTES} bytes)");
+            self.bucket.log(self.purpose, true, &notice);
+            self.printed.push(notice);
         }
     }
 }
@@ -132,12 +184,19 @@ mod tests {
         Arc::new(LogBucket::new(LogicName::new("mine").expect("a name"), Ticks::default()))
     }
 
+    /// The log of an instance that serves a list.
+    fn serving() -> GuestLog {
+        let mut guest_log = GuestLog::new(bucket());
+        guest_log.serve(Purpose::List);
+        guest_log
+    }
+
     /// The log after a plugin printed.
     fn log(is_json: bool, print: impl FnOnce(&mut GuestLog)) -> String {
         let buffer = SharedBuffer::default();
         let writer = buffer.clone();
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-        let print = || print(&mut GuestLog::new(bucket()));
+        let print = || print(&mut serving());
         match is_json {
             false => tracing::subscriber::with_default(log.finish(), print),
             true => tracing::subscriber::with_default(log.json().finish(), print),
@@ -206,6 +265,44 @@ mod tests {
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[0].matches('x').count() > MAX_BYTES / 2, "{}", lines[0]);
         assert_eq!(lines[2], "INFO hotlist::plugin: again logic=mine");
+    }
+
+    #[test]
+    fn what_a_command_printed_can_be_taken_and_ends_with_the_command() {
+        let mut guest_log = serving();
+        guest_log.print(false, b"one\nand");
+        assert_eq!(guest_log.take_printed(), ["one", "and"]);
+        (0..100).for_each(|_| guest_log.print(false, b"more\n"));
+        let printed = guest_log.take_printed();
+        assert!(printed.len() <= MAX_LINES && printed.last().is_some_and(|line| line.starts_with("wrote more")));
+        guest_log.print(false, b"gone\n");
+        guest_log.begin();
+        assert!(guest_log.take_printed().is_empty());
+    }
+
+    #[test]
+    fn a_panic_is_on_the_log_only_if_no_failure_follows_it() {
+        let panic = "panicked at src/lib.rs:1:2:\nno";
+        let lines = logged(|guest_log| {
+            guest_log.note(panic);
+            assert_eq!(guest_log.take_cause().as_deref(), Some("panicked at src/lib.rs:1:2: no"));
+            guest_log.begin();
+        });
+        assert!(lines.is_empty(), "{lines:?}");
+        let lines = logged(|guest_log| {
+            guest_log.note(panic);
+            guest_log.begin();
+        });
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
+
+    #[test]
+    fn what_is_printed_at_the_gates_has_a_target_of_its_own() {
+        let lines = logged(|guest_log| {
+            guest_log.serve(Purpose::Probe);
+            guest_log.print(false, b"line\n");
+        });
+        assert_eq!(lines, ["INFO hotlist::plugin::probe: line logic=mine"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use super::deadline::Deadline;
 use super::engine::{Engine, InstanceClass, Source};
 use super::error::LoadError;
-use super::log_bucket::LogBucket;
+use super::log_bucket::{LogBucket, Purpose};
 use super::machine::load_error;
 use super::slots::Slots;
 use super::state::InstanceState;
@@ -106,7 +106,7 @@ impl Prepared {
                 let (engine, class, empty) = (self.engine.clone(), self.class, self.empty.clone());
                 Ok(Instance { store, plugin, commands: 0, engine, class, empty })
             }
-            Err(error) if error.is::<Trap>() => Err(fault(&error, &store)),
+            Err(error) if error.is::<Trap>() => Err(fault(&error, &mut store)),
             Err(_) if store.data().refused_memory => Err(Fault::Memory { limit: memory_limit }),
             Err(error) => Err(Fault::Instance(format!("{error:#}"))),
         }
@@ -162,6 +162,16 @@ impl Instance {
         state.guest_log.begin();
     }
 
+    /// Sets what the next commands are for.
+    pub(super) fn serve(&mut self, purpose: Purpose) {
+        self.store.data_mut().guest_log.serve(purpose);
+    }
+
+    /// Takes the lines that the current command printed so far.
+    pub(super) fn take_printed(&mut self) -> Vec<String> {
+        self.store.data_mut().guest_log.take_printed()
+    }
+
     /// Stops logging what the instance prints.
     pub(super) fn mute(&mut self) {
         self.store.data_mut().guest_log.mute();
@@ -176,8 +186,8 @@ impl Instance {
     }
 
     /// The fault that an error of a call means.
-    pub(super) fn fault(&self, error: &wasmtime::Error) -> Fault {
-        fault(error, &self.store)
+    pub(super) fn fault(&mut self, error: &wasmtime::Error) -> Fault {
+        fault(error, &mut self.store)
     }
 }
 
@@ -203,7 +213,7 @@ fn refuel(store: &mut Store<InstanceState>, fuel: u64) {
     store.set_fuel(fuel).expect("the engine was configured to consume fuel");
 }
 
-fn fault(error: &wasmtime::Error, store: &Store<InstanceState>) -> Fault {
+fn fault(error: &wasmtime::Error, store: &mut Store<InstanceState>) -> Fault {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel { budget: store.data().fuel },
         Some(Trap::Interrupt) => {
@@ -212,7 +222,7 @@ fn fault(error: &wasmtime::Error, store: &Store<InstanceState>) -> Fault {
         Some(Trap::StackOverflow) => Fault::Stack,
         // A guest allocator that gets no memory traps. The cause is the memory limit.
         Some(_) if store.data().refused_memory => Fault::Memory { limit: store.data().memory_limit },
-        Some(trap) => Fault::Trap(trap.to_string()),
+        Some(trap) => Fault::Trap(store.data_mut().guest_log.take_cause().unwrap_or_else(|| trap.to_string())),
         None if error.is::<RefusedCall>() => Fault::Trap(error.root_cause().to_string()),
         // Not a trap: the answer is no value of the contract's types, for example text that is not UTF-8.
         None => Violation::Content(format!("gave an answer that cannot be read: {}", error.root_cause())).into(),

@@ -53,6 +53,7 @@ pub fn load<'a>(
     let logic = ComponentLogic::compile(engine, name, &source, isolation, class)?;
     logic.description().check()?;
     smoke_test(&logic)?;
+    logic.probe(false);
     Ok(Box::new(logic))
 }
 

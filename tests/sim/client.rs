@@ -239,7 +239,7 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
         CallError::Store(StoreError::Conflict { .. } | StoreError::Unknown { .. }) => false,
         CallError::Store(StoreError::Poisoned { .. } | StoreError::Unavailable { .. }) => failed || unhealthy,
         CallError::Store(_) => failed,
-        CallError::NoLogic(_) | CallError::KeyReused | CallError::Invalid { .. } => false,
+        CallError::NoLogic(_) | CallError::Awaited(_) | CallError::KeyReused | CallError::Invalid { .. } => false,
         _ => true,
     };
     world.check(has_cause, || format!("{} gets an error without a cause: {error}", op.id));

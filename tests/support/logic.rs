@@ -108,7 +108,7 @@ fn subject<'a>(list: &'a List, arguments: &[Field]) -> &'a Entry {
 }
 
 impl TestSession {
-    fn add(list: &List, draft: &Draft) -> Result<Decision, Fault> {
+    fn add(list: &List, context: &Context, draft: &Draft) -> Result<Decision, Fault> {
         let Draft { title, date, completed, order, fields } = draft.clone();
         let entry = Entry { id: list.next_id(), title, date, completed, order, fields };
         Ok(match draft.title.as_str() {
@@ -118,6 +118,7 @@ impl TestSession {
             "loop" => return Err(Fault::Fuel { budget: 7 }),
             "odd points" => no("points-odd", "Points are even.", Some("points")),
             "no room" => return Err(Fault::Instance("pool exhausted".into())),
+            "today" => Ok(vec![Change::put(Entry { date: Some(context.today), ..entry })]),
             "vanish" => Ok(Vec::new()),
             "merge" => Ok(list
                 .scan(0)
@@ -183,9 +184,9 @@ impl TestSession {
 impl Session for TestSession {
     fn begin(&mut self) {}
 
-    fn decide(&mut self, list: &Arc<List>, _: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
+    fn decide(&mut self, list: &Arc<List>, context: &Context, ask: Call<'_>) -> Result<Decision, Fault> {
         Ok(match ask {
-            Call::Add(draft) => return Self::add(list, draft),
+            Call::Add(draft) => return Self::add(list, context, draft),
             Call::Update(id, patch) => Self::update(list.get(id).expect("the host checked"), patch),
             Call::Delete(id) => Ok(vec![Change::Remove(id)]),
             Call::Custom(name, arguments) => Self::custom(list, name, arguments),

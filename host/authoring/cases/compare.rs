@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{ChangeTable, EntryTable, Expectation, GroupTable, RejectionTable};
+use super::format::Expectation;
 use super::rendering::{self, NOTHING};
 use super::run::CaseOutcome;
+use super::tables::{ChangeTable, EntryTable, GroupTable, RejectionTable};
 use super::value::{Optional, fields, fields_like, optional};
 use super::verdict::Problem;
 use crate::list::List;
@@ -25,14 +26,20 @@ pub(super) fn compare(
 ) -> Result<Vec<Problem>, String> {
     let mut found = Differences::default();
     match (expected, outcome) {
+        (Expectation::Answered, _) => {}
         (Expectation::Rejected(expected), CaseOutcome::Rejected(actual)) => found.rejection(expected, actual),
-        (Expectation::Refused(part), CaseOutcome::Refused(why)) if why.contains(part) => {}
+        (Expectation::Refused(expected), CaseOutcome::Refused { why, field })
+            if expected.contains.as_ref().is_none_or(|part| why.contains(part))
+                && expected.field.as_ref().is_none_or(|expected| Some(expected) == field.as_ref()) => {}
         (Expectation::Unchanged, CaseOutcome::Done(changes, _)) if changes.is_empty() => {}
         (Expectation::Changes(expected), CaseOutcome::Done(changes, _)) => {
             found.changes(expected, changes, description)?
         }
         (Expectation::Entries(expected), CaseOutcome::Done(_, list)) => {
             found.entries(expected, list, &description.fields)?
+        }
+        (Expectation::EntriesInclude(expected), CaseOutcome::Done(_, list)) => {
+            found.entries_include(expected, list, &description.fields)?
         }
         (Expectation::SettingsAfter(expected), CaseOutcome::Done(_, list)) => {
             let expected = fields(expected, &description.settings)?;
@@ -121,6 +128,9 @@ impl Differences {
                 self.add(&format!("rejected, {name}"), shown(expected), shown(actual));
             }
         }
+        if let Some(part) = expected.contains.as_ref().filter(|part| !actual.message.contains(*part)) {
+            self.add("rejected, message", format!("one with {}", quoted(part)), quoted(&actual.message));
+        }
     }
 
     /// Compares changes, which must be exactly these in this order.
@@ -162,6 +172,18 @@ impl Differences {
             let members = expected_members(table, schemas)?;
             if let Some(entry) = list.get(table.id) {
                 self.entry(&members, entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares entries of which the list may have others, too. Of each, only named members count.
+    fn entries_include(&mut self, expected: &[EntryTable], list: &List, schemas: &[Schema]) -> Result<(), String> {
+        for table in expected {
+            let members = expected_members(table, schemas)?;
+            match list.get(table.id) {
+                Some(entry) => self.entry(&members, entry),
+                None => self.add(&format!("entry {}", table.id), "an entry".into(), NOTHING.into()),
             }
         }
         Ok(())

@@ -1,9 +1,13 @@
-//! The format of a file of cases. Checks that each case has one action and one expectation.
+//! The format of a file of cases. Checks that each case, or each step of it, has one action and one expectation.
 
 use serde::Deserialize;
-use toml::{Spanned, Table, Value as Toml};
+use toml::{Spanned, Table};
 
 use super::error::CasesError;
+use super::tables::{
+    ChangeTable, CustomTable, DraftTable, EntryTable, GivenTable, GroupTable, Marker, PatchTable, RefusalTable,
+    RejectionTable, ViewTable, WakeUp,
+};
 use super::time::{CaseDate, CaseTime};
 use crate::list::id::EntryId;
 
@@ -16,9 +20,6 @@ const DEFAULT_CALLER: &str = "anonymous";
 /// The default seed of a case.
 const DEFAULT_SEED: u64 = 7;
 
-/// The default limit on the rows of a view.
-const DEFAULT_ROWS: usize = 1_000;
-
 /// A file of cases.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,23 +30,25 @@ pub(super) struct CaseFile {
     caller: Option<String>,
     seed: Option<u64>,
     settings: Option<Table>,
-    given: Option<Vec<DraftTable>>,
+    given: Option<Vec<GivenTable>>,
     #[serde(default)]
-    case: Vec<CaseTable>,
+    case: Vec<Spanned<CaseTable>>,
 }
 
-/// A case in a file: a name, values that differ from the file's, one action and one expectation.
+/// A case in a file: a name, values that differ from the file's, and one action with one expectation or several steps. A step
+/// is such a table, too.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct CaseTable {
-    name: Spanned<String>,
+    name: Option<Spanned<String>>,
+    step: Option<Vec<Spanned<CaseTable>>>,
     now: Option<CaseTime>,
     today: Option<CaseDate>,
     utc_offset: Option<i32>,
     caller: Option<String>,
     seed: Option<u64>,
     settings: Option<Table>,
-    given: Option<Vec<DraftTable>>,
+    given: Option<Vec<GivenTable>>,
     add: Option<DraftTable>,
     update: Option<PatchTable>,
     delete: Option<EntryId>,
@@ -60,12 +63,14 @@ struct CaseTable {
     rejected: Option<RejectionTable>,
     changes: Option<Vec<ChangeTable>>,
     entries: Option<Vec<EntryTable>>,
+    entries_include: Option<Vec<EntryTable>>,
     settings_after: Option<Table>,
     unchanged: Option<Marker>,
-    refused: Option<String>,
+    refused: Option<RefusalTable>,
     page: Option<Vec<GroupTable>>,
     more: Option<bool>,
     wake_up: Option<WakeUp>,
+    answered: Option<Marker>,
 }
 
 /// One case, with the values that it takes from the file.
@@ -73,13 +78,23 @@ struct CaseTable {
 pub(super) struct TestCase {
     pub(super) name: String,
     pub(super) line: usize,
+    pub(super) settings: Table,
+    pub(super) given: Vec<GivenTable>,
+    /// The steps, at least one.
+    pub(super) steps: Vec<CaseStep>,
+}
+
+/// A step of a case: one action with its context, and the expected result.
+#[derive(Debug)]
+pub(super) struct CaseStep {
+    pub(super) line: usize,
     pub(super) setup: CaseSetup,
     pub(super) action: CaseAction,
     pub(super) expected: Expectation,
 }
 
-/// The list and the context before the action.
-#[derive(Debug)]
+/// The context of an action.
+#[derive(Clone, Debug)]
 pub(super) struct CaseSetup {
     pub(super) now: CaseTime,
     pub(super) today: CaseDate,
@@ -87,8 +102,6 @@ pub(super) struct CaseSetup {
     pub(super) utc_offset: i32,
     pub(super) caller: String,
     pub(super) seed: u64,
-    pub(super) settings: Table,
-    pub(super) given: Vec<DraftTable>,
 }
 
 /// The action of a case.
@@ -107,8 +120,8 @@ pub(super) enum CaseCommand {
     Delete(EntryId),
     Clear,
     Custom(CustomTable),
-    Configure(Table),
-    Unset(Vec<String>),
+    /// Settings to set, and names of settings to unset.
+    Configure(Table, Vec<String>),
     Wake,
     Migrate(String),
 }
@@ -119,172 +132,17 @@ pub(super) enum Expectation {
     Rejected(RejectionTable),
     Changes(Vec<ChangeTable>),
     Entries(Vec<EntryTable>),
+    EntriesInclude(Vec<EntryTable>),
     SettingsAfter(Table),
     Unchanged,
-    Refused(String),
-    Page { groups: Vec<GroupTable>, more: Option<bool> },
+    Refused(RefusalTable),
+    Page {
+        groups: Vec<GroupTable>,
+        more: Option<bool>,
+    },
     WakeUp(WakeUp),
-}
-
-/// An entry without an id: a given one, or one to add.
-#[derive(Clone, Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DraftTable {
-    pub(super) title: String,
-    pub(super) date: Option<CaseDate>,
-    #[serde(default)]
-    pub(super) completed: bool,
-    pub(super) order: Option<f64>,
-    #[serde(default)]
-    pub(super) fields: Table,
-}
-
-/// A patch of an entry. TOML has no null, so `clear` names the members to clear.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PatchTable {
-    pub(super) id: EntryId,
-    pub(super) title: Option<String>,
-    pub(super) date: Option<CaseDate>,
-    pub(super) completed: Option<bool>,
-    pub(super) order: Option<f64>,
-    #[serde(default)]
-    pub(super) fields: Table,
-    #[serde(default)]
-    pub(super) clear: Vec<String>,
-}
-
-/// A custom command of the logic.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CustomTable {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) arguments: Table,
-}
-
-/// A query of a view. Without a name, a query of the plain list.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ViewTable {
-    pub(super) name: Option<String>,
-    pub(super) date: Option<CaseDate>,
-    pub(super) completed: Option<bool>,
-    pub(super) after: Option<EntryId>,
-    #[serde(default = "default_rows")]
-    pub(super) limit: usize,
-}
-
-/// An expected rejection. A member that is left out may have any value.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RejectionTable {
-    pub(super) code: String,
-    pub(super) message: Option<String>,
-    pub(super) field: Option<String>,
-}
-
-/// An expected change.
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum ChangeTable {
-    Put(EntryTable),
-    Remove(EntryId),
-    Set(Table),
-    Unset(String),
-}
-
-/// An expected entry. `without` names the members that it must not have.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EntryTable {
-    pub(super) id: EntryId,
-    pub(super) title: Option<String>,
-    pub(super) date: Option<CaseDate>,
-    pub(super) completed: Option<bool>,
-    pub(super) order: Option<f64>,
-    #[serde(default)]
-    pub(super) fields: Table,
-    #[serde(default)]
-    pub(super) without: Vec<String>,
-}
-
-/// A group of an expected page. The group of a plain list has an empty name.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GroupTable {
-    #[serde(default)]
-    pub(super) name: String,
-    pub(super) title: Option<String>,
-    #[serde(default)]
-    pub(super) computed: Table,
-    pub(super) rows: Vec<RowTable>,
-}
-
-/// An expected row: an id, or a table of an id and computed fields.
-#[derive(Deserialize, Debug)]
-#[serde(try_from = "Toml")]
-pub(super) struct RowTable {
-    pub(super) id: EntryId,
-    pub(super) computed: Table,
-}
-
-/// An expected wake-up time, or none.
-#[derive(Deserialize, Debug)]
-#[serde(try_from = "Toml")]
-pub(super) struct WakeUp(pub(super) Option<CaseTime>);
-
-/// A member without a value of its own. It may be `true` only.
-#[derive(Deserialize, Debug)]
-#[serde(try_from = "bool")]
-struct Marker;
-
-fn default_rows() -> usize {
-    DEFAULT_ROWS
-}
-
-impl TryFrom<Toml> for RowTable {
-    type Error = String;
-
-    fn try_from(given: Toml) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct FullRow {
-            id: EntryId,
-            #[serde(default)]
-            computed: Table,
-        }
-        match given {
-            Toml::Table(_) => {
-                let FullRow { id, computed } = given.try_into().map_err(|error| error.to_string())?;
-                Ok(Self { id, computed })
-            }
-            _ => match given.as_integer().and_then(|id| EntryId::try_from(id).ok()) {
-                Some(id) => Ok(Self { id, computed: Table::new() }),
-                None => Err(format!("{given} is not a row; write an id, or {{ id = 1, computed = {{ … }} }}")),
-            },
-        }
-    }
-}
-
-impl TryFrom<Toml> for WakeUp {
-    type Error = String;
-
-    fn try_from(given: Toml) -> Result<Self, String> {
-        match given {
-            Toml::String(text) if text == "never" => Ok(Self(None)),
-            Toml::Datetime(moment) => CaseTime::try_from(moment).map(|moment| Self(Some(moment))),
-            _ => Err(format!("{given} is neither a time such as 2026-11-24T08:00:00Z nor \"never\"")),
-        }
-    }
-}
-
-impl TryFrom<bool> for Marker {
-    type Error = &'static str;
-
-    fn try_from(given: bool) -> Result<Self, Self::Error> {
-        if given { Ok(Self) } else { Err("it can only be true; leave it out otherwise") }
-    }
+    /// Any answer.
+    Answered,
 }
 
 impl CaseFile {
@@ -294,37 +152,137 @@ impl CaseFile {
         cases.into_iter().map(|case| self.case(case, text)).collect()
     }
 
-    fn case(&self, case: CaseTable, text: &str) -> Result<TestCase, CasesError> {
-        let line = text[..case.name.span().start].matches('\n').count() + 1;
-        let name = case.name.get_ref().clone();
-        let setup = self.setup(&case);
-        match case.read() {
-            Ok((action, expected)) => Ok(TestCase { name, line, setup, action, expected }),
-            Err(problem) => Err(CasesError::Case { name, line, problem }),
+    fn case(&self, case: Spanned<CaseTable>, text: &str) -> Result<TestCase, CasesError> {
+        let line_of = |at: usize| text[..at].matches('\n').count() + 1;
+        let start = case.span().start;
+        let mut case = case.into_inner();
+        let line = line_of(case.name.as_ref().map_or(start, |name| name.span().start));
+        let name = case.name.take().map(Spanned::into_inner);
+        let failed = |name: &str, line, problem| CasesError::Case { name: name.to_owned(), line, problem };
+        let Some(name) = name else { return Err(failed("", line, "it has no name".into())) };
+        let settings = case.settings.take().or_else(|| self.settings.clone()).unwrap_or_default();
+        let given = case.given.take().or_else(|| self.given.clone()).unwrap_or_default();
+        let context = case.context().or(&self.context());
+        let steps = match case.step.take() {
+            None => {
+                let (action, expected) = case.read().map_err(|problem| failed(&name, line, problem))?;
+                vec![CaseStep { line, setup: context.setup(), action, expected }]
+            }
+            Some(steps) => {
+                if case.asks_or_expects() {
+                    let problem = "it has steps, so its actions and expectations belong into them";
+                    return Err(failed(&name, line, problem.into()));
+                }
+                let step = |step: Spanned<CaseTable>| {
+                    let line = line_of(step.span().start);
+                    step.into_inner().into_step(line, &context).map_err(|problem| failed(&name, line, problem))
+                };
+                steps.into_iter().map(step).collect::<Result<_, _>>()?
+            }
+        };
+        if steps.is_empty() {
+            return Err(failed(&name, line, "it has no steps; begin one with [[case.step]]".into()));
+        }
+        Ok(TestCase { name, line, settings, given, steps })
+    }
+
+    /// The context that the file gives.
+    fn context(&self) -> GivenContext {
+        let Self { now, today, utc_offset, caller, seed, .. } = self;
+        GivenContext { now: *now, today: *today, utc_offset: *utc_offset, caller: caller.clone(), seed: *seed }
+    }
+}
+
+/// What a file, a case or a step gives of a context.
+struct GivenContext {
+    now: Option<CaseTime>,
+    today: Option<CaseDate>,
+    utc_offset: Option<i32>,
+    caller: Option<String>,
+    seed: Option<u64>,
+}
+
+impl GivenContext {
+    /// This context, with the values of an outer one that it does not give.
+    fn or(self, outer: &Self) -> Self {
+        Self {
+            now: self.now.or(outer.now),
+            today: self.today.or(outer.today),
+            utc_offset: self.utc_offset.or(outer.utc_offset),
+            caller: self.caller.or_else(|| outer.caller.clone()),
+            seed: self.seed.or(outer.seed),
         }
     }
 
-    /// The values of the case, else those of the file, else the defaults.
-    fn setup(&self, case: &CaseTable) -> CaseSetup {
-        let now = case.now.or(self.now).unwrap_or(DEFAULT_NOW);
-        let utc_offset = case.utc_offset.or(self.utc_offset).unwrap_or(0);
-        let caller = case.caller.as_ref().or(self.caller.as_ref());
+    /// The context, with the defaults of what is not given.
+    fn setup(&self) -> CaseSetup {
+        let (now, utc_offset) = (self.now.unwrap_or(DEFAULT_NOW), self.utc_offset.unwrap_or(0));
         CaseSetup {
             now,
-            today: case.today.or(self.today).unwrap_or(CaseDate(now.date(utc_offset))),
+            today: self.today.unwrap_or(CaseDate(now.date(utc_offset))),
             utc_offset,
-            caller: caller.map_or_else(|| DEFAULT_CALLER.to_owned(), String::clone),
-            seed: case.seed.or(self.seed).unwrap_or(DEFAULT_SEED),
-            settings: case.settings.clone().or_else(|| self.settings.clone()).unwrap_or_default(),
-            given: case.given.clone().or_else(|| self.given.clone()).unwrap_or_default(),
+            caller: self.caller.clone().unwrap_or_else(|| DEFAULT_CALLER.to_owned()),
+            seed: self.seed.unwrap_or(DEFAULT_SEED),
         }
     }
 }
 
 impl CaseTable {
+    fn context(&self) -> GivenContext {
+        let Self { now, today, utc_offset, caller, seed, .. } = self;
+        GivenContext { now: *now, today: *today, utc_offset: *utc_offset, caller: caller.clone(), seed: *seed }
+    }
+
+    /// A step of a case with this context.
+    fn into_step(self, line: usize, of_case: &GivenContext) -> Result<CaseStep, String> {
+        if self.given.is_some() || self.settings.is_some() || self.step.is_some() {
+            return Err(
+                "a step goes on with the list of the step before: give `given` and `settings` to the case".into()
+            );
+        }
+        let mut context = self.context();
+        if context.now.is_some() && context.today.is_none() {
+            // The day of the case is not that of a later step.
+            let zone = context.utc_offset.or(of_case.utc_offset).unwrap_or(0);
+            context.today = context.now.map(|now| CaseDate(now.date(zone)));
+        }
+        let setup = context.or(of_case).setup();
+        let (action, expected) = self.read()?;
+        Ok(CaseStep { line, setup, action, expected })
+    }
+
+    /// Whether the table has an action or an expectation.
+    fn asks_or_expects(&self) -> bool {
+        let asks = self.add.is_some()
+            || self.update.is_some()
+            || self.delete.is_some()
+            || self.clear.is_some()
+            || self.command.is_some()
+            || self.configure.is_some()
+            || self.unset.is_some()
+            || self.wake.is_some()
+            || self.migrate.is_some()
+            || self.view.is_some()
+            || self.next_wake_up.is_some();
+        let expects = self.rejected.is_some()
+            || self.changes.is_some()
+            || self.entries.is_some()
+            || self.entries_include.is_some()
+            || self.settings_after.is_some()
+            || self.unchanged.is_some()
+            || self.refused.is_some()
+            || self.page.is_some()
+            || self.more.is_some()
+            || self.wake_up.is_some()
+            || self.answered.is_some();
+        asks || expects
+    }
+
     /// The action and the expectation. Checks that there is one of each and that they fit.
     fn read(self) -> Result<(CaseAction, Expectation), String> {
         let decide = |command: Option<CaseCommand>| command.map(CaseAction::Decide);
+        let configures = self.configure.is_some() || self.unset.is_some();
+        let settings = configures.then(|| (self.configure.unwrap_or_default(), self.unset.unwrap_or_default()));
         let (acts, action) = one(
             "action",
             [
@@ -333,8 +291,7 @@ impl CaseTable {
                 ("delete", decide(self.delete.map(CaseCommand::Delete))),
                 ("clear", decide(self.clear.map(|Marker| CaseCommand::Clear))),
                 ("command", decide(self.command.map(CaseCommand::Custom))),
-                ("configure", decide(self.configure.map(CaseCommand::Configure))),
-                ("unset", decide(self.unset.map(CaseCommand::Unset))),
+                ("configure or unset", decide(settings.map(|(set, unset)| CaseCommand::Configure(set, unset)))),
                 ("wake", decide(self.wake.map(|Marker| CaseCommand::Wake))),
                 ("migrate", decide(self.migrate.map(CaseCommand::Migrate))),
                 ("view", self.view.map(CaseAction::View)),
@@ -351,17 +308,31 @@ impl CaseTable {
                 ("rejected", self.rejected.map(Expectation::Rejected)),
                 ("changes", self.changes.map(Expectation::Changes)),
                 ("entries", self.entries.map(Expectation::Entries)),
+                ("entries-include", self.entries_include.map(Expectation::EntriesInclude)),
                 ("settings-after", self.settings_after.map(Expectation::SettingsAfter)),
                 ("unchanged", self.unchanged.map(|Marker| Expectation::Unchanged)),
                 ("refused", self.refused.map(Expectation::Refused)),
                 ("page", page),
                 ("wake-up", self.wake_up.map(Expectation::WakeUp)),
+                ("answered", self.answered.map(|Marker| Expectation::Answered)),
             ],
         )?;
         let fitting: &[&str] = match action {
-            CaseAction::View(_) => &["page", "rejected", "refused"],
-            CaseAction::NextWakeUp => &["wake-up"],
-            CaseAction::Decide(_) => &["changes", "entries", "settings-after", "unchanged", "rejected", "refused"],
+            CaseAction::View(_) => &["page", "rejected", "refused", "answered"],
+            CaseAction::NextWakeUp => &["wake-up", "answered"],
+            CaseAction::Decide(_) => {
+                const OF_COMMANDS: [&str; 8] = [
+                    "changes",
+                    "entries",
+                    "entries-include",
+                    "settings-after",
+                    "unchanged",
+                    "rejected",
+                    "refused",
+                    "answered",
+                ];
+                &OF_COMMANDS
+            }
         };
         match fitting.contains(&expects) {
             true => Ok((action, expected)),

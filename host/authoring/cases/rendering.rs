@@ -2,8 +2,9 @@
 
 use toml::{Table, Value as Toml};
 
-use super::format::{ChangeTable, EntryTable, Expectation, GroupTable};
+use super::format::Expectation;
 use super::run::CaseOutcome;
+use super::tables::{ChangeTable, EntryTable, GroupTable, RefusalTable};
 use super::time::CaseTime;
 use crate::list::entry::Entry;
 use crate::list::excerpt::quoted;
@@ -53,7 +54,10 @@ pub(super) fn outcome(outcome: &CaseOutcome) -> String {
     match outcome {
         CaseOutcome::Done(made, _) => changes(made),
         CaseOutcome::Rejected(why) => rejection(why),
-        CaseOutcome::Refused(why) => format!("refused {}", quoted(why)),
+        CaseOutcome::Refused { why, field: None } => format!("refused {}", quoted(why)),
+        CaseOutcome::Refused { why, field: Some(field) } => {
+            format!("refused {{ field = {}, contains = {} }}", quoted(field), quoted(why))
+        }
         CaseOutcome::Page(shown) => page(shown),
         CaseOutcome::WakeUp(moment) => wake_up(*moment),
     }
@@ -67,7 +71,15 @@ pub(super) fn expected(expected: &Expectation) -> String {
         Expectation::Entries(entries) => format!("entries {}", array(entries.iter().map(|entry| entry.id.to_string()))),
         Expectation::SettingsAfter(settings) => format!("settings-after {}", table(settings)),
         Expectation::Unchanged => "no change".into(),
-        Expectation::Refused(part) => format!("refused {}", quoted(part)),
+        Expectation::EntriesInclude(entries) => {
+            format!("entries-include {}", array(entries.iter().map(|entry| entry.id.to_string())))
+        }
+        Expectation::Refused(RefusalTable { contains: Some(part), field: None }) => format!("refused {}", quoted(part)),
+        Expectation::Refused(RefusalTable { contains, field }) => {
+            let parts = [("field", field), ("contains", contains)].into_iter();
+            let parts = parts.filter_map(|(name, value)| Some(format!("{name} = {}", quoted(value.as_ref()?))));
+            format!("refused {{ {} }}", parts.collect::<Vec<_>>().join(", "))
+        }
         Expectation::Page { groups, .. } => {
             let group = |group: &GroupTable| {
                 format!("{} {}", quoted(&group.name), array(group.rows.iter().map(|row| row.id.to_string())))
@@ -75,5 +87,6 @@ pub(super) fn expected(expected: &Expectation) -> String {
             format!("page {}", array(groups.iter().map(group)))
         }
         Expectation::WakeUp(moment) => wake_up(moment.0),
+        Expectation::Answered => "any answer".into(),
     }
 }

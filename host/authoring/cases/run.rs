@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::format::{CaseAction, CaseCommand, CaseSetup, DraftTable, PatchTable, TestCase, ViewTable};
+use super::format::{CaseAction, CaseCommand, CaseSetup, CaseStep, TestCase};
+use super::tables::{DraftTable, GivenTable, PatchTable, ViewTable};
 use super::time::CaseTime;
 use super::value::{Optional, fields, optional};
 use crate::list::binding::LogicBinding;
@@ -10,13 +11,16 @@ use crate::list::change::{Change, Rejection};
 use crate::list::command::{Command, Context, Page, Query};
 use crate::list::date::Date;
 use crate::list::entry::{Draft, Entry, Patch};
-use crate::list::id::LogicId;
+use crate::list::id::{EntryId, LogicId};
 use crate::list::name::LogicName;
 use crate::list::schema::{Description, Reading, Schema, check_fields};
 use crate::list::{Limits, List};
-use crate::logic::decide::Decider;
+use crate::logic::decide::{Decider, first_misfit};
 use crate::logic::read::read;
-use crate::logic::{Fault, Logic, Refusal};
+use crate::logic::{Cost, Fault, Logic, Refusal, Session};
+
+/// The most ids in a row that no given entry has.
+const MAX_ID_GAP: EntryId = 10_000;
 
 /// The result of a case.
 #[derive(Debug)]
@@ -26,23 +30,69 @@ pub(super) enum CaseOutcome {
     /// The logic rejected the command.
     Rejected(Rejection),
     /// The host refused the command before the logic decided, or refused the changes of the logic.
-    Refused(String),
+    Refused {
+        /// Why, for people.
+        why: String,
+        /// The name of the value at fault.
+        field: Option<String>,
+    },
     /// A page of a query.
     Page(Page),
     /// The next wake-up time, or none.
     WakeUp(Option<CaseTime>),
 }
 
-/// Runs a case. An error is a text for its author: the logic failed, or the case does not fit the logic.
-pub(super) fn run(case: &TestCase, logic: &dyn Logic) -> Result<CaseOutcome, String> {
-    let binding = binding(&case.action)?;
-    let list = Arc::new(given(&case.setup, binding.as_ref(), logic)?);
-    let context = context(&case.setup);
-    match &case.action {
-        CaseAction::View(view) => query(logic, &list, &context, view),
-        CaseAction::NextWakeUp => next_wake_up(logic, &list, &context),
-        CaseAction::Decide(command) => decide(logic, &list, &context, command),
+impl CaseOutcome {
+    /// The list after a command that was accepted.
+    pub(super) fn list(self) -> Option<Arc<List>> {
+        if let Self::Done(_, list) = self { Some(list) } else { None }
     }
+}
+
+/// What a step gave.
+pub(super) struct StepRun {
+    /// The outcome, or why there is none as a text for the author: the logic failed, or the step does not fit the logic.
+    pub(super) outcome: Result<CaseOutcome, String>,
+    /// The lines that the logic printed meanwhile.
+    pub(super) printed: Vec<String>,
+    /// What the logic's calls cost.
+    pub(super) cost: Cost,
+}
+
+/// Runs a step on a list.
+pub(super) fn run(step: &CaseStep, list: &Arc<List>, logic: &dyn Logic) -> StepRun {
+    let mut session = match logic.session() {
+        Ok(session) => session,
+        Err(fault) => {
+            return StepRun { outcome: Err(failed(&fault)), printed: Vec::new(), cost: Cost::default() };
+        }
+    };
+    let context = context(&step.setup);
+    let question = Question { logic, session: session.as_mut(), list, context: &context };
+    let outcome = match &step.action {
+        CaseAction::View(view) => query(question, view),
+        CaseAction::NextWakeUp => next_wake_up(question),
+        CaseAction::Decide(command) => decide(question, command),
+    };
+    StepRun { outcome, printed: session.take_printed(), cost: session.cost() }
+}
+
+/// What a step is asked with.
+struct Question<'a> {
+    logic: &'a dyn Logic,
+    session: &'a mut dyn Session,
+    list: &'a Arc<List>,
+    context: &'a Context,
+}
+
+/// The list that a case begins with.
+pub(super) fn list_of(case: &TestCase, logic: &dyn Logic) -> Result<Arc<List>, String> {
+    let migrates = |step: &CaseStep| matches!(step.action, CaseAction::Decide(CaseCommand::Migrate(_)));
+    if case.steps.iter().skip(1).any(migrates) {
+        return Err("only the first step can be `migrate`: after it, the list is bound to this logic".into());
+    }
+    let binding = binding(&case.steps[0].action)?;
+    given(case, binding.as_ref(), logic).map(Arc::new)
 }
 
 /// The binding of the list before a migration: another logic or another version.
@@ -56,24 +106,41 @@ fn binding(action: &CaseAction) -> Result<Option<Arc<LogicBinding>>, String> {
 
 /// The list that the case describes. The logic does not decide about its entries. A list that is bound to another logic
 /// may have fields and settings that this logic does not know.
-fn given(setup: &CaseSetup, binding: Option<&Arc<LogicBinding>>, logic: &dyn Logic) -> Result<List, String> {
+fn given(case: &TestCase, binding: Option<&Arc<LogicBinding>>, logic: &dyn Logic) -> Result<List, String> {
     let Description { fields: entry_fields, settings: list_settings, .. } = logic.description();
     let check = |schemas: &[Schema], fields: &[_]| match binding {
         None => check_fields(schemas, fields).map_err(|error| error.to_string()),
         Some(_) => Ok(()),
     };
     let mut changes = vec![Change::BindLogic(binding.unwrap_or(logic.binding()).clone())];
-    for (id, table) in (1..).zip(&setup.given) {
-        let draft = draft(table, entry_fields).and_then(|draft| check(entry_fields, &draft.fields).map(|()| draft));
-        let Draft { title, date, completed, order, fields } =
-            draft.map_err(|problem| format!("given entry {id}: {problem}"))?;
-        changes.push(Change::put(Entry { id, title, date, completed, order, fields }));
+    let (mut next, mut missing) = (1, Vec::new());
+    for GivenTable { id, title, date, completed, order, fields: values } in &case.given {
+        let id = id.unwrap_or(next);
+        if id < next || id - next > MAX_ID_GAP {
+            return Err(format!("given entry {id}: the ids of given entries ascend, each by at most {MAX_ID_GAP}"));
+        }
+        // An id that is left out was given once, and its entry removed.
+        for id in next..id {
+            changes.push(Change::put(Entry { id, ..empty_entry() }));
+            missing.push(Change::Remove(id));
+        }
+        next = id + 1;
+        let fields = fields(values, entry_fields).and_then(|fields| check(entry_fields, &fields).map(|()| fields));
+        let fields = fields.map_err(|problem| format!("given entry {id}: {problem}"))?;
+        let (title, date) = (title.clone(), date.map(|day| day.0));
+        changes.push(Change::put(Entry { id, title, date, completed: *completed, order: *order, fields }));
     }
-    let settings = fields(&setup.settings, list_settings)
+    changes.extend(missing);
+    let settings = fields(&case.settings, list_settings)
         .and_then(|settings| check(list_settings, &settings).map(|()| settings))
         .map_err(|problem| format!("settings: {problem}"))?;
     changes.extend(settings.into_iter().map(Change::Set));
     List::absent(0).apply(&changes).map_err(|violation| violation.to_string())
+}
+
+/// An entry without anything in it.
+fn empty_entry() -> Entry {
+    Entry { id: 0, title: String::new(), date: None, completed: false, order: None, fields: Vec::new() }
 }
 
 fn context(setup: &CaseSetup) -> Context {
@@ -86,15 +153,30 @@ fn context(setup: &CaseSetup) -> Context {
     }
 }
 
-fn decide(logic: &dyn Logic, list: &Arc<List>, context: &Context, table: &CaseCommand) -> Result<CaseOutcome, String> {
+fn decide(
+    Question { logic, session, list, context }: Question<'_>,
+    table: &CaseCommand,
+) -> Result<CaseOutcome, String> {
     let command = command(table, logic)?;
-    let mut session = logic.session().map_err(|fault| failed(&fault))?;
-    let mut decider = Decider { logic, session: session.as_mut(), limits: Limits::default() };
+    let mut decider = Decider { logic, session, limits: Limits::default() };
     match decider.decide(list, context, &command) {
-        Ok(decided) => Ok(CaseOutcome::Done(Change::made_by_logic(decided.changes), decided.list)),
+        Ok(decided) => {
+            // A server does not accept a version that leaves values behind which it does not declare. Those of another logic
+            // may stay.
+            let is_older = list.logic() == Some(&logic.id().name);
+            let migrates = matches!(command, Command::Migrate) && is_older;
+            let misfit = migrates.then(|| first_misfit(&decided.list, logic.description())).flatten();
+            match misfit {
+                Some(misfit) => Err(misfit),
+                None => Ok(CaseOutcome::Done(Change::made_by_logic(decided.changes), decided.list)),
+            }
+        }
         Err(Refusal::Rejected(rejection)) => Ok(CaseOutcome::Rejected(rejection)),
         Err(Refusal::Fault(fault)) => Err(failed(&fault)),
-        Err(refusal) => Ok(CaseOutcome::Refused(refusal.to_string())),
+        Err(refusal) => {
+            let field = if let Refusal::Invalid(error) = &refusal { Some(error.name.clone()) } else { None };
+            Ok(CaseOutcome::Refused { why: refusal.to_string(), field })
+        }
     }
 }
 
@@ -113,13 +195,10 @@ fn command(table: &CaseCommand, logic: &dyn Logic) -> Result<Command, String> {
             let arguments = fields(&table.arguments, schemas).map_err(|problem| format!("arguments: {problem}"))?;
             Command::Custom { name: table.name.clone(), arguments }
         }
-        CaseCommand::Configure(settings) => {
-            let settings = fields(settings, &description.settings).map_err(|e| format!("configure: {e}"))?;
-            let settings = settings.into_iter().map(|field| (field.name, Some(field.value))).collect();
-            Command::Configure { logic: None, pin: None, settings }
-        }
-        CaseCommand::Unset(names) => {
-            let settings = names.iter().map(|name| (name.clone(), None)).collect();
+        CaseCommand::Configure(set, unset) => {
+            let set = fields(set, &description.settings).map_err(|e| format!("configure: {e}"))?;
+            let set = set.into_iter().map(|field| (field.name, Some(field.value)));
+            let settings = set.chain(unset.iter().map(|name| (name.clone(), None))).collect();
             Command::Configure { logic: None, pin: None, settings }
         }
         CaseCommand::Migrate(_) => Command::Migrate,
@@ -163,10 +242,11 @@ fn patch(table: &PatchTable, schemas: &[Schema]) -> Result<Patch, String> {
     Ok(patch)
 }
 
-fn query(logic: &dyn Logic, list: &Arc<List>, context: &Context, view: &ViewTable) -> Result<CaseOutcome, String> {
+fn query(Question { logic, session, list, context }: Question<'_>, view: &ViewTable) -> Result<CaseOutcome, String> {
     match &view.name {
         Some(name) if logic.description().view(name).is_none() => {
-            return Ok(CaseOutcome::Refused(format!("the list's logic has no view {name:?}")));
+            let why = format!("the list's logic has no view {name:?}");
+            return Ok(CaseOutcome::Refused { why, field: None });
         }
         None if logic.description().reading == Reading::Host => {
             return Err("view: the host reads the plain list of this logic; name a view".into());
@@ -180,19 +260,17 @@ fn query(logic: &dyn Logic, list: &Arc<List>, context: &Context, view: &ViewTabl
         after: view.after,
         limit: view.limit,
     };
-    let mut session = logic.session().map_err(|fault| failed(&fault))?;
-    match read(session.as_mut(), list, context, &query) {
+    match read(session, list, context, &query) {
         Ok(Ok(page)) => Ok(CaseOutcome::Page(page)),
         Ok(Err(rejection)) => Ok(CaseOutcome::Rejected(rejection)),
         Err(fault) => Err(failed(&fault)),
     }
 }
 
-fn next_wake_up(logic: &dyn Logic, list: &Arc<List>, context: &Context) -> Result<CaseOutcome, String> {
+fn next_wake_up(Question { logic, session, list, context }: Question<'_>) -> Result<CaseOutcome, String> {
     if !logic.description().wakes {
         return Err("next-wake-up: this logic describes itself as one that never wakes".into());
     }
-    let mut session = logic.session().map_err(|fault| failed(&fault))?;
     session.begin();
     let moment = session.next_wake_up(list, context).map_err(|fault| failed(&fault))?;
     Ok(CaseOutcome::WakeUp(moment.map(CaseTime)))

@@ -11,6 +11,8 @@ pub struct Verdict {
     pub line: usize,
     /// The reasons why the case failed. Empty if it passed.
     pub problems: Vec<Problem>,
+    /// The lines that the logic printed.
+    pub printed: Vec<String>,
 }
 
 /// A reason why a case failed.
@@ -33,6 +35,19 @@ impl Verdict {
     /// Whether the result is as expected.
     pub fn passed(&self) -> bool {
         self.problems.is_empty()
+    }
+}
+
+impl Problem {
+    /// The problem with the place of its step, if the case has several.
+    pub(super) fn of_step(self, place: Option<&str>) -> Self {
+        match (place, self) {
+            (None, problem) => problem,
+            (Some(place), Self::Difference { at, expected, actual }) => {
+                Self::Difference { at: format!("{place}, {at}"), expected, actual }
+            }
+            (Some(place), Self::Failure(failure)) => Self::Failure(format!("{place}: {failure}")),
+        }
     }
 }
 

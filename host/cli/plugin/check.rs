@@ -8,15 +8,20 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::component::{load, read};
+use super::component::{load, logic_of, read};
 use crate::cli::output::{print_error, print_line};
 use crate::list::Limits;
 use crate::list::digest::{digest_of, hex};
+use crate::list::name::LogicName;
 use crate::list::printable::printable;
 use crate::list::schema::{CommandSchema, Description, Schema};
 use crate::logic::Logic;
 use crate::rollout::conformance;
 use crate::wasm::{self, CONTRACT, Contents};
+pub(super) use gates::case_of;
+
+/// The default filter of the log. What the component prints at thousands of probes is left out.
+pub(in crate::cli) const DEFAULT_LOG: &str = "info,hotlist::plugin=off";
 
 pub(super) const HELP: &str = "\
 The gates: probes are made from the component's description, always the same ones. Each is decided on
@@ -26,12 +31,16 @@ instruction), time and memory. The cost on a fresh instance includes the creatio
 
 Exit codes: 0 a server accepts it, 1 a server refuses it or a gate failed, 2 wrong usage.";
 
-pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn check(file: &Path, name: Option<LogicName>, json: bool) -> anyhow::Result<ExitCode> {
+    let name = name.map_or_else(|| logic_of(file), Ok)?;
     let bytes = read(file)?;
     let contents = wasm::contents(&bytes);
-    let loaded = load(file, &bytes);
+    let loaded = load(name, &bytes);
     let start = Instant::now();
-    let gates = loaded.as_ref().ok().map(|logic| conformance::run(&**logic, Limits::default(), &|| start.elapsed()));
+    let gates = loaded.as_ref().ok().map(|logic| {
+        logic.probe(true);
+        conformance::run(&**logic, Limits::default(), &|| start.elapsed())
+    });
     if json {
         let mut report = as_json(&bytes, contents.as_ref().ok(), &loaded);
         report["gates"] = gates.as_ref().map_or(Value::Null, gates::as_json);

@@ -12,11 +12,15 @@ use super::component::{self, guest_cargo, read};
 use crate::authoring::build;
 use crate::authoring::cases::{Cases, FILE_SUFFIX, FOLDER, Problem, Verdict};
 use crate::cli::output::{green, print_error, print_line, red};
+use crate::list::name::LogicName;
 use crate::list::printable::printable;
 use crate::logic::Logic;
 
 /// The exit code where no case ran. 1 would say that the rules failed a case. 2 is also clap's code for wrong usage.
 const NOT_RUN: u8 = 2;
+
+/// The default filter of the log. The lines that a plugin prints stand with their case instead.
+pub(in crate::cli) const DEFAULT_LOG: &str = "info,hotlist::plugin=off";
 
 pub(super) const HELP: &str = r#"A case names the entries of a list, one command or query, and the expected result:
 
@@ -33,9 +37,10 @@ pub(super) const HELP: &str = r#"A case names the entries of a list, one command
   entries = [{ id = 1, title = "Milk", without = ["date"] }]
 
 For all cases, or in one: now, today, utc-offset (in minutes), caller, seed, settings, given.
-Call one of: add, update, delete, clear, command, configure, unset, wake, migrate, view, next-wake-up.
-Expect one of: rejected, refused (by the host), unchanged, changes (exactly these),
-entries (of each, what is named), settings-after, page (and more), wake-up.
+Call one of: add, update, delete, clear, command, configure and unset, wake, migrate, view, next-wake-up.
+Expect one of: rejected, refused (by the host), unchanged, changes (exactly these), entries (all of
+them), entries-include (some of them), settings-after, page (and more), wake-up, answered (anything).
+A case with several steps has a [[case.step]] for each, which may have a `now` of its own.
 
 Exit codes: 0 all passed, 1 some failed, 2 none ran: wrong usage, a file without cases, or a plugin that
 cannot be built or that no server accepts. With --json, code 2 comes with an object with the member `error`."#;
@@ -147,14 +152,17 @@ fn parse(file: PathBuf) -> anyhow::Result<(PathBuf, Cases)> {
 }
 
 /// Loads a component, or builds a project and loads its component.
-fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
-    let file = if plugin.is_dir() {
-        build::build(plugin, &build::Options { guest_cargo: guest_cargo(), ..build::Options::default() })?.path
+pub(super) fn load(plugin: &Path) -> anyhow::Result<Box<dyn Logic>> {
+    let (name, file) = if plugin.is_dir() {
+        let options = build::Options { guest_cargo: guest_cargo(), ..build::Options::default() };
+        let built = build::build(plugin, &options)?;
+        let name = LogicName::new(&built.name).with_context(|| format!("{:?} is no name for a logic", built.name))?;
+        (name, built.path)
     } else {
-        plugin.to_owned()
+        (component::logic_of(plugin)?, plugin.to_owned())
     };
     let bytes = read(&file)?;
-    component::load(&file, &bytes).with_context(|| format!("no server accepts {}", file.display()))
+    component::load(name, &bytes).with_context(|| format!("no server accepts {}", file.display()))
 }
 
 impl CaseFile {
@@ -181,12 +189,22 @@ fn as_text(files: &[CaseFile]) -> Vec<String> {
         for verdict in file.verdicts.iter().filter(|verdict| !verdict.passed()) {
             lines.push(format!("  {} {} (line {})", red("FAILED"), printable(&verdict.name), verdict.line));
             lines.extend(verdict.problems.iter().map(|problem| format!("    {}", printable(&problem.to_string()))));
+            lines.extend(printed(verdict));
+        }
+        for verdict in file.verdicts.iter().filter(|verdict| verdict.passed() && !verdict.printed.is_empty()) {
+            lines.push(format!("  passed {} (line {})", printable(&verdict.name), verdict.line));
+            lines.extend(printed(verdict));
         }
     }
     let failed: usize = files.iter().map(CaseFile::failed).sum();
     let passed: usize = files.iter().map(CaseFile::passed).sum();
     lines.push(format!("{passed} passed, {failed} failed"));
     lines
+}
+
+/// The lines that a plugin printed at a case.
+fn printed(verdict: &Verdict) -> impl Iterator<Item = String> {
+    verdict.printed.iter().map(|line| format!("    says: {}", printable(line)))
 }
 
 fn as_json(files: &[CaseFile]) -> Value {
@@ -196,7 +214,8 @@ fn as_json(files: &[CaseFile]) -> Value {
     };
     let verdict = |verdict: &Verdict| {
         let problems: Value = verdict.problems.iter().map(problem).collect();
-        json!({"name": verdict.name, "line": verdict.line, "passed": verdict.passed(), "problems": problems})
+        let (name, line, passed) = (&verdict.name, verdict.line, verdict.passed());
+        json!({"name": name, "line": line, "passed": passed, "problems": problems, "printed": verdict.printed})
     };
     let file = |file: &CaseFile| {
         let cases: Value = file.verdicts.iter().map(verdict).collect();

@@ -65,6 +65,7 @@ fn expected() -> Config {
     let ms = Duration::from_millis;
     let (wasm, web) = (wasm::Settings::default(), web::Options::default());
     Config {
+        awaits_default_logic: false,
         listen: "127.0.0.9:9".parse().expect("an address"),
         admin_listen: Some("unix:/admin".parse().expect("an address")),
         listen_mode: 0o640,

@@ -11,6 +11,7 @@ use crate::logic::decide::Decider;
 use crate::logic::read::read;
 use crate::logic::{Fault, Logic, Refusal, Session};
 use crate::render;
+use crate::render::case::Question;
 
 /// A probe with the list and the context that it is made in.
 #[derive(Clone, PartialEq, Debug)]
@@ -89,19 +90,19 @@ impl ProbeCase {
 
     /// Describes the failure of this probe in the notation of a case file.
     pub(super) fn failure(&self, error: ProbeError) -> Failure {
-        let probe = match &self.probe {
-            Probe::Command(command) => render::command(command),
-            Probe::Migrate => format!("migrate = {}", quoted(&self.bound_to())),
-            Probe::View(query) => render::query(query),
-            Probe::NextWakeUp => "next-wake-up = true".into(),
+        let (probe, question) = match &self.probe {
+            Probe::Command(command) => (render::command(command), Question::Command(command)),
+            Probe::Migrate => {
+                let from = quoted(&render::case::bound_to(&self.list));
+                (format!("migrate = {from}"), Question::Command(&Command::Migrate))
+            }
+            Probe::View(query) => (render::query(query), Question::View(query)),
+            Probe::NextWakeUp => ("next-wake-up = true".into(), Question::NextWakeUp),
         };
         let ProbeError { kind, why } = error;
-        Failure { name: self.name(), probe, list: render::list(&self.list), kind, why }
-    }
-
-    /// The logic and the version that the list is bound to, as a migration passes them to the new logic.
-    fn bound_to(&self) -> String {
-        self.list.binding().map_or(String::new(), |binding| format!("{}@{}", binding.id.name, binding.id.version))
+        let title = format!("{} answers as the gates ask it", self.name());
+        let case = render::case::case(&title, &self.list, &self.context, question);
+        Failure { name: self.name(), probe, list: render::list(&self.list), kind, why, case }
     }
 }
 

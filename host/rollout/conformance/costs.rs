@@ -17,6 +17,13 @@ pub struct Costs {
     pub fresh: Spread,
 }
 
+impl Costs {
+    /// The number of probes that were accepted.
+    pub fn accepted(&self) -> usize {
+        self.probes - self.rejected
+    }
+}
+
 /// The median and the maximum of several measurements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spread {

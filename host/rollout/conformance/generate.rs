@@ -34,6 +34,9 @@ const LONG_TITLES: (u64, usize) = (1_000, MAX_TITLE_CHARS);
 /// The seed of the random choices.
 const SEED: u64 = 7;
 
+/// The highest seed of a probe: the largest integer that a file of cases can hold.
+const MAX_SEED: u64 = i64::MAX as u64;
+
 /// 2026-11-23T12:00:00Z, the earliest time of a probe.
 const START: u64 = 1_795_435_200_000;
 
@@ -168,7 +171,7 @@ impl<'a> Generator<'a> {
         let caller = if self.rng.bool() { "anonymous" } else { "ann" };
         let now = START + self.rng.u64(0..86_400_000);
         let today = date(2026, 11, if self.rng.bool() { 23 } else { 24 });
-        Context { now, today, utc_offset: 0, caller: caller.into(), seed: self.rng.u64(..) }
+        Context { now, today, utc_offset: 0, caller: caller.into(), seed: self.rng.u64(..=MAX_SEED) }
     }
 
     /// Generates the changes that make a list with this number of entries, and with settings.

@@ -28,6 +28,8 @@ pub struct Failure {
     pub kind: &'static str,
     /// The fault in words.
     pub why: String,
+    /// The probe as a whole case that fails as the probe did, unless its list is too large for one.
+    pub case: Option<String>,
 }
 
 impl Report {

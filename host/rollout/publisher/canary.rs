@@ -57,7 +57,7 @@ impl Publisher {
             return Ok(Some(format!("it failed {faults} times in the shadow of the live version")));
         }
         // Another version may be live than when the canary began.
-        match self.preparer.check_migration(&*version.logic) {
+        match self.preparer.check_migration(&*version.logic, None) {
             Ok(()) => Ok(None),
             Err(SubmitError::Rollout(error)) => Err(error),
             Err(error) => Ok(Some(error.to_string())),

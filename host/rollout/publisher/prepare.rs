@@ -7,15 +7,16 @@ use std::time::Duration;
 use super::super::artifacts::ArtifactStore;
 use super::super::conformance;
 use super::super::digest::Digest;
-use super::super::error::{CompileError, PublishError, SubmitError};
+use super::super::error::{CompileError, FailedGates, PublishError, SubmitError};
 use super::super::registry::Registry;
 use super::super::version::Version;
 use super::super::version_record::{Gates, Quarantine};
 use crate::clock::Clock;
-use crate::list::Limits;
+use crate::list::command::Context;
 use crate::list::digest::{digest_of, hex};
 use crate::list::id::LogicId;
 use crate::list::name::LogicName;
+use crate::list::{Limits, List};
 use crate::logic::Logic;
 
 /// How often a stored component is loaded while the machine is too busy for it.
@@ -53,6 +54,8 @@ pub struct Submission<'a> {
     pub publish: bool,
     /// Whether the component is accepted though it is quarantined or fails its gates.
     pub force: bool,
+    /// All lists of the server, where that has few. Their migration is probed instead of that of generated lists.
+    pub lists: Option<&'a [Arc<List>]>,
 }
 
 /// A component that was accepted.
@@ -103,7 +106,7 @@ impl Preparer {
             return Err(CompileError::Cancelled.into());
         }
         let live = self.registry.live(submission.name);
-        let gates = self.gates(&*logic, live.as_deref(), submission.force)?;
+        let gates = self.gates(&*logic, live.as_deref(), submission)?;
         Ok(Prepared { logic, gates: Some(gates), beside: live.map(|live| *live.digest()) })
     }
 
@@ -117,12 +120,12 @@ impl Preparer {
     pub(super) fn finish(
         &self,
         prepared: Prepared,
-        force: bool,
+        Submission { force, lists, .. }: Submission<'_>,
     ) -> Result<(Box<dyn Logic>, Option<Gates>), SubmitError> {
         let Prepared { logic, mut gates, beside } = prepared;
         if let (Some(gates), Some(live)) = (&mut gates, self.registry.live(&logic.id().name)) {
             if !force && beside.as_ref() != Some(live.digest()) {
-                self.check_migration(&*logic)?;
+                self.check_migration(&*logic, lists)?;
             }
             gates.differs = logic.description().differences(live.logic.description());
             gates.differs.truncate(MAX_DIFFERENCES);
@@ -158,10 +161,10 @@ impl Preparer {
 
     /// Checks that lists of the live version can migrate to another one. Checked when a version is accepted, and again
     /// before it becomes live, because another version may be live by then.
-    pub(super) fn check_migration(&self, logic: &dyn Logic) -> Result<(), SubmitError> {
+    pub(super) fn check_migration(&self, logic: &dyn Logic, lists: Option<&[Arc<List>]>) -> Result<(), SubmitError> {
         let Some(live) = self.registry.live(&logic.id().name) else { return Ok(()) };
-        let report = self.migrate_lists(&live, logic);
-        all_passed(&report.failures, report.probes)
+        let report = self.migrate_lists(&live, logic, lists);
+        all_passed(report.failures, report.probes)
     }
 
     fn check_and_compile(
@@ -195,8 +198,15 @@ impl Preparer {
     }
 
     /// Runs the gates. A panic of the host refuses the component and does not end the loader.
-    fn gates(&self, logic: &dyn Logic, live: Option<&Version>, force: bool) -> Result<Gates, SubmitError> {
-        let passed = catch_unwind(AssertUnwindSafe(|| self.run_gates(logic, live, force)));
+    fn gates(
+        &self,
+        logic: &dyn Logic,
+        live: Option<&Version>,
+        submission: Submission<'_>,
+    ) -> Result<Gates, SubmitError> {
+        logic.probe(true);
+        let passed = catch_unwind(AssertUnwindSafe(|| self.run_gates(logic, live, submission)));
+        logic.probe(false);
         passed.unwrap_or_else(|_| {
             tracing::error!(logic = %logic.id(), "the host panicked while a component passed its gates");
             Err(SubmitError::Panicked("the host panicked while it passed its gates".into()))
@@ -205,18 +215,23 @@ impl Preparer {
 
     /// Probes everything that the description of a logic allows. Migrates lists of the live version where these have
     /// another schema.
-    fn run_gates(&self, logic: &dyn Logic, live: Option<&Version>, force: bool) -> Result<Gates, SubmitError> {
+    fn run_gates(
+        &self,
+        logic: &dyn Logic,
+        live: Option<&Version>,
+        Submission { force, lists, .. }: Submission<'_>,
+    ) -> Result<Gates, SubmitError> {
         let report = conformance::run(logic, self.limits, &self.elapsed());
         let mut failures = report.failures.clone();
         let mut probes = report.probes;
         if let Some(live) = live {
-            let migrated = self.migrate_lists(live, logic);
+            let migrated = self.migrate_lists(live, logic, lists);
             probes += migrated.probes;
             failures.extend(migrated.failures);
         }
         let forced: Vec<_> = failures.iter().map(conformance::Failure::line).collect();
         if !force {
-            all_passed(&failures, probes)?;
+            all_passed(failures, probes)?;
         }
         let worst = report.worst();
         Ok(Gates {
@@ -229,13 +244,27 @@ impl Preparer {
         })
     }
 
-    /// Migrates generated lists of the live version to another one, unless both have the same schema.
-    fn migrate_lists(&self, live: &Version, logic: &dyn Logic) -> conformance::Report {
+    /// Migrates lists to a version: the given ones, or generated lists of the live version. Those with the schema of the
+    /// version need no migration.
+    fn migrate_lists(&self, live: &Version, logic: &dyn Logic, lists: Option<&[Arc<List>]>) -> conformance::Report {
         let binding = live.logic.binding();
-        if binding.is_schema_compatible(logic.binding()) {
-            return conformance::Report::default();
-        }
-        conformance::migrate_lists(logic, binding, live.logic.description(), &self.elapsed())
+        let migrates = |list: &List| list.binding().is_some_and(|bound| bound.needs_migration(logic.binding()));
+        let samples = match lists {
+            Some(lists) => {
+                let context = self.context();
+                lists.iter().filter(|list| migrates(list)).map(|list| (list.clone(), context.clone())).collect()
+            }
+            None if binding.is_schema_compatible(logic.binding()) => Vec::new(),
+            None => conformance::sample_lists(binding, live.logic.description()),
+        };
+        conformance::migrate_lists(logic, samples, &self.elapsed())
+    }
+
+    /// The context of a migration by the host.
+    fn context(&self) -> Context {
+        let now = self.clock.now();
+        let (today, utc_offset) = self.clock.local_at(now);
+        Context { now, today, utc_offset, caller: "hotlist".into(), seed: 0 }
     }
 
     fn elapsed(&self) -> impl Fn() -> Duration {
@@ -244,8 +273,10 @@ impl Preparer {
     }
 }
 
-fn all_passed(failures: &[conformance::Failure], probes: usize) -> Result<(), SubmitError> {
-    failures.first().map_or(Ok(()), |first| {
-        Err(SubmitError::Gates { failed: failures.len(), probes, first: first.line(), kind: first.kind })
-    })
+fn all_passed(failures: Vec<conformance::Failure>, probes: usize) -> Result<(), SubmitError> {
+    let failed = failures.len();
+    match failures.into_iter().next() {
+        Some(first) => Err(SubmitError::Gates(Box::new(FailedGates { failed, probes, first }))),
+        None => Ok(()),
+    }
 }

@@ -96,7 +96,9 @@ impl Publisher {
         }
         if !update.force {
             let in_canary = staged.as_ref().filter(|staged| staged.percent > 0).map(|staged| &staged.version);
-            live.iter().chain(in_canary).try_for_each(|version| self.preparer.check_migration(&*version.logic))?;
+            live.iter()
+                .chain(in_canary)
+                .try_for_each(|version| self.preparer.check_migration(&*version.logic, None))?;
         }
         self.change(name, |draft| {
             if let Some(on_fault) = update.on_fault {

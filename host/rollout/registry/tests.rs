@@ -57,7 +57,12 @@ fn fails_with(
     shared: Option<bool>,
     clock: &ManualClock,
 ) -> bool {
-    registry.failed(version, Failure { list: &list(name), client: Some(&name.into()), shared }, fault, clock)
+    registry.failed(
+        version,
+        Failure { list: &list(name), client: Some(&name.into()), shared, asked: None },
+        fault,
+        clock,
+    )
 }
 
 /// Lets a version fail on three lists, each of another client, until it is quarantined. Returns whether it is.
@@ -132,7 +137,11 @@ fn a_version_that_fails_too_often_is_quarantined_and_its_lists_fall_back() {
     assert!(state.last_good.is_none());
     let event = state.state.events.back().unwrap();
     assert_eq!((event.step, event.version.as_ref().map(|version| version.major)), (Step::Quarantined, Some(2)));
-    assert!(event.why.contains("failed 5 times within 10000 ms on 5 lists; the last one: it trapped"), "{}", event.why);
+    assert!(
+        event.why.contains("failed 5 times within 10000 ms on 5 lists; the last one at list \"4\": it trapped"),
+        "{}",
+        event.why
+    );
     assert!(registry.take_dirty().contains(&logic()), "it has to be written");
     assert!(!fails(&registry, &live, "bob", Some(false)), "it cannot fall twice");
 }

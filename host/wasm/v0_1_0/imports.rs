@@ -13,8 +13,7 @@ impl wit::Host for InstanceState {}
 
 impl log::Host for InstanceState {
     fn note(&mut self, text: String) {
-        self.print(false, text.as_bytes());
-        self.print(false, b"\n");
+        self.guest_log.note(&text);
     }
 }
 

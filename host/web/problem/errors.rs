@@ -67,9 +67,6 @@ impl Problem {
             Fault::Trap(_) => Self::new(ProblemKind::Fault, format!("{logic} failed: it trapped")),
             _ => Self::new(ProblemKind::Fault, format!("{logic} failed: {fault}")),
         };
-        if problem.0.cause.is_none() {
-            tracing::warn!(%logic, %fault, "a logic failed");
-        }
         problem.0.code = Some(fault.kind().to_owned());
         problem
     }
@@ -155,6 +152,7 @@ impl From<CallError> for Problem {
             CallError::KeyReused => Self::new(ProblemKind::KeyReused, text).with_field("Idempotency-Key"),
             CallError::NoReceiptRoom(no_room) => Self::no_receipt_room(&no_room),
             CallError::NoLogic(name) => Self::logic_not_loaded(&name),
+            CallError::Awaited(_) => Self::new(ProblemKind::NotLoaded, text).with_retry(),
             CallError::NoVersion { .. } => Self::new(ProblemKind::NoVersion, text),
             CallError::Quarantined { logic, .. } => {
                 let detail = format!(
@@ -183,7 +181,7 @@ impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
         let text = error.to_string();
         match error {
-            PublishError::Invalid(_) => Self::new(ProblemKind::BadComponent, text),
+            PublishError::Invalid(_) | PublishError::Gates(_) => Self::new(ProblemKind::BadComponent, text),
             PublishError::CompileLimit { name, value, .. } => {
                 let value = usize::try_from(value).unwrap_or(usize::MAX);
                 Self::new(ProblemKind::BadComponent, text).with_limit(name, value)
@@ -315,6 +313,7 @@ mod tests {
             (false, CallError::Stale { revision: Some(1) }),
             (false, CallError::KeyReused),
             (false, CallError::NoLogic(logic.name.clone())),
+            (true, CallError::Awaited(logic.name.clone())),
             (false, CallError::NotLoaded { logic: logic.name.clone(), why }),
             (false, CallError::NoRevision { number: 2, last: 1 }),
             (false, CallError::Forgotten { number: 1, oldest: 2, kept: 1 }),

@@ -144,7 +144,10 @@ fn reason(error: &PublishError, why: &str) -> Result<&'static str, String> {
     }
     let is_of_component = matches!(
         error,
-        PublishError::Invalid(_) | PublishError::CompileLimit { .. } | PublishError::Quarantined { .. }
+        PublishError::Invalid(_)
+            | PublishError::Gates(_)
+            | PublishError::CompileLimit { .. }
+            | PublishError::Quarantined { .. }
     );
     if why.contains("panicked") || !is_of_component {
         return Err(format!("not refused for what it is: {why}"));

@@ -21,6 +21,12 @@ const HEAD: [&str; 10] = [
     "worst",
 ];
 
+/// Few probes were accepted if it was at most one of this many.
+const FEW: usize = 4;
+
+/// The fewest probes of a kind of which few can be accepted.
+const MIN_PROBES: usize = 4;
+
 /// How many of the columns hold words.
 const WORD_COLUMNS: usize = 2;
 
@@ -33,7 +39,9 @@ pub(super) fn as_text(report: &Report) -> Vec<String> {
         lines.push(format!("{} {}: {}", red("FAILED"), printable(&failure.name), printable(&failure.why)));
         lines.push(format!("  probe  {}", printable(&failure.probe)));
         lines.push(format!("  list   {}", printable(&failure.list)));
+        lines.extend(case_of(failure));
     }
+    lines.extend(few_accepted(report));
     lines.push(String::new());
     let mut rows = vec![HEAD.map(str::to_owned)];
     for costs in &report.costs {
@@ -42,6 +50,24 @@ pub(super) fn as_text(report: &Report) -> Vec<String> {
     }
     lines.extend(aligned(&rows, WORD_COLUMNS));
     lines
+}
+
+/// The probe of a failure as a case to be pasted.
+pub(in crate::cli::plugin) fn case_of(failure: &Failure) -> Vec<String> {
+    let Some(case) = &failure.case else { return Vec::new() };
+    let lines = case.lines().map(|line| printable(line).into_owned());
+    ["  as a case:".to_owned(), String::new()].into_iter().chain(lines).chain([String::new()]).collect()
+}
+
+/// A line about the kinds of probes that the logic rejected nearly always. The gates tell little about these.
+fn few_accepted(report: &Report) -> Option<String> {
+    let few = |costs: &&Costs| costs.probes >= MIN_PROBES && costs.accepted() * FEW <= costs.probes;
+    let few: Vec<_> = report.costs.iter().filter(few).collect();
+    let shown: Vec<_> =
+        few.iter().map(|costs| format!("{} {} of {}", costs.name, costs.accepted(), costs.probes)).collect();
+    (!few.is_empty()).then(|| {
+        format!("few probes were accepted, so the gates tell little about these; cases tell more: {}", shown.join(", "))
+    })
 }
 
 fn row(costs: &Costs, instance: &str, spread: &Spread) -> [String; HEAD.len()] {
@@ -76,8 +102,8 @@ pub(super) fn as_json(report: &Report) -> Value {
         })
     };
     let failure = |failure: &Failure| {
-        let Failure { name, probe, list, kind, why } = failure;
-        json!({"command": name, "probe": probe, "list": list, "kind": kind, "why": why})
+        let Failure { name, probe, list, kind, why, case } = failure;
+        json!({"command": name, "probe": probe, "list": list, "kind": kind, "why": why, "case": case})
     };
     json!({
         "passed": report.failures.is_empty(),

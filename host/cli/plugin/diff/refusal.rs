@@ -28,7 +28,8 @@ pub(super) fn refusal(place: &Place, versions: &Versions) -> anyhow::Result<Opti
     if old.is_schema_compatible(new.binding()) {
         return Ok(None);
     }
-    let migrated = conformance::migrate_lists(new, old, versions.old.description(), &clock);
+    let samples = conformance::sample_lists(old, versions.old.description());
+    let migrated = conformance::migrate_lists(new, samples, &clock);
     Ok(failed("it does not migrate lists of the old version", &migrated))
 }
 

@@ -92,7 +92,7 @@ impl World {
     fn fails(&self, publisher: &Publisher, fault: &Fault, shared: Option<bool>) {
         let list = ListName::new("bob").unwrap();
         let candidate = publisher.registry.rollout(&self.name).unwrap().candidate.clone().expect("a candidate").version;
-        let failure = Failure { list: &list, client: None, shared };
+        let failure = Failure { list: &list, client: None, shared, asked: None };
         assert!(!publisher.registry.failed(&candidate, failure, fault, &*self.clock), "it is not quarantined");
     }
 
