@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::process::{get, program};
+use support::process::{get, program, send};
 
 /// The time limit of a step. The slowest step is the first build on a busy machine.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -54,7 +54,8 @@ struct Dev {
 impl Dev {
     fn start(project: &Path) -> Self {
         let mut command = hotlist(project, &["plugin", "dev", "--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let (line, lines) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
         let err = BufReader::new(child.stderr.take().expect("it is piped"));
@@ -75,6 +76,60 @@ impl Dev {
         }
         panic!("no line contains {text:?}:\n{}", before.join("\n"));
     }
+}
+
+impl Dev {
+    /// Types a line.
+    fn type_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it is piped");
+        writeln!(stdin, "{line}").expect("the program reads it");
+    }
+
+    /// Waits for every line of a transcript in the guide, in any order: the program writes to two outputs.
+    fn follow(&self, name: &str) {
+        let mut missing = transcript(name);
+        let mut seen = Vec::new();
+        while !missing.is_empty() {
+            let Ok(line) = self.lines.recv_timeout(WAIT_TIMEOUT) else { break };
+            if let Some(at) = missing.iter().position(|expected| *expected == comparable(&line)) {
+                missing.remove(at);
+            }
+            seen.push(line);
+        }
+        assert!(missing.is_empty(), "{name}: these lines are missing: {missing:#?}\nof:\n{}", seen.join("\n"));
+    }
+}
+
+/// The lines of a transcript in the guide, see [`comparable`].
+fn transcript(name: &str) -> Vec<String> {
+    let guide = include_str!("../docs/plugins.md");
+    let marker = format!("<!-- first hour: {name} -->\n```text\n");
+    let (_, rest) = guide.split_once(&marker).unwrap_or_else(|| panic!("the guide has no transcript {name:?}"));
+    let (block, _) = rest.split_once("\n```").expect("the block ends");
+    block.lines().map(comparable).collect()
+}
+
+/// A line without what differs from one run to the next: times, digests and ports.
+fn comparable(line: &str) -> String {
+    let words: Vec<_> = line.split(' ').collect();
+    let is_number = |word: &str| word.trim_start_matches('(').parse::<f64>().is_ok();
+    let is_unit = |word: &&str| ["s", "s,", "µs)", "µs"].contains(word);
+    let words = words.iter().enumerate().map(|(at, word)| {
+        if is_number(word) && words.get(at + 1).is_some_and(is_unit) {
+            return "N".to_owned();
+        }
+        let (word, hex) = word.split_once("sha256:").unwrap_or((word, ""));
+        let digest = if hex.is_empty() { "" } else { "sha256:X" };
+        let rest = hex.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
+        let word = format!("{word}{digest}{rest}");
+        match word.split_once("127.0.0.1:") {
+            Some((before, after)) => {
+                format!("{before}127.0.0.1:P{}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            }
+            None => word,
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Drop for Dev {
@@ -116,6 +171,8 @@ fn follow_workflow(language: &str, source: &str, sentence: &str, mistake: &str) 
     let (output, printed) = run(&project, &["plugin", "check", "first-rule.wasm"]);
     assert!(output.status.success() && printed.contains(" 0 failed"), "{printed}");
 
+    test_natively(language, &project);
+
     let dev = Dev::start(&project);
     let address = dev.wait_for("on http://");
     let address = address.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect("an address");
@@ -138,6 +195,19 @@ fn follow_workflow(language: &str, source: &str, sentence: &str, mistake: &str) 
     assert_ne!(digest(), second);
 }
 
+/// Runs the tests of a project that need no component. Those in Rust are run with the SDK's own tests.
+fn test_natively(language: &str, project: &Path) {
+    let mut command = match language {
+        "js" => Command::new("npm"),
+        "python" => Command::new("python3"),
+        _ => return,
+    };
+    let arguments: &[&str] = if language == "js" { &["test"] } else { &["-m", "unittest", "--verbose"] };
+    let output = command.args(arguments).env("PYTHONPATH", "sdk").current_dir(project).output().expect("it starts");
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && printed.contains("calming"), "{printed}");
+}
+
 #[test]
 fn an_author_in_rust_gets_from_a_new_project_to_a_live_rule() {
     follow_workflow("rust", "src/lib.rs", "Give the entry a title.", "\" + 1 +");
@@ -151,6 +221,61 @@ fn an_author_in_javascript_gets_from_a_new_project_to_a_live_rule() {
 #[test]
 fn an_author_in_python_gets_from_a_new_project_to_a_live_rule() {
     follow_workflow("python", "logic.py", "Give the entry a title.", "\" + +* \"");
+}
+
+#[test]
+fn the_first_hour_of_an_author_is_as_the_guide_says() {
+    if !is_wanted("rust") {
+        return;
+    }
+    let parent = tempfile::tempdir().expect("a folder");
+    let (output, printed) = run(parent.path(), &["plugin", "new", "first-rule"]);
+    assert!(output.status.success(), "{printed}");
+    let project = parent.path().join("first-rule");
+    let (source, cases) = (project.join("src/lib.rs"), project.join("cases/first-rule.cases.toml"));
+    let mut dev = Dev::start(&project);
+    let address = dev.wait_for("on http://");
+    assert_eq!(comparable(&address), transcript("start")[0]);
+    let address = address.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect("an address");
+    let address = address.parse().expect("an address");
+    let (status, problem) = send(address, "POST", "/lists/first-rule/entries", r#"{"title":"Roof"}"#);
+    assert_eq!(status, 503, "no other rules decide before the first build: {problem}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("is being built")), "{problem}");
+    dev.follow("live");
+
+    edit(&source, "\"urgent\"", "\"important\"");
+    dev.follow("own field");
+    edit(&cases, "urgent =", "important =");
+    edit(&cases, "\"urgent\"", "\"important\"");
+    dev.wait_for("4 passed, 0 failed");
+
+    let title = "if new.title.trim().is_empty() {";
+    edit(&source, title, &format!("assert!(new.title.len() < 200, \"the title is long\");\n        {title}"));
+    dev.follow("refused");
+    edit(&source, "assert!(new.title.len() < 200, \"the title is long\");", "");
+    dev.follow("mended");
+
+    edit(&source, title, &format!("if new.title == \"Stew\" {{ panic!(\"no recipe\") }}\n        {title}"));
+    dev.wait_for("4 passed, 0 failed");
+    let (status, problem) = send(address, "POST", "/lists/first-rule/entries", r#"{"title":"Stew"}"#);
+    assert_eq!((status, problem["code"].as_str()), (500, Some("trap")), "no older version decides: {problem}");
+    dev.follow("panic");
+    let ask = ["plugin", "ask", r#"add = { title = "Stew" }"#, "--list", "first-rule"];
+    let (output, printed) = run(&project, &ask);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let printed: Vec<_> = printed.lines().map(comparable).collect();
+    assert!(transcript("ask").iter().all(|line| printed.contains(line)), "{printed:#?}");
+
+    edit(&source, "panic!(\"no recipe\")", "return Err(Rejection::new(\"no-recipe\", \"There is no recipe.\"));");
+    edit(&source, "MOST_URGENT: usize = 3;", "MOST_URGENT: usize = 2;");
+    dev.follow("failing case");
+    edit(&source, "MOST_URGENT: usize = 2;", "MOST_URGENT: usize = 3;");
+    dev.follow("fixed");
+    let (status, problem) = send(address, "POST", "/lists/first-rule/entries", r#"{"title":"Stew"}"#);
+    assert_eq!((status, problem["code"].as_str()), (409, Some("no-recipe")), "{problem}");
+    dev.type_line("r");
+    dev.wait_for("deleted 1 lists of this session");
+    dev.wait_for("list first-rule, decided by first-rule@");
 }
 
 /// The output of `plugin test` on a new project with the given source and cases.
@@ -194,7 +319,7 @@ fn no_log_call_in_javascript_can_fail_a_command() {
         ": Trace: here",
         ": half \u{fffd}",
     ] {
-        assert!(printed.contains(&format!("hotlist::plugin{line}")), "{line} is not in {printed}");
+        assert!(printed.contains(&format!("says{line}")), "{line} is not in {printed}");
     }
     assert!(!printed.contains("never said"), "{printed}");
 }

@@ -28,9 +28,9 @@ const MAX_LINES_A_SECOND: u32 = 20;
 /// The events that this log shows, as a filter of [`tracing_subscriber`].
 pub(super) const FILTER: &str = "off,hotlist::decision=debug,hotlist::plugin::probe=info";
 
-/// The events that the ordinary log of `plugin dev` shows by default: none of those that this log shows.
-pub(super) const REMAINDER: &str =
-    "warn,hotlist::authoring::build=info,hotlist::decision=off,hotlist::failure=off,hotlist::plugin=off";
+/// The events that the ordinary log of `plugin dev` shows by default: none of those that this log or the session shows.
+pub(super) const REMAINDER: &str = "warn,hotlist::authoring::build=info,hotlist::decision=off,hotlist::failure=off,\
+    hotlist::plugin=off,hotlist::rollout::publisher=error";
 
 /// The file of what a plugin prints at its gates, with the number of its lines. One for the process, like its outputs.
 static PROBES: OnceLock<Mutex<(File, usize)>> = OnceLock::new();

@@ -32,7 +32,7 @@ nasties.push("\ud800", () => {}, Object.assign(new Error("an error"), { stack: n
 export const todoListLogic = logic({
   title: "Loud",
   version: "1.0.0",
-  check: (entry) => (entry.title === "well" ? sayWell() : sayBadly()),
+  check: (cx, entry) => (entry.title === "well" ? sayWell() : sayBadly()),
 });
 
 function sayWell() {

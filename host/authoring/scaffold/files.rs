@@ -70,6 +70,7 @@ const JAVASCRIPT: Files = &[
     file!("package.json", "js/package.json"),
     file!("package-lock.json", "js/package-lock.json"),
     file!("src/logic.js", "js/src/logic.js"),
+    file!("test/logic.test.js", "js/test/logic.test.js"),
     file!("cases/{{name}}.cases.toml", "js/cases.toml"),
     file!("README.md", "js/README.md"),
     file!(".gitignore", "js/gitignore"),
@@ -90,12 +91,19 @@ const JAVASCRIPT_SDK: Files = files!("../../../plugins/sdk/js":
     "src/page.js",
     "src/undeclared.js",
     "src/values.js",
+    "testing.d.ts",
+    "testing/current-list.js",
+    "testing/hooks.js",
+    "testing/list.js",
+    "testing/log.js",
+    "testing/register.js",
 );
 
 const PYTHON: Files = &[
     file!("pyproject.toml", "python/pyproject.toml"),
     file!("requirements.txt", "python/requirements.txt"),
     file!("logic.py", "python/logic.py"),
+    file!("test_logic.py", "python/test_logic.py"),
     file!("cases/{{name}}.cases.toml", "python/cases.toml"),
     file!("README.md", "python/README.md"),
     file!(".gitignore", "python/gitignore"),
@@ -114,6 +122,7 @@ const PYTHON_SDK: Files = files!("../../../plugins/sdk/python":
     "hotlist/reading.py",
     "hotlist/undeclared.py",
     "hotlist/values.py",
+    "hotlist_testing.py",
 );
 
 #[cfg(test)]

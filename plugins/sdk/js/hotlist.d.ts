@@ -10,7 +10,7 @@
  * export const todoListLogic = logic({
  *   title: "Tidy",
  *   version: "1.0.0",
- *   check(entry) {
+ *   check(cx, entry) {
  *     if (entry.title.trim() === "") {
  *       reject("title-empty", "Give the entry a title.", "title");
  *     }
@@ -142,13 +142,13 @@ export interface Command {
   /** Its arguments, by name. */
   arguments?: Record<string, Schema>;
   /** Decides the command. The host has checked the arguments against their schemas, and that the list holds the entries that they name. */
-  run(args: Record<string, Value>, cx: Context): Answer;
+  run(cx: Context, args: Record<string, Value>): Answer;
 }
 
 /** A view of the list. */
 export interface View {
   title: string;
-  page(query: Query, cx: Context): Page;
+  page(cx: Context, query: Query): Page;
 }
 
 /** The definition of a logic. Names of fields, settings, commands and views are lower-case words with hyphens. */
@@ -169,23 +169,23 @@ export interface Definition {
    * Checks whether an entry may become `entry`. It was `before`, or is being added if that is `null`. The
    * default `add` and `update` call it, so that a rule about entries is written once.
    */
-  check?(entry: Entry, before: Entry | null, cx: Context): void;
+  check?(cx: Context, entry: Entry, before: Entry | null): void;
   /** Decides the addition of an entry. By default it gets the next id if `check` accepts it. */
-  add?(draft: Draft, cx: Context): Answer;
+  add?(cx: Context, draft: Draft): Answer;
   /** Decides the change of `before` to `entry`. By default it is made if `check` accepts it. */
-  update?(entry: Entry, before: Entry, cx: Context): Answer;
+  update?(cx: Context, entry: Entry, before: Entry): Answer;
   /** Decides the deletion of an entry. By default it is removed. */
-  delete?(entry: Entry, cx: Context): Answer;
+  delete?(cx: Context, entry: Entry): Answer;
   /** Decides a change of settings, which match their schemas; `null` removes one. By default they are set or removed. */
-  configure?(settings: Record<string, Value | null>, cx: Context): Answer;
+  configure?(cx: Context, settings: Record<string, Value | null>): Answer;
   /** Answers reads that name no view. By default the host does, from memory, which is by far the cheapest. */
-  entries?(query: Query, cx: Context): Page;
+  entries?(cx: Context, query: Query): Page;
   /** The time of the next wake-up, in milliseconds since the epoch. Called after every change. By default never. */
   nextWakeUp?(cx: Context): number | null | undefined;
   /** Decides what happens at the time of a wake-up. By default nothing changes. */
   wake?(cx: Context): Answer;
-  /** Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same request are set already. By default the list stays as it is. */
-  migrate?(from: string, cx: Context): Answer;
+  /** Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same request are set already. By default the values are taken away that this logic does not declare, or declares in another way. */
+  migrate?(cx: Context, from: string): Answer;
 }
 
 /** Creates the object that a plugin exports as `todoListLogic`. */

@@ -31,7 +31,7 @@ export const todoListLogic = logic({
         text: { title: "What, such as “2 l milk”", kind: "text", required: true },
         aisle: { title: "Aisle", kind: "text" },
       },
-      run({ text, aisle }) {
+      run(cx, { text, aisle }) {
         const draft = { title: text, date: null, completed: false, order: null, fields: { aisle } };
         return added(draft, "text");
       },
@@ -41,7 +41,7 @@ export const todoListLogic = logic({
   views: {
     "by-aisle": { title: "By aisle", page: byAisle },
   },
-  add: (draft) => added(draft, "title"),
+  add: (cx, draft) => added(draft, "title"),
   update,
   configure,
 });
@@ -70,10 +70,11 @@ function added(draft, field) {
 }
 
 /**
+ * @param {import("hotlist-plugin").Context} _
  * @param {import("hotlist-plugin").Entry} entry
  * @param {import("hotlist-plugin").Entry} before
  */
-function update(entry, before) {
+function update(_, entry, before) {
   const { quantity, unit } = entry.fields;
   const retitled =
     entry.title !== before.title && quantity === before.fields.quantity && unit === before.fields.unit;
@@ -124,15 +125,21 @@ function clearBought() {
   return [...bought.map(remove), ...remembering(bought)];
 }
 
-/** @param {Record<string, string[] | null>} settings */
-function configure(settings) {
+/**
+ * @param {import("hotlist-plugin").Context} _
+ * @param {Record<string, string[] | null>} settings
+ */
+function configure(_, settings) {
   checkOrder(settings["aisle-order"] ?? []);
   checkMemory(settings["known-aisles"] ?? []);
   return Object.entries(settings).map(([name, texts]) => set(name, texts && texts.map(tidy)));
 }
 
-/** @param {import("hotlist-plugin").Query} query */
-function byAisle(query) {
+/**
+ * @param {import("hotlist-plugin").Context} _
+ * @param {import("hotlist-plugin").Query} query
+ */
+function byAisle(_, query) {
   const entries = [];
   for (const entry of list.all()) {
     if (matches(entry, query)) {

@@ -18,17 +18,17 @@ export function logic(definition) {
   /** @type {Functions} */
   const rules = {
     check() {},
-    add(draft, cx) {
+    add(cx, draft) {
       const entry = { id: list.nextId(), ...draft };
-      rules.check(entry, null, cx);
+      rules.check(cx, entry, null);
       return put(entry);
     },
-    update(entry, before, cx) {
-      rules.check(entry, before, cx);
+    update(cx, entry, before) {
+      rules.check(cx, entry, before);
       return put(entry);
     },
-    configure: (wanted) => Object.entries(wanted).map(([name, value]) => set(name, value)),
-    entries: plainPage,
+    configure: (_, wanted) => Object.entries(wanted).map(([name, value]) => set(name, value)),
+    entries: (_, query) => plainPage(query),
     wake() {},
     migrate: () => withoutUndeclared(fields, settings),
   };
@@ -54,31 +54,31 @@ export function logic(definition) {
         wakes: definition.nextWakeUp !== undefined,
       };
     },
-    addEntry: (cx, draft) => changes(rules.add(friendly(draft), started(cx))),
+    addEntry: (cx, draft) => changes(rules.add(started(cx), friendly(draft))),
     updateEntry(cx, id, patch) {
       const context = started(cx);
       const before = held(id);
-      return changes(rules.update(patched(before, patch), before, context));
+      return changes(rules.update(context, patched(before, patch), before));
     },
     deleteEntry(cx, id) {
       const context = started(cx);
       // Clearing a list calls this for every entry, so the entry is read only if the logic has a rule for it.
-      return changes(definition.delete ? definition.delete(held(id), context) : remove(id));
+      return changes(definition.delete ? definition.delete(context, held(id)) : remove(id));
     },
     command(cx, name, given) {
       const context = started(cx);
       const command = commands[name] ?? reject("command-unknown", `This list has no command "${name}".`);
-      return changes(command.run(named(given), context));
+      return changes(command.run(context, named(given)));
     },
-    configure: (cx, wanted) => changes(rules.configure(named(wanted), started(cx))),
+    configure: (cx, wanted) => changes(rules.configure(started(cx), named(wanted))),
     entries(cx, query) {
       const context = started(cx);
       const wanted = { ...query, date: day(query.date) };
       if (query.view === null) {
-        return page(rules.entries(wanted, context));
+        return page(rules.entries(context, wanted));
       }
       const view = views[query.view] ?? reject("view-unknown", `This list has no view "${query.view}".`);
-      return page(view.page(wanted, context));
+      return page(view.page(context, wanted));
     },
     nextWakeUp(cx) {
       try {
@@ -91,7 +91,7 @@ export function logic(definition) {
       }
     },
     wake: (cx) => changes(rules.wake(started(cx))),
-    migrate: (cx, from) => changes(rules.migrate(from, started(cx))),
+    migrate: (cx, from) => changes(rules.migrate(started(cx), from)),
   };
   return Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, noted(answer)]));
 

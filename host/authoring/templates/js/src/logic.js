@@ -16,7 +16,7 @@ export const todoListLogic = logic({
   },
 
   /** Rejects an entry with a message for the user, or accepts it. */
-  check(entry, before) {
+  check(cx, entry, before) {
     if (entry.title.trim() === "") {
       reject("title-empty", "Give the entry a title.", "title");
     }
@@ -36,7 +36,7 @@ export const todoListLogic = logic({
   views: {
     urgent: {
       title: "Urgent first",
-      page(query) {
+      page(cx, query) {
         const entries = [...list.all()].filter((entry) => matches(entry, query));
         const urgent = { name: "urgent", title: "Urgent", rows: entries.filter(isUrgent) };
         const other = { name: "other", title: "Everything else", rows: entries.filter((entry) => !isUrgent(entry)) };
