@@ -35,6 +35,7 @@ mod entries;
 mod events;
 mod failure_log;
 mod field_values;
+mod followed;
 mod gzip;
 mod headers;
 mod health;

@@ -6,7 +6,8 @@
 //! The first event of a list says where the stream starts. Without a position it is `ready`. With one, the missed revisions
 //! follow, or `reset` if the history does not contain all of them and the client has to read the list anew. A revision that
 //! is larger than a page is a `reset`, too. When a list cannot be followed any more, a `problem` says why. A stream of that
-//! list alone then ends, and a stream of several goes on with the others.
+//! list alone then ends, and a stream of several goes on with the others. When the actor of a list ends, a stream of that list
+//! alone ends, too, and a stream of several subscribes to the next actor.
 //!
 //! A stream holds one page of the history and two events at most, and reads the next page when the events of this one are
 //! given to the connection. Page and events are part of the budget of answers until they are sent, and the stream waits where
@@ -30,11 +31,12 @@ use futures_util::stream as futures_stream;
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
 use super::conditions::{LastEventId, LastEventPositions};
+use super::followed::Position;
 use super::history::Viewer;
 use super::openapi::ReadProblems;
 use super::paths::{ListPath, Origin};
 use super::problem::{HandlerResult, Problem, ProblemKind};
-use super::query::{EventsQuery, NoQuery, Position};
+use super::query::{EventsQuery, NoQuery};
 use super::state::Shared;
 use crate::list::name::ListName;
 use follower::Follower;
@@ -76,7 +78,8 @@ pub(super) async fn follow(
         at most once a second. `lists`: more lists changed than are kept, read `GET /lists` anew. `logic`: a version became live, a \
         rollout changed or a component was refused, the data is the same as in `GET /logic`. `list`, `lists` and `logic` have no \
         history: read both resources after each connection. The id of every event names the lists with the last revisions \
-        that the client has, such as `a:12,b:40`; names are percent-encoded.",
+        that the client has, such as `a:12,b:40`; names are percent-encoded. A list that could not be read from the beginning \
+        is not in it, and is followed as the query says when the client connects again.",
         body = String, content_type = "text/event-stream"), ReadProblems))]
 pub(super) async fn follow_several(
     State(web): Shared,

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::followed::Position;
 use super::problem::{Problem, ProblemKind};
 use super::schemas;
 use super::state::Web;
@@ -188,24 +189,13 @@ pub(super) struct ChangesQuery {
     pub(super) limit: usize,
 }
 
-/// The most lists that one event stream follows.
-pub(super) const MAX_FOLLOWED: usize = 32;
-
-/// A list to follow, and where to go on.
-#[derive(Debug)]
-pub(super) struct Position {
-    pub(super) list: ListName,
-    /// The last revision that the client knows, or `None` to follow the list from now on.
-    pub(super) after: Option<u64>,
-}
-
 /// Which lists to follow.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
-    /// A list, once for each list, at most 32. After the last colon may be the last revision of it that the client knows, as in
-    /// `groceries:12`. Without a revision the list is followed from now on. A name that ends like a revision is written with
-    /// a colon behind it.
+    /// A list, once for each list, at most 32, whose names have at most 8192 bytes in all, percent-encoded. After the last colon
+    /// may be the last revision of it that the client knows, as in `groceries:12`. Without a revision the list is followed from
+    /// now on. A name that ends like a revision, or with a colon, is written with a colon behind it.
     #[param(value_type = Option<Vec<String>>, explode = true, max_items = 32)]
     pub(super) list: Vec<Position>,
     /// Whether `list` events are about all lists, and not only about the followed ones.
@@ -291,23 +281,12 @@ impl<'a> QueryParameters<'a> {
         self.text(name).map(|text| ListName::new(&text).map_err(|error| invalid(name, error))).transpose()
     }
 
-    /// The lists to follow, each once.
+    /// The lists to follow.
     fn positions(&mut self) -> Result<Vec<Position>, Problem> {
-        let mut positions: Vec<Position> = Vec::new();
-        let (lists, others) = std::mem::take(&mut self.unread).into_iter().partition(|(name, _)| name == "list");
+        let (lists, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unread).into_iter().partition(|(name, _)| name == "list");
         self.unread = others;
-        for (_, text) in lists {
-            let position = Position::read(&text)?;
-            if positions.iter().any(|earlier| earlier.list == position.list) {
-                return Err(invalid("list", format!("{} is there twice", position.list.as_str())));
-            }
-            if positions.len() == MAX_FOLLOWED {
-                let problem = invalid("list", format!("there are more than {MAX_FOLLOWED} lists"));
-                return Err(problem.with_limit("max followed lists", MAX_FOLLOWED));
-            }
-            positions.push(position);
-        }
-        Ok(positions)
+        Position::read_all(lists.into_iter().map(|(_, text)| text))
     }
 
     fn number(&mut self, name: &str) -> Result<Option<u64>, Problem> {
@@ -396,20 +375,6 @@ impl<'a> QueryParameters<'a> {
             Some("false") => Ok(Some(false)),
             Some(_) => Err(invalid(name, "it is neither true nor false")),
         }
-    }
-}
-
-impl Position {
-    fn read(text: &str) -> Result<Self, Problem> {
-        let (name, revision) = match text.rsplit_once(':') {
-            Some((name, "")) => (name, None),
-            Some((name, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(digits)),
-            _ => (text, None),
-        };
-        let list = ListName::new(name).map_err(|error| invalid("list", error))?;
-        let too_large = || invalid("list", format!("the revision of {name} is larger than 18446744073709551615"));
-        let after = revision.map(|digits| digits.parse().map_err(|_| too_large())).transpose()?;
-        Ok(Self { list, after })
     }
 }
 

@@ -4,6 +4,7 @@
 // Changes of lists and logics go to all windows.
 
 const MAX_FOLLOWED = 32; // the server's limit on lists in one stream; lists followed longest ago are left out
+const MAX_NAME_BYTES = 8_192; // the server's limit on their names, percent-encoded
 const REOPEN_DELAY = 3_000; // wait before the stream is opened anew after the server refused it
 
 class StreamHub {
@@ -30,8 +31,15 @@ class StreamHub {
   // The lists to follow, each from the earliest revision that a window has. A list that no window knows comes without one.
   #positions() {
     const positions = new Map();
+    let bytes = 0;
     for (const { list, revision } of [...this.#windows.values()].reverse()) {
-      if (list === null || (!positions.has(list) && positions.size === MAX_FOLLOWED)) continue;
+      if (list === null) continue;
+      if (!positions.has(list)) {
+        // Encoded as in a path of the server, which leaves fewer characters as they are.
+        const more = encodeURIComponent(list).replace(/[!'()*]/g, "%00").length;
+        if (positions.size === MAX_FOLLOWED || bytes + more > MAX_NAME_BYTES) continue;
+        bytes += more;
+      }
       const other = positions.get(list);
       positions.set(list, other === undefined ? revision : [revision, other].includes(null) ? null : Math.min(revision, other));
     }

@@ -1,7 +1,10 @@
 //! A list that a stream follows.
 
+use std::time::Duration;
+
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep_until};
 
 use super::super::history::Viewer;
 use super::super::problem::{Access, Problem};
@@ -15,11 +18,17 @@ use crate::store::{HistoryPage, PageLimit};
 /// missed many costs no more memory than one that missed few.
 const PAGE: usize = 100;
 
+/// The least time between two subscriptions of a stream that its list's actor ended. Lists that are followed and together do not
+/// fit in the memory of lists would be loaded again all the time otherwise.
+const RESUBSCRIBE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// A list that a stream follows.
 pub(super) struct Follower {
     pub(super) name: ListName,
     /// `None` when the list cannot be followed any more, and its last event is queued or sent.
     live: Option<Receiver<LiveRevision>>,
+    /// The earliest time of the next subscription.
+    due: Instant,
     pub(super) events: EventQueue,
     /// The revision up to which the history has to be read before live revisions can be sent.
     pub(super) missing_until: Option<u64>,
@@ -37,17 +46,17 @@ impl Follower {
         let live = web.cache().subscribe(&name)?;
         let current = web.cache().read(&name).await?.revision();
         let named = is_named.then_some(&name);
-        let mut events = EventQueue::new(viewer, web.options.page_bytes, after.unwrap_or(current), named);
+        let mut events = EventQueue::new(viewer, web.options.page_bytes, after.or(Some(current)), named);
         if after.is_none() {
             events.push_ready(current);
         }
-        Ok(Self { name, live: Some(live), events, missing_until: after.map(|_| current) })
+        Ok(Self { name, live: Some(live), due: Instant::now(), events, missing_until: after.map(|_| current) })
     }
 
     /// A list that cannot be followed. Its only event says why.
     pub(super) fn failed(web: &Web, name: ListName, after: Option<u64>, viewer: Viewer, problem: &Problem) -> Self {
-        let events = EventQueue::new(viewer, web.options.page_bytes, after.unwrap_or(0), Some(&name));
-        let mut follower = Self { name, live: None, events, missing_until: None };
+        let events = EventQueue::new(viewer, web.options.page_bytes, after, Some(&name));
+        let mut follower = Self { name, live: None, due: Instant::now(), events, missing_until: None };
         follower.end_with(web, problem);
         follower
     }
@@ -57,17 +66,33 @@ impl Follower {
         self.live.is_some()
     }
 
-    /// Waits for a live revision. Nothing is lost when this is dropped.
+    /// Waits for a live revision, or until [`Follower::subscribe_again`] is due because the actor ended. Nothing is lost when
+    /// this is dropped.
     pub(super) async fn next(&mut self) -> Result<LiveRevision, RecvError> {
-        match &mut self.live {
-            Some(live) => live.recv().await,
-            None => std::future::pending().await,
+        let Some(live) = &mut self.live else { return std::future::pending().await };
+        let next = live.recv().await;
+        // It stays closed.
+        if matches!(next, Err(RecvError::Closed)) {
+            sleep_until(self.due).await;
+        }
+        next
+    }
+
+    /// Goes on with the next actor of the list, and from the history, because the last one ended.
+    pub(super) async fn subscribe_again(&mut self, web: &Web) {
+        self.due = Instant::now() + RESUBSCRIBE_INTERVAL;
+        match web.cache().subscribe(&self.name) {
+            Ok(live) => {
+                self.live = Some(live);
+                self.note_gap(web).await;
+            }
+            Err(error) => self.end_with(web, &error.into()),
         }
     }
 
     /// Queues the next page of missed revisions, up to the current one.
     pub(super) async fn catch_up(&mut self, web: &Web, current: u64) {
-        let sent = self.events.sent;
+        let sent = self.events.sent.unwrap_or(current);
         let limit = PageLimit { items: PAGE, bytes: self.events.limit };
         let missed = match sent < current {
             true => web.cache().history_page(&self.name, sent, limit).await,

@@ -17,7 +17,7 @@ use super::super::state::Web;
 use super::written::WrittenEvent;
 use crate::actor::{ListChange, ListWatch, MAX_RECENT_LISTS};
 use crate::list::name::{ListName, LogicName};
-use crate::rollout::{Rollout, Version};
+use crate::rollout::Rollout;
 
 /// The time between two batches of `list` events. A list that changes more often is sent as it is at the end of that time.
 const LISTS_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,6 +37,8 @@ pub(super) struct Overview {
     /// When the next batch of `list` events may be sent.
     due: Instant,
     rollouts: watch::Receiver<()>,
+    /// Whether rollouts changed since [`Overview::logics`].
+    have_rollouts_changed: bool,
     /// A hash of what the client knows of each logic.
     known: BTreeMap<LogicName, u64>,
 }
@@ -60,12 +62,16 @@ impl Overview {
     pub(super) fn new(web: &Web, origin: Origin, only: Option<BTreeSet<ListName>>) -> Self {
         let rollouts = web.services.registry.watch();
         let known =
-            web.services.registry.all().iter().map(|(name, rollout)| (name.clone(), seen_of(rollout))).collect();
-        Self { origin, only, lists: web.cache().watch_lists(), due: Instant::now(), rollouts, known }
+            web.services.registry.all().iter().map(|(name, rollout)| (name.clone(), seen_of(name, rollout))).collect();
+        let lists = web.cache().watch_lists();
+        Self { origin, only, lists, due: Instant::now(), rollouts, have_rollouts_changed: false, known }
     }
 
-    /// Waits for news. Nothing is lost when this is dropped.
+    /// Waits for news that are not taken yet. Nothing is lost when this is dropped.
     pub(super) async fn next(&mut self) -> News {
+        if self.have_rollouts_changed {
+            return News::Logics;
+        }
         let Self { lists, due, rollouts, .. } = self;
         let lists_changed = async {
             lists.changed().await;
@@ -74,7 +80,10 @@ impl Overview {
         tokio::select! {
             biased;
             // The registry outlives the server's streams.
-            _ = rollouts.changed() => News::Logics,
+            _ = rollouts.changed() => {
+                self.have_rollouts_changed = true;
+                News::Logics
+            }
             () = lists_changed => News::Lists,
         }
     }
@@ -101,8 +110,10 @@ impl Overview {
     /// The events of the logics that look different from what the client knows.
     pub(super) fn logics(&mut self, web: &Web) -> Vec<WrittenEvent> {
         let mut events = Vec::new();
+        // Before they are read, so that no change is lost in between.
+        self.have_rollouts_changed = false;
         for (name, rollout) in web.services.registry.all().iter() {
-            let seen = seen_of(rollout);
+            let seen = seen_of(name, rollout);
             if self.known.insert(name.clone(), seen) != Some(seen) {
                 let body = LogicBody::new(name.as_str(), rollout, false);
                 events.extend(written("logic", serde_json::to_vec(&body)));
@@ -123,17 +134,60 @@ fn written(name: &'static str, json: serde_json::Result<Vec<u8>>) -> Option<Writ
 }
 
 /// A hash of what a client sees of a rollout, without the counters.
-fn seen_of(rollout: &Rollout) -> u64 {
+fn seen_of(name: &LogicName, rollout: &Rollout) -> u64 {
+    let body = LogicBody::new(name.as_str(), rollout, false).without_counters();
     let mut hasher = DefaultHasher::new();
-    let digest = |version: Option<&Version>| version.map(|version| *version.digest());
-    let candidate = rollout.candidate.as_ref();
-    digest(rollout.live.as_deref()).hash(&mut hasher);
-    digest(rollout.last_good.as_deref()).hash(&mut hasher);
-    digest(candidate.map(|candidate| &*candidate.version)).hash(&mut hasher);
-    candidate.map(|candidate| (candidate.percent, candidate.shadow.is_some())).hash(&mut hasher);
-    rollout.state.since.hash(&mut hasher);
-    rollout.state.on_fault.as_str().hash(&mut hasher);
-    rollout.state.refusal().is_some().hash(&mut hasher);
-    rollout.state.failure().hash(&mut hasher);
+    // A body that cannot be written is no event either.
+    serde_json::to_vec(&body).unwrap_or_default().hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::logic::testing::Native;
+    use crate::rollout::{CanaryEnd, Cause, Registry, Then, Version};
+
+    const NOW: u64 = 1_795_435_200_000;
+
+    #[test]
+    fn what_a_client_sees_of_a_logic_includes_the_end_of_its_canary_and_no_counter() {
+        let name = LogicName::new("todo").expect("a name");
+        let registry = Registry::default();
+        registry.publish(Native::version(1), "test", NOW);
+        let candidate = Version::new(Native::version(2), "test", NOW);
+        let stored = registry.propose(&name, |draft| {
+            draft.store(&candidate, None, Cause::new("test", NOW));
+            Ok::<_, String>(())
+        });
+        assert!(registry.accept(stored.expect("a version")));
+        let seen = || seen_of(&name, &registry.rollout(&name).expect("a logic"));
+        let seen_with = |percent: u8, shadow: bool, end: Option<CanaryEnd>| {
+            let cause = Cause::new("test", NOW);
+            let proposal = registry.propose(&name, |draft| draft.stage(&candidate, percent, shadow, end, cause));
+            assert!(registry.accept(proposal.expect("a candidate")));
+            seen()
+        };
+        let end = |until, then| Some(CanaryEnd { until, then, client: None });
+        let mut all = vec![
+            seen(),
+            seen_with(10, false, None),
+            seen_with(20, false, None),
+            seen_with(20, false, end(NOW + 1, Then::Live)),
+            seen_with(20, false, end(NOW + 2, Then::Live)),
+            seen_with(20, false, end(NOW + 2, Then::Withdraw)),
+            seen_with(0, true, None),
+        ];
+        assert_eq!(seen(), all[6]);
+        for version in [&candidate, &registry.live(&name).expect("a live version")] {
+            version.counters.accepted.fetch_add(1, Ordering::Relaxed);
+            version.counters.faults.fetch_add(1, Ordering::Relaxed);
+        }
+        assert_eq!(seen(), all[6]);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 7);
+    }
 }

@@ -1,14 +1,15 @@
 //! Positions in lists: what a client asks to follow, and the id from which it goes on.
 //!
-//! The id of an event of several lists is `a:12,b:40`: names as in a path, each with the last revision that the client knows.
+//! The id of an event of several lists is `a:12,b:40`: names as in a path, each with the last revision that the client knows. A
+//! list of which the client knows no revision is left out, and goes on as the query says.
 
 use std::fmt::Write;
 
 use percent_encoding::percent_decode_str;
 
+use super::super::followed::Position;
 use super::super::paths::segment;
 use super::super::problem::{Problem, ProblemKind};
-use super::super::query::Position;
 use crate::list::name::ListName;
 
 /// The last revision of a list that a client knows from an earlier stream of that list.
@@ -17,8 +18,8 @@ pub(super) fn of_list(id: Option<&str>) -> Result<Option<u64>, Problem> {
     id.map(|id| number(id).ok_or_else(wrong)).transpose()
 }
 
-/// Puts the revisions of the last event of an earlier stream in place of those that the query names. Lists that are not in
-/// the query are left out.
+/// Puts the revisions of the last event of an earlier stream in place of those that the query names. A list that the event does
+/// not name keeps its place in the query. Lists that are not in the query are left out.
 pub(super) fn go_on_from(positions: &mut [Position], id: &str) -> Result<(), Problem> {
     for part in id.split(',').filter(|part| !part.is_empty()) {
         let (name, revision) = read(part)
@@ -45,9 +46,10 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// The id of an event, from the lists and the revisions that the client knows.
-pub(super) fn id<'a>(lists: impl Iterator<Item = (&'a ListName, u64)>) -> String {
+pub(super) fn id<'a>(lists: impl Iterator<Item = (&'a ListName, Option<u64>)>) -> String {
     let mut id = String::new();
     for (name, revision) in lists {
+        let Some(revision) = revision else { continue };
         let comma = if id.is_empty() { "" } else { "," };
         // Writing to a string cannot fail.
         let _ = write!(id, "{comma}{}:{revision}", segment(name.as_str()));
@@ -66,11 +68,22 @@ mod tests {
     #[test]
     fn an_id_names_all_lists_and_is_read_again() {
         let names = [name("a"), name("b, c:7"), name("ü\u{2603}")];
-        let id = id(names.iter().zip([12, 0, 40]));
+        let id = id(names.iter().zip([12, 0, 40].map(Some)));
         assert_eq!(id, "a:12,b%2C%20c%3A7:0,%C3%BC%E2%98%83:40");
         let mut positions = names.clone().map(|list| Position { list, after: Some(1) });
         go_on_from(&mut positions, &id).expect("it is right");
         assert_eq!(positions.map(|position| position.after), [Some(12), Some(0), Some(40)]);
+    }
+
+    #[test]
+    fn a_list_without_a_position_is_left_out_of_an_id_and_goes_on_as_the_query_says() {
+        let names = ["a", "b", "c"].map(name);
+        let id = id(names.iter().zip([None, Some(3), None]));
+        assert_eq!(id, "b:3");
+        let mut positions = names.map(|list| Position { list, after: None });
+        positions[2].after = Some(7);
+        go_on_from(&mut positions, &id).expect("it is right");
+        assert_eq!(positions.map(|position| position.after), [None, Some(3), Some(7)]);
     }
 
     #[test]

@@ -12,8 +12,9 @@ pub(super) struct EventQueue {
     pub(super) viewer: Viewer,
     /// The most bytes of a revision as an event.
     pub(super) limit: usize,
-    /// The last revision that the client knows once all that was popped is sent.
-    pub(super) sent: u64,
+    /// The last revision that the client knows once all that was popped is sent. `None` if the list could not be read when
+    /// the stream began, and the client named no revision.
+    pub(super) sent: Option<u64>,
     /// The first member of the data of each event where a stream follows several lists: `"list":"a",`.
     member: String,
     queued: VecDeque<QueuedEvent>,
@@ -30,8 +31,8 @@ enum QueuedEvent {
 }
 
 impl EventQueue {
-    /// An empty queue for a client that knows the revision `sent`. `named` is the list if the events name it.
-    pub(super) fn new(viewer: Viewer, limit: usize, sent: u64, named: Option<&ListName>) -> Self {
+    /// An empty queue for a client that knows the revision `sent`, or none. `named` is the list if the events name it.
+    pub(super) fn new(viewer: Viewer, limit: usize, sent: Option<u64>, named: Option<&ListName>) -> Self {
         let member = named.map(|name| format!("\"list\":{},", serde_json::Value::from(name.as_str())));
         Self { viewer, limit, sent, member: member.unwrap_or_default(), queued: VecDeque::new() }
     }
@@ -45,7 +46,7 @@ impl EventQueue {
             QueuedEvent::Problem(problem) => self.written("problem", problem),
             QueuedEvent::Revision(revision, current) => match json_of(&revision, &self.viewer, self.limit) {
                 Ok(Some(json)) => {
-                    self.sent = revision.number();
+                    self.sent = Some(revision.number());
                     self.written("revision", json)
                 }
                 // The client reads the list anew, so what follows up to the current revision is not sent.
@@ -73,7 +74,7 @@ impl EventQueue {
     }
 
     fn marker(&mut self, name: &'static str, current: u64) -> WrittenEvent {
-        self.sent = current;
+        self.sent = Some(current);
         self.written(name, format!("{{\"revision\":{current}}}").into_bytes())
     }
 
@@ -90,7 +91,7 @@ impl EventQueue {
     /// Queues missed revisions. If one is missing among them, or is larger than a page, queues `reset` instead of it and of
     /// all that follow. Returns the last revision that the client knows once all of them are sent.
     pub(super) fn push_missed(&mut self, missed: impl IntoIterator<Item = RetainedRevision>, current: u64) -> u64 {
-        let before = self.sent;
+        let before = self.sent.unwrap_or(current);
         let mut last = before;
         for revision in missed {
             if revision.number() != last + 1 || revision.changes().is_none() {
@@ -143,13 +144,13 @@ mod tests {
     }
 
     fn events_within(limit: usize, missed: Vec<RetainedRevision>, current: u64) -> Vec<String> {
-        let mut events = EventQueue::new(Viewer::anonymous(), limit, 4, None);
+        let mut events = EventQueue::new(Viewer::anonymous(), limit, Some(4), None);
         let last = events.push_missed(missed, current);
         let mut written = Vec::new();
         while let Some(event) = events.pop() {
-            written.push(format!("{} {}", event.name, events.sent));
+            written.push(format!("{} {}", event.name, events.sent.expect("a revision")));
         }
-        assert!(events.sent == last || limit == 1, "{last}");
+        assert!(events.sent == Some(last) || limit == 1, "{last}");
         written
     }
 
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn an_event_of_several_lists_names_its_list() {
         let name = ListName::new("a \"b\"").expect("a name");
-        let mut events = EventQueue::new(Viewer::anonymous(), 1 << 20, 4, Some(&name));
+        let mut events = EventQueue::new(Viewer::anonymous(), 1 << 20, Some(4), Some(&name));
         events.push_ready(4);
         events.push_missed(revisions(&[5]).into_iter().map(RetainedRevision::Whole), 5);
         events.push_problem(br#"{"status":500}"#.to_vec());

@@ -47,8 +47,8 @@ enum Next {
     CatchUp(usize, u64),
     /// A live revision of a list.
     Live(usize, Result<LiveRevision, RecvError>),
-    /// Something about all lists or logics.
-    News(News),
+    /// Something about all lists or logics, and the room of its events.
+    News(News, Reservation),
 }
 
 impl EventStream {
@@ -88,9 +88,10 @@ impl EventStream {
                 Next::CatchUp(at, current) => self.followers[at].catch_up(&web, current).await,
                 Next::Live(at, Ok(live)) => self.take_live(at, &live).await,
                 Next::Live(at, Err(RecvError::Lagged(_))) => self.followers[at].note_gap(&web).await,
-                // The actor ended. The client connects again, which starts the next actor.
-                Next::Live(_, Err(RecvError::Closed)) => return None,
-                Next::News(news) => self.take_news(news).await,
+                // The actor of the only list ended. The client connects again, which starts the next actor.
+                Next::Live(_, Err(RecvError::Closed)) if self.overview.is_none() => return None,
+                Next::Live(at, Err(RecvError::Closed)) => self.followers[at].subscribe_again(&web).await,
+                Next::News(news, room) => self.take_news(news, room),
             }
             // A stream of one list has nothing to say when that list cannot be read.
             self.ended |= self.overview.is_none() && !self.followers.iter().any(Follower::is_open);
@@ -112,12 +113,12 @@ impl EventStream {
     /// The id of an event: what the client knows once the event is sent.
     fn id(&self) -> String {
         match (&self.overview, self.followers.as_slice()) {
-            (None, [only]) => only.events.sent.to_string(),
+            (None, [only]) => only.events.sent.map(|sent| sent.to_string()).unwrap_or_default(),
             (_, lists) => positions::id(lists.iter().map(|list| (&list.name, list.events.sent))),
         }
     }
 
-    /// Waits for a live revision, for news, or for the room of a page of missed revisions.
+    /// Waits for a live revision, for news and their room, or for the room of a page of missed revisions.
     async fn wait(&mut self) -> Next {
         let count = self.followers.len();
         let missing = (0..count).map(|step| (self.turn + step) % count);
@@ -136,15 +137,16 @@ impl EventStream {
         let waiting: Vec<_> = waiting.collect();
         let live =
             async { if waiting.is_empty() { std::future::pending().await } else { select_all(waiting).await.0 } };
+        let room = &self.room;
         let news = async {
             match &mut self.overview {
-                Some(overview) => overview.next().await,
+                Some(overview) => Next::News(overview.next().await, room.wait(BATCH_BYTES).await),
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            news = news => Next::News(news),
+            news = news => news,
             (at, live) = live => {
                 self.turn = at + 1;
                 Next::Live(at, live)
@@ -160,10 +162,11 @@ impl EventStream {
     /// Queues a revision that was just made, or has it read from the history.
     async fn take_live(&mut self, at: usize, live: &LiveRevision) {
         let follower = &mut self.followers[at];
-        if live.number <= follower.events.sent {
+        let sent = follower.events.sent.unwrap_or(0);
+        if live.number <= sent {
             return;
         }
-        match live.revision().filter(|_| live.number == follower.events.sent + 1) {
+        match live.revision().filter(|_| live.number == sent + 1) {
             Some(revision) => self.push_live(at, revision).await,
             // The history has it.
             None => follower.missing_until = Some(live.number),
@@ -186,17 +189,14 @@ impl EventStream {
         }
     }
 
-    /// Queues the events of news, when there is room.
-    async fn take_news(&mut self, news: News) {
-        let web = self.web.clone();
-        tokio::select! {
-            () = self.reserve(BATCH_BYTES, false) => {}
-            () = web.stopping.cancelled() => self.ended = true,
-        }
-        let Some(overview) = self.overview.as_mut().filter(|_| !self.ended) else { return };
+    /// Queues the events of news.
+    fn take_news(&mut self, news: News, room: Reservation) {
+        let Some(overview) = &mut self.overview else { return };
+        self.reserved = Some(Arc::new(room));
+        self.is_live = false;
         self.news.extend(match news {
             News::Lists => overview.lists(),
-            News::Logics => overview.logics(&web),
+            News::Logics => overview.logics(&self.web),
         });
     }
 }

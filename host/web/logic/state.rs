@@ -107,7 +107,7 @@ pub(in crate::web) struct CandidateBody<'a> {
 }
 
 /// Comparison of a candidate with the live version.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 #[schema(as = Shadow)]
 pub(in crate::web) struct ShadowBody {
     /// Commands that both versions decided.
@@ -125,7 +125,7 @@ pub(in crate::web) struct ShadowBody {
 }
 
 /// Number of differences by kind.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 #[schema(as = DifferenceCounts)]
 pub(in crate::web) struct DifferenceCounts {
     /// The changes differ.
@@ -243,6 +243,13 @@ impl<'a> LogicBody<'a> {
         let on_fault = rollout.state.on_fault.into();
         Self { name, state: status, on_fault, live, last_good, candidate, failure: rollout.state.failure() }
     }
+
+    /// The same with all counters at 0 and without last faults: what changes with the rollout only.
+    pub(in crate::web) fn without_counters(self) -> Self {
+        let of = |version: Option<LoadedVersionBody<'a>>| version.map(LoadedVersionBody::without_counters);
+        let candidate = self.candidate.map(CandidateBody::without_counters);
+        Self { live: of(self.live), last_good: of(self.last_good), candidate, ..self }
+    }
 }
 
 impl<'a> LoadedVersionBody<'a> {
@@ -264,6 +271,11 @@ impl<'a> LoadedVersionBody<'a> {
             last_fault: counters.last_fault().map(|fault| fault.to_string()),
         }
     }
+
+    fn without_counters(self) -> Self {
+        let (accepted, rejected, faults, fell_back, migrated, not_migrated) = (0, 0, 0, 0, 0, 0);
+        Self { accepted, rejected, faults, fell_back, migrated, not_migrated, last_fault: None, ..self }
+    }
 }
 
 impl<'a> CandidateBody<'a> {
@@ -275,6 +287,11 @@ impl<'a> CandidateBody<'a> {
             then: end.map(|end| end.then.into()),
             shadow: candidate.shadow.as_ref().map(|shadow| ShadowBody::new(shadow.tally(), differences)),
         }
+    }
+
+    fn without_counters(self) -> Self {
+        let shadow = self.shadow.map(|_| ShadowBody::default());
+        Self { version: self.version.without_counters(), shadow, ..self }
     }
 }
 
