@@ -120,7 +120,7 @@ impl Actor {
         let (sender, receiver) = oneshot::channel();
         match self.post(Message::Read(sender)) {
             Posted::Waits | Posted::WaitsForTask => Ok(match receiver.await {
-                Ok(loaded) => loaded.map_err(CallError::Store),
+                Ok(loaded) => loaded,
                 Err(_) => Err(CallError::Crashed),
             }),
             Posted::Full => Ok(Err(CallError::Overloaded { limit: self.environment.mailbox })),
@@ -279,7 +279,7 @@ impl Actor {
             list = match self.load().await {
                 Ok(list) => list,
                 Err(error) => {
-                    pending.into_iter().for_each(|command| command.fail(CallError::Store(error.clone())));
+                    pending.into_iter().for_each(|command| command.fail(error.clone()));
                     return Ok(());
                 }
             };
@@ -305,16 +305,18 @@ impl Actor {
     }
 
     /// The durable list, from memory or from the store.
-    async fn load(&self) -> Result<Arc<List>, StoreError> {
-        match self.durable.list() {
-            Some(list) => Ok(list),
-            None => {
-                let Environment { store, clock, list_memory, .. } = &*self.environment;
-                // Expired receipts are not read.
-                store.receipt_room().advance(clock.now());
-                Ok(self.durable.set_loaded(store.load(&self.name).await?, list_memory))
-            }
+    async fn load(&self) -> Result<Arc<List>, CallError> {
+        if let Some(list) = self.durable.list() {
+            return Ok(list);
         }
+        let Environment { store, clock, list_memory, .. } = &*self.environment;
+        list_memory.check()?;
+        // Expired receipts are not read.
+        store.receipt_room().advance(clock.now());
+        let stored = store.load(&self.name).await?;
+        // Again, because the lists that were read meanwhile are counted only now.
+        list_memory.check()?;
+        Ok(self.durable.set_loaded(stored, list_memory))
     }
 
     /// A store that takes no more writes has logged why. Its lists add nothing to that but lines.

@@ -244,10 +244,7 @@ impl Cache {
             self.crowded.notify_one();
             return Err(CallError::TooManyLists { limit: self.bounds.resident });
         }
-        let memory = &self.environment.list_memory;
-        if memory.is_full() {
-            return Err(CallError::ListMemoryFull { limit: memory.limit() });
-        }
+        self.environment.list_memory.check()?;
         let actor = self.actors.entry(name.clone()).or_insert_with(|| {
             if self.resident.fetch_add(1, Ordering::Relaxed) + 1 >= self.high_watermark() {
                 self.crowded.notify_one();
@@ -305,9 +302,10 @@ impl Cache {
     }
 
     /// Passivates the longest idle actors as long as the lists take nearly as much memory as they may. An actor with
-    /// subscribers comes last, because its event streams end with it.
+    /// subscribers comes last, because its event streams have to load the list again.
     fn free_memory(&self) -> usize {
-        let surplus = self.environment.list_memory.surplus();
+        let memory = &self.environment.list_memory;
+        let surplus = memory.surplus();
         if surplus == 0 {
             return 0;
         }
@@ -322,12 +320,17 @@ impl Cache {
         });
         let Some((last, _)) = last.or(idle.last()).copied() else { return 0 };
         let mut left = surplus;
-        self.remove(|actor| {
+        let removed = self.remove(|actor| {
             let bytes = actor.memory();
             let is_stopped = left > 0 && rank(actor) <= last && actor.free();
             left = left.saturating_sub(if is_stopped { bytes } else { 0 });
             is_stopped
-        })
+        });
+        // Lists that were loaded meanwhile may have taken more than was freed.
+        if removed > 0 && memory.surplus() > 0 {
+            memory.note_surplus();
+        }
+        removed
     }
 
     /// Unloads versions that are loaded for single lists only and were not used for `idle` milliseconds. Returns how many.

@@ -1,11 +1,13 @@
 //! Memory of lists: the bytes that the lists of all actors take, and their limit.
 //!
 //! Each actor counts the list that it holds. The cache passivates actors early when the lists take nearly as much as they
-//! may, and starts none while they take all of it.
+//! may, and starts none while they take all of it. A list that is not in memory is not loaded then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+
+use super::error::CallError;
 
 /// The part of the limit from which on actors are passivated early, in per cent.
 const HIGH_WATERMARK_PER_CENT: usize = 95;
@@ -65,6 +67,16 @@ impl ListMemory {
             self.crowded.notify_one();
         }
         is_full
+    }
+
+    /// Refuses another list while the lists take all that they may.
+    pub(crate) fn check(&self) -> Result<(), CallError> {
+        if self.is_full() { Err(CallError::ListMemoryFull { limit: self.limit }) } else { Ok(()) }
+    }
+
+    /// Notes that a sweep left a surplus, so that another one is due.
+    pub(crate) fn note_surplus(&self) {
+        self.crowded.notify_one();
     }
 
     /// Waits until the lists take nearly as much as they may, or all of it.

@@ -7,14 +7,13 @@ use tokio::sync::oneshot;
 use super::error::CallError;
 use super::request::{Reply, Request};
 use crate::list::List;
-use crate::store::StoreError;
 
 /// A message to an actor.
 pub(super) enum Message {
     /// Carry out a command.
     Command(Box<Request>, ReplySender),
     /// Load the list. Sent by a reader that found no published snapshot.
-    Read(oneshot::Sender<Result<Arc<List>, StoreError>>),
+    Read(oneshot::Sender<Result<Arc<List>, CallError>>),
 }
 
 /// Sends the reply to a command, exactly once. A command that is dropped gets an error as its
@@ -26,9 +25,9 @@ pub(super) struct ReplySender {
 
 impl Message {
     /// Replies to a message whose list could not be loaded.
-    pub(super) fn fail(self, error: &StoreError) {
+    pub(super) fn fail(self, error: &CallError) {
         match self {
-            Self::Command(_, reply) => reply.send(Err(CallError::Store(error.clone()))),
+            Self::Command(_, reply) => reply.send(Err(error.clone())),
             Self::Read(reply) => drop(reply.send(Err(error.clone()))),
         }
     }

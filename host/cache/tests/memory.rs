@@ -1,5 +1,6 @@
 //! Passivation by the memory that lists take.
 
+use futures_util::FutureExt;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::*;
@@ -78,6 +79,58 @@ async fn a_list_that_is_followed_leaves_the_memory_last_and_its_event_streams_en
     };
     assert_eq!(missed, TryRecvError::Closed);
     drop((others, more));
+}
+
+#[tokio::test]
+async fn lists_that_are_loaded_at_a_time_are_refused_once_lists_take_all_of_their_memory() {
+    const LISTS: usize = 200;
+    let store = Arc::new(FaultyStore::new(MemoryStore::default()));
+    let all: Vec<_> = (0..LISTS).map(|number| name(&format!("list {number}"))).collect();
+    let writer = World::with_store(store.clone());
+    let mut largest = 0;
+    for list in &all {
+        writer.add(list.as_str(), &"x".repeat(1_000)).await.unwrap();
+        largest = largest.max(writer.cache.read(list).await.unwrap().memory());
+    }
+    assert!(LISTS * largest > 2 * LIMIT);
+    let bounds = Bounds { idle: 60_000, resident: 1_000 };
+    let world = World::with_memory(store.clone(), bounds, 16, 100, ListMemory::new(LIMIT));
+    all.iter().for_each(|list| store.make_slow(list.clone()));
+    let reads = futures_util::future::join_all(all.iter().map(|list| world.cache.read(list)));
+    let hurry = async {
+        until(|| world.cache.resident() == LISTS).await;
+        all.iter().for_each(|list| store.hurry(list));
+    };
+    let (read, ()) = tokio::join!(reads, hurry);
+    let is_full = |read: &Result<_, CallError>| matches!(read, Err(CallError::ListMemoryFull { limit: LIMIT }));
+    assert!(read.iter().all(|read| read.is_ok() || is_full(read)));
+    assert!(read.iter().any(Result::is_ok) && read.iter().any(is_full));
+    assert!((LIMIT..LIMIT + largest).contains(&world.memory().used()), "{} bytes", world.memory().used());
+    world.cache.above_high_watermark().await;
+    assert!(world.cache.sweep() > 0);
+    let refused = read.iter().position(is_full).unwrap();
+    world.cache.read(&all[refused]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_that_frees_too_little_is_repeated_as_long_as_it_frees_something() {
+    let world = World::with_little_memory();
+    let count = world.fill("list").await;
+    world.store.hold_commits();
+    let mut adding = JoinSet::new();
+    for number in 1..count {
+        let (cache, list) = (world.cache.clone(), name(&format!("list {number}")));
+        adding.spawn(async move { cache.call(&list, add("milk")).await.unwrap() });
+    }
+    until(|| world.store.held_commits() == count - 1).await;
+    let is_due = || world.cache.above_high_watermark().now_or_never().is_some();
+    assert!(is_due() && !is_due());
+    assert_eq!(world.cache.sweep(), 1, "the other lists have commands in progress");
+    assert!(is_due() && !is_due());
+    assert_eq!(world.cache.sweep(), 0);
+    assert!(!is_due());
+    world.store.release();
+    adding.join_all().await;
 }
 
 #[tokio::test]
