@@ -79,18 +79,23 @@ impl Failure<'_> {
     /// The place of the failure, for people.
     pub fn place(&self) -> String {
         let list = quoted(self.list.as_str());
-        let Some(Asked { revision, question }) = self.asked else { return format!("at list {list}") };
-        let question: String = render::question(question).chars().take(MAX_QUESTION_CHARS).collect();
-        format!("at {question} on list {list} at revision {revision}")
+        let Some(asked) = self.asked else { return format!("at list {list}") };
+        format!("at {} on list {list} at revision {}", asked.shown(), asked.revision)
     }
-}
 
-impl Failure<'_> {
     /// The failure as a quarantine remembers it.
     pub(super) fn record(&self, fault: &Fault, time: u64) -> FailureRecord {
         let list = self.list.as_str().to_owned();
         let client = self.client.map(|client| client.to_string());
-        FailureRecord { time, list, revision: None, question: None, client, fault: excerpt(&fault.to_string()).into() }
+        let (revision, question) = (self.asked.map(|asked| asked.revision), self.asked.map(Asked::shown));
+        FailureRecord { time, list, revision, question, client, fault: excerpt(&fault.to_string()).into() }
+    }
+}
+
+impl Asked<'_> {
+    /// The question in the notation of a case file, cut if it is long.
+    fn shown(self) -> String {
+        render::question(self.question).chars().take(MAX_QUESTION_CHARS).collect()
     }
 }
 

@@ -82,6 +82,8 @@ async fn a_quarantine_that_force_ends_is_named_in_the_answer_and_the_event_and_s
     assert_eq!(lists, ["ann", "bob", "eve"], "one a list");
     let of_bob = failures.iter().find(|failure| failure["list"] == "bob").expect("it is there");
     assert_eq!(of_bob["client"], "127.0.0.1");
+    assert!(of_bob["question"].as_str().is_some_and(|asked| asked.contains("title = \"trap\"")), "{of_bob}");
+    assert!(of_bob["revision"].as_u64() >= Some(1), "{of_bob}");
     assert!(of_bob["fault"].as_str().is_some_and(|fault| fault.starts_with("it trapped")), "{of_bob}");
     let after = patch(&server, "rules", &json!({"live": bad, "force": true})).await;
     let record = version(&after, &bad);
