@@ -52,8 +52,9 @@ function sayWell() {
   console.assert(true, "never said");
   console.assert(false, "not so");
   console.table([{ a: 1, b: "two" }, { a: 10 }, 5]);
-  console.trace("here");
   console.error("half \ud800");
+  // Last, because its stack may reach the limit on lines.
+  console.trace("here");
 }
 
 function sayBadly() {
