@@ -40,6 +40,11 @@ fn help_shows_examples_and_a_usage_error_exits_with_2() {
     assert!(stderr.contains("write it as 60s"), "{stderr}");
 }
 
+#[expect(clippy::print_stderr, reason = "a test that is not run says so")]
+fn skip(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
+
 /// The standard error of a server that refuses one environment variable.
 fn refused(variable: &str, value: &str, arguments: &[&str]) -> String {
     let output = program().args(arguments).env(variable, value).output().expect("the program starts");
@@ -150,7 +155,7 @@ fn a_server_that_may_run_no_compiled_code_says_so_and_holds_it_against_no_compon
     let mut python = Command::new("python3");
     let stderr = started_by(python.args(["-c", hardened]), data.path());
     if stderr.contains("unsupported") {
-        return eprintln!("SKIPPED: this kernel cannot forbid executable memory");
+        return skip("this kernel cannot forbid executable memory");
     }
     assert!(stderr.contains("MemoryDenyWriteExecute=yes") && !stderr.contains("refused"), "{stderr}");
     // The next start finds nothing of it.
@@ -169,7 +174,7 @@ fn systemd_understands_the_unit_in_the_guide_for_operators() {
     let unit = unit.replace("/usr/local/bin/hotlist", env!("CARGO_BIN_EXE_hotlist"));
     fs::write(&file, unit).expect("it is written");
     let checked = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&file).output();
-    let Ok(checked) = checked else { return eprintln!("SKIPPED: there is no systemd-analyze") };
+    let Ok(checked) = checked else { return skip("there is no systemd-analyze") };
     let text = String::from_utf8_lossy(&checked.stderr).into_owned();
     let about_it: Vec<_> = text.lines().filter(|line| line.contains("hotlist.service")).collect();
     assert!(checked.status.success() && about_it.is_empty(), "{text}");

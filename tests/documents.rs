@@ -20,7 +20,7 @@ fn the_examples_with_curl_print_what_they_say() {
 
 #[test]
 fn every_shell_takes_the_commands_of_the_documents() {
-    for path in ["README.md", "examples/curl.md", "docs/rollouts.md"] {
+    for path in ["README.md", "examples/curl.md", "docs/plugins.md", "docs/rollouts.md"] {
         let guide = Guide::read(path);
         let unsafe_lines: Vec<_> = guide.commands("").flat_map(|block| block.lines_that_zsh_refuses()).collect();
         assert!(unsafe_lines.is_empty(), "{path}: quote these, and put comments before the block: {unsafe_lines:#?}");

@@ -484,7 +484,6 @@ fn the_committed_components_migrate_a_list_with_as_many_entries_as_a_list_may_ha
         let migrated = decider.decide(&list, &context(), &Command::Migrate);
         let fault = migrated.as_ref().err().filter(|refusal| matches!(refusal, Refusal::Fault(_)));
         assert_eq!(fault, None, "{name}");
-        println!("{name}: {:?}, refused: {:?}", session.cost(), migrated.err());
     }
 }
 

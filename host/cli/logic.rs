@@ -2,6 +2,7 @@
 
 mod change;
 mod lists;
+mod misuse;
 mod status;
 mod versions;
 mod why;
@@ -14,9 +15,13 @@ use super::output::print_error;
 use super::remote::{ServerArgs, ServerProblem};
 use crate::list::name::{ListName, LogicName};
 use crate::rollout::{PublishError, Then, VersionSelector};
+use misuse::Misuse;
 
 /// The exit code where the server refused the request.
 const REFUSED: u8 = 1;
+
+/// The exit code of wrong usage, at which no request was sent.
+const MISUSED: u8 = 2;
 
 /// The exit code where the server could not be reached, or failed.
 const FAILED: u8 = 3;
@@ -178,11 +183,15 @@ pub(super) fn run(arguments: &LogicArgs) -> ExitCode {
     let is_refusal = error.downcast_ref::<ServerProblem>().is_some_and(ServerProblem::is_refusal);
     // Some versions are looked for here, in a reply of the server.
     let is_refusal = is_refusal || error.is::<PublishError>();
-    ExitCode::from(if is_refusal { REFUSED } else { FAILED })
+    ExitCode::from(match () {
+        () if is_refusal => REFUSED,
+        () if error.is::<Misuse>() => MISUSED,
+        () => FAILED,
+    })
 }
 
 fn try_run(LogicArgs { server, json, command }: &LogicArgs) -> anyhow::Result<()> {
-    let remote = &server.connect()?;
+    let remote = &server.connect().map_err(|error| Misuse(format!("{error:#}")))?;
     let changed = match command {
         LogicCommand::Status { name } => return status::status(remote, name.as_ref(), *json),
         LogicCommand::Why { logic, version } => return why::why(remote, &logic.name, version.as_ref(), *json),

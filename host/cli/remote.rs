@@ -1,6 +1,6 @@
 //! Client of a running server over HTTP, for tools of the command line.
 //!
-//! Every request of a tool goes through [`Remote::send`], which is also the place where it says who it comes from.
+//! Every request of a tool goes through `Remote::request`, which is also the place where it says who it comes from.
 
 mod unix;
 
@@ -158,10 +158,26 @@ impl Remote {
         media_type: Option<&str>,
         body: Vec<u8>,
     ) -> anyhow::Result<Reply> {
+        let headers: Vec<_> = media_type.map(|media_type| ("content-type", media_type)).into_iter().collect();
+        self.request(method, path, &headers, body)
+    }
+
+    /// Sends a request, once, that is carried out only if the resource exists.
+    pub(super) fn send_if_exists(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Reply> {
+        self.request(method, path, &[("content-type", media_type), ("if-match", "*")], body)
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> anyhow::Result<Reply> {
         let what = || format!("cannot {} {path} at {}", method.as_str().to_lowercase(), printable(&self.address));
         let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
-        if let Some(media_type) = media_type {
-            request = request.header("content-type", media_type);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         for Header(name, value) in &self.headers {
             request = request.header(name, value);

@@ -122,8 +122,8 @@ impl Loader {
         self.step();
     }
 
-    /// Has the directory read if it is time, ends the canaries whose time is over, and writes what changed in memory. Comes before every job, so that a busy
-    /// queue delays neither. Returns whether every state is on disk.
+    /// Has the directory read if it is time, writes what changed in memory, and ends the canaries whose time is over. Comes before
+    /// every job, so that a busy queue delays none of it. Returns whether every state is on disk.
     fn step(&mut self) -> bool {
         let closing = self.shared.take_closing();
         for done in self.queue.cancel_waiting() {
@@ -133,8 +133,12 @@ impl Loader {
             if let Some(watch) = &mut self.watch {
                 watch.step(self.queue.has_room(Kind::File));
             }
-            self.publisher.end_canaries();
             Ok::<_, Panicked>(self.publisher.save_dirty())
+        });
+        // Apart, because the gates of a version may panic, and what changed in memory is written whatever they do.
+        let _ = catch("ended canaries", || {
+            self.publisher.end_canaries();
+            Ok::<_, Panicked>(())
         });
         let all_saved = stepped.unwrap_or(false);
         if all_saved {

@@ -6,6 +6,7 @@
 //! are written by [`Publisher::save_dirty`].
 
 mod canary;
+mod delay;
 mod prepare;
 mod unsaved;
 mod update;
@@ -14,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 pub use prepare::{Accepted, Compiler, IsCancelled, Prepared, Preparer, Submission};
 use unsaved::Unsaved;
 pub use update::{CanaryTime, RolloutUpdate};
@@ -57,6 +59,8 @@ pub struct Publisher {
     states: States,
     /// Whether components that are there at the start are accepted though they are quarantined or fail their gates.
     force_at_start: bool,
+    /// The canaries that could not be ended at their time.
+    canary_delays: Mutex<BTreeMap<LogicName, delay::Delay>>,
 }
 
 impl Publisher {
@@ -72,7 +76,15 @@ impl Publisher {
     ) -> Self {
         let artifacts = Arc::new(artifacts);
         let preparer = Preparer::new(compiler, registry.clone(), clock.clone(), artifacts.clone(), limits);
-        Self { preparer: Arc::new(preparer), registry, clock, artifacts, states: States::new(states), force_at_start }
+        Self {
+            preparer: Arc::new(preparer),
+            registry,
+            clock,
+            artifacts,
+            states: States::new(states),
+            force_at_start,
+            canary_delays: Mutex::default(),
+        }
     }
 
     /// What compiles and probes components before they are published.

@@ -62,6 +62,7 @@ fn an_operator_pushes_a_version_tries_it_and_makes_it_live_or_not() {
     assert!(operator.done(&["push", "rules", &first, "--dry-run"]).contains("would be accepted; nothing was changed"));
     assert!(operator.refused(&["status", "rules"]).contains("404"), "nothing was changed");
     assert!(operator.done(&["push", "rules", &first, "--live"]).contains("is live\ngates"));
+    assert!(operator.done(&["push", "rules", &first]).contains("is live already"));
     assert!(operator.done(&["push", "rules", &second]).contains("is stored, and decides nothing yet"));
 
     let shadow = operator.done(&["shadow", "rules", "1.1.0"]);
@@ -123,6 +124,9 @@ fn a_list_that_exists_is_pinned_to_a_version_and_follows_the_live_one_again() {
     let digest = send(address, "GET", "/logic/todo", "").1["live"]["digest"].as_str().expect("a digest").to_owned();
     operator.done(&["pin", "todo", &digest[..12], "house two"]);
     assert_eq!(pinned(), digest.as_str());
+    let of_another = operator.refused(&["unpin", "kanban", "house two"]);
+    assert!(of_another.contains("its logic is todo"), "{of_another}");
+    assert_eq!(pinned(), digest.as_str(), "no list is moved to another logic");
     assert!(operator.done(&["unpin", "todo", "house two"]).contains("follows the live version of todo"));
     assert_eq!(pinned(), Value::Null);
     assert!(operator.refused(&["pin", "todo", "1", "hoose"]).contains("404"), "a misspelled name makes no list");
@@ -137,11 +141,13 @@ fn usage_that_is_wrong_and_a_server_that_is_not_there_have_exit_codes_of_their_o
         let (output, _, stderr) = run(&[&["logic"], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
     }
-    for server in ["unix:/nonexistent/socket", "ftp://127.0.0.1"] {
+    for (server, code) in [("unix:/nonexistent/socket", 3), ("ftp://127.0.0.1", 2)] {
         let (output, _, stderr) = run(&["logic", "status", "--server", server]);
-        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.contains(server), "{stderr}");
     }
+    let (output, _, stderr) = run(&["logic", "push", "rules", "/nonexistent.wasm"]);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(!Path::new("/nonexistent").exists());
     let (output, stdout, _) = run(&["logic", "--help"]);
     assert!(output.status.success());

@@ -243,11 +243,9 @@ fn check_error(world: &World, op: &mut Op, floor: u64, begun: Duration, panicked
         _ => true,
     };
     world.check(has_cause, || format!("{} gets an error without a cause: {error}", op.id));
-    if let CallError::Stale { revision } = error {
-        // A list that does not exist is at no revision.
-        if let Some(revision) = revision {
-            world.check_shown("a stale precondition", &op.list, floor, *revision);
-        }
+    // A list that does not exist is at no revision.
+    if let CallError::Stale { revision: Some(revision) } = error {
+        world.check_shown("a stale precondition", &op.list, floor, *revision);
     }
     op_outcome(world, op, error);
     let passes = matches!(

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use super::misuse::Misuse;
 use super::status::{Text, get};
 use super::versions::exactly;
 use crate::cli::output::{green, print_line};
 use crate::cli::remote::{Remote, list_path};
 use crate::list::name::{ListName, LogicName};
 use crate::list::selector::Pin;
-use crate::rollout::{Then, VersionSelector};
+use crate::rollout::{PublishError, Then, VersionSelector};
 
 /// The media type of components.
 const WASM: &str = "application/wasm";
@@ -147,7 +147,8 @@ fn new_events(before: &Value, after: &Value) -> Vec<String> {
 /// Sends a component.
 pub(super) fn push(remote: &Remote, push: &PushArgs, json: bool) -> anyhow::Result<()> {
     let PushArgs { name, file, live, dry_run, force } = push;
-    let component = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let unreadable = |error| Misuse(format!("cannot read {}: {error}", file.display()));
+    let component = fs::read(file).map_err(unreadable)?;
     let path = format!("/logic/{name}?publish={live}&dry-run={dry_run}&force={force}");
     let pushed = remote.send(Method::PUT, &path, Some(WASM), component)?.json()?;
     if json {
@@ -157,7 +158,7 @@ pub(super) fn push(remote: &Remote, push: &PushArgs, json: bool) -> anyhow::Resu
     let done = match (dry_run, live) {
         (true, _) => "would be accepted; nothing was changed",
         (false, true) => "is live",
-        (false, false) => "is stored, and decides nothing yet",
+        (false, false) => role(&get(remote, name)?, &pushed["digest"]),
     };
     print_line(&format!("{} {} ({}) {done}", green(name), pushed.text("version"), pushed.digest()));
     let gates = &pushed["gates"];
@@ -175,6 +176,17 @@ pub(super) fn push(remote: &Remote, push: &PushArgs, json: bool) -> anyhow::Resu
         print_line(&format!("released it was quarantined, because {}", pushed["released"].text("why")));
     }
     Ok(())
+}
+
+/// What a version does that was pushed without being made live. The bytes may be those of a version that was pushed before.
+fn role(logic: &Value, digest: &Value) -> &'static str {
+    if logic["live"]["digest"] == *digest {
+        "is live already"
+    } else if logic["candidate"]["digest"] == *digest {
+        "is stored, and is the candidate already"
+    } else {
+        "is stored, and decides nothing yet"
+    }
 }
 
 /// Prints a line for each text of an array.
@@ -199,9 +211,17 @@ pub(super) fn pin(
         Some(selector) => format!("{name}@{}", Pin::Digest(exactly(&get(remote, name)?, selector)?)),
     };
     let path = list_path(list);
-    // Without this, a misspelled name would make a new list.
-    remote.get(&path)?.ok()?;
-    let reply = remote.send(Method::PUT, &path, Some(JSON), json!({ "logic": logic }).to_string().into_bytes())?;
+    // To bind a list to another logic is to migrate it, which is not what is asked for.
+    let bound = remote.get(&path)?.json()?.text("logic");
+    if bound != name.as_str() {
+        return Err(PublishError::Unknown(format!(
+            "list {:?} with the logic {name}: its logic is {bound}",
+            list.as_str()
+        ))
+        .into());
+    }
+    let body = json!({ "logic": logic }).to_string().into_bytes();
+    let reply = remote.send_if_exists(Method::PUT, &path, JSON, body)?;
     let pinned = reply.json()?;
     if json {
         print_line(&pinned.to_string());

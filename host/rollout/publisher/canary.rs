@@ -9,16 +9,26 @@ use super::super::event::{CANARY, Cause};
 use super::super::resolve::{LoadedCandidate, Rollout};
 use super::super::state::TransitionError;
 use super::Publisher;
+use super::delay::Delay;
 use crate::list::name::LogicName;
 
 impl Publisher {
     /// Ends every canary whose time is over by now. A canary whose end could not be made durable goes on, and is tried again
-    /// at the next call.
+    /// after a pause.
     pub fn end_canaries(&self) {
         let now = self.clock.now();
+        let mut delays = self.canary_delays.lock();
         for (name, _) in self.registry.canary_ends().iter().filter(|(_, until)| *until <= now) {
+            if delays.get(name).is_some_and(|delay| now < delay.until) {
+                continue;
+            }
+            let before = delays.remove(name);
             if let Err(error) = self.end_canary(name, now) {
-                tracing::error!(logic = %name, %error, "cannot end a canary at its time; it goes on until that is possible");
+                let delay = Delay::after(before.as_ref(), now, error.to_string());
+                if before.is_none_or(|before| before.why != delay.why) {
+                    tracing::error!(logic = %name, %error, "cannot end a canary at its time; it goes on until that is possible");
+                }
+                delays.insert(name.clone(), delay);
             }
         }
     }

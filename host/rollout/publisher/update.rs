@@ -160,6 +160,8 @@ impl Target<'_> {
                 Some(CanaryEnd { until: cause.time.saturating_add(time), then, client: cause.client.map(Into::into) })
             }
             Some(None) => None,
+            // Another live version stops a canary, so what was agreed for its end is over, too.
+            None if update.live.is_some() => None,
             None => current.and(self.rollout.state.candidate.as_ref()).and_then(|candidate| candidate.end.clone()),
         };
         // A canary for no list has ended.

@@ -40,7 +40,7 @@ pub(super) fn read_keys() -> io::Result<mpsc::Receiver<Key>> {
         let mut line = String::new();
         while !typed.is_closed() {
             if !may_read() {
-                std::thread::sleep(POLL_INTERVAL);
+                wait();
                 continue;
             }
             line.clear();
@@ -57,6 +57,11 @@ pub(super) fn read_keys() -> io::Result<mpsc::Receiver<Key>> {
     };
     std::thread::Builder::new().name("keys".into()).spawn(read)?;
     Ok(keys)
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing says when a process comes to the foreground")]
+fn wait() {
+    std::thread::sleep(POLL_INTERVAL);
 }
 
 /// Whether the process may read its input without being stopped.

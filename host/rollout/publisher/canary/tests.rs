@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::delay::FIRST_PAUSE;
 use super::super::update::{CanaryTime, RolloutUpdate};
 use super::super::{Compiler, IsCancelled};
 use super::*;
 use crate::clock::ManualClock;
 use crate::list::Limits;
 use crate::list::name::ListName;
+use crate::list::selector::Pin;
 use crate::logic::testing::Native;
 use crate::logic::{Fault, Logic};
 use crate::rollout::testing::MemoryStates;
-use crate::rollout::{ArtifactStore, CompileError, Failure, Registry, RolloutDraft, StateError, Step, Version};
+use crate::rollout::{
+    ArtifactStore, CompileError, Failure, Registry, RolloutDraft, StateError, Step, Version, VersionSelector,
+};
 
 const NOW: u64 = 1_000_000;
 
@@ -193,13 +197,43 @@ fn an_operator_changes_a_canary_that_would_end_by_itself() {
 }
 
 #[test]
-fn the_end_of_a_canary_that_cannot_be_stored_is_tried_again() {
+fn a_canary_that_cannot_be_ended_is_tried_again_at_longer_and_longer_pauses() {
     let (world, publisher) = World::new();
     world.begin(&publisher, 10, Then::Live).unwrap();
-    let full = StateError::Unavailable { why: "the disk is full".into(), recovers: true };
-    world.states.fail_next_write(full, false);
+    let fail = || {
+        let full = StateError::Unavailable { why: "the disk is full".into(), recovers: true };
+        world.states.fail_next_write(full, false);
+    };
+    fail();
     world.pass(&publisher, 5 * MINUTE);
-    assert_eq!(world.roles(&publisher), (1, Some(10)), "nothing takes effect before it is durable");
+    world.pass(&publisher, FIRST_PAUSE - 1);
+    assert_eq!(world.roles(&publisher), (1, Some(10)), "it is not time yet");
+    fail();
+    world.pass(&publisher, 1);
+    world.pass(&publisher, 2 * FIRST_PAUSE - 1);
+    assert_eq!(world.roles(&publisher), (1, Some(10)), "the pause is twice as long");
     world.pass(&publisher, 1);
     assert_eq!(world.roles(&publisher), (2, None));
+}
+
+#[test]
+fn another_live_version_ends_what_was_agreed_for_the_end_of_a_canary() {
+    let (world, publisher) = World::new();
+    world.begin(&publisher, 10, Then::Live).unwrap();
+    let third = version(3);
+    let stored = publisher.change(&world.name, |draft| {
+        draft.store(&third, None, Cause::new("test", NOW));
+        Ok::<_, TransitionError>(())
+    });
+    stored.unwrap();
+    let update = RolloutUpdate {
+        live: Some(VersionSelector::Pin(Pin::Digest(*third.digest()))),
+        percent: Some(20),
+        force: true,
+        ..RolloutUpdate::default()
+    };
+    publisher.apply(&world.name, &update, &[third]).unwrap();
+    assert_eq!(world.roles(&publisher), (3, Some(20)));
+    world.pass(&publisher, 60 * MINUTE);
+    assert_eq!(world.roles(&publisher), (3, Some(20)), "nothing ends it by itself");
 }
