@@ -12,6 +12,8 @@ mod live;
 mod long_lists;
 #[path = "page/plain.rs"]
 mod plain;
+#[path = "page/switching.rs"]
+mod switching;
 #[path = "page/todomvc.rs"]
 mod todomvc;
 

@@ -141,6 +141,26 @@ async fn a_form_stays_open_while_its_row_moves_to_another_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_in_a_view_knows_of_a_change_before_the_view_is_read_again() {
+    let server = Server::start().await;
+    server.add("shed", "Rake").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    // The view is not read again.
+    browser.before_scripts(
+        "const later = window.setTimeout; window.setTimeout = (run, time) => time === 300 ? 0 : later(run, time)",
+    );
+    browser.open(&server.url("/#shed/open-first"));
+    browser.wait_for(&format!("{ENTRIES}.length === 1 && document.querySelector('#live').dataset.state === 'live'"));
+    edit(&mut browser, 0);
+    browser.write(" it");
+    patch(&server, 1, &json!({ "title": "Rake the leaves" })).await;
+    browser.wait_for(CONFLICT);
+    browser.press("Enter");
+    browser.wait_for(&format!("{FORM}.querySelector('.problem')"));
+    assert_eq!(title_of(&server, 1).await, "Rake the leaves");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn saving_without_a_change_changes_nothing() {
     let Some((server, mut browser)) = editing(&["Rake\nall leaves", "  Dig  "]).await else { return };
     assert_eq!(browser.value(&format!("{FORM}.querySelector('[data-name=title]').value")), "Rake\nall leaves");

@@ -102,3 +102,24 @@ async fn settings_do_not_hand_the_list_over_by_an_arrow_key_and_enter() {
     let reopen = "document.querySelector('dialog').close(), document.querySelector('#settings').click()";
     browser.wait_for(&format!("({reopen}, document.activeElement.value === 'red')"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_without_its_server_is_waited_for_and_the_list_is_then_followed() {
+    let server = Server::start().await;
+    server.add("shed", "Rake").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.before_scripts(
+        "const go = window.fetch; window.isDown = true;
+         window.fetch = async (path, options) => {
+             if (!window.isDown || !path.startsWith('/lists/shed')) return go(path, options);
+             return new Response('<h1>Bad Gateway</h1>', { status: 502, headers: { 'content-type': 'text/html' } });
+         };",
+    );
+    browser.open(&server.url("/#shed"));
+    browser.wait_for("document.querySelector('#list .problem, .toast[data-id=offline]')");
+    browser.value("window.isDown = false");
+    browser.wait_for(&format!("{ENTRIES}.length === 1 && document.querySelector('#live').dataset.state === 'live'"));
+    browser.wait_for("!document.querySelector('.problem, .toast[data-id=offline]')");
+    server.add("shed", "Dig").await;
+    browser.wait_for(&entry("Dig"));
+}

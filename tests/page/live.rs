@@ -53,15 +53,22 @@ async fn twelve_windows_share_one_stream_over_http_1() {
     }
 }
 
+/// Browsers without shared workers, with settings that forbid them, and with a worker's script that is not loaded.
+const WITHOUT_WORKERS: [&str; 3] = [
+    "delete window.SharedWorker",
+    "window.SharedWorker = class { constructor() { throw new DOMException('no', 'SecurityError'); } }",
+    "window.SharedWorker = class { port = { postMessage() {} }; constructor() { setTimeout(() => this.onerror()); } }",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_without_shared_workers_share_the_stream_of_one_of_them() {
     let server = Server::start().await;
     let Some(mut browser) = browser(1_280) else { return };
-    for number in 0..3 {
+    for (number, without) in WITHOUT_WORKERS.iter().enumerate() {
         if number > 0 {
             browser.open_window();
         }
-        browser.before_scripts("delete window.SharedWorker");
+        browser.before_scripts(without);
         open_live(&mut browser, &server, &format!("list{number}"));
     }
     until_one_stream(&server).await;
@@ -156,6 +163,29 @@ async fn a_view_is_read_again_after_changes_and_not_for_each() {
     assert!(requests <= 30, "45 changes took {requests} requests");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_list_is_not_read_again_and_again() {
+    let server = Server::start().await;
+    server.add("shed", "Rake").await;
+    server.add("shed", "Dig").await;
+    let Some(mut browser) = browser(1_280) else { return };
+    open_live(&mut browser, &server, "shed");
+    browser.wait_for(&format!("{ENTRIES}.length === 2"));
+    browser.value("performance.clearResourceTimings()");
+    server.request("DELETE", "/lists/shed").response().await;
+    browser.wait_for("document.querySelector('#empty').textContent.startsWith('There is no list of this name')");
+    // The server sends changes of a list once a second.
+    for number in 1..=5 {
+        server.add("attic", "Dust").await;
+        browser.wait_for(&format!("document.querySelector('#lists a').textContent === 'attic{number}'"));
+    }
+    let requests = browser.value(REQUESTS).as_u64().expect("a number");
+    assert!(requests <= 2, "{requests} requests about a list that is not there");
+    // It is seen when it is there again.
+    server.add("shed", "Anew").await;
+    browser.wait_for(&format!("{ENTRIES}.length === 1 && {}", entry("Anew")));
+}
+
 /// Runs the hub with a stream that the test feeds. `steps` uses `hub`, `window(id)` and `event(name, data)`.
 fn with_hub(browser: &mut Browser, steps: &str) -> serde_json::Value {
     let hub = include_str!("../../host/web/assets/stream_hub.js");
@@ -212,6 +242,12 @@ async fn each_window_gets_each_revision_once_and_a_gap_is_a_reset() {
         outcome["urls"],
         json!([url("list=a:3"), url("list=a:5"), url("list=a:8&list=b:2"), url("list=a:8&list=b:2")])
     );
+    // A window on a list that was deleted hears of the revision that came last, and opens no further stream.
+    let deleted = "hub.follow(1, window(1), 'a', 1); open(); event('revision', { list: 'a', revision: 2 });
+         hub.follow(1, window(1), 'a', null); event('revision', { list: 'a', revision: 3 });";
+    let outcome = with_hub(&mut browser, deleted);
+    assert_eq!(outcome["got"]["1"], json!(["open ", "revision 2", "open ", "ready 2", "revision 3"]));
+    assert_eq!(outcome["urls"], json!([url("list=a:1")]));
     // Lists are left out whose names are too long for one stream, those that were followed longest ago.
     let long = "for (let n = 10; n < 30; n++) hub.follow(n, window(n), `${n}${'ü'.repeat(99)}`, 1);";
     let urls = &with_hub(&mut browser, long)["urls"];

@@ -40,6 +40,8 @@ function editedAttributes(id) {
 class Editor {
   constructor(entry) {
     this.entry = entry;
+    this.list = state.name;
+    this.base = state.list.revision;
     this.isDeleted = false;
     this.conflicts = new Map();
     this.save = make("button", { className: "primary", textContent: "Save" });
@@ -87,13 +89,14 @@ class Editor {
 
   // Leaving the form saves it, unless there is something to choose first.
   onLeave(to) {
-    if (isMoving || !editors.has(this.entry.id) || this.form.contains(to) || !document.hasFocus()) return;
+    if (isMoving || editors.get(this.entry.id) !== this || this.form.contains(to) || !document.hasFocus()) return;
     if (to?.closest("dialog, #toasts")) return;
     if (!this.isDeleted && this.conflicts.size === 0) this.submit();
   }
 
   // Takes in the entry as it is now, or null if it was deleted.
   update(now) {
+    this.base = state.list?.revision ?? this.base;
     this.isDeleted = now === null;
     this.save.textContent = this.isDeleted ? "Add it anew" : "Save";
     this.notice.hidden = !this.isDeleted;
@@ -172,17 +175,17 @@ class Editor {
     const saved = await submit(this.form, async () => {
       if (this.isDeleted) revision = await this.addAnew();
       else revision = await this.send();
-    });
+    }, { list: this.list, typed: this.control(this.attributes[0]).value });
     if (!saved) return;
-    if (revision !== null) await untilShown(revision);
+    if (revision !== null) await untilShown(this.list, revision);
     this.close();
-    showAdded(this.added);
-    if (this.isRemoved) offerUndo(`“${title}” was deleted.`, [revision], id);
+    showAdded(this.list, this.added);
+    if (this.isRemoved) offerUndo(this.list, `“${title}” was deleted.`, [revision], id);
   }
 
   // Sends the change. Answers with its revision, or null if there is nothing to change.
   async send() {
-    const path = `${listPath(state.name)}/entries/${this.entry.id}`;
+    const path = `${listPath(this.list)}/entries/${this.entry.id}`;
     for (let attempt = 1; ; attempt += 1) {
       if (this.conflicts.size > 0) {
         this.conflicts.values().next().value.querySelector("button").focus();
@@ -193,11 +196,11 @@ class Editor {
       this.isRemoved = body.title === "";
       try {
         const request = this.isRemoved ? ["DELETE", path, undefined] : ["PATCH", path, body];
-        return (await send(...request, state.list.revision)).revision;
+        return (await send(...request, this.base)).revision;
       } catch (problem) {
         // The list is at another revision. What changed may concern other entries only.
         const isStale = problem.status === 412 || problem.status === 404;
-        if (!isStale || attempt === MAX_SAVES) throw problem;
+        if (!isStale || attempt === MAX_SAVES || editors.get(this.entry.id) !== this) throw problem;
         await refreshList();
         if (this.isDeleted) throw new Problem({ detail: "Add it anew, or cancel." });
       }
@@ -209,14 +212,14 @@ class Editor {
     const of = (place) => Object.fromEntries(all.filter(([one]) => one.place === place).map(([{ name }, value]) => [name, value]));
     const { title = "", ...line } = of("line"), fields = of("fields");
     const body = { title: title.trim(), ...line, ...(Object.keys(fields).length > 0 && { fields }) };
-    const { answer, revision } = await send("POST", `${listPath(state.name)}/entries`, body);
+    const { answer, revision } = await send("POST", `${listPath(this.list)}/entries`, body);
     this.added = answer;
     return revision;
   }
 
   close() {
     const hadFocus = this.form.contains(document.activeElement);
-    editors.delete(this.entry.id);
+    if (editors.get(this.entry.id) === this) editors.delete(this.entry.id);
     const place = this.form.parentElement;
     this.form.remove();
     place?.classList.remove("editing");

@@ -26,7 +26,7 @@ function makeRow(entry, group) {
   const text = make("div", { className: "text" }, title, facts, own);
   const element = make("li", { className: "entry", data: { id: entry.id } }, done, text, remove);
   const row = { element, entry };
-  const path = `${listPath(state.name)}/entries/${entry.id}`;
+  const { name } = state, path = `${listPath(name)}/entries/${entry.id}`;
   // Changes of an entry are sent one after the other, so that a second click is not lost.
   let last = Promise.resolve(), queued = 0;
   const change = (method, body, verb) => {
@@ -42,10 +42,10 @@ function makeRow(entry, group) {
     let shown = null;
     await submit(element, async () => {
       const { revision } = await send(method, path, body);
-      if (verb) offerUndo(`“${title}” was ${verb}.`, [revision], entry.id);
+      if (verb) offerUndo(name, `“${title}” was ${verb}.`, [revision], entry.id);
       shown = revision;
-    });
-    if (shown !== null) await untilShown(shown);
+    }, { list: name });
+    if (shown !== null) await untilShown(name, shown);
   };
   done.onchange = () => change("PATCH", { completed: done.checked }, done.checked && "completed");
   remove.onclick = () => change("DELETE", undefined, "deleted");

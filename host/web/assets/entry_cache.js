@@ -47,14 +47,15 @@ async function cacheReferencedEntries(referring) {
 }
 
 async function cacheEntriesById(ids) {
-  const path = `${listPath(state.name)}/entries`;
+  const { name } = state;
   await Promise.all(ids.map(async (id) => {
+    let entry = null;
     try {
-      entryCache.set(id, (await send("GET", `${path}/${id}`)).answer);
+      entry = (await send("GET", `${listPath(name)}/entries/${id}`)).answer;
     } catch (problem) {
       if (problem.status !== 404) throw problem;
-      entryCache.set(id, null);
     }
+    if (name === state.name) entryCache.set(id, entry);
   }));
 }
 

@@ -36,12 +36,12 @@ function setReachable(yes) {
 }
 
 // Asks the server again until it answers.
-async function retry() {
+const retry = coalesce(async () => {
   while (offline) {
     await pause(RETRY_DELAY);
     if (!document.hidden) await refreshOverview();
   }
-}
+});
 
 // The messages of a place of the page. A message can be inside a form, at the control that it names.
 const messagesOf = (place) => document.querySelectorAll(`.problem[data-of="${place.dataset.place}"]`);
@@ -97,8 +97,9 @@ document.addEventListener("input", ({ target }) => {
   message.remove();
 });
 
-// Runs an action for a place of the page, and shows its problem there. Answers whether the action succeeded.
-async function submit(place, action) {
+// Runs an action for a place of the page, and shows its problem there. Answers whether the action succeeded. If the user has
+// left the list, or the place has gone with what was `typed` in it, a toast shows the problem.
+async function submit(place, action, { list = state.name, typed = "" } = {}) {
   if (place.ariaBusy === "true") return false;
   place.ariaBusy = "true";
   try {
@@ -107,7 +108,10 @@ async function submit(place, action) {
     return true;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    showError(place, problem);
+    const about = typed === "" ? `“${list}”` : `“${typed}” in “${list}”`;
+    const isLeft = list !== state.name || (typed !== "" && !place.isConnected);
+    if (isLeft) toast(`unsaved-${newKey()}`, `About ${about}: ${problem.message}`, "Dismiss");
+    else showError(place, problem);
     return false;
   } finally {
     place.ariaBusy = "false";
@@ -126,9 +130,11 @@ function openDialog({ title, text = "", fields = [], confirm, danger = false, ru
   find("dialog-confirm").textContent = confirm;
   find("dialog-confirm").classList.toggle("danger", danger);
   find("dialog-cancel").onclick = () => dialog.close();
-  form.onsubmit = async (event) => {
+  const confirmed = form.onsubmit = async (event) => {
     event.preventDefault();
-    if (await submit(form, () => run(readValues(find("dialog-fields"))))) { dialog.close(); after?.(); }
+    const isDone = await submit(form, () => run(readValues(find("dialog-fields"))));
+    // Another dialog may be open by then.
+    if (isDone && form.onsubmit === confirmed) { dialog.close(); after?.(); }
   };
   dialog.showModal();
 }

@@ -2,8 +2,8 @@
 
 let revisions = []; // the revisions shown, oldest first
 
-async function readRevisions(after, limit) {
-  const { answers } = await readPages(`${listPath(state.name)}/history`, `after=${after}`, limit);
+async function readRevisions(name, after, limit) {
+  const { answers } = await readPages(`${listPath(name)}/history`, `after=${after}`, limit);
   return answers.flat();
 }
 
@@ -75,8 +75,10 @@ function revisionItems(revisions) {
 // A button that undoes a revision. The focus moves to the new revision, which can be undone in turn.
 function undoButton(place, revision, sentence) {
   const onclick = async () => {
-    if (!await submit(place, () => undo(state.name, [revision]))) return;
+    const { name } = state;
+    if (!await submit(place, () => undo(name, [revision]))) return;
     await showHistory();
+    if (name !== state.name) return;
     find("revisions").querySelector("button")?.focus();
   };
   const label = { ariaLabel: `Undo revision ${revision}: ${sentence}`, data: { revision } };
@@ -93,16 +95,19 @@ function showRevisions() {
 // Shows the history: the newest page when the panel opens, afterwards only newer revisions.
 const showHistory = coalesce(async () => {
   if (find("history").hidden || !state.list) return;
-  const last = state.list.revision, newest = revisions.at(-1)?.revision;
+  // Closing the panel and choosing another list begin another array.
+  const { name } = state, shown = revisions;
+  const last = state.list.revision, newest = shown.at(-1)?.revision;
   if (newest >= last) return;
   try {
-    const newer = await readRevisions(newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE);
+    const newer = await readRevisions(name, newest ?? Math.max(0, last - PAGE), newest === undefined ? PAGE : MAX_PAGE);
+    if (shown !== revisions) return;
     clearErrors(find("history"));
     if (newer.length === 0) return; // the rows stay, with their messages
     revisions.push(...newer);
     showRevisions();
   } catch (problem) {
-    showError(find("history"), problem);
+    if (shown === revisions) showError(find("history"), problem);
   }
 });
 
@@ -114,8 +119,9 @@ function noteRevision(revision) {
 }
 
 const showOlder = () => submit(find("history"), async () => {
-  const first = revisions[0].revision;
-  const older = await readRevisions(Math.max(0, first - 1 - PAGE), PAGE);
+  const shown = revisions, first = shown[0].revision;
+  const older = await readRevisions(state.name, Math.max(0, first - 1 - PAGE), PAGE);
+  if (shown !== revisions) return;
   revisions.unshift(...older.filter(({ revision }) => revision < first));
   showRevisions();
   // An empty answer means that older revisions are no longer retained.

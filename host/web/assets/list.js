@@ -22,15 +22,19 @@ const refreshList = coalesce(async () => {
     if (name !== state.name) return;
     // On the first read and after a change of logic.
     if (list && state.rules?.name !== list.logic) await readRules(list.logic);
+    if (name !== state.name) return;
     // A view that the version lacks is closed.
     if (list) await describeBy(list);
+    if (name !== state.name) return;
     const { groups, next } = list ? await readEntries(list) : { groups: [], next: null };
+    if (name !== state.name) return;
     const entries = groups.flatMap((group) => group.entries);
     cacheEntries(entries);
     await cacheReferencedEntries([...groups, ...entries]);
     await cacheEditedEntries(new Set(entries.map(({ id }) => id)));
     if (name !== state.name || view !== state.view) return void refreshList();
     const isFirst = state.list === null;
+    readFailures = 0;
     const last = groups.at(-1)?.entries.at(-1)?.id ?? 0;
     const isAfter = ([id]) => isPlain() && next !== null && id > last && entryCache.get(id);
     const added = new Map([...state.added].filter(isAfter));
@@ -47,13 +51,18 @@ const refreshList = coalesce(async () => {
   }
 });
 
+let readFailures = 0, rereadDue = null;
 function failedToRead(name, problem) {
   if (!(problem instanceof Problem)) throw problem;
+  // A server that does not answer is asked until it does. The list is then read.
   if (problem.status === 0 || name !== state.name) return;
   // The view, or the entry that the page starts after, no longer exists. The plain list can still be shown.
   if (problem.status < 500 && state.view !== null) { leaveView(); refreshList(); }
-  showError(find("list"), problem);
-  if (problem.status === 503) setTimeout(refreshList, RETRY_DELAY);
+  const isShown = [...messagesOf(find("list"))].some(({ textContent }) => textContent === problem.message);
+  if (!isShown) showError(find("list"), problem);
+  if (problem.status < 500) return;
+  clearTimeout(rereadDue);
+  rereadDue = setTimeout(refreshList, retryDelay(readFailures++));
 }
 
 // Shows the list as this window knows it.
@@ -98,7 +107,8 @@ find("more").onclick = () => submit(find("list"), async () => {
   if (!isPlain()) return refreshList();
   const { answers, next } = await readPages(`${listPath(name)}/entries`, state.next, PAGE);
   if (name !== state.name || view !== state.view) return;
-  const entries = answers.flat().map((entry) => entryCache.get(entry.id) ?? entry);
+  const known = answers.flat().map((entry) => (entryCache.has(entry.id) ? entryCache.get(entry.id) : entry));
+  const entries = known.filter((entry) => entry !== null); // null was deleted meanwhile
   cacheEntries(entries);
   plainGroup().entries.push(...entries);
   state.next = next;
@@ -108,27 +118,28 @@ find("more").onclick = () => submit(find("list"), async () => {
 });
 
 // Shows an entry that this window added after the last page. Its event may have come before the answer.
-function showAdded(entry) {
-  if (!entry || !isPlain() || state.next === null || isShown(entry.id)) return;
+function showAdded(name, entry) {
+  if (!entry || name !== state.name || !isPlain() || state.next === null || isShown(entry.id)) return;
+  if (entryCache.get(entry.id) === null) return; // deleted meanwhile
   state.added.set(entry.id, entryCache.get(entry.id) ?? entry);
   showList();
 }
 
 find("add").onsubmit = async (event) => {
   event.preventDefault();
-  const form = find("add");
+  const form = find("add"), { name } = state;
   let added = null, revision = null;
   const done = await submit(form, async () => {
     const { title, date } = readValues(form.querySelector(".line"));
     const fields = changedValues(readValues(find("add-fields")));
     const body = { title: (title ?? "").trim(), ...(date && { date }), ...(Object.keys(fields).length > 0 && { fields }) };
-    ({ answer: added, revision } = await send("POST", `${listPath(state.name)}/entries`, body));
-    form.reset();
-  });
-  if (!done) return;
+    ({ answer: added, revision } = await send("POST", `${listPath(name)}/entries`, body));
+    if (name === state.name) form.reset();
+  }, { typed: find("title").value });
+  if (!done || name !== state.name) return;
   find("title").focus();
-  await untilShown(revision);
-  showAdded(added);
+  await untilShown(name, revision);
+  showAdded(name, added);
   if (!isLive()) refreshOverview();
-  if (added && !isShown(added.id)) toastBriefly("added", `“${added.title}” was added. This view does not show it.`);
+  if (added && name === state.name && !isShown(added.id)) toastBriefly("added", `“${added.title}” was added. This view does not show it.`);
 };

@@ -3,6 +3,8 @@
 const LOST_AFTER = 4_000; // a stream may end at any time and is opened again; only a longer loss is shown
 
 let hub = null, lost = null, isStreamOpen = false;
+let problems = 0; // how often in a row the server could not follow the list
+let readAt = null; // the revision of the last event that made this window read the list, which may not exist
 
 const isLive = () => isStreamOpen;
 
@@ -34,10 +36,12 @@ function receive({ event, data }) {
   if (event === "lists") return refreshOverviewLater();
   if (event === "logic") return noteLogic(data);
   if (data.list !== state.name) return;
+  if (event === "problem") return void setTimeout(() => data.list === state.name && followList(), retryDelay(problems++));
+  problems = 0;
   if (event === "revision") return applyRevision(data);
-  if (event === "problem") return void setTimeout(() => data.list === state.name && followList(), RETRY_DELAY);
   // The stream starts at another revision than this window has, or revisions are missing.
-  if (data.revision === state.list?.revision) return;
+  if (data.revision === (state.list ? state.list.revision : readAt)) return;
+  readAt = data.revision;
   clearEntryCache();
   refreshList();
 }

@@ -76,16 +76,24 @@ async function followLogic() {
   refreshList();
 }
 
+let arrived = []; // events of lists and logics that arrived during the reading, whose answer may be older
+
 const refreshOverview = coalesce(async () => {
+  arrived = [];
   try {
     const [lists, logics] = await Promise.all([readPages("/lists", "", overview.shown), send("GET", "/logic")]);
     Object.assign(overview, { lists: lists.answers.flat(), next: lists.next, logics: logics.answer, isRead: true });
+    for (const put of arrived) put();
     showLists();
     showLogics();
+    const mine = overview.lists.find(({ name }) => name === state.name);
+    if (mine) noteCounts(mine);
     await followLogic();
     closeToast("sidebar");
   } catch (problem) {
     if (problem.status > 0) toast("sidebar", problem.message, "Dismiss");
+  } finally {
+    arrived = [];
   }
 });
 
@@ -98,18 +106,29 @@ function putByName(items, item) {
   else items.splice(at < 0 ? items.length : at, 0, item);
 }
 
-function noteList(list) {
+function putList(list) {
   const { lists, next } = overview;
+  if (lists.find(({ name }) => name === list.name)?.revision > list.revision) return;
   // Lists after the last one that is shown are read by "Show more lists".
   const isShown = next === null || (lists.length > 0 && compareNames(list.name, lists.at(-1).name) <= 0);
   if (list.deleted) overview.lists = lists.filter(({ name }) => name !== list.name);
   else if (isShown) putByName(lists, list);
+}
+
+// Does at once what an event says, and again after the reading that is under way.
+function takeIn(put) {
+  put();
+  arrived.push(put);
+}
+
+function noteList(list) {
+  takeIn(() => putList(list));
   showLists();
   if (list.name === state.name) noteCounts(list);
 }
 
 function noteLogic(logic) {
-  putByName(overview.logics, logic);
+  takeIn(() => putByName(overview.logics, logic));
   showLogics();
   followLogic().catch(() => {});
 }

@@ -26,10 +26,12 @@ function openList() {
   const { name, view } = parseAddress();
   if (name !== null && name === state.name) return void openView(view);
   Object.assign(state, { name, list: null, rules: null, described: null, view, groups: [], next: null, added: new Map(), shown: PAGE });
-  laterCounts = null;
+  laterCounts = readAt = null;
+  problems = readFailures = 0;
   waiting = []; // revisions of the list before
   clearEntryCache();
   closeToast("undo");
+  find("dialog").close();
   closeEditors();
   sections.clear();
   for (const id of ["entries", "views", "commands", "add-fields"]) find(id).replaceChildren();

@@ -17,12 +17,14 @@ let waiting = []; // the revisions that arrived meanwhile
 let shownWaiters = []; // what waits until a revision is shown
 let laterCounts = null; // counts of a revision whose event has not come yet
 
-// Waits until a revision is shown. Without its event, the list is read.
-async function untilShown(revision) {
+// Waits until a revision of a list is shown, unless the user has left the list. Without its event, the list is read.
+async function untilShown(name, revision) {
+  if (name !== state.name) return;
   const isShown = () => !state.list || !(revision > state.list.revision);
   if (!isShown() && isPlain() && isLive()) {
     await new Promise((done) => { shownWaiters.push({ revision, done }); setTimeout(done, SHOWN_WITHIN); });
   }
+  if (name !== state.name) return;
   if (!isShown() || !isPlain() || !state.list) await refreshList();
 }
 
@@ -52,8 +54,10 @@ function applyRevision(revision) {
   list.revision = revision.revision;
   for (const change of revision.changes) applyChange(list, change, revision.command);
   if (laterCounts?.revision === list.revision) Object.assign(list, laterCounts);
-  if (!isPlain()) return refreshEntriesSoon();
-  showList();
+  if (isPlain()) return showList();
+  // The revision is one that forms know, so that they know its changes, too.
+  movingForms(placeEditors);
+  refreshEntriesSoon();
 }
 
 function applyChange(list, change, command) {

@@ -124,13 +124,14 @@ const entryArgument = ({ arguments: schemas }) => schemas.find(({ kind, required
 // Sends a command, and reports its effect unless `quiet`. A command without effect is always reported.
 async function runCommand({ name, title }, values, quiet) {
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-  const path = `${listPath(state.name)}/commands/${encodeURIComponent(name)}`;
+  const { name: list } = state, path = `${listPath(list)}/commands/${encodeURIComponent(name)}`;
   const { answer, revision } = await send("POST", path, given);
-  await untilShown(revision);
+  await untilShown(list, revision);
+  if (list !== state.name) return;
   const effects = [[answer.entries.length, "changed"], [answer.removed.length, "removed"]].filter(([count]) => count > 0);
   const summary = effects.map(([count, what]) => `${count} ${what}`).join(", ");
   if (!summary) toastBriefly("command", `${title || name}: nothing to do.`);
-  else if (!quiet) offerUndo(`${title || name}: ${summary}.`, [revision]);
+  else if (!quiet) offerUndo(list, `${title || name}: ${summary}.`, [revision]);
 }
 
 // A button for a command at an entry. With further arguments it opens the dialog first.
@@ -172,7 +173,7 @@ find("settings").onclick = () => {
   const save = async () => {
     const logic = rules.value, settings = logic === list.logic ? changedValues(readValues(own), list.settings) : {};
     const { revision } = await send("PUT", listPath(name), logic === list.logic ? { settings } : { logic });
-    await untilShown(revision);
+    await untilShown(name, revision);
   };
   rules.onchange = () => {
     const isOther = rules.value !== list.logic;
@@ -192,7 +193,7 @@ find("delete").onclick = () => {
   const text = `The list and ${entries} will be deleted for everyone. This cannot be undone.`;
   const run = async () => {
     await send("DELETE", listPath(name));
-    location.hash = "";
+    if (name === state.name) location.hash = "";
     if (!isLive()) refreshOverview();
   };
   openDialog({ title: `Delete “${name}”?`, text, confirm: "Delete list", danger: true, run });

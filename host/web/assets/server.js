@@ -3,9 +3,12 @@
 const PAGE = 100; // entries, lists and revisions shown at first, and added by each "Show more"
 const MAX_PAGE = 1000; // the server's limit for one response
 const RETRY_DELAY = 2_000; // wait before a retry when the server did not answer or is overloaded
+const MAX_RETRY_DELAY = 60_000; // the wait doubles up to this while the same fails again
+const KEPT_KEY = 60_000; // how long a write of unknown outcome keeps its idempotency key: the same write later is another one
 
 const find = (id) => document.getElementById(id);
 const pause = (time) => new Promise((done) => setTimeout(done, time));
+const retryDelay = (failures) => Math.min(RETRY_DELAY * 2 ** failures, MAX_RETRY_DELAY);
 const listPath = (name) => `/lists/${encodeURIComponent(name)}`;
 const sameJson = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -32,11 +35,21 @@ class Problem extends Error {
 
 // Idempotency keys of writes whose outcome is unknown. A retry of the same write sends the same key, so
 // that the server applies it once.
-const unconfirmedKeys = new Map();
+const unconfirmedKeys = new Map(); // by write, with the time of its last attempt
+
+function keyOf(write) {
+  const now = performance.now();
+  for (const [other, { at }] of unconfirmedKeys) if (now - at > KEPT_KEY) unconfirmedKeys.delete(other);
+  const key = unconfirmedKeys.get(write)?.key ?? newKey();
+  unconfirmedKeys.set(write, { key, at: now });
+  return key;
+}
 
 function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+const AWAY = new Set([502, 503, 504]); // what proxies answer while the server is away
 
 // Sends a request. `base` is the revision that a write is for; if the list is at another one, the answer is a 412.
 async function send(method, path, body, base) {
@@ -44,15 +57,14 @@ async function send(method, path, body, base) {
   const write = `${method} ${path} ${base} ${JSON.stringify(body)}`;
   if (base !== undefined) headers["if-match"] = `"${base}"`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (method !== "GET") {
-    if (!unconfirmedKeys.has(write)) unconfirmedKeys.set(write, newKey());
-    headers["idempotency-key"] = unconfirmedKeys.get(write);
-  }
+  if (method !== "GET") headers["idempotency-key"] = keyOf(write);
   let response, answer;
   try {
     response = await fetch(path, { method, headers, body: JSON.stringify(body), signal: AbortSignal.timeout(20_000) });
     const isJson = response.headers.get("content-type")?.includes("json");
     answer = isJson ? await response.json() : null;
+    // A proxy answers instead of the server.
+    if (AWAY.has(response.status) && answer?.type === undefined) throw new Error("a proxy has no server");
   } catch {
     setReachable(false);
     const detail = "The server does not answer, and the change may or may not be saved. It is safe to try again.";

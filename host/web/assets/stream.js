@@ -4,17 +4,36 @@ const PROTOCOL = "hotlist-1"; // windows of another release of the page do not s
 
 // Connects to the hub. `receive` gets each message. Answers with how to follow a list from a revision on.
 function connectToHub(receive) {
-  if (window.SharedWorker) return hubInWorker(receive);
+  try {
+    if (window.SharedWorker) return hubInWorker(receive);
+  } catch {
+    // The browser has shared workers, and its settings forbid them.
+  }
+  return hubInWindows(receive);
+}
+
+function hubInWindows(receive) {
   if (navigator.locks && window.BroadcastChannel) return hubInOneWindow(receive);
   const hub = new StreamHub();
   return { follow: (list, revision) => hub.follow(hub, receive, list, revision), leave: () => hub.leave(hub) };
 }
 
 function hubInWorker(receive) {
-  const { port } = new SharedWorker("/stream.js", PROTOCOL);
-  port.onmessage = ({ data }) => receive(data);
-  const post = (message) => port.postMessage(message);
-  return { follow: (list, revision) => post({ list, revision }), leave: () => post({ leave: true }) };
+  const worker = new SharedWorker("/stream.js", PROTOCOL);
+  let instead = null, last = { leave: true };
+  const toHub = (message) => {
+    last = message;
+    if (instead === null) worker.port.postMessage(message);
+    else if (message.leave) instead.leave();
+    else instead.follow(message.list, message.revision);
+  };
+  worker.port.onmessage = ({ data }) => instead === null && receive(data);
+  // The worker's script could not be loaded.
+  worker.onerror = () => {
+    instead ??= hubInWindows(receive);
+    toHub(last);
+  };
+  return { follow: (list, revision) => toHub({ list, revision }), leave: () => toHub({ leave: true }) };
 }
 
 // The window that holds a lock has the hub. When it is closed, the next window gets the lock.

@@ -5,11 +5,13 @@
 
 const MAX_FOLLOWED = 32; // the server's limit on lists in one stream; lists followed longest ago are left out
 const MAX_NAME_BYTES = 8_192; // the server's limit on their names, percent-encoded
+const OVERLAP = 1_500; // how long a replaced stream stays open: the server sends changes of lists once a second
 const REOPEN_DELAY = 3_000; // wait before the stream is opened anew after the server refused it
 
 class StreamHub {
   #windows = new Map(); // by window: how to send to it, its list, and the revision that it has
   #source = null; // the stream in use
+  #replaced = null; // the stream before, which may hold changes that the one in use does not bring
   #next = null; // a stream with other lists that is being opened, while the one in use goes on
   #query = null; // what the newest stream follows
   #isOpen = false;
@@ -17,9 +19,12 @@ class StreamHub {
 
   // A window follows a list from a revision on, from now on if that is null, or no list.
   follow(id, post, list, revision) {
+    // A window without a revision gets the one that came last, and need not wait for a stream that says it again.
+    const known = revision ?? this.#sent.get(list) ?? null;
     this.#windows.delete(id); // the newest comes last
-    this.#windows.set(id, { post, list, revision });
+    this.#windows.set(id, { post, list, revision: known });
     if (this.#isOpen) post({ event: "open" });
+    if (known !== revision) post({ event: "ready", data: { list, revision: known } });
     this.#open();
   }
 
@@ -50,7 +55,7 @@ class StreamHub {
   #open() {
     const positions = this.#positions();
     const lists = [...positions.keys()].sort();
-    const behind = lists.filter((list) => this.#sent.has(list) && positions.get(list) < this.#sent.get(list));
+    const behind = lists.filter((list) => positions.get(list) !== null && positions.get(list) < this.#sent.get(list));
     const query = JSON.stringify(lists);
     if (query === this.#query && behind.length === 0 && (this.#next ?? this.#source)) return;
     this.#query = query;
@@ -69,14 +74,20 @@ class StreamHub {
   #opened(source) {
     if (source === this.#next) {
       const isGapless = this.#source?.readyState === EventSource.OPEN;
-      this.#source?.close();
-      [this.#source, this.#next] = [source, null];
+      this.#replace(source);
       if (isGapless) return;
     }
     if (source !== this.#source) return;
     // Events about all lists have no history, so the windows read what such events would have said.
     this.#isOpen = true;
     this.#toAll({ event: "open" });
+  }
+
+  #replace(source) {
+    const replaced = this.#source;
+    this.#replaced?.close();
+    [this.#replaced, this.#source, this.#next] = [replaced, source, null];
+    setTimeout(() => replaced?.close(), OVERLAP);
   }
 
   #failed(source) {
@@ -98,7 +109,8 @@ class StreamHub {
   #close() {
     this.#source?.close();
     this.#next?.close();
-    this.#source = this.#next = this.#query = null;
+    this.#replaced?.close();
+    this.#source = this.#next = this.#replaced = this.#query = null;
     this.#isOpen = false;
     this.#sent.clear();
   }

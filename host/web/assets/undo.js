@@ -8,14 +8,15 @@ async function undo(name, revisions) {
   for (const revision of revisions.toReversed()) {
     ({ revision: shown } = await send("POST", `${listPath(name)}/undo`, { revision }));
   }
-  if (name === state.name) await untilShown(shown);
+  await untilShown(name, shown);
 }
 
 const undoToast = () => document.querySelector(".toast[data-id=undo]");
 
-// Shows what was done with an Undo button. After an undo the focus moves to the entry `id`.
-function offerUndo(text, revisions, id = null) {
-  const { name } = state;
+// Shows what was done to a list with an Undo button, unless the user has left the list. After an undo the focus moves to
+// the entry `id`.
+function offerUndo(name, text, revisions, id = null) {
+  if (name !== state.name) return;
   closeToast("undo");
   toast("undo", text, "Undo", async () => {
     try {
