@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{ENTRIES, browser, entry};
+use crate::support::browser::Browser;
 use crate::support::{RequestExt, Server};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +123,39 @@ async fn a_proxy_without_its_server_is_waited_for_and_the_list_is_then_followed(
     browser.wait_for("!document.querySelector('.problem, .toast[data-id=offline]')");
     server.add("shed", "Dig").await;
     browser.wait_for(&entry("Dig"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_whose_answer_was_lost_is_added_once_at_first_and_again_after_a_minute() {
+    let server = Server::start().await;
+    let Some(mut browser) = browser(1_280) else { return };
+    browser.before_scripts(
+        "const go = window.fetch, now = performance.now.bind(performance); window.later = 0;
+         performance.now = () => now() + window.later;
+         window.fetch = async (path, options) => {
+             const response = await go(path, options);
+             if (window.isLost && options.method === 'POST') throw new TypeError('no answer');
+             return response;
+         };",
+    );
+    browser.open(&server.url("/#shed"));
+    browser.wait_for("document.querySelector('#live').dataset.state === 'live'");
+    let lose = |browser: &mut Browser| {
+        browser.value("window.isLost = true, document.querySelector('#title').focus()");
+        browser.write("Milk");
+        browser.press("Enter");
+        browser
+            .wait_for("document.querySelector('#add .problem') && document.querySelector('#add').ariaBusy === 'false'");
+        browser.value("window.isLost = false, document.querySelector('#title').focus()");
+    };
+    let is_saved = "document.querySelector('#title').value === '' && !document.querySelector('#add .problem')";
+    lose(&mut browser);
+    browser.press("Enter");
+    browser.wait_for(is_saved);
+    assert_eq!(server.get("/lists/shed").await.json()["entries"], 1);
+    lose(&mut browser);
+    browser.value("window.later = 61_000");
+    browser.press("Enter");
+    browser.wait_for(is_saved);
+    assert_eq!(server.get("/lists/shed").await.json()["entries"], 3);
 }

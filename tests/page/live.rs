@@ -248,6 +248,15 @@ async fn each_window_gets_each_revision_once_and_a_gap_is_a_reset() {
     let outcome = with_hub(&mut browser, deleted);
     assert_eq!(outcome["got"]["1"], json!(["open ", "revision 2", "open ", "ready 2", "revision 3"]));
     assert_eq!(outcome["urls"], json!([url("list=a:1")]));
+    // A change that waits in a stream arrives after another stream has replaced it.
+    let outcome = with_hub(
+        &mut browser,
+        "hub.follow(1, window(1), 'a', 1); open(); const replaced = last();
+         hub.follow(2, window(2), 'b', 1); open();
+         if (replaced.readyState === 1) replaced.listeners.list({ data: '{}' });
+         hub.leave(1); hub.leave(2); got.open = opened.filter(({ readyState }) => readyState !== 2).length;",
+    );
+    assert_eq!(outcome["got"], json!({ "1": ["open ", "list "], "2": ["open ", "list "], "open": 0 }));
     // Lists are left out whose names are too long for one stream, those that were followed longest ago.
     let long = "for (let n = 10; n < 30; n++) hub.follow(n, window(n), `${n}${'ü'.repeat(99)}`, 1);";
     let urls = &with_hub(&mut browser, long)["urls"];

@@ -95,3 +95,25 @@ async fn a_stale_change_is_repeated_for_its_own_list() {
     assert_eq!(server.get("/lists/shed/entries/1").await.json()["title"], "Rake the leaves");
     assert_eq!(server.get("/lists/attic").await.json()["revision"], 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_can_be_added_while_the_list_before_still_waits_for_an_answer() {
+    let Some((server, mut browser)) = window_on_one_of_two().await else { return };
+    let add = |browser: &mut Browser, title| {
+        browser.value("document.querySelector('#title').focus()");
+        browser.write(title);
+        browser.press("Enter");
+    };
+    browser.value("window.held = 'POST'");
+    add(&mut browser, "Sow");
+    browser.wait_for("window.isHeld");
+    choose(&mut browser, "attic", "Dust");
+    browser.value("window.held = null");
+    add(&mut browser, "Air");
+    browser.wait_for(&format!("{ENTRIES}.length === 3 && {}", entry("Air")));
+    browser.value("document.querySelector('#title').value = 'typed'");
+    browser.value("window.release()");
+    browser.wait_for("document.querySelector('#lists').textContent === 'attic3shed3'");
+    assert_eq!(browser.value("document.querySelector('#title').value"), "typed");
+    assert_eq!(server.get("/lists/shed/entries/3").await.json()["title"], "Sow");
+}

@@ -100,8 +100,10 @@ document.addEventListener("input", ({ target }) => {
 // Runs an action for a place of the page, and shows its problem there. Answers whether the action succeeded. If the user has
 // left the list, or the place has gone with what was `typed` in it, a toast shows the problem.
 async function submit(place, action, { list = state.name, typed = "" } = {}) {
-  if (place.ariaBusy === "true") return false;
+  // A place of the page may still be busy with the list that it showed before.
+  if (place.ariaBusy === "true" && place.dataset.busyWith === String(list)) return false;
   place.ariaBusy = "true";
+  place.dataset.busyWith = list;
   try {
     await action();
     clearErrors(place);
@@ -114,7 +116,7 @@ async function submit(place, action, { list = state.name, typed = "" } = {}) {
     else showError(place, problem);
     return false;
   } finally {
-    place.ariaBusy = "false";
+    if (place.dataset.busyWith === String(list)) place.ariaBusy = "false";
   }
 }
 
