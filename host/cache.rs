@@ -9,6 +9,7 @@ mod undo;
 pub mod wake_scheduler;
 
 pub use filter::EntryFilter;
+pub use reading::MAX_STARTS;
 pub use undo::UndoRight;
 
 use std::collections::BTreeMap;

@@ -19,8 +19,8 @@ use crate::logic::read::{MAX_ROWS, read};
 use crate::render::case::Question;
 use crate::rollout::{Asked, Failure, ResolveError, Version};
 
-/// The most entries after which a version is asked to begin a page.
-const MAX_STARTS: usize = 4;
+/// The most entries after which a version is asked to begin a page, which are also the most that a request names.
+pub const MAX_STARTS: usize = 16;
 
 /// How many times a version is loaded that is unloaded again before it is used.
 const MAX_LOADS: usize = 3;

@@ -39,13 +39,15 @@ impl Coding {
     }
 
     /// The coding that the client of a request prefers, of the offered ones. The first of them counts if it likes two the same.
+    /// Without coding only if the client likes that better than all of them.
     pub(super) fn preferred(headers: &HeaderMap, offered: &[Self]) -> Self {
         let accepted: Vec<_> =
             headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).collect();
+        let plain = weight(&accepted, "identity");
         let mut best = (Self::Identity, 0.0);
         for coding in offered {
             let weight = coding.name().map_or(0.0, |name| weight(&accepted, name));
-            if weight > best.1 {
+            if weight > best.1 && weight >= plain {
                 best = (*coding, weight);
             }
         }
@@ -64,7 +66,9 @@ fn weight(accepted: &[&str], name: &str) -> f32 {
         || accepted.iter().flat_map(|value| value.split(',')).map(|item| item.split_once(';').unwrap_or((item, "")));
     let of = |wanted: &str| items().find(|(coding, _)| coding.trim().eq_ignore_ascii_case(wanted));
     let Some((_, parameters)) = of(name).or_else(|| of("*")) else { return 0.0 };
-    let quality = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+    let quality = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let quality =
+        quality.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("q")).map(|(_, quality)| quality);
     quality.map_or(1.0, |quality| quality.trim().parse().unwrap_or(0.0))
 }
 
@@ -84,6 +88,12 @@ mod tests {
             ("*;q=0", Coding::Identity),
             ("identity", Coding::Identity),
             ("gzip; q=x", Coding::Identity),
+            ("gzip;Q=0", Coding::Identity),
+            ("identity;q=1, gzip;q=0.5", Coding::Identity),
+            ("gzip;q=0.5, *", Coding::Brotli),
+            ("br;q=0, gzip;q=0.5, *", Coding::Identity),
+            ("identity;q=0.5, gzip;q=0.5", Coding::Gzip),
+            ("identity;q=0", Coding::Identity),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));

@@ -30,10 +30,10 @@ pub(super) async fn read(
     let cache = web.cache();
     let mut range = Range { after: query.after, before: query.before.unwrap_or(u64::MAX).min(last.saturating_add(1)) };
     if let Some(from) = query.from {
-        range.after = range.after.max(first_where(cache, name, last, |day| day >= from).await? - 1);
+        range.after = range.after.max(first_where(web, name, last, |day| day >= from).await? - 1);
     }
     if let Some(to) = query.to {
-        range.before = range.before.min(first_where(cache, name, last, |day| day > to).await?);
+        range.before = range.before.min(first_where(web, name, last, |day| day > to).await?);
     }
     if range.before <= range.after.saturating_add(1) {
         return Ok(HistoryPage::default());
@@ -117,13 +117,16 @@ async fn newest_first(
     Ok(HistoryPage { revisions, more })
 }
 
-/// The number of the first retained revision whose day fits, or the number behind `last`. Days never fall from one revision to
-/// the next, so a binary search finds it.
-async fn first_where(cache: &Cache, name: &ListName, last: u64, fits: impl Fn(Date) -> bool) -> Result<u64, CallError> {
+/// The number of the first retained revision whose day fits, or the number behind `last`. A binary search finds it.
+///
+/// The day is that of the revision's time in the server's present time zone. Times do not fall from one revision to the next, so
+/// days do not either. The day on which a version decided may fall: it follows a clock that is set back, and the time zone of then.
+async fn first_where(web: &Web, name: &ListName, last: u64, fits: impl Fn(Date) -> bool) -> Result<u64, CallError> {
+    let day_of = |revision: &RetainedRevision| web.services.clock.local_at(time_of(revision)).0;
     let (mut low, mut high) = (1, last + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let page = cache.history_page(name, middle - 1, ONE).await?;
+        let page = web.cache().history_page(name, middle - 1, ONE).await?;
         if page.revisions.first().is_none_or(|revision| fits(day_of(revision))) {
             high = middle;
         } else {
@@ -133,9 +136,9 @@ async fn first_where(cache: &Cache, name: &ListName, last: u64, fits: impl Fn(Da
     Ok(low)
 }
 
-fn day_of(revision: &RetainedRevision) -> Date {
+fn time_of(revision: &RetainedRevision) -> u64 {
     match revision {
-        RetainedRevision::Whole(revision) => revision.context.today,
-        RetainedRevision::Large(outline) => outline.context.today,
+        RetainedRevision::Whole(revision) => revision.context.now,
+        RetainedRevision::Large(outline) => outline.context.now,
     }
 }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::problem::Problem;
-use super::query::MAX_STARTS;
 use super::representations::json_bytes_response;
+use crate::cache::MAX_STARTS;
 use crate::list::command::Query;
 use crate::list::id::EntryId;
 

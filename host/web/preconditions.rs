@@ -63,6 +63,13 @@ pub(super) fn freshness(headers: &HeaderMap, tag: &HeaderValue) -> Result<Freshn
     Ok(if fresh { Freshness::Fresh } else { Freshness::Stale })
 }
 
+/// Whether a request with these headers names exactly this tag in `If-None-Match`.
+pub(super) fn is_named(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let wanted = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+    let named = |named: Tags| matches!(named, Tags::Listed(named) if named.iter().any(|tag| tag.opaque == wanted));
+    tags(headers, &header::IF_NONE_MATCH).ok().flatten().is_some_and(named)
+}
+
 impl Tag {
     /// The revision, if the tag is written exactly as [`super::headers`] writes it. A compressed form of it is at the same
     /// revision.

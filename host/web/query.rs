@@ -13,12 +13,10 @@ use super::followed::Position;
 use super::problem::{Problem, ProblemKind};
 use super::schemas;
 use super::state::Web;
+use crate::cache::MAX_STARTS;
 use crate::list::date::Date;
 use crate::list::id::EntryId;
 use crate::list::name::{ListName, LogicName};
-
-/// The most entries after which a page may go on.
-pub(super) const MAX_STARTS: usize = 16;
 
 /// The most fields by which entries are filtered.
 const MAX_FIELD_FILTERS: usize = 8;

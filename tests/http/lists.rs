@@ -1,5 +1,6 @@
 //! Lists as a whole, their history, and the commands and views of their logic.
 
+use hotlist::clock::Clock;
 use hotlist::web::Options;
 use serde_json::json;
 
@@ -180,6 +181,25 @@ async fn a_history_is_read_newest_first_between_numbers_and_by_days() {
     {
         let problem = server.get(&format!("/lists/bob/history?{query}")).await.problem(400, "query");
         assert_eq!(problem["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn a_history_by_days_is_complete_where_the_clock_was_set_back_over_midnight() {
+    let (server, day) = (Server::start().await, 24 * 3_600_000);
+    let noon = server.clock.now();
+    for (title, time) in [("a", noon), ("b", noon - day), ("c", noon - day), ("d", noon + day)] {
+        server.clock.set_wall(time);
+        server.add("bob", title).await;
+    }
+    for (query, expected) in [
+        ("?from=2026-11-23", vec![1, 2, 3, 4]),
+        ("?to=2026-11-23", vec![1, 2, 3]),
+        ("?to=2026-11-22", vec![]),
+        ("?from=2026-11-24", vec![4]),
+    ] {
+        let (found, _) = revisions(&server, &format!("/lists/bob/history{query}")).await;
+        assert_eq!(found, expected, "{query}");
     }
 }
 
