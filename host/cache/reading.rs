@@ -19,7 +19,7 @@ use crate::logic::read::{MAX_ROWS, read};
 use crate::render::case::Question;
 use crate::rollout::{Asked, Failure, ResolveError, Version};
 
-/// The most entries after which a version is asked to begin a page, which are also the most that a request names.
+/// The most entries that a request names beside `after`, and after which a version is asked to begin a page.
 pub const MAX_STARTS: usize = 16;
 
 /// How many times a version is loaded that is unloaded again before it is used.
@@ -29,7 +29,7 @@ impl Cache {
     /// A page of a list. The host makes it where the logic leaves that to the host, else the logic does. Both work on
     /// the snapshot, so no reader waits for a writer.
     ///
-    /// Slow logic answers in turns, as it decides. `client` is the one whose turn it is.
+    /// Slow logic answers in turns, as it decides, and a large list is filtered in turns. `client` is the one whose turn it is.
     pub async fn view(
         &self,
         name: &ListName,
@@ -52,7 +52,13 @@ impl Cache {
         let list = self.read(name).await?;
         let version = self.version(name, &list).await?;
         if query.view.is_none() && version.logic.description().reading == Reading::Host {
-            let (page, total) = plain_page(&list, query, &options.filter);
+            let make = || plain_page(&list, query, &options.filter);
+            let (page, total) = if options.filter.is_slow(&list) {
+                let _turn = self.environment.turn(client).await?;
+                self.environment.block(make)
+            } else {
+                make()
+            };
             return Ok(View { list, page, logic: None, total: Some(total) });
         }
         if !version.is_slow(&list) {
@@ -79,7 +85,7 @@ impl Cache {
         let ask = |query: &Query| self.ask(name, list.clone(), version.clone(), caller.clone(), client, query);
         let (Some(or_after), Some(after)) = (&options.or_after, query.after) else { return ask(query) };
         let starts = [after].into_iter().chain(or_after.iter().copied()).filter(|id| list.get(*id).is_some());
-        for start in starts.take(MAX_STARTS) {
+        for start in starts.take(1 + MAX_STARTS) {
             let answer = ask(&Query { after: Some(start), ..query.clone() });
             let is_gone = |rejection: &Rejection| rejection.field.as_deref() == Some("after");
             match &answer {
@@ -232,13 +238,27 @@ fn plain_page(list: &List, query: &Query, filter: &EntryFilter) -> (Page, usize)
         let entries = on_date.into_iter().flatten().chain(all.into_iter().flatten());
         entries.filter(|entry| is_wanted(entry)).map(|entry| entry.id)
     };
-    let total = match (query.date, query.completed, filter.is_empty()) {
-        (None, None, true) => list.count(),
-        (None, Some(false), true) => list.count_open(),
-        (None, Some(true), true) => list.count() - list.count_open(),
-        _ => rows(0).count(),
+    let known = match (query.date, query.completed, filter.is_empty()) {
+        (None, None, true) => Some(list.count()),
+        (None, Some(false), true) => Some(list.count_open()),
+        (None, Some(true), true) => Some(list.count() - list.count_open()),
+        _ => None,
     };
-    let mut ids: Vec<EntryId> = rows(after).take(limit + 1).collect();
+    let mut ids: Vec<EntryId> = Vec::new();
+    let total = if let Some(known) = known {
+        ids.extend(rows(after).take(limit + 1));
+        known
+    } else {
+        // One pass finds the page and counts. A filter may have to read each title.
+        let mut total = 0;
+        for id in rows(0) {
+            total += 1;
+            if id > after && ids.len() <= limit {
+                ids.push(id);
+            }
+        }
+        total
+    };
     let more = ids.len() > limit;
     ids.truncate(limit);
     let rows = ids.into_iter().map(|id| Row { id, computed: Vec::new() }).collect();
@@ -246,4 +266,33 @@ fn plain_page(list: &List, query: &Query, filter: &EntryFilter) -> (Page, usize)
         Page { groups: vec![Group { name: String::new(), title: String::new(), computed: Vec::new(), rows }], more },
         total,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::change::Change;
+
+    #[test]
+    fn a_plain_page_and_its_total_agree_with_all_entries_that_pass() {
+        let titled = |id: EntryId| {
+            let title = if id % 3 == 0 { "Milk" } else { "Bread" }.to_owned();
+            Change::put(Entry { id, title, date: None, completed: id % 2 == 0, order: None, fields: Vec::new() })
+        };
+        let list = List::default().apply(&(1..=30).map(titled).collect::<Vec<_>>()).unwrap();
+        for (text, completed) in [(Some("MILK"), None), (Some("milk"), Some(true)), (None, Some(false)), (None, None)] {
+            let filter = EntryFilter::new(text, Vec::new());
+            let passes =
+                |entry: &Entry| filter.accepts(entry) && completed.is_none_or(|wanted| wanted == entry.completed);
+            let all: Vec<_> = list.scan(0).filter(|entry| passes(entry)).map(|entry| entry.id).collect();
+            for (after, limit) in [(0, 3), (7, 2), (29, 1), (0, 30), (30, 1)] {
+                let query = Query { completed, after: Some(after), limit, ..Query::default() };
+                let (page, total) = plain_page(&list, &query, &filter);
+                let rest: Vec<_> = all.iter().copied().filter(|id| *id > after).collect();
+                let shown: Vec<_> = page.groups[0].rows.iter().map(|row| row.id).collect();
+                assert_eq!(shown, rest[..limit.min(rest.len())], "{text:?} {completed:?} {after} {limit}");
+                assert_eq!((page.more, total), (rest.len() > limit, all.len()));
+            }
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub const MAX_IDENTIFIER_BYTES: usize = 64;
 
 /// The name of a list: 1 to 200 bytes of UTF-8 without control characters. It may contain `/` and `..`, because a
 /// name is never part of a path on disk.
+///
+/// A list of the name `.` or `..` can be read, but clients cannot create it: see [`ListName::is_dot_segment`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ListName(Arc<str>);
@@ -55,6 +57,12 @@ impl ListName {
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the name is `.` or `..`. Browsers and many clients take such a segment out of a path before they send a request
+    /// (RFC 3986, section 5.2.4), also where its dots are escaped, so that they do not reach the list.
+    pub fn is_dot_segment(&self) -> bool {
+        matches!(self.as_str(), "." | "..")
     }
 }
 
@@ -139,6 +147,15 @@ mod tests {
         assert_eq!(ListName::new(""), Err(NameError::Empty));
         assert_eq!(ListName::new("a\nb"), Err(NameError::Character('\n')));
         assert_eq!(ListName::new("a\u{85}b"), Err(NameError::Character('\u{85}')));
+    }
+
+    #[test]
+    fn a_name_that_a_browser_takes_out_of_a_path_is_a_dot_segment() {
+        let is_dot_segment = |name: &str| ListName::new(name).is_ok_and(|name| name.is_dot_segment());
+        assert_eq!(
+            [".", "..", "...", "../escaped", ".x", "a"].map(is_dot_segment),
+            [true, true, false, false, false, false]
+        );
     }
 
     #[test]

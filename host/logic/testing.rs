@@ -52,7 +52,18 @@ impl Native {
         Self::holding(name, major, Vec::new())
     }
 
+    /// Returns a version of logic `todo` that leaves the plain list to the host.
+    pub(crate) fn read_by_host(major: u64) -> Box<dyn Logic> {
+        let mut version = Self::with_fields("todo", major, Vec::new());
+        version.description.reading = Reading::Host;
+        Box::new(version)
+    }
+
     fn holding(name: &str, major: u64, fields: Vec<Schema>) -> Box<dyn Logic> {
+        Box::new(Self::with_fields(name, major, fields))
+    }
+
+    fn with_fields(name: &str, major: u64, fields: Vec<Schema>) -> Self {
         let version = semver::Version::new(major, 0, 0);
         let digest = [u8::try_from(major % 256).unwrap(); 32];
         let id = LogicId { name: LogicName::new(name).unwrap(), version: version.clone(), digest };
@@ -67,7 +78,7 @@ impl Native {
             reading: Reading::Logic,
             wakes: true,
         };
-        Box::new(Self { binding: LogicBinding::new(id, &description), description })
+        Self { binding: LogicBinding::new(id, &description), description }
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) async fn run(
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
     let arguments = json::read_or_empty(&write.body)?;
     let prefix = write.origin.entries(&list);
+    web.check_new_name(&list).await?;
     let reply = write.call(&web, &list, CustomCommand { name, arguments }).await?;
     outcome(&web, &room, &reply, &prefix)
 }

@@ -145,6 +145,7 @@ pub(super) async fn add(State(web): Shared, ListPath(name): ListPath, _: NoQuery
     let write = WriteRequest::read(&web, request, ExpectedBody::Json).await?;
     let new: NewEntry = json::read(&write.body)?;
     let prefix = write.origin.entries(&name);
+    web.check_new_name(&name).await?;
     let reply = write.call(&web, &name, new).await?;
     let Touched { put, unknown, .. } = reply.touched();
     // If the logic adds several entries, the response shows the first. If it adds none, the first that it changed.

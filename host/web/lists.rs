@@ -123,7 +123,7 @@ fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
+pub(super) fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
     list.as_ref().map_or_else(|list| &list.name, |list| &list.name)
 }
 
@@ -131,6 +131,20 @@ fn name_of(list: &Result<Summary, UnreadableList>) -> &ListName {
 pub(super) struct Found {
     pub(super) lists: Vec<Result<Summary, UnreadableList>>,
     pub(super) next: Option<ListName>,
+}
+
+/// The page of lists that a request asks for.
+pub(super) async fn select(web: &Web, query: &ListsQuery) -> Result<Found, Problem> {
+    match &query.logic {
+        Some(logic) => find(web, query.after.clone(), logic, query.limit).await,
+        None => page(web, query.after.as_ref(), query.limit).await,
+    }
+}
+
+/// The query of the page behind a list.
+pub(super) fn page_behind(name: &ListName, query: &ListsQuery) -> String {
+    let logic = query.logic.as_ref().map(|logic| format!("&logic={logic}")).unwrap_or_default();
+    format!("after={}{logic}&limit={}", segment(name.as_str()), query.limit)
 }
 
 /// A page of all lists.
@@ -181,11 +195,7 @@ pub(super) async fn all(
     room: AnswerRoom,
     query: ListsQuery,
 ) -> HandlerResult {
-    let ListsQuery { after, logic, limit } = query;
-    let Found { lists, mut next } = match &logic {
-        Some(logic) => find(&web, after, logic, limit).await?,
-        None => page(&web, after.as_ref(), limit).await?,
-    };
+    let Found { lists, mut next } = select(&web, &query).await?;
     let reserved = room.reserve(web.options.page_bytes)?;
     let mut page = JsonPage::new(web.options.page_bytes);
     let mut last = None;
@@ -199,9 +209,7 @@ pub(super) async fn all(
     let mut response = page.into_response();
     reserved.attach_to(&mut response);
     if let Some(next) = next {
-        let logic = logic.map(|logic| format!("&logic={logic}")).unwrap_or_default();
-        let next = format!("after={}{logic}&limit={limit}", segment(next.as_str()));
-        link_next(response.headers_mut(), &resource.page(&next));
+        link_next(response.headers_mut(), &resource.page(&page_behind(&next, &query)));
     }
     Ok(response)
 }
@@ -250,6 +258,7 @@ pub(super) async fn describe(
 pub(super) async fn set(State(web): Shared, ListPath(name): ListPath, _: NoQuery, request: Request) -> HandlerResult {
     let write = WriteRequest::read(&web, request, ExpectedBody::JsonOrNothing).await?;
     let setup: ListSetup = json::read_or_empty(&write.body)?;
+    web.check_new_name(&name).await?;
     let url = write.origin.list(&name);
     let new_pin = setup.logic.as_ref().map(|selector| selector.0.pin.clone());
     let names_logic = setup.logic.is_some();

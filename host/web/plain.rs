@@ -8,16 +8,18 @@ use axum::response::Response;
 
 use super::answer_budget::AnswerRoom;
 use super::client::Client;
-use super::openapi::{AbsentProblem, ReadProblems};
+use super::lists::{Found, name_of, page_behind, select};
+use super::openapi::{AbsentProblem, ReadProblems, ViewProblems};
+use super::pages::page_after;
 use super::paths::{ListPath, segment};
 use super::problem::HandlerResult;
 use super::query::{ListsQuery, PlainQuery};
 use super::representations::sized;
 use super::state::Shared;
 use super::tagged_content::set_policies;
+use crate::cache::{EntryFilter, ViewOptions};
 use crate::list::command::Query;
 use crate::list::name::ListName;
-use crate::store::MAX_PAGE;
 
 /// A text as HTML.
 struct Escaped<'a>(&'a str);
@@ -70,7 +72,7 @@ impl PlainPage {
         let mut html = self.html;
         html.push_str("</ul>\n");
         if let Some(next) = next {
-            html.push_str(&format!("<p><a rel=\"next\" href=\"?after={}\">More</a></p>\n", Escaped(&next)));
+            html.push_str(&format!("<p><a rel=\"next\" href=\"?{}\">More</a></p>\n", Escaped(&next)));
         }
         html.push_str(back);
         html.push_str("\n</main>\n</html>\n");
@@ -89,21 +91,22 @@ impl PlainPage {
     (status = 200, description = "The lists", body = String, content_type = "text/html"), ReadProblems))]
 pub(super) async fn lists(State(web): Shared, room: AnswerRoom, query: ListsQuery) -> HandlerResult {
     let reserved = room.reserve(web.options.page_bytes)?;
-    let found = web.cache().page(query.after.as_ref(), (query.limit + 1).min(MAX_PAGE)).await?;
+    let Found { lists, mut next } = select(&web, &query).await?;
     let mut page = PlainPage::new("Lists", web.options.page_bytes);
-    let mut shown = Vec::new();
-    for list in found.iter().take(query.limit) {
-        let (name, count) = match list {
-            Ok(list) => (&list.name, format!("{} open of {}", list.open, list.entries)),
-            Err(list) => (&list.name, "unreadable".to_owned()),
-        };
+    let mut last = None;
+    for list in &lists {
+        let name = name_of(list);
+        let count = list
+            .as_ref()
+            .map_or_else(|_| "unreadable".to_owned(), |list| format!("{} open of {}", list.open, list.entries));
         let link = format!("<a href=\"/plain/{}\">{}</a> ({count})", segment(name.as_str()), Escaped(name.as_str()));
         if !page.push(&link) {
+            next = last;
             break;
         }
-        shown.push(name);
+        last = Some(name.clone());
     }
-    let next = shown.last().filter(|_| shown.len() < found.len()).map(|name| segment(name.as_str()).to_string());
+    let next = next.map(|next| page_behind(&next, &query));
     let mut response =
         page.into_response(next, "<p>Changes need JavaScript, or <a href=\"/openapi.json\">the API</a>.</p>");
     reserved.attach_to(&mut response);
@@ -113,20 +116,21 @@ pub(super) async fn lists(State(web): Shared, room: AnswerRoom, query: ListsQuer
 /// Shows the entries of a list as a page without scripts.
 #[utoipa::path(get, path = "/plain/{list}", tag = "page", operation_id = "getPlainList",
     params(("list" = ListName, Path, description = "The list's name"), PlainQuery), responses(
-    (status = 200, description = "The entries", body = String, content_type = "text/html"), ReadProblems, AbsentProblem))]
+    (status = 200, description = "The entries", body = String, content_type = "text/html"), ReadProblems, AbsentProblem, ViewProblems))]
 pub(super) async fn list(
     State(web): Shared,
     ListPath(name): ListPath,
     room: AnswerRoom,
     Client { caller, client, .. }: Client,
-    PlainQuery { after, limit }: PlainQuery,
+    PlainQuery { after, or_after, limit }: PlainQuery,
 ) -> HandlerResult {
     web.existing(&name).await?;
     let reserved = room.reserve(web.options.page_bytes)?;
     let query = Query { view: None, date: None, completed: None, after, limit };
-    let view = web.cache().view(&name, caller, &client, &query).await?;
+    let options = ViewOptions { or_after, filter: EntryFilter::default() };
+    let view = web.cache().view_with(&name, caller, &client, &query, &options).await?;
     let mut page = PlainPage::new(name.as_str(), web.options.page_bytes);
-    let (mut last, mut more) = (None, view.page.more);
+    let (mut shown, mut more) = (Vec::new(), view.page.more);
     for row in view.page.groups.iter().flat_map(|group| &group.rows) {
         let Some(entry) = view.list.get(row.id) else { continue };
         let tick = if entry.completed { "\u{2611}" } else { "\u{2610}" };
@@ -135,9 +139,10 @@ pub(super) async fn list(
             more = true;
             break;
         }
-        last = Some(entry.id.to_string());
+        shown.push(entry.id);
     }
-    let mut response = page.into_response(last.filter(|_| more), "<p><a href=\"/plain\">All lists</a></p>");
+    let next = page_after(&shown, &query, view.logic.is_some()).filter(|_| more);
+    let mut response = page.into_response(next, "<p><a href=\"/plain\">All lists</a></p>");
     reserved.attach_to(&mut response);
     Ok(response)
 }

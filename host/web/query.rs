@@ -16,10 +16,13 @@ use super::state::Web;
 use crate::cache::MAX_STARTS;
 use crate::list::date::Date;
 use crate::list::id::EntryId;
-use crate::list::name::{ListName, LogicName};
+use crate::list::name::{ListName, LogicName, identifier};
 
 /// The most fields by which entries are filtered.
 const MAX_FIELD_FILTERS: usize = 8;
+
+/// The most characters of a text by which entries are filtered.
+const MAX_TEXT_CHARACTERS: usize = 1_000;
 
 /// The most seconds that a request waits for a change. Proxies often end a request without a response after a minute.
 const MAX_WAIT_SECONDS: u64 = 60;
@@ -77,6 +80,10 @@ pub(super) struct PlainQuery {
     /// Only entries after this one.
     #[param(value_type = Option<schemas::EntryId>)]
     pub(super) after: Option<EntryId>,
+    /// Entries before `after` in the list, the nearest first, separated by commas. If `after` is not in the list any more, the page
+    /// goes on after the first of these that is, or begins at the start. Links to next pages have it.
+    #[param(value_type = Option<schemas::EntryIds>, rename = "or-after")]
+    pub(super) or_after: Option<Vec<EntryId>>,
     /// The largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
@@ -136,7 +143,7 @@ pub(super) struct LogicListsQuery {
     /// Only lists whose names come after this one, in the order of the names' bytes.
     #[param(value_type = Option<ListName>)]
     pub(super) after: Option<ListName>,
-    /// The largest number of items. A page may have fewer, because it also ends after 100 lists were read.
+    /// The largest number of items. A page may have fewer, because it also ends after 100 lists were read, whatever their state.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
 }
@@ -275,6 +282,16 @@ impl<'a> QueryParameters<'a> {
         Some(self.unread.swap_remove(at).1)
     }
 
+    /// The part of a title by which entries are filtered.
+    fn title_part(&mut self) -> Result<Option<String>, Problem> {
+        let text = self.text("text");
+        if text.as_ref().is_some_and(|text| text.chars().nth(MAX_TEXT_CHARACTERS).is_some()) {
+            let problem = invalid("text", format!("it has more than {MAX_TEXT_CHARACTERS} characters"));
+            return Err(problem.with_limit("text characters", MAX_TEXT_CHARACTERS));
+        }
+        Ok(text)
+    }
+
     fn list_name(&mut self, name: &str) -> Result<Option<ListName>, Problem> {
         self.text(name).map(|text| ListName::new(&text).map_err(|error| invalid(name, error))).transpose()
     }
@@ -328,8 +345,10 @@ impl<'a> QueryParameters<'a> {
             return Err(problem.with_limit("field filters", MAX_FIELD_FILTERS));
         }
         let split = |(_, text): (String, String)| {
-            let split = text.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
-            split.ok_or_else(|| invalid("field", "it is not a name and a value, such as points:3"))
+            let wrong = || invalid("field", "it is not a name and a value, such as points:3");
+            let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+            identifier(name).map_err(|error| invalid("field", error))?;
+            Ok((name.to_owned(), value.to_owned()))
         };
         filters.into_iter().map(split).collect()
     }
@@ -410,7 +429,7 @@ extract!(
         date: parameters.date("date")?,
         completed: parameters.boolean("completed")?,
         view: parameters.text("view"),
-        text: parameters.text("text"),
+        text: parameters.title_part()?,
         field: parameters.field_filters()?,
         after: parameters.number("after")?,
         or_after: parameters.entry_ids("or-after")?,
@@ -424,8 +443,9 @@ extract!(ViewQuery, ["date", "completed", "after", "or-after", "limit"], |parame
     or_after: parameters.entry_ids("or-after")?,
     limit: parameters.limit()?,
 });
-extract!(PlainQuery, ["after", "limit"], |parameters| Self {
+extract!(PlainQuery, ["after", "or-after", "limit"], |parameters| Self {
     after: parameters.number("after")?,
+    or_after: parameters.entry_ids("or-after")?,
     limit: parameters.limit()?,
 });
 extract!(HistoryQuery, ["after", "before", "from", "to", "order", "limit"], |parameters| Self {

@@ -97,7 +97,7 @@ const ANY: &str = "";
 
 texts! {
     ListName: (1, MAX_LIST_NAME_BYTES), r"^[^\u0000-\u001f\u007f-\u009f]+$",
-        "The name of a list: 1 to 200 bytes of UTF-8 without control characters.";
+        "The name of a list: 1 to 200 bytes of UTF-8 without control characters. A new list cannot have the name `.` or `..`.";
     LogicName: (1, MAX_IDENTIFIER_BYTES), IDENTIFIER, "The name of a logic.";
     Identifier: (1, MAX_IDENTIFIER_BYTES), IDENTIFIER, "The name of a field, a setting, an argument, a command or a view.";
     LogicId: ANY_LENGTH, r"^[a-z][a-z0-9-]*@[0-9]+\.[0-9]+\.[0-9]+.*\+sha256:[0-9a-f]{8}$",
@@ -120,7 +120,7 @@ texts! {
     WeakTag: ANY_LENGTH, "^W/\".+\"$", "A weak entity tag.";
     EntityTags: ANY_LENGTH, r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#, "`*`, or entity tags that are separated by commas.";
     EntryIds: ANY_LENGTH, "^[0-9]{1,16}(,[0-9]{1,16}){0,15}$", "Ids of entries. 0 is the start.";
-    FieldFilter: ANY_LENGTH, "^[a-z][a-z0-9-]*:", "The name of a custom field, a colon and a value.";
+    FieldFilter: ANY_LENGTH, "^[a-z][a-z0-9-]{0,63}:", "The name of a custom field, a colon and a value.";
     Replayed: ANY_LENGTH, "^true$", "`true`.";
     EventPositions: ANY_LENGTH, r"^[^:,\s]+:[0-9]+(,[^:,\s]+:[0-9]+)*$", "Names of lists, percent-encoded, with revisions.";
     IdempotencyKey: (1, MAX_KEY_BYTES), r#"^("([ !#-\[\]-~]|\\["\\])+"|[!#-~]+)$"#, "A quoted string, or a word.";

@@ -128,6 +128,16 @@ impl Web {
         log.record(self.services.clock.monotonic(), &failure);
     }
 
+    /// Refuses to create a list whose name is a dot segment, which browsers do not reach. One that exists, such as an imported
+    /// one, is written as any other.
+    pub(super) async fn check_new_name(&self, name: &ListName) -> Result<(), Problem> {
+        if !name.is_dot_segment() || self.cache().read(name).await?.exists() {
+            return Ok(());
+        }
+        let why = format!("browsers take the segment {name} out of a path, so a new list cannot have this name");
+        Err(Problem::invalid("list", why))
+    }
+
     /// Reads a list that must exist.
     pub(super) async fn existing(&self, name: &ListName) -> Result<Arc<List>, Problem> {
         let list = self.cache().read(name).await?;

@@ -152,10 +152,14 @@ async fn entries_are_found_by_text_and_fields_and_counted() {
     let next = server.url("/lists/bob/entries?after=2&limit=1&text=milk&field=points%3A2");
     assert_eq!(page.header("link"), format!("<{next}>; rel=\"next\""));
     assert_eq!(server.client.get(next).response().await.json()[0]["id"], 4);
+    assert_eq!(server.get(&format!("/lists/bob/entries?text={}", "é".repeat(1_000))).await.status, 200);
     for (query, field) in [
         ("text=milk&view=open-first", "text"),
         ("field=points:2&view=open-first", "field"),
         ("field=points", "field"),
+        ("field=Points:3", "field"),
+        (&format!("field={}:3", "a".repeat(65)), "field"),
+        (&format!("text={}", "é".repeat(1_001)), "text"),
         ("field=a:1&field=a:2&field=a:3&field=a:4&field=a:5&field=a:6&field=a:7&field=a:8&field=a:9", "field"),
         ("or-after=x", "or-after"),
         ("or-after=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "or-after"),

@@ -99,6 +99,12 @@ async fn a_name_may_contain_slashes_dots_and_any_script() {
     // Dots as a segment of their own mean nothing to this server, but clients may resolve them before.
     let raw = server.send_raw(b"GET /lists/../entries HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(raw.ends_with("[]"), "{raw}");
+    for (line, body) in [("PUT /lists/..", "{}"), ("POST /lists/%2E/entries", r#"{"title":"x"}"#)] {
+        let head = "host: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length";
+        let request = format!("{line} HTTP/1.1\r\n{head}: {}\r\n\r\n{body}", body.len());
+        let refused = server.send_raw(request.as_bytes()).await;
+        assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("browsers take the segment"), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -156,6 +156,12 @@ async fn the_lists_of_a_logic_are_told_apart_by_who_decides() {
     );
     let next = server.url("/logic/todo/lists?after=b&limit=1");
     assert_eq!(all.header("link"), format!("<{next}>; rel=\"next\""));
+    let pinned = server.get("/logic/todo/lists?state=pinned&limit=1").await;
+    assert_eq!(
+        (&pinned.json()[0]["name"], pinned.header("link").contains("after=b&")),
+        (&json!("b"), true),
+        "a is read"
+    );
     assert_eq!(server.get("/logic/todo/lists?state=x").await.problem(400, "query")["field"], "state");
     server.get("/logic/none/lists").await.problem(404, "logic-not-found");
 }

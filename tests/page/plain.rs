@@ -15,13 +15,21 @@ async fn a_browser_without_scripts_shows_lists_and_entries() {
         entries.contains("<h1>a &amp; b</h1>") && entries.contains("<li>\u{2610} Rake &lt;all&gt; leaves</li>"),
         "{entries}"
     );
-    assert!(entries.contains("<a rel=\"next\" href=\"?after=1\">"), "{entries}");
+    assert!(entries.contains("<a rel=\"next\" href=\"?after=1&amp;limit=1\">"), "{entries}");
     let rest = text(&server, "/plain/a%20&%20b?after=1").await;
     assert!(
         rest.contains("<li>\u{2611} Dig <small>2026-11-23</small></li>") && !rest.contains("rel=\"next\""),
         "{rest}"
     );
+    assert_eq!(text(&server, "/plain/a%20&%20b?after=1&or-after=0").await, rest);
     assert_eq!(server.get("/plain/none").await.status, 404);
+    server.request("PUT", "/lists/c").json_text(r#"{"logic":"other"}"#).response().await;
+    let other = text(&server, "/plain?logic=other").await;
+    assert!(other.contains("/plain/c\"") && !other.contains("/plain/a%20"), "{other}");
+    let first = text(&server, "/plain?logic=todo&limit=1").await;
+    assert!(first.contains("/plain/a%20") && !first.contains("rel=\"next\""), "{first}");
+    let first = text(&server, "/plain?limit=1").await;
+    assert!(first.contains("<a rel=\"next\" href=\"?after=a%20%26%20b&amp;limit=1\">"), "{first}");
     let policy = server.get("/plain").await;
     assert_eq!(
         (policy.header("cache-control"), policy.header("content-type")),

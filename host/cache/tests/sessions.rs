@@ -282,3 +282,25 @@ async fn a_wake_up_that_gets_no_turn_stays_due() {
     assert_eq!(woken.unwrap_err(), CallError::Crashed);
     assert_eq!(world.store.next_due().await.unwrap(), Some(MIDNIGHT + 5_000));
 }
+
+#[tokio::test]
+async fn a_large_list_is_filtered_in_a_turn_and_a_small_one_at_once() {
+    let world = World::new();
+    world.registry.publish(Native::read_by_host(5), "test", world.clock.now());
+    world.add("small", "milk").await.unwrap();
+    for _ in 0..60 {
+        world.add("large", &"\u{65e5}".repeat(1_000)).await.unwrap();
+    }
+    let read = async |list: &str, text: Option<&str>| {
+        let options = ViewOptions { filter: EntryFilter::new(text, Vec::new()), ..ViewOptions::default() };
+        let (query, client) = (Query { limit: 5, ..Query::default() }, "ann".into());
+        let view = world.cache.view_with(&name(list), "ann".into(), &client, &query, &options).await;
+        view.map(|view| view.total)
+    };
+    assert_eq!(read("large", Some("\u{65e5}")).await, Ok(Some(60)));
+    // A read that waits for a turn gets none now.
+    world.cache.environment().turns.close();
+    assert_eq!(read("small", Some("MILK")).await, Ok(Some(1)));
+    assert_eq!(read("large", None).await, Ok(Some(60)));
+    assert_eq!(read("large", Some("\u{65e5}")).await, Err(CallError::Crashed));
+}

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::answer_budget::AnswerRoom;
+use super::super::client::Client;
 use super::super::headers::link_next;
 use super::super::lists::find;
 use super::super::openapi::{AbsentProblem, ReadProblems};
@@ -59,6 +60,7 @@ pub(in crate::web) async fn lists(
     LogicPath(logic): LogicPath,
     origin: Origin,
     resource: PagedResource,
+    Client { client, .. }: Client,
     room: AnswerRoom,
     query: LogicListsQuery,
 ) -> HandlerResult {
@@ -67,11 +69,21 @@ pub(in crate::web) async fn lists(
         return Err(Problem::new(ProblemKind::NoLogic, format!("there is no logic {logic}")));
     }
     let reserved = room.reserve(web.options.page_bytes)?;
-    let found = find(&web, after, &logic, limit.min(MAX_READ)).await?;
+    let found = find(&web, after, &logic, MAX_READ).await?;
     let (mut page, mut next, mut last) = (JsonPage::new(web.options.page_bytes), found.next, None);
+    let mut items = 0;
+    let environment = web.cache().environment();
     for summary in found.lists.into_iter().flatten() {
+        if items == limit {
+            next = last;
+            break;
+        }
         let name = summary.name;
-        let stored = web.cache().environment().store.load(&name).await;
+        // No actor holds the list, because the lists of a page would displace those in use. So its memory is not counted, and the
+        // turn limits how many such lists there are at a time.
+        environment.list_memory.check()?;
+        let _turn = environment.turn(&client).await?;
+        let stored = environment.store.load(&name).await;
         // A list that cannot be read is in the list of all lists, with the reason.
         if let Ok(list) = stored.map(|stored| stored.list) {
             let states = states_of(&web, &logic, &name, &list);
@@ -83,9 +95,12 @@ pub(in crate::web) async fn lists(
                 pin: list.pin().map(DisplayAsString),
                 states,
             };
-            if state.is_none_or(|state| body.states.contains(&state)) && !page.push(&body)? {
-                next = last;
-                break;
+            if state.is_none_or(|state| body.states.contains(&state)) {
+                if !page.push(&body)? {
+                    next = last;
+                    break;
+                }
+                items += 1;
             }
         }
         last = Some(name);
