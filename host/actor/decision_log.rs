@@ -87,7 +87,11 @@ impl LoggedDecision<'_> {
 
 /// Logs that a version failed, with the question at which it did. `decided_by` is the version that decided instead.
 pub fn log_failure(list: &ListName, asked: Asked<'_>, fault: &Fault, logic: &LogicId, decided_by: Option<&LogicId>) {
-    let (list, revision, command) = (list.as_str(), asked.revision, render::question(asked.question));
+    // A machine without room for an instance is overloaded, which is logged once for many requests.
+    if fault.kind() == Fault::INSTANCE {
+        return;
+    }
+    let (list, revision, command) = (list.as_str(), asked.revision, asked.shown());
     match decided_by {
         Some(decided_by) => {
             tracing::warn!(target: FAILURE_TARGET, list, revision, command, failed = %logic, %fault, %decided_by, "version failed at a command; the last good version decided it");

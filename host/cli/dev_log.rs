@@ -172,7 +172,10 @@ fn decision(fields: &EventFields) -> String {
     }
     if let Some(question) = failed {
         let (question, revision) = (quoted_for_shell(question), fields.get("revision"));
-        text += &format!("\n{INDENT}ask again: hotlist plugin ask {question} --list {list} --at {revision}");
+        // Clients choose the names of lists, and an author types this line.
+        let is_plain = !list.starts_with('-') && list.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let list = if is_plain { format!(" {list}") } else { format!("={}", quoted_for_shell(list)) };
+        text += &format!("\n{INDENT}ask again: hotlist plugin ask {question} --list{list} --at {revision}");
     }
     text
 }
@@ -232,6 +235,16 @@ mod tests {
         ]);
         let again = r#"ask again: hotlist plugin ask 'add = { title = "It'\''s" }' --list bob --at 7"#;
         assert!(decision(&fields).ends_with(again), "{}", decision(&fields));
+    }
+
+    #[test]
+    fn a_list_whose_name_a_shell_would_read_is_quoted() {
+        let field = |name, text: &str| (name, text.to_owned());
+        for (list, shown) in [("x; rm -rf .", "--list='x; rm -rf .' --at"), ("-x", "--list='-x' --at")] {
+            let fields = vec![field("list", list), field("revision", "7"), field("again", "add = {}")];
+            let decision = decision(&EventFields(fields));
+            assert!(decision.contains(shown), "{decision}");
+        }
     }
 
     #[test]

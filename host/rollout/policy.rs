@@ -94,7 +94,7 @@ impl Failure<'_> {
 
 impl Asked<'_> {
     /// The question in the notation of a case file, cut if it is long.
-    fn shown(self) -> String {
+    pub fn shown(self) -> String {
         render::question(self.question).chars().take(MAX_QUESTION_CHARS).collect()
     }
 }

@@ -143,9 +143,12 @@ pub trait Logic: Sized + 'static {
 
     /// Migrates a list from the logic and version `from`, such as `todo@1.0.0`. Settings of the same
     /// request are set already. By default the values are taken away that this logic does not declare,
-    /// or declares in another way; see [`without_undeclared`](crate::without_undeclared).
+    /// or declares in another way; see [`without_undeclared`](crate::without_undeclared). A list that comes back from a
+    /// later version, as after a rollback, keeps them for the day on which that version decides again.
     fn migrate(list: &impl List, cx: &Context, from: &str) -> Decision {
-        let _ = (cx, from);
-        Ok(crate::without_undeclared(list, &Self::describe()))
+        let _ = cx;
+        let described = Self::describe();
+        let is_step_back = crate::schema::is_later(from, &described.version);
+        Ok(if is_step_back { Vec::new() } else { crate::without_undeclared(list, &described) })
     }
 }

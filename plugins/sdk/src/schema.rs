@@ -36,6 +36,30 @@ pub fn without_undeclared(list: &impl List, described: &Description) -> Vec<Chan
     changes
 }
 
+/// Whether `from`, such as `todo@1.10.0`, is of a later version than `own`.
+pub(crate) fn is_later(from: &str, own: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        let release = version.split(['-', '+']).next().unwrap_or_default();
+        release.split('.').map(|number| number.parse().unwrap_or_default()).collect()
+    };
+    numbers(from.rsplit('@').next().unwrap_or_default()) > numbers(own)
+}
+
+#[cfg(test)]
+mod step_back_tests {
+    use super::is_later;
+
+    #[test]
+    fn a_version_is_later_by_its_numbers() {
+        for from in ["todo@1.10.0", "todo@2.0.0", "todo@1.9.1+b", "a@b@10.0.0"] {
+            assert!(is_later(from, "1.9.0"), "{from}");
+        }
+        for from in ["todo@1.9.0", "todo@1.8.9", "todo@0.10.0", "todo", ""] {
+            assert!(!is_later(from, "1.9.0"), "{from}");
+        }
+    }
+}
+
 /// Checks that a schema declares a value with this kind, these choices and this size.
 pub(crate) fn check_value(schemas: &[Schema], Field { name, value }: &Field) -> Result<(), String> {
     let Some(schema) = schemas.iter().find(|schema| schema.name == *name) else {

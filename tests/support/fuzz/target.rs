@@ -149,7 +149,9 @@ fn reason(error: &PublishError, why: &str) -> Result<&'static str, String> {
             | PublishError::CompileLimit { .. }
             | PublishError::Quarantined { .. }
     );
-    if why.contains("panicked") || !is_of_component {
+    // A component may panic, and then says so itself.
+    let is_host_panic = why.replace("it trapped: panicked", "").contains("panicked");
+    if is_host_panic || !is_of_component {
         return Err(format!("not refused for what it is: {why}"));
     }
     Ok(REASONS.iter().find(|(text, _)| why.contains(text)).map_or("other", |(_, kind)| kind))

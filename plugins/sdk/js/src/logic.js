@@ -6,7 +6,7 @@ import { begin } from "./globals.js";
 import { friendly, kept, list } from "./list.js";
 import { plainPage } from "./page.js";
 import { expected, page, patched, schemas } from "./contract.js";
-import { withoutUndeclared } from "./undeclared.js";
+import { isLater, withoutUndeclared } from "./undeclared.js";
 import { date, day, named, ofKind, plain, shown } from "./values.js";
 
 /** @typedef {Record<string, (...given: any[]) => any>} Functions */
@@ -30,7 +30,8 @@ export function logic(definition) {
     configure: (_, wanted) => Object.entries(wanted).map(([name, value]) => set(name, value)),
     entries: (_, query) => plainPage(query),
     wake() {},
-    migrate: () => withoutUndeclared(fields, settings),
+    // A list that comes back from a later version keeps its values for the day on which that version decides again.
+    migrate: (_, from) => (isLater(from, definition.version) ? [] : withoutUndeclared(fields, settings)),
   };
   Object.assign(rules, definition);
 

@@ -24,6 +24,24 @@ export function withoutUndeclared(fields, settings) {
 }
 
 /**
+ * Whether `from`, such as `todo@1.10.0`, is of a later version than `own`.
+ *
+ * @param {string} from
+ * @param {string} own
+ */
+export function isLater(from, own) {
+  const numbers = (/** @type {string} */ version) => version.split(/[-+]/)[0].split(".").map((number) => Number(number) || 0);
+  const [theirs, ours] = [numbers(from.slice(from.lastIndexOf("@") + 1)), numbers(own)];
+  for (let at = 0; at < 3; at += 1) {
+    const [a = 0, b = 0] = [theirs[at], ours[at]];
+    if (a !== b) {
+      return a > b;
+    }
+  }
+  return false;
+}
+
+/**
  * @param {Record<string, import("../hotlist").Schema>} schemas
  * @param {{ name: string, value: { tag: string, val: any } }} field
  */

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 from .answers import Change, Group, Page, put, remove, set_setting
 from .reading import current_list
-from .undeclared import without_undeclared
+from .undeclared import is_later, without_undeclared
 from .values import Context, Entry, Kind, Query, Schema, Value
 
 Answer = Iterable[Change] | Change | None
@@ -135,8 +135,9 @@ class Logic:
 
     def migrate(self, cx: Context, before: str) -> Answer:
         """Migrates a list from the logic and version `before`, such as `todo@1.0.0`. By default the values are taken
-        away that this logic does not declare, or declares in another way."""
-        return without_undeclared(self.fields, self.settings)
+        away that this logic does not declare, or declares in another way. A list that comes back from a later version
+        keeps them for the day on which that version decides again."""
+        return None if is_later(before, self.version) else without_undeclared(self.fields, self.settings)
 
 
 def marked(logic: type[Logic], what: type[Mark]) -> dict[str, tuple[Mark, Callable]]:

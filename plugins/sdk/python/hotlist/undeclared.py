@@ -51,3 +51,13 @@ def without_undeclared(fields: Mapping[str, Schema], settings: Mapping[str, Sche
             yield put(entry)
     for name in undeclared(settings, host.settings()):
         yield set_setting(name, None)
+
+
+def is_later(before: str, own: str) -> bool:
+    """Whether `before`, such as `todo@1.10.0`, is of a later version than `own`."""
+
+    def numbers(version: str) -> list[int]:
+        release = version.partition("+")[0].partition("-")[0]
+        return [int(number) if number.isdecimal() else 0 for number in release.split(".")]
+
+    return numbers(before.rpartition("@")[2]) > numbers(own)
