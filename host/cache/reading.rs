@@ -276,8 +276,15 @@ mod tests {
     #[test]
     fn a_plain_page_and_its_total_agree_with_all_entries_that_pass() {
         let titled = |id: EntryId| {
-            let title = if id % 3 == 0 { "Milk" } else { "Bread" }.to_owned();
-            Change::put(Entry { id, title, date: None, completed: id % 2 == 0, order: None, fields: Vec::new() })
+            let title = if id.is_multiple_of(3) { "Milk" } else { "Bread" }.to_owned();
+            Change::put(Entry {
+                id,
+                title,
+                date: None,
+                completed: id.is_multiple_of(2),
+                order: None,
+                fields: Vec::new(),
+            })
         };
         let list = List::default().apply(&(1..=30).map(titled).collect::<Vec<_>>()).unwrap();
         for (text, completed) in [(Some("MILK"), None), (Some("milk"), Some(true)), (None, Some(false)), (None, None)] {

@@ -45,21 +45,6 @@ pub(crate) fn is_later(from: &str, own: &str) -> bool {
     numbers(from.rsplit('@').next().unwrap_or_default()) > numbers(own)
 }
 
-#[cfg(test)]
-mod step_back_tests {
-    use super::is_later;
-
-    #[test]
-    fn a_version_is_later_by_its_numbers() {
-        for from in ["todo@1.10.0", "todo@2.0.0", "todo@1.9.1+b", "a@b@10.0.0"] {
-            assert!(is_later(from, "1.9.0"), "{from}");
-        }
-        for from in ["todo@1.9.0", "todo@1.8.9", "todo@0.10.0", "todo", ""] {
-            assert!(!is_later(from, "1.9.0"), "{from}");
-        }
-    }
-}
-
 /// Checks that a schema declares a value with this kind, these choices and this size.
 pub(crate) fn check_value(schemas: &[Schema], Field { name, value }: &Field) -> Result<(), String> {
     let Some(schema) = schemas.iter().find(|schema| schema.name == *name) else {
@@ -118,5 +103,20 @@ fn kind_of(value: &Value) -> Kind {
         Value::Texts(_) => Kind::Texts,
         Value::Entry(_) => Kind::Entry,
         Value::Entries(_) => Kind::Entries,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_later;
+
+    #[test]
+    fn a_version_is_later_by_its_numbers() {
+        for from in ["todo@1.10.0", "todo@2.0.0", "todo@1.9.1+b", "a@b@10.0.0"] {
+            assert!(is_later(from, "1.9.0"), "{from}");
+        }
+        for from in ["todo@1.9.0", "todo@1.8.9", "todo@0.10.0", "todo", ""] {
+            assert!(!is_later(from, "1.9.0"), "{from}");
+        }
     }
 }
