@@ -183,10 +183,13 @@ pub(super) fn run(arguments: &LogicArgs) -> ExitCode {
     let is_refusal = error.downcast_ref::<ServerProblem>().is_some_and(ServerProblem::is_refusal);
     // Some versions are looked for here, in a reply of the server.
     let is_refusal = is_refusal || error.is::<PublishError>();
-    ExitCode::from(match () {
-        () if is_refusal => REFUSED,
-        () if error.is::<Misuse>() => MISUSED,
-        () => FAILED,
+    let is_misuse = error.is::<Misuse>();
+    ExitCode::from(if is_refusal {
+        REFUSED
+    } else if is_misuse {
+        MISUSED
+    } else {
+        FAILED
     })
 }
 

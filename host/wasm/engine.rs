@@ -336,9 +336,10 @@ fn open_pools(settings: &mut Settings, compiled: Option<&CompiledCode>) -> Resul
     let wanted = settings.instances;
     loop {
         let pool = |class| Pool::new(settings, class, compiled);
-        let error = match pool(InstanceClass::Light).and_then(|light| Ok((light, pool(InstanceClass::Heavy)?))) {
+        let pools = pool(InstanceClass::Light).and_then(|light| Ok((light, pool(InstanceClass::Heavy)?)));
+        let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
+        match pools {
             Ok(pools) => {
-                let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
                 if instances < wanted {
                     tracing::warn!(
                         instances,
@@ -348,18 +349,21 @@ fn open_pools(settings: &mut Settings, compiled: Option<&CompiledCode>) -> Resul
                 }
                 return Ok(pools);
             }
-            Err(error) => error,
-        };
-        let (instances, heavy_instances) = (settings.instances, settings.heavy_instances);
-        if !lacks_memory(&error) {
-            return Err(EngineError::Wasmtime(error));
+            Err(error) if !lacks_memory(&error) => return Err(EngineError::Wasmtime(error)),
+            Err(why) if instances.max(heavy_instances) <= LEAST_INSTANCES => {
+                return Err(EngineError::AddressSpace { instances, heavy_instances, why });
+            }
+            Err(_) => {
+                settings.instances = fewer(instances);
+                settings.heavy_instances = fewer(heavy_instances);
+            }
         }
-        if instances <= LEAST_INSTANCES && heavy_instances <= LEAST_INSTANCES {
-            return Err(EngineError::AddressSpace { instances, heavy_instances, why: error });
-        }
-        settings.instances = (instances / 2).max(LEAST_INSTANCES).min(instances);
-        settings.heavy_instances = (heavy_instances / 2).max(LEAST_INSTANCES).min(heavy_instances);
     }
+}
+
+/// Half as many instances, but not below the fewest.
+fn fewer(instances: u32) -> u32 {
+    (instances / 2).max(LEAST_INSTANCES).min(instances)
 }
 
 /// The number of parts that count.

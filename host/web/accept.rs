@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
@@ -24,7 +24,7 @@ use super::peer::{NamedPeer, Peer};
 use super::slots::Slot;
 use super::state::{Services, Web};
 use super::timed_body::TimedBody;
-use super::timeouts::{ConnectionTimeouts, InFlight, TimedStream};
+use super::timeouts::{ConnectionTimeouts, TimedStream};
 use super::unread_body::{self, DISCARD_LIMITS, UnreadBody};
 use super::{assets, contract, routes};
 
@@ -162,9 +162,11 @@ impl Server {
     }
 
     /// Reads the rest of a body, if there is one that may still arrive, while its response is sent.
-    fn discard(&self, unread: UnreadBody, in_flight: InFlight, status: StatusCode) {
+    fn discard(&self, unread: &UnreadBody, timeouts: &Arc<ConnectionTimeouts>, status: StatusCode) {
         let rest = unread.take().filter(|_| status != StatusCode::REQUEST_TIMEOUT);
         let Some(rest) = rest else { return };
+        // Only a body of HTTP/1 has a rest. Its bytes are not the head of the next request.
+        let in_flight = timeouts.begin(Version::HTTP_11);
         let discarded = async move {
             unread_body::discard(rest, DISCARD_LIMITS).await;
             drop(in_flight);
@@ -187,11 +189,11 @@ impl Server {
             let progress = progress.clone();
             let in_flight = timeouts.begin(request.version());
             let mut router = self.router.clone();
-            let unread = unread.map(|unread| (unread, self.clone(), timeouts.begin(request.version())));
+            let unread = unread.map(|unread| (unread, self.clone(), timeouts.clone()));
             async move {
                 router.call(request).await.map(|mut response: Response<_>| {
-                    if let Some((unread, server, in_flight)) = unread {
-                        server.discard(unread, in_flight, response.status());
+                    if let Some((unread, server, timeouts)) = unread {
+                        server.discard(&unread, &timeouts, response.status());
                     }
                     let room = Reservation::take_from(&mut response);
                     // A response on HTTP/2 has a progress of its own.

@@ -33,6 +33,16 @@ fn choose(browser: &mut Browser, list: &str, title: &str) {
     browser.wait_for(&format!("{ENTRIES}.length === 2 && {}", entry(title)));
 }
 
+/// Changes the title of an entry to "Rake it", and holds the request that saves it.
+fn save_and_hold(browser: &mut Browser) {
+    browser.click(&format!("{}.querySelector('.title')", entry("Rake")));
+    browser.wait_for("document.querySelector('.entry form')");
+    browser.write(" it");
+    browser.value("window.held = 'PATCH'");
+    browser.press("Enter");
+    browser.wait_for("window.isHeld");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn marking_all_goes_on_with_the_list_that_it_began_with() {
     let Some((server, mut browser)) = window_on_one_of_two().await else { return };
@@ -57,12 +67,7 @@ async fn another_list_closes_the_dialog_of_the_list_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_change_of_a_list_that_was_left_is_told_with_the_typed_title() {
     let Some((server, mut browser)) = window_on_one_of_two().await else { return };
-    browser.click(&format!("{}.querySelector('.title')", entry("Rake")));
-    browser.wait_for("document.querySelector('.entry form')");
-    browser.write(" it");
-    browser.value("window.held = 'PATCH'");
-    browser.press("Enter");
-    browser.wait_for("window.isHeld");
+    save_and_hold(&mut browser);
     choose(&mut browser, "attic", "Dust");
     // The form of an entry with the same number stays open.
     browser.click(&format!("{}.querySelector('.title')", entry("Dust")));
@@ -80,12 +85,7 @@ async fn a_refused_change_of_a_list_that_was_left_is_told_with_the_typed_title()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_change_is_repeated_for_its_own_list() {
     let Some((server, mut browser)) = window_on_one_of_two().await else { return };
-    browser.click(&format!("{}.querySelector('.title')", entry("Rake")));
-    browser.wait_for("document.querySelector('.entry form')");
-    browser.write(" it");
-    browser.value("window.held = 'PATCH'");
-    browser.press("Enter");
-    browser.wait_for("window.isHeld");
+    save_and_hold(&mut browser);
     let body = json!({ "title": "Rake the leaves" }).to_string();
     server.request("PATCH", "/lists/shed/entries/1").json_text(&body).response().await;
     choose(&mut browser, "attic", "Dust");
